@@ -1,0 +1,97 @@
+// One request and its one response, whatever the HTTP version. Protocol engines (http1, http2) make
+// exchanges; handlers answer them. It is the only thing that travels through all layers, so it names
+// no socket, no frame and no worker.
+//
+//   receiving ──respond()/start()──▶ answering ──end()──▶ finished
+//        └────────── abort(), client gone ──────────────────▲
+//
+// Every exchange gets exactly one final answer; calls after it is finished do nothing.
+
+import type { HttpError } from "./error.ts";
+import type { RequestHead, ResponseHead } from "./message.ts";
+
+/** Takes the body of a request. Chunks are the receiver's to keep. */
+export interface BodyReceiver {
+  onBody(chunk: Buffer): void;
+  /** The body is whole; trailers were checked and dropped. */
+  onBodyEnd(): void;
+}
+
+/** What a handler wants to hear while it works on an exchange. */
+export interface ExchangeListener {
+  /** `write` may go on: the client has taken enough. */
+  onDrain(): void;
+  /**
+   * The client has left. "reset": at once, no answer can reach it. "end": it has closed its sending
+   * side after a whole request; a running request is still answered, one that waits may be dropped.
+   * An incomplete body also ends here, with "reset".
+   */
+  onGone(how: "reset" | "end"): void;
+}
+
+/** Where the time of a request went; filled by the handler, read by the access log. Milliseconds. */
+export interface ExchangeTiming {
+  queued: number;
+  application: number;
+  worker: number;
+}
+
+export interface Exchange {
+  readonly head: RequestHead;
+  /** performance.now() when the head was complete, ms. */
+  readonly startedAt: number;
+
+  // Who asks, as the connection says; routing/ overwrites these where a trusted proxy says more.
+  scheme: "http" | "https";
+  /** Client address without brackets, "" for a Unix socket. */
+  remoteAddress: string;
+  remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** Set by routing/ before a handler sees the exchange; goes into the response and the log. */
+  requestId: string;
+  /**
+   * Set when a field had to be replaced or removed (forwarded fields, X-Request-ID); handlers read
+   * `effectiveHead`.
+   */
+  effectiveHead: RequestHead;
+
+  readonly timing: ExchangeTiming;
+  /** Status of the final answer, 0 before it; bytes of body sent; for the log. */
+  readonly status: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** True once answered or aborted. */
+  readonly isFinished: boolean;
+  /** True once any byte of the final answer may have reached the client. */
+  readonly isAnswering: boolean;
+
+  listener: ExchangeListener | null;
+
+  /** Starts the body: sends 100 Continue where it is awaited. At most once; not for bodyLength 0. */
+  receive(receiver: BodyReceiver): void;
+  /** Stops and restarts the flow of the body (backpressure by the receiver). */
+  pauseBody(): void;
+  resumeBody(): void;
+
+  /** The whole answer at once. `body` must have the length that the head declares, if it does. */
+  respond(head: ResponseHead, body: Buffer): void;
+  /** A generated answer for an error of the table; closes the connection where `error` says so. */
+  fail(error: HttpError): void;
+  /** Sends the head of an answer whose body follows. */
+  start(head: ResponseHead): void;
+  /**
+   * Sends body bytes; false = more than the high-water mark waits for the client, wait for onDrain.
+   * Bytes beyond Content-Length abort the exchange. Bodies of HEAD, 204, 304 are dropped.
+   */
+  write(chunk: Buffer): boolean;
+  /** Ends the body. Fewer bytes than Content-Length abort. */
+  end(): void;
+  /** Cuts the connection (or resets the stream) so that the client can tell the answer is not whole. */
+  abort(): void;
+}
+
+/** Answers exchanges. Never throws: a fault of its own becomes `exchange.fail`. */
+export interface Handler {
+  handle(exchange: Exchange): void;
+}

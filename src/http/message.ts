@@ -1,0 +1,49 @@
+// Heads of requests and responses as plain data (RFC 9110 §6). Protocol engines make RequestHeads,
+// handlers make ResponseHeads; neither knows how the other was written on a wire. Strings are
+// latin-1: every character is one byte, so nothing is lost and nothing is decoded twice.
+
+/** Bits of RequestHead.fields: which fields that somebody must look at are present. */
+export const HAS_FORWARDED = 1; // Forwarded, X-Forwarded-For, -Proto, -Host
+export const HAS_REQUEST_ID = 2; // X-Request-ID
+export const HAS_UPGRADE = 4; // Upgrade
+export const HAS_EXPECT = 8; // Expect
+
+/** The head of one request, validated: nothing in it is ambiguous. RFC 9112 §3, RFC 9113 §8.3. */
+export interface RequestHead {
+  /** Token, as sent: case matters. */
+  readonly method: string;
+  /** The request target as sent (origin-, absolute- or asterisk-form). */
+  readonly target: string;
+  /** Path as sent, percent-encoded, never empty; "*" for `OPTIONS *`. Holds no encoded NUL. */
+  readonly path: string;
+  /** What follows the first "?", as sent; "" where there is none. */
+  readonly query: string;
+  readonly version: "1.0" | "1.1" | "2";
+  /** Field names in lower case, in the order received; a repeated name stands repeatedly. */
+  readonly names: readonly string[];
+  /** Field values without outer whitespace, obs-text kept; index for index with `names`. */
+  readonly values: readonly string[];
+  /** HAS_… bits. */
+  readonly fields: number;
+  /** Bytes of body: 0 = none, null = chunked, length not known until it has been received. */
+  readonly bodyLength: number | null;
+}
+
+/**
+ * The head of one final response, validated (see response-head.ts): names are tokens, values hold no
+ * control characters, there are no connection fields and at most one Content-Length. Treat as
+ * immutable: engines cache their serialisation by identity.
+ */
+export interface ResponseHead {
+  /** 200 … 599. */
+  readonly status: number;
+  /** Reason phrase as the application gave it, "" if none. */
+  readonly reason: string;
+  /** Field names as the application wrote them. */
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+  /** The application's Content-Length, or null. It also stands in names/values. */
+  readonly contentLength: number | null;
+  readonly hasDate: boolean;
+  readonly hasServer: boolean;
+}
