@@ -24,7 +24,7 @@ export interface Configuration {
   readonly env: Readonly<Record<string, string>>;
   /** "" or "/prefix" without a trailing slash. */
   readonly rootPath: string;
-  /** Addresses and CIDR ranges whose forwarded fields are believed; ["*"] = all; Unix sockets by "*" only. */
+  /** Addresses and CIDR ranges whose forwarded fields are believed; ["*"] = all; a Unix socket counts as 127.0.0.1. */
   readonly forwardedAllowIps: readonly string[];
   /** 0 = no deadline. */
   readonly timeoutMs: number;

@@ -1,0 +1,51 @@
+"""One Django view behind the middleware and applications that `startproject` writes.
+
+`app` is WSGI. The database is named but never opened: the view needs no session.
+"""
+
+from __future__ import annotations
+
+import django
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+settings.configure(
+    DEBUG=False,
+    SECRET_KEY="only-for-measuring",
+    ALLOWED_HOSTS=["*"],
+    ROOT_URLCONF=__name__,
+    INSTALLED_APPS=[
+        "django.contrib.admin",
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
+        "django.contrib.messages",
+        "django.contrib.staticfiles",
+    ],
+    MIDDLEWARE=[
+        "django.middleware.security.SecurityMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    ],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    STATIC_URL="static/",
+    USE_TZ=True,
+)
+django.setup()
+
+
+def hello(request: HttpRequest) -> HttpResponse:
+    """Answer 13 bytes."""
+    return HttpResponse("Hello, World!", content_type="text/plain")
+
+
+urlpatterns = [path("", hello)]
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402 (settings come first)
+
+app = get_wsgi_application()

@@ -1,0 +1,58 @@
+// One plain request on a connection of its own, for checks and for the start-up time; and free ports.
+
+import { request } from "node:http";
+import { createServer } from "node:net";
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+export interface Question {
+  readonly port: number;
+  readonly path: string;
+  /** Bytes to post; 0 = GET. */
+  readonly postBytes: number;
+}
+
+/** No server needs as long for one short request, even at its first one. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** Asks once; rejects if nobody listens, the connection breaks or the answer takes too long. */
+export function ask({ port, path, postBytes }: Question): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const body = "x".repeat(postBytes);
+    const asked = request(
+      {
+        ...{ host: "127.0.0.1", port, path, agent: false, timeout: ANSWER_TIMEOUT_MS },
+        method: postBytes > 0 ? "POST" : "GET",
+        headers: postBytes > 0 ? { "content-length": postBytes } : {},
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString("latin1");
+          resolve({ status: response.statusCode ?? 0, body: text });
+        });
+      },
+    );
+    asked.on("timeout", () => asked.destroy(new Error("no answer in time")));
+    asked.on("error", reject);
+    asked.end(body);
+  });
+}
+
+/** A port on 127.0.0.1 that nobody listens on now. */
+export function findFreePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,37 @@
+// Short-lived programs (wrk, version questions, the load generators): their standard output, or an
+// error with what they wrote. Those that run now can be ended when we are.
+
+import { spawn, type ChildProcess } from "node:child_process";
+
+const running = new Set<ChildProcess>();
+
+/** Runs a program to its end; rejects if it cannot be started or does not exit with 0. */
+export function runProgram(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = startProgram(command, args);
+    let output = "";
+    let errors = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (output += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (errors += text));
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      if (code === 0) return resolve(output);
+      const end = signal ?? `exit code ${code}`;
+      reject(new Error(`${command}: ${end}\n${output}${errors}`));
+    });
+  });
+}
+
+/** Starts a program with three pipes; it is ended by killAllPrograms if it still runs then. */
+export function startProgram(command: string, args: readonly string[]): ChildProcess {
+  const child = spawn(command, args, { stdio: "pipe" });
+  running.add(child);
+  child.on("close", () => running.delete(child));
+  child.on("error", () => running.delete(child));
+  return child;
+}
+
+/** Ends every program that still runs. */
+export function killAllPrograms(): void {
+  for (const child of running) child.kill("SIGKILL");
+}

@@ -1,0 +1,128 @@
+// What a run leaves behind: plain JSON, one file a run, and where such files are kept. Times are
+// milliseconds where the name does not say otherwise; memory is bytes. Rounds are kept, so that
+// noise can be seen later; medians are made when a table is.
+
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Machine } from "./machine.ts";
+
+/** One round of one server on one page. `others`: cores that other programs used meanwhile. */
+export interface ThroughputRound {
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly cpuMicros: number;
+  readonly others: number;
+}
+
+export interface ThroughputResult {
+  readonly page: string;
+  readonly workers: number;
+  readonly server: string;
+  readonly rounds: readonly ThroughputRound[];
+}
+
+export interface MemoryResult {
+  readonly server: string;
+  readonly workers: number;
+  readonly processes: number;
+  readonly rss: readonly number[];
+  readonly pss: readonly number[];
+}
+
+export interface ConnectionsResult {
+  readonly server: string;
+  /** Connections that were still open when memory was read. */
+  readonly held: number;
+  /** Growth of resident memory a connection, one figure a round. */
+  readonly bytesEach: readonly number[];
+}
+
+export interface StartupResult {
+  readonly server: string;
+  readonly workers: number;
+  readonly startMs: readonly number[];
+}
+
+/** What one load run says of the short requests; `failed` counts all that were not answered rightly. */
+export interface MixedRound {
+  readonly sent: number;
+  readonly failed: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  /** 99th percentile of how late the generator itself sent. */
+  readonly lateness: number;
+  readonly cpuMicros: number;
+}
+
+export interface MixedResult {
+  readonly mix: "sleep" | "cpu";
+  readonly workers: number;
+  /** Share of the slowest server's capacity, 0.5 or 0.8. */
+  readonly load: number;
+  readonly requestsPerSecond: number;
+  readonly server: string;
+  readonly rounds: readonly MixedRound[];
+}
+
+export interface CapacityResult {
+  readonly mix: "sleep" | "cpu";
+  readonly workers: number;
+  readonly server: string;
+  readonly requestsPerSecond: readonly number[];
+}
+
+/** One run. A suite that was not asked for is null. */
+export interface Results {
+  /** ISO time of the start. */
+  readonly date: string;
+  /** A narrowed run (fewer servers, pages, rounds or seconds) never replaces a whole one in the tables. */
+  readonly isWhole: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly machine: Machine;
+  readonly missing: readonly string[];
+  readonly throughput: readonly ThroughputResult[] | null;
+  readonly memory: readonly MemoryResult[] | null;
+  readonly connections: readonly ConnectionsResult[] | null;
+  readonly startup: readonly StartupResult[] | null;
+  readonly capacity: readonly CapacityResult[] | null;
+  readonly mixed: readonly MixedResult[] | null;
+}
+
+/** Names of the suites in a result. */
+export const SUITES = ["throughput", "memory", "connections", "startup", "mixed"] as const;
+export type Suite = (typeof SUITES)[number];
+
+/** Writes `<date>-<what>.json` into `folder`; returns the path. */
+export function saveResults(folder: string, results: Results): string {
+  const made = SUITES.filter((suite) => results[suite] !== null);
+  const what = made.length === SUITES.length ? "all" : made.join("-");
+  const date = results.date.slice(0, 16).replace("T", "-").replace(":", "");
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, `${date}-${what}.json`);
+  writeFileSync(path, `${JSON.stringify(results, null, 1)}\n`);
+  return path;
+}
+
+/** All results of `folder`, oldest first. Files that are not results end the program. */
+export function loadResults(folder: string): Results[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".json"))
+    .toSorted()
+    .map((name) => {
+      const text = readFileSync(join(folder, name), "utf8");
+      const loaded: unknown = JSON.parse(text);
+      if (!isResults(loaded)) throw new Error(`benchmarks/results/${name} is not a result`);
+      return loaded;
+    });
+}
+
+/** Our own files: the shape is checked as far as telling them from another program's needs. */
+function isResults(value: unknown): value is Results {
+  if (typeof value !== "object" || value === null) return false;
+  return "machine" in value && "isWhole" in value && SUITES.every((suite) => suite in value);
+}

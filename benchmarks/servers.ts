@@ -1,0 +1,230 @@
+// The servers and how each is started: the best settings that its own documentation gives, no access
+// log anywhere, the same number of workers, and the same threads a worker where threads matter.
+// Only arguments are made here; server-process.ts starts them.
+//
+//   granian       4 blocking threads a worker, as many as the others have
+//   granian-1     1 blocking thread: cheapest where the application never waits
+//   gunicorn-fast sync with its parser in C (the "fast" extra); the others use the default one
+//   nginx         one process of nginx, kept-alive Unix socket to gunicorn with threads
+//   uvicorn       not a WSGI server: the same page as ASGI (Flask through a2wsgi), for orientation
+
+import { writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Case } from "./cases.ts";
+import { CASES_FOLDER, TYPHON, VENV_BIN } from "./places.ts";
+
+/** Threads a worker for every server that has them: Typhon's default. */
+export const THREADS = 4;
+/** Longer than any run, so that no server closes a connection that a client is about to use. */
+const KEEP_ALIVE_SECONDS = 75;
+/** More than the idle connections of the memory benchmark. */
+const MAX_CONNECTIONS = 20_000;
+
+/** What one start needs to know. */
+export interface Start {
+  readonly app: Pick<Case, "wsgi" | "asgi">;
+  readonly workers: number;
+  readonly port: number;
+  /** A private folder for sockets and configuration, removed after the run. */
+  readonly folder: string;
+}
+
+/** One program of a server. `clients`: who of it holds the clients' connections. */
+export interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly clients: "first process" | "all processes" | "none";
+}
+
+export interface Server {
+  readonly name: string;
+  readonly title: string;
+  /** Which rows of a table it belongs to; goals are held against granian and gunicorn. */
+  readonly family: "typhon" | "granian" | "gunicorn" | "nginx" | "uvicorn";
+  /** Left out of a suite where it has nothing to say. */
+  readonly suites: readonly ("throughput" | "memory" | "connections" | "startup" | "mixed")[];
+  /** The programs in the order to start them; the last one answers on the port. */
+  programs(start: Start): readonly Program[];
+}
+
+const EVERYWHERE = ["throughput", "memory", "connections", "startup", "mixed"] as const;
+const PEER_ENVIRONMENT = { PYTHONPATH: CASES_FOLDER };
+
+/** In the order in which they are shown. */
+export const SERVERS: readonly Server[] = [
+  {
+    name: "typhon",
+    title: "Typhon",
+    family: "typhon",
+    suites: EVERYWHERE,
+    programs: ({ app, workers, port }) => [
+      {
+        command: TYPHON,
+        args: [
+          app.wsgi,
+          ...["--bind", `127.0.0.1:${port}`, "--workers", String(workers)],
+          ...["--threads", String(THREADS), "--app-dir", CASES_FOLDER],
+          ...["--python", join(VENV_BIN, "python"), "--access-log", "off"],
+        ],
+        environment: {},
+        clients: "first process",
+      },
+    ],
+  },
+  {
+    name: "granian",
+    title: "Granian, 4 threads",
+    family: "granian",
+    suites: EVERYWHERE,
+    programs: (start) => [granian(start, THREADS)],
+  },
+  {
+    name: "granian-1",
+    title: "Granian, 1 thread",
+    family: "granian",
+    suites: ["throughput"],
+    programs: (start) => [granian(start, 1)],
+  },
+  {
+    name: "gunicorn-sync",
+    title: "gunicorn sync",
+    family: "gunicorn",
+    suites: ["throughput", "memory", "startup"],
+    programs: (start) => [gunicorn(start, tcp(start), ["--worker-class", "sync"])],
+  },
+  {
+    name: "gunicorn-fast",
+    title: "gunicorn sync, parser in C",
+    family: "gunicorn",
+    suites: ["throughput"],
+    programs: (start) => [
+      gunicorn(start, tcp(start), ["--worker-class", "sync", "--http-parser", "fast"]),
+    ],
+  },
+  {
+    name: "gunicorn-gthread",
+    title: "gunicorn gthread, 4 threads",
+    family: "gunicorn",
+    suites: EVERYWHERE,
+    programs: (start) => [gunicorn(start, tcp(start), GTHREAD)],
+  },
+  {
+    name: "nginx-gunicorn",
+    title: "nginx before gunicorn gthread",
+    family: "nginx",
+    suites: EVERYWHERE,
+    programs: (start) => [
+      { ...gunicorn(start, `unix:${start.folder}/gunicorn.sock`, GTHREAD), clients: "none" },
+      nginx(start),
+    ],
+  },
+  {
+    name: "uvicorn",
+    title: "uvicorn (ASGI)",
+    family: "uvicorn",
+    suites: ["throughput", "memory", "connections"],
+    programs: ({ app, workers, port }) => [
+      {
+        command: join(VENV_BIN, "uvicorn"),
+        args: [
+          ...[app.asgi, "--host", "127.0.0.1", "--port", String(port)],
+          ...["--workers", String(workers), "--no-access-log", "--log-level", "warning"],
+          ...["--loop", "uvloop", "--http", "httptools"],
+          ...["--timeout-keep-alive", String(KEEP_ALIVE_SECONDS)],
+        ],
+        environment: PEER_ENVIRONMENT,
+        clients: "all processes",
+      },
+    ],
+  },
+];
+
+const GTHREAD = [
+  ...["--worker-class", "gthread", "--threads", String(THREADS)],
+  ...["--keep-alive", String(KEEP_ALIVE_SECONDS), "--worker-connections", String(MAX_CONNECTIONS)],
+];
+
+function tcp(start: Start): string {
+  return `127.0.0.1:${start.port}`;
+}
+
+function granian({ app, workers, port }: Start, threads: number): Program {
+  return {
+    command: join(VENV_BIN, "granian"),
+    args: [
+      ...["--interface", "wsgi", "--host", "127.0.0.1", "--port", String(port), "--http", "1"],
+      ...["--workers", String(workers), "--blocking-threads", String(threads)],
+      // Its backpressure counts connections too: without it most of 10,000 would not be accepted.
+      ...["--backlog", "2048", "--backpressure", String(MAX_CONNECTIONS)],
+      ...["--no-ws", "--log-level", "warning", app.wsgi],
+    ],
+    environment: PEER_ENVIRONMENT,
+    clients: "all processes",
+  };
+}
+
+function gunicorn({ app, workers }: Start, bind: string, worker: readonly string[]): Program {
+  const parser = worker.includes("--http-parser") ? [] : ["--http-parser", "python"];
+  return {
+    command: join(VENV_BIN, "gunicorn"),
+    args: [
+      ...["--bind", bind, "--workers", String(workers), "--log-level", "warning"],
+      ...["--no-control-socket", ...parser, ...worker, app.wsgi],
+    ],
+    environment: PEER_ENVIRONMENT,
+    clients: "all processes",
+  };
+}
+
+function nginx({ port, folder }: Start): Program {
+  const configuration = join(folder, "nginx.conf");
+  writeFileSync(configuration, nginxConfiguration(port, folder));
+  const path = [process.env["PATH"], "/usr/sbin"].join(delimiter);
+  return {
+    command: "nginx",
+    args: ["-c", configuration, "-e", join(folder, "nginx.log"), "-p", folder],
+    environment: { PATH: path },
+    clients: "all processes",
+  };
+}
+
+/** The proxy settings of gunicorn's own documentation, and a kept-alive upstream. */
+function nginxConfiguration(port: number, folder: string): string {
+  // As root nginx would become www-data, which may not enter the private folder.
+  const user = process.getuid?.() === 0 ? "user root root;\n" : "";
+  return `${user}daemon off;
+worker_processes 1;
+worker_rlimit_nofile ${MAX_CONNECTIONS};
+pid ${folder}/nginx.pid;
+error_log ${folder}/nginx.log;
+events { worker_connections ${MAX_CONNECTIONS}; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  keepalive_timeout ${KEEP_ALIVE_SECONDS};
+  keepalive_requests 1000000;
+  upstream application {
+    server unix:${folder}/gunicorn.sock fail_timeout=0;
+    keepalive 64;
+    keepalive_requests 1000000;
+  }
+  server {
+    listen 127.0.0.1:${port} backlog=2048;
+    location / {
+      proxy_pass http://application;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_redirect off;
+    }
+  }
+}
+`;
+}

@@ -1,0 +1,59 @@
+// One run of wrk against one page: closed loop, one thread, kept-alive connections. Any answer that is
+// not a success, and any broken connection, makes the run void: a server that drops work looks fast.
+
+import { join } from "node:path";
+import { BENCHMARKS } from "./places.ts";
+import { runProgram } from "./program.ts";
+
+/** Enough that no worker waits for a client; few enough that one thread of wrk keeps up. */
+export const CONNECTIONS = 32;
+
+export interface WrkRun {
+  readonly port: number;
+  readonly path: string;
+  /** Bytes to post; 0 = GET. */
+  readonly postBytes: number;
+  readonly seconds: number;
+}
+
+/** Latencies in milliseconds. */
+export interface WrkOutcome {
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** Runs wrk; throws if it fails or if one request was not answered with a success. */
+export async function runWrk({ port, path, postBytes, seconds }: WrkRun): Promise<WrkOutcome> {
+  const script = join(BENCHMARKS, "wrk.lua");
+  const post = postBytes > 0 ? ["--", "POST", String(postBytes)] : [];
+  const output = await runProgram("wrk", [
+    ...["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "10s", "--latency"],
+    ...["-s", script, `http://127.0.0.1:${port}${path}`, ...post],
+  ]);
+  return parseWrk(output);
+}
+
+/** Reads the JSON line that wrk.lua prints; throws if there is none or if anything failed. */
+export function parseWrk(output: string): WrkOutcome {
+  const line = output.split("\n").find((one) => one.startsWith("{"));
+  if (line === undefined) throw new Error(`wrk printed no outcome:\n${output}`);
+  const outcome: unknown = JSON.parse(line);
+  const read = (name: string): number => {
+    const value: unknown = Reflect.get(Object(outcome), name);
+    if (typeof value !== "number") throw new Error(`wrk's outcome has no ${name}: ${line}`);
+    return value;
+  };
+  const failures = read("refused") + read("socketErrors") + read("timeouts");
+  if (failures > 0) throw new Error(`wrk saw ${failures} failed requests: ${line}`);
+  if (read("requests") === 0) throw new Error(`wrk got no answer: ${line}`);
+  return {
+    requests: read("requests"),
+    requestsPerSecond: (read("requests") / read("micros")) * 1e6,
+    p50: read("p50") / 1000,
+    p99: read("p99") / 1000,
+    max: read("max") / 1000,
+  };
+}

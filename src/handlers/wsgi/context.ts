@@ -1,0 +1,19 @@
+// What all requests of one WSGI application share: the pool they go to, the places for large bodies,
+// and who hears of faults.
+
+import type { Exchange } from "../../http/exchange.ts";
+import type { MemoryBudget } from "../../net/memory-budget.ts";
+import type { TempFolder } from "../../net/temp-folder.ts";
+import type { Pool } from "../../workers/pool.ts";
+
+export interface WsgiContext {
+  readonly pool: Pool;
+  readonly folder: TempFolder;
+  readonly budget: MemoryBudget;
+  /** Bytes of one answer that may lie in a temporary file. */
+  readonly maxResponseSpill: number;
+  /** The application raised, or answered what cannot be sent; the text is for the log. */
+  readonly onFault: (exchange: Exchange, text: string) => void;
+  /** A temporary file could not be written or read. */
+  readonly onStoreFailure: (exchange: Exchange, error: Error) => void;
+}

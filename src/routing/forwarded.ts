@@ -1,0 +1,103 @@
+// The grammar of what proxies write about a request's origin: X-Forwarded-For, -Proto, -Host, and
+// Forwarded (RFC 7239 §4). Pure; whom to believe is trusted-proxies.ts' concern.
+
+/** What one proxy says of the request as it received it. Empty strings where it says nothing. */
+export interface Hop {
+  /** As written, without brackets and port; "unknown" and "_obfuscated" are no addresses. */
+  readonly address: string;
+  /** 0 if not given. */
+  readonly port: number;
+  /** Lower case. */
+  readonly proto: string;
+  readonly host: string;
+}
+
+/** Hops beyond this, counted from the right, are not looked at: nobody has so many proxies. */
+export const MAX_HOPS = 32;
+
+/**
+ * Hops of the X-Forwarded lists, left to right. Lists of equal length belong together; of a shorter
+ * one the last member is the word of the last proxy.
+ */
+export function readForwardedLists(
+  addresses: string | null,
+  protos: string | null,
+  hosts: string | null,
+): readonly Hop[] {
+  const fors = members(addresses);
+  const proto = members(protos);
+  const host = members(hosts);
+  const length = Math.max(fors.length, proto.length > 0 || host.length > 0 ? 1 : 0);
+  const list: Hop[] = [];
+  for (let i = 0; i < length; i += 1)
+    list.push({
+      ...readNode(fors[i] ?? ""),
+      proto: at(proto, i, length).toLowerCase(),
+      host: at(host, i, length),
+    });
+  return list;
+}
+
+/** Hops of a Forwarded field, left to right; members that are no Forwarded elements end the list. */
+export function readForwarded(text: string): readonly Hop[] {
+  const list: Hop[] = [];
+  for (const element of splitOutsideQuotes(text, ",")) {
+    const pairs = new Map<string, string>();
+    for (const pair of splitOutsideQuotes(element, ";")) {
+      const equals = pair.indexOf("=");
+      if (equals < 1) continue;
+      pairs.set(pair.slice(0, equals).trim().toLowerCase(), unquote(pair.slice(equals + 1).trim()));
+    }
+    list.push({
+      ...readNode(pairs.get("for") ?? ""),
+      proto: (pairs.get("proto") ?? "").toLowerCase(),
+      host: pairs.get("host") ?? "",
+    });
+  }
+  return list.slice(-MAX_HOPS);
+}
+
+function members(list: string | null): readonly string[] {
+  if (list === null) return [];
+  return list
+    .split(",")
+    .map((member) => member.trim())
+    .filter((member) => member !== "")
+    .slice(-MAX_HOPS);
+}
+
+function at(list: readonly string[], index: number, length: number): string {
+  return (list.length === length ? list[index] : list.at(-1)) ?? "";
+}
+
+/** `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`. RFC 7239 §6. */
+function readNode(node: string): { readonly address: string; readonly port: number } {
+  const bracketed = /^\[([^\]]*)\](?::(\d{1,5}))?$/.exec(node);
+  if (bracketed !== null)
+    return { address: bracketed[1] ?? "", port: Number(bracketed[2] ?? "0") };
+  const withPort = /^([^:]*):(\d{1,5})$/.exec(node);
+  if (withPort !== null) return { address: withPort[1] ?? "", port: Number(withPort[2]) };
+  return { address: node, port: 0 };
+}
+
+function unquote(value: string): string {
+  if (!value.startsWith('"') || !value.endsWith('"') || value.length < 2) return value;
+  return value.slice(1, -1).replaceAll(/\\(.)/g, "$1");
+}
+
+function splitOutsideQuotes(text: string, separator: string): readonly string[] {
+  const parts: string[] = [];
+  let isQuoted = false;
+  let start = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const character = text[i];
+    if (character === "\\" && isQuoted) i += 1;
+    else if (character === '"') isQuoted = !isQuoted;
+    else if (character === separator && !isQuoted) {
+      parts.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  parts.push(text.slice(start));
+  return parts.map((part) => part.trim()).filter((part) => part !== "");
+}

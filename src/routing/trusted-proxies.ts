@@ -1,0 +1,123 @@
+// Who asks, when a proxy we trust asks for somebody else: X-Forwarded-For, -Proto, -Host and Forwarded
+// (RFC 7239) are believed from declared addresses only, read from right to left, because each proxy
+// appends what it saw and only the right end was written by one we know. From all others these fields
+// are removed, so that no application believes them either. Pure: sees exchanges, never sockets.
+
+import { BlockList, isIP } from "node:net";
+
+import type { Exchange } from "../http/exchange.ts";
+import { HAS_FORWARDED, HAS_REQUEST_ID, type RequestHead } from "../http/message.ts";
+import { isValidHost } from "../http/target.ts";
+import { readForwarded, readForwardedLists, type Hop } from "./forwarded.ts";
+
+/** A request id of a trusted proxy: printable, no separators of a log line. */
+const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
+
+/** Fields that only a trusted proxy may speak through. */
+const FORWARDED_NAMES: ReadonlySet<string> = new Set([
+  "forwarded",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto",
+]);
+
+export class TrustedProxies {
+  readonly #list = new BlockList();
+  readonly #trustsAll: boolean;
+  readonly #nextId: () => string;
+
+  /**
+   * `allowed`: addresses and CIDR ranges, or "*" for everybody. `nextId` makes a
+   * request id. Throws on an address that is none: the configuration has checked them.
+   */
+  constructor(allowed: readonly string[], nextId: () => string) {
+    this.#trustsAll = allowed.includes("*");
+    this.#nextId = nextId;
+    for (const entry of allowed) if (entry !== "*") this.#add(entry);
+  }
+
+  /** Sets the exchange's origin, request id and effective head. */
+  identify(exchange: Exchange): void {
+    const { head } = exchange;
+    if ((head.fields & (HAS_FORWARDED | HAS_REQUEST_ID)) === 0) {
+      exchange.requestId = this.#nextId();
+      return;
+    }
+    const isTrusted = this.isTrusted(exchange.remoteAddress);
+    const id = isTrusted ? field(head, "x-request-id") : null;
+    exchange.requestId = id !== null && REQUEST_ID.test(id) ? id : this.#nextId();
+    const host = isTrusted ? this.#believe(exchange) : null;
+    exchange.effectiveHead = rewrite(head, isTrusted, host);
+  }
+
+  /** Whether the fields of a peer are believed; "" is a Unix socket, which counts as 127.0.0.1. */
+  isTrusted(address: string): boolean {
+    if (this.#trustsAll) return true;
+    const family = address === "" ? 4 : isIP(address);
+    if (family === 0) return false;
+    return this.#list.check(address || "127.0.0.1", family === 6 ? "ipv6" : "ipv4");
+  }
+
+  #add(entry: string): void {
+    const [address = "", prefix] = entry.split("/");
+    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+    if (prefix === undefined) this.#list.addAddress(address, family);
+    else this.#list.addSubnet(address, Number(prefix), family);
+  }
+
+  // Returns the host that the client asked for, if a proxy says so.
+  #believe(exchange: Exchange): string | null {
+    const hop = this.#client(hops(exchange.head));
+    if (hop === null) return null;
+    if (hop.address !== "") {
+      exchange.remoteAddress = hop.address;
+      exchange.remotePort = hop.port;
+    }
+    if (hop.proto === "http" || hop.proto === "https") exchange.scheme = hop.proto;
+    return isValidHost(hop.host) ? hop.host : null;
+  }
+
+  // From the right, as long as the address is itself a trusted proxy's: what the first other one
+  // appended is a client's word.
+  #client(list: readonly Hop[]): Hop | null {
+    let best: Hop | null = null;
+    for (let i = list.length - 1; i >= 0; i -= 1) {
+      const hop = list[i];
+      if (hop === undefined) break;
+      // What is no address ("unknown", a typing error) hides who asks: nothing left of it counts.
+      if (isIP(hop.address) === 0) return best ?? { ...hop, address: "" };
+      best = hop;
+      if (!this.isTrusted(hop.address)) break;
+    }
+    return best;
+  }
+}
+
+/** The hops that proxies wrote: X-Forwarded-… if there is any, else Forwarded. */
+function hops(head: RequestHead): readonly Hop[] {
+  const lists = readForwardedLists(
+    field(head, "x-forwarded-for"),
+    field(head, "x-forwarded-proto"),
+    field(head, "x-forwarded-host"),
+  );
+  if (lists.length > 0) return lists;
+  return readForwarded(field(head, "forwarded") ?? "");
+}
+
+/** All values of a field in order, joined as a list; null if there is none. */
+function field(head: RequestHead, name: string): string | null {
+  const values = head.values.filter((_, index) => head.names[index] === name);
+  return values.length === 0 ? null : values.join(", ");
+}
+
+function rewrite(head: RequestHead, isTrusted: boolean, host: string | null): RequestHead {
+  const names: string[] = [];
+  const values: string[] = [];
+  for (let i = 0; i < head.names.length; i += 1) {
+    const name = head.names[i] ?? "";
+    if (name === "x-request-id" || (!isTrusted && FORWARDED_NAMES.has(name))) continue;
+    names.push(name);
+    values.push(name === "host" && host !== null ? host : (head.values[i] ?? ""));
+  }
+  return { ...head, names, values };
+}

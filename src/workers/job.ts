@@ -1,0 +1,56 @@
+// A request on its way through the queue and a worker, as the pool sees it: a record to write, a body
+// to hand over, and somebody to tell what became of it. Handlers extend it; the pool knows no HTTP.
+//
+//   new ─submit─▶ waiting ─page written─▶ queued ─HEAD─▶ answering ─last frame─▶ done
+//                    │                      └──cancel──────────┴──▶ abandoned ──────▲
+//                    └── full, expired, cancelled, worker died, deadline ───────────┘
+//
+// An abandoned job stays in the books until its worker has sent its last frame: it still takes a page
+// or a thread.
+
+/** Why a job ended without an answer of the application. */
+export type LostReason =
+  /** The worker that held it has ended. */
+  | "died"
+  /** The queue is full. */
+  | "full"
+  /** It waited longer than the queue's limit and was not begun. */
+  | "expired"
+  /** It was begun and did not answer within its deadline. */
+  | "deadline"
+  /** The pool is stopping. */
+  | "stopped";
+
+export type JobState = "new" | "waiting" | "queued" | "answering" | "abandoned" | "done";
+
+/** One request for one worker. Times are CLOCK_MONOTONIC seconds. */
+export abstract class Job {
+  /** Given by the pool, 1 … 2⁵³−1; never used twice. */
+  id = 0;
+  state: JobState = "new";
+  submittedAt = 0;
+  /** When a worker took it; 0 until the pool knows. */
+  takenAt = 0;
+  /** Number of the worker that has it; 0 until the pool knows. */
+  worker = 0;
+  /** When the last bytes of the answer came. */
+  lastBytesAt = 0;
+
+  /** Blocks of the record, latin-1 (docs/worker-protocol.md). */
+  abstract readonly names: string;
+  abstract readonly values: string;
+  /** Body in memory, or null. */
+  abstract readonly body: Buffer | null;
+  /** Whether the record's last value names a file with the body. */
+  abstract readonly isBodyInFile: boolean;
+
+  /** The head has come, with the first bytes of the body; `isWhole`: with all of them. */
+  abstract onHead(head: string, count: number, body: Buffer, isWhole: boolean): void;
+  abstract onBody(bytes: Buffer, isLast: boolean): void;
+  /** The application failed; the text is for the log. Ends the job. */
+  abstract onFault(text: string): void;
+  /** Ends the job. */
+  abstract onLost(reason: LostReason): void;
+  /** Whether the answer waits for its client, so that no deadline counts. */
+  abstract isHeldByClient(): boolean;
+}

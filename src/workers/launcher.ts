@@ -1,0 +1,179 @@
+// The Python process that starts the others: made by posix_spawn once, because spawning from Node
+// blocks the event loop in proportion to its memory (1.5 ms at 52 MB). It makes the queue, forks
+// workers on request and reports their ends. JSON lines over its descriptor 3
+// (docs/worker-protocol.md, "Launcher"). Knows nothing of requests.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { Socket } from "node:net";
+
+import { cutLines, LineCutter } from "./output.ts";
+
+/** What the launcher needs to know of an application; goes to the workers as it is. */
+export interface ApplicationOptions {
+  readonly app: string;
+  readonly interface: "auto" | "wsgi";
+  readonly appDir: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly rootPath: string;
+  readonly threads: number;
+  readonly workers: number;
+  /** SERVER_SOFTWARE. */
+  readonly software: string;
+}
+
+export interface LauncherOptions {
+  readonly python: string;
+  /** The folder that holds the package typhon_worker. */
+  readonly packageFolder: string;
+  /** The private directory (docs/worker-protocol.md, "The directory"). */
+  readonly directory: string;
+  readonly application: ApplicationOptions;
+}
+
+/** What the launcher says once the FIFOs are there. */
+export interface Opened {
+  readonly pipePages: number;
+  readonly python: string;
+  readonly implementation: string;
+  readonly executable: string;
+}
+
+export interface WorkerEnd {
+  readonly worker: number;
+  readonly code: number | null;
+  readonly signal: number | null;
+  /** Bytes. */
+  readonly peakRss: number;
+}
+
+export interface LauncherListener {
+  onOpened(opened: Opened): void;
+  onStarted(worker: number, pid: number): void;
+  onEnded(end: WorkerEnd): void;
+  /** The launcher is gone, with what it said last; asked for or not. */
+  onLauncherEnd(text: string): void;
+  /** A line that the launcher itself wrote. */
+  onLauncherLine(line: string): void;
+}
+
+/** Pages asked for the queue: 1 MiB, what the kernel lets a user have by default. */
+const PIPE_PAGES = 256;
+/** Characters of a control message; a launcher that says more has lost its mind. */
+const MAX_CONTROL_LINE = 1_048_576;
+/** The last bytes of standard error that are kept to tell why a launcher ended. */
+const MAX_LAST_WORDS = 4096;
+
+// `-c` puts the working directory first on sys.path; the worker's own package is imported from its
+// folder, which is then taken off again, so that no module of ours or of the working directory can
+// shadow one that the application means.
+const BOOT =
+  "import sys; sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
+  "from typhon_worker import launcher; sys.path.remove(sys.argv[1]); launcher.main()";
+
+/** The running launcher of one application. */
+export class Launcher {
+  readonly #listener: LauncherListener;
+  readonly #child: ChildProcess;
+  readonly #control: Socket;
+  #lastWords = "";
+  #hasEnded = false;
+
+  constructor(options: LauncherOptions, listener: LauncherListener) {
+    this.#listener = listener;
+    this.#child = spawn(options.python, ["-c", BOOT, options.packageFolder], {
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+    });
+    this.#child.on("error", (error) => this.#end(error.message));
+    this.#child.on("close", () => this.#end(this.#lastWords.trim()));
+    const control = this.#child.stdio[3];
+    if (!(control instanceof Socket)) throw new TypeError("the control channel is no socket");
+    this.#control = control;
+    // A write to a launcher that has just died; "close" tells the rest.
+    control.on("error", () => undefined);
+    cutLines(control, new LineCutter((line) => this.#read(line), MAX_CONTROL_LINE));
+    this.#child.stdout?.on("data", (bytes: Buffer) => this.#hear(bytes));
+    this.#child.stderr?.on("data", (bytes: Buffer) => this.#hear(bytes));
+    const { application } = options;
+    this.#say({
+      op: "open",
+      directory: options.directory,
+      pipe_pages: PIPE_PAGES,
+      application: {
+        app: application.app,
+        interface: application.interface,
+        app_dir: application.appDir,
+        env: application.env,
+        root_path: application.rootPath,
+        threads: application.threads,
+        workers: application.workers,
+        software: application.software,
+      },
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Forks worker `worker`, which will connect with `token`. */
+  start(worker: number, token: string): void {
+    this.#say({ op: "start", worker, token });
+  }
+
+  /** Sends a signal by number; nothing happens if that worker has ended. */
+  signal(worker: number, signal: number): void {
+    this.#say({ op: "signal", worker, signal });
+  }
+
+  /** Ends it, and with it every worker that still runs, and the directory. */
+  stop(): void {
+    this.#control.end();
+  }
+
+  #say(message: object): void {
+    if (!this.#control.destroyed) this.#control.write(`${JSON.stringify(message)}\n`);
+  }
+
+  #read(line: string): void {
+    const message: unknown = JSON.parse(line);
+    if (typeof message !== "object" || message === null || !("op" in message)) return;
+    const fields = new Map<string, unknown>(Object.entries(message));
+    const number = (name: string): number => Number(fields.get(name) ?? 0);
+    const nullable = (name: string): number | null =>
+      typeof fields.get(name) === "number" ? number(name) : null;
+    const text = (name: string): string => String(fields.get(name) ?? "");
+    switch (message.op) {
+      case "opened":
+        return this.#listener.onOpened({
+          pipePages: number("pipe_pages"),
+          python: text("python"),
+          implementation: text("implementation"),
+          executable: text("executable"),
+        });
+      case "started":
+        return this.#listener.onStarted(number("worker"), number("pid"));
+      case "ended":
+        return this.#listener.onEnded({
+          worker: number("worker"),
+          code: nullable("code"),
+          signal: nullable("signal"),
+          peakRss: number("peak_rss"),
+        });
+      default:
+        this.#lastWords = text("text");
+    }
+  }
+
+  #hear(bytes: Buffer): void {
+    const text = bytes.toString("utf8");
+    this.#lastWords = (this.#lastWords + text).slice(-MAX_LAST_WORDS);
+    for (const line of text.split("\n")) if (line !== "") this.#listener.onLauncherLine(line);
+  }
+
+  #end(text: string): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#control.destroy();
+    this.#listener.onLauncherEnd(text);
+  }
+}

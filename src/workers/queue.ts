@@ -1,0 +1,171 @@
+// The queue of one application: a kernel pipe that all free workers read, and what waits in front of
+// it. The pipe does the dispatch: first come, first served, always to a worker that is free. This
+// file knows jobs and one descriptor; it does not know workers.
+//
+//   submit ─▶ waiting (here; may be dropped) ─▶ pipe (a page each) ─▶ a worker
+//
+// The pipe is kept short, `depth` jobs written and not finished, because what lies in it can be
+// neither dropped nor reordered.
+
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+
+import { monotonic } from "./clock.ts";
+import type { Job } from "./job.ts";
+import { PAGE_BYTES, PageWriter } from "./wire.ts";
+
+/** Pages that lie in the pipe per worker beyond what the workers run: 8 … 32 measured alike. */
+export const PIPED_PAGES_A_WORKER = 16;
+/** Pages of the pipe left for fences. */
+const FENCE_PAGES = 8;
+
+export interface QueueOptions {
+  /** Jobs that may wait, in the pipe and in front of it, beyond those that can run. 503 QUEUE_FULL. */
+  readonly limit: number;
+  /** How long a job may wait before it is begun, seconds. 503 QUEUE_TIMEOUT. */
+  readonly timeout: number;
+  /** Requests that can run at once in all workers. */
+  readonly capacity: number;
+  readonly workers: number;
+  /** Pages that fit into the pipe, as the launcher reports them. */
+  readonly pipePages: number;
+}
+
+/** One application's queue over the FIFO at `path`. */
+export class RequestQueue {
+  readonly #options: QueueOptions;
+  readonly #fd: number;
+  readonly #writer = new PageWriter();
+  readonly #depth: number;
+  /** Jobs in front of the pipe; those before `#first` are gone. */
+  #waiting: Job[] = [];
+  #first = 0;
+  /** Jobs in `#waiting` that were dropped: skipped when their turn comes. */
+  #dropped = 0;
+  /** Jobs that were written and have not ended. */
+  #written = 0;
+
+  constructor(path: string, options: QueueOptions) {
+    this.#options = options;
+    // Read and write: the open must not wait for a reader, and the pipe must not end without one.
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#depth = Math.min(
+      options.capacity + PIPED_PAGES_A_WORKER * options.workers,
+      Math.max(1, options.pipePages - FENCE_PAGES),
+    );
+  }
+
+  /** Jobs that are neither finished nor begun, as far as this side can tell. */
+  get waiting(): number {
+    const inFront = this.#waiting.length - this.#first - this.#dropped;
+    return inFront + Math.max(0, this.#written - this.#options.capacity);
+  }
+
+  /** Takes a job that has its id. False: the queue is full and the job was not taken. */
+  submit(job: Job): boolean {
+    job.submittedAt = monotonic();
+    if (this.#first === this.#waiting.length && this.#written < this.#depth && this.#write(job))
+      return true;
+    if (this.waiting >= this.#options.limit) return false;
+    job.state = "waiting";
+    this.#waiting.push(job);
+    return true;
+  }
+
+  /** A job that was written has ended: its place goes to the next. */
+  release(): void {
+    this.#written -= 1;
+    if (this.#first < this.#waiting.length) this.pump();
+  }
+
+  /** Writes what waits, as far as the pipe's depth allows. */
+  pump(): void {
+    while (this.#first < this.#waiting.length && this.#written < this.#depth) {
+      const job = this.#waiting[this.#first];
+      if (job?.state !== "waiting") this.#dropped -= 1;
+      else if (!this.#write(job)) break;
+      this.#first += 1;
+    }
+    this.#compact();
+  }
+
+  /** A waiting job has become "done" without having been written; its place is skipped. */
+  drop(): void {
+    this.#dropped += 1;
+  }
+
+  /** Removes and returns the jobs whose time to wait is over. Called by the coarse clock. */
+  takeExpired(now: number): Job[] {
+    const expired: Job[] = [];
+    while (this.#first < this.#waiting.length) {
+      const job = this.#waiting[this.#first];
+      if (job?.state !== "waiting") this.#dropped -= 1;
+      else if (now - job.submittedAt >= this.#options.timeout) expired.push(job);
+      else break;
+      this.#first += 1;
+    }
+    this.#compact();
+    return expired;
+  }
+
+  /** Removes and returns all that waits in front of the pipe. */
+  takeAll(): Job[] {
+    const jobs = this.#waiting.slice(this.#first).filter((job) => job.state === "waiting");
+    this.#waiting = [];
+    this.#first = 0;
+    this.#dropped = 0;
+    return jobs;
+  }
+
+  /** Writes `count` fences, as many as fit: they wake sleepers, which find what was stranded. */
+  fence(count: number, nextId: () => number): void {
+    for (let i = 0; i < Math.min(count, FENCE_PAGES); i += 1) {
+      if (!this.#put(this.#writer.fence(nextId()))) return;
+    }
+  }
+
+  /** Seconds after which a job submitted at `submittedAt` may not be begun any more. */
+  latest(job: Job): number {
+    return job.submittedAt + this.#options.timeout;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #write(job: Job): boolean {
+    const page = this.#writer.request({
+      id: job.id,
+      latest: this.latest(job),
+      names: job.names,
+      values: job.values,
+      body: job.body,
+      isBodyInFile: job.isBodyInFile,
+    });
+    if (!this.#put(page)) return false;
+    job.state = "queued";
+    this.#written += 1;
+    return true;
+  }
+
+  // One write a page: one write wakes one sleeper (docs/decisions/0001).
+  #put(page: Buffer): boolean {
+    try {
+      return writeSync(this.#fd, page, 0, PAGE_BYTES, null) === PAGE_BYTES;
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return false;
+      throw error;
+    }
+  }
+
+  #compact(): void {
+    if (this.#first === this.#waiting.length) {
+      if (this.#first > 0) this.#waiting = [];
+      this.#first = 0;
+      return;
+    }
+    // Half of the array or more is gone: move the rest to its front.
+    if (this.#first < 1024 || this.#first * 2 < this.#waiting.length) return;
+    this.#waiting = this.#waiting.slice(this.#first);
+    this.#first = 0;
+  }
+}

@@ -1,0 +1,253 @@
+// Pages and frames between the front and the workers: encoding and decoding, pure.
+// The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
+// test/vectors/ is read by the tests of both. Knows bytes only: no descriptor, no socket, no request.
+
+export const PAGE_BYTES = 4096;
+export const PAGE_HEADER_BYTES = 32;
+export const FRAME_HEADER_BYTES = 16;
+/** Largest payload of a frame: a 1 MiB piece and its surroundings. More ends the worker. */
+export const MAX_PAYLOAD_BYTES = 1_114_112;
+/** Body bytes that we put into one INPUT frame. */
+export const INPUT_FRAME_BYTES = 262_144;
+/** Body bytes that a worker may send for a request before it waits for CREDIT. */
+export const INITIAL_CREDIT_BYTES = 1_048_576;
+
+const MAGIC = 0x31505954;
+const TWO_32 = 4_294_967_296;
+
+export const PageFlag = {
+  BODY_INLINE: 1,
+  BODY_ON_CHANNEL: 2,
+  BODY_IN_FILE: 4,
+  RECORD_ON_CHANNEL: 8,
+  FENCE: 16,
+} as const;
+
+/** Frame types; those from 0x40 on go from the front to the worker. */
+export const FrameType = {
+  HELLO: 0x01,
+  READY: 0x02,
+  FAILED: 0x03,
+  HEAD: 0x10,
+  BODY: 0x11,
+  FAULT: 0x12,
+  EXPIRED: 0x13,
+  FETCH: 0x14,
+  FENCE: 0x15,
+  STOPPED: 0x16,
+  POISONED: 0x17,
+  LOG: 0x18,
+  TAKE: 0x40,
+  STOP: 0x41,
+  RECORD: 0x42,
+  INPUT: 0x43,
+  CREDIT: 0x44,
+  CANCEL: 0x45,
+  STACKS: 0x46,
+} as const;
+
+const END = 1;
+
+/** What goes into a page; the blocks are latin-1, as docs/worker-protocol.md has them. */
+export interface PageContent {
+  readonly id: number;
+  /** CLOCK_MONOTONIC seconds; 0 = any time. */
+  readonly latest: number;
+  readonly names: string;
+  readonly values: string;
+  /** A body in memory, or null. */
+  readonly body: Buffer | null;
+  /** The last value names a file that holds the body. */
+  readonly isBodyInFile: boolean;
+}
+
+/** Writes requests into one page that it owns; each call overwrites the last one's page. */
+export class PageWriter {
+  readonly page: Buffer = Buffer.alloc(PAGE_BYTES);
+  #end = PAGE_HEADER_BYTES;
+
+  /**
+   * Encodes a request. What does not fit stays behind and a flag says so: first the body, then the
+   * record. The result is `this.page`, valid until the next call.
+   */
+  request(content: PageContent): Buffer {
+    const { names, values, body } = content;
+    const record = names.length + values.length;
+    let flags = content.isBodyInFile ? PageFlag.BODY_IN_FILE : 0;
+    if (PAGE_HEADER_BYTES + record > PAGE_BYTES) {
+      flags |= PageFlag.RECORD_ON_CHANNEL;
+      if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;
+      this.#header(content.id, content.latest, flags, 0, 0, 0);
+      return this.page;
+    }
+    this.page.write(names + values, PAGE_HEADER_BYTES, "latin1");
+    let used = record;
+    if (body !== null && PAGE_HEADER_BYTES + record + body.length <= PAGE_BYTES) {
+      flags |= PageFlag.BODY_INLINE;
+      body.copy(this.page, PAGE_HEADER_BYTES + record);
+      used += body.length;
+    } else if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;
+    this.#header(content.id, content.latest, flags, used, names.length, values.length);
+    return this.page;
+  }
+
+  /** A page that is no request: who takes it says so and goes on. */
+  fence(id: number): Buffer {
+    this.#header(id, 0, PageFlag.FENCE, 0, 0, 0);
+    return this.page;
+  }
+
+  #header(
+    id: number,
+    latest: number,
+    flags: number,
+    used: number,
+    names: number,
+    values: number,
+  ): void {
+    const page = this.page;
+    const end = PAGE_HEADER_BYTES + used;
+    // No byte of an earlier request may be left behind the end of this one.
+    if (end < this.#end) page.fill(0, end, this.#end);
+    this.#end = end;
+    page.writeUInt32LE(MAGIC, 0);
+    page.writeUInt32LE(used | (flags << 16), 4);
+    page.writeUInt32LE(id % TWO_32, 8);
+    page.writeUInt32LE(Math.floor(id / TWO_32), 12);
+    page.writeDoubleLE(latest, 16);
+    page.writeUInt32LE(names, 24);
+    page.writeUInt32LE(values, 28);
+  }
+}
+
+/** One frame for a worker. */
+export function encodeFrame(
+  type: number,
+  id: number,
+  payload: Buffer | null = null,
+  options: { readonly isEnd?: boolean; readonly count?: number } = {},
+): Buffer {
+  const length = payload === null ? 0 : payload.length;
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length);
+  frame.writeUInt32LE(length, 0);
+  frame[4] = type;
+  frame[5] = options.isEnd === true ? END : 0;
+  frame.writeUInt16LE(options.count ?? 0, 6);
+  frame.writeUInt32LE(id % TWO_32, 8);
+  frame.writeUInt32LE(Math.floor(id / TWO_32), 12);
+  payload?.copy(frame, FRAME_HEADER_BYTES);
+  return frame;
+}
+
+/** The RECORD frame: a record that did not fit into a page. */
+export function encodeRecord(id: number, names: string, values: string): Buffer {
+  const payload = Buffer.allocUnsafe(8 + names.length + values.length);
+  payload.writeUInt32LE(names.length, 0);
+  payload.writeUInt32LE(values.length, 4);
+  payload.write(names + values, 8, "latin1");
+  return encodeFrame(FrameType.RECORD, id, payload);
+}
+
+/** The CREDIT frame. `bytes` below 2³². */
+export function encodeCredit(id: number, bytes: number): Buffer {
+  const payload = Buffer.allocUnsafe(4);
+  payload.writeUInt32LE(bytes, 0);
+  return encodeFrame(FrameType.CREDIT, id, payload);
+}
+
+/** Takes decoded frames. `payload` is the receiver's to keep. */
+export interface FrameReceiver {
+  onFrame(type: number, id: number, isEnd: boolean, count: number, payload: Buffer): void;
+}
+
+/** A frame that breaks the protocol: the worker that sent it has to end. */
+export class FrameFault extends Error {}
+
+/** Cuts a stream of bytes into frames. Holds at most one incomplete frame. */
+export class FrameDecoder {
+  readonly #receiver: FrameReceiver;
+  /** Pieces of the incomplete frame, and how many bytes they hold together. */
+  #pieces: Buffer[] = [];
+  #held = 0;
+  /** Bytes that the incomplete frame needs in all; its header first. */
+  #needed = FRAME_HEADER_BYTES;
+
+  constructor(receiver: FrameReceiver) {
+    this.#receiver = receiver;
+  }
+
+  /** Whether a frame has begun and not ended: at the end of a stream its sender died inside it. */
+  get isInsideFrame(): boolean {
+    return this.#held > 0;
+  }
+
+  /** Decodes what is there. Throws FrameFault on a length or a type that cannot be. */
+  push(chunk: Buffer): void {
+    let rest = chunk;
+    if (this.#held > 0) {
+      this.#pieces.push(chunk);
+      this.#held += chunk.length;
+      if (this.#held < this.#needed) return;
+      rest = Buffer.concat(this.#pieces, this.#held);
+      this.#pieces = [];
+      this.#held = 0;
+      this.#needed = FRAME_HEADER_BYTES;
+    }
+    let at = 0;
+    while (rest.length - at >= FRAME_HEADER_BYTES) {
+      const length = rest.readUInt32LE(at);
+      if (length > MAX_PAYLOAD_BYTES) throw new FrameFault(`a frame of ${length} bytes`);
+      const end = at + FRAME_HEADER_BYTES + length;
+      if (end > rest.length) {
+        this.#needed = end - at;
+        break;
+      }
+      this.#deliver(rest, at, end);
+      at = end;
+    }
+    if (at === rest.length) return;
+    this.#pieces.push(at === 0 ? rest : rest.subarray(at));
+    this.#held = rest.length - at;
+  }
+
+  #deliver(bytes: Buffer, at: number, end: number): void {
+    const type = bytes[at + 4] ?? 0;
+    const flags = bytes[at + 5] ?? 0;
+    if (flags > END) throw new FrameFault(`flags ${flags} in a frame`);
+    const id = bytes.readUInt32LE(at + 8) + bytes.readUInt32LE(at + 12) * TWO_32;
+    this.#receiver.onFrame(
+      type,
+      id,
+      flags === END,
+      bytes.readUInt16LE(at + 6),
+      bytes.subarray(at + FRAME_HEADER_BYTES, end),
+    );
+  }
+}
+
+/** Bytes of one slot of a worker's notes: the page as read, the second of taking, the thread. */
+export const SLOT_BYTES = PAGE_BYTES + 64;
+
+/** One request that a worker has noted as taken. */
+export interface Note {
+  readonly id: number;
+  /** CLOCK_MONOTONIC seconds; 0 while the worker is between reading and noting the time. */
+  readonly takenAt: number;
+  readonly thread: number;
+}
+
+/** The requests noted in a worker's slots; fences and empty slots are left out. */
+export function decodeNotes(notes: Buffer): Note[] {
+  const found: Note[] = [];
+  for (let at = 0; at + SLOT_BYTES <= notes.length; at += SLOT_BYTES) {
+    const id = notes.readUInt32LE(at + 8) + notes.readUInt32LE(at + 12) * TWO_32;
+    const flags = notes.readUInt16LE(at + 6);
+    if (id === 0 || (flags & PageFlag.FENCE) !== 0) continue;
+    found.push({
+      id,
+      takenAt: notes.readDoubleLE(at + PAGE_BYTES),
+      thread: notes.readUInt32LE(at + PAGE_BYTES + 8),
+    });
+  }
+  return found;
+}

@@ -1,0 +1,174 @@
+// Bytes between a fast writer and a slow client: order, limits, backpressure. Real files.
+
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+
+import { MemoryBudget } from "../../src/net/memory-budget.ts";
+import { Spool, SPOOL_MEMORY_BYTES } from "../../src/net/spool.ts";
+import { TempFolder } from "../../src/net/temp-folder.ts";
+
+const CHUNK = 65_536;
+
+/** A chunk whose every 4 bytes tell its place in the stream. */
+function chunkAt(index: number): Buffer {
+  const chunk = Buffer.alloc(CHUNK);
+  for (let i = 0; i < CHUNK; i += 4) chunk.writeUInt32LE(index * (CHUNK / 4) + i / 4, i);
+  return chunk;
+}
+
+describe("Spool", () => {
+  let parent = "";
+  beforeEach(async () => {
+    parent = await mkdtemp(join(tmpdir(), "spool-"));
+  });
+  afterEach(() => rm(parent, { recursive: true }));
+
+  function open(maxFileBytes: number, isSinkFull: boolean, budget = new MemoryBudget(1e9)) {
+    const folder = new TempFolder(parent);
+    const got: Buffer[] = [];
+    const state = { room: isSinkFull ? 0 : Infinity, accepted: 0, hasEnded: false };
+    const ended = Promise.withResolvers<void>();
+    const failed = Promise.withResolvers<Error>();
+    const spool = new Spool({
+      folder,
+      budget,
+      maxFileBytes,
+      isSinkFull,
+      write: (chunk) => {
+        got.push(chunk);
+        state.room -= 1;
+        return state.room > 0;
+      },
+      end: () => {
+        state.hasEnded = true;
+        ended.resolve();
+      },
+      accept: (bytes) => {
+        state.accepted += bytes;
+      },
+      fail: (error) => failed.resolve(error),
+    });
+    return { spool, folder, got, state, ended: ended.promise, failed: failed.promise };
+  }
+
+  async function until(condition: () => boolean): Promise<void> {
+    for (let i = 0; i < 2000 && !condition(); i += 1)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.ok(condition(), "the awaited state never came");
+  }
+
+  function expectOrder(got: readonly Buffer[], chunks: number): void {
+    const all = Buffer.concat(got);
+    assert.equal(all.length, chunks * CHUNK);
+    for (let at = 0; at < all.length; at += CHUNK / 2) assert.equal(all.readUInt32LE(at), at / 4);
+  }
+
+  it("passes bytes straight through while the client keeps up", async () => {
+    const { spool, got, state, ended } = open(1e9, false);
+    for (let i = 0; i < 40; i += 1) spool.push(chunkAt(i));
+    spool.end();
+    await ended;
+    expectOrder(got, 40);
+    assert.equal(state.accepted, 40 * CHUNK);
+    assert.deepEqual(await readdir(parent), []);
+  });
+
+  it("keeps the order through memory and file, and gives every byte once", async () => {
+    const { spool, got, state, ended } = open(1e9, true);
+    for (let i = 0; i < 100; i += 1) spool.push(chunkAt(i));
+    spool.end();
+    await until(() => state.accepted === 100 * CHUNK);
+    assert.equal(got.length, 0);
+    while (!state.hasEnded) {
+      state.room = 3;
+      spool.drain();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    expectOrder(got, 100);
+  });
+
+  it("keeps the order while bytes come and go at once", async () => {
+    const { spool, got, state, ended } = open(1e9, true);
+    for (let i = 0; i < 200; i += 1) {
+      spool.push(chunkAt(i));
+      if (i % 7 === 0) {
+        state.room = 4;
+        spool.drain();
+      }
+      if (i % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    spool.end();
+    while (!state.hasEnded) {
+      state.room = 5;
+      spool.drain();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    expectOrder(got, 200);
+    assert.equal(state.accepted, 200 * CHUNK);
+  });
+
+  it("lets the writer wait when the file is full, until the client has caught up", async () => {
+    const { spool, got, state, ended } = open(4 * CHUNK, true);
+    const inMemory = SPOOL_MEMORY_BYTES / CHUNK;
+    for (let i = 0; i < inMemory + 6; i += 1) spool.push(chunkAt(i));
+    await until(() => spool.isHeld);
+    assert.ok(state.accepted < (inMemory + 6) * CHUNK);
+    spool.end();
+    while (!state.hasEnded) {
+      state.room = 2;
+      spool.drain();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    expectOrder(got, inMemory + 6);
+    assert.equal(state.accepted, (inMemory + 6) * CHUNK);
+    assert.equal(spool.isHeld, false);
+  });
+
+  it("goes to the file at once when all spools together hold too much", async () => {
+    const budget = new MemoryBudget(2 * CHUNK);
+    const { spool, got, state, ended } = open(1e9, true, budget);
+    for (let i = 0; i < 10; i += 1) spool.push(chunkAt(i));
+    await until(() => state.accepted === 10 * CHUNK);
+    assert.equal(budget.hasRoom, false);
+    spool.end();
+    state.room = Infinity;
+    spool.drain();
+    await ended;
+    expectOrder(got, 10);
+    assert.equal(budget.hasRoom, true);
+  });
+
+  it("says so when the folder is gone for good", async () => {
+    const folder = new TempFolder(join(parent, "nowhere"));
+    const failed = Promise.withResolvers<Error>();
+    const spool = new Spool({
+      folder,
+      budget: new MemoryBudget(0),
+      maxFileBytes: 1e9,
+      isSinkFull: true,
+      write: () => false,
+      end: () => undefined,
+      accept: () => undefined,
+      fail: (error) => failed.resolve(error),
+    });
+    spool.push(chunkAt(0));
+    assert.match((await failed.promise).message, /ENOENT/);
+  });
+
+  it("leaves nothing behind when it is destroyed in the middle", async () => {
+    const budget = new MemoryBudget(CHUNK);
+    const { spool, folder } = open(1e9, true, budget);
+    for (let i = 0; i < 30; i += 1) spool.push(chunkAt(i));
+    await new Promise((resolve) => setImmediate(resolve));
+    spool.destroy();
+    await until(() => budget.hasRoom);
+    await folder.remove();
+    assert.deepEqual(await readdir(parent), []);
+  });
+});

@@ -1,0 +1,140 @@
+// The pipe and what waits in front of it, over a real FIFO.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+
+import { monotonic } from "../../src/workers/clock.ts";
+import { RequestQueue } from "../../src/workers/queue.ts";
+import { PageFlag } from "../../src/workers/wire.ts";
+import { makeFifo, type Fifo } from "../support/fifo.ts";
+import { RecordedJob } from "../support/jobs.ts";
+
+describe("RequestQueue", () => {
+  let fifo: Fifo;
+  let queue: RequestQueue;
+  let lastId = 0;
+
+  beforeEach(() => {
+    fifo = makeFifo();
+    lastId = 0;
+    // Two run at once, and 24 - 8 pages may be written: as many as a pipe holds by default.
+    queue = new RequestQueue(fifo.path, {
+      limit: 20,
+      timeout: 5,
+      capacity: 2,
+      workers: 1,
+      pipePages: 24,
+    });
+  });
+  afterEach(() => {
+    queue.close();
+    fifo.remove();
+  });
+
+  const newJob = (): RecordedJob => {
+    const job = new RecordedJob();
+    lastId += 1;
+    job.id = lastId;
+    return job;
+  };
+  const readIds = (): number[] => {
+    const ids: number[] = [];
+    for (let page = fifo.read(); page !== null; page = fifo.read()) ids.push(page.readUInt32LE(8));
+    return ids;
+  };
+
+  it("writes a page for each job while the pipe is short enough", () => {
+    const jobs = [newJob(), newJob()];
+    for (const job of jobs) assert.equal(queue.submit(job), true);
+    assert.deepEqual(readIds(), [1, 2]);
+    assert.deepEqual(jobs.map((job) => job.state), ["queued", "queued"]);
+    assert.equal(queue.waiting, 0);
+  });
+
+  it("keeps in front of the pipe what is beyond its depth, in order", () => {
+    const jobs = Array.from({ length: 18 }, newJob);
+    for (const job of jobs) assert.equal(queue.submit(job), true);
+    assert.equal(readIds().length, 16);
+    assert.deepEqual(jobs.slice(16).map((job) => job.state), ["waiting", "waiting"]);
+    queue.release();
+    queue.release();
+    assert.deepEqual(readIds(), [17, 18]);
+  });
+
+  it("refuses a job when as many wait as may", () => {
+    const answers = Array.from({ length: 25 }, () => queue.submit(newJob()));
+    // 2 that can run, and 20 that wait.
+    assert.deepEqual(answers, [...Array(22).fill(true), ...Array(3).fill(false)]);
+  });
+
+  it("skips a job that was dropped while it waited and gives its place to another", () => {
+    const jobs = Array.from({ length: 22 }, newJob);
+    for (const job of jobs) queue.submit(job);
+    const dropped = jobs[16];
+    assert.ok(dropped !== undefined);
+    dropped.state = "done";
+    queue.drop();
+    assert.equal(queue.submit(newJob()), true);
+    readIds();
+    queue.release();
+    assert.deepEqual(readIds(), [18]);
+  });
+
+  it("gives back the waiting jobs whose time is over", () => {
+    for (let i = 0; i < 16; i += 1) queue.submit(newJob());
+    const late = newJob();
+    queue.submit(late);
+    assert.deepEqual(queue.takeExpired(monotonic()), []);
+    assert.deepEqual(queue.takeExpired(monotonic() + 6), [late]);
+    assert.equal(queue.waiting, 14);
+  });
+
+  it("writes the latest time at which a job may be begun", () => {
+    const job = newJob();
+    queue.submit(job);
+    const page = fifo.read();
+    assert.equal(page?.readDoubleLE(16), job.submittedAt + 5);
+  });
+
+  it("writes fences that carry ids of their own", () => {
+    let id = 100;
+    queue.fence(2, () => (id += 1));
+    const pages = [fifo.read(), fifo.read(), fifo.read()];
+    assert.deepEqual(
+      pages.map((page) => page && [page.readUInt16LE(6), page.readUInt32LE(8)]),
+      [[PageFlag.FENCE, 101], [PageFlag.FENCE, 102], null],
+    );
+  });
+
+  it("leaves no byte of a request behind in the next page", () => {
+    const long = new RecordedJob(`GET\0/${"x".repeat(2000)}`, Buffer.from("secret"));
+    long.id = 1;
+    queue.submit(long);
+    queue.submit(newJob());
+    fifo.read();
+    const page = fifo.read();
+    assert.ok(page !== null);
+    const used = 32 + page.readUInt16LE(4);
+    assert.ok(page.subarray(used).every((byte) => byte === 0));
+  });
+
+  it("keeps jobs when the pipe is full and writes them when it is not", () => {
+    const small = new RequestQueue(fifo.path, {
+      limit: 1000,
+      timeout: 5,
+      capacity: 2,
+      workers: 8,
+      pipePages: 1000,
+    });
+    // The default pipe holds 16 pages; the queue believes that it holds more.
+    const jobs = Array.from({ length: 40 }, newJob);
+    for (const job of jobs) assert.equal(small.submit(job), true);
+    const seen = readIds();
+    for (let i = 0; i < 4 && seen.length < 40; i += 1) {
+      small.pump();
+      seen.push(...readIds());
+    }
+    small.close();
+    assert.deepEqual(seen, jobs.map((job) => job.id));
+  });
+});

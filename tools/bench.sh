@@ -1,0 +1,63 @@
+#!/bin/sh
+# npm run bench: measures Typhon beside the servers that people run today (benchmarks/README.md).
+# Brings what it needs: a virtual environment of its own with the newest peers (renewed once a day),
+# wrk and nginx from Debian. Installs system packages only as root; otherwise it says what lacks.
+# All arguments go to benchmarks/run.ts.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+cache=benchmarks/.cache
+venv=$cache/venv
+
+fail() {
+  echo "bench: $1" >&2
+  exit 2
+}
+
+case " $* " in
+*" --help "* | *" -h "*) set_up=no ;;
+*) set_up=yes ;;
+esac
+
+if [ ! -x node_modules/.bin/node ]; then
+  npm ci || fail "npm ci failed; Node and the tools of this project are needed"
+fi
+[ "$set_up" = yes ] || exec node_modules/.bin/node benchmarks/run.ts "$@"
+
+lacking=
+command -v wrk >/dev/null 2>&1 || lacking="$lacking wrk"
+command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || lacking="$lacking nginx"
+if [ -n "$lacking" ]; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    fail "lacking:$lacking; install with: sudo apt-get install --no-install-recommends$lacking"
+  fi
+  echo "bench: installing$lacking"
+  # RUNLEVEL=1 keeps the package from starting nginx as a service on port 80.
+  apt-get update -qq || fail "apt-get update failed"
+  # shellcheck disable=SC2086
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $lacking >/dev/null ||
+    fail "apt-get could not install$lacking"
+fi
+
+mkdir -p "$cache"
+if [ ! -x "$venv/bin/python" ]; then
+  rm -rf "$venv"
+  python3 -m venv "$venv" || fail "python3 -m venv failed; Debian has it in python3-venv"
+fi
+stamp=$cache/updated-$(date +%F)
+if [ ! -e "$stamp" ]; then
+  echo "bench: fetching the newest Granian, gunicorn, uvicorn, Flask and Django"
+  if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade \
+    granian 'gunicorn[fast]' 'uvicorn[standard]' a2wsgi flask django; then
+    rm -f "$cache"/updated-*
+    : >"$stamp"
+  elif "$venv/bin/python" -c 'import granian, gunicorn, uvicorn, a2wsgi, flask, django' 2>/dev/null; then
+    echo "bench: PyPI cannot be reached; measuring the versions that are here" >&2
+  else
+    fail "the peers could not be installed from PyPI"
+  fi
+fi
+
+# 10,000 idle connections need as many files in the server and in the client.
+ulimit -n "$(ulimit -H -n)"
+exec node_modules/.bin/node benchmarks/run.ts "$@"
