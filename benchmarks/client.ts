@@ -3,12 +3,12 @@
 import { request } from "node:http";
 import { createServer } from "node:net";
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly body: string;
 }
 
-export interface Question {
+interface Question {
   readonly port: number;
   readonly path: string;
   /** Bytes to post; 0 = GET. */

@@ -22,9 +22,12 @@ export function runProgram(command: string, args: readonly string[]): Promise<st
   });
 }
 
-/** Starts a program with three pipes; it is ended by killAllPrograms if it still runs then. */
+/**
+ * Starts a program with three pipes, in a session of its own as servers are, so that the kernel's
+ * session groups share the processors out alike. killAllPrograms ends it if it still runs then.
+ */
 export function startProgram(command: string, args: readonly string[]): ChildProcess {
-  const child = spawn(command, args, { stdio: "pipe" });
+  const child = spawn(command, args, { stdio: "pipe", detached: true });
   running.add(child);
   child.on("close", () => running.delete(child));
   child.on("error", () => running.delete(child));

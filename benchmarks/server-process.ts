@@ -25,7 +25,7 @@ const POLL_MS = 2;
 const running = new Set<RunningServer>();
 
 /** Which page a server is started for, and with how many workers. */
-export interface Job {
+interface Job {
   readonly page: Pick<Case, "wsgi" | "asgi" | "path" | "postBytes"> & { expectedBody?: string };
   readonly workers: number;
 }

@@ -4,7 +4,7 @@
 //
 //   granian       4 blocking threads a worker, as many as the others have
 //   granian-1     1 blocking thread: cheapest where the application never waits
-//   gunicorn-fast sync with its parser in C (the "fast" extra); the others use the default one
+//   gunicorn-fast sync with its parser in C (gunicorn_h1c); the others use the one it comes with
 //   nginx         one process of nginx, kept-alive Unix socket to gunicorn with threads
 //   uvicorn       not a WSGI server: the same page as ASGI (Flask through a2wsgi), for orientation
 
@@ -14,14 +14,14 @@ import type { Case } from "./cases.ts";
 import { CASES_FOLDER, TYPHON, VENV_BIN } from "./places.ts";
 
 /** Threads a worker for every server that has them: Typhon's default. */
-export const THREADS = 4;
+const THREADS = 4;
 /** Longer than any run, so that no server closes a connection that a client is about to use. */
 const KEEP_ALIVE_SECONDS = 75;
 /** More than the idle connections of the memory benchmark. */
 const MAX_CONNECTIONS = 20_000;
 
 /** What one start needs to know. */
-export interface Start {
+interface Start {
   readonly app: Pick<Case, "wsgi" | "asgi">;
   readonly workers: number;
   readonly port: number;

@@ -6,9 +6,9 @@ import { BENCHMARKS } from "./places.ts";
 import { runProgram } from "./program.ts";
 
 /** Enough that no worker waits for a client; few enough that one thread of wrk keeps up. */
-export const CONNECTIONS = 32;
+const CONNECTIONS = 32;
 
-export interface WrkRun {
+interface WrkRun {
   readonly port: number;
   readonly path: string;
   /** Bytes to post; 0 = GET. */

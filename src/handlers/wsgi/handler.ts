@@ -2,6 +2,7 @@
 // becomes the exchange's. What a request means to Python is the worker's (python/typhon_worker/wsgi.py).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
+import type { Job } from "../../workers/job.ts";
 import type { WsgiContext } from "./context.ts";
 import { WsgiJob } from "./wsgi-job.ts";
 
@@ -16,4 +17,9 @@ export class WsgiHandler implements Handler {
   handle(exchange: Exchange): void {
     new WsgiJob(exchange, this.#context).begin();
   }
+}
+
+/** The request id of a job that this handler made; "" for any other. */
+export function requestIdOf(job: Job): string {
+  return job instanceof WsgiJob ? job.exchange.requestId : "";
 }

@@ -1,0 +1,120 @@
+// Memory at rest: the whole server after its start with Flask, and what one idle kept-alive
+// connection adds to the processes that hold it. The kernel's own socket buffers are in no process's
+// memory and are the same for all.
+
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CASES } from "./cases.ts";
+import { BENCHMARKS } from "./places.ts";
+import { startProgram } from "./program.ts";
+import type { ConnectionsResult, MemoryResult } from "./results.ts";
+import { RunningServer } from "./server-process.ts";
+import type { Server } from "./servers.ts";
+import { runWrk } from "./wrk.ts";
+
+/** Workers load the application after the first answer of another, and collectors run late. */
+const SETTLE_MS = 1500;
+/** Asked before the idle connections come, so that code and buffers of first use are not counted. */
+const WARM_UP_SECONDS = 1;
+
+interface MemoryPlan {
+  readonly servers: readonly Server[];
+  readonly workers: readonly number[];
+  readonly rounds: number;
+  /** Idle connections to hold. */
+  readonly connections: number;
+  /** Hears one line about each figure. */
+  tell(line: string): void;
+}
+
+/** Resident and proportional memory of every server that has answered one Flask page. */
+export async function measureMemory(plan: MemoryPlan): Promise<MemoryResult[]> {
+  const results: MemoryResult[] = [];
+  for (const workers of plan.workers) {
+    for (const server of plan.servers) {
+      const rss: number[] = [];
+      const pss: number[] = [];
+      let processes = 0;
+      for (let round = 0; round < plan.rounds; round++) {
+        const memory = await withServer(server, "flask", workers, async (running) => {
+          await sleep(SETTLE_MS);
+          return running.memory();
+        });
+        rss.push(memory.rss);
+        pss.push(memory.pss);
+        processes = memory.processes;
+      }
+      results.push({ server: server.name, workers, processes, rss, pss });
+      plan.tell(`memory ${workers}w ${server.name}: PSS ${(pss[0] ?? 0) >> 20} MiB`);
+    }
+  }
+  return results;
+}
+
+/** What each of many idle connections adds to the memory of the processes that hold them. */
+export async function measureConnections(plan: MemoryPlan): Promise<ConnectionsResult[]> {
+  const results: ConnectionsResult[] = [];
+  for (const server of plan.servers) {
+    const bytesEach: number[] = [];
+    let held = 0;
+    for (let round = 0; round < plan.rounds; round++) {
+      const measured = await withServer(server, "raw-hello", 1, (running) =>
+        holdConnections(running, plan.connections),
+      );
+      held = measured.held;
+      bytesEach.push(measured.bytesEach);
+    }
+    results.push({ server: server.name, held, bytesEach });
+    plan.tell(`connections ${server.name}: ${held} held, ${bytesEach[0]?.toFixed(0)} bytes each`);
+  }
+  return results;
+}
+
+async function holdConnections(
+  running: RunningServer,
+  wanted: number,
+): Promise<{ held: number; bytesEach: number }> {
+  await runWrk({ port: running.port, path: "/", postBytes: 0, seconds: WARM_UP_SECONDS });
+  await sleep(SETTLE_MS);
+  const before = running.clientSideMemory().rss;
+  const script = join(BENCHMARKS, "load", "idle-connections.ts");
+  const child = startProgram(process.execPath, [script, String(running.port), String(wanted)]);
+  try {
+    if (child.stdout === null) throw new Error("the idle client has no output");
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    await nextCount(lines);
+    await sleep(SETTLE_MS);
+    const after = running.clientSideMemory().rss;
+    child.stdin?.write("count\n");
+    const held = await nextCount(lines);
+    return { held, bytesEach: held > 0 ? (after - before) / held : Number.NaN };
+  } finally {
+    const isOver = child.exitCode !== null || child.signalCode !== null;
+    child.kill("SIGKILL");
+    if (!isOver) await once(child, "close");
+  }
+}
+
+async function nextCount(lines: AsyncIterator<string>): Promise<number> {
+  const line = await lines.next();
+  if (line.done === true) throw new Error("the idle client ended early");
+  return Number(line.value);
+}
+
+async function withServer<T>(
+  server: Server,
+  pageName: string,
+  workers: number,
+  use: (running: RunningServer) => Promise<T>,
+): Promise<T> {
+  const page = CASES.find((one) => one.name === pageName);
+  if (page === undefined) throw new Error(`no case ${pageName}`);
+  const running = await RunningServer.start(server, { page, workers });
+  try {
+    return await use(running);
+  } finally {
+    await running.stop();
+  }
+}

@@ -1,0 +1,152 @@
+// Mixed load: nine short requests to one slow one, at a constant rate that every server in the run can
+// sustain: 50 % and 80 % of the slowest one's capacity on the same mix, found first in the same run.
+// What counts is what happens to the short requests. Rounds are interleaved as in throughput.ts.
+
+import { join } from "node:path";
+import type { LoadOrder } from "./load/generate.ts";
+import type { LoadReport } from "./load/record.ts";
+import { BENCHMARKS } from "./places.ts";
+import { runProgram } from "./program.ts";
+import type { CapacityResult, MixedResult, MixedRound } from "./results.ts";
+import { RunningServer } from "./server-process.ts";
+import type { Server } from "./servers.ts";
+import { median } from "./statistics.ts";
+import { rotate } from "./throughput.ts";
+
+/** Clients: several hundred, each with one kept-alive connection. */
+const CONNECTIONS = 400;
+/** To find the capacity: always more than all threads can take, few enough that none waits seconds. */
+const SATURATING_CONNECTIONS = 96;
+const CAPACITY_ROUNDS = 3;
+const WARM_UP_SECONDS = 1;
+/** Shares of the slowest server's capacity. */
+const LOADS = [0.5, 0.8];
+const MIXES = ["sleep", "cpu"] as const;
+type Mix = (typeof MIXES)[number];
+
+const PAGE = { wsgi: "mixed:app", asgi: "", path: "/short", postBytes: 0, expectedBody: "done\n" };
+
+interface MixedPlan {
+  readonly servers: readonly Server[];
+  readonly workers: readonly number[];
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Hears one line about each run. */
+  tell(line: string): void;
+}
+
+interface MixedOutcome {
+  readonly capacity: readonly CapacityResult[];
+  readonly mixed: readonly MixedResult[];
+}
+
+/** Finds the capacities, then loads every server. */
+export async function measureMixed(plan: MixedPlan): Promise<MixedOutcome> {
+  const capacity: CapacityResult[] = [];
+  const mixed: MixedResult[] = [];
+  for (const mix of MIXES) {
+    for (const workers of plan.workers) {
+      const found = await findCapacities(plan, mix, workers);
+      capacity.push(...found);
+      const slowest = Math.min(...found.map((one) => median(one.requestsPerSecond)));
+      for (const load of LOADS) {
+        const at = { mix, workers, load, requestsPerSecond: Math.floor(slowest * load) };
+        mixed.push(...(await measureLoad(plan, at)));
+      }
+    }
+  }
+  return { capacity, mixed };
+}
+
+type Load = Pick<MixedResult, "mix" | "workers" | "load" | "requestsPerSecond">;
+
+async function findCapacities(
+  plan: MixedPlan,
+  mix: Mix,
+  workers: number,
+): Promise<CapacityResult[]> {
+  const found = new Map<Server, number[]>(plan.servers.map((server) => [server, []]));
+  for (let round = 0; round < Math.min(CAPACITY_ROUNDS, plan.rounds); round++) {
+    for (const server of rotate(plan.servers, round)) {
+      const at = { mix, workers, load: 1, requestsPerSecond: 0 };
+      const { report } = await loadOnce(server, at, plan.seconds, round);
+      found.get(server)?.push(report.answersPerSecond);
+      plan.tell(`mixed ${mix} ${workers}w ${server.name}: ${report.answersPerSecond.toFixed(0)}/s`);
+    }
+  }
+  return plan.servers.map((server) => ({
+    ...{ mix, workers, server: server.name },
+    requestsPerSecond: found.get(server) ?? [],
+  }));
+}
+
+async function measureLoad(plan: MixedPlan, at: Load): Promise<MixedResult[]> {
+  const rounds = new Map<Server, MixedRound[]>(plan.servers.map((server) => [server, []]));
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const server of rotate(plan.servers, round)) {
+      const { report, cpuMicros } = await loadOnce(server, at, plan.seconds, round);
+      const { sent, failed, p50, p99, max, lateness } = report;
+      rounds.get(server)?.push({ sent, failed, p50, p99, max, lateness, cpuMicros });
+      plan.tell(
+        `mixed ${at.mix} ${at.workers}w ${at.load * 100} % = ${at.requestsPerSecond}/s ` +
+          `round ${round + 1} ${server.name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, ` +
+          `max ${max.toFixed(1)} ms, ${failed} of ${sent} failed`,
+      );
+    }
+  }
+  return plan.servers.map((server) => ({
+    ...at,
+    server: server.name,
+    rounds: rounds.get(server) ?? [],
+  }));
+}
+
+/** One fresh server under one load; the seed makes all servers of a round equal. */
+async function loadOnce(
+  server: Server,
+  at: Load,
+  seconds: number,
+  seed: number,
+): Promise<{ report: LoadReport; cpuMicros: number }> {
+  const running = await RunningServer.start(server, { page: PAGE, workers: at.workers });
+  try {
+    const order: LoadOrder = {
+      port: running.port,
+      slowPath: `/${at.mix}`,
+      requestsPerSecond: at.requestsPerSecond,
+      connections: at.requestsPerSecond === 0 ? SATURATING_CONNECTIONS : CONNECTIONS,
+      warmUpSeconds: WARM_UP_SECONDS,
+      seconds,
+      seed,
+    };
+    const before = running.cpuSeconds();
+    const script = join(BENCHMARKS, "load", "generate.ts");
+    const output = await runProgram(process.execPath, [script, JSON.stringify(order)]);
+    const report = parseReport(output);
+    const answered = Math.max(1, at.requestsPerSecond * (seconds + WARM_UP_SECONDS));
+    return { report, cpuMicros: ((running.cpuSeconds() - before) / answered) * 1e6 };
+  } catch (error) {
+    throw new Error(`${server.name}, mixed ${at.mix}: ${String(error)}\n${running.log()}`);
+  } finally {
+    await running.stop();
+  }
+}
+
+/** Reads the line that load/generate.ts prints; throws where a figure is missing. */
+function parseReport(output: string): LoadReport {
+  const report: unknown = JSON.parse(output);
+  const number = (name: keyof LoadReport): number => {
+    const value: unknown = Reflect.get(Object(report), name);
+    if (typeof value !== "number") throw new Error(`the load report lacks ${name}: ${output}`);
+    return value;
+  };
+  return {
+    sent: number("sent"),
+    failed: number("failed"),
+    p50: number("p50"),
+    p99: number("p99"),
+    max: number("max"),
+    lateness: number("lateness"),
+    answersPerSecond: number("answersPerSecond"),
+  };
+}

@@ -1,0 +1,100 @@
+// Puts the newest figures into benchmarks/README.md, between its "figures" marks; the words around
+// them are written by hand. Each suite comes from the newest whole run that has it; only where there
+// is none, from the newest narrowed one, and then the table says so. Run alone, it renders again.
+
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Machine } from "./machine.ts";
+import { BENCHMARKS, RESULTS } from "./places.ts";
+import { loadResults, SUITES, type Results, type Suite } from "./results.ts";
+import { median } from "./statistics.ts";
+import { mixedTables } from "./tables/mixed.ts";
+import { connectionsTable, memoryTable, startupTable } from "./tables/standing.ts";
+import { throughputTables } from "./tables/throughput.ts";
+
+const BEGIN = "<!-- figures: rendered by render.ts -->";
+const END = "<!-- end of figures -->";
+
+const TITLES: Readonly<Record<Suite, string>> = {
+  throughput: "Closed loop",
+  memory: "Memory after the start with Flask",
+  connections: "Idle kept-alive connections",
+  startup: "From start to the first answer",
+  mixed: "Mixed load",
+};
+
+/** Tables of one run, for the terminal. */
+export function renderTables(results: Results): string {
+  return SUITES.filter((suite) => results[suite] !== null)
+    .map((suite) => `### ${TITLES[suite]}\n\n${tablesOf(suite, results)}`)
+    .join("\n");
+}
+
+/** Renders README.md from all results that are kept. */
+export function renderReadme(): void {
+  mkdirSync(RESULTS, { recursive: true });
+  const path = join(BENCHMARKS, "README.md");
+  writeFileSync(path, placeFigures(readFileSync(path, "utf8"), figures(loadResults(RESULTS))));
+}
+
+/** The text with what stands between the marks replaced; throws if they are not there. */
+export function placeFigures(text: string, made: string): string {
+  const begin = text.indexOf(BEGIN);
+  const end = text.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error("benchmarks/README.md lacks the marks for figures");
+  return `${text.slice(0, begin + BEGIN.length)}\n\n${made}\n${text.slice(end)}`;
+}
+
+/** All suites with where their figures are from; a suite that was never run says so. */
+export function figures(all: readonly Results[]): string {
+  const parts = SUITES.map((suite) => {
+    const title = `### ${TITLES[suite]}\n\n`;
+    const chosen = newest(all, suite);
+    if (chosen === null) return `${title}Not measured yet.\n`;
+    return `${title}${origin(chosen)}\n\n${tablesOf(suite, chosen)}`;
+  });
+  return parts.join("\n");
+}
+
+function newest(all: readonly Results[], suite: Suite): Results | null {
+  const having = all.filter((one) => one[suite] !== null);
+  return having.findLast((one) => one.isWhole) ?? having.at(-1) ?? null;
+}
+
+function origin(results: Results): string {
+  const narrowed = results.isWhole ? "" : " **A narrowed run: to be taken as a hint.**";
+  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${loadOfOthers(results)}.${narrowed}`;
+}
+
+function describe(machine: Machine): string {
+  const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
+  const memory = Math.round(machine.memoryBytes / 2 ** 30);
+  return (
+    `${machine.cores} cores (${machine.processor}), ${memory} GiB, ${machine.system}, ` +
+    `Linux ${machine.kernel}; ${versions.join(", ")}`
+  );
+}
+
+function loadOfOthers({ throughput }: Results): string {
+  const others = (throughput ?? []).flatMap(({ rounds }) => rounds.map((round) => round.others));
+  if (others.length === 0) return "";
+  const most = Math.max(...others).toFixed(2);
+  return `; other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
+}
+
+function tablesOf(suite: Suite, results: Results): string {
+  switch (suite) {
+    case "throughput":
+      return throughputTables(results.throughput ?? []);
+    case "memory":
+      return memoryTable(results.memory ?? []);
+    case "connections":
+      return connectionsTable(results.connections ?? []);
+    case "startup":
+      return startupTable(results.startup ?? []);
+    case "mixed":
+      return mixedTables(results.capacity ?? [], results.mixed ?? []);
+  }
+}
+
+if (import.meta.main) renderReadme();

@@ -1,0 +1,81 @@
+// What `typhon --help` shows: the table of options as text of at most 80 columns, grouped, with
+// examples at the end. Pure.
+
+import { APP, GROUPS, OPTION_LIST, SWITCHES, variableOf, type Option } from "../config/schema.ts";
+
+/** A terminal's usual width. */
+const COLUMNS = 80;
+/** Where the explanations begin. */
+const INDENT = 30;
+const NO_BREAK = "\u00a0";
+
+const EXAMPLES = [
+  ["typhon app:app", "Flask: the object app in app.py"],
+  ["typhon mysite.wsgi -p 9000 -w 4", "Django: port 9000, four processes"],
+  ["typhon 'shop:create_app()'", "a function that makes the application"],
+  ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
+] as const;
+
+/** The whole help, ending in a line end. */
+export function renderHelp(): string {
+  const lines = [
+    "Usage: typhon APP [options]",
+    "",
+    "Serves a Python WSGI application: an HTTP front, a queue, a pool of workers.",
+    "",
+    ...twoColumns(`  ${APP.placeholder}`, APP.help),
+  ];
+  for (const group of GROUPS) {
+    lines.push("", `${group}:`);
+    for (const option of OPTION_LIST) {
+      if (option.group !== group) continue;
+      lines.push(...twoColumns(flagColumn(option), option.help + defaultNote(option)));
+    }
+  }
+  lines.push("", "Other:");
+  for (const { name, short, help } of SWITCHES)
+    lines.push(...twoColumns(`  ${short === null ? "    " : `-${short}, `}--${name}`, help));
+  lines.push(
+    "",
+    `Each option may also come from a variable: --max-body from ${variableOf("max-body")}.`,
+    "Sizes: 512k, 10M, 1G. Seconds may have fractions. docs/options.md tells more.",
+    "",
+    "Examples:",
+    ...EXAMPLES.map(([command, what]) => `  ${command.padEnd(42)}${what}`),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function flagColumn(option: Option<unknown>): string {
+  const short = option.short === null ? "    " : `-${option.short}, `;
+  return `  ${short}--${option.name} ${option.placeholder}`;
+}
+
+function defaultNote(option: Option<unknown>): string {
+  const words = option.fallbackWords ?? option.fallback;
+  if (words === null) return "";
+  // No-break spaces keep the note in one piece; twoColumns turns them back.
+  return ` (default: ${words})`.replaceAll(" ", NO_BREAK).replace(NO_BREAK, " ");
+}
+
+function twoColumns(left: string, right: string): string[] {
+  const wrapped = wrap(right, COLUMNS - INDENT).map((line) => line.replaceAll(NO_BREAK, " "));
+  const pad = " ".repeat(INDENT);
+  // A long flag has a line of its own.
+  if (left.length + 2 > INDENT) return [left, ...wrapped.map((line) => pad + line)];
+  return wrapped.map((line, at) => (at === 0 ? left.padEnd(INDENT) : pad) + line);
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

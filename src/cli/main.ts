@@ -1,0 +1,9 @@
+// The entry of the command. As little as possible is imported before the compile cache is on; the rest
+// comes by a dynamic import, so that it is taken from the cache. The exit is explicit: a log target
+// that takes nothing more may hold a thread of Node's, and that must not hold the process.
+
+import { useCompileCache } from "./compile-cache.ts";
+
+useCompileCache(process.env);
+const { run } = await import("./run.ts");
+process.exit(await run(process.argv.slice(2), process.env));

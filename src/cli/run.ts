@@ -1,0 +1,50 @@
+// One run of the command: read what the operator asked for, show help or the version, or serve until
+// the supervisor is done. An operator's mistake ends in one line on standard error; a fault of ours
+// ends in its stack, because nothing else could be told. Returns the exit code; ends no process.
+
+import { readFlags, type Flags } from "../config/flags.ts";
+import { loadConfiguration } from "../config/load.ts";
+import { OperatorError } from "../config/operator-error.ts";
+import type { Environment } from "../config/sources.ts";
+import { openLog } from "../observe/log-targets.ts";
+import { renderHelp } from "./help.ts";
+import { readVersion } from "./version.ts";
+
+/** A fault of ours: what sysexits.h calls EX_SOFTWARE is 70, but shells and units expect 1. */
+const EXIT_FAULT = 1;
+
+/** Runs the command with the words after its name; resolves with the exit code, the logs written. */
+export async function run(words: readonly string[], environment: Environment): Promise<number> {
+  try {
+    const flags = readFlags(words);
+    if (flags.wantsHelp) {
+      process.stdout.write(renderHelp());
+      return 0;
+    }
+    if (flags.wantsVersion) {
+      process.stdout.write(`typhon ${readVersion()} (Node ${process.versions.node})\n`);
+      return 0;
+    }
+    return await serve(flags, environment);
+  } catch (error) {
+    process.stderr.write(`typhon: ${explain(error)}\n`);
+    return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
+  }
+}
+
+async function serve(flags: Flags, environment: Environment): Promise<number> {
+  const configuration = loadConfiguration(flags, environment, process.cwd());
+  // Loaded only now: --help and a mistyped option are answered without the server's modules.
+  const { supervise } = await import("../supervisor/supervisor.ts");
+  const log = openLog({ level: configuration.logLevel, format: configuration.logFormat });
+  try {
+    return await supervise(configuration, log);
+  } finally {
+    await log.flush();
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof OperatorError) return error.text;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,73 @@
+// The addresses of --bind: HOST:PORT, [IPv6]:PORT, :PORT and unix:PATH. Pure but for making a path
+// absolute, which takes the folder as an argument. An address that two readers could read differently
+// (an IPv6 address without brackets) is refused.
+
+import { isIPv6 } from "node:net";
+import { resolve } from "node:path";
+
+import type { BindAddress } from "./configuration.ts";
+import { BadValue } from "./values.ts";
+
+/** sun_path of Linux holds 108 bytes with its final NUL (unix(7)). */
+const MAX_SOCKET_PATH_BYTES = 107;
+/** What ":8000" means; `[::]:8000` is for IPv6 and, where the system is so set, for both. */
+export const ALL_ADDRESSES = "0.0.0.0";
+
+const EXPECTED = "must be HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH";
+
+/** A host name, an IPv4 address or an IPv6 address without brackets. Throws BadValue. */
+export function readHost(text: string): string {
+  const bare = text.startsWith("[") && text.endsWith("]") ? text.slice(1, -1) : text;
+  if (isIPv6(bare)) return bare;
+  if (bare !== text || !/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?$/.test(text))
+    throw new BadValue("must be a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::1");
+  return text;
+}
+
+/** 0 … 65535; 0 = any free port. Throws BadValue. */
+export function readPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw new BadValue("must be a port from 0 to 65535");
+  return port;
+}
+
+/** One address of --bind; the path of a socket is still as given. Throws BadValue. */
+export function readBindAddress(text: string): BindAddress {
+  if (text.startsWith("unix:")) return readSocketPath(text.slice("unix:".length));
+  const match = /^(?:\[(?<inner>[^\]]*)\]|(?<host>[^:[\]]*)):(?<port>[^:]*)$/.exec(text);
+  if (match?.groups === undefined) throw new BadValue(explain(text));
+  const { inner, host, port = "" } = match.groups;
+  if (inner !== undefined && !isIPv6(inner))
+    throw new BadValue(`${EXPECTED}; no IPv6 address is in the brackets`);
+  return {
+    kind: "tcp",
+    host: inner ?? (host === "" ? ALL_ADDRESSES : readHost(host ?? "")),
+    port: readPort(port),
+  };
+}
+
+/** The same address with an absolute path, where it is one of a Unix socket. Throws BadValue. */
+export function resolveBindAddress(address: BindAddress, folder: string): BindAddress {
+  if (address.kind === "tcp") return address;
+  const path = resolve(folder, address.path);
+  const bytes = Buffer.byteLength(path);
+  if (bytes > MAX_SOCKET_PATH_BYTES)
+    throw new BadValue(
+      `is too long for a socket (${bytes} bytes): at most ${MAX_SOCKET_PATH_BYTES} as an absolute path`,
+    );
+  return { kind: "unix", path };
+}
+
+function readSocketPath(path: string): BindAddress {
+  if (path === "" || path.includes("\0")) throw new BadValue("must name a path after unix:");
+  return { kind: "unix", path };
+}
+
+function explain(text: string): string {
+  if (isIPv6(text) || /^[0-9a-f:.]*::[0-9a-f:.]*$/i.test(text))
+    return `${EXPECTED}; an IPv6 address needs brackets: [::1]:8000`;
+  if (/^\d+$/.test(text)) return `${EXPECTED}; for a port alone write :${text} or --port ${text}`;
+  if (text.startsWith("/")) return `${EXPECTED}; for a Unix socket write unix:${text}`;
+  if (!text.includes(":") && text !== "") return `${EXPECTED}; the port is missing: ${text}:8000`;
+  return EXPECTED;
+}

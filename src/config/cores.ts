@@ -1,0 +1,97 @@
+// How many processor cores this process may use: its CPU affinity (which a cpuset narrows) and the
+// CPU quota of its control groups, version 1 or 2, and of all groups above. A container that may use
+// 1.5 of 64 cores gets two workers, not 64. Reads /proc and /sys/fs/cgroup only through `read`.
+
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { posix } from "node:path";
+
+/** The text of a file, or null if it is not there or may not be read. */
+export type ReadText = (path: string) => string | null;
+
+/** Cores that this process may use, at least 1. */
+export function usableCores(
+  read: ReadText = readTextFile,
+  affinity: number = availableParallelism(),
+): number {
+  let cores = affinity;
+  for (const folder of groupFolders(read)) cores = Math.min(cores, quotaOf(folder, read));
+  return Math.max(1, Math.ceil(cores));
+}
+
+interface Mount {
+  readonly version: 1 | 2;
+  /** The group that the mount shows, as /proc/self/cgroup names it. */
+  readonly root: string;
+  readonly point: string;
+}
+
+// The folders of the group and of those above it, in every hierarchy that knows of CPU time.
+function groupFolders(read: ReadText): string[] {
+  const mounts = parseMounts(read("/proc/self/mountinfo") ?? "");
+  const folders: string[] = [];
+  for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
+    const [number, controllers = "", ...rest] = line.split(":");
+    const group = rest.join(":");
+    const version = number === "0" && controllers === "" ? 2 : 1;
+    if (!group.startsWith("/") || (version === 1 && !controllers.split(",").includes("cpu")))
+      continue;
+    const mount = mounts.find((candidate) => candidate.version === version);
+    if (mount !== undefined) folders.push(...foldersUpTo(mount, group));
+  }
+  return folders;
+}
+
+function foldersUpTo(mount: Mount, group: string): string[] {
+  // Without a namespace of its own a container sees the host's name of its group, and the mount shows
+  // that group as its root.
+  const isBelow = group === mount.root || group.startsWith(`${mount.root.replace(/\/$/, "")}/`);
+  let below = isBelow ? posix.relative(mount.root, group) : "";
+  const folders = [posix.join(mount.point, below)];
+  while (below !== "") {
+    below = below.includes("/") ? posix.dirname(below) : "";
+    folders.push(posix.join(mount.point, below));
+  }
+  return folders;
+}
+
+// proc_pid_mountinfo(5): "31 23 0:28 ROOT POINT OPTIONS … - TYPE SOURCE OPTIONS".
+function parseMounts(text: string): Mount[] {
+  const mounts: Mount[] = [];
+  for (const line of text.split("\n")) {
+    const [front = "", back = ""] = line.split(" - ");
+    const [, , , root = "", point = ""] = front.split(" ").map(unescapeOctal);
+    const [type, , options = ""] = back.split(" ");
+    if (type === "cgroup2") mounts.push({ version: 2, root, point });
+    if (type === "cgroup" && options.split(",").includes("cpu"))
+      mounts.push({ version: 1, root, point });
+  }
+  return mounts;
+}
+
+function unescapeOctal(word: string): string {
+  return word.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
+
+// cpu.max (version 2): "150000 100000" or "max 100000"; version 1: -1 = no quota.
+function quotaOf(folder: string, read: ReadText): number {
+  const [quota = "", period = ""] = (
+    read(`${folder}/cpu.max`) ??
+    `${read(`${folder}/cpu.cfs_quota_us`) ?? ""} ${read(`${folder}/cpu.cfs_period_us`) ?? ""}`
+  )
+    .trim()
+    .split(/\s+/);
+  const cores = Number(quota) / Number(period);
+  return cores > 0 && Number.isFinite(cores) ? cores : Infinity;
+}
+
+function readTextFile(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // Not Linux, or not for us to read: then there is no limit that we could know of.
+    return null;
+  }
+}

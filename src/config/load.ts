@@ -1,0 +1,167 @@
+// From the command line and the environment to a checked Configuration. A flag wins over its TYPHON_…
+// variable, that over the variable of other servers, that over the default. What one option alone
+// cannot decide is decided here: --bind against --host and --port, PORT, folders, the interpreter.
+
+import { accessSync, constants, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, resolve } from "node:path";
+
+import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
+import type { BindAddress, Configuration } from "./configuration.ts";
+import { usableCores } from "./cores.ts";
+import { readFlags, type Flags } from "./flags.ts";
+import { findInterpreter } from "./interpreter.ts";
+import { OperatorError, quote } from "./operator-error.ts";
+import { OPTIONS, type Option } from "./schema.ts";
+import { readValue, Sources, type Environment } from "./sources.ts";
+
+const LOOPBACK = "127.0.0.1";
+const DEFAULT_PORT = 8000;
+
+/** Reads the words after the command's name and the environment. Throws OperatorError. */
+export function load(
+  words: readonly string[],
+  environment: Environment,
+  cwd: string = process.cwd(),
+): Configuration {
+  return loadConfiguration(readFlags(words), environment, cwd);
+}
+
+/** The configuration that `flags` and `environment` ask for. Throws OperatorError. */
+export function loadConfiguration(
+  flags: Flags,
+  environment: Environment,
+  cwd: string,
+): Configuration {
+  const sources = new Sources(flags, environment);
+  const appDir = readFolder(sources, OPTIONS.appDir, resolve(cwd), cwd);
+  const app = readApplication(sources, appDir, cwd);
+  const python = sources.ask(OPTIONS.python);
+  return {
+    app,
+    bind: readBind(sources, environment, cwd),
+    workers: sources.ask(OPTIONS.workers)?.value ?? usableCores(),
+    threads: sources.one(OPTIONS.threads),
+    interface: sources.one(OPTIONS.interface),
+    python: findInterpreter({
+      asked: python === null ? null : { by: python.by, text: python.value },
+      environment,
+      cwd,
+      folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
+    }),
+    appDir,
+    env: Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
+    rootPath: sources.one(OPTIONS.rootPath),
+    forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+    timeoutMs: sources.one(OPTIONS.timeout),
+    gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
+    keepAliveMs: sources.one(OPTIONS.keepAlive),
+    queue: sources.one(OPTIONS.queue),
+    queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
+    maxBody: sources.one(OPTIONS.maxBody),
+    maxResponseSpill: sources.one(OPTIONS.maxResponseSpill),
+    tempDir: readTempDir(sources, cwd),
+    accessLog: readAccessLog(sources, cwd),
+    logLevel: sources.one(OPTIONS.logLevel),
+    logFormat: sources.one(OPTIONS.logFormat),
+  };
+}
+
+function readApplication(sources: Sources, appDir: string, cwd: string): string {
+  const given = sources.app();
+  if (given === null)
+    throw new OperatorError(
+      "no application given; for example: typhon app:app (see typhon --help)",
+    );
+  const file = filePart(given.value);
+  if (file === null) return given.value;
+  const isThere = (path: string): boolean =>
+    statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  const here = resolve(cwd, file);
+  const path = !isThere(here) && isThere(resolve(appDir, file)) ? resolve(appDir, file) : here;
+  return path + given.value.slice(file.length);
+}
+
+// The path in "path/to/file.py[:callable]", null for a module.
+function filePart(app: string): string | null {
+  return /^(.+\.py)(?::[^/]*)?$/u.exec(app)?.[1] ?? null;
+}
+
+function readBind(sources: Sources, environment: Environment, cwd: string): Configuration["bind"] {
+  for (const source of ["flag", "variable"] as const) {
+    const binds = sources.from(source, OPTIONS.bind);
+    const host = sources.from(source, OPTIONS.host).at(-1);
+    const port = sources.from(source, OPTIONS.port).at(-1);
+    const [bind] = binds;
+    const other = host ?? port;
+    if (bind !== undefined && other !== undefined)
+      throw new OperatorError(
+        `${bind.by} and ${other.by} exclude each other; write ${bind.by} HOST:PORT`,
+      );
+    if (bind !== undefined)
+      return binds.map(({ by, text, value }) =>
+        readValue(by, text, () => resolveBindAddress(value, cwd)),
+      );
+    // A host from the command line and a port from a variable still belong together.
+    if (other !== undefined) return [joinAddress(sources, environment)];
+  }
+  const text = environment["PORT"] ?? "";
+  if (text === "") return "default";
+  return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
+}
+
+function joinAddress(sources: Sources, environment: Environment): BindAddress {
+  const text = environment["PORT"] ?? "";
+  const given = sources.ask(OPTIONS.port)?.value;
+  const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
+  return {
+    kind: "tcp",
+    host: sources.ask(OPTIONS.host)?.value ?? LOOPBACK,
+    port: given ?? fromPlatform ?? DEFAULT_PORT,
+  };
+}
+
+function readFolder(
+  sources: Sources,
+  option: Option<string>,
+  fallback: string,
+  cwd: string,
+): string {
+  const given = sources.ask(option);
+  if (given === null) return fallback;
+  const folder = resolve(cwd, given.value);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new OperatorError(`${given.by} ${quote(given.text)} is no folder; name one that exists`);
+  return folder;
+}
+
+function readTempDir(sources: Sources, cwd: string): string {
+  const folder = readFolder(sources, OPTIONS.tempDir, resolve(tmpdir()), cwd);
+  if (mayWrite(folder)) return folder;
+  throw new OperatorError(
+    `--temp-dir ${quote(folder)} is no folder that this user may write to; name another`,
+  );
+}
+
+function readAccessLog(sources: Sources, cwd: string): string {
+  const given = sources.ask(OPTIONS.accessLog);
+  const text = given?.value ?? OPTIONS.accessLog.fallback ?? "";
+  if (text === "-" || text === "off") return text;
+  const path = resolve(cwd, text);
+  const found = statSync(path, { throwIfNoEntry: false });
+  const isFolder = found?.isDirectory() ?? false;
+  if (!isFolder && mayWrite(found === undefined ? dirname(path) : path)) return path;
+  throw new OperatorError(
+    `${given?.by} ${quote(text)} is no file that this user may write; name another, - or off`,
+  );
+}
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    // Not there or not ours: the caller says so by the option's name.
+    return false;
+  }
+}

@@ -1,0 +1,125 @@
+// How the text of one option becomes a value. Pure: each reader takes the text and returns the value
+// or throws BadValue, whose text says what would be right ("must be …"); which option it was and what
+// was given is added by load.ts.
+
+import { isIP } from "node:net";
+
+import { quote } from "./operator-error.ts";
+
+/** A text that is no value of its option; the message goes on after "--option 'text' ". */
+export class BadValue extends Error {}
+
+/** Turns the text of an option into its value; throws BadValue. */
+export type Reader<T> = (text: string) => T;
+
+/** Any text that is not empty. */
+export function readText(text: string): string {
+  if (text === "") throw new BadValue("must not be empty");
+  return text;
+}
+
+/** A whole number between `min` and `max`. */
+export function wholeNumber(min: number, max: number): Reader<number> {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max))
+      throw new BadValue(`must be a whole number from ${min} to ${max}`);
+    return value;
+  };
+}
+
+/** The longest time that a timer of Node can take is 2³¹−1 ms; a day is more than any of ours needs. */
+const MAX_SECONDS = 86_400;
+
+/** Seconds, a fraction allowed ("2.5") → milliseconds. `min` is in seconds. */
+export function seconds(min: number): Reader<number> {
+  return (text) => {
+    const value = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= MAX_SECONDS))
+      throw new BadValue(
+        `must be a number of seconds from ${min} to ${MAX_SECONDS}, such as 30 or 2.5`,
+      );
+    return Math.round(value * 1000);
+  };
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+};
+
+/** A size such as 512k, 10M, 1.5G (powers of 1,024) → bytes. */
+export function readSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text);
+  const unit = SIZE_UNITS[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN;
+  const bytes = Math.floor(Number(match?.[1] ?? Number.NaN) * unit);
+  if (!Number.isSafeInteger(bytes))
+    throw new BadValue("must be a size in bytes, such as 65536, 512k, 10M or 1G");
+  return bytes;
+}
+
+/** One of the words of `choices`. */
+export function oneOf<T extends string>(choices: readonly T[]): Reader<T> {
+  return (text) => {
+    const chosen = choices.find((choice) => choice === text);
+    if (chosen === undefined) throw new BadValue(`must be one of ${choices.join(", ")}`);
+    return chosen;
+  };
+}
+
+/** Words between commas, each read by `reader`; spaces around them do not count. "" is an empty list. */
+export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
+  return (text) => (text.trim() === "" ? [] : text.split(",").map((word) => reader(word.trim())));
+}
+
+/** An address or CIDR range as it is, or "*". */
+export function readNetwork(text: string): string {
+  if (text === "*") return text;
+  const [address = "", prefix, ...rest] = text.split("/");
+  const family = isIP(address);
+  const longest = family === 4 ? 32 : 128;
+  const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= longest);
+  if (family === 0 || address.includes("%") || !isPrefix || rest.length > 0)
+    throw new BadValue(
+      `must hold addresses or CIDR ranges between commas, such as 127.0.0.1,10.0.0.0/8, or *; ${quote(text)} is none`,
+    );
+  return text;
+}
+
+/** NAME=VALUE → [name, value]; the value may be empty and may hold further "=". */
+export function readAssignment(text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  const name = text.slice(0, Math.max(at, 0));
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || text.includes("\0"))
+    throw new BadValue("must be NAME=VALUE, such as DJANGO_SETTINGS_MODULE=site.settings");
+  return [name, text.slice(at + 1)];
+}
+
+/** A path prefix → "" or "/prefix" without a slash at its end. */
+export function readPrefix(text: string): string {
+  const prefix = text.replace(/\/+$/, "");
+  if (prefix !== "" && !/^(\/[^/?#\s\p{Cc}]+)+$/u.test(prefix))
+    throw new BadValue("must be a path that begins with /, such as /shop");
+  return prefix;
+}
+
+// Letters and digits as Python takes them in names (PEP 3131).
+const NAME = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_]*`;
+const DOTTED = String.raw`${NAME}(?:\.${NAME})*`;
+const MODULE_APP = new RegExp(String.raw`^${DOTTED}(?::${DOTTED}(?:\(\))?)?$`, "u");
+const FILE_APP = new RegExp(String.raw`^[^\p{Cc}]+\.py(?::${DOTTED}(?:\(\))?)?$`, "u");
+
+/** module, module:callable, module:factory(), path/to/file.py[:callable], as it is. */
+export function readApp(text: string): string {
+  if (FILE_APP.test(text)) return text;
+  if (text.includes("/"))
+    throw new BadValue("is no module; a file is written with its ending: path/to/file.py");
+  if (!MODULE_APP.test(text))
+    throw new BadValue(
+      "must be module:callable, module, module:factory() or path/to/file.py[:callable]",
+    );
+  return text;
+}
