@@ -59,7 +59,9 @@ export function readArguments(args: readonly string[]): Arguments | null {
   const values = parse(args);
   if (values.help) return null;
   // Both are questions about memory; --connections alone asks for the longer one only.
-  const asked = SUITES.filter((suite) => values[suite] || (suite === "connections" && values.memory));
+  const asked = SUITES.filter(
+    (suite) => values[suite] || (suite === "connections" && values.memory),
+  );
   const isNarrowed =
     [values.only, values.servers, values.workers, values.rounds, values.seconds].some(
       (value) => value !== undefined,

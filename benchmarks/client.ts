@@ -24,7 +24,11 @@ export function ask({ port, path, postBytes }: Question): Promise<Answer> {
     const body = "x".repeat(postBytes);
     const asked = request(
       {
-        ...{ host: "127.0.0.1", port, path, agent: false, timeout: ANSWER_TIMEOUT_MS },
+        host: "127.0.0.1",
+        port,
+        path,
+        agent: false,
+        timeout: ANSWER_TIMEOUT_MS,
         method: postBytes > 0 ? "POST" : "GET",
         headers: postBytes > 0 ? { "content-length": postBytes } : {},
       },

@@ -75,7 +75,9 @@ async function findCapacities(
     }
   }
   return plan.servers.map((server) => ({
-    ...{ mix, workers, server: server.name },
+    mix,
+    workers,
+    server: server.name,
     requestsPerSecond: found.get(server) ?? [],
   }));
 }

@@ -43,7 +43,7 @@ export function parseStat(text: string): ProcessStat | null {
 /** The processes below `roots` (these included) among `all`: by parent, or by session. */
 export function selectTree(all: readonly ProcessStat[], roots: readonly number[]): ProcessStat[] {
   const chosen = new Set(roots);
-  for (let size = -1; size !== chosen.size; ) {
+  for (let size = -1; size !== chosen.size;) {
     size = chosen.size;
     for (const one of all) {
       if (chosen.has(one.parent) || chosen.has(one.session)) chosen.add(one.pid);

@@ -37,7 +37,11 @@ async function measure(args: Arguments, servers: readonly Server[], missing: rea
   const { rounds, workers } = args;
   const seconds = args.seconds ?? SECONDS;
   const common = { workers: workers ?? [1, 2], rounds, seconds, tell };
-  const memory = { ...common, rounds: Math.min(rounds, MEMORY_ROUNDS), connections: IDLE_CONNECTIONS };
+  const memory = {
+    ...common,
+    rounds: Math.min(rounds, MEMORY_ROUNDS),
+    connections: IDLE_CONNECTIONS,
+  };
   const pages = CASES.filter((one) => args.only.includes(one.name));
   const throughput = isAsked("throughput")
     ? await measureThroughput({ ...common, pages, servers: of("throughput") })
@@ -51,7 +55,10 @@ async function measure(args: Arguments, servers: readonly Server[], missing: rea
     : null;
   const mixed = isAsked("mixed")
     ? await measureMixed({
-        ...{ workers: workers ?? [2, 4], rounds, seconds: args.seconds ?? MIXED_SECONDS, tell },
+        workers: workers ?? [2, 4],
+        rounds,
+        seconds: args.seconds ?? MIXED_SECONDS,
+        tell,
         servers: of("mixed"),
       })
     : null;
@@ -110,7 +117,11 @@ function endEverything(): void {
   killAllServers();
 }
 
-for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+  ["SIGHUP", 1],
+] as const) {
   process.once(signal, () => {
     endEverything();
     process.exit(128 + number);

@@ -17,9 +17,13 @@ import type { Program, Server } from "./servers.ts";
 /** Django's first answer on a loaded machine takes about two. */
 const START_TIMEOUT_MS = 30_000;
 /** gunicorn waits up to 30 s for kept-alive connections; a benchmark needs no such grace. */
-const STOP_TIMEOUT_MS = 5_000;
+const STOP_TIMEOUT_MS = 3_000;
 /** Much shorter than any start, and cheap: a refused connection costs about 0.1 ms. */
 const POLL_MS = 2;
+
+/** Variables that one of the servers, Python or Node heeds. */
+const STEERING =
+  /^(TYPHON_|GRANIAN_|GUNICORN_|UVICORN_|PYTHON|NODE_OPTIONS$|VIRTUAL_ENV$|PORT$|WEB_CONCURRENCY$|FORWARDED_ALLOW_IPS$)/;
 
 /** Servers that run now, so that a signal can end them. */
 const running = new Set<RunningServer>();
@@ -64,6 +68,11 @@ export class RunningServer {
     }
   }
 
+  /** All its processes that live now. */
+  processIds(): number[] {
+    return pidsBelow(this.#roots());
+  }
+
   /** Processor seconds of all its processes so far. */
   cpuSeconds(): number {
     return treeCpuSeconds(this.#roots());
@@ -80,26 +89,28 @@ export class RunningServer {
 
   /** Memory of all its processes. */
   memory(): TreeMemory {
-    return memoryOf(pidsBelow(this.#roots()));
+    return memoryOf(this.processIds());
   }
 
   /** True while every program of it runs. */
   isAlive(): boolean {
-    return this.#children.every(({ child }) => child.exitCode === null && child.signalCode === null);
+    return this.#children.every(
+      ({ child }) => child.exitCode === null && child.signalCode === null,
+    );
   }
 
   /** Ends all its processes and removes its folder. */
   async stop(): Promise<void> {
-    const pids = pidsBelow(this.#roots());
+    const pids = this.processIds();
     for (const { child } of this.#children) child.kill("SIGTERM");
-    const deadline = performance.now() + STOP_TIMEOUT_MS;
-    while (pids.some(isRunning) && performance.now() < deadline) await sleep(10);
+    await waitForEnd(pids, STOP_TIMEOUT_MS);
     this.kill(pids);
+    await waitForEnd(pids, STOP_TIMEOUT_MS);
   }
 
   /** Ends them at once; for signals, where there is no time to wait. */
   kill(known: readonly number[] = []): void {
-    for (const pid of new Set([...known, ...pidsBelow(this.#roots())])) {
+    for (const pid of new Set([...known, ...this.processIds()])) {
       if (!isRunning(pid)) continue;
       try {
         process.kill(pid, "SIGKILL");
@@ -129,7 +140,7 @@ export class RunningServer {
     try {
       const child = spawn(program.command, program.args, {
         cwd: CASES_FOLDER,
-        env: { ...process.env, ...program.environment },
+        env: { ...ownEnvironment(), ...program.environment },
         stdio: ["ignore", output, output],
         detached: true,
       });
@@ -169,8 +180,19 @@ export function killAllServers(): void {
   for (const server of running) server.kill();
 }
 
+/** Our environment without what would steer a server behind its arguments. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !STEERING.test(name)));
+}
+
 function pidsBelow(roots: readonly number[]): number[] {
   return readTree(roots).map((one) => one.pid);
+}
+
+/** Waits until all of them have ended, or for so long. */
+async function waitForEnd(pids: readonly number[], timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (pids.some(isRunning) && performance.now() < deadline) await sleep(10);
 }
 
 function isRunning(pid: number): boolean {

@@ -63,9 +63,14 @@ export const SERVERS: readonly Server[] = [
         command: TYPHON,
         args: [
           app.wsgi,
-          ...["--bind", `127.0.0.1:${port}`, "--workers", String(workers)],
-          ...["--threads", String(THREADS), "--app-dir", CASES_FOLDER],
-          ...["--python", join(VENV_BIN, "python"), "--access-log", "off"],
+          ...flags({
+            "--bind": `127.0.0.1:${port}`,
+            "--workers": workers,
+            "--threads": THREADS,
+            "--app-dir": CASES_FOLDER,
+            "--python": join(VENV_BIN, "python"),
+            "--access-log": "off",
+          }),
         ],
         environment: {},
         clients: "first process",
@@ -91,7 +96,7 @@ export const SERVERS: readonly Server[] = [
     title: "gunicorn sync",
     family: "gunicorn",
     suites: ["throughput", "memory", "startup"],
-    programs: (start) => [gunicorn(start, tcp(start), ["--worker-class", "sync"])],
+    programs: (start) => [gunicorn(start, tcp(start), { "--worker-class": "sync" })],
   },
   {
     name: "gunicorn-fast",
@@ -99,7 +104,7 @@ export const SERVERS: readonly Server[] = [
     family: "gunicorn",
     suites: ["throughput"],
     programs: (start) => [
-      gunicorn(start, tcp(start), ["--worker-class", "sync", "--http-parser", "fast"]),
+      gunicorn(start, tcp(start), { "--worker-class": "sync", "--http-parser": "fast" }),
     ],
   },
   {
@@ -128,10 +133,17 @@ export const SERVERS: readonly Server[] = [
       {
         command: join(VENV_BIN, "uvicorn"),
         args: [
-          ...[app.asgi, "--host", "127.0.0.1", "--port", String(port)],
-          ...["--workers", String(workers), "--no-access-log", "--log-level", "warning"],
-          ...["--loop", "uvloop", "--http", "httptools"],
-          ...["--timeout-keep-alive", String(KEEP_ALIVE_SECONDS)],
+          app.asgi,
+          "--no-access-log",
+          ...flags({
+            "--host": "127.0.0.1",
+            "--port": port,
+            "--workers": workers,
+            "--log-level": "warning",
+            "--loop": "uvloop",
+            "--http": "httptools",
+            "--timeout-keep-alive": KEEP_ALIVE_SECONDS,
+          }),
         ],
         environment: PEER_ENVIRONMENT,
         clients: "all processes",
@@ -140,37 +152,52 @@ export const SERVERS: readonly Server[] = [
   },
 ];
 
-const GTHREAD = [
-  ...["--worker-class", "gthread", "--threads", String(THREADS)],
-  ...["--keep-alive", String(KEEP_ALIVE_SECONDS), "--worker-connections", String(MAX_CONNECTIONS)],
-];
+type Flags = Readonly<Record<string, string | number>>;
+
+const GTHREAD: Flags = {
+  "--worker-class": "gthread",
+  "--threads": THREADS,
+  "--keep-alive": KEEP_ALIVE_SECONDS,
+  "--worker-connections": MAX_CONNECTIONS,
+};
+
+function flags(given: Flags): string[] {
+  return Object.entries(given).flatMap(([name, value]) => [name, String(value)]);
+}
 
 function tcp(start: Start): string {
   return `127.0.0.1:${start.port}`;
 }
 
 function granian({ app, workers, port }: Start, threads: number): Program {
+  const given = {
+    "--interface": "wsgi",
+    "--host": "127.0.0.1",
+    "--port": port,
+    "--http": 1,
+    "--workers": workers,
+    "--blocking-threads": threads,
+    // The backpressure counts connections too: its default would not accept 10,000 idle ones.
+    "--backlog": 2048,
+    "--backpressure": MAX_CONNECTIONS,
+    "--log-level": "warning",
+  };
   return {
     command: join(VENV_BIN, "granian"),
-    args: [
-      ...["--interface", "wsgi", "--host", "127.0.0.1", "--port", String(port), "--http", "1"],
-      ...["--workers", String(workers), "--blocking-threads", String(threads)],
-      // Its backpressure counts connections too: without it most of 10,000 would not be accepted.
-      ...["--backlog", "2048", "--backpressure", String(MAX_CONNECTIONS)],
-      ...["--no-ws", "--log-level", "warning", app.wsgi],
-    ],
+    args: [...flags(given), "--no-ws", app.wsgi],
     environment: PEER_ENVIRONMENT,
     clients: "all processes",
   };
 }
 
-function gunicorn({ app, workers }: Start, bind: string, worker: readonly string[]): Program {
-  const parser = worker.includes("--http-parser") ? [] : ["--http-parser", "python"];
+function gunicorn({ app, workers }: Start, bind: string, more: Flags): Program {
+  const common = { "--bind": bind, "--workers": workers, "--log-level": "warning" };
   return {
     command: join(VENV_BIN, "gunicorn"),
     args: [
-      ...["--bind", bind, "--workers", String(workers), "--log-level", "warning"],
-      ...["--no-control-socket", ...parser, ...worker, app.wsgi],
+      ...flags({ ...common, "--http-parser": "python", ...more }),
+      "--no-control-socket",
+      app.wsgi,
     ],
     environment: PEER_ENVIRONMENT,
     clients: "all processes",

@@ -26,7 +26,9 @@ export async function measureStartup(plan: StartupPlan): Promise<StartupResult[]
         const startMs = await startOnce(server, workers);
         if (round < 0) continue;
         times.get(server)?.push(startMs);
-        plan.tell(`startup ${workers}w round ${round + 1} ${server.name}: ${startMs.toFixed(0)} ms`);
+        plan.tell(
+          `startup ${workers}w round ${round + 1} ${server.name}: ${startMs.toFixed(0)} ms`,
+        );
       }
     }
     for (const server of plan.servers) {

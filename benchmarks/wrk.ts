@@ -30,8 +30,16 @@ export async function runWrk({ port, path, postBytes, seconds }: WrkRun): Promis
   const script = join(BENCHMARKS, "wrk.lua");
   const post = postBytes > 0 ? ["--", "POST", String(postBytes)] : [];
   const output = await runProgram("wrk", [
-    ...["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "--timeout", "10s", "--latency"],
-    ...["-s", script, `http://127.0.0.1:${port}${path}`, ...post],
+    "-t1",
+    `-c${CONNECTIONS}`,
+    `-d${seconds}s`,
+    "--timeout",
+    "10s",
+    "--latency",
+    "-s",
+    script,
+    `http://127.0.0.1:${port}${path}`,
+    ...post,
   ]);
   return parseWrk(output);
 }

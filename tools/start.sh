@@ -20,10 +20,8 @@ fi
 # bin/typhon runs the sources when the build is old; a build only makes the start quicker.
 if [ ! -e "$root/dist/.built" ] ||
   [ -n "$(find "$root/src" -name '*.ts' -newer "$root/dist/.built" -print 2>/dev/null)" ]; then
-  (cd "$root" && sh tools/build.sh >&2) || {
+  (cd "$root" && sh tools/build.sh >&2) ||
     echo "typhon: the build failed; running the sources as they are" >&2
-    rm -rf "$root/dist"
-  }
 fi
 
 # Whoever starts by hand wants to see the requests; an --access-log of the caller's stands later and wins.

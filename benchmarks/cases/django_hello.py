@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import django
 from django.conf import settings
+from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
@@ -36,7 +36,6 @@ settings.configure(
     STATIC_URL="static/",
     USE_TZ=True,
 )
-django.setup()
 
 
 def hello(request: HttpRequest) -> HttpResponse:
@@ -45,7 +44,5 @@ def hello(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("", hello)]
-
-from django.core.wsgi import get_wsgi_application  # noqa: E402 (settings come first)
 
 app = get_wsgi_application()

@@ -14,7 +14,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     """Answer a JSON object that says when and what was asked."""
     query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
     name = html.escape(query.get("name", ["World"])[0])
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    now = datetime.datetime.now().astimezone().isoformat()
     body = json.dumps({"hello": name, "now": now}).encode()
     fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     start_response("200 OK", fields)

@@ -24,7 +24,9 @@ export function mixedTables(
         `(${requestsPerSecond}/s)\n\n${loadTable(rows)}${goalLine(rows)}`,
     );
   }
-  parts.push(`#### Capacity on the mix, closed loop, answers a second\n\n${capacityTable(capacity)}`);
+  parts.push(
+    `#### Capacity on the mix, closed loop, answers a second\n\n${capacityTable(capacity)}`,
+  );
   return parts.join("\n");
 }
 

@@ -16,7 +16,10 @@ const MIB = 1 << 20;
 export function memoryTable(results: readonly MemoryResult[]): string {
   const counts = workerCounts(results);
   return table(
-    ["MiB", ...counts.flatMap((count) => [`${count}w PSS`, `${count}w RSS`, `${count}w processes`])],
+    [
+      "MiB",
+      ...counts.flatMap((count) => [`${count}w PSS`, `${count}w RSS`, `${count}w processes`]),
+    ],
     rowsOf(results, (server) =>
       counts.flatMap((count) => {
         const found = results.find((one) => one.server === server && one.workers === count);

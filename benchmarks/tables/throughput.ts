@@ -104,11 +104,7 @@ function goalTable(
   return table(["CPU a request", "of Granian's best", "", "of gunicorn's best", ""], rows);
 }
 
-function best(
-  results: readonly ThroughputResult[],
-  page: Case,
-  family: Server["family"],
-): number {
+function best(results: readonly ThroughputResult[], page: Case, family: Server["family"]): number {
   const values = SERVERS.filter((server) => server.family === family)
     .map((server) => medianOf(results, page.name, server.name, cpuOf))
     .filter((value) => !Number.isNaN(value));

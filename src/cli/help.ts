@@ -12,7 +12,7 @@ const NO_BREAK = "\u00a0";
 const EXAMPLES = [
   ["typhon app:app", "Flask: the object app in app.py"],
   ["typhon mysite.wsgi -p 9000 -w 4", "Django: port 9000, four processes"],
-  ["typhon 'shop:create_app()'", "a function that makes the application"],
+  ["typhon 'shop:create_app()'", "a function that makes it"],
   ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
 ] as const;
 

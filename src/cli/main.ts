@@ -4,6 +4,9 @@
 
 import { useCompileCache } from "./compile-cache.ts";
 
+// While nobody listens for SIGUSR1 (log rotation), it opens Node's debugger.
+process.on("SIGUSR1", () => undefined);
+
 useCompileCache(process.env);
 const { run } = await import("./run.ts");
 process.exit(await run(process.argv.slice(2), process.env));

@@ -42,6 +42,8 @@ export class Sink {
   #dropped = 0;
   #toldAt = 0;
   #isFailing = false;
+  /** Settled when the file before the last reopen has been written and closed. */
+  #retired: Promise<void> = Promise.resolve();
 
   /** `target`: 1, 2 or the path of a file, which is opened (and made) at once; throws if it cannot. */
   constructor(target: 1 | 2 | string) {
@@ -69,12 +71,14 @@ export class Sink {
   async flush(): Promise<void> {
     this.#tellDropped(true);
     this.#pass();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const deadline = setTimeout(resolve, FLUSH_MS);
-    // The callback comes at once where nothing waits, and with an error where the target refuses.
-    this.#stream.flush(() => resolve());
-    await promise;
-    clearTimeout(deadline);
+    const { promise: deadline, resolve: giveUp } = Promise.withResolvers<void>();
+    const timer = setTimeout(giveUp, FLUSH_MS);
+    const written = new Promise<void>((resolve) => {
+      // Called at once where nothing waits, and with an error where the target refuses.
+      this.#stream.flush(() => resolve());
+    });
+    await Promise.race([Promise.all([written, this.#retired]), deadline]);
+    clearTimeout(timer);
   }
 
   /** Opens the file anew (log rotation); goes on with the old one if that fails. Pipes stay as they are. */
@@ -89,10 +93,7 @@ export class Sink {
       const old = this.#stream;
       this.#stream = this.#attach(fd);
       this.#isFailing = false;
-      // What the old file still takes, it gets; if it takes nothing more, it is closed all the same.
-      const deadline = setTimeout(() => old.destroy(), FLUSH_MS).unref();
-      old.once("close", () => clearTimeout(deadline));
-      old.end();
+      this.#retired = retire(old);
     });
   }
 
@@ -141,6 +142,18 @@ export class Sink {
     this.#toldAt = now;
     this.listener?.onDropped(lines);
   }
+}
+
+// What an old file still takes, it gets; if it takes nothing more, it is closed all the same.
+function retire(stream: SonicBoom): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const deadline = setTimeout(() => stream.destroy(), FLUSH_MS).unref();
+  stream.once("close", () => {
+    clearTimeout(deadline);
+    resolve();
+  });
+  stream.end();
+  return promise;
 }
 
 function countLines(text: string): number {

@@ -1,0 +1,50 @@
+// The command line of npm run bench.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readArguments, UsageError } from "../arguments.ts";
+import { CASES } from "../cases.ts";
+import { SUITES } from "../results.ts";
+import { SERVERS } from "../servers.ts";
+
+test("measures everything, and keeps it, without arguments", () => {
+  const args = readArguments([]);
+  assert.deepEqual(args?.suites, SUITES);
+  assert.equal(args?.only.length, CASES.length);
+  assert.equal(args?.servers.length, SERVERS.length);
+  assert.equal(args?.rounds, 5);
+  assert.equal(args?.isWhole, true);
+});
+
+test("keeps a whole suite, but not one with fewer servers or rounds", () => {
+  assert.equal(readArguments(["--mixed"])?.isWhole, true);
+  assert.equal(readArguments(["--mixed", "--servers", "typhon,granian"])?.isWhole, false);
+  assert.equal(readArguments(["--rounds", "3"])?.isWhole, false);
+  assert.equal(readArguments(["--quick"])?.isWhole, false);
+  assert.equal(readArguments(["--quick", "--keep"])?.isKept, true);
+});
+
+test("takes pages as a wish for the closed loop alone", () => {
+  const args = readArguments(["--only", "flask,raw-hello", "--workers", "2", "--seconds", "2"]);
+  assert.deepEqual(args?.suites, ["throughput"]);
+  assert.deepEqual(args?.only, ["raw-hello", "flask"]);
+  assert.deepEqual(args?.workers, [2]);
+  assert.equal(args?.seconds, 2);
+});
+
+test("asks for idle connections where memory is asked for", () => {
+  assert.deepEqual(readArguments(["--memory"])?.suites, ["memory", "connections"]);
+});
+
+test("refuses names and numbers that mean nothing, and says what would", () => {
+  const refuse = (args: string[], form: RegExp) =>
+    assert.throws(
+      () => readArguments(args),
+      (error) => error instanceof UsageError && form.test(error.message),
+    );
+  refuse(["--servers", "apache"], /--servers: no "apache"; there are typhon, granian/);
+  refuse(["--only", "raw"], /--only: no "raw"; there are raw-hello/);
+  refuse(["--rounds", "0"], /--rounds: "0" is not a whole number/);
+  refuse(["--workers", "1,two"], /--workers: "two" is not/);
+  refuse(["--fast"], /--fast/);
+});

@@ -1,0 +1,97 @@
+// The tables: which run a suite is taken from, and that goals are held against the best peer.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { figures, placeFigures } from "../render.ts";
+import type { Results, ThroughputResult } from "../results.ts";
+import { figure } from "../tables/markdown.ts";
+
+const MACHINE = {
+  cores: 2,
+  processor: "Test",
+  memoryBytes: 2 ** 32,
+  system: "Debian",
+  kernel: "6.1",
+  versions: { granian: "2.0" },
+};
+
+function makeResults(changed: Partial<Results>): Results {
+  return {
+    date: "2030-01-02T03:04:05.000Z",
+    isWhole: true,
+    rounds: 5,
+    seconds: 3,
+    machine: MACHINE,
+    missing: [],
+    throughput: null,
+    memory: null,
+    connections: null,
+    startup: null,
+    capacity: null,
+    mixed: null,
+    ...changed,
+  };
+}
+
+function hello(server: string, cpuMicros: number): ThroughputResult {
+  const round = { requests: 1, requestsPerSecond: 1000, p50: 1, p99: 2, max: 3, others: 0 };
+  return { page: "raw-hello", workers: 1, server, rounds: [{ ...round, cpuMicros }] };
+}
+
+test("takes the newest whole run, and a narrowed one only where there is no other", () => {
+  const whole = makeResults({ throughput: [hello("granian", 31)] });
+  const narrowed = makeResults({ isWhole: false, throughput: [hello("granian", 77)] });
+  assert.match(figures([whole, narrowed]), /\| Granian, 4 threads \| 31\.0 \|/);
+  assert.doesNotMatch(figures([whole, narrowed]), /narrowed/);
+  assert.match(figures([narrowed]), /narrowed run[^]*\| 77\.0 \|/);
+  assert.match(figures([]), /Not measured yet/);
+});
+
+test("shows ratios to Typhon and holds the goals against the best of each peer", () => {
+  const throughput = [
+    hello("typhon", 30),
+    hello("granian", 40),
+    hello("granian-1", 25),
+    hello("gunicorn-sync", 300),
+    hello("gunicorn-gthread", 100),
+  ];
+  const text = figures([makeResults({ throughput })]);
+  assert.match(text, /\| Granian, 4 threads \| 40\.0 \(×1\.33\) \|/);
+  assert.match(text, /1\.20 of ≤ 1\.00 \| \*\*not met\*\* \| 0\.30 of ≤ 0\.25 \| \*\*not met\*\*/);
+});
+
+test("holds the mixed load's p99 against the best peer", () => {
+  const row = (server: string, p99: number) => ({
+    mix: "sleep" as const,
+    workers: 2,
+    load: 0.8,
+    requestsPerSecond: 300,
+    server,
+    rounds: [{ sent: 9, failed: 0, p50: 1, p99, max: 200, lateness: 0, cpuMicros: 50 }],
+  });
+  const mixed = [row("typhon", 20), row("granian", 100), row("nginx-gunicorn", 50)];
+  assert.match(
+    figures([makeResults({ mixed, capacity: [] })]),
+    /p99 is 0\.40 of the best peer's.*met/,
+  );
+});
+
+test("replaces only what stands between the marks", () => {
+  const text = "A\n<!-- figures: rendered by render.ts -->\nold\n<!-- end of figures -->\nB\n";
+  const placed = placeFigures(text, "new\n");
+  assert.ok(placed.startsWith("A\n") && placed.endsWith("B\n"));
+  assert.ok(placed.includes("new") && !placed.includes("old"));
+  assert.equal(placeFigures(placed, "new\n"), placed);
+  assert.throws(() => placeFigures("A", "new"), /marks/);
+});
+
+test("writes three significant figures", () => {
+  assert.deepEqual([0.05, 1.234, 45.67, 789.4, 12_345, Number.NaN].map(figure), [
+    "0.0500",
+    "1.23",
+    "45.7",
+    "789",
+    "12,300",
+    "–",
+  ]);
+});

@@ -1,0 +1,42 @@
+// What wrk says is believed only if every request succeeded.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseWrk } from "../wrk.ts";
+
+const OUTCOME = {
+  requests: 2000,
+  micros: 2_000_000,
+  bytes: 1,
+  p50: 1500,
+  p99: 9000,
+  max: 12_000,
+  refused: 0,
+  socketErrors: 0,
+  timeouts: 0,
+};
+
+function print(changed: Partial<typeof OUTCOME>): string {
+  return `Running 2s test\n  2 threads\n${JSON.stringify({ ...OUTCOME, ...changed })}\n`;
+}
+
+test("reads the outcome among wrk's own words, in milliseconds", () => {
+  assert.deepEqual(parseWrk(print({})), {
+    requests: 2000,
+    requestsPerSecond: 1000,
+    p50: 1.5,
+    p99: 9,
+    max: 12,
+  });
+});
+
+test("refuses a run with one answer that is not a success, one broken connection or one timeout", () => {
+  assert.throws(() => parseWrk(print({ refused: 1 })), /1 failed/);
+  assert.throws(() => parseWrk(print({ socketErrors: 1 })), /1 failed/);
+  assert.throws(() => parseWrk(print({ timeouts: 1 })), /1 failed/);
+});
+
+test("refuses a run without an answer or without an outcome", () => {
+  assert.throws(() => parseWrk(print({ requests: 0 })), /no answer/);
+  assert.throws(() => parseWrk("unable to connect\n"), /no outcome/);
+});

@@ -1,0 +1,254 @@
+// Command line and environment to Configuration: every option as a flag and as a variable, every bad
+// value as one line, and what two options decide together. Interpreters are files of a scratch folder.
+
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+
+import type { Configuration } from "../../src/config/configuration.ts";
+import { usableCores } from "../../src/config/cores.ts";
+import { load } from "../../src/config/load.ts";
+import { OperatorError } from "../../src/config/operator-error.ts";
+import { OPTION_LIST, variableOf } from "../../src/config/schema.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "typhon-load-"));
+after(() => rmSync(scratch, { recursive: true }));
+const bin = join(scratch, "bin");
+mkdirSync(bin);
+mkdirSync(join(scratch, "folder"));
+for (const name of ["python3", "python3.12"]) {
+  writeFileSync(join(bin, name), "#!/bin/sh\n");
+  chmodSync(join(bin, name), 0o755);
+}
+
+/** Loads in the scratch folder, where the only Python is a file. */
+function loadHere(words: string[], environment: Record<string, string> = {}): Configuration {
+  return load(words, { PATH: bin, ...environment }, scratch);
+}
+
+function failure(words: string[], environment: Record<string, string> = {}): string {
+  try {
+    loadHere(words, environment);
+  } catch (error) {
+    assert.ok(error instanceof OperatorError, String(error));
+    assert.equal(error.exitCode, 2);
+    assert.doesNotMatch(error.text, /\n/, "one line");
+    return error.text;
+  }
+  return assert.fail(`${words.join(" ")} was accepted`);
+}
+
+test("gives every option its documented default", () => {
+  const { workers, tempDir, ...rest } = loadHere(["app:app"]);
+  assert.equal(workers, usableCores());
+  assert.equal(tempDir, tmpdir());
+  assert.deepEqual(rest, {
+    app: "app:app",
+    bind: "default",
+    threads: 4,
+    interface: "auto",
+    python: join(bin, "python3"),
+    appDir: scratch,
+    env: {},
+    rootPath: "",
+    forwardedAllowIps: ["127.0.0.1", "::1"],
+    timeoutMs: 30_000,
+    gracefulTimeoutMs: 25_000,
+    keepAliveMs: 75_000,
+    queue: 1000,
+    queueTimeoutMs: 5000,
+    maxBody: 1_073_741_824,
+    maxResponseSpill: 1_073_741_824,
+    accessLog: "off",
+    logLevel: "info",
+    logFormat: "text",
+  });
+});
+
+/** Option, a good text, what becomes of it, a bad text, the line that a bad text gets. */
+const CASES: readonly [string, string, Partial<Configuration>, string, RegExp][] = [
+  [
+    "bind",
+    "127.0.0.1:9000",
+    { bind: [{ kind: "tcp", host: "127.0.0.1", port: 9000 }] },
+    "127.0.0.1",
+    /the port is missing: 127\.0\.0\.1:8000/,
+  ],
+  ["host", "::1", { bind: [{ kind: "tcp", host: "::1", port: 8000 }] }, "a b", /host name/],
+  [
+    "port",
+    "9000",
+    { bind: [{ kind: "tcp", host: "127.0.0.1", port: 9000 }] },
+    "70000",
+    /must be a port from 0 to 65535/,
+  ],
+  [
+    "forwarded-allow-ips",
+    "10.0.0.0/8, ::1",
+    { forwardedAllowIps: ["10.0.0.0/8", "::1"] },
+    "10.0.0.0/33",
+    /'10\.0\.0\.0\/33' is none/,
+  ],
+  ["interface", "wsgi", { interface: "wsgi" }, "asgi", /must be one of auto, wsgi/],
+  ["python", "python3.12", { python: join(bin, "python3.12") }, "python9", /is not on PATH/],
+  ["app-dir", "folder", { appDir: join(scratch, "folder") }, "nowhere", /is no folder/],
+  ["env", "A=b=c", { env: { A: "b=c" } }, "A-B=c", /must be NAME=VALUE/],
+  ["root-path", "/shop/", { rootPath: "/shop" }, "shop", /begins with \//],
+  ["workers", "3", { workers: 3 }, "0", /whole number from 1 to 1024/],
+  ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
+  ["timeout", "2.5", { timeoutMs: 2500 }, "-1", /number of seconds/],
+  ["graceful-timeout", "0", { gracefulTimeoutMs: 0 }, "soon", /number of seconds/],
+  ["keep-alive", ".5", { keepAliveMs: 500 }, "1e9", /number of seconds/],
+  ["queue-timeout", "1", { queueTimeoutMs: 1000 }, "0", /number of seconds from 0\.001/],
+  ["queue", "10", { queue: 10 }, "ten", /whole number/],
+  ["max-body", "512k", { maxBody: 524_288 }, "10MB", /must be a size/],
+  ["max-response-spill", "1.5G", { maxResponseSpill: 1_610_612_736 }, "-1", /must be a size/],
+  ["temp-dir", "folder", { tempDir: join(scratch, "folder") }, "nowhere", /is no folder/],
+  ["access-log", "a.log", { accessLog: join(scratch, "a.log") }, "no/a.log", /may write/],
+  ["log-level", "debug", { logLevel: "debug" }, "loud", /debug, info, warning, error/],
+  ["log-format", "json", { logFormat: "json" }, "xml", /text, json/],
+];
+
+test("the cases cover every option of the table", () => {
+  assert.deepEqual(
+    CASES.map(([name]) => name).toSorted(),
+    OPTION_LIST.map((option) => option.name).toSorted(),
+  );
+});
+
+for (const [name, good, expected, bad, line] of CASES) {
+  const variable = variableOf(name);
+  describe(`--${name}`, () => {
+    test(`takes '${good}' as a flag`, () => {
+      for (const words of [[`--${name}`, good], [`--${name}=${good}`]])
+        assert.partialDeepStrictEqual(loadHere(["app:app", ...words]), expected);
+    });
+    test(`takes '${good}' from ${variable}`, () => {
+      assert.partialDeepStrictEqual(loadHere(["app:app"], { [variable]: good }), expected);
+    });
+    test("the flag wins over the variable, which is then not even read", () => {
+      const configuration = loadHere(["app:app", `--${name}`, good], { [variable]: bad });
+      assert.partialDeepStrictEqual(configuration, expected);
+    });
+    test(`refuses '${bad}' in one line that names the flag or the variable`, () => {
+      const fromFlag = failure(["app:app", `--${name}=${bad}`]);
+      assert.ok(fromFlag.startsWith(`--${name} '`), fromFlag);
+      assert.match(fromFlag, line);
+      const fromVariable = failure(["app:app"], { [variable]: bad });
+      assert.ok(fromVariable.startsWith(`${variable} '`), fromVariable);
+      assert.match(fromVariable, line);
+    });
+  });
+}
+
+describe("the application", () => {
+  test("may come from TYPHON_APP, and the command line wins", () => {
+    assert.equal(loadHere([], { TYPHON_APP: "a:b" }).app, "a:b");
+    assert.equal(loadHere(["c:d"], { TYPHON_APP: "a:b" }).app, "c:d");
+  });
+  test("is asked for where it is missing", () => {
+    assert.match(failure([]), /no application given; for example: typhon app:app/);
+  });
+  for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app"])
+    test(`may be ${app}`, () => assert.equal(loadHere([app]).app, app));
+  for (const [app, line] of [
+    ["a:b:c", /must be module:callable/],
+    ["my-app:app", /must be module:callable/],
+    ["app:make(1)", /must be module:callable/],
+    ["web/main", /path\/to\/file\.py/],
+  ] as const)
+    test(`may not be ${app}`, () => assert.match(failure([app]), line));
+  test("a file is taken from the working directory, else from --app-dir", () => {
+    writeFileSync(join(scratch, "folder", "inner.py"), "");
+    assert.equal(loadHere(["gone.py:app"]).app, `${join(scratch, "gone.py")}:app`);
+    assert.equal(
+      loadHere(["inner.py", "--app-dir", "folder"]).app,
+      join(scratch, "folder", "inner.py"),
+    );
+  });
+});
+
+describe("the address", () => {
+  const tcp = (host: string, port: number): unknown => ({ kind: "tcp", host, port });
+  test("--bind may be repeated, and a socket's path becomes absolute", () => {
+    assert.deepEqual(loadHere(["app:app", "-b", ":80", "--bind=unix:s.sock"]).bind, [
+      tcp("0.0.0.0", 80),
+      { kind: "unix", path: join(scratch, "s.sock") },
+    ]);
+  });
+  test("TYPHON_BIND holds several between commas or spaces", () => {
+    const { bind } = loadHere(["app:app"], { TYPHON_BIND: "a:1, [::1]:2 :3" });
+    assert.deepEqual(bind, [tcp("a", 1), tcp("::1", 2), tcp("0.0.0.0", 3)]);
+  });
+  test("--bind excludes --host and --port", () => {
+    assert.match(
+      failure(["app:app", "-b", ":80", "-p", "1"]),
+      /^--bind and --port exclude each other/,
+    );
+    assert.match(failure(["app:app", "-b", ":80", "--host", "a"]), /^--bind and --host exclude/);
+    assert.match(
+      failure(["app:app"], { TYPHON_BIND: ":80", TYPHON_PORT: "1" }),
+      /^TYPHON_BIND and TYPHON_PORT exclude/,
+    );
+  });
+  test("--port wins over TYPHON_BIND", () => {
+    assert.deepEqual(loadHere(["app:app", "-p", "1"], { TYPHON_BIND: ":80" }).bind, [
+      tcp("127.0.0.1", 1),
+    ]);
+  });
+  test("PORT alone means all addresses, and loses against any option", () => {
+    assert.deepEqual(loadHere(["app:app"], { PORT: "5000" }).bind, [tcp("0.0.0.0", 5000)]);
+    assert.deepEqual(loadHere(["app:app", "-p", "1"], { PORT: "5000" }).bind, [
+      tcp("127.0.0.1", 1),
+    ]);
+    assert.deepEqual(loadHere(["app:app", "--host", "::"], { PORT: "5000" }).bind, [
+      tcp("::", 5000),
+    ]);
+    assert.match(failure(["app:app"], { PORT: "http" }), /^PORT 'http' must be a port/);
+  });
+  test("a TYPHON_PORT that Kubernetes made is passed over", () => {
+    assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");
+  });
+  test("the path of a Unix socket may not be too long", () => {
+    assert.match(failure(["app:app", "-b", `unix:/${"a".repeat(107)}`]), /too long for a socket/);
+  });
+});
+
+describe("sources", () => {
+  test("of a repeated flag the last one holds", () => {
+    assert.equal(loadHere(["app:app", "-w", "2", "-w", "3"]).workers, 3);
+  });
+  test("--env gathers, the later value wins, TYPHON_ENV has one a line", () => {
+    assert.deepEqual(loadHere(["app:app", "-e", "A=1", "-e", "B=", "-e", "A=2"]).env, {
+      A: "2",
+      B: "",
+    });
+    assert.deepEqual(loadHere(["app:app"], { TYPHON_ENV: "A=1, 2\nB=3\n" }).env, {
+      A: "1, 2",
+      B: "3",
+    });
+  });
+  test("an empty variable counts as none", () => {
+    assert.equal(loadHere(["app:app"], { TYPHON_THREADS: "" }).threads, 4);
+  });
+  test("an empty list of proxies believes nobody", () => {
+    assert.deepEqual(loadHere(["app:app", "--forwarded-allow-ips="]).forwardedAllowIps, []);
+    const { forwardedAllowIps } = loadHere(["app:app"], { TYPHON_FORWARDED_ALLOW_IPS: "" });
+    assert.deepEqual(forwardedAllowIps, []);
+  });
+  test("WEB_CONCURRENCY and FORWARDED_ALLOW_IPS count after ours", () => {
+    const others = { WEB_CONCURRENCY: "7", FORWARDED_ALLOW_IPS: "*" };
+    assert.partialDeepStrictEqual(loadHere(["app:app"], others), {
+      workers: 7,
+      forwardedAllowIps: ["*"],
+    });
+    assert.equal(loadHere(["app:app"], { ...others, TYPHON_WORKERS: "2" }).workers, 2);
+    assert.match(failure(["app:app"], { WEB_CONCURRENCY: "x" }), /^WEB_CONCURRENCY 'x' must/);
+  });
+  test("a bad value is shown escaped and cut", () => {
+    const line = failure(["app:app", "-w", `\u001b[31m\n${"9".repeat(200)}`]);
+    assert.match(line, /^--workers '\\x1b\[31m\\x0a9+…' must be/);
+  });
+});

@@ -1,0 +1,165 @@
+// Access lines: the combined log's words first, ours behind, and no client's byte outside its quotes.
+// The exchange is a plain object with the fields that the log reads, in the contract's type.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import type { Exchange } from "../../src/http/exchange.ts";
+import type { RequestHead } from "../../src/http/message.ts";
+import { AccessLog } from "../../src/observe/access-log.ts";
+import { scratchSink } from "./scratch-log.ts";
+
+const IGNORE = (): void => undefined;
+
+function head(fields: Readonly<Record<string, string>>, target = "/a?b=c"): RequestHead {
+  return {
+    method: "GET",
+    target,
+    path: "/a",
+    query: "b=c",
+    version: "1.1",
+    names: Object.keys(fields),
+    values: Object.values(fields),
+    fields: 0,
+    bodyLength: 0,
+  };
+}
+
+function exchangeOf(requestHead: RequestHead, changes: Partial<Exchange> = {}): Exchange {
+  return {
+    head: requestHead,
+    startedAt: performance.now() - 10,
+    scheme: "http",
+    remoteAddress: "192.0.2.1",
+    remotePort: 1234,
+    localAddress: "192.0.2.2",
+    localPort: 80,
+    requestId: "abc-1",
+    effectiveHead: requestHead,
+    timing: { queued: 0.14, application: 3.46, worker: 2 },
+    status: 200,
+    bytesSent: 1234,
+    bytesReceived: 5,
+    isFinished: true,
+    isAnswering: true,
+    listener: null,
+    receive: IGNORE,
+    pauseBody: IGNORE,
+    resumeBody: IGNORE,
+    respond: IGNORE,
+    fail: IGNORE,
+    start: IGNORE,
+    write: () => true,
+    end: IGNORE,
+    abort: IGNORE,
+    ...changes,
+  };
+}
+
+async function lineOf(format: "text" | "json", exchange: Exchange): Promise<string> {
+  const { sink, read } = scratchSink();
+  new AccessLog(sink, format).write(exchange);
+  return read();
+}
+
+/** What a reader of the combined log takes apart, and our words behind it. */
+const COMBINED =
+  /^(\S+) - - \[\d\d\/\w{3}\/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "([^"]*)" (\d{3}) (\d+) "([^"]*)" "([^"]*)" id=(\S+) queue_ms=(\d+\.\d) app_ms=(\d+\.\d) total_ms=\d+\.\d received=(\d+) worker=(\S+)\n$/;
+
+describe("AccessLog as text", () => {
+  test("has the combined log's words, then ours", async () => {
+    const fields = { host: "x", referer: "http://r/", "user-agent": "curl/8" };
+    const match = COMBINED.exec(await lineOf("text", exchangeOf(head(fields))));
+    assert.deepEqual(match?.slice(1), [
+      "192.0.2.1",
+      "GET /a?b=c HTTP/1.1",
+      "200",
+      "1234",
+      "http://r/",
+      "curl/8",
+      "abc-1",
+      "0.1",
+      "3.5",
+      "5",
+      "2",
+    ]);
+  });
+  test("writes - for what is not there, and 499 where the client left unanswered", async () => {
+    const bare = exchangeOf(head({}), {
+      remoteAddress: "",
+      requestId: "",
+      status: 0,
+      bytesSent: 0,
+      timing: { queued: 0, application: 0, worker: 0 },
+    });
+    const match = COMBINED.exec(await lineOf("text", bare));
+    assert.deepEqual(match?.slice(1), [
+      "-",
+      "GET /a?b=c HTTP/1.1",
+      "499",
+      "0",
+      "-",
+      "-",
+      "-",
+      "0.0",
+      "0.0",
+      "5",
+      "-",
+    ]);
+  });
+  test("no field of the client chooses the shape of the line", async () => {
+    const bytes = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join("");
+    const forged = `" 200 0 "-" "-"\r\n127.0.0.1 - - ${bytes}`;
+    const exchange = exchangeOf(
+      head({ referer: forged, "user-agent": forged }, forged.replaceAll(" ", "")),
+      { remoteAddress: "1.2.3.4 - -\n", requestId: `x worker=9\n"` },
+    );
+    const line = await lineOf("text", exchange);
+    assert.match(line, COMBINED);
+    assert.match(line, /^[\x20-\x7e]+\n$/);
+    assert.match(line, / worker=2\n$/);
+  });
+  test("a refused message has a line with the code of its error", async () => {
+    const { sink, read } = scratchSink();
+    const error = { code: "CHUNK_SIZE_INVALID", status: 400, text: "" };
+    new AccessLog(sink, "text").writeRefused("192.0.2.1", error);
+    assert.match(
+      await read(),
+      /^192\.0\.2\.1 - - \[[^\]]+\] "-" 400 0 "-" "-" error=CHUNK_SIZE_INVALID\n$/,
+    );
+  });
+});
+
+describe("AccessLog as JSON", () => {
+  test("has the same as names and values, one object a line", async () => {
+    const forged = '"}\n{"status":500}\u0085\xff';
+    const line = await lineOf("json", exchangeOf(head({ "user-agent": forged })));
+    assert.equal(line.indexOf("\n"), line.length - 1);
+    assert.partialDeepStrictEqual(JSON.parse(line), {
+      event: "access",
+      address: "192.0.2.1",
+      method: "GET",
+      target: "/a?b=c",
+      protocol: "HTTP/1.1",
+      status: 200,
+      bytes: 1234,
+      received: 5,
+      referer: null,
+      userAgent: forged,
+      requestId: "abc-1",
+      queueMs: 0.1,
+      applicationMs: 3.5,
+      worker: 2,
+    });
+  });
+  test("a refused message is an object of its own event", async () => {
+    const { sink, read } = scratchSink();
+    const error = { code: "HEAD_TOO_LARGE", status: 431, text: "" };
+    new AccessLog(sink, "json").writeRefused("", error);
+    assert.partialDeepStrictEqual(JSON.parse(await read()), {
+      event: "refused",
+      status: 431,
+      error: "HEAD_TOO_LARGE",
+    });
+  });
+});

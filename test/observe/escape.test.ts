@@ -1,0 +1,60 @@
+// Foreign text in log lines: no byte may end a line, a quoted word, or reach a terminal as a command.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { escapeBytes, escapeLines, escapeText, escapeValue } from "../../src/observe/escape.ts";
+
+const ALL_BYTES = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join("");
+
+describe("escapeBytes", () => {
+  test("leaves plain text alone", () => {
+    assert.equal(escapeBytes("/a?b=c d'~"), "/a?b=c d'~");
+  });
+  test("writes quote, backslash, controls and non-ASCII as \\xNN", () => {
+    assert.equal(
+      escapeBytes('"\\\r\n\0\x1b\x7f\xe9'),
+      String.raw`\x22\x5c\x0d\x0a\x00\x1b\x7f\xe9`,
+    );
+  });
+  test("all 256 bytes: only printable ASCII comes out, and it can be read back", () => {
+    const escaped = escapeBytes(ALL_BYTES);
+    assert.match(escaped, /^[\x20\x21\x23-\x7e]+$/);
+    const back = escaped.replaceAll(/\\x([0-9a-f]{2})/g, (_, digits: string) =>
+      String.fromCharCode(Number.parseInt(digits, 16)),
+    );
+    assert.equal(back, ALL_BYTES);
+  });
+});
+
+describe("escapeText", () => {
+  test("keeps Unicode and tabs readable", () => {
+    assert.equal(escapeText("größe\t→ 日本 🐍"), "größe\t→ 日本 🐍");
+  });
+  test("escapes line ends, terminal commands, separators, directions and half characters", () => {
+    assert.equal(
+      escapeText("a\r\n\x1b[2J\x9b\u2028\u202e\ud800\\"),
+      String.raw`a\x0d\x0a\x1b[2J\x9b\u{2028}\u{202e}\u{d800}\x5c`,
+    );
+  });
+});
+
+describe("escapeLines", () => {
+  test("marks each further line, so that none passes for a record", () => {
+    assert.equal(
+      escapeLines("ValueError: x\n2026-11-21 09:30:01 INFO  forged\r\nlast\n"),
+      "ValueError: x\n    | 2026-11-21 09:30:01 INFO  forged\n    | last",
+    );
+  });
+  test("a line without an end stays as it is", () => assert.equal(escapeLines("a"), "a"));
+});
+
+describe("escapeValue", () => {
+  test("a plain word is bare, everything else is quoted", () => {
+    assert.equal(escapeValue("http://[::1]:8000"), "http://[::1]:8000");
+    assert.equal(escapeValue(""), '""');
+    assert.equal(escapeValue("a b"), '"a b"');
+    assert.equal(escapeValue("a=b"), '"a=b"');
+    assert.equal(escapeValue('x" level="error\t\n'), String.raw`"x\x22 level=\x22error\x09\x0a"`);
+  });
+});

@@ -1,0 +1,196 @@
+// Targets of log lines: what happens when nobody reads, when the disk is full, when the file is moved
+// away. Real pipes and files. A pipe's writer is a sink on /proc/self/fd/N of a FIFO.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { MAX_WAITING_BYTES, Sink, type SinkListener } from "../../src/observe/sink.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "typhon-sink-"));
+after(() => rmSync(scratch, { recursive: true }));
+
+/** Remembers what a sink told. */
+class Told implements SinkListener {
+  dropped = 0;
+  readonly failures: string[] = [];
+
+  onDropped(lines: number): void {
+    this.dropped += lines;
+  }
+
+  onFailure(code: string): void {
+    this.failures.push(code);
+  }
+}
+
+/** Looks again until `isTrue`; a deadline that passes is a failed assertion. */
+async function eventually(isTrue: () => boolean, what: string): Promise<void> {
+  for (let tries = 0; !isTrue(); tries += 1) {
+    assert.ok(tries < 1000, `${what} did not happen in 10 s`);
+    await pause(10);
+  }
+}
+
+describe("Sink", () => {
+  test("writes whole texts in their order, and flush resolves when they are there", async () => {
+    const path = join(scratch, "order.log");
+    const sink = new Sink(path);
+    let expected = "";
+    for (let line = 0; line < 5000; line += 1) {
+      sink.write(`line ${line} é\n`);
+      expected += `line ${line} é\n`;
+    }
+    await sink.flush();
+    assert.equal(readFileSync(path, "utf8"), expected);
+    sink.close();
+  });
+
+  test("writes a single line by itself, without a flush", async () => {
+    const path = join(scratch, "single.log");
+    const sink = new Sink(path);
+    // The sink's own timer keeps no process alive; the test's pauses do.
+    sink.write("one\n");
+    await eventually(() => readFileSync(path, "utf8") === "one\n", "the write");
+    sink.close();
+  });
+
+  test("flush of an empty sink resolves", async () => {
+    const sink = new Sink(join(scratch, "empty.log"));
+    await sink.flush();
+    sink.close();
+  });
+
+  test("a file that cannot be opened is an error at once", () => {
+    assert.throws(() => new Sink(join(scratch, "no", "folder.log")), { code: "ENOENT" });
+  });
+
+  test("a pipe that nobody reads costs lines, not memory and not the loop; they are counted", async () => {
+    const fifo = join(scratch, "slow");
+    execFileSync("mkfifo", [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const sink = new Sink(fifo);
+    const told = new Told();
+    sink.listener = told;
+    const line = `${"x".repeat(99)}\n`;
+    const lines = Math.ceil((3 * MAX_WAITING_BYTES) / line.length);
+    for (let count = 0; count < lines; count += 1) {
+      sink.write(line);
+      // The loop goes on turning while a write stands in the thread pool.
+      if (count % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(told.dropped, 0, "told only when there is room again");
+
+    // Now somebody reads: what waited comes whole, and the rest is told as dropped.
+    const buffer = Buffer.alloc(65_536);
+    let text = "";
+    const drain = (): boolean => {
+      try {
+        for (let got = -1; got !== 0;) {
+          got = readSync(reader, buffer);
+          text += buffer.toString("latin1", 0, got);
+        }
+      } catch (error) {
+        assert.equal(error instanceof Error && "code" in error && error.code, "EAGAIN");
+      }
+      return told.dropped > 0;
+    };
+    await eventually(drain, "the report of dropped lines");
+    await sink.flush();
+    drain();
+    assert.match(text, /^(x{99}\n)+$/, "no line was cut");
+    assert.equal(text.length / line.length + told.dropped, lines);
+    assert.ok(told.dropped > lines / 2, `only ${told.dropped} of ${lines} were dropped`);
+    sink.close();
+    closeSync(reader);
+  });
+
+  test("a pipe whose reader has gone is told once, and the server's part goes on", async () => {
+    const fifo = join(scratch, "gone");
+    execFileSync("mkfifo", [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const sink = new Sink(fifo);
+    const told = new Told();
+    sink.listener = told;
+    closeSync(reader);
+    sink.write("a\n");
+    await sink.flush();
+    sink.write("b\n");
+    await sink.flush();
+    assert.deepEqual(told.failures, ["EPIPE"]);
+    const again = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    sink.write("c\n");
+    await sink.flush();
+    assert.equal(readAll(again), "a\nb\nc\n");
+    sink.close();
+    closeSync(again);
+  });
+
+  test("a full disk is told once; the flush at the end does not hang", async () => {
+    const sink = new Sink("/dev/full");
+    const told = new Told();
+    sink.listener = told;
+    sink.write("a\n");
+    await sink.flush();
+    sink.write("b\n");
+    await sink.flush();
+    assert.deepEqual(told.failures, ["ENOSPC"]);
+    sink.close();
+  });
+
+  test("reopen goes on in a new file after a rotation, and nothing is lost", async () => {
+    const path = join(scratch, "rotate.log");
+    const sink = new Sink(path);
+    sink.write("old 1\n");
+    await sink.flush();
+    renameSync(path, `${path}.1`);
+    sink.write("old 2\n");
+    sink.reopen();
+    let written = 0;
+    const isInNewFile = (): boolean => {
+      sink.write("later\n");
+      written += 1;
+      return existsSync(path) && readFileSync(path, "utf8") !== "";
+    };
+    await eventually(isInNewFile, "a line in the new file");
+    await sink.flush();
+    const [before, now] = [readFileSync(`${path}.1`, "utf8"), readFileSync(path, "utf8")];
+    assert.equal(before + now, `old 1\nold 2\n${"later\n".repeat(written)}`);
+    sink.close();
+  });
+
+  test("reopen keeps the old file where the new one cannot be opened", async () => {
+    const folder = mkdtempSync(join(scratch, "moved-"));
+    const path = join(folder, "keep.log");
+    const sink = new Sink(path);
+    const told = new Told();
+    sink.listener = told;
+    renameSync(folder, `${folder}-away`);
+    sink.reopen();
+    await eventually(() => told.failures.length > 0, "the report");
+    assert.deepEqual(told.failures, ["ENOENT"]);
+    sink.write("still here\n");
+    await sink.flush();
+    assert.equal(readFileSync(join(`${folder}-away`, "keep.log"), "utf8"), "still here\n");
+    sink.close();
+  });
+});
+
+function readAll(fd: number): string {
+  const buffer = Buffer.alloc(65_536);
+  return buffer.toString("latin1", 0, readSync(fd, buffer));
+}

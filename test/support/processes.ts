@@ -1,0 +1,93 @@
+// What the kernel knows about the processes of a server: /proc, read only. A server under test is
+// started with a mark in its environment, so that whatever it starts can be found by it, also what
+// has left its process group.
+
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** The variable that carries the mark. */
+export const MARK_VARIABLE = "TEST_SERVER_MARK";
+
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  /** The kernel's letter: R, S, D, Z … */
+  readonly state: string;
+  readonly command: string;
+}
+
+/** One process, or null if it is gone. */
+export function readProcess(pid: number): ProcessFacts | null {
+  const text = readText(`/proc/${pid}/stat`);
+  if (text === null) return null;
+  // The name stands in parentheses and may hold anything, parentheses too.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state = "", parent = "", group = ""] = fields;
+  const command = (readText(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim();
+  return { pid, parent: Number(parent), group: Number(group), state, command };
+}
+
+/** Whether it runs: a zombie does not. */
+export function isRunning(pid: number): boolean {
+  const found = readProcess(pid);
+  return found !== null && found.state !== "Z";
+}
+
+/** The running processes that were started with `mark`. */
+export function findMarked(mark: string): ProcessFacts[] {
+  const wanted = `${MARK_VARIABLE}=${mark}`;
+  return listProcesses().filter(
+    ({ pid, state }) =>
+      state !== "Z" && (readText(`/proc/${pid}/environ`) ?? "").split("\0").includes(wanted),
+  );
+}
+
+/** The running processes of a process group. */
+export function findGroup(group: number): ProcessFacts[] {
+  return listProcesses().filter((found) => found.group === group && found.state !== "Z");
+}
+
+/** The children of a process. */
+export function findChildren(parent: number): ProcessFacts[] {
+  return listProcesses().filter((found) => found.parent === parent);
+}
+
+/** Resident memory that is the process's own (not its share of files), bytes. */
+export function readAnonymousMemory(pid: number): number {
+  const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1];
+  if (kilobytes === undefined) throw new Error(`process ${pid} is gone`);
+  return Number(kilobytes) * 1024;
+}
+
+/** What the open descriptors of a process refer to, such as "pipe:[123]", in the order of numbers. */
+export function listDescriptors(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`;
+  const targets: string[] = [];
+  for (const name of readdirSync(folder)) {
+    try {
+      targets.push(readlinkSync(`${folder}/${name}`));
+    } catch {
+      // Closed since the folder was read.
+    }
+  }
+  return targets;
+}
+
+function listProcesses(): ProcessFacts[] {
+  const found: ProcessFacts[] = [];
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const facts = readProcess(Number(name));
+    if (facts !== null) found.push(facts);
+  }
+  return found;
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    // Gone since it was listed, or another user's.
+    return null;
+  }
+}
