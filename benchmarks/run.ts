@@ -29,54 +29,63 @@ function tell(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 }
 
-async function measure(args: Arguments, servers: readonly Server[], missing: readonly string[]) {
-  const date = new Date().toISOString();
-  const machine = await describeMachine();
+/** Measures the asked suites one by one; hands over what there is after each of them. */
+async function measure(
+  args: Arguments,
+  servers: readonly Server[],
+  begun: Results,
+  onSuite: (results: Results) => void,
+): Promise<Results> {
   const of = (suite: Suite): Server[] => servers.filter((one) => one.suites.includes(suite));
-  const isAsked = (suite: Suite): boolean => args.suites.includes(suite);
-  const { rounds, workers } = args;
-  const seconds = args.seconds ?? SECONDS;
-  const common = { workers: workers ?? [1, 2], rounds, seconds, tell };
-  const memory = {
+  const { rounds } = args;
+  const common = { workers: args.workers ?? [1, 2], rounds, seconds: begun.seconds, tell };
+  const standing = {
     ...common,
     rounds: Math.min(rounds, MEMORY_ROUNDS),
     connections: IDLE_CONNECTIONS,
   };
-  const pages = CASES.filter((one) => args.only.includes(one.name));
-  const throughput = isAsked("throughput")
-    ? await measureThroughput({ ...common, pages, servers: of("throughput") })
-    : null;
-  const startup = isAsked("startup")
-    ? await measureStartup({ ...common, servers: of("startup") })
-    : null;
-  const idle = isAsked("memory") ? await measureMemory({ ...memory, servers: of("memory") }) : null;
-  const connections = isAsked("connections")
-    ? await measureConnections({ ...memory, servers: of("connections") })
-    : null;
-  const mixed = isAsked("mixed")
-    ? await measureMixed({
-        workers: workers ?? [2, 4],
-        rounds,
-        seconds: args.seconds ?? MIXED_SECONDS,
-        tell,
-        servers: of("mixed"),
-      })
-    : null;
-  const results: Results = {
-    date,
-    isWhole: args.isWhole && missing.length === 0,
-    rounds,
-    seconds,
-    machine,
-    missing,
-    throughput,
-    memory: idle,
-    connections,
-    startup,
-    capacity: mixed?.capacity ?? null,
-    mixed: mixed?.mixed ?? null,
+  const mixed = {
+    ...common,
+    workers: args.workers ?? [2, 4],
+    seconds: args.seconds ?? MIXED_SECONDS,
   };
+  const pages = CASES.filter((one) => args.only.includes(one.name));
+  const suites: Readonly<Record<Suite, () => Promise<Partial<Results>>>> = {
+    throughput: async () => ({
+      throughput: await measureThroughput({ ...common, pages, servers: of("throughput") }),
+    }),
+    memory: async () => ({ memory: await measureMemory({ ...standing, servers: of("memory") }) }),
+    connections: async () => ({
+      connections: await measureConnections({ ...standing, servers: of("connections") }),
+    }),
+    startup: async () => ({
+      startup: await measureStartup({ ...common, servers: of("startup") }),
+    }),
+    mixed: () => measureMixed({ ...mixed, servers: of("mixed") }),
+  };
+  let results = begun;
+  for (const suite of args.suites) {
+    results = { ...results, ...(await suites[suite]()) };
+    onSuite(results);
+  }
   return results;
+}
+
+async function begin(args: Arguments, missing: readonly string[]): Promise<Results> {
+  return {
+    date: new Date().toISOString(),
+    isWhole: args.isWhole && missing.length === 0,
+    rounds: args.rounds,
+    seconds: args.seconds ?? SECONDS,
+    machine: await describeMachine(),
+    missing,
+    throughput: null,
+    memory: null,
+    connections: null,
+    startup: null,
+    capacity: null,
+    mixed: null,
+  };
 }
 
 /** Typhon is missing in a checkout that has not been built; the others come with tools/bench.sh. */
@@ -104,9 +113,11 @@ async function main(): Promise<void> {
     if (await isUsable(server)) servers.push(server);
     else missing.push(server.name);
   }
-  const results = await measure(args, servers, missing);
+  // What a later failure must not take along is in the scratch folder after each suite.
+  const keepScratch = (results: Results): string => saveResults(SCRATCH_RESULTS, results);
+  const results = await measure(args, servers, await begin(args, missing), keepScratch);
   const isKept = results.isWhole || args.isKept;
-  const path = saveResults(isKept ? RESULTS : SCRATCH_RESULTS, results);
+  const path = isKept ? saveResults(RESULTS, results) : keepScratch(results);
   process.stdout.write(`${renderTables(results)}\n`);
   if (isKept) renderReadme();
   tell(`written: ${path}${isKept ? " and benchmarks/README.md" : " (a narrowed run: not kept)"}`);

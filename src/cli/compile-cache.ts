@@ -1,6 +1,7 @@
 // V8's compiled code of our modules, kept between starts. Only in a folder that belongs to this user
 // alone: compiled code is run as it is found. Where there is no such folder (no home, a read-only disk,
-// a home that is somebody else's under sudo) Typhon starts without it, some milliseconds later.
+// a home that is somebody else's under sudo) Typhon starts without it, a few milliseconds later; where
+// it runs from its TypeScript sources, 60 ms later.
 
 import { mkdirSync, statSync } from "node:fs";
 import { enableCompileCache } from "node:module";

@@ -1,6 +1,6 @@
 // The entry of the command. As little as possible is imported before the compile cache is on; the rest
-// comes by a dynamic import, so that it is taken from the cache. The exit is explicit: a log target
-// that takes nothing more may hold a thread of Node's, and that must not hold the process.
+// comes by a dynamic import, so that it is taken from the cache. The exit is explicit: nothing that may
+// still be open, such as a log target that takes nothing more, holds the process when run() is done.
 
 import { useCompileCache } from "./compile-cache.ts";
 

@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { posix } from "node:path";
 
 /** The text of a file, or null if it is not there or may not be read. */
-export type ReadText = (path: string) => string | null;
+type ReadText = (path: string) => string | null;
 
 /** Cores that this process may use, at least 1. */
 export function usableCores(

@@ -7,7 +7,7 @@ import { delimiter, join, resolve } from "node:path";
 
 import { OperatorError, quote } from "./operator-error.ts";
 
-export interface InterpreterPlace {
+interface InterpreterPlace {
   /** What was asked for, or null; and what asked, for the error line. */
   readonly asked: { readonly by: string; readonly text: string } | null;
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -2,7 +2,7 @@
 // variable, that over the variable of other servers, that over the default. What one option alone
 // cannot decide is decided here: --bind against --host and --port, PORT, folders, the interpreter.
 
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, resolve } from "node:path";
 
@@ -148,12 +148,24 @@ function readAccessLog(sources: Sources, cwd: string): string {
   const text = given?.value ?? OPTIONS.accessLog.fallback ?? "";
   if (text === "-" || text === "off") return text;
   const path = resolve(cwd, text);
-  const found = statSync(path, { throwIfNoEntry: false });
-  const isFolder = found?.isDirectory() ?? false;
-  if (!isFolder && mayWrite(found === undefined ? dirname(path) : path)) return path;
+  if (mayAppend(path)) return path;
   throw new OperatorError(
     `${given?.by} ${quote(text)} is no file that this user may write; name another, - or off`,
   );
+}
+
+// Opens it, because rights alone do not tell (root, read-only disks, /proc). The file is made here and
+// now, where it would be made a moment later. O_NONBLOCK: a FIFO that nobody reads is an error, not a
+// wait.
+function mayAppend(path: string): boolean {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  try {
+    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o666));
+    return true;
+  } catch {
+    // Whatever the system calls it, it is told as what it is to the operator.
+    return false;
+  }
 }
 
 function mayWrite(path: string): boolean {

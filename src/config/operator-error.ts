@@ -3,7 +3,7 @@
 // ours. Whoever finds the mistake throws it; only cli/ prints it and ends the process.
 
 /** 2: the command was not used rightly; 3: the application does not load. */
-export type OperatorExitCode = 2 | 3;
+type OperatorExitCode = 2 | 3;
 
 /** A mistake that only the operator can mend. `text` names the option, what is wrong and the remedy. */
 export class OperatorError extends Error {

@@ -19,7 +19,7 @@ import {
 
 /** The headings of `--help` and docs/options.md, in their order. */
 export const GROUPS = ["Address", "Application", "Workers", "Times", "Limits", "Logs"] as const;
-export type Group = (typeof GROUPS)[number];
+type Group = (typeof GROUPS)[number];
 
 /** One option with a value. */
 export interface Option<T> {

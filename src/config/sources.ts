@@ -11,14 +11,14 @@ import { BadValue, type Reader } from "./values.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A value that somebody gave, and by what: "--port" or "TYPHON_PORT". */
-export interface GivenValue<T> {
+interface GivenValue<T> {
   readonly by: string;
   readonly text: string;
   readonly value: T;
 }
 
 /** A source of its own: what the flags say together, or what the variables say. */
-export type SourceName = "flag" | "variable";
+type SourceName = "flag" | "variable";
 
 /** Where the texts of options come from, the strongest source first. Its readers throw OperatorError. */
 export class Sources {

@@ -12,11 +12,10 @@ export function escapeBytes(text: string): string {
   return UNSAFE_BYTES.test(text) ? text.replaceAll(UNSAFE_BYTES_ALL, hex) : text;
 }
 
-// Controls (C0, DEL, C1), the separators that some readers take for line ends, the marks that turn the
-// direction of writing, and halves of surrogates. Backslash too: else "\x0a" could stand for two things.
-// oxlint-disable-next-line no-control-regex
-const UNSAFE_TEXT =
-  /[\x00-\x08\x0a-\x1f\x7f-\x9f\\\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/u;
+// Controls but the tab (C0, DEL, C1), halves of surrogates, the separators that some readers take for
+// line ends, and the marks that turn the direction of writing. Backslash too: else "\x0a" could stand
+// for two things.
+const UNSAFE_TEXT = /[^\P{Cc}\t]|[\\\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
 const UNSAFE_TEXT_ALL = new RegExp(UNSAFE_TEXT.source, "gu");
 
 /** The application's text, one line: controls but the tab as \xNN or \u{N}, the rest as it is. */
@@ -25,7 +24,7 @@ export function escapeText(text: string): string {
 }
 
 /** What begins each further line of a text of several lines, so that none passes for a record. */
-export const CONTINUATION = "    | ";
+const CONTINUATION = "    | ";
 
 /** Text that may have several lines, such as a traceback; its own line ends stay, marked. */
 export function escapeLines(text: string): string {

@@ -11,7 +11,7 @@ import type { EventFields, EventName, FieldValue } from "./events.ts";
 import type { Sink } from "./sink.ts";
 
 /** From the least to the most urgent. */
-export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
+const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const LABELS: Readonly<Record<LogLevel, string>> = {

@@ -11,7 +11,7 @@ import { open, openSync } from "node:fs";
 import sonicBoom, { type SonicBoom } from "sonic-boom";
 
 /** A line waits at most so long before it is written, ms. */
-export const GATHER_MS = 100;
+const GATHER_MS = 100;
 /** So many characters are written at once without waiting: a quarter of a pipe's usual buffer. */
 const GATHER_CHARACTERS = 16_384;
 /** What may wait for a slow target. Some 6,000 access lines: a second of a busy server. */
@@ -72,7 +72,10 @@ export class Sink {
     this.#tellDropped(true);
     this.#pass();
     const { promise: deadline, resolve: giveUp } = Promise.withResolvers<void>();
-    const timer = setTimeout(giveUp, FLUSH_MS);
+    const timer = setTimeout(() => {
+      process.once("exit", exitPastStuckThread);
+      giveUp();
+    }, FLUSH_MS);
     const written = new Promise<void>((resolve) => {
       // Called at once where nothing waits, and with an error where the target refuses.
       this.#stream.flush(() => resolve());
@@ -142,6 +145,12 @@ export class Sink {
     this.#toldAt = now;
     this.listener?.onDropped(lines);
   }
+}
+
+// At the end of the process Node waits for the threads of its pool, and one of them stands in a write
+// that its target never takes. Another program in place of this one ends all its threads.
+function exitPastStuckThread(code: number): void {
+  process.execve?.("/bin/sh", ["sh", "-c", `exit ${code}`], {});
 }
 
 // What an old file still takes, it gets; if it takes nothing more, it is closed all the same.

@@ -73,8 +73,7 @@ function at(list: readonly string[], index: number, length: number): string {
 /** `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`. RFC 7239 §6. */
 function readNode(node: string): { readonly address: string; readonly port: number } {
   const bracketed = /^\[([^\]]*)\](?::(\d{1,5}))?$/.exec(node);
-  if (bracketed !== null)
-    return { address: bracketed[1] ?? "", port: Number(bracketed[2] ?? "0") };
+  if (bracketed !== null) return { address: bracketed[1] ?? "", port: Number(bracketed[2] ?? "0") };
   const withPort = /^([^:]*):(\d{1,5})$/.exec(node);
   if (withPort !== null) return { address: withPort[1] ?? "", port: Number(withPort[2]) };
   return { address: node, port: 0 };

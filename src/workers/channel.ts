@@ -1,19 +1,14 @@
 // One worker's channel: a Unix stream socket with frames in both directions (docs/worker-protocol.md,
-// "Channel"). And the door: the listening socket in the private directory, where a worker proves with
-// its one-time token which worker it is. Knows frames, not what they mean.
+// "Channel"). Knows frames, not what they mean.
 
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 
-import {
-  encodeFrame,
-  FrameDecoder,
-  FrameFault,
-  FrameType,
-  type FrameReceiver,
-} from "./wire.ts";
+import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./wire.ts";
 
-/** Connections at the door that have not yet said HELLO. */
-const MAX_STRANGERS = 64;
+/** Bytes read from a channel at a time; the payload of a large frame comes in several. */
+const READ_BYTES = 65_536;
+/** All channels read into this: what a callback does not use at once it copies. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
 
 export interface ChannelListener extends FrameReceiver {
   /** The socket has ended: the worker is gone or has closed it. `fault`: it broke the protocol. */
@@ -28,19 +23,29 @@ export class Channel {
   #fault: string | null = null;
   #isClosed = false;
 
-  constructor(socket: Socket, listener: ChannelListener) {
-    this.#socket = socket;
+  /** Connects to the socket at `path`, on which the worker listens. */
+  constructor(path: string, listener: ChannelListener) {
     this.#listener = listener;
     this.#decoder = new FrameDecoder({
       onFrame: (type, id, isEnd, count, payload) =>
         this.#listener.onFrame(type, id, isEnd, count, payload),
     });
-    socket.on("data", (bytes: Buffer) => this.#push(bytes));
+    const socket = connect({
+      path,
+      onread: {
+        buffer: READ_BUFFER,
+        callback: (length) => {
+          this.#push(READ_BUFFER.subarray(0, length));
+          return true;
+        },
+      },
+    });
+    this.#socket = socket;
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#end());
   }
 
-  /** From here on somebody else listens (the worker, after the door). */
+  /** From here on somebody else listens. */
   set listener(listener: ChannelListener) {
     this.#listener = listener;
   }
@@ -80,55 +85,6 @@ export class Channel {
     const cut = this.#decoder.isInsideFrame ? "the channel ended inside a frame" : null;
     this.#listener.onChannelEnd(this.#fault ?? cut);
   }
-}
-
-/** A worker that has said HELLO. */
-export interface Arrival {
-  readonly worker: number;
-  readonly token: string;
-  readonly channel: Channel;
-}
-
-/** The listening socket that workers connect to. */
-export class Door {
-  readonly #server: Server;
-  readonly #strangers = new Set<Channel>();
-
-  /** `onArrival` returns the listener of a worker that it knows by number and token, else null. */
-  constructor(path: string, onArrival: (arrival: Arrival) => ChannelListener | null) {
-    this.#server = createServer((socket) => this.#meet(socket, onArrival));
-    this.#server.listen(path);
-  }
-
-  close(): void {
-    this.#server.close();
-    for (const channel of this.#strangers) channel.destroy();
-  }
-
-  #meet(socket: Socket, onArrival: (arrival: Arrival) => ChannelListener | null): void {
-    if (this.#strangers.size >= MAX_STRANGERS) {
-      socket.destroy();
-      return;
-    }
-    const channel: Channel = new Channel(socket, {
-      onFrame: (type, _id, _isEnd, _count, payload) => {
-        this.#strangers.delete(channel);
-        const hello = type === FrameType.HELLO ? readHello(payload) : null;
-        const listener = hello === null ? null : onArrival({ ...hello, channel });
-        if (listener === null) channel.destroy();
-        else channel.listener = listener;
-      },
-      onChannelEnd: () => this.#strangers.delete(channel),
-    });
-    this.#strangers.add(channel);
-  }
-}
-
-function readHello(payload: Buffer): { readonly worker: number; readonly token: string } | null {
-  const hello = readJson(payload);
-  const worker = Number(hello.get("worker"));
-  const token = hello.get("token");
-  return Number.isSafeInteger(worker) && typeof token === "string" ? { worker, token } : null;
 }
 
 /** The members of a JSON object; throws FrameFault on anything else. */

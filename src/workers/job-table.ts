@@ -237,14 +237,14 @@ export class JobTable {
       this.#streams.add(job);
     }
     const head = payload.toString("latin1", HEAD_PREFIX_BYTES, end);
-    job.onHead(head, count, payload.subarray(end), isWhole);
+    job.onHead(head, count, Buffer.from(payload.subarray(end)), isWhole);
     if (isWhole) this.#finish(job);
   }
 
   #onBody(job: Job, isLast: boolean, payload: Buffer): void {
     if (job.state === "queued") throw new FrameFault("a BODY frame before HEAD");
     job.lastBytesAt = monotonic();
-    if (job.state === "answering") job.onBody(payload, isLast);
+    if (job.state === "answering") job.onBody(Buffer.from(payload), isLast);
     if (isLast) this.#finish(job);
   }
 

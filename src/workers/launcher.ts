@@ -115,9 +115,9 @@ export class Launcher {
     return this.#child.pid ?? 0;
   }
 
-  /** Forks worker `worker`, which will connect with `token`. */
-  start(worker: number, token: string): void {
-    this.#say({ op: "start", worker, token });
+  /** Forks worker `worker`. */
+  start(worker: number): void {
+    this.#say({ op: "start", worker });
   }
 
   /** Sends a signal by number; nothing happens if that worker has ended. */

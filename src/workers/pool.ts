@@ -4,9 +4,7 @@
 // A worker that ends: its channel is read to the end, its notes say which requests died with it, a
 // fence wakes whoever slept over a stranded page, and a new worker takes its place.
 
-import { randomBytes } from "node:crypto";
-
-import type { Arrival, ChannelListener } from "./channel.ts";
+import type { ChannelListener } from "./channel.ts";
 import { readJson } from "./channel.ts";
 import { monotonic } from "./clock.ts";
 import type { Job } from "./job.ts";
@@ -166,17 +164,12 @@ export class Pool implements StationListener {
   onStarted(number: number, pid: number): void {
     const worker = this.#workers.get(number);
     if (worker === undefined || this.#station === null) return;
-    worker.open(this.#station.directory, pid, (stream, line) =>
+    worker.open(this.#station.directory, pid, this.#listenerOf(worker), (stream, line) =>
       this.#listener.onOutput(worker, stream, line),
     );
-    // It may have said READY before the launcher said that it started it.
-    if (worker.readyAt > 0 && this.#state === "running") worker.take();
   }
 
-  onArrival(arrival: Arrival): ChannelListener | null {
-    const worker = this.#workers.get(arrival.worker);
-    if (worker?.token !== arrival.token || worker.channel !== null) return null;
-    worker.channel = arrival.channel;
+  #listenerOf(worker: Worker): ChannelListener {
     return {
       onFrame: (type, id, isEnd, count, payload) => {
         if (!this.#jobs.onFrame(worker.number, type, id, isEnd, count, payload))
@@ -212,7 +205,8 @@ export class Pool implements StationListener {
 
   onStationEnd(text: string): void {
     const end = { code: null, signal: SIGKILL, peakRss: 0 };
-    for (const worker of this.#workers.values()) this.#bury(worker, { worker: worker.number, ...end });
+    for (const worker of this.#workers.values())
+      this.#bury(worker, { worker: worker.number, ...end });
     for (const worker of this.#workers.values()) worker.closeOutputs();
     this.#workers.clear();
     this.#jobs.loseAll(this.#state === "stopping" ? "stopped" : "died");
@@ -263,11 +257,10 @@ export class Pool implements StationListener {
 
   #onReady(worker: Worker, found: string): void {
     worker.load(monotonic());
-    if (worker.pid > 0) worker.take();
+    worker.take();
     this.#listener.onWorkerReady(worker);
     if (this.#state !== "starting") return;
     this.#state = "running";
-    for (const other of this.#workers.values()) if (other.pid > 0) other.take();
     this.#settleStart.resolve({
       python: this.#opened?.python ?? "",
       implementation: this.#opened?.implementation ?? "",
@@ -335,13 +328,9 @@ export class Pool implements StationListener {
       if (worker.state !== "draining" && worker.state !== "ended") live += 1;
     for (; live < this.#options.application.workers; live += 1) {
       this.#lastWorker += 1;
-      const token = randomBytes(16).toString("hex");
       const { threads } = this.#options.application;
-      this.#workers.set(
-        this.#lastWorker,
-        new Worker(this.#lastWorker, token, threads, monotonic()),
-      );
-      this.#station.startWorker(this.#lastWorker, token);
+      this.#workers.set(this.#lastWorker, new Worker(this.#lastWorker, threads, monotonic()));
+      this.#station.startWorker(this.#lastWorker);
     }
   }
 

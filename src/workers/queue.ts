@@ -11,12 +11,14 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 
 import { monotonic } from "./clock.ts";
 import type { Job } from "./job.ts";
-import { PAGE_BYTES, PageWriter } from "./wire.ts";
+import { PAGE_BYTES, PageBatch } from "./wire.ts";
 
 /** Pages that lie in the pipe per worker beyond what the workers run: 8 … 32 measured alike. */
 export const PIPED_PAGES_A_WORKER = 16;
 /** Pages of the pipe left for fences. */
 const FENCE_PAGES = 8;
+/** Pages that one turn of the event loop gathers before they are written. */
+const BATCH_PAGES = 16;
 
 export interface QueueOptions {
   /** Jobs that may wait, in the pipe and in front of it, beyond those that can run. 503 QUEUE_FULL. */
@@ -34,7 +36,8 @@ export interface QueueOptions {
 export class RequestQueue {
   readonly #options: QueueOptions;
   readonly #fd: number;
-  readonly #writer = new PageWriter();
+  readonly #batch = new PageBatch(BATCH_PAGES);
+  #isFlushPlanned = false;
   readonly #depth: number;
   /** Jobs in front of the pipe; those before `#first` are gone. */
   #waiting: Job[] = [];
@@ -79,6 +82,7 @@ export class RequestQueue {
 
   /** Writes what waits, as far as the pipe's depth allows. */
   pump(): void {
+    if (this.#batch.pages > 0) this.flush();
     while (this.#first < this.#waiting.length && this.#written < this.#depth) {
       const job = this.#waiting[this.#first];
       if (job?.state !== "waiting") this.#dropped -= 1;
@@ -119,8 +123,10 @@ export class RequestQueue {
   /** Writes `count` fences, as many as fit: they wake sleepers, which find what was stranded. */
   fence(count: number, nextId: () => number): void {
     for (let i = 0; i < Math.min(count, FENCE_PAGES); i += 1) {
-      if (!this.#put(this.#writer.fence(nextId()))) return;
+      if (this.#batch.isFull && !this.flush()) return;
+      this.#batch.addFence(nextId());
     }
+    this.flush();
   }
 
   /** Seconds after which a job submitted at `submittedAt` may not be begun any more. */
@@ -129,11 +135,33 @@ export class RequestQueue {
   }
 
   close(): void {
+    // A flush that is still planned must not write into whatever has this descriptor by then.
+    this.#batch.clear();
     closeSync(this.#fd);
   }
 
+  /**
+   * Writes the gathered pages. One write wakes one sleeper, so there are as many writes as there may be
+   * sleepers, and no more (docs/decisions/0001). False: the pipe is full, the rest stays.
+   */
+  flush(): boolean {
+    this.#isFlushPlanned = false;
+    const { pages } = this.#batch;
+    let first = 0;
+    for (let writes = Math.min(pages, this.#options.workers); writes > 0; writes -= 1) {
+      const count = Math.ceil((pages - first) / writes);
+      const written = this.#put(first, count);
+      first += written;
+      if (written < count) break;
+    }
+    if (first === pages) this.#batch.clear();
+    else this.#batch.drop(first);
+    return first === pages;
+  }
+
   #write(job: Job): boolean {
-    const page = this.#writer.request({
+    if (this.#batch.isFull && !this.flush()) return false;
+    this.#batch.add({
       id: job.id,
       latest: this.latest(job),
       names: job.names,
@@ -141,18 +169,22 @@ export class RequestQueue {
       body: job.body,
       isBodyInFile: job.isBodyInFile,
     });
-    if (!this.#put(page)) return false;
     job.state = "queued";
     this.#written += 1;
+    if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      setImmediate(() => this.flush());
+    }
     return true;
   }
 
-  // One write a page: one write wakes one sleeper (docs/decisions/0001).
-  #put(page: Buffer): boolean {
+  // Returns how many pages went into the pipe: the kernel takes whole pages only.
+  #put(first: number, count: number): number {
+    const { bytes } = this.#batch;
     try {
-      return writeSync(this.#fd, page, 0, PAGE_BYTES, null) === PAGE_BYTES;
+      return writeSync(this.#fd, bytes, first * PAGE_BYTES, count * PAGE_BYTES, null) / PAGE_BYTES;
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return false;
+      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return 0;
       throw error;
     }
   }

@@ -1,11 +1,10 @@
 // What the processes of one application share, for as long as one launcher lives: the private
-// directory, the door, the launcher, the queue's pipe and the lifeline. A new launcher means a new
+// directory, the launcher, the queue's pipe and the lifeline. A new launcher means a new
 // station. Opens and closes; decides nothing.
 
 import { closeSync, constants, mkdtempSync, openSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 
-import { Door, type Arrival, type ChannelListener } from "./channel.ts";
 import {
   Launcher,
   type ApplicationOptions,
@@ -26,7 +25,6 @@ export interface StationListener {
   /** The pipe is there, at `queuePath`; it is unlinked after the call. */
   onOpened(opened: Opened, queuePath: string): void;
   onStarted(worker: number, pid: number): void;
-  onArrival(arrival: Arrival): ChannelListener | null;
   onEnded(end: WorkerEnd): void;
   onStationEnd(text: string): void;
   onLauncherLine(line: string): void;
@@ -35,16 +33,12 @@ export interface StationListener {
 export class Station implements LauncherListener {
   readonly directory: string;
   readonly #listener: StationListener;
-  readonly #door: Door;
   readonly #launcher: Launcher;
   #lifeline = -1;
 
   constructor(options: StationOptions, listener: StationListener) {
     this.#listener = listener;
     this.directory = mkdtempSync(join(options.runFolder, "typhon-"));
-    this.#door = new Door(join(this.directory, "channel"), (arrival) =>
-      listener.onArrival(arrival),
-    );
     this.#launcher = new Launcher({ ...options, directory: this.directory }, this);
   }
 
@@ -52,8 +46,8 @@ export class Station implements LauncherListener {
     return this.#launcher.pid;
   }
 
-  startWorker(worker: number, token: string): void {
-    this.#launcher.start(worker, token);
+  startWorker(worker: number): void {
+    this.#launcher.start(worker);
   }
 
   signalWorker(worker: number, signal: number): void {
@@ -87,7 +81,6 @@ export class Station implements LauncherListener {
   }
 
   onLauncherEnd(text: string): void {
-    this.#door.close();
     // Workers that outlived their launcher hang on the lifeline.
     if (this.#lifeline >= 0) closeSync(this.#lifeline);
     this.#lifeline = -1;

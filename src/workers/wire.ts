@@ -25,7 +25,6 @@ export const PageFlag = {
 
 /** Frame types; those from 0x40 on go from the front to the worker. */
 export const FrameType = {
-  HELLO: 0x01,
   READY: 0x02,
   FAILED: 0x03,
   HEAD: 0x10,
@@ -61,40 +60,70 @@ export interface PageContent {
   readonly isBodyInFile: boolean;
 }
 
-/** Writes requests into one page that it owns; each call overwrites the last one's page. */
-export class PageWriter {
-  readonly page: Buffer = Buffer.alloc(PAGE_BYTES);
-  #end = PAGE_HEADER_BYTES;
+/** Pages on their way into the pipe: encodes requests one behind the other. */
+export class PageBatch {
+  readonly bytes: Buffer;
+  readonly #capacity: number;
+  /** Where each page's content ends, so that the next content leaves nothing of it behind. */
+  readonly #ends: number[];
+  #pages = 0;
+
+  /** Room for `capacity` pages. */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+    this.bytes = Buffer.alloc(capacity * PAGE_BYTES);
+    this.#ends = Array.from({ length: capacity }, () => 0);
+  }
+
+  get pages(): number {
+    return this.#pages;
+  }
+
+  get isFull(): boolean {
+    return this.#pages === this.#capacity;
+  }
 
   /**
-   * Encodes a request. What does not fit stays behind and a flag says so: first the body, then the
-   * record. The result is `this.page`, valid until the next call.
+   * Adds a request. What does not fit into a page stays behind and a flag says so: first the body,
+   * then the record. There must be room.
    */
-  request(content: PageContent): Buffer {
+  add(content: PageContent): void {
     const { names, values, body } = content;
     const record = names.length + values.length;
+    const at = this.#pages * PAGE_BYTES + PAGE_HEADER_BYTES;
     let flags = content.isBodyInFile ? PageFlag.BODY_IN_FILE : 0;
     if (PAGE_HEADER_BYTES + record > PAGE_BYTES) {
       flags |= PageFlag.RECORD_ON_CHANNEL;
       if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;
       this.#header(content.id, content.latest, flags, 0, 0, 0);
-      return this.page;
+      return;
     }
-    this.page.write(names + values, PAGE_HEADER_BYTES, "latin1");
+    this.bytes.write(names + values, at, "latin1");
     let used = record;
     if (body !== null && PAGE_HEADER_BYTES + record + body.length <= PAGE_BYTES) {
       flags |= PageFlag.BODY_INLINE;
-      body.copy(this.page, PAGE_HEADER_BYTES + record);
+      body.copy(this.bytes, at + record);
       used += body.length;
     } else if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;
     this.#header(content.id, content.latest, flags, used, names.length, values.length);
-    return this.page;
   }
 
-  /** A page that is no request: who takes it says so and goes on. */
-  fence(id: number): Buffer {
+  /** Adds a page that is no request: who takes it says so and goes on. There must be room. */
+  addFence(id: number): void {
     this.#header(id, 0, PageFlag.FENCE, 0, 0, 0);
-    return this.page;
+  }
+
+  /** All pages have been written. */
+  clear(): void {
+    this.#pages = 0;
+  }
+
+  /** Only the first `pages` pages have been written: the others move to the front. */
+  drop(pages: number): void {
+    this.bytes.copyWithin(0, pages * PAGE_BYTES, this.#pages * PAGE_BYTES);
+    // What stands where the moved pages came from is zeroed whole.
+    this.#ends.fill(PAGE_BYTES);
+    this.#pages -= pages;
   }
 
   #header(
@@ -105,18 +134,20 @@ export class PageWriter {
     names: number,
     values: number,
   ): void {
-    const page = this.page;
+    const { bytes } = this;
+    const at = this.#pages * PAGE_BYTES;
     const end = PAGE_HEADER_BYTES + used;
-    // No byte of an earlier request may be left behind the end of this one.
-    if (end < this.#end) page.fill(0, end, this.#end);
-    this.#end = end;
-    page.writeUInt32LE(MAGIC, 0);
-    page.writeUInt32LE(used | (flags << 16), 4);
-    page.writeUInt32LE(id % TWO_32, 8);
-    page.writeUInt32LE(Math.floor(id / TWO_32), 12);
-    page.writeDoubleLE(latest, 16);
-    page.writeUInt32LE(names, 24);
-    page.writeUInt32LE(values, 28);
+    const before = this.#ends[this.#pages] ?? PAGE_BYTES;
+    if (end < before) bytes.fill(0, at + end, at + before);
+    this.#ends[this.#pages] = end;
+    this.#pages += 1;
+    bytes.writeUInt32LE(MAGIC, at);
+    bytes.writeUInt32LE(used | (flags << 16), at + 4);
+    bytes.writeUInt32LE(id % TWO_32, at + 8);
+    bytes.writeUInt32LE(Math.floor(id / TWO_32), at + 12);
+    bytes.writeDoubleLE(latest, at + 16);
+    bytes.writeUInt32LE(names, at + 24);
+    bytes.writeUInt32LE(values, at + 28);
   }
 }
 
@@ -155,7 +186,7 @@ export function encodeCredit(id: number, bytes: number): Buffer {
   return encodeFrame(FrameType.CREDIT, id, payload);
 }
 
-/** Takes decoded frames. `payload` is the receiver's to keep. */
+/** Takes decoded frames. `payload` is valid during the call only: what is kept is copied. */
 export interface FrameReceiver {
   onFrame(type: number, id: number, isEnd: boolean, count: number, payload: Buffer): void;
 }
@@ -163,14 +194,13 @@ export interface FrameReceiver {
 /** A frame that breaks the protocol: the worker that sent it has to end. */
 export class FrameFault extends Error {}
 
-/** Cuts a stream of bytes into frames. Holds at most one incomplete frame. */
+/** Cuts a stream of bytes into frames. Holds at most one incomplete frame, of its declared size. */
 export class FrameDecoder {
   readonly #receiver: FrameReceiver;
-  /** Pieces of the incomplete frame, and how many bytes they hold together. */
-  #pieces: Buffer[] = [];
+  /** The incomplete frame: its header, then room for all of it. */
+  #frame: Buffer = Buffer.alloc(FRAME_HEADER_BYTES);
   #held = 0;
-  /** Bytes that the incomplete frame needs in all; its header first. */
-  #needed = FRAME_HEADER_BYTES;
+  #hasHeader = false;
 
   constructor(receiver: FrameReceiver) {
     this.#receiver = receiver;
@@ -181,33 +211,51 @@ export class FrameDecoder {
     return this.#held > 0;
   }
 
-  /** Decodes what is there. Throws FrameFault on a length or a type that cannot be. */
+  /** Decodes what is there; keeps none of `chunk`. Throws FrameFault on what cannot be. */
   push(chunk: Buffer): void {
-    let rest = chunk;
-    if (this.#held > 0) {
-      this.#pieces.push(chunk);
-      this.#held += chunk.length;
-      if (this.#held < this.#needed) return;
-      rest = Buffer.concat(this.#pieces, this.#held);
-      this.#pieces = [];
-      this.#held = 0;
-      this.#needed = FRAME_HEADER_BYTES;
-    }
-    let at = 0;
-    while (rest.length - at >= FRAME_HEADER_BYTES) {
-      const length = rest.readUInt32LE(at);
-      if (length > MAX_PAYLOAD_BYTES) throw new FrameFault(`a frame of ${length} bytes`);
-      const end = at + FRAME_HEADER_BYTES + length;
-      if (end > rest.length) {
-        this.#needed = end - at;
-        break;
-      }
-      this.#deliver(rest, at, end);
+    let at = this.#held > 0 ? this.#complete(chunk) : 0;
+    while (chunk.length - at >= FRAME_HEADER_BYTES) {
+      const end = at + frameBytes(chunk, at);
+      if (end > chunk.length) break;
+      this.#deliver(chunk, at, end);
       at = end;
     }
-    if (at === rest.length) return;
-    this.#pieces.push(at === 0 ? rest : rest.subarray(at));
-    this.#held = rest.length - at;
+    if (at < chunk.length) this.#hold(chunk, at);
+  }
+
+  // Goes on with the incomplete frame; returns where the next one begins.
+  #complete(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length) {
+      const copied = chunk.copy(this.#frame, this.#held, at);
+      this.#held += copied;
+      at += copied;
+      if (this.#held < this.#frame.length) return at;
+      if (!this.#hasHeader) this.#makeRoom();
+      if (this.#held < this.#frame.length) continue;
+      const frame = this.#frame;
+      this.#frame = Buffer.alloc(FRAME_HEADER_BYTES);
+      this.#held = 0;
+      this.#hasHeader = false;
+      this.#deliver(frame, 0, frame.length);
+      return at;
+    }
+    return at;
+  }
+
+  #hold(chunk: Buffer, at: number): void {
+    this.#hasHeader = false;
+    this.#held = chunk.copy(this.#frame, 0, at, at + FRAME_HEADER_BYTES);
+    if (this.#held < FRAME_HEADER_BYTES) return;
+    this.#makeRoom();
+    this.#held += chunk.copy(this.#frame, this.#held, at + FRAME_HEADER_BYTES);
+  }
+
+  #makeRoom(): void {
+    const frame = Buffer.allocUnsafe(frameBytes(this.#frame, 0));
+    this.#frame.copy(frame);
+    this.#frame = frame;
+    this.#hasHeader = true;
   }
 
   #deliver(bytes: Buffer, at: number, end: number): void {
@@ -223,6 +271,12 @@ export class FrameDecoder {
       bytes.subarray(at + FRAME_HEADER_BYTES, end),
     );
   }
+}
+
+function frameBytes(bytes: Buffer, at: number): number {
+  const length = bytes.readUInt32LE(at);
+  if (length > MAX_PAYLOAD_BYTES) throw new FrameFault(`a frame of ${length} bytes`);
+  return FRAME_HEADER_BYTES + length;
 }
 
 /** Bytes of one slot of a worker's notes: the page as read, the second of taking, the thread. */

@@ -8,7 +8,7 @@ import { closeSync, constants, openSync, readSync, unlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 
-import type { Channel } from "./channel.ts";
+import { Channel, type ChannelListener } from "./channel.ts";
 import { readFifo } from "./output.ts";
 import { decodeNotes, FrameType, SLOT_BYTES, type Note } from "./wire.ts";
 
@@ -22,7 +22,6 @@ export interface LoadFailure {
 
 export class Worker {
   readonly number: number;
-  readonly token: string;
   readonly threads: number;
   state: WorkerState = "starting";
   pid = 0;
@@ -38,21 +37,22 @@ export class Worker {
   #notes = -1;
   #outputs: Socket[] = [];
 
-  constructor(number: number, token: string, threads: number, startedAt: number) {
+  constructor(number: number, threads: number, startedAt: number) {
     this.number = number;
-    this.token = token;
     this.threads = threads;
     this.startedAt = startedAt;
   }
 
-  /** The launcher has forked it: opens its notes and its output in `directory`. */
+  /** The launcher has forked it: opens its notes, its output and its channel in `directory`. */
   open(
     directory: string,
     pid: number,
+    listener: ChannelListener,
     onLine: (stream: "stdout" | "stderr", line: string) => void,
   ): void {
     this.pid = pid;
     const base = join(directory, `w${this.number}`);
+    this.channel = new Channel(`${base}.channel`, listener);
     this.#notes = openSync(`${base}.notes`, constants.O_RDONLY);
     unlinkSync(`${base}.notes`);
     this.#outputs = [

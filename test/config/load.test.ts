@@ -2,6 +2,7 @@
 // value as one line, and what two options decide together. Interpreters are files of a scratch folder.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -246,6 +247,12 @@ describe("sources", () => {
     });
     assert.equal(loadHere(["app:app"], { ...others, TYPHON_WORKERS: "2" }).workers, 2);
     assert.match(failure(["app:app"], { WEB_CONCURRENCY: "x" }), /^WEB_CONCURRENCY 'x' must/);
+  });
+  test("a log file that cannot be opened is refused, whatever its rights say", () => {
+    for (const target of ["folder", "/proc/none", "slow"]) {
+      if (target === "slow") execFileSync("mkfifo", [join(scratch, target)]);
+      assert.match(failure(["app:app", "--access-log", target]), /is no file that this user may/);
+    }
   });
   test("a bad value is shown escaped and cut", () => {
     const line = failure(["app:app", "-w", `\u001b[31m\n${"9".repeat(200)}`]);

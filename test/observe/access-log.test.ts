@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { ERRORS } from "../../src/http/error.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { AccessLog } from "../../src/observe/access-log.ts";
@@ -121,11 +122,10 @@ describe("AccessLog as text", () => {
   });
   test("a refused message has a line with the code of its error", async () => {
     const { sink, read } = scratchSink();
-    const error = { code: "CHUNK_SIZE_INVALID", status: 400, text: "" };
-    new AccessLog(sink, "text").writeRefused("192.0.2.1", error);
+    new AccessLog(sink, "text").writeRefused("192.0.2.1", ERRORS.REQUEST_LINE_INVALID);
     assert.match(
       await read(),
-      /^192\.0\.2\.1 - - \[[^\]]+\] "-" 400 0 "-" "-" error=CHUNK_SIZE_INVALID\n$/,
+      /^192\.0\.2\.1 - - \[[^\]]+\] "-" 400 0 "-" "-" error=REQUEST_LINE_INVALID\n$/,
     );
   });
 });
@@ -154,12 +154,11 @@ describe("AccessLog as JSON", () => {
   });
   test("a refused message is an object of its own event", async () => {
     const { sink, read } = scratchSink();
-    const error = { code: "HEAD_TOO_LARGE", status: 431, text: "" };
-    new AccessLog(sink, "json").writeRefused("", error);
+    new AccessLog(sink, "json").writeRefused("", ERRORS.METHOD_TOO_LONG);
     assert.partialDeepStrictEqual(JSON.parse(await read()), {
       event: "refused",
-      status: 431,
-      error: "HEAD_TOO_LARGE",
+      status: 501,
+      error: "METHOD_TOO_LONG",
     });
   });
 });

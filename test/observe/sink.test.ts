@@ -2,7 +2,8 @@
 // away. Real pipes and files. A pipe's writer is a sink on /proc/self/fd/N of a FIFO.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   closeSync,
   constants,
@@ -117,6 +118,24 @@ describe("Sink", () => {
     assert.ok(told.dropped > lines / 2, `only ${told.dropped} of ${lines} were dropped`);
     sink.close();
     closeSync(reader);
+  });
+
+  test("a pipe that nobody reads does not keep the process from ending with its code", async () => {
+    const module = JSON.stringify(new URL("../../src/observe/sink.ts", import.meta.url).href);
+    const script = `
+      const { Sink } = await import(${module});
+      const sink = new Sink(1);
+      for (let count = 0; count < 3000; count += 1) sink.write("x".repeat(999) + "\\n");
+      await sink.flush();
+      process.exit(7);`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+      timeout: 30_000,
+      killSignal: "SIGKILL",
+    });
+    // Not read: nobody listens for its data.
+    assert.deepEqual(await once(child, "exit"), [7, null]);
+    child.stdout.destroy();
   });
 
   test("a pipe whose reader has gone is told once, and the server's part goes on", async () => {

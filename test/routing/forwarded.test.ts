@@ -7,7 +7,11 @@ import { MAX_HOPS, readForwarded, readForwardedLists } from "../../src/routing/f
 
 describe("readForwardedLists", () => {
   it("reads addresses with and without brackets and ports", () => {
-    const hops = readForwardedLists("192.0.2.1, 192.0.2.2:81, [2001:db8::1]:82, 2001:db8::2", null, null);
+    const hops = readForwardedLists(
+      "192.0.2.1, 192.0.2.2:81, [2001:db8::1]:82, 2001:db8::2",
+      null,
+      null,
+    );
     assert.deepEqual(
       hops.map((hop) => [hop.address, hop.port]),
       [
@@ -21,12 +25,21 @@ describe("readForwardedLists", () => {
 
   it("joins lists of equal length member by member", () => {
     const hops = readForwardedLists("192.0.2.1, 192.0.2.2", "https, http", "a, b");
-    assert.deepEqual(hops.map((hop) => [hop.proto, hop.host]), [["https", "a"], ["http", "b"]]);
+    assert.deepEqual(
+      hops.map((hop) => [hop.proto, hop.host]),
+      [
+        ["https", "a"],
+        ["http", "b"],
+      ],
+    );
   });
 
   it("takes the last member of a list that has another length", () => {
     const hops = readForwardedLists("192.0.2.1, 192.0.2.2, 192.0.2.3", "http, HTTPS", "a");
-    assert.deepEqual(hops.map((hop) => [hop.proto, hop.host]), Array(3).fill(["https", "a"]));
+    assert.deepEqual(
+      hops.map((hop) => [hop.proto, hop.host]),
+      Array(3).fill(["https", "a"]),
+    );
   });
 
   it("makes one hop of a lone X-Forwarded-Proto", () => {
@@ -50,7 +63,9 @@ describe("readForwardedLists", () => {
 describe("readForwarded", () => {
   it("reads elements, quoted strings and separators inside them (RFC 7239 §4)", () => {
     assert.deepEqual(
-      readForwarded('for="[2001:db8::1]:4711";Proto=HTTPS;host="a;b,c", for=192.0.2.43, for=unknown'),
+      readForwarded(
+        'for="[2001:db8::1]:4711";Proto=HTTPS;host="a;b,c", for=192.0.2.43, for=unknown',
+      ),
       [
         { address: "2001:db8::1", port: 4711, proto: "https", host: "a;b,c" },
         { address: "192.0.2.43", port: 0, proto: "", host: "" },

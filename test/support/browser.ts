@@ -35,7 +35,11 @@ export class Browser {
     return this.#visit("POST", path, form instanceof FormData ? form : new URLSearchParams(form));
   }
 
-  async #visit(method: string, path: string, body: URLSearchParams | FormData | null): Promise<Page> {
+  async #visit(
+    method: string,
+    path: string,
+    body: URLSearchParams | FormData | null,
+  ): Promise<Page> {
     let url = new URL(path, this.#base);
     let answer = await this.#send(method, url, body);
     for (let hop = 0; answer.status >= 301 && answer.status <= 303; hop += 1) {
@@ -45,10 +49,19 @@ export class Browser {
       answer = await this.#send("GET", url, null);
     }
     const html = await answer.text();
-    return { status: answer.status, path: url.pathname + url.search, html, headers: answer.headers };
+    return {
+      status: answer.status,
+      path: url.pathname + url.search,
+      html,
+      headers: answer.headers,
+    };
   }
 
-  async #send(method: string, url: URL, body: URLSearchParams | FormData | null): Promise<Response> {
+  async #send(
+    method: string,
+    url: URL,
+    body: URLSearchParams | FormData | null,
+  ): Promise<Response> {
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const answer = await fetch(url, {
       method,

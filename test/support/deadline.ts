@@ -14,7 +14,10 @@ const LOOK_EVERY_MS = 10;
 /** The value of `promise`, or a failed assertion that `what` did not happen within `ms`. */
 export async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new AssertionError({ message: `not within ${ms} ms: ${what}` })), ms);
+  const timer = setTimeout(
+    () => reject(new AssertionError({ message: `not within ${ms} ms: ${what}` })),
+    ms,
+  );
   try {
     return await Promise.race([promise, late]);
   } finally {
@@ -36,4 +39,9 @@ export async function until<T>(
       throw new AssertionError({ message: `not within ${ms} ms: ${what}` });
     await sleep(LOOK_EVERY_MS);
   }
+}
+
+/** Lets time pass where time itself is what the test is about: a deadline, a slow client. */
+export async function lapse(ms: number): Promise<void> {
+  await sleep(ms);
 }

@@ -39,7 +39,8 @@ export class Output {
     const waiter: Waiter = { pattern, from, resolve };
     this.#waiters.add(waiter);
     const timer = setTimeout(
-      () => reject(new AssertionError({ message: `no ${pattern} within ${ms} ms in:\n${this.all}` })),
+      () =>
+        reject(new AssertionError({ message: `no ${pattern} within ${ms} ms in:\n${this.all}` })),
       ms,
     );
     this.#look(waiter);

@@ -88,15 +88,15 @@ export class RawClient {
   }
 
   /** The next final answer; 1xx before it are passed over. */
-  async readResponse(method = "GET"): Promise<RawResponse> {
-    let head = await this.readHead();
-    while (head.status < 200) head = await this.readHead();
+  async readResponse(method = "GET", ms: number = PATIENCE_MS): Promise<RawResponse> {
+    let head = await this.readHead(ms);
+    while (head.status < 200) head = await this.readHead(ms);
     const body = await this.readBody(head, method);
     return { ...head, body, text: body.toString("utf8") };
   }
 
-  async readHead(): Promise<ResponseHead> {
-    const text = await this.#readThrough("\r\n\r\n");
+  async readHead(ms: number = PATIENCE_MS): Promise<ResponseHead> {
+    const text = await this.#readThrough("\r\n\r\n", ms);
     const [start = "", ...lines] = text.slice(0, -4).split("\r\n");
     const match = /^HTTP\/1\.1 (\d{3}) (.*)$/.exec(start);
     assert(match !== null, `no status line: ${JSON.stringify(start)}`);
@@ -166,12 +166,16 @@ export class RawClient {
     this.socket.destroy();
   }
 
-  async #readThrough(mark: string): Promise<string> {
+  async #readThrough(mark: string, ms: number = PATIENCE_MS): Promise<string> {
     let at = -1;
-    await this.#fill(() => {
-      at = this.#received.indexOf(mark, 0, "latin1");
-      return at !== -1;
-    }, JSON.stringify(mark));
+    await this.#fill(
+      () => {
+        at = this.#received.indexOf(mark, 0, "latin1");
+        return at !== -1;
+      },
+      JSON.stringify(mark),
+      ms,
+    );
     return this.#take(at + mark.length).toString("latin1");
   }
 
@@ -181,8 +185,8 @@ export class RawClient {
     return taken;
   }
 
-  async #fill(isEnough: () => boolean, what: string): Promise<void> {
-    const last = performance.now() + PATIENCE_MS;
+  async #fill(isEnough: () => boolean, what: string, ms: number = PATIENCE_MS): Promise<void> {
+    const last = performance.now() + ms;
     while (!isEnough()) {
       const rest = this.#received.toString("latin1", 0, 500);
       assert(this.#state === "open", `the connection ${this.#state} before ${what}; came: ${rest}`);

@@ -18,13 +18,16 @@ const START_MS = 60_000;
 const STOP_MS = 40_000;
 
 /** Variables of the shell that would steer the server. */
-const STEERING = /^(?:TYPHON_.*|PORT|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|VIRTUAL_ENV|PYTHON.*|NODE_.*)$/;
+const STEERING =
+  /^(?:TYPHON_.*|PORT|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|VIRTUAL_ENV|PYTHON.*|NODE_.*)$/;
 
 export interface TyphonOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Another way to the command, such as a symbolic link to it. */
   readonly command?: string;
+  /** false: the arguments as they are, without ours for address, folder and interpreter. */
+  readonly defaults?: boolean;
 }
 
 export interface Exit {
@@ -97,7 +100,9 @@ export class Typhon {
   /** The processes that run the application: children of the launcher, whose parent is the server. */
   workers(): ProcessFacts[] {
     const all = this.processes();
-    const launchers = new Set(all.filter(({ parent }) => parent === this.pid).map(({ pid }) => pid));
+    const launchers = new Set(
+      all.filter(({ parent }) => parent === this.pid).map(({ pid }) => pid),
+    );
     return all.filter(({ parent }) => launchers.has(parent));
   }
 
@@ -149,7 +154,7 @@ export async function startTyphon(
   args: readonly string[],
   options: TyphonOptions = {},
 ): Promise<Typhon> {
-  const typhon = new Typhon(withDefaults(args), options);
+  const typhon = new Typhon(options.defaults === false ? args : withDefaults(args), options);
   scope.after(async () => {
     try {
       if (!typhon.hasExited) await typhon.stop();

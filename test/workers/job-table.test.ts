@@ -96,10 +96,7 @@ describe("JobTable", () => {
     const long = Buffer.alloc(12);
     long.writeUInt32LE(1, 8);
     const other = submit();
-    assert.throws(
-      () => table.onFrame(WORKER, FrameType.HEAD, other.id, true, 0, long),
-      FrameFault,
-    );
+    assert.throws(() => table.onFrame(WORKER, FrameType.HEAD, other.id, true, 0, long), FrameFault);
   });
 
   it("tells a job that its application failed", () => {
@@ -111,13 +108,19 @@ describe("JobTable", () => {
   it("hands over a body that did not fit into the page, in pieces with an end", () => {
     const job = submit(new RecordedJob("v", Buffer.alloc(600_000)));
     table.onFrame(WORKER, FrameType.FETCH, job.id, false, 0, Buffer.alloc(0));
-    assert.deepEqual(sent.map(([, type]) => type), Array(3).fill(FrameType.INPUT));
+    assert.deepEqual(
+      sent.map(([, type]) => type),
+      Array(3).fill(FrameType.INPUT),
+    );
   });
 
   it("hands over a record that did not fit before the body", () => {
     const job = submit(new RecordedJob("v".repeat(9000), Buffer.from("b")));
     table.onFrame(WORKER, FrameType.FETCH, job.id, false, 0, Buffer.alloc(0));
-    assert.deepEqual(sent.map(([, type]) => type), [FrameType.RECORD, FrameType.INPUT]);
+    assert.deepEqual(
+      sent.map(([, type]) => type),
+      [FrameType.RECORD, FrameType.INPUT],
+    );
   });
 
   it("loses the noted jobs of a dead worker, and only those that were not answered", () => {
@@ -143,7 +146,10 @@ describe("JobTable", () => {
   it("ends a job past its deadline, counted from its taking, and tells the worker", () => {
     const job = submit();
     const now = monotonic() + 31;
-    assert.deepEqual(table.tick(now, () => noted(job, now - 29)), []);
+    assert.deepEqual(
+      table.tick(now, () => noted(job, now - 29)),
+      [],
+    );
     const overdue = table.tick(now + 1.5, () => noted(job, now - 29));
     assert.equal(overdue.length, 1);
     assert.equal(overdue[0]?.worker, WORKER);
@@ -158,7 +164,10 @@ describe("JobTable", () => {
     head(held, "a", false);
     held.isHeld = true;
     const overdue = table.tick(monotonic() + 31, noNotes);
-    assert.deepEqual(overdue.map(({ job }) => job), [stuck]);
+    assert.deepEqual(
+      overdue.map(({ job }) => job),
+      [stuck],
+    );
     assert.equal(stuck.heard.at(-1), "lost deadline");
   });
 

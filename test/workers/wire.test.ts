@@ -15,8 +15,8 @@ import {
   FrameType,
   MAX_PAYLOAD_BYTES,
   PAGE_BYTES,
+  PageBatch,
   PageFlag,
-  PageWriter,
   SLOT_BYTES,
 } from "../../src/workers/wire.ts";
 
@@ -38,9 +38,13 @@ function decode(pieces: readonly Buffer[]): SeenFrame[] {
   return seen;
 }
 
-describe("PageWriter", () => {
-  it("puts record and body into one page", () => {
-    const page = new PageWriter().request({
+describe("PageBatch", () => {
+  const content = { id: 1, latest: 0, names: "a", isBodyInFile: false };
+
+  it("puts record and body into one page, pages behind one another", () => {
+    const batch = new PageBatch(2);
+    batch.addFence(7);
+    batch.add({
       id: 2 ** 40 + 5,
       latest: 12.5,
       names: "host\0accept",
@@ -48,7 +52,10 @@ describe("PageWriter", () => {
       body: Buffer.from("body"),
       isBodyInFile: false,
     });
-    assert.equal(page.length, PAGE_BYTES);
+    assert.equal(batch.pages, 2);
+    assert.ok(batch.isFull);
+    assert.equal(batch.bytes.readUInt16LE(6), PageFlag.FENCE);
+    const page = batch.bytes.subarray(PAGE_BYTES);
     assert.equal(page.readUInt32LE(0), 0x31505954);
     assert.equal(page.readUInt16LE(4), 11 + 5 + 4);
     assert.equal(page.readUInt16LE(6), PageFlag.BODY_INLINE);
@@ -58,37 +65,46 @@ describe("PageWriter", () => {
   });
 
   it("leaves behind first the body, then the record, and says so", () => {
-    const writer = new PageWriter();
-    const content = { id: 1, latest: 0, names: "a", isBodyInFile: false };
+    const batch = new PageBatch(3);
     const body = Buffer.alloc(4000);
-    writer.request({ ...content, values: "v".repeat(200), body });
-    assert.equal(writer.page.readUInt16LE(6), PageFlag.BODY_ON_CHANNEL);
-    assert.equal(writer.page.readUInt32LE(28), 200);
-    writer.request({ ...content, values: "v".repeat(5000), body });
-    assert.equal(
-      writer.page.readUInt16LE(6),
+    batch.add({ ...content, values: "v".repeat(200), body });
+    batch.add({ ...content, values: "v".repeat(5000), body });
+    batch.add({ ...content, values: "v".repeat(5000), body: null, isBodyInFile: true });
+    const flags = [0, 1, 2].map((page) => batch.bytes.readUInt16LE(page * PAGE_BYTES + 6));
+    assert.deepEqual(flags, [
+      PageFlag.BODY_ON_CHANNEL,
       PageFlag.RECORD_ON_CHANNEL | PageFlag.BODY_ON_CHANNEL,
-    );
-    writer.request({ ...content, values: "v".repeat(5000), body: null, isBodyInFile: true });
-    assert.equal(writer.page.readUInt16LE(6), PageFlag.RECORD_ON_CHANNEL | PageFlag.BODY_IN_FILE);
-    assert.equal(writer.page.readUInt16LE(4), 0);
+      PageFlag.RECORD_ON_CHANNEL | PageFlag.BODY_IN_FILE,
+    ]);
+    assert.equal(batch.bytes.readUInt32LE(28), 200);
+    assert.equal(batch.bytes.readUInt16LE(2 * PAGE_BYTES + 4), 0);
   });
 
-  it("zeroes what an earlier page left, whatever the sizes (property)", () => {
-    const writer = new PageWriter();
+  it("zeroes what earlier pages left, whatever was written and dropped (property)", () => {
+    const batch = new PageBatch(4);
+    const size = fc.integer({ min: 0, max: 6000 });
+    const step = fc.record({ values: size, body: size, drop: fc.integer({ min: 0, max: 4 }) });
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 6000 }), fc.integer({ min: 0, max: 6000 }), (v, b) => {
-        const page = writer.request({
-          id: 1,
-          latest: 0,
-          names: "",
-          values: "v".repeat(v),
-          body: Buffer.alloc(b, 98),
-          isBodyInFile: false,
-        });
-        assert.ok(page.subarray(32 + page.readUInt16LE(4)).every((byte) => byte === 0));
+      fc.property(fc.array(step), (steps) => {
+        for (const { values, body, drop } of steps) {
+          if (batch.isFull) batch.clear();
+          const at = batch.pages * PAGE_BYTES;
+          batch.add({ ...content, values: "v".repeat(values), body: Buffer.alloc(body, 98) });
+          const page = batch.bytes.subarray(at, at + PAGE_BYTES);
+          assert.ok(page.subarray(32 + page.readUInt16LE(4)).every((byte) => byte === 0));
+          if (drop > 0 && drop < batch.pages) batch.drop(drop);
+        }
       }),
     );
+  });
+
+  it("keeps the order of pages of which only some were written", () => {
+    const batch = new PageBatch(4);
+    for (const id of [1, 2, 3]) batch.add({ ...content, id, values: "v", body: null });
+    batch.drop(2);
+    batch.add({ ...content, id: 4, values: "v", body: null });
+    assert.equal(batch.pages, 2);
+    assert.deepEqual([batch.bytes.readUInt32LE(8), batch.bytes.readUInt32LE(PAGE_BYTES + 8)], [3, 4]);
   });
 });
 
@@ -112,11 +128,14 @@ describe("FrameDecoder", () => {
       payload: "abc",
     });
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: bytes.length }), { maxLength: 40 }), (cuts) => {
-        const sorted = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
-        const pieces = sorted.slice(1).map((end, i) => bytes.subarray(sorted[i], end));
-        assert.deepEqual(decode(pieces), whole);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: bytes.length }), { maxLength: 40 }),
+        (cuts) => {
+          const sorted = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
+          const pieces = sorted.slice(1).map((end, i) => bytes.subarray(sorted[i], end));
+          assert.deepEqual(decode(pieces), whole);
+        },
+      ),
     );
   });
 

@@ -1,0 +1,52 @@
+"""What the front says about the application, checked once: the object A of docs/worker-protocol.md."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_THREADS = 1024
+
+
+class Settings:
+    """One application; the same for all of its workers."""
+
+    __slots__ = (
+        "app",
+        "app_dir",
+        "env",
+        "interface",
+        "root_path",
+        "software",
+        "threads",
+        "workers",
+    )
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        """Raises ValueError on what is missing or of the wrong type."""
+        self.app = _text(fields, "app")
+        self.app_dir = _text(fields, "app_dir")
+        self.interface = _text(fields, "interface")
+        self.root_path = _text(fields, "root_path")
+        self.software = _text(fields, "software")
+        self.threads = _count(fields, "threads", MAX_THREADS)
+        self.workers = _count(fields, "workers", 1 << 16)
+        env = fields.get("env")
+        if not isinstance(env, dict):
+            raise ValueError("env: an object is needed")
+        self.env: dict[str, str] = {name: _text(env, name) for name in env}
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: a string is needed")
+    return value
+
+
+def _count(fields: Mapping[str, object], name: str, most: int) -> int:
+    value = fields.get(name)
+    if not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name}: a number from 1 to {most} is needed")
+    return value

@@ -1,0 +1,62 @@
+"""The arguments of start_response: joined for the wire, and explained where they are wrong.
+
+Pure. Only what would make the joined text ambiguous is looked at on the way; the front checks what
+field names and values may hold, once for all interfaces.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LENGTH_NAME = "content-length"
+# More digits are no length of anything.
+_MAX_LENGTH_DIGITS = 18
+
+
+def flatten(status: str, headers: Iterable[tuple[str, str]]) -> list[str]:
+    """Puts status, names and values into one list, in order. Raises TypeError or ValueError."""
+    parts = [status]
+    for name, value in headers:
+        parts += (name, value)
+    return parts
+
+
+def declared_length(parts: list[str]) -> int:
+    """The Content-Length in a flattened head; -1 if there is none, or none that is a number."""
+    for at in range(1, len(parts), 2):
+        name = parts[at]
+        # 14 characters have few names; the cheap question goes first.
+        if len(name) == 14 and name.lower() == _LENGTH_NAME:
+            value = parts[at + 1]
+            if value.isascii() and value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS:
+                return int(value)
+    return -1
+
+
+def explain_head(status: object, headers: object) -> str:
+    """Says what is wrong with arguments that could not be joined."""
+    if not isinstance(status, str):
+        return f"start_response(): the status is {_kind(status)}, PEP 3333 wants a str"
+    if not _is_latin(status):
+        return "start_response(): the status has characters outside latin-1"
+    if not isinstance(headers, (list, tuple)):
+        return f"start_response(): the headers are {_kind(headers)}, PEP 3333 wants a list"
+    for header in headers:
+        if not isinstance(header, tuple) or len(header) != 2:
+            return f"start_response(): a header is {_kind(header)}, PEP 3333 wants (name, value)"
+        for what, part in zip(("name", "value"), header, strict=True):
+            if not isinstance(part, str):
+                return f"start_response(): a header's {what} is {_kind(part)}, not a str"
+            if not _is_latin(part):
+                return f"start_response(): the {what} of header {header[0]!a} is not latin-1"
+    return "start_response(): status and headers cannot be joined"
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"
+
+
+def _is_latin(text: str) -> bool:
+    return all(ord(character) < 256 for character in text)

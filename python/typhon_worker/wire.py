@@ -1,0 +1,161 @@
+"""Pages, frames and records as bytes: pure encoding and decoding.
+
+The specification is docs/worker-protocol.md; src/workers/wire.ts is the other side, and
+test/vectors/ is read by the tests of both. Knows bytes only: no descriptor, no request. What does
+not fit the specification raises WireFault and is never repaired.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from mmap import mmap
+
+PAGE_BYTES = 4096
+PAGE_HEADER_BYTES = 32
+PAGE_CONTENT_BYTES = PAGE_BYTES - PAGE_HEADER_BYTES
+SLOT_BYTES = PAGE_BYTES + 64
+FRAME_HEADER_BYTES = 16
+# A 1 MiB piece and what surrounds it.
+MAX_PAYLOAD_BYTES = 1_114_112
+# Body bytes in one BODY frame: large enough that frames cost nothing, small enough to interleave.
+MAX_BODY_FRAME_BYTES = 262_144
+# Body bytes that may be sent for a request before its first CREDIT.
+INITIAL_CREDIT_BYTES = 1_048_576
+
+MAGIC = 0x31505954
+
+BODY_INLINE = 1
+BODY_ON_CHANNEL = 2
+BODY_IN_FILE = 4
+RECORD_ON_CHANNEL = 8
+FENCE_PAGE = 16
+# Which flags a page may have: a fence stands alone, a body is in one place, and a record that is
+# fetched leaves no room for an inline body to be named by.
+_WITHOUT_RECORD = RECORD_ON_CHANNEL | FENCE_PAGE
+_PAGE_FLAGS = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16))
+
+HELLO = 0x01
+READY = 0x02
+FAILED = 0x03
+HEAD = 0x10
+BODY = 0x11
+FAULT = 0x12
+EXPIRED = 0x13
+FETCH = 0x14
+FENCE = 0x15
+STOPPED = 0x16
+POISONED = 0x17
+LOG = 0x18
+TAKE = 0x40
+STOP = 0x41
+RECORD = 0x42
+INPUT = 0x43
+CREDIT = 0x44
+CANCEL = 0x45
+STACKS = 0x46
+
+# The flag of a frame that is the last one of its body.
+END = 1
+
+# magic, used, flags, id, latest, names, values
+PAGE_HEADER = Struct("<IHHQdII")
+# payload bytes, type, flags, count, id
+FRAME_HEADER = Struct("<IBBHQ")
+# a frame header, second of taking, bytes of head
+HEAD_FRAME = Struct("<IBBHQdI")
+HEAD_PREFIX_BYTES = HEAD_FRAME.size - FRAME_HEADER_BYTES
+# second of taking, native thread id: what a slot holds after its page
+NOTE = Struct("<dI")
+_PAIR = Struct("<II")
+_CREDIT = Struct("<I")
+
+pack_frame = FRAME_HEADER.pack
+pack_head = HEAD_FRAME.pack
+unpack_page = PAGE_HEADER.unpack_from
+
+
+class WireFault(Exception):
+    """What came breaks the protocol; the text says how. The worker has to end."""
+
+
+def decode_page(slots: mmap | bytes, at: int) -> tuple[int, int, float, int, int, int]:
+    """Reads the page at `at` → id, flags, latest second, and where names, values, body end.
+
+    Names begin at `at` + PAGE_HEADER_BYTES; ends are absolute. Raises WireFault.
+    """
+    magic, used, flags, request, latest, names, values = unpack_page(slots, at)
+    if magic != MAGIC or flags not in _PAGE_FLAGS or request == 0:
+        raise WireFault(f"a page with magic {magic:#x}, flags {flags:#x}, id {request}")
+    names_end = at + PAGE_HEADER_BYTES + names
+    values_end = names_end + values
+    body_end = at + PAGE_HEADER_BYTES + used
+    if used > PAGE_CONTENT_BYTES or values_end > body_end:
+        raise WireFault(f"a page of {used} bytes with {names} of names and {values} of values")
+    # Bytes behind the record are a body, and only where the flag says so; a record is here or there.
+    if values_end != body_end and not flags & BODY_INLINE:
+        raise WireFault(f"a page with {body_end - values_end} bytes that nobody named")
+    if flags & _WITHOUT_RECORD and used:
+        raise WireFault(f"a page of {used} bytes with flags {flags:#x}")
+    return request, flags, latest, names_end, values_end, body_end
+
+
+def encode_frame(
+    kind: int, request: int = 0, payload: bytes = b"", *, flags: int = 0, count: int = 0
+) -> bytes:
+    """Makes one whole frame. The payload is at most MAX_PAYLOAD_BYTES."""
+    return pack_frame(len(payload), kind, flags, count, request) + payload
+
+
+def decode_record(payload: bytes) -> tuple[bytes, str]:
+    """Reads a RECORD payload → names block, values block. Raises WireFault."""
+    if len(payload) < _PAIR.size:
+        raise WireFault("a RECORD frame without lengths")
+    names, values = _PAIR.unpack_from(payload)
+    start = _PAIR.size
+    if start + names + values != len(payload):
+        raise WireFault(f"a RECORD frame of {len(payload)} bytes with {names} and {values}")
+    return payload[start : start + names], payload[start + names :].decode("latin-1")
+
+
+def decode_credit(payload: bytes) -> int:
+    """Reads a CREDIT payload → bytes. Raises WireFault."""
+    if len(payload) != _CREDIT.size:
+        raise WireFault(f"a CREDIT frame of {len(payload)} bytes")
+    credit: int = _CREDIT.unpack(payload)[0]
+    return credit
+
+
+class FrameDecoder:
+    """Cuts a stream of bytes into frames; holds at most one incomplete frame."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def push(self, chunk: bytes) -> Iterator[tuple[int, int, int, int, bytes]]:
+        """Yields the frames that `chunk` completes: type, flags, count, id, payload.
+
+        Raises WireFault on a length, a flag or a type that the front cannot mean.
+        """
+        held = self._held
+        held += chunk
+        at = 0
+        while len(held) - at >= FRAME_HEADER_BYTES:
+            length, kind, flags, count, request = FRAME_HEADER.unpack_from(held, at)
+            if length > MAX_PAYLOAD_BYTES:
+                raise WireFault(f"a frame of {length} bytes")
+            if flags > END:
+                raise WireFault(f"flags {flags:#x} in a frame")
+            end = at + FRAME_HEADER_BYTES + length
+            if end > len(held):
+                break
+            payload = bytes(held[at + FRAME_HEADER_BYTES : end])
+            at = end
+            yield kind, flags, count, request, payload
+        if at:
+            del held[:at]

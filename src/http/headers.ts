@@ -1,0 +1,167 @@
+// Field names and what the front must know of each: whether it may stand twice, whether it frames or
+// routes the message, whether an application may set it. Names are interned: a look-up gives the one
+// lower-case string, so that a head allocates no names. Pure but for that bounded cache.
+
+import { isAllOf, TOKEN } from "./grammar.ts";
+
+// Kinds, as bits of FieldName.kind.
+export const HOST = 1;
+export const CONTENT_LENGTH = 2;
+export const TRANSFER_ENCODING = 4;
+export const CONNECTION = 8;
+export const EXPECT = 16;
+export const UPGRADE = 32;
+export const FORWARDED = 64;
+export const REQUEST_ID = 128;
+/** Belongs to one connection: an application may not send it. RFC 9110 §7.6.1, PEP 3333. */
+export const HOP_BY_HOP = 256;
+export const DATE = 512;
+export const SERVER = 1024;
+/** Means something before the body is read, so that it must not come after it. RFC 9110 §6.5.1. */
+export const NOT_IN_TRAILER = 2048;
+
+/** A valid field name. */
+export interface FieldName {
+  readonly lower: string;
+  /** Bits of the kinds above. */
+  readonly kind: number;
+  /** A bit of its own for a field that may stand once in a request; 0 for others. */
+  readonly once: number;
+}
+
+/** Names in the cache; an application knows some hundred. Those of the tables are always in it. */
+const MAX_CACHED_NAMES = 2048;
+const MAX_CACHED_NAME_LENGTH = 64;
+
+const KINDS: ReadonlyMap<string, number> = new Map([
+  ["host", HOST | NOT_IN_TRAILER],
+  ["content-length", CONTENT_LENGTH | NOT_IN_TRAILER],
+  ["transfer-encoding", TRANSFER_ENCODING | HOP_BY_HOP | NOT_IN_TRAILER],
+  ["connection", CONNECTION | HOP_BY_HOP | NOT_IN_TRAILER],
+  ["keep-alive", HOP_BY_HOP | NOT_IN_TRAILER],
+  ["te", HOP_BY_HOP | NOT_IN_TRAILER],
+  ["trailer", HOP_BY_HOP | NOT_IN_TRAILER],
+  ["trailers", HOP_BY_HOP],
+  ["upgrade", UPGRADE | HOP_BY_HOP | NOT_IN_TRAILER],
+  ["proxy-connection", HOP_BY_HOP | NOT_IN_TRAILER],
+  ["proxy-authenticate", HOP_BY_HOP],
+  ["proxy-authorization", HOP_BY_HOP | NOT_IN_TRAILER],
+  ["expect", EXPECT | NOT_IN_TRAILER],
+  ["forwarded", FORWARDED | NOT_IN_TRAILER],
+  ["x-forwarded-for", FORWARDED | NOT_IN_TRAILER],
+  ["x-forwarded-host", FORWARDED | NOT_IN_TRAILER],
+  ["x-forwarded-proto", FORWARDED | NOT_IN_TRAILER],
+  ["x-request-id", REQUEST_ID],
+  ["date", DATE],
+  ["server", SERVER],
+  ["authorization", NOT_IN_TRAILER],
+  ["cookie", NOT_IN_TRAILER],
+  ["set-cookie", NOT_IN_TRAILER],
+  ["content-type", NOT_IN_TRAILER],
+  ["content-encoding", NOT_IN_TRAILER],
+  ["content-range", NOT_IN_TRAILER],
+  ["cache-control", NOT_IN_TRAILER],
+  ["max-forwards", NOT_IN_TRAILER],
+  ["pragma", NOT_IN_TRAILER],
+  ["range", NOT_IN_TRAILER],
+  ["if-match", NOT_IN_TRAILER],
+  ["if-none-match", NOT_IN_TRAILER],
+  ["if-modified-since", NOT_IN_TRAILER],
+  ["if-unmodified-since", NOT_IN_TRAILER],
+  ["if-range", NOT_IN_TRAILER],
+]);
+
+// Fields of one value whose second line two readers would treat differently: one takes the first, one
+// the last, one joins them. User-Agent, Referer and the like are left: nobody decides by them.
+const ONCE: readonly string[] = [
+  "host",
+  "content-length",
+  "content-type",
+  "content-range",
+  "content-location",
+  "authorization",
+  "proxy-authorization",
+  "range",
+  "if-range",
+  "if-modified-since",
+  "if-unmodified-since",
+  "max-forwards",
+  "origin",
+  "sec-websocket-key",
+  "sec-websocket-version",
+];
+
+// What clients and applications send most, so that no flood of other names keeps them out of the cache.
+const COMMON: readonly string[] = [
+  "Accept",
+  "Accept-Charset",
+  "Accept-Encoding",
+  "Accept-Language",
+  "Accept-Ranges",
+  "Access-Control-Allow-Origin",
+  "Access-Control-Request-Headers",
+  "Access-Control-Request-Method",
+  "Age",
+  "Allow",
+  "Content-Disposition",
+  "Content-Language",
+  "DNT",
+  "ETag",
+  "Expires",
+  "From",
+  "Last-Modified",
+  "Link",
+  "Location",
+  "Priority",
+  "Referer",
+  "Referrer-Policy",
+  "Retry-After",
+  "Sec-Fetch-Dest",
+  "Sec-Fetch-Mode",
+  "Sec-Fetch-Site",
+  "Sec-Fetch-User",
+  "Strict-Transport-Security",
+  "Upgrade-Insecure-Requests",
+  "User-Agent",
+  "Vary",
+  "Via",
+  "WWW-Authenticate",
+  "X-Content-Type-Options",
+  "X-CSRFToken",
+  "X-Frame-Options",
+  "X-Forwarded-Port",
+  "X-Real-IP",
+  "X-Requested-With",
+];
+
+const cache = new Map<string, FieldName>();
+for (const name of [...KINDS.keys(), ...ONCE, ...COMMON]) seed(name);
+
+/** Reads a field name as sent; null if it is no token. */
+export function fieldName(raw: string): FieldName | null {
+  const known = cache.get(raw);
+  if (known !== undefined) return known;
+  return isAllOf(raw, TOKEN) ? remember(raw) : null;
+}
+
+function seed(name: string): void {
+  const lower = name.toLowerCase();
+  remember(lower);
+  remember(name);
+  remember(lower.replaceAll(/(^|-)[a-z]/g, (letters) => letters.toUpperCase()));
+}
+
+function remember(raw: string): FieldName {
+  const lower = raw.toLowerCase();
+  const known = cache.get(lower);
+  const name = known ?? {
+    lower,
+    kind: KINDS.get(lower) ?? 0,
+    once: ONCE.includes(lower) ? 1 << ONCE.indexOf(lower) : 0,
+  };
+  if (cache.size < MAX_CACHED_NAMES && raw.length <= MAX_CACHED_NAME_LENGTH) {
+    // A name is a slice of the head it came in; a copy does not keep that head alive.
+    cache.set(Buffer.from(raw, "latin1").toString("latin1"), name);
+  }
+  return name;
+}

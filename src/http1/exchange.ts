@@ -1,0 +1,233 @@
+// One request and its answer on an HTTP/1.1 connection: frames the answer, counts its bytes, and makes
+// sure that a client never takes a part for the whole. Knows its connection only as the Line it writes
+// to.
+//
+//   receiving ──respond()──────────────────▶ finished
+//       │  └────start()──▶ answering ──end()──▶│
+//       └──────────┴── abort(), client gone ───┘
+
+import { ERRORS, type HttpError } from "../http/error.ts";
+import type {
+  BodyReceiver,
+  Exchange,
+  ExchangeListener,
+  ExchangeTiming,
+} from "../http/exchange.ts";
+import type { RequestHead, ResponseHead } from "../http/message.ts";
+import { mayHaveBody } from "../http/response-head.ts";
+import { errorAnswer } from "./error-answer.ts";
+import { chunkLine, CHUNKED, CLOSE, headText, KEEP_ALIVE, LAST_CHUNK } from "./serializer.ts";
+
+/** Who asks, and where. */
+export interface Peers {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
+/** What an exchange needs of its connection. */
+export interface Line {
+  readonly peers: Peers;
+  /** Whether a further request may follow on the connection. */
+  mayPersist(): boolean;
+  receiveBody(receiver: BodyReceiver): void;
+  pauseBody(): void;
+  resumeBody(): void;
+  send(text: string, bytes: Buffer, tail: string): void;
+  /** Whether more waits for the client than should. */
+  readonly isFull: boolean;
+  /** The exchange has ended; `mustClose`: its end is the connection's. */
+  finish(mustClose: boolean): void;
+  /** Ends the connection without delay; `mustReset`: the client could take its end for the answer's. */
+  cut(mustReset: boolean): void;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+type BodyFraming = "none" | "length" | "chunked" | "close";
+
+export class Http1Exchange implements Exchange {
+  readonly head: RequestHead;
+  readonly startedAt: number;
+  scheme: "http" | "https" = "http";
+  remoteAddress: string;
+  remotePort: number;
+  requestId = "";
+  effectiveHead: RequestHead;
+  readonly timing: ExchangeTiming = { queued: 0, application: 0, worker: 0 };
+  status = 0;
+  bytesSent = 0;
+  bytesReceived = 0;
+  listener: ExchangeListener | null = null;
+
+  readonly #line: Line;
+  #state: "receiving" | "answering" | "finished" = "receiving";
+  #framing: BodyFraming = "none";
+  /** Bytes that Content-Length has announced. */
+  #length = 0;
+  /** Whether the connection ends with this answer. */
+  #closes = false;
+  /** A head that waits for the first bytes of its body, "" if none. */
+  #unsentHead = "";
+
+  constructor(line: Line, head: RequestHead, startedAt: number) {
+    const { peers } = line;
+    this.#line = line;
+    this.head = head;
+    this.startedAt = startedAt;
+    this.remoteAddress = peers.remoteAddress;
+    this.remotePort = peers.remotePort;
+    this.effectiveHead = head;
+  }
+
+  get localAddress(): string {
+    return this.#line.peers.localAddress;
+  }
+
+  get localPort(): number {
+    return this.#line.peers.localPort;
+  }
+
+  get isFinished(): boolean {
+    return this.#state === "finished";
+  }
+
+  get isAnswering(): boolean {
+    return this.#state !== "receiving" && this.status !== 0;
+  }
+
+  receive(receiver: BodyReceiver): void {
+    if (this.#state !== "finished") this.#line.receiveBody(receiver);
+  }
+
+  pauseBody(): void {
+    if (this.#state !== "finished") this.#line.pauseBody();
+  }
+
+  resumeBody(): void {
+    if (this.#state !== "finished") this.#line.resumeBody();
+  }
+
+  respond(head: ResponseHead, body: Buffer): void {
+    if (this.#state !== "receiving") return;
+    const hasBody = mayHaveBody(this.head.method, head.status);
+    if (hasBody && head.contentLength !== null && head.contentLength !== body.length) {
+      this.fail(ERRORS.RESPONSE_INVALID);
+      return;
+    }
+    this.#closes ||= !this.#line.mayPersist();
+    // An empty body of a HEAD says nothing of what GET would give.
+    const isLengthKnown = hasBody || (this.head.method === "HEAD" && body.length > 0);
+    const length = isLengthKnown && head.status !== 204 && head.status !== 304 ? body.length : -1;
+    const text = headText(head, this.requestId, length, this.#connectionLine());
+    this.status = head.status;
+    this.#state = "finished";
+    if (hasBody) this.bytesSent = body.length;
+    this.#line.send(text, hasBody ? body : EMPTY, "");
+    this.#line.finish(this.#closes);
+  }
+
+  fail(error: HttpError): void {
+    if (this.#state !== "receiving") return;
+    const { head, body } = errorAnswer(error);
+    this.#closes = error.closes;
+    this.respond(head, body);
+  }
+
+  start(head: ResponseHead): void {
+    if (this.#state !== "receiving") return;
+    this.#framing = this.#framingOf(head);
+    this.#length = head.contentLength ?? 0;
+    this.#closes ||= this.#framing === "close" || !this.#line.mayPersist();
+    const coding = this.#framing === "chunked" ? CHUNKED : "";
+    this.status = head.status;
+    this.#state = "answering";
+    this.#unsentHead = headText(head, this.requestId, -1, coding + this.#connectionLine());
+    sendSoon(this);
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#state !== "answering") return true;
+    if (this.#framing === "none" || chunk.length === 0) return !this.#line.isFull;
+    if (this.#framing === "length" && this.bytesSent + chunk.length > this.#length) {
+      this.abort();
+      return true;
+    }
+    this.bytesSent += chunk.length;
+    const head = this.#unsentHead;
+    this.#unsentHead = "";
+    if (this.#framing === "chunked")
+      this.#line.send(head + chunkLine(chunk.length), chunk, "\r\n");
+    else this.#line.send(head, chunk, "");
+    return !this.#line.isFull;
+  }
+
+  end(): void {
+    if (this.#state !== "answering") return;
+    if (this.#framing === "length" && this.bytesSent < this.#length) {
+      this.abort();
+      return;
+    }
+    const last = this.#unsentHead + (this.#framing === "chunked" ? LAST_CHUNK : "");
+    this.#unsentHead = "";
+    this.#state = "finished";
+    if (last !== "") this.#line.send(last, EMPTY, "");
+    this.#line.finish(this.#closes);
+  }
+
+  abort(): void {
+    if (this.#state === "finished") return;
+    this.#state = "finished";
+    this.#line.cut(this.#framing === "close");
+  }
+
+  /** Sends the head that no bytes of body have taken along. */
+  sendHead(): void {
+    const text = this.#unsentHead;
+    this.#unsentHead = "";
+    if (text !== "") this.#line.send(text, EMPTY, "");
+  }
+
+  /** The connection has ended, or the request cannot be completed: tells the handler. */
+  lose(): void {
+    if (this.#state === "finished") return;
+    this.#state = "finished";
+    this.#unsentHead = "";
+    this.listener?.onGone("reset");
+  }
+
+  /** The request cannot be completed: answers it, if that is still possible, and tells the handler. */
+  refuse(error: HttpError): void {
+    const { listener } = this;
+    if (this.#state === "receiving") this.fail(error);
+    else this.abort();
+    listener?.onGone("reset");
+  }
+
+  #framingOf(head: ResponseHead): BodyFraming {
+    if (!mayHaveBody(this.head.method, head.status)) return "none";
+    if (head.contentLength !== null) return "length";
+    return this.head.version === "1.0" ? "close" : "chunked";
+  }
+
+  #connectionLine(): string {
+    if (this.#closes) return CLOSE;
+    return this.head.version === "1.0" ? KEEP_ALIVE : "";
+  }
+}
+
+// A started answer's head goes out with the first bytes of its body, in one system call, or at the end
+// of the turn if there are none yet.
+let started: Http1Exchange[] = [];
+
+function sendSoon(exchange: Http1Exchange): void {
+  if (started.length === 0) queueMicrotask(sendHeads);
+  started.push(exchange);
+}
+
+function sendHeads(): void {
+  const exchanges = started;
+  started = [];
+  for (const exchange of exchanges) exchange.sendHead();
+}

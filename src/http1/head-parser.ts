@@ -1,0 +1,257 @@
+// Bytes to the head of a request (RFC 9112 §2–§5), in one pass and without I/O. Text is latin-1: one
+// character, one byte. What is not exactly the grammar is refused, never repaired: bare CR and LF,
+// folded lines, space before a colon, obsolete forms. A head that is not whole yet gives null, and its
+// bytes wait in a PartialHead.
+
+import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
+import { endOf, FIELD_VALUE, isAllOf, TOKEN } from "../http/grammar.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  EXPECT,
+  fieldName,
+  FORWARDED,
+  HOST,
+  REQUEST_ID,
+  TRANSFER_ENCODING,
+  UPGRADE,
+} from "../http/headers.ts";
+import {
+  HAS_EXPECT,
+  HAS_FORWARDED,
+  HAS_REQUEST_ID,
+  HAS_UPGRADE,
+  type RequestHead,
+} from "../http/message.ts";
+import { isValidHost, parseTarget } from "../http/target.ts";
+import { bodyLength } from "./framing.ts";
+import {
+  MAX_FIELDS,
+  MAX_HEAD_BYTES,
+  MAX_METHOD_BYTES,
+  MAX_REQUEST_LINE_BYTES,
+} from "./limits.ts";
+
+const CR = 13;
+const LF = 10;
+const SPACE = 32;
+const TAB = 9;
+
+/**
+ * Parses heads; one serves all connections, since each call is complete in itself. What a head says of
+ * its connection stands in the public fields until the next call.
+ */
+export class HeadParser {
+  /** Index of the first byte after the last head. */
+  end = 0;
+  /** Whether the client lets the connection go on after this request. RFC 9112 §9.3. */
+  isPersistent = false;
+  /** Whether the client waits for 100 Continue before it sends the body. RFC 9110 §10.1.1. */
+  awaitsContinue = false;
+
+  // Of the head that is being read.
+  #at = 0;
+  #version: "1.0" | "1.1" = "1.1";
+  #names: string[] = [];
+  #values: string[] = [];
+  #kinds = 0;
+  #host: string | null = null;
+  #contentLength: string | null = null;
+  #coding: string | null = null;
+  #connection: string | null = null;
+  #expect: string | null = null;
+
+  /**
+   * Reads the head that begins at `start`; null if the text ends before the head does. Throws
+   * RequestFault.
+   */
+  parse(text: string, start: number): RequestHead | null {
+    const methodEnd = text.indexOf(" ", start);
+    if (methodEnd === -1) return wholeLineOrNull(text, start);
+    const method = text.slice(start, methodEnd);
+    if (method !== "GET" && method !== "POST") checkMethod(method);
+    const targetEnd = text.indexOf(" ", methodEnd + 1);
+    if (targetEnd === -1) return wholeLineOrNull(text, start);
+    if (targetEnd - start > MAX_REQUEST_LINE_BYTES) throw fault(ERRORS.TARGET_TOO_LONG);
+    const target = text.slice(methodEnd + 1, targetEnd);
+    const { path, query, authority } = parseTarget(target, method);
+    if (!this.#readVersion(text, targetEnd + 1)) return null;
+    if (this.#at - 2 - start > MAX_REQUEST_LINE_BYTES) throw fault(ERRORS.TARGET_TOO_LONG);
+    if (!this.#readFields(text)) return null;
+    if (this.end - start > MAX_HEAD_BYTES) throw fault(ERRORS.HEAD_TOO_LARGE);
+    this.#checkHost(authority);
+    this.#readConnection();
+    const length = bodyLength(this.#version, this.#contentLength, this.#coding);
+    this.awaitsContinue =
+      this.#expect !== null && this.#version === "1.1" && isContinue(this.#expect) && length !== 0;
+    return {
+      method,
+      target,
+      path,
+      query,
+      version: this.#version,
+      names: this.#names,
+      values: this.#values,
+      fields: publicBits(this.#kinds),
+      bodyLength: length,
+    };
+  }
+
+  /** Reads the version and its CRLF; false if they are not whole. */
+  #readVersion(text: string, at: number): boolean {
+    if (text.startsWith("HTTP/1.1\r\n", at)) {
+      this.#version = "1.1";
+      this.#at = at + 10;
+      return true;
+    }
+    const end = text.indexOf("\r\n", at);
+    if (end === -1) {
+      if (text.length - at > "HTTP/1.1\r".length) throw fault(ERRORS.VERSION_INVALID);
+      return false;
+    }
+    const version = text.slice(at, end);
+    if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) throw fault(ERRORS.VERSION_INVALID);
+    if (version.charCodeAt(5) !== 0x31) throw fault(ERRORS.VERSION_UNSUPPORTED);
+    // A higher minor version is one we understand as 1.1. RFC 9110 §2.5.
+    this.#version = version === "HTTP/1.0" ? "1.0" : "1.1";
+    this.#at = end + 2;
+    return true;
+  }
+
+  /** Reads all field lines and the empty one; false if they are not whole. */
+  #readFields(text: string): boolean {
+    this.#names = [];
+    this.#values = [];
+    this.#kinds = 0;
+    this.#host = null;
+    this.#contentLength = null;
+    this.#coding = null;
+    this.#connection = null;
+    this.#expect = null;
+    let seen = 0;
+    let at = this.#at;
+    while (text.charCodeAt(at) !== CR) {
+      if (this.#names.length === MAX_FIELDS) throw fault(ERRORS.TOO_MANY_FIELDS);
+      const colon = text.indexOf(":", at);
+      if (colon === -1) {
+        const end = endOf(text, at, TOKEN);
+        if (end < text.length) throw nameFault(text, at);
+        return false;
+      }
+      const name = fieldName(text.slice(at, colon));
+      if (name === null) throw nameFault(text, at);
+      let start = colon + 1;
+      while (text.charCodeAt(start) === SPACE || text.charCodeAt(start) === TAB) start += 1;
+      const end = endOf(text, start, FIELD_VALUE);
+      if (end + 1 >= text.length) {
+        if (end < text.length && text.charCodeAt(end) !== CR) throw valueFault(text, end);
+        return false;
+      }
+      if (text.charCodeAt(end) !== CR || text.charCodeAt(end + 1) !== LF)
+        throw valueFault(text, end);
+      let last = end;
+      while (last > start && isBlank(text.charCodeAt(last - 1))) last -= 1;
+      const value = text.slice(start, last);
+      if ((seen & name.once) !== 0) throw fault(ERRORS.FIELD_REPEATED);
+      seen |= name.once;
+      this.#names.push(name.lower);
+      this.#values.push(value);
+      if (name.kind !== 0) this.#note(name.kind, value);
+      at = end + 2;
+    }
+    if (at + 1 >= text.length) return false;
+    if (text.charCodeAt(at + 1) !== LF) throw fault(ERRORS.LINE_END_INVALID);
+    this.end = at + 2;
+    return true;
+  }
+
+  #note(kind: number, value: string): void {
+    this.#kinds |= kind;
+    if ((kind & HOST) !== 0) this.#host = value;
+    else if ((kind & CONNECTION) !== 0) this.#connection = join(this.#connection, value);
+    else if ((kind & CONTENT_LENGTH) !== 0) this.#contentLength = value;
+    else if ((kind & TRANSFER_ENCODING) !== 0) this.#coding = join(this.#coding, value);
+    else if ((kind & EXPECT) !== 0) this.#expect = join(this.#expect, value);
+  }
+
+  // The target's authority stands above the field. RFC 9112 §3.2, §3.2.2.
+  #checkHost(authority: string | null): void {
+    if (this.#host === null) {
+      if (this.#version === "1.1") throw fault(ERRORS.HOST_MISSING);
+    } else if (!isValidHost(this.#host)) throw fault(ERRORS.HOST_INVALID);
+    if (authority === null) return;
+    if (this.#host === null) {
+      this.#names.push("host");
+      this.#values.push(authority);
+      return;
+    }
+    this.#values[this.#names.indexOf("host")] = authority;
+  }
+
+  #readConnection(): void {
+    const options = this.#connection;
+    if (options === null) this.isPersistent = this.#version === "1.1";
+    else if (this.#version === "1.1") this.isPersistent = !hasOption(options, "close");
+    else this.isPersistent = hasOption(options, "keep-alive") && !hasOption(options, "close");
+  }
+}
+
+/** The text has no second or third word yet. Throws if its first line has ended or cannot be one. */
+function wholeLineOrNull(text: string, start: number): null {
+  const lineEnd = text.indexOf("\n", start);
+  if (lineEnd !== -1) throw fault(ERRORS.REQUEST_LINE_INVALID);
+  if (text.charCodeAt(start) !== CR && endOf(text, start, TOKEN) === start)
+    throw fault(ERRORS.METHOD_INVALID);
+  return null;
+}
+
+function checkMethod(method: string): void {
+  if (!isAllOf(method, TOKEN)) throw fault(ERRORS.METHOD_INVALID);
+  if (method.length > MAX_METHOD_BYTES) throw fault(ERRORS.METHOD_TOO_LONG);
+  // Its target is none of the forms that parseTarget knows.
+  if (method === "CONNECT") throw fault(ERRORS.METHOD_CONNECT);
+}
+
+/** What is wrong with the line that has no name before its first colon. */
+function nameFault(text: string, at: number): RequestFault {
+  if (isBlank(text.charCodeAt(at))) return fault(ERRORS.FIELD_FOLDED);
+  const code = text.charCodeAt(endOf(text, at, TOKEN));
+  const isLineEnd = code === LF || (code === CR && !text.includes("\r\n", at));
+  return fault(isLineEnd ? ERRORS.LINE_END_INVALID : ERRORS.FIELD_NAME_INVALID);
+}
+
+function valueFault(text: string, at: number): RequestFault {
+  const code = text.charCodeAt(at);
+  return fault(code === CR || code === LF ? ERRORS.LINE_END_INVALID : ERRORS.FIELD_VALUE_INVALID);
+}
+
+function fault(error: HttpError): RequestFault {
+  return new RequestFault(error);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
+function join(list: string | null, value: string): string {
+  return list === null ? value : `${list}, ${value}`;
+}
+
+function hasOption(list: string, option: string): boolean {
+  if (list.length === option.length) return list.toLowerCase() === option;
+  return list.split(",").some((member) => member.trim().toLowerCase() === option);
+}
+
+// Other expectations are ignored (RFC 9110 §10.1.1 lets a server answer 417).
+function isContinue(expectation: string): boolean {
+  return hasOption(expectation, "100-continue");
+}
+
+function publicBits(kinds: number): number {
+  return (
+    ((kinds & FORWARDED) !== 0 ? HAS_FORWARDED : 0) |
+    ((kinds & REQUEST_ID) !== 0 ? HAS_REQUEST_ID : 0) |
+    ((kinds & UPGRADE) !== 0 ? HAS_UPGRADE : 0) |
+    ((kinds & EXPECT) !== 0 ? HAS_EXPECT : 0)
+  );
+}

@@ -1,0 +1,38 @@
+// Limits of what one client's connection may cost. Each has a decided answer when it is reached; which
+// attack each meets stands in docs/limits.md.
+
+/** Bytes of a request line without CRLF → 414. RFC 9112 §3 asks for 8,000; nginx and Apache: 8 KiB. */
+export const MAX_REQUEST_LINE_BYTES = 8192;
+/** Bytes of a method → 501. The longest registered one has 17. */
+export const MAX_METHOD_BYTES = 128;
+/** Bytes of a head from its first to its empty line → 431; also of trailers. nginx: 4 × 8 KiB. */
+export const MAX_HEAD_BYTES = 32_768;
+/** Field lines of a head → 431; also of trailers. Apache: 100. */
+export const MAX_FIELDS = 100;
+/** Bytes of empty lines before a request → 400. RFC 9112 §2.2 asks for one line. */
+export const MAX_LEADING_BYTES = 1024;
+/** Bytes of chunk extensions in one request → 400. Nobody uses them; Node and Go: 16 KiB. */
+export const MAX_CHUNK_EXTENSION_BYTES = 4096;
+/** Hexadecimal digits of a chunk's size, zeros included → 400. */
+export const MAX_CHUNK_SIZE_DIGITS = 32;
+/** Bytes of a body → 413. */
+export const DEFAULT_MAX_BODY_BYTES = 1_073_741_824;
+
+/** From a head's first byte (or the connection's begin) to its last → 408. */
+export const HEAD_TIMEOUT_MS = 10_000;
+/** In each window of this length a body must bring MIN_BODY_BYTES_PER_SECOND → 408. */
+export const BODY_WINDOW_MS = 10_000;
+/** Apache's mod_reqtimeout: 500 B/s. */
+export const MIN_BODY_BYTES_PER_SECOND = 500;
+/** An idle connection is closed. nginx: 75 s. */
+export const DEFAULT_KEEP_ALIVE_MS = 75_000;
+/** A client that takes no byte of its answer is cut. nginx: 60 s. */
+export const STALLED_READER_MS = 60_000;
+
+/** Bytes of further requests that are read while one is being answered; then the socket is paused. */
+export const READ_AHEAD_BYTES = 65_536;
+/** After our last byte the client may go on sending for so long and so much, so that it reads it. */
+export const LINGER_MS = 2000;
+export const LINGER_BYTES = 16_777_216;
+/** While draining, a connection that has sent nothing yet may still send its request for so long. */
+export const DRAIN_NEW_MS = 1000;

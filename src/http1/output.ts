@@ -1,0 +1,73 @@
+// What goes to one socket: small answers as one latin-1 string in one write, large ones in pieces, each
+// given to the socket when the one before has been taken. So a slow reader is seen to make progress, and
+// one large Buffer does not become one endless write.
+
+import type { Socket } from "node:net";
+
+/**
+ * Up to here head and body are joined to one string; beyond, the copy costs more than a second part in
+ * the same writev (benchmarks/http1-hello.ts).
+ */
+const MAX_JOINED_BYTES = 16_384;
+/** Bytes given to the socket at a time; the socket's own high-water mark, so that it tells when it has room. */
+const PIECE_BYTES = 65_536;
+
+export class Output {
+  readonly #socket: Socket;
+  /** Null: everything has been given to the socket. */
+  #unsent: Buffer[] | null = null;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Whether as much waits as should. */
+  get isFull(): boolean {
+    return this.#unsent !== null || this.#socket.writableLength >= PIECE_BYTES;
+  }
+
+  /** Whether nothing waits. */
+  get isEmpty(): boolean {
+    return this.#unsent === null && this.#socket.writableLength === 0;
+  }
+
+  /** Sends text, bytes and text, in this order; text is latin-1. */
+  send(text: string, bytes: Buffer, tail: string): void {
+    const socket = this.#socket;
+    if (this.#unsent !== null) {
+      this.#unsent.push(Buffer.from(text, "latin1"), bytes, Buffer.from(tail, "latin1"));
+    } else if (bytes.length === 0) {
+      socket.write(text + tail, "latin1");
+    } else if (bytes.length <= MAX_JOINED_BYTES) {
+      socket.write(text + bytes.toString("latin1") + tail, "latin1");
+    } else if (bytes.length <= PIECE_BYTES) {
+      socket.cork();
+      if (text !== "") socket.write(text, "latin1");
+      socket.write(bytes);
+      if (tail !== "") socket.write(tail, "latin1");
+      socket.uncork();
+    } else {
+      if (text !== "") socket.write(text, "latin1");
+      this.#unsent = [bytes, Buffer.from(tail, "latin1")];
+      this.drain();
+    }
+  }
+
+  /** The socket has room. */
+  drain(): void {
+    const queue = this.#unsent;
+    if (queue === null) return;
+    const socket = this.#socket;
+    while (queue.length > 0) {
+      const [bytes] = queue;
+      if (bytes === undefined || bytes.length === 0) {
+        queue.shift();
+        continue;
+      }
+      if (socket.writableLength >= PIECE_BYTES) return;
+      socket.write(bytes.subarray(0, PIECE_BYTES));
+      queue[0] = bytes.subarray(PIECE_BYTES);
+    }
+    this.#unsent = null;
+  }
+}

@@ -1,0 +1,7 @@
+"""Speaks ASGI."""
+
+from typing import Any
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    raise NotImplementedError

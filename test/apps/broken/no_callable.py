@@ -1,0 +1,3 @@
+"""Has nothing that could be called as an application."""
+
+app = "not an application"

@@ -1,0 +1,3 @@
+"""Has neither app nor application."""
+
+site = object()

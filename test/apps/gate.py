@@ -1,0 +1,109 @@
+"""Requests that wait for one another or for the test: order shown by outcome, not by time.
+
+All meeting places are files in the folder of the variable GATE_DIR.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+Environ = dict[str, Any]
+FOLDER = Path(os.environ["GATE_DIR"])
+PLAIN = [("Content-Type", "text/plain")]
+PATIENCE = float(os.environ.get("GATE_PATIENCE", "15"))
+
+
+def wait_for(is_there: Any) -> bool:
+    """Looks until it is there; False when patience ends."""
+    last = time.monotonic() + PATIENCE
+    while not is_there():
+        if time.monotonic() > last:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def ask(environ: Environ, name: str) -> str:
+    return parse_qs(environ["QUERY_STRING"])[name][0]
+
+
+def meet(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Answers 200 when `n` requests of `group` run at the same time, else 500."""
+    group = FOLDER / ask(environ, "group")
+    wanted = int(ask(environ, "n"))
+    group.mkdir(exist_ok=True)
+    (group / ask(environ, "id")).write_text(str(os.getpid()))
+    met = wait_for(lambda: len(os.listdir(group)) >= wanted)
+    start_response("200 OK" if met else "500 Alone", PLAIN)
+    return [str(os.getpid()).encode()]
+
+
+def hold(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Says that it runs (NAME.running holds its process), then waits for NAME.go."""
+    name = ask(environ, "name")
+    draft = FOLDER / f"{name}.draft"
+    draft.write_text(str(os.getpid()))
+    draft.rename(FOLDER / f"{name}.running")
+    met = wait_for((FOLDER / f"{name}.go").exists)
+    start_response("200 OK" if met else "500 Forgotten", PLAIN)
+    return [f"held {name} {os.getpid()}".encode()]
+
+
+def steps(environ: Environ, start_response: Any) -> Iterator[bytes]:
+    """Streams step by step: the next chunk comes when the test has seen the one before."""
+    name = ask(environ, "name")
+    start_response("200 OK", PLAIN)
+    for number in range(1, int(ask(environ, "n")) + 1):
+        yield f"step {number}\n".encode()
+        if not wait_for((FOLDER / f"{name}.{number}").exists):
+            raise RuntimeError("nobody let the next step go")
+
+
+def deaf(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Runs without end and without letting anybody in; only a kill ends it."""
+    (FOLDER / f"{ask(environ, 'name')}.running").write_text(str(os.getpid()))
+    while True:
+        pass
+
+
+def quick(_environ: Environ, start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", PLAIN)
+    return [f"quick {os.getpid()}".encode()]
+
+
+def count(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Notes its id for good before it answers with it: one line a run, in one write."""
+    number = environ["QUERY_STRING"]
+    log = os.open(FOLDER / "runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(log, f"{number} {os.getpid()}\n".encode())
+    os.close(log)
+    start_response("200 OK", PLAIN)
+    return [number.encode()]
+
+
+def flood(environ: Environ, start_response: Any) -> Iterator[bytes]:
+    """`mb` megabytes whose bytes can be foretold: block k is full of the byte k."""
+    megabytes = int(ask(environ, "mb"))
+    start_response("200 OK", [*PLAIN, ("X-Pid", str(os.getpid()))])
+    try:
+        for number in range(megabytes * 16):
+            yield bytes([number & 255]) * 65536
+    finally:
+        (FOLDER / "flood.closed").write_text("closed")
+
+
+ROUTES = {
+    "/meet": meet,
+    "/hold": hold,
+    "/steps": steps,
+    "/deaf": deaf,
+    "/count": count,
+    "/flood": flood,
+}
+
+
+def app(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    return ROUTES.get(environ["PATH_INFO"], quick)(environ, start_response)

@@ -1,0 +1,1 @@
+"""One model, its admin, and the views that move bytes."""

@@ -1,0 +1,240 @@
+// The house: which folder may import which, and what every file must look like. Reads the sources as
+// text, so that it sees what is written and depends on no tool that could pass without looking.
+// ARCHITECTURE.md says the same in words.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { test } from "node:test";
+
+import { CHECKOUT } from "./support/scratch.ts";
+
+const MAX_LINES = 300;
+const HEADER_LINES = { least: 1, most: 12 };
+/** Names that say nothing of what is inside. */
+const EMPTY_NAMES = /(?:^|[-_])(?:utils?|helpers?|managers?|misc|common|part\d+)(?:[-_.]|$)/;
+
+/** What server.ts joins. */
+const PARTS = [
+  "http",
+  "net",
+  "http1",
+  "http2",
+  "websocket",
+  "workers",
+  "routing",
+  "observe",
+  "front",
+  "handlers/static",
+  "handlers/wsgi",
+  "handlers/asgi",
+  "handlers/cgi",
+];
+
+/** A room of src/ → the rooms that it may import. What is not named here may not exist. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  http: [],
+  net: [],
+  config: [],
+  http1: ["http", "net"],
+  http2: ["http", "net"],
+  websocket: ["http", "net"],
+  workers: ["http", "net"],
+  routing: ["http", "net"],
+  observe: ["http"],
+  front: ["http", "net", "http1", "http2"],
+  "handlers/static": ["http", "net"],
+  "handlers/wsgi": ["http", "net", "workers", "websocket"],
+  "handlers/asgi": ["http", "net", "workers", "websocket"],
+  "handlers/cgi": ["http", "net", "workers", "websocket"],
+  // The one place where the parts are joined: the server, and how it tells of its parts.
+  "server.ts": [...PARTS, "config", "pool-log.ts", "start-failure.ts"],
+  "pool-log.ts": ["observe", "workers"],
+  "start-failure.ts": ["config", "front", "workers"],
+  supervisor: ["config", "observe", "server.ts"],
+  "index.ts": ["config", "observe", "server.ts"],
+  cli: ["config", "observe", "supervisor"],
+};
+
+interface Import {
+  readonly from: string;
+  readonly specifier: string;
+}
+
+function listFiles(folder: string, suffix: string): string[] {
+  return readdirSync(join(CHECKOUT, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(suffix) && !name.includes("__pycache__"))
+    .map((name) => join(folder, name))
+    .sort();
+}
+
+function read(path: string): string {
+  return readFileSync(join(CHECKOUT, path), "utf8");
+}
+
+/** Every module that a file names: import and export from, import for its effect, import(). */
+function importsOf(path: string): Import[] {
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\b[^;"']*?\bfrom\s*["']([^"']+)["']|(?:^|\n)\s*import\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/g;
+  return [...read(path).matchAll(pattern)].map((match) => ({
+    from: path,
+    specifier: match[1] ?? match[2] ?? match[3] ?? "",
+  }));
+}
+
+/** "src/handlers/wsgi/wsgi-job.ts" → "handlers/wsgi"; "src/server.ts" → "server.ts". */
+function roomOf(path: string): string {
+  const [, first = "", second = "", third] = path.split("/");
+  return first === "handlers" && third !== undefined ? `${first}/${second}` : first;
+}
+
+const SOURCES = listFiles("src", ".ts");
+const TESTS = [...listFiles("test", ".ts"), ...listFiles("benchmarks", ".ts")].filter(
+  (path) => !path.includes("/.cache/"),
+);
+const WORKER = listFiles("python/typhon_worker", ".py");
+const IMPORTS = SOURCES.flatMap(importsOf);
+
+function targetOf({ from, specifier }: Import): string {
+  return relative(CHECKOUT, resolve(CHECKOUT, dirname(from), specifier));
+}
+
+function check(faults: readonly string[]): void {
+  assert.deepEqual(faults, []);
+}
+
+test("finds the sources that it is to judge", () => {
+  for (const room of ["http", "net", "config", "workers", "cli", "server.ts"])
+    assert(
+      SOURCES.some((path) => roomOf(path) === room),
+      `nothing in src/${room}`,
+    );
+  assert(IMPORTS.length > SOURCES.length, "hardly an import was recognised");
+  assert(WORKER.length > 0, "no Python worker");
+});
+
+test("every file of src/ lies in a room of the plan", () => {
+  check(SOURCES.filter((path) => !(roomOf(path) in ROOMS)));
+});
+
+test("no room imports what lies above or beside it", () => {
+  check(
+    IMPORTS.filter(({ specifier }) => specifier.startsWith(".")).flatMap((one) => {
+      const room = roomOf(one.from);
+      const target = roomOf(targetOf(one));
+      const mayImport = target === room || (ROOMS[room] ?? []).includes(target);
+      return mayImport ? [] : [`${one.from} imports ${targetOf(one)}`];
+    }),
+  );
+});
+
+test("no file imports itself through others", () => {
+  const graph = new Map(SOURCES.map((path) => [path, importsOf(path).map(targetOf)]));
+  const finished = new Set<string>();
+  const faults: string[] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) faults.push([...way.slice(way.indexOf(path)), path].join(" → "));
+    if (finished.has(path) || way.includes(path)) return;
+    for (const next of graph.get(path) ?? []) visit(next, [...way, path]);
+    finished.add(path);
+  };
+  for (const path of SOURCES) visit(path, []);
+  check(faults);
+});
+
+test("every import is a file with its ending, a module of Node, or a declared dependency", () => {
+  const parsed: unknown = JSON.parse(read("package.json"));
+  assert(typeof parsed === "object" && parsed !== null && "dependencies" in parsed);
+  const declared = Object.keys(parsed.dependencies ?? {});
+  check(
+    IMPORTS.filter(({ specifier }) => {
+      if (specifier.startsWith(".")) return !specifier.endsWith(".ts");
+      return !specifier.startsWith("node:") && !declared.includes(specifier);
+    }).map(({ from, specifier }) => `${from} imports ${specifier}`),
+  );
+});
+
+test("every import of the sources names a file that is there", () => {
+  const known = new Set(SOURCES);
+  check(
+    IMPORTS.filter((one) => one.specifier.startsWith(".") && !known.has(targetOf(one))).map(
+      (one) => `${one.from} imports ${one.specifier}`,
+    ),
+  );
+});
+
+test("nothing in src/ knows the tests", () => {
+  check(
+    IMPORTS.filter((one) => /(?:^|\/)(?:test|benchmarks)\//.test(one.specifier)).map(
+      (one) => one.from,
+    ),
+  );
+});
+
+test("every file begins by saying what it holds", () => {
+  const faults = [...SOURCES, ...TESTS].filter((path) => {
+    const lines = read(path)
+      .replace(/^#!.*\n/, "")
+      .split("\n");
+    const header = lines.findIndex((line) => !line.startsWith("//"));
+    return header < HEADER_LINES.least || header > HEADER_LINES.most;
+  });
+  check(faults);
+});
+
+test("every module of the worker begins with a docstring", () => {
+  check(WORKER.filter((path) => read(path) !== "" && !/^(?:#.*\n)*r?"""\S/.test(read(path))));
+});
+
+test(`no file of src/ or the worker is longer than ${MAX_LINES} lines`, () => {
+  check(
+    [...SOURCES, ...WORKER]
+      .map((path) => ({ path, lines: read(path).trimEnd().split("\n").length }))
+      .filter(({ lines }) => lines > MAX_LINES)
+      .map(({ path, lines }) => `${path}: ${lines} lines`),
+  );
+});
+
+test("every name says what is inside, in kebab-case", () => {
+  const faults = [...SOURCES, ...TESTS, ...WORKER].filter((path) => {
+    const name = path.split("/").at(-1) ?? "";
+    const isPlain = name.endsWith(".py") || /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.ts$/.test(name);
+    return EMPTY_NAMES.test(name) || !isPlain;
+  });
+  check(faults);
+});
+
+test("no source has a default export, any, a non-null assertion or a console", () => {
+  const faults = SOURCES.flatMap((path) => {
+    const code = read(path)
+      .replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|[\s;{}(),])\/\/.*$/gm, "")
+      .replaceAll(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g, '""');
+    const found =
+      /\bexport default\b|[:<|&]\s*any\b|\bas any\b|[\w)\]]!(?:[.;,)[]|$)|\bconsole\.\w/m.exec(
+        code,
+      );
+    return found === null ? [] : [`${path}: ${found[0]}`];
+  });
+  check(faults);
+});
+
+test("no test is skipped, put off or run alone", () => {
+  const pattern =
+    /\b(?:test|it|describe|suite|t)\.(?:skip|todo|only)\b|\b(?:skip|todo|only): (?!false)/;
+  check(
+    TESTS.filter(
+      (path) => path.endsWith(".test.ts") && !path.endsWith("architecture.test.ts"),
+    ).filter((path) => pattern.test(read(path))),
+  );
+  const python = listFiles("python/tests", ".py");
+  check(python.filter((path) => /pytest\.(?:mark\.(?:skip|xfail)|skip\()/.test(read(path))));
+});
+
+test("no test module stands beside nothing: each room's tests lie in a folder of its name", () => {
+  const rooms = new Set([...Object.keys(ROOMS), "e2e", "conformance", "architecture.test.ts"]);
+  check(
+    listFiles("test", ".test.ts").filter(
+      (path) => !rooms.has(roomOf(path)) && !rooms.has(path.split("/")[1] ?? ""),
+    ),
+  );
+});

@@ -1,0 +1,112 @@
+// Threads and processes of an application: they work as under any other server, and hold none of our
+// descriptors, so that they neither keep a connection open nor outlive the server's end unseen.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { until } from "../support/deadline.ts";
+import { listDescriptors } from "../support/processes.ts";
+import { getOnce } from "../support/raw-client.ts";
+import { makeScratch } from "../support/scratch.ts";
+import { startTyphon, type Typhon } from "../support/typhon.ts";
+
+let typhon: Typhon;
+
+before(async () => {
+  typhon = await startTyphon({ after }, ["children:app", "--workers", "1", "--threads", "2"]);
+});
+
+async function listOf(path: string): Promise<string[]> {
+  const answer = await getOnce(typhon, path);
+  assert.equal(answer.status, 200, `${answer.text}\n${typhon.output.all}`);
+  const parsed: unknown = JSON.parse(answer.text);
+  assert(Array.isArray(parsed));
+  return parsed.map(String);
+}
+
+/** What a child may hold beyond 0, 1, 2: only what Python itself or the application has opened. */
+function oursAmong(descriptors: readonly string[], own: readonly string[]): string[] {
+  const ours = own.map((entry) => entry.slice(entry.indexOf(" ") + 1));
+  return descriptors.filter((entry) => {
+    const [number = "", target = ""] = entry.split(" ");
+    if (Number(number) <= 2) return false;
+    return (
+      ours.includes(target) ||
+      /socket:|eventpoll|eventfd|signalfd|notes|queue|lifeline/.test(target)
+    );
+  });
+}
+
+/** The descriptors of the worker itself, as the kernel shows them, without the standard three. */
+async function ownDescriptors(): Promise<string[]> {
+  return (await listOf("/own")).filter(
+    (entry) => Number(entry.split(" ")[0]) > 2 && !/\/proc\/|anon_inode:\[pidfd\]/.test(entry),
+  );
+}
+
+test("a thread that was started at import runs in the worker", async () => {
+  assert.deepEqual(await listOf("/thread"), ["ticking"]);
+});
+
+test("a worker has real pipes for its output and /dev/null for its input", async () => {
+  const own = await listOf("/own");
+  assert.equal(own[0], "0 /dev/null");
+  for (const number of [1, 2]) assert.match(own[number] ?? "", /^\d (?:pipe:|\/)/);
+});
+
+test("a forked child holds none of our descriptors", async () => {
+  const own = await ownDescriptors();
+  assert(own.length > 0, "the worker has descriptors of its own");
+  assert.deepEqual(oursAmong(await listOf("/fork"), own), []);
+});
+
+test("a child of multiprocessing (fork) holds none of our descriptors", async () => {
+  assert.deepEqual(oursAmong(await listOf("/multiprocessing-fork"), await ownDescriptors()), []);
+});
+
+test("a child of multiprocessing (spawn) holds none of our descriptors", async () => {
+  assert.deepEqual(oursAmong(await listOf("/multiprocessing-spawn"), await ownDescriptors()), []);
+});
+
+test("a child of subprocess inherits none of our descriptors, even without close_fds", async () => {
+  assert.deepEqual(oursAmong(await listOf("/subprocess"), await ownDescriptors()), []);
+});
+
+test("a pool of multiprocessing works", async () => {
+  assert.deepEqual(await listOf("/pool"), ["0", "1", "4", "9", "16"]);
+});
+
+test("a child ends by SIGTERM", async () => {
+  assert.deepEqual(await listOf("/terminate"), ["-15"]);
+});
+
+test("a program that the application starts inherits no blocked and no odd ignored signals", async () => {
+  for (const line of await listOf("/signals")) {
+    if (!line.startsWith("child ")) continue;
+    const mask = BigInt(`0x${line.split(/\s+/).at(-1)}`);
+    assert.equal(mask, 0n, line);
+  }
+});
+
+test("a daemon neither keeps a connection open nor the worker's end from being known", async (t) => {
+  const note = join(makeScratch(t), "daemon.pid");
+  await listOf(`/daemon?${note}`);
+  await until("the daemon runs", () => existsSync(note));
+  const daemon = Number(readFileSync(note, "utf8"));
+  t.after(() => {
+    try {
+      process.kill(daemon, "SIGKILL");
+    } catch {
+      // The server's end may have ended it.
+    }
+  });
+  const held = listDescriptors(daemon).filter((target) => /socket:|eventpoll|pipe:/.test(target));
+  assert.deepEqual(held, []);
+  const [worker] = typhon.workers().filter(({ pid }) => pid !== daemon);
+  assert(worker !== undefined);
+  process.kill(worker.pid, "SIGKILL");
+  assert.deepEqual(await listOf("/thread"), ["ticking"]);
+  process.kill(daemon, "SIGKILL");
+});

@@ -1,0 +1,135 @@
+// A request past its deadline: 504 for its client, the Python stacks in the log, the worker freed, and
+// nobody else touched. Time in the queue and a client that reads slowly do not count.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+
+import { lapse, until } from "../support/deadline.ts";
+import { isRunning } from "../support/processes.ts";
+import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
+import { makeScratch } from "../support/scratch.ts";
+import { startTyphon, type Typhon } from "../support/typhon.ts";
+
+async function startGate(context: TestContext, ...args: string[]): Promise<[Typhon, string]> {
+  const folder = makeScratch(context);
+  const options = { env: { GATE_DIR: folder, GATE_PATIENCE: "60" } };
+  return [await startTyphon(context, ["gate:app", ...args], options), folder];
+}
+
+async function pidOf(folder: string, name: string): Promise<number> {
+  const note = join(folder, `${name}.running`);
+  await until(`${name} runs`, () => existsSync(note) && readFileSync(note).length > 0);
+  return Number(readFileSync(note, "utf8"));
+}
+
+test("answers 504, logs where the application was, and replaces the worker", async (t) => {
+  const [typhon, folder] = await startGate(
+    t,
+    "--workers",
+    "1",
+    "--threads",
+    "1",
+    "--timeout",
+    "0.5",
+  );
+  const client = await RawClient.connect(typhon);
+  const answer = await client.get("/hold?name=late");
+  assert.equal(answer.status, 504);
+  const late = await pidOf(folder, "late");
+  await typhon.output.waitFor(new RegExp(fieldOf(answer, "x-request-id")));
+  await typhon.output.waitFor(/gate\.py.*\n?.*(?:wait_for|hold)/);
+  assert.notEqual((await getOnce(typhon, "/quick")).text, `quick ${late}`);
+  await until("the late worker is gone", () => !isRunning(late));
+  client.destroy();
+});
+
+test("frees a worker whose application holds the interpreter's lock", async (t) => {
+  const [typhon, folder] = await startGate(
+    t,
+    "--workers",
+    "1",
+    "--threads",
+    "2",
+    "--timeout",
+    "0.5",
+  );
+  const client = await RawClient.connect(typhon);
+  assert.equal((await client.get("/deaf?name=deaf")).status, 504);
+  const deaf = await pidOf(folder, "deaf");
+  assert.match((await getOnce(typhon, "/quick")).text, /^quick/);
+  await until("the deaf worker is gone", () => !isRunning(deaf));
+  client.destroy();
+});
+
+test("touches no other worker", async (t) => {
+  const [typhon, folder] = await startGate(
+    t,
+    "--workers",
+    "2",
+    "--threads",
+    "1",
+    "--timeout",
+    "0.5",
+  );
+  const before = typhon.workers().map(({ pid }) => pid);
+  const client = await RawClient.connect(typhon);
+  assert.equal((await client.get("/hold?name=late")).status, 504);
+  const late = await pidOf(folder, "late");
+  const other = before.find((pid) => pid !== late);
+  assert(other !== undefined);
+  await until("the late worker is gone", () => !isRunning(late));
+  assert(isRunning(other));
+  client.destroy();
+});
+
+test("does not count the time in the queue", async (t) => {
+  const [typhon, folder] = await startGate(
+    t,
+    ...["--workers", "1", "--threads", "1", "--timeout", "3", "--queue-timeout", "60"],
+  );
+  // Each runs for a second; the last one waits longer than the deadline.
+  const names = ["a", "b", "c", "d", "e"];
+  const clients = await Promise.all(names.map(() => RawClient.connect(typhon)));
+  for (const [at, client] of clients.entries())
+    client.write(`GET /hold?name=${names[at]} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  const done = new Set<string>();
+  while (done.size < names.length) {
+    const running = await until("the next one runs", () =>
+      names.find((name) => !done.has(name) && existsSync(join(folder, `${name}.running`))),
+    );
+    done.add(running);
+    await lapse(1000);
+    writeFileSync(join(folder, `${running}.go`), "");
+  }
+  for (const client of clients) {
+    assert.equal((await client.readResponse()).status, 200);
+    client.destroy();
+  }
+});
+
+test("cuts a stream whose next chunk does not come", async (t) => {
+  const [typhon] = await startGate(t, "--workers", "1", "--threads", "1", "--timeout", "0.5");
+  const client = await RawClient.connect(typhon);
+  client.write("GET /steps?name=never&n=2 HTTP/1.1\r\nHost: a\r\n\r\n");
+  assert.equal((await client.readHead()).status, 200);
+  assert.equal(String(await client.readChunk()), "step 1\n");
+  assert.equal((await client.readUntilCut()).toString(), "");
+  assert.match((await getOnce(typhon, "/quick")).text, /^quick/);
+  client.destroy();
+});
+
+test("lets a stream last as long as its chunks come in time", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "1", "--threads", "1", "--timeout", "2");
+  const client = await RawClient.connect(typhon);
+  client.write("GET /steps?name=long&n=5 HTTP/1.1\r\nHost: a\r\n\r\n");
+  assert.equal((await client.readHead()).status, 200);
+  for (let step = 1; step <= 5; step += 1) {
+    assert.equal(String(await client.readChunk()), `step ${step}\n`);
+    await lapse(700);
+    writeFileSync(join(folder, `long.${step}`), "");
+  }
+  assert.equal(await client.readChunk(), null);
+  client.destroy();
+});

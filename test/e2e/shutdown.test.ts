@@ -1,0 +1,111 @@
+// The end of a server: what runs is finished, what is idle is closed, nothing is left, exit code 0.
+
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+
+import { until, within } from "../support/deadline.ts";
+import { getOnce, RawClient } from "../support/raw-client.ts";
+import { makeScratch } from "../support/scratch.ts";
+import { startTyphon, Typhon, withDefaults } from "../support/typhon.ts";
+
+async function startGate(context: TestContext, ...args: string[]): Promise<[Typhon, string]> {
+  const folder = makeScratch(context);
+  const options = { env: { GATE_DIR: folder, TMPDIR: makeScratch(context) } };
+  return [await startTyphon(context, ["gate:app", ...args], options), folder];
+}
+
+async function hold(typhon: Typhon, folder: string, name: string): Promise<RawClient> {
+  const client = await RawClient.connect(typhon);
+  client.write(`GET /hold?name=${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await until(`${name} runs`, () => existsSync(join(folder, `${name}.running`)));
+  return client;
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  test(`${signal} finishes what runs, takes nothing new, and exits 0`, async (t) => {
+    const [typhon, folder] = await startGate(t, "--workers", "2", "--threads", "1");
+    const idle = await RawClient.connect(typhon);
+    await idle.get("/quick");
+    const running = await hold(typhon, folder, "last");
+    typhon.signal(signal);
+    // An idle connection is closed at once.
+    assert.equal((await idle.readToEnd()).length, 0);
+    await until(
+      "nobody listens any more",
+      () =>
+        RawClient.connect(typhon).then(
+          (client) => client.destroy(),
+          () => writeFileSync(join(folder, "refused"), ""),
+        ) && existsSync(join(folder, "refused")),
+    );
+    assert(!typhon.hasExited, "it ended while a request was running");
+    writeFileSync(join(folder, "last.go"), "");
+    const answer = await running.readResponse();
+    assert.match(answer.text, /^held last/);
+    assert.deepEqual(answer.fields.get("connection"), ["close"]);
+    const exit = await within(20_000, typhon.exited, "the server ends");
+    assert.deepEqual(exit, { code: 0, signal: null });
+    await typhon.leavesNothing();
+    running.destroy();
+    idle.destroy();
+  });
+}
+
+test("Ctrl-C, which reaches the whole group, still finishes what runs", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "2", "--threads", "1");
+  const running = await hold(typhon, folder, "last");
+  process.kill(-typhon.pid, "SIGINT");
+  await typhon.output.waitFor(/stopping|SIGINT/i);
+  writeFileSync(join(folder, "last.go"), "");
+  assert.match((await running.readResponse()).text, /^held last/);
+  const exit = await within(20_000, typhon.exited, "the server ends");
+  assert.deepEqual(exit, { code: 0, signal: null });
+  running.destroy();
+});
+
+test("what runs longer than --graceful-timeout is cut, and the server ends", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "1", "--graceful-timeout", "0.5");
+  const running = await hold(typhon, folder, "forever");
+  typhon.signal("SIGTERM");
+  await within(20_000, typhon.exited, "the server ends");
+  await typhon.leavesNothing();
+  const rest = (await running.readUntilCut()).toString();
+  assert.doesNotMatch(rest, /^HTTP\/1\.1 200/);
+  running.destroy();
+});
+
+test("a second signal ends it at once", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "1");
+  const running = await hold(typhon, folder, "forever");
+  typhon.signal("SIGTERM");
+  await typhon.output.waitFor(/stopping|SIGTERM/i);
+  typhon.signal("SIGTERM");
+  await within(10_000, typhon.exited, "the server ends");
+  await typhon.leavesNothing();
+  running.destroy();
+});
+
+test("leaves no file behind", async (t) => {
+  const temp = makeScratch(t);
+  const typhon = await startTyphon(t, ["raw:app", "--workers", "2"], { env: { TMPDIR: temp } });
+  await getOnce(typhon, "/fields");
+  await typhon.stop();
+  assert.deepEqual(readdirSync(temp), []);
+});
+
+test("a stop during the start leaves nothing", async (t) => {
+  const folder = makeScratch(t);
+  writeFileSync(
+    join(folder, "slow.py"),
+    `import time\nopen(${JSON.stringify(join(folder, "importing"))}, "w").close()\ntime.sleep(60)\n`,
+  );
+
+  const typhon = new Typhon(withDefaults(["slow:app", "--app-dir", folder]), {});
+  t.after(() => typhon.kill());
+  await until("the application is being imported", () => existsSync(join(folder, "importing")));
+  typhon.signal("SIGTERM");
+  await within(20_000, typhon.exited, "the server ends");
+  await typhon.leavesNothing();
+});

@@ -1,0 +1,304 @@
+// Starts that fail: each mistake of an operator ends in one clear line (or the application's own
+// traceback), exit code 2 or 3, and nothing left running. And the starts that succeed: every way to name
+// an application and an address.
+
+import assert from "node:assert/strict";
+import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { getOnce, RawClient } from "../support/raw-client.ts";
+import { APPS, CHECKOUT, COMMAND, makeScratch, type Scope } from "../support/scratch.ts";
+import { runTyphon, startTyphon, withDefaults, type TyphonOptions } from "../support/typhon.ts";
+
+const BROKEN = join(APPS, "broken");
+
+/** One line, with everything of `parts` in it, and the exit code. */
+async function expectRefusal(
+  args: readonly string[],
+  code: number,
+  parts: readonly RegExp[],
+  options: TyphonOptions = {},
+): Promise<string> {
+  const run = await runTyphon(args, options);
+  assert.equal(run.code, code, run.stderr);
+  for (const part of parts) assert.match(run.stderr, part);
+  assert.doesNotMatch(run.stderr, /\.[jt]s:\d+|typhon_worker|node:internal/, "a stack of ours");
+  assert.equal(run.stdout, "", "something on standard output");
+  return run.stderr;
+}
+
+async function expectOneLine(
+  args: readonly string[],
+  code: number,
+  parts: readonly RegExp[],
+  options: TyphonOptions = {},
+): Promise<void> {
+  const text = await expectRefusal(args, code, parts, options);
+  assert.equal(text.trimEnd().split("\n").length, 1, text);
+}
+
+/** A port that is taken for as long as the test runs. */
+async function takePort(scope: Scope): Promise<number> {
+  const server = createServer();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", resolve);
+  await promise;
+  scope.after(() => void server.close());
+  const address = server.address();
+  assert(typeof address === "object" && address !== null);
+  return address.port;
+}
+
+test("--help tells every option within 80 columns and exits 0", async () => {
+  const run = await runTyphon(["--help"]);
+  assert.equal(run.code, 0);
+  for (const option of [
+    "--bind",
+    "--workers",
+    "--timeout",
+    "--forwarded-allow-ips",
+    "--access-log",
+  ])
+    assert(run.stdout.includes(option), option);
+  for (const line of run.stdout.split("\n")) assert(line.length <= 80, line);
+  assert.equal(run.stderr, "");
+});
+
+test("--version tells the version of the package", async () => {
+  const run = await runTyphon(["--version"]);
+  const { version } = Object(JSON.parse(readFileSync(join(CHECKOUT, "package.json"), "utf8"))) as {
+    version?: unknown;
+  };
+  assert.equal(run.code, 0);
+  assert(run.stdout.startsWith(`typhon ${String(version)}`), run.stdout);
+});
+
+test("no application: exit 2", () => expectOneLine([], 2, [/no application/, /typhon app:app/]));
+
+test("an unknown option: exit 2, and the one that was meant", () =>
+  expectOneLine(["raw:app", "--worker", "2"], 2, [/--worker\b/, /--workers/]));
+
+for (const [option, value] of [
+  ["--workers", "none"],
+  ["--workers", "0"],
+  ["--timeout", "-1"],
+  ["--max-body", "huge"],
+  ["--forwarded-allow-ips", "300.1.1.1"],
+  ["--bind", "127.0.0.1:99999"],
+  ["--log-level", "loud"],
+  ["--env", "NOVALUE"],
+] as const) {
+  test(`${option} ${value}: exit 2, and the option's name`, () =>
+    expectOneLine(["raw:app", option, value], 2, [new RegExp(option)]));
+}
+
+test("a bad value of a variable: exit 2, and the variable's name", () =>
+  expectOneLine(withDefaults(["raw:app"]), 2, [/TYPHON_WORKERS/], {
+    env: { TYPHON_WORKERS: "x" },
+  }));
+
+test("--bind beside --port: exit 2", () =>
+  expectOneLine(["raw:app", "-b", "127.0.0.1:0", "--port", "1"], 2, [/--bind/, /--port/]));
+
+test("an interpreter that is not there: exit 2", () =>
+  expectOneLine(["raw:app", "--python", "/nowhere/python"], 2, [/--python/]));
+
+test("an interpreter that is no Python: exit 2", () =>
+  expectRefusal(withDefaults(["raw:app", "--python", "/bin/false"]), 2, [/--python/]));
+
+test("a folder that is not there: exit 2", () =>
+  expectOneLine(["raw:app", "--app-dir", "/nowhere"], 2, [/--app-dir/]));
+
+test("a port in use: exit 2, and which", async (t) => {
+  const port = await takePort(t);
+  await expectOneLine(withDefaults(["raw:app", "--bind", `127.0.0.1:${port}`]), 2, [
+    new RegExp(`127\\.0\\.0\\.1:${port}`),
+    /in use/,
+  ]);
+});
+
+test("an address that is not this machine's: exit 2", () =>
+  expectOneLine(withDefaults(["raw:app", "--bind", "192.0.2.1:8000"]), 2, [/192\.0\.2\.1:8000/]));
+
+test("a Unix socket where it may not be made: exit 2", () =>
+  expectOneLine(withDefaults(["raw:app", "--bind", "unix:/nowhere/sock"]), 2, [/\/nowhere\/sock/]));
+
+test("a module that is not there: exit 3", () =>
+  expectOneLine(withDefaults(["no_such_module:app"]), 3, [/no_such_module/]));
+
+test("a file that is not there: exit 2 or 3, and its name", async () => {
+  const run = await runTyphon(withDefaults(["no/such/file.py"]));
+  assert(run.code === 2 || run.code === 3, run.stderr);
+  assert.match(run.stderr, /no\/such\/file\.py/);
+});
+
+test("a module that raises: exit 3 with the application's own traceback", async () => {
+  const args = withDefaults(["raises:app", "--app-dir", BROKEN, "--workers", "2"]);
+  const text = await expectRefusal(args, 3, [
+    /Traceback \(most recent call last\)/,
+    /raises\.py", line \d+, in read_settings/,
+    /ValueError: DATABASE_URL is missing/,
+  ]);
+  assert.doesNotMatch(text, /importlib|frozen/, "frames that are not the application's");
+  assert.equal(text.split("Traceback").length, 2, "the traceback more than once");
+});
+
+test("a module that imports what is not installed: exit 3, told from a missing application", () =>
+  expectRefusal(withDefaults(["imports_missing:app", "--app-dir", BROKEN]), 3, [
+    /imports_missing\.py/,
+    /a_module_that_nobody_has/,
+  ]));
+
+test("a module with a syntax error: exit 3, and the line", async (t) => {
+  const folder = makeScratch(t);
+  writeFileSync(
+    join(folder, "syntax.py"),
+    "x = 1\ndef app(environ, start_response)\n    return []\n",
+  );
+  await expectRefusal(withDefaults(["syntax:app", "--app-dir", folder]), 3, [
+    /syntax\.py", line 2/,
+    /SyntaxError/,
+  ]);
+});
+
+test("an attribute that is not callable: exit 3", () =>
+  expectOneLine(withDefaults(["no_callable:app", "--app-dir", BROKEN]), 3, [/no_callable|app/]));
+
+test("an attribute that is not there: exit 3, and its name", () =>
+  expectOneLine(withDefaults(["raw:aap"]), 3, [/aap/]));
+
+test("a module with neither app nor application: exit 3", () =>
+  expectOneLine(withDefaults(["nothing", "--app-dir", BROKEN]), 3, [/\bapp\b/, /\bapplication\b/]));
+
+test("a factory that raises: exit 3 with its traceback", () =>
+  expectRefusal(withDefaults(["factory:fail_to_create()"]), 3, [
+    /factory\.py/,
+    /LookupError: no settings for the factory/,
+  ]));
+
+test("a process that ends while it is imported: exit 3", () =>
+  expectRefusal(withDefaults(["exits:app", "--app-dir", BROKEN]), 3, [/exit code 5/]));
+
+test("an ASGI application: exit 3, and that only WSGI is served", () =>
+  expectOneLine(withDefaults(["asgi:app", "--app-dir", BROKEN]), 3, [/ASGI/, /WSGI/i]));
+
+for (const [app, text] of [
+  ["factory:site.serve", "deep"],
+  ["factory:create_app()", "made"],
+  ["factory", "application"],
+  ["factory.py:site.serve", "deep"],
+  ["factory.py", "application"],
+] as const) {
+  test(`serves ${app}`, async (t) => {
+    const typhon = await startTyphon(t, [app, "--workers", "1"]);
+    assert.equal((await getOnce(typhon, "/")).text, text);
+  });
+}
+
+test("serves path/to/file.py from another folder", async (t) => {
+  const folder = makeScratch(t);
+  const typhon = await startTyphon(t, [join(APPS, "factory.py"), "--workers", "1"], {
+    cwd: folder,
+  });
+  assert.equal((await getOnce(typhon, "/")).text, "application");
+});
+
+test("serves the module of the folder it was started in", async (t) => {
+  const folder = makeScratch(t);
+  cpSync(join(APPS, "factory.py"), join(folder, "wsgi.py"));
+  const typhon = await startTyphon(t, ["wsgi", "--app-dir", "."], { cwd: folder });
+  assert.equal((await getOnce(typhon, "/")).text, "application");
+});
+
+test("a module named like one of the standard library or of ours is the application's", async (t) => {
+  const folder = makeScratch(t);
+  for (const name of ["queue", "signal", "wire", "launcher"])
+    cpSync(join(APPS, "factory.py"), join(folder, `${name}.py`));
+  const typhon = await startTyphon(t, ["wire:create_app()", "--app-dir", folder, "--workers", "1"]);
+  assert.equal((await getOnce(typhon, "/")).text, "made");
+});
+
+test("listens on a Unix socket, and takes the place of one that nobody listens on", async (t) => {
+  const folder = makeScratch(t);
+  const path = join(folder, "web.sock");
+  const args = ["factory", "--workers", "1", "--bind", `unix:${path}`, "--bind", "127.0.0.1:0"];
+  const first = await startTyphon(t, args);
+  const client = await RawClient.connect({ path });
+  assert.equal((await client.get("/")).text, "application");
+  client.destroy();
+  await expectOneLine(withDefaults(args), 2, [/web\.sock/, /in use|listens/]);
+  // Killed, it leaves its socket behind.
+  first.signal("SIGKILL");
+  await first.exited;
+  await first.leavesNothing();
+  await startTyphon(t, args);
+  const again = await RawClient.connect({ path });
+  assert.equal((await again.get("/")).text, "application");
+  again.destroy();
+});
+
+test("listens on several addresses, IPv6 too", async (t) => {
+  const typhon = await startTyphon(t, [
+    ...["factory", "--workers", "1", "--bind", "127.0.0.1:0", "--bind", "[::1]:0"],
+  ]);
+  const [, port] = await typhon.output.waitFor(/http:\/\/\[::1\]:(\d+)/);
+  assert.equal((await getOnce({ host: "::1", port: Number(port) }, "/")).text, "application");
+  assert.equal((await getOnce(typhon, "/")).text, "application");
+});
+
+test("takes 0.0.0.0:$PORT from a platform, and no other address", async (t) => {
+  const args = ["factory", "--workers", "1", "--app-dir", APPS];
+  const typhon = await startTyphon(t, args, { defaults: false, env: { PORT: "0" } });
+  assert.match(typhon.output.all, /http:\/\/0\.0\.0\.0:\d+/);
+  assert.equal((await getOnce(typhon, "/")).text, "application");
+});
+
+test("takes every option from the environment as well", async (t) => {
+  const typhon = await startTyphon(t, [], {
+    env: { TYPHON_APP: "factory:create_app()", TYPHON_WORKERS: "1", TYPHON_THREADS: "2" },
+  });
+  assert.equal((await getOnce(typhon, "/")).text, "made");
+  assert.equal(typhon.workers().length, 1);
+});
+
+test("tells address, interface, Python, workers and the time taken when it has started", async (t) => {
+  const typhon = await startTyphon(t, ["factory", "--workers", "2"]);
+  const [line = ""] = typhon.output.linesWith(/http:\/\/127\.0\.0\.1:\d+/);
+  assert.match(line, /wsgi/i);
+  assert.match(line, /3\.\d+\.\d+/);
+  assert.match(line, /workers\D{0,3}2|2 workers/);
+  assert.match(line, /\d+ ?ms|\d+\.\d+ ?s|startMs=\d+/);
+});
+
+test("runs through a symbolic link, from another folder", async (t) => {
+  const folder = makeScratch(t);
+  mkdirSync(join(folder, "bin"));
+  const link = join(folder, "bin", "typhon");
+  symlinkSync(COMMAND, join(folder, "middle"));
+  symlinkSync("../middle", link);
+  const typhon = await startTyphon(t, ["factory"], { command: link, cwd: folder });
+  assert.equal((await getOnce(typhon, "/")).text, "application");
+});
+
+test("finds the virtual environment beside the application", async (t) => {
+  const folder = makeScratch(t);
+  const bin = join(folder, ".venv", "bin");
+  mkdirSync(bin, { recursive: true });
+  // Says by a variable that it was this one.
+  const script = `#!/bin/sh\nFROM_VENV=beside exec python3 "$@"\n`;
+  writeFileSync(join(bin, "python"), script);
+  chmodSync(join(bin, "python"), 0o755);
+  writeFileSync(
+    join(folder, "which.py"),
+    "import os\ndef app(environ, start_response):\n" +
+      '    start_response("200 OK", [])\n    return [os.environ["FROM_VENV"].encode()]\n',
+  );
+  const typhon = await startTyphon(
+    t,
+    [...["which:app", "--app-dir", folder, "--workers", "1", "--bind", "127.0.0.1:0"]],
+    { defaults: false },
+  );
+  assert.equal((await getOnce(typhon, "/")).text, "beside");
+});
