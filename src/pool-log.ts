@@ -23,26 +23,30 @@ export class PoolLog implements PoolListener {
     this.#log.debug("worker.ready", `worker ${number} is ready`, { worker: number, pid });
   }
 
-  onWorkerEnd(worker: Worker, end: WorkerEnd, lost: readonly Job[]): void {
-    const fields = {
-      worker: worker.number,
-      pid: worker.pid,
-      code: end.code,
-      signal: end.signal,
-      lost: lost.length,
-      peakRssBytes: end.peakRss,
-    };
+  onWorkerEnd(worker: Worker, end: WorkerEnd, lost: readonly Job[], wasAsked: boolean): void {
+    const { number, pid, failure } = worker;
     const how = end.signal === null ? `with exit code ${end.code}` : `by signal ${end.signal}`;
-    const text = `worker ${worker.number} ended ${how}`;
-    if (worker.failure !== null)
-      this.#log.error("application.failed", worker.failure.text, { kind: worker.failure.kind });
-    if (worker.state === "draining" && lost.length === 0 && end.code === 0)
-      this.#log.debug("worker.ended", text, fields);
-    else this.#log.error("worker.ended", text, fields);
+    const isQuiet = wasAsked && lost.length === 0;
+    if (failure !== null)
+      this.#log.error("application.failed", failure.text, { kind: failure.kind });
+    else
+      this.#log.write(
+        isQuiet ? "debug" : "error",
+        "worker.ended",
+        `worker ${number} ended ${how}`,
+        {
+          worker: number,
+          pid,
+          code: end.code,
+          signal: end.signal,
+          lost: lost.length,
+          peakRssBytes: end.peakRss,
+        },
+      );
     for (const job of lost)
-      this.#log.error("request.lost", `worker ${worker.number} ended while it ran this request`, {
+      this.#log.error("request.lost", `worker ${number} ended while it ran this request`, {
         requestId: this.#requestId(job),
-        worker: worker.number,
+        worker: number,
       });
   }
 

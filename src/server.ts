@@ -41,7 +41,6 @@ export interface Started {
 export class Server {
   readonly #configuration: Configuration;
   readonly #log: Log;
-  readonly #accessLog: AccessLog | null;
   readonly #proxies: TrustedProxies;
   readonly #connections: Http1Connections;
   readonly #guard: DescriptorGuard;
@@ -54,7 +53,6 @@ export class Server {
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     this.#configuration = configuration;
     this.#log = log;
-    this.#accessLog = accessLog;
     this.#proxies = new TrustedProxies(configuration.forwardedAllowIps, requestIds());
     this.#folder = new TempFolder(configuration.tempDir);
     this.#pool = new Pool(poolOptions(configuration), new PoolLog(log, requestIdOf));

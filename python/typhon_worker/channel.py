@@ -52,11 +52,11 @@ class Channel:
         self._lock = allocate_lock()
 
     @classmethod
-    def connect(cls, path: str) -> Channel:
-        """Connects to the front's door. Fails with OSError."""
-        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        door.connect(path)
-        return cls(door.detach())
+    def accept(cls, door: int) -> Channel:
+        """Waits for the front at `door`, a listening socket, and closes it. Fails with OSError."""
+        with socket.socket(fileno=door) as listening:
+            front, _ = listening.accept()
+        return cls(front.detach())
 
     def send(self, frame: bytes) -> None:
         """Sends a whole frame; returns when the kernel has it."""

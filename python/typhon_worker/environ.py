@@ -15,7 +15,7 @@ from .wire import BODY_IN_FILE, BODY_INLINE, BODY_ON_CHANNEL, RECORD_ON_CHANNEL,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TextIO
 
     from .settings import Settings
 
@@ -71,12 +71,13 @@ class Plan:
     def __init__(self, names: bytes) -> None:
         listed = names.decode("latin-1").split("\0") if names else []
         keys = [_key_of(name) for name in listed]
+        kept = [key for key in keys if key is not None]
         self.size = _FIXED + len(keys) + _TAIL
         self.is_chunked = "HTTP_TRANSFER_ENCODING" in keys
         # Keys by position, as long as each value has one of its own; else field by field.
-        is_regular = None not in keys and len(set(keys)) == len(keys)
+        is_regular = len(set(kept)) == len(keys)
         self.fields = None if is_regular else keys
-        self.keys = (*_KEYS, *keys) if is_regular else _KEYS
+        self.keys = (*_KEYS, *kept) if is_regular else _KEYS
 
     def add_fields(self, environ: dict[str, Any], values: list[str]) -> None:
         """Adds fields where names repeat or are dropped (RFC 9110 §5.3, RFC 6265 §5.4)."""
@@ -101,7 +102,7 @@ def _key_of(name: str) -> str | None:
 class EnvironMaker:
     """Makes environs for one application."""
 
-    def __init__(self, settings: Settings, errors: io.TextIOBase, file_wrapper: type) -> None:
+    def __init__(self, settings: Settings, errors: TextIO, file_wrapper: type) -> None:
         self._plans: dict[bytes, Plan] = {}
         self._root = settings.root_path.encode("utf-8", "surrogateescape").decode("latin-1")
         self._base: dict[str, Any] = {
@@ -126,7 +127,7 @@ class EnvironMaker:
         if len(values) != plan.size:
             raise WireFault(f"a record of {len(values)} values where {plan.size} belong")
         environ = self._base.copy()
-        # The two values behind the fields have no key: the longer side is ours to know, see above.
+        # The two values behind the fields have no key.
         environ.update(zip(plan.keys, values, strict=False))
         if plan.fields is not None:
             plan.add_fields(environ, values)
@@ -144,7 +145,7 @@ class EnvironMaker:
             # The body was received whole, so it has a length and no transfer coding.
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             environ["CONTENT_LENGTH"] = values[-2] or "0"
-        environ["wsgi.input"] = _open_body(exchange, environ, values[-1])
+        environ["wsgi.input"] = _open_body(exchange, values[-1])
         return environ
 
     def _learn(self, names: bytes) -> Plan:
@@ -163,7 +164,7 @@ def _name_server(environ: dict[str, Any], values: list[str]) -> None:
         environ["SERVER_PORT"] = "443" if environ["wsgi.url_scheme"] == "https" else "80"
 
 
-def _open_body(exchange: Exchange, environ: dict[str, Any], path: str) -> object:
+def _open_body(exchange: Exchange, path: str) -> object:
     flags = exchange.flags
     if not flags & (BODY_IN_FILE | BODY_ON_CHANNEL | BODY_INLINE):
         return io.BytesIO()

@@ -100,7 +100,7 @@ class Exchange:
         self.granted += credit
 
     def take_input(self, piece: bytes, is_last: bool) -> None:
-        """A piece of the request's body has come. Raises WireFault if nobody can have asked for it."""
+        """A piece of the body has come. Raises WireFault if nobody can have asked for it."""
         self.input_bytes += len(piece)
         if not self.has_fetched or self.has_input_ended or self.input_bytes > MAX_INPUT_BYTES:
             raise WireFault(f"an INPUT frame that request {self.request} has no use for")
@@ -130,7 +130,7 @@ class Exchange:
             self.names, self.values = self.record
 
     def read_input(self) -> bytes:
-        """Waits for a piece of the request's body; b"" at its end. Raises ClientGone, TimeoutError."""
+        """Waits for a piece of the body; b"" at its end. Raises ClientGone, TimeoutError."""
         self.fetch()
         news = self.seat.news
         with news:

@@ -38,6 +38,14 @@ def describe(error: BaseException, *, is_ours: bool = False) -> str:
         return f"{type(error).__name__} (and telling it failed: {type(failure).__name__})"
 
 
+def describe_type(value: object) -> str:
+    """What kind of thing this is, for a sentence: `None`, `a str`, `an int`."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def count_frames(error: BaseException) -> int:
     """How many frames of the traceback are the application's."""
     count = 0

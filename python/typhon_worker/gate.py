@@ -37,7 +37,17 @@ IDLE_TICKS = 4
 class Seat:
     """What one thread has: its slot, and the exchange that it runs."""
 
-    __slots__ = ("_notes", "baton", "channel", "exchange", "is_reading", "news", "page", "slot")
+    __slots__ = (
+        "_notes",
+        "baton",
+        "channel",
+        "exchange",
+        "is_reading",
+        "news",
+        "page",
+        "slot",
+        "thread",
+    )
 
     def __init__(self, slot: int, notes: Notes, channel: Channel, news: Condition) -> None:
         self.slot = slot
@@ -45,6 +55,8 @@ class Seat:
         self.channel = channel
         self.news = news
         self.exchange: Exchange | None = None
+        # As threading.get_ident() tells; 0 until the thread has begun.
+        self.thread = 0
         # True from before it looks into the queue until it has begun what it found there.
         self.is_reading = False
         # Locked while the thread stands by; released to wake it.

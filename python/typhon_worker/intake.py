@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from threading import Condition, get_native_id
+from threading import Condition, get_ident, get_native_id
 
 from .channel import EXIT_CHANNEL_ENDED, LEVEL_ERROR
 from .exchange import Exchange
@@ -34,9 +34,12 @@ from .wire import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TypeVar
 
     from .channel import Channel
     from .notes import Notes
+
+    E = TypeVar("E", bound=Exchange)
 
 
 class Intake:
@@ -59,17 +62,15 @@ class Intake:
         self.news = Condition()
         self.seats = [Seat(slot, notes, channel, self.news) for slot in range(threads)]
         self.gate = Gate(self.seats, self._take, self._say_stopped)
-        self._serve: Callable[[Exchange], None] | None = None
+        self._serve: Callable[[Any], None] | None = None
         self._make: type[Exchange] = Exchange
         # Readable from the moment when taking stops.
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._sleep = select.epoll()
-        self._sleep.register(
-            queue, select.EPOLLIN | (select.EPOLLEXCLUSIVE if is_exclusive else 0)
-        )
+        self._sleep.register(queue, select.EPOLLIN | (select.EPOLLEXCLUSIVE if is_exclusive else 0))
         self._sleep.register(self._bell, select.EPOLLIN)
 
-    def run(self, make: type[Exchange], serve: Callable[[Exchange], None]) -> None:
+    def run(self, make: type[E], serve: Callable[[E], None]) -> None:
         """Takes until `stop`, and returns when everything that was begun is answered."""
         self._make = make
         self._serve = serve
@@ -82,7 +83,7 @@ class Intake:
         os.eventfd_write(self._bell, 1)
 
     def find(self, request: int) -> Exchange | None:
-        """The exchange with this id, if it runs here. For the listener: frames about requests are rare."""
+        """The exchange with this id, if it runs here. Frames that ask for it are rare."""
         for seat in self.seats:
             exchange = seat.exchange
             if exchange is not None and exchange.request == request:
@@ -120,6 +121,7 @@ class Intake:
         names_at = at + PAGE_HEADER_BYTES
         note_at = at + PAGE_BYTES
         thread = get_native_id()
+        seat.thread = get_ident()
         note = NOTE.pack_into
         readv = os.readv
         monotonic = time.monotonic
@@ -156,12 +158,14 @@ class Intake:
             if not gate.is_watched:
                 gate.attend()
             serve(exchange)
-            seat.exchange = exchange = None
+            # What a request held is freed before the thread sleeps.
+            seat.exchange = None
+            del exchange
         seat.is_reading = False
         if gate.is_stopping:
             gate.leave()
 
-    # Who was woken reads, whoever else takes by now: the kernel has woken nobody else for this page.
+    # Who was woken reads, whoever else takes by now: the kernel has woken nobody else.
     def _wait(self, page: tuple[memoryview]) -> int:
         while True:
             self._sleep.poll(-1, 2)

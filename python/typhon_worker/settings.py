@@ -1,4 +1,4 @@
-"""What the front says about the application, checked once: the object A of docs/worker-protocol.md."""
+"""What the front says about the application (object A of docs/worker-protocol.md), checked."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ field names and values may hold, once for all interfaces.
 
 from __future__ import annotations
 
+from .faults import describe_type
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,24 +40,21 @@ def declared_length(parts: list[str]) -> int:
 def explain_head(status: object, headers: object) -> str:
     """Says what is wrong with arguments that could not be joined."""
     if not isinstance(status, str):
-        return f"start_response(): the status is {_kind(status)}, PEP 3333 wants a str"
+        return f"start_response(): the status is {describe_type(status)}, PEP 3333 wants a str"
     if not _is_latin(status):
         return "start_response(): the status has characters outside latin-1"
     if not isinstance(headers, (list, tuple)):
-        return f"start_response(): the headers are {_kind(headers)}, PEP 3333 wants a list"
+        return f"start_response(): the headers are {describe_type(headers)}, PEP 3333 wants a list"
     for header in headers:
         if not isinstance(header, tuple) or len(header) != 2:
-            return f"start_response(): a header is {_kind(header)}, PEP 3333 wants (name, value)"
+            kind = describe_type(header)
+            return f"start_response(): a header is {kind}, PEP 3333 wants (name, value)"
         for what, part in zip(("name", "value"), header, strict=True):
             if not isinstance(part, str):
-                return f"start_response(): a header's {what} is {_kind(part)}, not a str"
+                return f"start_response(): a header's {what} is {describe_type(part)}, not a str"
             if not _is_latin(part):
                 return f"start_response(): the {what} of header {header[0]!a} is not latin-1"
     return "start_response(): status and headers cannot be joined"
-
-
-def _kind(value: object) -> str:
-    return f"a {type(value).__name__}"
 
 
 def _is_latin(text: str) -> bool:

@@ -38,7 +38,6 @@ FENCE_PAGE = 16
 _WITHOUT_RECORD = RECORD_ON_CHANNEL | FENCE_PAGE
 _PAGE_FLAGS = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16))
 
-HELLO = 0x01
 READY = 0x02
 FAILED = 0x03
 HEAD = 0x10
@@ -95,7 +94,7 @@ def decode_page(slots: mmap | bytes, at: int) -> tuple[int, int, float, int, int
     body_end = at + PAGE_HEADER_BYTES + used
     if used > PAGE_CONTENT_BYTES or values_end > body_end:
         raise WireFault(f"a page of {used} bytes with {names} of names and {values} of values")
-    # Bytes behind the record are a body, and only where the flag says so; a record is here or there.
+    # Bytes behind the record are a body, and only where the flag says so; a record is in one place.
     if values_end != body_end and not flags & BODY_INLINE:
         raise WireFault(f"a page with {body_end - values_end} bytes that nobody named")
     if flags & _WITHOUT_RECORD and used:

@@ -1,7 +1,7 @@
 """Running a WSGI application for one exchange (PEP 3333).
 
-`WsgiServer.serve` calls the application and sees its iterable to the end; whatever happens, one last
-frame is sent and `close()` is called once. `Answer` is the exchange with `start_response` and
+`WsgiServer.serve` calls the application and sees its iterable to the end; whatever happens, one
+last frame is sent and `close()` is called once. `Answer` is the exchange with `start_response` and
 `write`. Types and lengths are checked here, the meaning of header fields in the front.
 """
 
@@ -11,21 +11,20 @@ from types import GeneratorType
 
 from .environ import EnvironMaker
 from .exchange import ClientGone, Exchange
-from .faults import ApplicationFault, describe
+from .faults import ApplicationFault, count_frames, describe, describe_type
 from .start_response import declared_length, explain_head, flatten
 from .wire import MAX_BODY_FRAME_BYTES, WireFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from typing import Any, TextIO
 
     from .settings import Settings
 
     ExcInfo = tuple[Any, Any, Any]
 
-# Reads of a file that we send ourselves; the block size that applications give is for small buffers.
+# Reads of a file that we send ourselves; the block size that applications give is a small one.
 _FILE_BLOCK_BYTES = MAX_BODY_FRAME_BYTES
 
 
@@ -51,7 +50,7 @@ class FileWrapper:
 class Answer(Exchange):
     """The answer to one request, as a WSGI application gives it."""
 
-    __slots__ = ("count", "declared", "head", "is_bodiless", "passed")
+    __slots__ = ("count", "declared", "head", "is_bodiless", "is_head", "passed")
 
     def __init__(
         self,
@@ -71,6 +70,7 @@ class Answer(Exchange):
         # Bytes of body that the application has given.
         self.passed = 0
         # To HEAD, or with 204 or 304: what there is of a body stays here.
+        self.is_head = False
         self.is_bodiless = False
 
     def start_response(
@@ -79,7 +79,7 @@ class Answer(Exchange):
         headers: list[tuple[str, str]],
         exc_info: ExcInfo | None = None,
     ) -> Callable[[bytes], None]:
-        """PEP 3333, "The start_response() Callable"."""
+        """Keeps the head (PEP 3333, "The start_response() Callable"); returns `write`."""
         if exc_info is not None:
             try:
                 if self.is_started:
@@ -95,12 +95,11 @@ class Answer(Exchange):
             raise AssertionError(explain_head(status, headers)) from None
         self.count = len(parts) >> 1
         self.declared = declared_length(parts)
-        if status.startswith(("204", "304")):
-            self.is_bodiless = True
+        self.is_bodiless = self.is_head or status.startswith(("204", "304"))
         return self.write
 
     def write(self, chunk: bytes) -> None:
-        """Sends a chunk at once (PEP 3333, "The write() Callable")."""
+        """Sends a chunk at once: PEP 3333, "The write() Callable"."""
         if self.is_cancelled:
             raise ClientGone("the client has left")
         if self._has_bytes(chunk):
@@ -115,7 +114,8 @@ class Answer(Exchange):
                 self._has_bytes(chunk)
             body = b"".join(chunks)
         if self.is_started or len(body) > MAX_BODY_FRAME_BYTES:
-            self._send(body)
+            if body:
+                self._send(body)
             self._end()
             return
         head = self.head
@@ -131,10 +131,15 @@ class Answer(Exchange):
     def send_iterable(self, chunks: Iterable[bytes]) -> None:
         """Sends chunks as they come.
 
-        The chunk with which the declared length is reached waits for what the iterator does next: an
-        answer that is too long can then still be a 500. A generator's does not wait, because it may
-        work on after its last chunk; frameworks wrap theirs, and have done their work by then.
+        The chunk that reaches the declared length waits for what the iterator does next: an answer
+        that is too long can then still be a 500. A generator's does not wait, because it may work
+        on after its last chunk; frameworks wrap theirs, and have done their work by then.
         """
+        if isinstance(chunks, (bytes, str)) or not hasattr(chunks, "__iter__"):
+            raise ApplicationFault(
+                f"the application returned {describe_type(chunks)}; "
+                "PEP 3333 wants an iterable of bytes, such as [body]"
+            )
         may_wait = type(chunks) is not GeneratorType
         last = b""
         for chunk in chunks:
@@ -164,6 +169,9 @@ class Answer(Exchange):
             block = wrapper.filelike.read(size)
             if not self._has_bytes(block):
                 break
+            if len(block) == self.declared:
+                self.send_list((block,))
+                return
             self._send(block)
             if rest > 0:
                 rest -= len(block)
@@ -174,13 +182,15 @@ class Answer(Exchange):
         if self.is_cancelled and isinstance(error, ClientGone) and not self.has_ended:
             self.send_end()
         else:
-            self.send_fault(describe(error))
+            # Without a frame of the application's the fault may be ours, and ours are all there is.
+            is_ours = count_frames(error) == 0
+            self.send_fault(describe(error, is_ours=is_ours))
 
     def _has_bytes(self, chunk: object) -> bool:
         if isinstance(chunk, bytes):
             return len(chunk) > 0
         raise ApplicationFault(
-            f"the application gave a body of {type(chunk).__name__}; PEP 3333 wants bytes"
+            f"the application gave {describe_type(chunk)} as body; PEP 3333 wants bytes"
         )
 
     def _send(self, chunk: bytes) -> None:
@@ -222,7 +232,7 @@ class Answer(Exchange):
 class WsgiServer:
     """Runs one application."""
 
-    def __init__(self, app: Callable[..., Any], settings: Settings, errors: io.TextIOBase) -> None:
+    def __init__(self, app: Callable[..., Any], settings: Settings, errors: TextIO) -> None:
         self._app = app
         self._make_environ = EnvironMaker(settings, errors, FileWrapper).make
 
@@ -232,7 +242,7 @@ class WsgiServer:
         try:
             environ = self._make_environ(answer)
             body = environ["wsgi.input"]
-            answer.is_bodiless = environ["REQUEST_METHOD"] == "HEAD"
+            answer.is_head = environ["REQUEST_METHOD"] == "HEAD"
             result = self._app(environ, answer.start_response)
             kind = type(result)
             if kind is list or kind is tuple:

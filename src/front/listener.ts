@@ -71,7 +71,8 @@ function bind(server: Server, address: ListenAddress): Promise<void> {
       server.off("error", onError);
       resolve();
     };
-    if (address.kind === "unix") server.listen({ path: address.path, backlog: BACKLOG }, onListening);
+    if (address.kind === "unix")
+      server.listen({ path: address.path, backlog: BACKLOG }, onListening);
     else server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, onListening);
   });
 }
@@ -114,7 +115,11 @@ function explain(error: Error, address: ListenAddress): ListenError {
   const place = formatAddress(address);
   const code = codeOf(error);
   if (code === "EADDRINUSE")
-    return new ListenError(code, address, `${place} is in use: stop what listens there, or choose another with --bind`);
+    return new ListenError(
+      code,
+      address,
+      `${place} is in use: stop what listens there, or choose another with --bind`,
+    );
   if (code === "EACCES" || code === "EPERM") {
     const remedy =
       address.kind === "tcp"

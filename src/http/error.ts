@@ -103,11 +103,7 @@ export const ERRORS = {
     "A trailer must not hold fields of framing, routing or authentication.",
   ),
   HEAD_TOO_LARGE: refuse("HEAD_TOO_LARGE", 431, "The head or the trailers hold too many bytes."),
-  TOO_MANY_FIELDS: refuse(
-    "TOO_MANY_FIELDS",
-    431,
-    "The head or the trailers hold too many fields.",
-  ),
+  TOO_MANY_FIELDS: refuse("TOO_MANY_FIELDS", 431, "The head or the trailers hold too many fields."),
   CONTENT_LENGTH_INVALID: refuse(
     "CONTENT_LENGTH_INVALID",
     400,

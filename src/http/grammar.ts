@@ -41,8 +41,7 @@ function makeTable(): Uint8Array {
   mark("0123456789abcdefABCDEF", HEX);
   mark("0123456789", DIGIT);
   for (let code = 0; code < 256; code += 1) {
-    if (code === 9 || (code >= 32 && code !== 127))
-      table[code] = (table[code] ?? 0) | FIELD_VALUE;
+    if (code === 9 || (code >= 32 && code !== 127)) table[code] = (table[code] ?? 0) | FIELD_VALUE;
   }
   return table;
 }
@@ -62,4 +61,26 @@ export function endOf(text: string, at: number, characterClass: number): number 
 /** Whether all of the text, and at least one character, is of the class. */
 export function isAllOf(text: string, characterClass: number): boolean {
   return text.length > 0 && endOf(text, 0, characterClass) === text.length;
+}
+
+/** The text without SP and HTAB around it. Linear: a regular expression for the end would not be. */
+export function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+/** SP or HTAB. */
+export function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+/** Members of a list of tokens, without the whitespace around them; empty ones are ignored. RFC 9110 §5.6.1. */
+export function listMembers(list: string): readonly string[] {
+  return list
+    .split(",")
+    .map(trimBlanks)
+    .filter((member) => member !== "");
 }

@@ -54,8 +54,7 @@ function endOfPath(text: string): number {
   const end = endOf(text, 0, PATH);
   for (let at = text.indexOf("%"); at !== -1 && at < end; at = text.indexOf("%", at + 1)) {
     const isEncoding = isHexPair(text, at + 1);
-    if (!isEncoding || text.startsWith("00", at + 1))
-      throw new RequestFault(ERRORS.TARGET_INVALID);
+    if (!isEncoding || text.startsWith("00", at + 1)) throw new RequestFault(ERRORS.TARGET_INVALID);
   }
   return end;
 }
@@ -103,7 +102,9 @@ function endOfLiteral(value: string): number {
 function isFutureAddress(text: string): boolean {
   const dot = text.indexOf(".");
   if (dot === -1 || (text[0] !== "v" && text[0] !== "V")) return false;
-  return isAllOf(text.slice(1, dot), HEX) && isAllOf(text.slice(dot + 1).replaceAll(":", "-"), REG_NAME);
+  return (
+    isAllOf(text.slice(1, dot), HEX) && isAllOf(text.slice(dot + 1).replaceAll(":", "-"), REG_NAME)
+  );
 }
 
 /** Whether ":" and a port that exists, or ":" alone, stand from `at` to the end. */

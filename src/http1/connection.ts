@@ -17,26 +17,21 @@ import type { Socket } from "node:net";
 import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
 import type { BodyReceiver } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
-import { plainAddress } from "../net/address.ts";
+import { peersOf, type Peers } from "../net/address.ts";
 import { BodyIntake } from "./body-intake.ts";
 import { errorAnswer, SERVER_OPTIONS } from "./error-answer.ts";
-import { Http1Exchange, type Line, type Peers } from "./exchange.ts";
+import { Http1Exchange, type Line } from "./exchange.ts";
 import type { HeadParser } from "./head-parser.ts";
+import { HeadReader } from "./head-reader.ts";
 import {
   DRAIN_NEW_MS,
   HEAD_TIMEOUT_MS,
   LINGER_BYTES,
   LINGER_MS,
-  MAX_HEAD_BYTES,
   READ_AHEAD_BYTES,
-  STALLED_READER_MS,
 } from "./limits.ts";
 import { Output } from "./output.ts";
-import { PartialHead } from "./partial-head.ts";
 import { CLOSE, CONTINUE, headText } from "./serializer.ts";
-
-const CR = 13;
-const LF = 10;
 
 /** What all connections of one listener share. */
 export interface ConnectionContext {
@@ -59,11 +54,11 @@ export class Http1Connection implements Line {
   readonly #socket: Socket;
   readonly #context: ConnectionContext;
   readonly #output: Output;
+  readonly #heads: HeadReader;
   #state: ConnectionState = "idle";
   /** When the state was entered, where that has a deadline. */
   #since: number;
   #exchange: Http1Exchange | null = null;
-  #partialHead: PartialHead | null = null;
   #body: BodyIntake | null = null;
   /** Bytes that have come too early. */
   #ahead: Buffer | null = null;
@@ -78,14 +73,13 @@ export class Http1Connection implements Line {
   #isReading = false;
   /** Bytes of the chunk being read that come after its last head. */
   #rest = 0;
-  /** Since when bytes wait for the client; 0 = none. */
-  #stalledSince = 0;
   #lingeringBytes = 0;
 
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
     this.#context = context;
     this.#output = new Output(socket);
+    this.#heads = new HeadReader(context.parser);
     this.#since = context.now;
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("end", () => this.#onEnd());
@@ -101,13 +95,7 @@ export class Http1Connection implements Line {
   }
 
   get peers(): Peers {
-    this.#peers ??= {
-      remoteAddress: plainAddress(this.#socket.remoteAddress),
-      remotePort: this.#socket.remotePort ?? 0,
-      localAddress: plainAddress(this.#socket.localAddress),
-      localPort: this.#socket.localPort ?? 0,
-    };
-    return this.#peers;
+    return (this.#peers ??= peersOf(this.#socket));
   }
 
   get isFull(): boolean {
@@ -173,7 +161,6 @@ export class Http1Connection implements Line {
     this.#since = 0;
     this.#ahead = null;
     this.#body = null;
-    this.#partialHead = null;
     this.#resume();
     this.#endSocket();
   }
@@ -204,7 +191,7 @@ export class Http1Connection implements Line {
 
   /** Looks at the deadlines. */
   tick(now: number): void {
-    if (this.#isStalled(now)) {
+    if (this.#output.isStalled(now)) {
       this.destroy();
       return;
     }
@@ -224,13 +211,6 @@ export class Http1Connection implements Line {
   #idleLimit(): number {
     if (!this.#isNew) return this.#context.keepAliveMs;
     return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
-  }
-
-  #isStalled(now: number): boolean {
-    if (this.#output.isEmpty) this.#stalledSince = 0;
-    else if (this.#stalledSince === 0) this.#stalledSince = now;
-    else return now - this.#stalledSince >= STALLED_READER_MS;
-    return false;
   }
 
   #onData(chunk: Buffer): void {
@@ -267,42 +247,22 @@ export class Http1Connection implements Line {
     if (this.#hasEnded) this.#checkEnd();
   }
 
-  /** Reads a head, or keeps what there is of one; returns the index after it. */
+  /** Reads a head, or a part of one; returns the index after it. */
   #readHead(chunk: Buffer, start: number): number {
-    if (this.#partialHead !== null) return this.#readPartialHead(this.#partialHead, chunk, start);
-    let at = start;
-    while (chunk[at] === CR && chunk[at + 1] === LF) at += 2;
-    if (at === chunk.length) return at;
-    const text = chunk.toString("latin1", at, Math.min(chunk.length, at + MAX_HEAD_BYTES + 1));
-    const { parser } = this.#context;
-    const head = parser.parse(text, 0);
-    if (head === null) {
-      this.#partialHead = new PartialHead();
-      return this.#readPartialHead(this.#partialHead, chunk, at);
+    const heads = this.#heads;
+    const head = heads.read(chunk, start);
+    if (head !== null) {
+      const { end } = heads;
+      this.#rest = chunk.length - end;
+      this.#begin(head);
+      return end;
     }
-    at += parser.end;
-    this.#rest = chunk.length - at;
-    this.#begin(head);
-    return at;
-  }
-
-  #readPartialHead(partial: PartialHead, chunk: Buffer, start: number): number {
-    const end = partial.push(chunk.toString("latin1", start), 0);
-    if (end === -1) {
-      if (partial.isBlank) this.#partialHead = null;
-      else if (this.#state === "idle") {
-        this.#state = "head";
-        if (!this.#isNew) this.#since = this.#context.now;
-      }
-      return chunk.length;
+    if (this.#state === "idle" && heads.hasBegun) {
+      this.#state = "head";
+      // A new connection has had its time since it came.
+      if (!this.#isNew) this.#since = this.#context.now;
     }
-    this.#partialHead = null;
-    const head = this.#context.parser.parse(partial.text, 0);
-    // The end of a head is where its first empty line is, for both.
-    if (head === null) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
-    this.#rest = chunk.length - start - end;
-    this.#begin(head);
-    return start + end;
+    return chunk.length;
   }
 
   #begin(head: RequestHead): void {
@@ -385,7 +345,6 @@ export class Http1Connection implements Line {
   }
 
   #onDrain(): void {
-    this.#stalledSince = 0;
     this.#output.drain();
     if (this.#output.isFull) return;
     if (this.#state === "flushing") this.#next();

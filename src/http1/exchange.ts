@@ -7,24 +7,12 @@
 //       └──────────┴── abort(), client gone ───┘
 
 import { ERRORS, type HttpError } from "../http/error.ts";
-import type {
-  BodyReceiver,
-  Exchange,
-  ExchangeListener,
-  ExchangeTiming,
-} from "../http/exchange.ts";
+import type { BodyReceiver, Exchange, ExchangeListener, ExchangeTiming } from "../http/exchange.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
+import type { Peers } from "../net/address.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { chunkLine, CHUNKED, CLOSE, headText, KEEP_ALIVE, LAST_CHUNK } from "./serializer.ts";
-
-/** Who asks, and where. */
-export interface Peers {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-}
 
 /** What an exchange needs of its connection. */
 export interface Line {
@@ -157,8 +145,7 @@ export class Http1Exchange implements Exchange {
     this.bytesSent += chunk.length;
     const head = this.#unsentHead;
     this.#unsentHead = "";
-    if (this.#framing === "chunked")
-      this.#line.send(head + chunkLine(chunk.length), chunk, "\r\n");
+    if (this.#framing === "chunked") this.#line.send(head + chunkLine(chunk.length), chunk, "\r\n");
     else this.#line.send(head, chunk, "");
     return !this.#line.isFull;
   }

@@ -2,7 +2,7 @@
 // not repaired: a proxy in front may read it the other way, and then the next request is an attacker's.
 
 import { ERRORS, RequestFault } from "../http/error.ts";
-import { DIGIT, isAllOf, TOKEN } from "../http/grammar.ts";
+import { DIGIT, isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
 
 /**
  * Bytes of body: 0 = none, null = chunked. `contentLength` and `coding` are the field values, null if
@@ -18,8 +18,8 @@ export function bodyLength(
   // A 1.0 recipient between us and the client does not know the coding. RFC 9112 §6.1.
   if (version === "1.0") throw new RequestFault(ERRORS.CODING_IN_HTTP_10);
   if (contentLength !== null) throw new RequestFault(ERRORS.LENGTH_AND_CODING);
-  if (coding.length === 7 && coding.toLowerCase() === "chunked") return null;
-  throw codingFault(coding);
+  if (coding.toLowerCase() === "chunked") return null;
+  return readCodings(listMembers(coding));
 }
 
 function readContentLength(value: string): number {
@@ -31,11 +31,11 @@ function readContentLength(value: string): number {
 }
 
 // 501 where the list is right and only names codings we do not have, else 400.
-function codingFault(coding: string): RequestFault {
-  const codings = coding.split(",").map((part) => part.replaceAll(/^[ \t]+|[ \t]+$/g, ""));
-  const isList = codings.every((name) => isAllOf(name, TOKEN));
-  const firstChunked = codings.findIndex((name) => name.toLowerCase() === "chunked");
-  if (!isList || firstChunked !== codings.length - 1)
-    return new RequestFault(ERRORS.CODING_INVALID);
-  return new RequestFault(ERRORS.CODING_UNSUPPORTED);
+function readCodings(codings: readonly string[]): null {
+  const names = codings.map((name) => name.toLowerCase());
+  const isChunkedOnceAtEnd = names.length > 0 && names.indexOf("chunked") === names.length - 1;
+  if (!isChunkedOnceAtEnd || !names.every((name) => isAllOf(name, TOKEN)))
+    throw new RequestFault(ERRORS.CODING_INVALID);
+  if (names.length > 1) throw new RequestFault(ERRORS.CODING_UNSUPPORTED);
+  return null;
 }

@@ -4,7 +4,7 @@
 // bytes wait in a PartialHead.
 
 import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
-import { endOf, FIELD_VALUE, isAllOf, TOKEN } from "../http/grammar.ts";
+import { endOf, FIELD_VALUE, isAllOf, isBlank, listMembers, TOKEN } from "../http/grammar.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -25,17 +25,10 @@ import {
 } from "../http/message.ts";
 import { isValidHost, parseTarget } from "../http/target.ts";
 import { bodyLength } from "./framing.ts";
-import {
-  MAX_FIELDS,
-  MAX_HEAD_BYTES,
-  MAX_METHOD_BYTES,
-  MAX_REQUEST_LINE_BYTES,
-} from "./limits.ts";
+import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_METHOD_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
 
 const CR = 13;
 const LF = 10;
-const SPACE = 32;
-const TAB = 9;
 
 /**
  * Parses heads; one serves all connections, since each call is complete in itself. What a head says of
@@ -141,7 +134,7 @@ export class HeadParser {
       const name = fieldName(text.slice(at, colon));
       if (name === null) throw nameFault(text, at);
       let start = colon + 1;
-      while (text.charCodeAt(start) === SPACE || text.charCodeAt(start) === TAB) start += 1;
+      while (isBlank(text.charCodeAt(start))) start += 1;
       const end = endOf(text, start, FIELD_VALUE);
       if (end + 1 >= text.length) {
         if (end < text.length && text.charCodeAt(end) !== CR) throw valueFault(text, end);
@@ -229,17 +222,13 @@ function fault(error: HttpError): RequestFault {
   return new RequestFault(error);
 }
 
-function isBlank(code: number): boolean {
-  return code === SPACE || code === TAB;
-}
-
 function join(list: string | null, value: string): string {
   return list === null ? value : `${list}, ${value}`;
 }
 
 function hasOption(list: string, option: string): boolean {
   if (list.length === option.length) return list.toLowerCase() === option;
-  return list.split(",").some((member) => member.trim().toLowerCase() === option);
+  return listMembers(list).some((member) => member.toLowerCase() === option);
 }
 
 // Other expectations are ignored (RFC 9110 §10.1.1 lets a server answer 417).

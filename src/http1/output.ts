@@ -4,6 +4,8 @@
 
 import type { Socket } from "node:net";
 
+import { STALLED_READER_MS } from "./limits.ts";
+
 /**
  * Up to here head and body are joined to one string; beyond, the copy costs more than a second part in
  * the same writev (benchmarks/http1-hello.ts).
@@ -16,6 +18,8 @@ export class Output {
   readonly #socket: Socket;
   /** Null: everything has been given to the socket. */
   #unsent: Buffer[] | null = null;
+  /** Since when bytes wait for the client and none has been taken; 0 = not at all. */
+  #stalledSince = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -53,8 +57,17 @@ export class Output {
     }
   }
 
+  /** Whether the client has taken nothing for too long; asked at each tick. */
+  isStalled(now: number): boolean {
+    if (this.isEmpty) this.#stalledSince = 0;
+    else if (this.#stalledSince === 0) this.#stalledSince = now;
+    else return now - this.#stalledSince >= STALLED_READER_MS;
+    return false;
+  }
+
   /** The socket has room. */
   drain(): void {
+    this.#stalledSince = 0;
     const queue = this.#unsent;
     if (queue === null) return;
     const socket = this.#socket;

@@ -4,12 +4,7 @@
 
 import { ERRORS, RequestFault } from "../http/error.ts";
 import { isOf, TOKEN } from "../http/grammar.ts";
-import {
-  MAX_FIELDS,
-  MAX_HEAD_BYTES,
-  MAX_LEADING_BYTES,
-  MAX_REQUEST_LINE_BYTES,
-} from "./limits.ts";
+import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_LEADING_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
 
 const CR = 13;
 const LF = 10;
@@ -34,13 +29,10 @@ export class PartialHead {
     return this.#length === 0 && !this.#isAfterCr;
   }
 
-  /**
-   * Takes the text from `start`. Returns the index after the head's end, or -1 if it is not whole. Throws
-   * RequestFault.
-   */
-  push(text: string, start: number): number {
-    let from = start;
-    for (let at = start; at < text.length; at += 1) {
+  /** Takes text. Returns how much of it is the head's, or -1 if that is not whole. Throws RequestFault. */
+  push(text: string): number {
+    let from = 0;
+    for (let at = 0; at < text.length; at += 1) {
       const code = text.charCodeAt(at);
       if (this.#isAfterCr) {
         if (code !== LF) throw new RequestFault(ERRORS.LINE_END_INVALID);
@@ -60,8 +52,7 @@ export class PartialHead {
         if (code === 32) this.#hasSpace = true;
       }
       if (this.#lines === 0 && this.#lineLength > MAX_REQUEST_LINE_BYTES) this.#refuseLongLine();
-      if (this.#length + at - from >= MAX_HEAD_BYTES)
-        throw new RequestFault(ERRORS.HEAD_TOO_LARGE);
+      if (this.#length + at - from >= MAX_HEAD_BYTES) throw new RequestFault(ERRORS.HEAD_TOO_LARGE);
     }
     this.#keep(text.slice(from));
     return -1;

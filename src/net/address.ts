@@ -1,11 +1,31 @@
 // Addresses as text: of peers, for the log and for the application, and of listeners, for people.
 
+import type { Socket } from "node:net";
+
 /** A place to listen at. */
 export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** Both ends of a connection; addresses without brackets, "" and 0 for a Unix socket. */
+export interface Peers {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
 const MAPPED = "::ffff:";
+
+/** Asks the kernel, while the socket is connected. */
+export function peersOf(socket: Socket): Peers {
+  return {
+    remoteAddress: plainAddress(socket.remoteAddress),
+    remotePort: socket.remotePort ?? 0,
+    localAddress: plainAddress(socket.localAddress),
+    localPort: socket.localPort ?? 0,
+  };
+}
 
 /**
  * The address of a peer as people write it: an IPv4 address that a dual-stack socket reports as

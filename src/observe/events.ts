@@ -6,7 +6,6 @@
 export interface EventFields {
   /** Addresses are open and the application is loaded. */
   "server.started": {
-    readonly addresses: string;
     readonly interface: string;
     readonly python: string;
     readonly workers: number;

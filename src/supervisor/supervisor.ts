@@ -50,19 +50,14 @@ function announce(
 ): void {
   if (notice !== null) log.warning("server.notice", notice, {});
   const { app, workers, threads } = configuration;
-  log.info(
-    "server.started",
-    `Typhon serves ${app} (${pool.interface}) at ${addresses.join(", ")} with ${pool.implementation} ${pool.python}, ` +
-      `${workers} × ${threads} (workers × threads), started in ${Math.round(startMs)} ms`,
-    {
-      addresses: addresses.join(" "),
-      interface: pool.interface,
-      python: pool.python,
-      workers,
-      threads,
-      startMs: Math.round(startMs),
-    },
-  );
+  const where = addresses.join(" ");
+  log.info("server.started", `Typhon serves ${app} at ${where}`, {
+    interface: pool.interface,
+    python: `${pool.implementation} ${pool.python}`,
+    workers,
+    threads,
+    startMs: Math.round(startMs),
+  });
 }
 
 /** The first and the second signal that asks us to end. */

@@ -48,8 +48,8 @@ export interface PoolReady {
 
 export interface PoolListener {
   onWorkerReady(worker: Worker): void;
-  /** `lost`: the requests that died with it. */
-  onWorkerEnd(worker: Worker, end: WorkerEnd, lost: readonly Job[]): void;
+  /** `lost`: the requests that died with it. `wasAsked`: it had been told to stop. */
+  onWorkerEnd(worker: Worker, end: WorkerEnd, lost: readonly Job[], wasAsked: boolean): void;
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
   /** A worker's own message. `level`: 0 debug … 3 error. `job`: the request's number or 0. */
   onMessage(worker: Worker, level: number, text: string, job: number): void;
@@ -284,11 +284,11 @@ export class Pool implements StationListener {
     lost.push(...this.#jobs.loseHeldBy(worker.number));
     worker.end();
     this.#workers.delete(worker.number);
-    this.#listener.onWorkerEnd(worker, end, lost);
     if (this.#state === "starting") {
       this.#failStart(worker, end);
       return;
     }
+    this.#listener.onWorkerEnd(worker, end, lost, wasExpected);
     this.#fence();
     if (!wasExpected) this.#slowDown(worker.readyAt === 0 ? 0 : monotonic() - worker.readyAt);
     this.#fill();

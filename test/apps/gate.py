@@ -37,7 +37,7 @@ def meet(environ: Environ, start_response: Any) -> Iterable[bytes]:
     group.mkdir(exist_ok=True)
     (group / ask(environ, "id")).write_text(str(os.getpid()))
     met = wait_for(lambda: len(os.listdir(group)) >= wanted)
-    start_response("200 OK" if met else "500 Alone", PLAIN)
+    start_response("200 OK" if met else "500 Alone", list(PLAIN))
     return [str(os.getpid()).encode()]
 
 
@@ -48,14 +48,14 @@ def hold(environ: Environ, start_response: Any) -> Iterable[bytes]:
     draft.write_text(str(os.getpid()))
     draft.rename(FOLDER / f"{name}.running")
     met = wait_for((FOLDER / f"{name}.go").exists)
-    start_response("200 OK" if met else "500 Forgotten", PLAIN)
+    start_response("200 OK" if met else "500 Forgotten", list(PLAIN))
     return [f"held {name} {os.getpid()}".encode()]
 
 
 def steps(environ: Environ, start_response: Any) -> Iterator[bytes]:
     """Streams step by step: the next chunk comes when the test has seen the one before."""
     name = ask(environ, "name")
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     for number in range(1, int(ask(environ, "n")) + 1):
         yield f"step {number}\n".encode()
         if not wait_for((FOLDER / f"{name}.{number}").exists):
@@ -70,7 +70,7 @@ def deaf(environ: Environ, start_response: Any) -> Iterable[bytes]:
 
 
 def quick(_environ: Environ, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return [f"quick {os.getpid()}".encode()]
 
 
@@ -80,7 +80,7 @@ def count(environ: Environ, start_response: Any) -> Iterable[bytes]:
     log = os.open(FOLDER / "runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(log, f"{number} {os.getpid()}\n".encode())
     os.close(log)
-    start_response("200 OK", PLAIN)
+    start_response("200 OK", list(PLAIN))
     return [number.encode()]
 
 

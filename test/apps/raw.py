@@ -66,19 +66,19 @@ def read_ways(environ: Environ, start_response: Any) -> Iterable[bytes]:
     two = stream.readlines(1)
     others = list(stream)
     end = stream.read(10)
-    start_response("200 OK", TEXT)
+    start_response("200 OK", list(TEXT))
     return [json.dumps([str(part) for part in (first, start, rest, two, others, end)]).encode()]
 
 
 def ignore_body(_environ: Environ, start_response: Any) -> Iterable[bytes]:
     """Answers without looking at the body."""
-    start_response("200 OK", TEXT)
+    start_response("200 OK", list(TEXT))
     return [b"ignored"]
 
 
 def make_chunks(_environ: Environ, start_response: Any) -> Iterator[bytes]:
     """A generator: start_response is called at the first step, empty chunks send nothing."""
-    start_response("200 OK", TEXT)
+    start_response("200 OK", list(TEXT))
     yield b"one "
     yield b""
     yield b"two "
@@ -87,7 +87,7 @@ def make_chunks(_environ: Environ, start_response: Any) -> Iterator[bytes]:
 
 def use_write(_environ: Environ, start_response: Any) -> Iterable[bytes]:
     """The old way: write() before the iterable."""
-    write = start_response("200 OK", TEXT)
+    write = start_response("200 OK", list(TEXT))
     write(b"written ")
     write(b"twice ")
     return [b"and returned"]
@@ -111,7 +111,7 @@ def wrap_file(environ: Environ, start_response: Any) -> Iterable[bytes]:
             note_close("file")
             super().close()
 
-    start_response("200 OK", TEXT)
+    start_response("200 OK", list(TEXT))
     wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](Source(b"x" * 100_000), 8192)
     return wrapped
 
@@ -141,7 +141,7 @@ def write_errors(environ: Environ, start_response: Any) -> Iterable[bytes]:
     errors.write("a complaint of the application\n")
     errors.writelines(["two lines\n", "at once\n"])
     errors.flush()
-    start_response("200 OK", TEXT)
+    start_response("200 OK", list(TEXT))
     return [b"complained"]
 
 
@@ -175,7 +175,7 @@ class Closing:
 
 def close_once(environ: Environ, start_response: Any) -> Iterable[bytes]:
     """Closed after the last chunk."""
-    start_response("200 OK", TEXT)
+    start_response("200 OK", list(TEXT))
     return Closing(environ["QUERY_STRING"], [b"closed ", b"once"])
 
 

@@ -28,13 +28,12 @@ async function listOf(path: string): Promise<string[]> {
 
 /** What a child may hold beyond 0, 1, 2: only what Python itself or the application has opened. */
 function oursAmong(descriptors: readonly string[], own: readonly string[]): string[] {
-  const ours = own.map((entry) => entry.slice(entry.indexOf(" ") + 1));
+  const ours = new Set(own.map((entry) => entry.slice(entry.indexOf(" ") + 1)));
   return descriptors.filter((entry) => {
     const [number = "", target = ""] = entry.split(" ");
     if (Number(number) <= 2) return false;
     return (
-      ours.includes(target) ||
-      /socket:|eventpoll|eventfd|signalfd|notes|queue|lifeline/.test(target)
+      ours.has(target) || /socket:|eventpoll|eventfd|signalfd|notes|queue|lifeline/.test(target)
     );
   });
 }
@@ -104,7 +103,7 @@ test("a daemon neither keeps a connection open nor the worker's end from being k
   });
   const held = listDescriptors(daemon).filter((target) => /socket:|eventpoll|pipe:/.test(target));
   assert.deepEqual(held, []);
-  const [worker] = typhon.workers().filter(({ pid }) => pid !== daemon);
+  const worker = typhon.workers().find(({ pid }) => pid !== daemon);
   assert(worker !== undefined);
   process.kill(worker.pid, "SIGKILL");
   assert.deepEqual(await listOf("/thread"), ["ticking"]);

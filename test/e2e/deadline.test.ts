@@ -87,7 +87,14 @@ test("touches no other worker", async (t) => {
 test("does not count the time in the queue", async (t) => {
   const [typhon, folder] = await startGate(
     t,
-    ...["--workers", "1", "--threads", "1", "--timeout", "3", "--queue-timeout", "60"],
+    "--workers",
+    "1",
+    "--threads",
+    "1",
+    "--timeout",
+    "3",
+    "--queue-timeout",
+    "60",
   );
   // Each runs for a second; the last one waits longer than the deadline.
   const names = ["a", "b", "c", "d", "e"];

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { Browser } from "../support/browser.ts";
+import { readRecord } from "../support/json.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { APPS, makeScratch, requirePython } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
@@ -145,7 +146,7 @@ test("takes an upload whose length is not told beforehand", async () => {
   const answer = await client.readResponse("POST");
   client.destroy();
   assert.equal(answer.status, 200, answer.text);
-  const { sha256 } = Object(JSON.parse(answer.text)) as { sha256?: unknown };
+  const { sha256 } = readRecord(answer.text);
   assert.equal(sha256, createHash("sha256").update(content).digest("hex"));
 });
 

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
+import { readRecord } from "../support/json.ts";
 import { askOnce, fieldOf, getOnce, type Address } from "../support/raw-client.ts";
 import { APPS, makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
@@ -20,7 +21,7 @@ type Environ = Readonly<Record<string, unknown>>;
 async function environOf(request: string, address: Address = typhon): Promise<Environ> {
   const answer = await askOnce(address, request);
   assert.equal(answer.status, 200, answer.text);
-  return Object(JSON.parse(answer.text)) as Environ;
+  return readRecord(answer.text);
 }
 
 function getWith(fields: string, target = "/environ"): string {
@@ -187,7 +188,7 @@ test("gives each request an id, the same in environ and in the answer", async ()
   const ids = new Set<string>();
   for (let count = 0; count < 20; count += 1) {
     const answer = await getOnce(typhon, "/environ");
-    const environ = Object(JSON.parse(answer.text)) as Environ;
+    const environ = readRecord(answer.text);
     const id = fieldOf(answer, "x-request-id");
     assert.equal(environ["HTTP_X_REQUEST_ID"], id);
     ids.add(id);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { until } from "../support/deadline.ts";
+import { readRecord } from "../support/json.ts";
 import { askOnce, fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
@@ -45,7 +46,7 @@ test("writes address, request, status, bytes, times, worker and id", async () =>
 test("writes the same as JSON", async () => {
   const answer = await getOnce(json, "/fields", "User-Agent: tester/1\r\n");
   const line = await lineOf(json, fieldOf(answer, "x-request-id"));
-  const record = Object(JSON.parse(line)) as Record<string, unknown>;
+  const record = readRecord(line);
   assert.equal(record["event"], "access");
   assert.equal(record["method"], "GET");
   assert.equal(record["target"], "/fields");

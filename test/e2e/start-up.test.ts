@@ -8,14 +8,15 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 
+import { readRecord } from "../support/json.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
 import { APPS, CHECKOUT, COMMAND, makeScratch, type Scope } from "../support/scratch.ts";
 import { runTyphon, startTyphon, withDefaults, type TyphonOptions } from "../support/typhon.ts";
 
 const BROKEN = join(APPS, "broken");
 
-/** One line, with everything of `parts` in it, and the exit code. */
-async function expectRefusal(
+/** What a failed start says: everything of `parts`, the exit code, nothing of our insides. */
+async function readRefusal(
   args: readonly string[],
   code: number,
   parts: readonly RegExp[],
@@ -29,13 +30,21 @@ async function expectRefusal(
   return run.stderr;
 }
 
+async function expectRefusal(
+  args: readonly string[],
+  code: number,
+  parts: readonly RegExp[],
+): Promise<void> {
+  await readRefusal(args, code, parts);
+}
+
 async function expectOneLine(
   args: readonly string[],
   code: number,
   parts: readonly RegExp[],
   options: TyphonOptions = {},
 ): Promise<void> {
-  const text = await expectRefusal(args, code, parts, options);
+  const text = await readRefusal(args, code, parts, options);
   assert.equal(text.trimEnd().split("\n").length, 1, text);
 }
 
@@ -68,9 +77,7 @@ test("--help tells every option within 80 columns and exits 0", async () => {
 
 test("--version tells the version of the package", async () => {
   const run = await runTyphon(["--version"]);
-  const { version } = Object(JSON.parse(readFileSync(join(CHECKOUT, "package.json"), "utf8"))) as {
-    version?: unknown;
-  };
+  const { version } = readRecord(readFileSync(join(CHECKOUT, "package.json"), "utf8"));
   assert.equal(run.code, 0);
   assert(run.stdout.startsWith(`typhon ${String(version)}`), run.stdout);
 });
@@ -136,7 +143,7 @@ test("a file that is not there: exit 2 or 3, and its name", async () => {
 
 test("a module that raises: exit 3 with the application's own traceback", async () => {
   const args = withDefaults(["raises:app", "--app-dir", BROKEN, "--workers", "2"]);
-  const text = await expectRefusal(args, 3, [
+  const text = await readRefusal(args, 3, [
     /Traceback \(most recent call last\)/,
     /raises\.py", line \d+, in read_settings/,
     /ValueError: DATABASE_URL is missing/,
@@ -241,7 +248,13 @@ test("listens on a Unix socket, and takes the place of one that nobody listens o
 
 test("listens on several addresses, IPv6 too", async (t) => {
   const typhon = await startTyphon(t, [
-    ...["factory", "--workers", "1", "--bind", "127.0.0.1:0", "--bind", "[::1]:0"],
+    "factory",
+    "--workers",
+    "1",
+    "--bind",
+    "127.0.0.1:0",
+    "--bind",
+    "[::1]:0",
   ]);
   const [, port] = await typhon.output.waitFor(/http:\/\/\[::1\]:(\d+)/);
   assert.equal((await getOnce({ host: "::1", port: Number(port) }, "/")).text, "application");
@@ -297,7 +310,7 @@ test("finds the virtual environment beside the application", async (t) => {
   );
   const typhon = await startTyphon(
     t,
-    [...["which:app", "--app-dir", folder, "--workers", "1", "--bind", "127.0.0.1:0"]],
+    ["which:app", "--app-dir", folder, "--workers", "1", "--bind", "127.0.0.1:0"],
     { defaults: false },
   );
   assert.equal((await getOnce(typhon, "/")).text, "beside");

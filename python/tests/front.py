@@ -1,0 +1,345 @@
+"""A front for tests: the real launcher with real workers, on real FIFOs and sockets.
+
+Does what the Node front does with files and descriptors, and nothing of what it decides: tests write
+pages, read frames and look at processes. Each wait has a deadline that fails as an assertion.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from typhon_worker import wire
+
+PACKAGE_FOLDER = str(Path(__file__).resolve().parents[1])
+BOOT = (
+    "import sys; sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else "
+    "[sys.argv[1], *sys.path[:1]]; from typhon_worker import launcher; "
+    "sys.path.remove(sys.argv[1]); launcher.main()"
+)
+DEADLINE = 20.0
+HOST = (("host", "example.com"),)
+
+
+class Frame(NamedTuple):
+    kind: int
+    flags: int
+    count: int
+    request: int
+    payload: bytes
+
+    @property
+    def is_end(self) -> bool:
+        return self.flags == wire.END
+
+    def json(self) -> Any:
+        return json.loads(self.payload)
+
+    def head(self) -> list[str]:
+        """Status, names and values of a HEAD frame."""
+        size = struct.unpack_from("<dI", self.payload)[1]
+        return self.payload[12 : 12 + size].decode("latin-1").split("\0")
+
+    def body(self) -> bytes:
+        """The bytes of body in a HEAD or BODY frame."""
+        if self.kind == wire.HEAD:
+            return self.payload[12 + struct.unpack_from("<dI", self.payload)[1] :]
+        return self.payload
+
+    def text(self) -> str:
+        return self.payload.decode()
+
+
+def encode_page(
+    request: int,
+    flags: int = 0,
+    names: bytes = b"",
+    values: bytes = b"",
+    body: bytes = b"",
+    latest: float = 0.0,
+) -> bytes:
+    used = len(names) + len(values) + len(body)
+    header = struct.pack(
+        "<IHHQdII", 0x31505954, used, flags, request, latest, len(names), len(values)
+    )
+    return (header + names + values + body).ljust(4096, b"\0")
+
+
+def record(
+    method: str = "GET",
+    path: str = "/",
+    fields: tuple[tuple[str, str], ...] = HOST,
+    **more: str,
+) -> tuple[bytes, bytes]:
+    """Names block and values block of a request."""
+    target = more.get("target") or path + (f"?{more['query']}" if "query" in more else "")
+    values = [
+        method,
+        target,
+        path,
+        more.get("query", ""),
+        more.get("protocol", "HTTP/1.1"),
+        more.get("scheme", "http"),
+        more.get("remote", "192.0.2.7"),
+        more.get("remote_port", "51234"),
+        more.get("server", "198.51.100.1"),
+        more.get("server_port", "8080"),
+        more.get("request_id", "r-1"),
+        *(value for _, value in fields),
+        more.get("body_length", ""),
+        more.get("body_file", ""),
+    ]
+    names = "\0".join(name for name, _ in fields)
+    return names.encode("latin-1"), "\0".join(values).encode("latin-1")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def wait_until(holds: Any, what: str) -> None:
+    """Waits for a condition that no event tells of."""
+    latest = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < latest, f"waited {DEADLINE} s for {what}"
+        time.sleep(0.002)
+
+
+def read_some(fd: int, what: str) -> bytes:
+    ready, _, _ = select.select([fd], [], [], DEADLINE)
+    assert ready, f"waited {DEADLINE} s for {what}"
+    try:
+        return os.read(fd, 1 << 18)
+    except ConnectionResetError:
+        return b""
+
+
+class Worker:
+    """One worker as the front sees it."""
+
+    def __init__(self, front: Front, number: int) -> None:
+        self.front = front
+        self.number = number
+        self.pid = 0
+        self.channel: socket.socket | None = None
+        self.out = self.err = self.notes = -1
+        self.frames: list[Frame] = []
+        self._decoder = wire.FrameDecoder()
+
+    def opened(self, pid: int) -> None:
+        self.pid = pid
+        base = self.front.directory / f"w{self.number}"
+        for name in ("out", "err", "notes"):
+            path = base.with_suffix(f".{name}")
+            setattr(self, name, os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+            path.unlink()
+
+    def send(
+        self, kind: int, request: int = 0, payload: bytes = b"", flags: int = 0, count: int = 0
+    ) -> None:
+        assert self.channel is not None
+        self.channel.sendall(wire.encode_frame(kind, request, payload, flags=flags, count=count))
+
+    def next_frame(self) -> Frame:
+        """The next frame, in order."""
+        assert self.channel is not None
+        while not self.frames:
+            chunk = read_some(self.channel.fileno(), f"a frame of worker {self.number}")
+            assert chunk, f"the channel ended; stderr: {self.read_err()}"
+            self.frames += [Frame(*frame) for frame in self._decoder.push(chunk)]
+        return self.frames.pop(0)
+
+    def expect(self, kind: int, request: int | None = None) -> Frame:
+        """The next frame, which has to be of this type."""
+        frame = self.next_frame()
+        told = frame._replace(payload=frame.payload[:2000])
+        assert frame.kind == kind, f"expected type {kind:#x}: {told}"
+        assert request in (None, frame.request), told
+        return frame
+
+    def has_frame(self) -> bool:
+        """Whether a frame is there or on its way, without waiting."""
+        assert self.channel is not None
+        return bool(self.frames) or bool(select.select([self.channel], [], [], 0)[0])
+
+    def wait_for_channel_end(self) -> None:
+        assert self.channel is not None
+        while read_some(self.channel.fileno(), "the channel's end"):
+            pass
+
+    def noted(self) -> list[int]:
+        """The ids in its slots."""
+        notes = os.pread(self.notes, 1 << 22, 0)
+        starts = range(0, len(notes), wire.SLOT_BYTES)
+        ids = [struct.unpack_from("<Q", notes, at + 8)[0] for at in starts]
+        return [request for request in ids if request]
+
+    def read_out(self) -> str:
+        return self._read(self.out)
+
+    def read_err(self) -> str:
+        return self._read(self.err)
+
+    def _read(self, fd: int) -> str:
+        try:
+            return os.read(fd, 1 << 18).decode()
+        except BlockingIOError:
+            return ""
+
+    def close(self) -> None:
+        for fd in (self.out, self.err, self.notes):
+            if fd >= 0:
+                os.close(fd)
+        if self.channel is not None:
+            self.channel.close()
+
+
+class Front:
+    """A launcher and its workers. Use as a context; what still runs at its end is killed."""
+
+    def __init__(self, app: str, app_dir: str, **settings: Any) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
+        self.workers: list[Worker] = []
+        self.messages: list[dict[str, Any]] = []
+        self._received = b""
+        self._last_id = 0
+        self.control, control = socket.socketpair()
+        env = {**os.environ, **settings.pop("launcher_env", {})}
+        self.launcher = subprocess.Popen(
+            [settings.pop("python", sys.executable), "-c", BOOT, PACKAGE_FOLDER],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd=settings.pop("cwd", None),
+            preexec_fn=lambda: os.dup2(control.fileno(), 3),
+            pass_fds=(3,) if control.fileno() != 3 else (3,),
+        )
+        control.close()
+        application = {
+            "app": app,
+            "interface": "auto",
+            "app_dir": app_dir,
+            "env": {},
+            "root_path": "",
+            "threads": 1,
+            "workers": 1,
+            "software": "typhon/test",
+            **settings,
+        }
+        self.say(
+            op="open", directory=str(self.directory), pipe_pages=256, application=application
+        )
+        self.opened = self.hear("opened")
+        lifeline = self.directory / "lifeline"
+        self.lifeline = os.open(lifeline, os.O_WRONLY | os.O_NONBLOCK)
+        lifeline.unlink()
+        queue = self.directory / "queue"
+        self.queue = os.open(queue, os.O_RDWR | os.O_NONBLOCK)
+        queue.unlink()
+
+    def say(self, **message: object) -> None:
+        self.control.sendall(json.dumps(message).encode() + b"\n")
+
+    def hear(self, op: str) -> dict[str, Any]:
+        """The next message from the launcher, which has to be this one."""
+        while b"\n" not in self._received:
+            chunk = read_some(self.control.fileno(), f"'{op}' from the launcher")
+            assert chunk, "the launcher has closed control"
+            self._received += chunk
+        line, self._received = self._received.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        assert message["op"] == op, message
+        return message
+
+    def start(self) -> Worker:
+        """Forks a worker and connects to it."""
+        worker = Worker(self, len(self.workers) + 1)
+        self.say(op="start", worker=worker.number)
+        worker.opened(self.hear("started")["pid"])
+        self.workers.append(worker)
+        worker.channel = socket.socket(socket.AF_UNIX)
+        worker.channel.settimeout(DEADLINE)
+        worker.channel.connect(str(self.directory / f"w{worker.number}.channel"))
+        return worker
+
+    def start_taking(self) -> Worker:
+        """Forks a worker, waits until it is loaded and lets it take."""
+        worker = self.start()
+        assert worker.expect(wire.READY).json() == {"interface": "wsgi"}
+        worker.send(wire.TAKE)
+        return worker
+
+    def next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def put(self, page: bytes) -> None:
+        assert os.write(self.queue, page) == 4096
+
+    def ask(
+        self,
+        method: str = "GET",
+        path: str = "/",
+        fields: tuple[tuple[str, str], ...] = HOST,
+        *,
+        flags: int = 0,
+        body: bytes = b"",
+        latest: float = 0.0,
+        **more: str,
+    ) -> int:
+        """Writes the page of a request; returns its id."""
+        request = self.next_id()
+        names, values = record(method, path, fields, **more)
+        flags |= wire.BODY_INLINE if body else 0
+        self.put(encode_page(request, flags, names, values, body, latest))
+        return request
+
+    def wait_for_end(self) -> None:
+        """Waits for the launcher's end."""
+        self.launcher.communicate(timeout=DEADLINE)
+
+    def __enter__(self) -> Front:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in (self.queue, self.lifeline):
+            if fd >= 0:
+                os.close(fd)
+        self.control.close()
+        try:
+            self.launcher.communicate(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.launcher.send_signal(signal.SIGKILL)
+            self.launcher.communicate()
+        for worker in self.workers:
+            worker.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def answer_of(worker: Worker, request: int) -> tuple[list[str], bytes]:
+    """The whole answer to a request: its head and its body, credit given as it comes."""
+    frame = worker.expect(wire.HEAD, request)
+    head, body = frame.head(), frame.body()
+    while not frame.is_end:
+        frame = worker.expect(wire.BODY, request)
+        body += frame.payload
+        if frame.payload:
+            worker.send(wire.CREDIT, request, struct.pack("<I", len(frame.payload)))
+    return head, body

@@ -1,0 +1,173 @@
+"""Finding and importing the application: what `APP` on the command line means.
+
+    module   module:callable   module:object.callable   module:factory()   path/to/file.py[:…]
+
+What goes wrong is told in the operator's words, with the application's own traceback where it
+raised. Knows names and files; candidates.py knows what might have been meant instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from .candidates import suggest_callables, suggest_modules
+from .faults import count_frames, describe, describe_type
+from .interface import is_asgi, may_be_called_with
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from .settings import Settings
+
+DEFAULT_NAMES = ("app", "application")
+
+
+class LoadError(Exception):
+    """The application did not load; `kind` is one of the protocol's (FAILED), the text explains."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Target:
+    """APP, taken apart."""
+
+    __slots__ = ("attribute", "is_factory", "module", "path", "text")
+
+    def __init__(self, text: str) -> None:
+        """Raises LoadError where it cannot be meant so."""
+        self.text = text
+        # A drive letter or a URL means nothing here: the first colon ends the module.
+        place, colon, attribute = text.partition(":")
+        self.path = place if place.endswith(".py") or "/" in place else None
+        self.module = place
+        self.is_factory = attribute.endswith(")")
+        if self.is_factory:
+            attribute, _, arguments = attribute[:-1].partition("(")
+            if arguments.strip():
+                raise LoadError("callable", f"'{text}': a factory is called without arguments")
+        self.attribute = attribute
+        if not place or (colon and not attribute):
+            raise LoadError("callable", f"'{text}': expected MODULE:CALLABLE, such as main:app")
+
+
+def load(settings: Settings) -> Any:
+    """Imports the application and returns its callable. Raises LoadError."""
+    target = Target(settings.app)
+    module = _import(target, settings)
+    found, name = _find(target, module)
+    if target.is_factory:
+        found = _call_factory(target, found)
+    if not callable(found):
+        kind = "factory" if target.is_factory else "callable"
+        what = "returned" if target.is_factory else "is"
+        raise LoadError(kind, f"'{name}' {what} {describe_type(found)}, not a callable")
+    if settings.interface == "auto":
+        _expect_wsgi(target, name, found)
+    return found
+
+
+def _import(target: Target, settings: Settings) -> ModuleType:
+    name = target.module
+    if target.path is not None:
+        name = _locate(target.path, settings)
+    try:
+        module = importlib.import_module(name)
+    except BaseException as error:
+        raise _explain_import(error, name, settings) from None
+    expected = target.path and os.path.join(settings.app_dir, target.path)
+    if expected and not _is_from(module, expected):
+        owner = getattr(module, "__file__", None) or "the interpreter"
+        text = f"'{target.path}' cannot be imported as '{name}': that name belongs to {owner}"
+        raise LoadError("module", f"{text}; rename the file")
+    return module
+
+
+# Makes the file's module importable and returns its name: the folder above its packages goes first
+# on sys.path, as if Python had been started there.
+def _locate(path: str, settings: Settings) -> str:
+    full = os.path.abspath(os.path.join(settings.app_dir, path))
+    if os.path.isdir(full):
+        raise LoadError("module", f"'{path}' is a folder; name a module or a .py file in it")
+    if not os.path.isfile(full):
+        hint = suggest_modules(os.path.basename(path).removesuffix(".py"), os.path.dirname(full))
+        raise LoadError("module", f"there is no file {full}{hint}")
+    folder, file = os.path.split(full)
+    parts = [file.removesuffix(".py")]
+    if not file.endswith(".py") or "." in parts[0]:
+        raise LoadError("module", f"'{path}' is not importable: expected a name like app.py")
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        parts.insert(0, package)
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
+    if sys.path[0] != folder:
+        sys.path.insert(0, folder)
+    return ".".join(parts)
+
+
+def _is_from(module: ModuleType, path: str) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and os.path.realpath(file) == os.path.realpath(path)
+
+
+def _explain_import(error: BaseException, name: str, settings: Settings) -> LoadError:
+    # No frame of the application: it was not reached, so it is the one that is missing.
+    if isinstance(error, ModuleNotFoundError) and count_frames(error) == 0 and error.name:
+        if name == error.name or name.startswith(f"{error.name}."):
+            text = f"no module named '{error.name}' in {settings.app_dir}"
+            return LoadError("module", text + suggest_modules(error.name, settings.app_dir))
+        if error.name.startswith(f"{name}."):
+            return LoadError("module", f"no module named '{error.name}'")
+    if isinstance(error, (ImportError, ValueError, TypeError)) and count_frames(error) == 0:
+        return LoadError("module", f"'{name}' cannot be imported: {error}")
+    text = f"importing '{name}' failed"
+    if isinstance(error, SystemExit):
+        text = f"'{name}' ended the program while it was imported"
+    elif isinstance(error, ModuleNotFoundError):
+        text += f": the interpreter {sys.executable} has no module named '{error.name}'"
+    return LoadError("import", f"{text}\n{describe(error)}")
+
+
+def _find(target: Target, module: ModuleType) -> tuple[Any, str]:
+    names = (target.attribute,) if target.attribute else DEFAULT_NAMES
+    for name in names:
+        found: Any = module
+        try:
+            for part in name.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            continue
+        return found, f"{target.module}:{name}"
+    wanted = " or ".join(f"'{name}'" for name in names)
+    text = f"module '{module.__name__}' has no {wanted}"
+    raise LoadError("callable", text + suggest_callables(target.module, target.attribute, module))
+
+
+def _call_factory(target: Target, factory: Any) -> Any:
+    if not callable(factory):
+        raise LoadError("factory", f"'{target.text}': that is {describe_type(factory)}, no factory")
+    try:
+        return factory()
+    except BaseException as error:
+        raise LoadError("factory", f"'{target.text}' failed\n{describe(error)}") from None
+
+
+def _expect_wsgi(target: Target, name: str, found: Any) -> None:
+    if is_asgi(found):
+        raise LoadError(
+            "interface",
+            f"'{name}' looks like an ASGI application, and only WSGI is served yet "
+            "(--interface wsgi serves it as WSGI nevertheless)",
+        )
+    if may_be_called_with(found, 2):
+        return
+    text = f"'{name}' cannot be a WSGI application: it does not take (environ, start_response)"
+    if may_be_called_with(found, 0) and not target.is_factory:
+        text += f"; if it makes the application, write '{name}()'"
+    raise LoadError("callable", text)

@@ -1,0 +1,135 @@
+"""What a worker process lives in: standard streams, signals, its name, its lifeline, its children.
+
+Children that the application makes (os.fork, multiprocessing, subprocess) are to be ordinary
+processes: signals end them, and they hold nothing of the server's. Descriptors of ours are closed
+in them by hooks, since a fork, unlike an exec, ignores close-on-exec.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import select
+import signal
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+EXIT_ORPHANED = 1
+
+# Ctrl-C, a terminal's end and a service manager reach the whole group at once; the front alone
+# decides when a worker goes.
+FRONT_DECIDES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The kernel keeps 15 bytes of a name.
+_MAX_NAME_BYTES = 15
+
+_close_in_children: list[Callable[[], None]] = []
+
+
+# A handler instead of SIG_IGN: ignored signals stay ignored in programs that the application runs,
+# handlers do not.
+def _leave_it_to_the_front(_signal: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def ignore_signals() -> None:
+    """Lets the front decide about this process's end."""
+    for number in FRONT_DECIDES:
+        signal.signal(number, _leave_it_to_the_front)
+
+
+def guard_children() -> None:
+    """From here on, forked children close what `close_in_children` names and heed signals."""
+    os.register_at_fork(after_in_child=_become_child)
+
+
+def close_in_children(close: Callable[[], None]) -> None:
+    """Calls `close` in each child that is forked from now on."""
+    _close_in_children.append(close)
+
+
+def _become_child() -> None:
+    while _close_in_children:
+        _close_in_children.pop()()
+    for number in FRONT_DECIDES:
+        if signal.getsignal(number) is _leave_it_to_the_front:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+
+
+def reopen(fd: int, flags: int) -> int:
+    """Opens what `fd` stands for anew: an open file description that is shared with nobody."""
+    return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
+
+
+def hold_lifeline(lifeline: int) -> int:
+    """Arms the lifeline: when its last writer goes, the kernel kills this process at once.
+
+    Even one that computes with the interpreter's lock held, which no thread of ours could end.
+    Returns the descriptor that has to stay open.
+    """
+    fd = reopen(lifeline, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    # It may have ended before it was armed.
+    poll = select.poll()
+    poll.register(fd, 0)
+    if poll.poll(0):
+        os._exit(EXIT_ORPHANED)
+    return fd
+
+
+def take_streams(out: int, err: int) -> None:
+    """Makes the pipes `out` and `err` (any access mode) the standard streams; input is empty."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.close(null)
+    for fd, standard in ((out, 1), (err, 2)):
+        pipe = reopen(fd, os.O_WRONLY)
+        os.dup2(pipe, standard)
+        os.close(pipe)
+    sys.stdout = sys.__stdout__ = _text_stream(sys.stdout, 1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _text_stream(sys.stderr, 2)  # type: ignore[misc]
+
+
+def _text_stream(stream: object, fd: int) -> io.TextIOWrapper:
+    if not isinstance(stream, io.TextIOWrapper):
+        stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO(fd, "wb", closefd=False)))
+    stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    return stream
+
+
+def run_in_batches(front: int) -> None:
+    """Asks the kernel not to interrupt one of us for another that has just become ready.
+
+    The front, this process and all that is forked from it: where cores are scarce, each then does
+    several requests before it makes room (SCHED_BATCH, sched(7)): a fifth less CPU a request.
+    """
+    for process in (0, front):
+        try:
+            os.sched_setscheduler(process, os.SCHED_BATCH, os.sched_param(0))
+        except (AttributeError, OSError):
+            continue  # A container may forbid it; it only saves time.
+
+
+def flush_streams() -> None:
+    """Before an exit without finalization: what the application has printed must not be lost."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue
+
+
+def take_name(name: str) -> None:
+    """Gives the process a name for ps and top."""
+    try:
+        with open("/proc/self/comm", "wb", buffering=0) as comm:
+            comm.write(name.encode()[:_MAX_NAME_BYTES])
+    except OSError:
+        pass

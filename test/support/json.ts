@@ -1,0 +1,10 @@
+// JSON that a program under test has written, as something that TypeScript lets be looked at.
+
+import assert from "node:assert/strict";
+
+/** The members of a JSON object; fails for anything else. */
+export function readRecord(text: string): Readonly<Record<string, unknown>> {
+  const parsed: unknown = JSON.parse(text);
+  assert(typeof parsed === "object" && parsed !== null && !Array.isArray(parsed), text);
+  return Object.fromEntries(Object.entries(parsed));
+}
