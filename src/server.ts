@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import type { Configuration } from "./config/configuration.ts";
+import { readVersion } from "./config/version.ts";
 import { listenDefault } from "./front/default-address.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listen, type Listener } from "./front/listener.ts";
@@ -159,7 +160,7 @@ function poolOptions(configuration: Configuration): ConstructorParameters<typeof
       rootPath: configuration.rootPath,
       threads: configuration.threads,
       workers: configuration.workers,
-      software: "typhon",
+      software: `typhon/${readVersion()}`,
     },
     queueTimeout: configuration.queueTimeoutMs / 1000,
     queueLimit: configuration.queue,

@@ -66,9 +66,9 @@ def decode_path(path: str) -> str:
 class Plan:
     """What one block of names means."""
 
-    __slots__ = ("fields", "is_chunked", "keys", "size")
+    __slots__ = ("fields", "is_chunked", "keys", "size", "template")
 
-    def __init__(self, names: bytes) -> None:
+    def __init__(self, names: bytes, base: dict[str, Any]) -> None:
         listed = names.decode("latin-1").split("\0") if names else []
         keys = [_key_of(name) for name in listed]
         kept = [key for key in keys if key is not None]
@@ -78,6 +78,8 @@ class Plan:
         is_regular = len(set(kept)) == len(keys)
         self.fields = None if is_regular else keys
         self.keys = (*_KEYS, *kept) if is_regular else _KEYS
+        # Copied for each request: with every key in it, the copy need not grow (10 %).
+        self.template = {**base, **dict.fromkeys(self.keys, ""), "RAW_URI": "", "wsgi.input": None}
 
     def add_fields(self, environ: dict[str, Any], values: list[str]) -> None:
         """Adds fields where names repeat or are dropped (RFC 9110 §5.3, RFC 6265 §5.4)."""
@@ -126,7 +128,7 @@ class EnvironMaker:
         values = exchange.values.split("\0")
         if len(values) != plan.size:
             raise WireFault(f"a record of {len(values)} values where {plan.size} belong")
-        environ = self._base.copy()
+        environ = plan.template.copy()
         # The two values behind the fields have no key.
         environ.update(zip(plan.keys, values, strict=False))
         if plan.fields is not None:
@@ -149,7 +151,7 @@ class EnvironMaker:
         return environ
 
     def _learn(self, names: bytes) -> Plan:
-        plan = Plan(names)
+        plan = Plan(names, self._base)
         if len(names) <= MAX_PLAN_BYTES:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()

@@ -17,23 +17,26 @@ _LENGTH_NAME = "content-length"
 _MAX_LENGTH_DIGITS = 18
 
 
-def flatten(status: str, headers: Iterable[tuple[str, str]]) -> list[str]:
-    """Puts status, names and values into one list, in order. Raises TypeError or ValueError."""
+def encode_head(status: str, headers: Iterable[tuple[str, str]]) -> tuple[bytes, int, int]:
+    """Joins a head as docs/worker-protocol.md has it → bytes, number of fields, declared length.
+
+    The length is -1 if there is no Content-Length, or none that is a number. Raises TypeError,
+    ValueError (UnicodeEncodeError too) or AttributeError on what `explain_head` explains.
+    """
     parts = [status]
+    declared = -1
     for name, value in headers:
-        parts += (name, value)
-    return parts
-
-
-def declared_length(parts: list[str]) -> int:
-    """The Content-Length in a flattened head; -1 if there is none, or none that is a number."""
-    for at in range(1, len(parts), 2):
-        name = parts[at]
-        # 14 characters have few names; the cheap question goes first.
+        parts.append(name)
+        parts.append(value)
+        # Few names have 14 characters; the cheap question goes first.
         if len(name) == 14 and name.lower() == _LENGTH_NAME:
-            value = parts[at + 1]
-            if value.isascii() and value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS:
-                return int(value)
+            declared = _parse_length(value)
+    return "\0".join(parts).encode("latin-1"), len(parts) >> 1, declared
+
+
+def _parse_length(value: str) -> int:
+    if value.isascii() and value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS:
+        return int(value)
     return -1
 
 

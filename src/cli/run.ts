@@ -8,7 +8,7 @@ import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { openLog } from "../observe/log-targets.ts";
 import { renderHelp } from "./help.ts";
-import { readVersion } from "./version.ts";
+import { readVersion } from "../config/version.ts";
 
 /** A fault of ours: what sysexits.h calls EX_SOFTWARE is 70, but shells and units expect 1. */
 const EXIT_FAULT = 1;

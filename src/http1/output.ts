@@ -18,8 +18,9 @@ export class Output {
   readonly #socket: Socket;
   /** Null: everything has been given to the socket. */
   #unsent: Buffer[] | null = null;
-  /** Since when bytes wait for the client and none has been taken; 0 = not at all. */
-  #stalledSince = 0;
+  /** Bytes that the kernel has taken while others wait, -1 = none wait; and the tick that saw it first. */
+  #taken = -1;
+  #takenAt = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -59,15 +60,17 @@ export class Output {
 
   /** Whether the client has taken nothing for too long; asked at each tick. */
   isStalled(now: number): boolean {
-    if (this.isEmpty) this.#stalledSince = 0;
-    else if (this.#stalledSince === 0) this.#stalledSince = now;
-    else return now - this.#stalledSince >= STALLED_READER_MS;
+    const socket = this.#socket;
+    // What has been given to the socket and does not wait there any more.
+    const taken = this.isEmpty ? -1 : socket.bytesWritten - socket.writableLength;
+    if (taken !== -1 && taken === this.#taken) return now - this.#takenAt >= STALLED_READER_MS;
+    this.#taken = taken;
+    this.#takenAt = now;
     return false;
   }
 
   /** The socket has room. */
   drain(): void {
-    this.#stalledSince = 0;
     const queue = this.#unsent;
     if (queue === null) return;
     const socket = this.#socket;

@@ -15,6 +15,7 @@ type Ending = keyof typeof ENDING;
  * application does not load or an address cannot be had.
  */
 export async function supervise(configuration: Configuration, log: Log): Promise<number> {
+  process.title = `typhon ${configuration.app}`;
   const accessLog = openAccessLog(configuration.accessLog, configuration.logFormat, log);
   const server = new Server(configuration, log, accessLog);
   const signals = new Signals();

@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { until, within } from "../support/deadline.ts";
 import { readAnonymousMemory } from "../support/processes.ts";
 import { askOnce, fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
@@ -27,12 +28,12 @@ let gateFolder: string;
 let temp: string;
 
 before(async () => {
-  temp = makeScratch({ after });
-  gateFolder = makeScratch({ after });
+  temp = makeScratch(FILE);
+  gateFolder = makeScratch(FILE);
   const alone = ["--workers", "1", "--threads", "1"];
   [single, gate] = await Promise.all([
-    startTyphon({ after }, ["raw:app", ...alone, "--temp-dir", temp, "--max-body", "1100M"]),
-    startTyphon({ after }, ["gate:app", ...alone, "--max-response-spill", "2G"], {
+    startTyphon(FILE, ["raw:app", ...alone, "--temp-dir", temp, "--max-body", "1100M"]),
+    startTyphon(FILE, ["gate:app", ...alone, "--max-response-spill", "2G"], {
       env: { GATE_DIR: gateFolder, TMPDIR: temp },
     }),
   ]);

@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { until } from "../support/deadline.ts";
 import { listDescriptors } from "../support/processes.ts";
 import { getOnce } from "../support/raw-client.ts";
@@ -15,7 +16,7 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 let typhon: Typhon;
 
 before(async () => {
-  typhon = await startTyphon({ after }, ["children:app", "--workers", "1", "--threads", "2"]);
+  typhon = await startTyphon(FILE, ["children:app", "--workers", "1", "--threads", "2"]);
 });
 
 async function listOf(path: string): Promise<string[]> {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
 import {
   MODES,
@@ -13,6 +13,7 @@ import {
   type CaseServer,
   type SeenRequest,
 } from "../support/http1-cases.ts";
+import { FILE } from "../support/file-scope.ts";
 import { readRecord } from "../support/json.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
@@ -24,8 +25,8 @@ const CONCURRENCY = 24;
 let server: CaseServer;
 
 before(async () => {
-  const folder = makeScratch({ after });
-  const typhon = await startTyphon({ after }, ["recorder:app", "--workers", "2"], {
+  const folder = makeScratch(FILE);
+  const typhon = await startTyphon(FILE, ["recorder:app", "--workers", "2"], {
     env: { RECORDER_DIR: folder },
   });
   server = {

@@ -6,8 +6,9 @@ import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { Browser } from "../support/browser.ts";
 import { readRecord } from "../support/json.ts";
 import { RawClient } from "../support/raw-client.ts";
@@ -28,10 +29,10 @@ function manage(...words: string[]): void {
 }
 
 before(async () => {
-  folder = makeScratch({ after });
+  folder = makeScratch(FILE);
   manage("migrate", "--verbosity", "0");
   manage("createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com");
-  typhon = await startTyphon({ after }, ["shelf.wsgi", "--app-dir", PROJECT, "--workers", "2"], {
+  typhon = await startTyphon(FILE, ["shelf.wsgi", "--app-dir", PROJECT, "--workers", "2"], {
     env: { SHELF_FOLDER: folder },
   });
 });
@@ -151,7 +152,7 @@ test("takes an upload whose length is not told beforehand", async () => {
 });
 
 test("sends each line of a StreamingHttpResponse before the next one is made", async () => {
-  const seen = join(makeScratch({ after }), "seen");
+  const seen = join(makeScratch(FILE), "seen");
   const client = await RawClient.connect({ port: typhon.port });
   client.write(`GET /stream/?seen=${encodeURIComponent(seen)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
   const head = await client.readHead();

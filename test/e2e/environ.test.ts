@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { readRecord } from "../support/json.ts";
 import { askOnce, fieldOf, getOnce, type Address } from "../support/raw-client.ts";
 import { APPS, makeScratch } from "../support/scratch.ts";
@@ -13,7 +14,7 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 let typhon: Typhon;
 
 before(async () => {
-  typhon = await startTyphon({ after }, ["raw:app", "--workers", "2", "--env", "GREETING=hello"]);
+  typhon = await startTyphon(FILE, ["raw:app", "--workers", "2", "--env", "GREETING=hello"]);
 });
 
 type Environ = Readonly<Record<string, unknown>>;
@@ -120,8 +121,8 @@ test("takes path, query and host from an absolute target", async () => {
 });
 
 test("runs in the folder it was started in, with the application's folder first on sys.path", async () => {
-  const folder = makeScratch({ after });
-  const other = await startTyphon({ after }, ["raw:app", "--workers", "1"], { cwd: folder });
+  const folder = makeScratch(FILE);
+  const other = await startTyphon(FILE, ["raw:app", "--workers", "1"], { cwd: folder });
   const environ = await environOf(getWith(""), other);
   assert.equal(environ["test.cwd"], folder);
   const path = environ["test.sys.path"];
@@ -132,13 +133,13 @@ test("runs in the folder it was started in, with the application's folder first 
 });
 
 test("says that one worker with one thread is neither multithread nor multiprocess", async () => {
-  const other = await startTyphon({ after }, ["raw:app", "--workers", "1", "--threads", "1"]);
+  const other = await startTyphon(FILE, ["raw:app", "--workers", "1", "--threads", "1"]);
   const environ = await environOf(getWith(""), other);
   assert.deepEqual(pick(environ, "wsgi.multithread", "wsgi.multiprocess"), [false, false]);
 });
 
 test("mounts the application under --root-path", async () => {
-  const other = await startTyphon({ after }, ["raw:app", "--workers", "1", "--root-path", "/shop"]);
+  const other = await startTyphon(FILE, ["raw:app", "--workers", "1", "--root-path", "/shop"]);
   const inside = await environOf(getWith("", "/shop/environ"), other);
   assert.deepEqual(pick(inside, "SCRIPT_NAME", "PATH_INFO"), ["/shop", "/environ"]);
   const beside = await environOf(getWith("", "/shopping"), other);
@@ -164,7 +165,7 @@ test("believes Forwarded from a proxy that may be believed (RFC 7239)", async ()
 });
 
 test("believes nobody else and removes what they say", async () => {
-  const other = await startTyphon({ after }, [
+  const other = await startTyphon(FILE, [
     "raw:app",
     "--workers",
     "1",

@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { Browser } from "../support/browser.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
@@ -12,8 +13,8 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 let typhon: Typhon;
 
 before(async () => {
-  const database = join(makeScratch({ after }), "flaskr.sqlite");
-  typhon = await startTyphon({ after }, ["flaskr:create_app()", "--workers", "2"], {
+  const database = join(makeScratch(FILE), "flaskr.sqlite");
+  typhon = await startTyphon(FILE, ["flaskr:create_app()", "--workers", "2"], {
     env: { FLASKR_DATABASE: database },
   });
 });

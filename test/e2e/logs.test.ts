@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { until } from "../support/deadline.ts";
 import { readRecord } from "../support/json.ts";
 import { askOnce, fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
@@ -18,8 +19,8 @@ let json: Typhon;
 before(async () => {
   const args = ["raw:app", "--workers", "1", "--access-log", "-"];
   [text, json] = await Promise.all([
-    startTyphon({ after }, args),
-    startTyphon({ after }, [...args, "--log-format", "json"]),
+    startTyphon(FILE, args),
+    startTyphon(FILE, [...args, "--log-format", "json"]),
   ]);
 });
 

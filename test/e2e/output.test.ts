@@ -2,15 +2,16 @@
 // stop the server or be taken for the protocol.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { getOnce } from "../support/raw-client.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 let typhon: Typhon;
 
 before(async () => {
-  typhon = await startTyphon({ after }, ["printing:app", "--workers", "1"]);
+  typhon = await startTyphon(FILE, ["printing:app", "--workers", "1"]);
 });
 
 /** Asks for `path` and waits for a log line with `text`; gives the line. */

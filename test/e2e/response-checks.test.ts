@@ -2,15 +2,16 @@
 // falsely complete answer, and the log names the fault under the request's id.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 
+import { FILE } from "../support/file-scope.ts";
 import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 let typhon: Typhon;
 
 before(async () => {
-  typhon = await startTyphon({ after }, ["faults:app", "--workers", "1"]);
+  typhon = await startTyphon(FILE, ["faults:app", "--workers", "1"]);
 });
 
 /** Whether the log has, since `from`, a line with the id, and the reason near it. */

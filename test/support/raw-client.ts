@@ -43,8 +43,11 @@ export class RawClient {
   }
 
   static async connect(address: Address): Promise<RawClient> {
-    const target = "path" in address ? address : { host: "127.0.0.1", ...address };
-    const socket = openSocket({ ...target, noDelay: true, allowHalfOpen: true });
+    const options = { noDelay: true, allowHalfOpen: true };
+    const socket =
+      "path" in address
+        ? openSocket({ ...options, path: address.path })
+        : openSocket({ ...options, host: address.host ?? "127.0.0.1", port: address.port });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     socket.once("connect", resolve);
     socket.once("error", reject);

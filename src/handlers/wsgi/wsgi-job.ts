@@ -168,8 +168,15 @@ export class WsgiJob extends Job implements ExchangeListener {
       return;
     }
     const isFlowing = this.exchange.write(bytes);
+    if (this.exchange.isFinished) {
+      // More bytes than its Content-Length: the connection is cut, the rest is nobody's.
+      this.#context.onFault(this.exchange, "the application sent more bytes than its Content-Length");
+      this.#context.pool.cancel(this);
+      this.#end();
+      return;
+    }
     this.#accept(bytes.length);
-    if (!isFlowing && !this.exchange.isFinished) this.#spool = this.#openSpool();
+    if (!isFlowing) this.#spool = this.#openSpool();
   }
 
   #openSpool(): Spool {

@@ -1,6 +1,6 @@
 """A small weblog with accounts, after the example that Flask's tutorial builds.
 
-`typhon 'flaskr:create_app()'`. FLASKR_DATABASE names the SQLite file; it is made when it is missing.
+`typhon 'flaskr:create_app()'`. FLASKR_DATABASE names the SQLite file; made when missing.
 """
 
 import os

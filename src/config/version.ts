@@ -1,5 +1,5 @@
-// The version of this package, from its package.json: the one place where it is written. src/cli and
-// dist/cli lie equally deep, so the path is the same for both.
+// The version of this package, from its package.json: the one place where it is written. src/config and
+// dist/config lie equally deep, so the path is the same for both.
 
 import { readFileSync } from "node:fs";
 
