@@ -3,6 +3,7 @@
 // What counts is what happens to the short requests. Rounds are interleaved as in throughput.ts.
 
 import { join } from "node:path";
+import { coresOfOthers, readClocks } from "./clocks.ts";
 import type { LoadOrder } from "./load/generate.ts";
 import type { LoadReport } from "./load/record.ts";
 import { BENCHMARKS } from "./places.ts";
@@ -86,13 +87,14 @@ async function measureLoad(plan: MixedPlan, at: Load): Promise<MixedResult[]> {
   const rounds = new Map<Server, MixedRound[]>(plan.servers.map((server) => [server, []]));
   for (let round = 0; round < plan.rounds; round++) {
     for (const server of rotate(plan.servers, round)) {
-      const { report, cpuMicros } = await loadOnce(server, at, plan.seconds, round);
+      const { report, cpuMicros, others } = await loadOnce(server, at, plan.seconds, round);
       const { sent, failed, p50, p99, max, lateness } = report;
-      rounds.get(server)?.push({ sent, failed, p50, p99, max, lateness, cpuMicros });
+      rounds.get(server)?.push({ sent, failed, p50, p99, max, lateness, cpuMicros, others });
       plan.tell(
         `mixed ${at.mix} ${at.workers}w ${at.load * 100} % = ${at.requestsPerSecond}/s ` +
           `round ${round + 1} ${server.name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, ` +
-          `max ${max.toFixed(1)} ms, ${failed} of ${sent} failed`,
+          `max ${max.toFixed(1)} ms, ${failed} of ${sent} failed, ` +
+          `others ${others.toFixed(2)} cores`,
       );
     }
   }
@@ -109,7 +111,7 @@ async function loadOnce(
   at: Load,
   seconds: number,
   seed: number,
-): Promise<{ report: LoadReport; cpuMicros: number }> {
+): Promise<{ report: LoadReport; cpuMicros: number; others: number }> {
   const running = await RunningServer.start(server, { page: PAGE, workers: at.workers });
   try {
     const order: LoadOrder = {
@@ -121,12 +123,14 @@ async function loadOnce(
       seconds,
       seed,
     };
-    const before = running.cpuSeconds();
+    const before = readClocks(running);
     const script = join(BENCHMARKS, "load", "generate.ts");
     const output = await runProgram(process.execPath, [script, JSON.stringify(order)]);
     const report = parseReport(output);
     const answered = Math.max(1, at.requestsPerSecond * (seconds + WARM_UP_SECONDS));
-    return { report, cpuMicros: ((running.cpuSeconds() - before) / answered) * 1e6 };
+    const after = readClocks(running);
+    const cpuMicros = ((after.server - before.server) / answered) * 1e6;
+    return { report, cpuMicros, others: coresOfOthers(before, after) };
   } catch (error) {
     throw new Error(`${server.name}, mixed ${at.mix}: ${String(error)}\n${running.log()}`);
   } finally {

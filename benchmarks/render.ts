@@ -51,7 +51,7 @@ export function figures(all: readonly Results[]): string {
     const title = `### ${TITLES[suite]}\n\n`;
     const chosen = newest(all, suite);
     if (chosen === null) return `${title}Not measured yet.\n`;
-    return `${title}${origin(chosen)}\n\n${tablesOf(suite, chosen)}`;
+    return `${title}${origin(suite, chosen)}\n\n${tablesOf(suite, chosen)}`;
   });
   return parts.join("\n");
 }
@@ -61,9 +61,9 @@ function newest(all: readonly Results[], suite: Suite): Results | null {
   return having.findLast((one) => one.isWhole) ?? having.at(-1) ?? null;
 }
 
-function origin(results: Results): string {
+function origin(suite: Suite, results: Results): string {
   const narrowed = results.isWhole ? "" : " **A narrowed run: to be taken as a hint.**";
-  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${loadOfOthers(results)}.${narrowed}`;
+  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${loadOfOthers(suite, results)}.${narrowed}`;
 }
 
 function describe(machine: Machine): string {
@@ -75,9 +75,10 @@ function describe(machine: Machine): string {
   );
 }
 
-function loadOfOthers({ throughput }: Results): string {
-  const others = (throughput ?? []).flatMap(({ rounds }) => rounds.map((round) => round.others));
-  if (others.length === 0) return "";
+function loadOfOthers(suite: Suite, results: Results): string {
+  const measured = suite === "throughput" ? results.throughput : results.mixed;
+  if (measured === null || (suite !== "throughput" && suite !== "mixed")) return "";
+  const others = measured.flatMap(({ rounds }) => rounds.map((round) => round.others));
   const most = Math.max(...others).toFixed(2);
   return `; other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
 }

@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 
-/** One round of one server on one page. `others`: cores that other programs used meanwhile. */
+/** One round of one server on one page. `others`: cores that others used meanwhile (clocks.ts). */
 export interface ThroughputRound {
   readonly requests: number;
   readonly requestsPerSecond: number;
@@ -56,6 +56,7 @@ export interface MixedRound {
   /** 99th percentile of how late the generator itself sent. */
   readonly lateness: number;
   readonly cpuMicros: number;
+  readonly others: number;
 }
 
 export interface MixedResult {

@@ -4,7 +4,7 @@
 // memory layout or a warm neighbour is shared by all.
 
 import type { Case } from "./cases.ts";
-import { machineCpuSeconds, ownCpuSeconds } from "./process-tree.ts";
+import { coresOfOthers, readClocks, type Clocks } from "./clocks.ts";
 import type { ThroughputResult, ThroughputRound } from "./results.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
@@ -83,25 +83,8 @@ async function measureOnce(
   }
 }
 
-interface Clocks {
-  readonly wall: number;
-  readonly server: number;
-  readonly machine: number;
-  readonly ours: number;
-}
-
-function readClocks(running: RunningServer): Clocks {
-  return {
-    wall: performance.now() / 1000,
-    server: running.cpuSeconds(),
-    machine: machineCpuSeconds().busy,
-    ours: ownCpuSeconds(),
-  };
-}
-
 function roundOf(outcome: WrkOutcome, before: Clocks, after: Clocks): ThroughputRound {
   const server = after.server - before.server;
-  const others = after.machine - before.machine - server - (after.ours - before.ours);
   return {
     requests: outcome.requests,
     requestsPerSecond: outcome.requestsPerSecond,
@@ -109,6 +92,6 @@ function roundOf(outcome: WrkOutcome, before: Clocks, after: Clocks): Throughput
     p99: outcome.p99,
     max: outcome.max,
     cpuMicros: (server / outcome.requests) * 1e6,
-    others: Math.max(0, others / (after.wall - before.wall)),
+    others: coresOfOthers(before, after),
   };
 }

@@ -67,7 +67,7 @@ test("holds the mixed load's p99 against the best peer", () => {
     load: 0.8,
     requestsPerSecond: 300,
     server,
-    rounds: [{ sent: 9, failed: 0, p50: 1, p99, max: 200, lateness: 0, cpuMicros: 50 }],
+    rounds: [{ sent: 9, failed: 0, p50: 1, p99, max: 200, lateness: 0, cpuMicros: 50, others: 0 }],
   });
   const mixed = [row("typhon", 20), row("granian", 100), row("nginx-gunicorn", 50)];
   assert.match(

@@ -1,7 +1,7 @@
 """A front for tests: the real launcher with real workers, on real FIFOs and sockets.
 
-Does what the Node front does with files and descriptors, and nothing of what it decides: tests write
-pages, read frames and look at processes. Each wait has a deadline that fails as an assertion.
+Does what the Node front does with files and descriptors, and nothing of what it decides: tests
+write pages, read frames and look at processes. Each wait has a deadline that fails as an assertion.
 """
 
 from __future__ import annotations
@@ -102,6 +102,12 @@ def record(
     ]
     names = "\0".join(name for name, _ in fields)
     return names.encode("latin-1"), "\0".join(values).encode("latin-1")
+
+
+def become_control(fd: int) -> None:
+    """In the launcher before its exec: control is descriptor 3."""
+    os.dup2(fd, 3)
+    os.set_inheritable(3, True)
 
 
 def is_alive(pid: int) -> bool:
@@ -228,8 +234,8 @@ class Front:
             stderr=subprocess.STDOUT,
             env=env,
             cwd=settings.pop("cwd", None),
-            preexec_fn=lambda: os.dup2(control.fileno(), 3),
-            pass_fds=(3,) if control.fileno() != 3 else (3,),
+            close_fds=False,
+            preexec_fn=lambda: become_control(control.fileno()),  # noqa: PLW1509
         )
         control.close()
         application = {
@@ -243,9 +249,7 @@ class Front:
             "software": "typhon/test",
             **settings,
         }
-        self.say(
-            op="open", directory=str(self.directory), pipe_pages=256, application=application
-        )
+        self.say(op="open", directory=str(self.directory), pipe_pages=256, application=application)
         self.opened = self.hear("opened")
         lifeline = self.directory / "lifeline"
         self.lifeline = os.open(lifeline, os.O_WRONLY | os.O_NONBLOCK)

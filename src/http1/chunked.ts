@@ -94,9 +94,11 @@ export class ChunkedDecoder {
 
   #startChunk(line: string): void {
     const digits = endOf(line, 0, HEX);
-    if (digits === 0 || digits > MAX_CHUNK_SIZE_DIGITS)
+    const isFollowed = digits < line.length;
+    const isNumber = digits > 0 && digits <= MAX_CHUNK_SIZE_DIGITS;
+    if (!isNumber || (isFollowed && !";\t ".includes(line[digits] ?? "")))
       throw new RequestFault(ERRORS.CHUNK_SIZE_INVALID);
-    if (digits < line.length) this.#checkExtensions(line, digits);
+    if (isFollowed) this.#checkExtensions(line, digits);
     const size = Number.parseInt(line.slice(0, digits), 16);
     this.#total += size;
     // Doubles lose digits above 2^53, far beyond any limit.

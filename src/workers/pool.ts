@@ -204,6 +204,10 @@ export class Pool implements StationListener {
   }
 
   onStationEnd(text: string): void {
+    if (this.#state === "starting") {
+      this.#settleStart.reject(new StartFailure({ kind: "launcher", text }));
+      this.#state = "stopping";
+    }
     const end = { code: null, signal: SIGKILL, peakRss: 0 };
     for (const worker of this.#workers.values())
       this.#bury(worker, { worker: worker.number, ...end });
@@ -215,11 +219,6 @@ export class Pool implements StationListener {
     if (this.#state === "stopping") {
       this.#state = "stopped";
       this.#settleStop.resolve();
-      return;
-    }
-    if (this.#state === "starting") {
-      this.#state = "stopped";
-      this.#settleStart.reject(new StartFailure({ kind: "launcher", text }));
       return;
     }
     this.#listener.onLauncherEnd(text);
@@ -351,6 +350,7 @@ export class Pool implements StationListener {
     const worker = this.#workers.get(overdue.worker);
     if (worker === undefined) return;
     worker.overdue.add(overdue.job.id);
+    worker.channel?.say(FrameType.STACKS);
     worker.drain(now + OVERDUE_GRACE);
   }
 

@@ -57,18 +57,17 @@ export class RequestQueue {
     );
   }
 
-  /** Jobs that are neither finished nor begun, as far as this side can tell. */
+  /** Jobs that wait in front of the pipe. */
   get waiting(): number {
-    const inFront = this.#waiting.length - this.#first - this.#dropped;
-    return inFront + Math.max(0, this.#written - this.#options.capacity);
+    return this.#waiting.length - this.#first - this.#dropped;
   }
 
   /** Takes a job that has its id. False: the queue is full and the job was not taken. */
   submit(job: Job): boolean {
     job.submittedAt = monotonic();
+    if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit) return false;
     if (this.#first === this.#waiting.length && this.#written < this.#depth && this.#write(job))
       return true;
-    if (this.waiting >= this.#options.limit) return false;
     job.state = "waiting";
     this.#waiting.push(job);
     return true;

@@ -126,8 +126,10 @@ def terminate_child() -> list[str]:
     child = multiprocessing.get_context("fork").Process(target=signal.pause)
     child.start()
     child.terminate()
-    child.join(15)
-    return [str(child.exitcode)]
+    child.join(5)
+    exit_code = child.exitcode
+    child.kill()
+    return [str(exit_code)]
 
 
 def app(environ: Environ, start_response: Any) -> Iterable[bytes]:

@@ -55,9 +55,23 @@ test("gives the data of all chunks of one read at once", () => {
 });
 
 test("refuses sizes that are not hexadecimal digits", () => {
-  for (const size of ["", " 5", "\t5", "0x5", "+5", "-5", "1_0", "\xb2"])
+  for (const size of [
+    "",
+    " 5",
+    "\t5",
+    "0x5",
+    "+5",
+    "-5",
+    "1_0",
+    "\xb2",
+    "5g",
+    "5.0",
+    "5,5",
+    "5:",
+    "5\x00",
+  ])
     assert.equal(bothWays(`${size}\r\nhello\r\n0\r\n\r\n`).code, "CHUNK_SIZE_INVALID", size);
-  for (const size of ["5 ", "5\t", "5g", "5.0", "5,5", "5:", "5\x00"])
+  for (const size of ["5 ", "5\t"])
     assert.equal(bothWays(`${size}\r\nhello\r\n0\r\n\r\n`).code, "CHUNK_EXTENSION_INVALID", size);
 });
 

@@ -37,7 +37,7 @@ test("reads a head with its fields in order", () => {
 
 test("gives null for every beginning of a head", () => {
   const text = "GET /a HTTP/1.1\r\nHost: a\r\nX: y z\r\nE:\r\n\r\n";
-  for (let end = 0; end < text.length; end += 1)
+  for (let end = 1; end < text.length; end += 1)
     assert.equal(parser.parse(text.slice(0, end), 0), null, String(end));
   assert.notEqual(parser.parse(text, 0), null);
 });

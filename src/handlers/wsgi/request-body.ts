@@ -103,6 +103,7 @@ export class RequestBody implements BodyReceiver {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const { bytesWritten } = await file.handle.writev(chunks);
     if (bytesWritten < length) throw new Error("a short write to a temporary file");
+    for (const chunk of chunks) freeAtOnce(chunk);
     if (this.#state !== "file") return;
     this.#held -= length;
     this.#options.budget.give(length);
@@ -126,4 +127,11 @@ export class RequestBody implements BodyReceiver {
     if (file === null) return;
     await this.#options.folder.discard(file);
   }
+}
+
+// The collector would let some 60 MB of read and written chunks lie about before it looks. Only a
+// chunk that is a whole read of its own is freed: a piece may share its memory with other bytes.
+function freeAtOnce(chunk: Buffer): void {
+  const { buffer } = chunk;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0);
 }

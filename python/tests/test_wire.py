@@ -1,0 +1,170 @@
+"""Pages and frames: the vectors that Node reads too, and decoders under random bytes."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from typhon_worker import wire
+
+VECTORS = Path(__file__).resolve().parents[2] / "test" / "vectors"
+
+
+def vectors(name: str) -> list[Any]:
+    listed = json.loads((VECTORS / name).read_text())
+    return [pytest.param(vector, id=vector["name"]) for vector in listed]
+
+
+def split(vector_list: list[Any]) -> tuple[list[Any], list[Any]]:
+    whole = [param for param in vector_list if "fault" not in param.values[0]]
+    refused = [param for param in vector_list if "fault" in param.values[0]]
+    assert whole
+    assert refused
+    return whole, refused
+
+
+PAGES, REFUSED_PAGES = split(vectors("pages.json"))
+FRAMES, REFUSED_FRAMES = split(vectors("frames.json"))
+
+
+def page_of(vector: dict[str, Any]) -> bytes:
+    return bytes.fromhex(vector["hex"]).ljust(wire.PAGE_BYTES, b"\0")
+
+
+def decode(chunks: list[bytes]) -> list[tuple[int, int, int, int, bytes]]:
+    decoder = wire.FrameDecoder()
+    return [frame for chunk in chunks for frame in decoder.push(chunk)]
+
+
+@pytest.mark.parametrize("vector", PAGES)
+@pytest.mark.parametrize("at", [0, wire.SLOT_BYTES])
+def test_decodes_the_page_in_any_slot(vector: dict[str, Any], at: int) -> None:
+    slots = bytes(at) + page_of(vector)
+    request, flags, latest, names_end, values_end, body_end = wire.decode_page(slots, at)
+    names_at = at + wire.PAGE_HEADER_BYTES
+    assert {
+        "id": request,
+        "flags": flags,
+        "latest": latest,
+        "names": slots[names_at:names_end].decode("latin-1"),
+        "values": slots[names_end:values_end].decode("latin-1"),
+        "body": slots[values_end:body_end].decode("latin-1"),
+    } == {key: vector[key] for key in ("id", "flags", "latest", "names", "values", "body")}
+
+
+@pytest.mark.parametrize("vector", REFUSED_PAGES)
+def test_refuses_the_page(vector: dict[str, Any]) -> None:
+    with pytest.raises(wire.WireFault):
+        wire.decode_page(page_of(vector), 0)
+
+
+def test_refuses_any_page_or_stays_inside_of_it() -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    accepted = 0
+    for _ in range(20_000):
+        page = bytearray(page_of(chance.choice(PAGES).values[0]))
+        for _ in range(chance.randrange(4)):
+            page[chance.randrange(wire.PAGE_HEADER_BYTES)] = chance.randrange(256)
+        try:
+            *_, names_end, values_end, body_end = wire.decode_page(bytes(page), 0)
+        except wire.WireFault:
+            continue
+        accepted += 1
+        assert 32 <= names_end <= values_end <= body_end <= wire.PAGE_BYTES, f"seed {seed}"
+    assert accepted > 0
+
+
+@pytest.mark.parametrize("vector", FRAMES)
+def test_decodes_and_encodes_the_frame(vector: dict[str, Any]) -> None:
+    frame = bytes.fromhex(vector["hex"])
+    payload = bytes.fromhex(vector["payload"])
+    flags = wire.END if vector["end"] else 0
+    decoded = (vector["type"], flags, vector["count"], vector["id"], payload)
+    assert decode([frame]) == [decoded]
+    encoded = wire.encode_frame(
+        vector["type"], vector["id"], payload, flags=flags, count=vector["count"]
+    )
+    assert encoded == frame
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if "head" in v.values[0]])
+def test_packs_a_head(vector: dict[str, Any]) -> None:
+    head = vector["head"].encode("latin-1")
+    body = bytes.fromhex(vector["body"])
+    packed = wire.pack_head(
+        wire.HEAD_PREFIX_BYTES + len(head) + len(body),
+        wire.HEAD,
+        wire.END if vector["end"] else 0,
+        vector["count"],
+        vector["id"],
+        vector["taken"],
+        len(head),
+    )
+    assert packed + head + body == bytes.fromhex(vector["hex"])
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if "values" in v.values[0]])
+def test_decodes_a_record(vector: dict[str, Any]) -> None:
+    names, values = wire.decode_record(bytes.fromhex(vector["payload"]))
+    assert (names.decode("latin-1"), values) == (vector["names"], vector["values"])
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if "credit" in v.values[0]])
+def test_decodes_credit(vector: dict[str, Any]) -> None:
+    assert wire.decode_credit(bytes.fromhex(vector["payload"])) == vector["credit"]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\1\0\0\0\1\0\0", b"\1\0\0\0\1\0\0\0a", b"\1\0\0\0" * 4])
+def test_refuses_a_record_of_another_length(payload: bytes) -> None:
+    with pytest.raises(wire.WireFault):
+        wire.decode_record(payload)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\1\0\0", b"\1\0\0\0\0"])
+def test_refuses_credit_of_another_length(payload: bytes) -> None:
+    with pytest.raises(wire.WireFault):
+        wire.decode_credit(payload)
+
+
+@pytest.mark.parametrize("vector", REFUSED_FRAMES)
+def test_refuses_the_frame_by_its_header(vector: dict[str, Any]) -> None:
+    with pytest.raises(wire.WireFault):
+        decode([bytes.fromhex(vector["hex"])])
+
+
+def test_decodes_frames_however_they_are_split() -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    stream = b"".join(bytes.fromhex(param.values[0]["hex"]) for param in FRAMES)
+    whole = decode([stream])
+    assert len(whole) == len(FRAMES)
+    assert decode([stream[at : at + 1] for at in range(len(stream))]) == whole
+    for _ in range(300):
+        cuts = sorted(chance.randrange(len(stream)) for _ in range(chance.randrange(12)))
+        pieces = [
+            stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)
+        ]
+        assert decode(pieces) == whole, f"seed {seed}"
+
+
+def test_refuses_random_bytes_with_nothing_but_a_wire_fault() -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    refused = 0
+    for _ in range(2000):
+        pieces = [chance.randbytes(chance.randrange(64)) for _ in range(chance.randrange(8))]
+        try:
+            decode(pieces)
+        except wire.WireFault:
+            refused += 1
+        for decoder in (wire.decode_record, wire.decode_credit):
+            try:
+                decoder(b"".join(pieces))
+            except wire.WireFault:
+                refused += 1
+    assert refused > 0, f"seed {seed}"
