@@ -4,10 +4,9 @@
 
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { CASES } from "./cases.ts";
-import { BENCHMARKS } from "./places.ts";
 import { startProgram } from "./program.ts";
 import type { ConnectionsResult, MemoryResult } from "./results.ts";
 import { RunningServer } from "./server-process.ts";
@@ -79,7 +78,7 @@ async function holdConnections(
   await runWrk({ port: running.port, path: "/", postBytes: 0, seconds: WARM_UP_SECONDS });
   await sleep(SETTLE_MS);
   const before = running.clientSideMemory().rss;
-  const script = join(BENCHMARKS, "load", "idle-connections.ts");
+  const script = fileURLToPath(new URL("load/idle-connections.ts", import.meta.url));
   const child = startProgram(process.execPath, [script, String(running.port), String(wanted)]);
   try {
     if (child.stdout === null) throw new Error("the idle client has no output");

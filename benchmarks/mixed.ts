@@ -132,7 +132,8 @@ async function loadOnce(
     const cpuMicros = ((after.server - before.server) / answered) * 1e6;
     return { report, cpuMicros, others: coresOfOthers(before, after) };
   } catch (error) {
-    throw new Error(`${server.name}, mixed ${at.mix}: ${String(error)}\n${running.log()}`);
+    const what = `${server.name}, mixed ${at.mix}: ${String(error)}`;
+    throw new Error(`${what}\n${running.log()}`, { cause: error });
   } finally {
     await running.stop();
   }

@@ -26,7 +26,7 @@ const TITLES: Readonly<Record<Suite, string>> = {
 /** Tables of one run, for the terminal. */
 export function renderTables(results: Results): string {
   return SUITES.filter((suite) => results[suite] !== null)
-    .map((suite) => `### ${TITLES[suite]}\n\n${tablesOf(suite, results)}`)
+    .map((suite) => `### ${TITLES[suite]}\n\n${TABLES[suite](results)}`)
     .join("\n");
 }
 
@@ -51,7 +51,7 @@ export function figures(all: readonly Results[]): string {
     const title = `### ${TITLES[suite]}\n\n`;
     const chosen = newest(all, suite);
     if (chosen === null) return `${title}Not measured yet.\n`;
-    return `${title}${origin(suite, chosen)}\n\n${tablesOf(suite, chosen)}`;
+    return `${title}${origin(suite, chosen)}\n\n${TABLES[suite](chosen)}`;
   });
   return parts.join("\n");
 }
@@ -83,19 +83,12 @@ function loadOfOthers(suite: Suite, results: Results): string {
   return `; other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
 }
 
-function tablesOf(suite: Suite, results: Results): string {
-  switch (suite) {
-    case "throughput":
-      return throughputTables(results.throughput ?? []);
-    case "memory":
-      return memoryTable(results.memory ?? []);
-    case "connections":
-      return connectionsTable(results.connections ?? []);
-    case "startup":
-      return startupTable(results.startup ?? []);
-    case "mixed":
-      return mixedTables(results.capacity ?? [], results.mixed ?? []);
-  }
-}
+const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {
+  throughput: ({ throughput }) => throughputTables(throughput ?? []),
+  memory: ({ memory }) => memoryTable(memory ?? []),
+  connections: ({ connections }) => connectionsTable(connections ?? []),
+  startup: ({ startup }) => startupTable(startup ?? []),
+  mixed: ({ capacity, mixed }) => mixedTables(capacity ?? [], mixed ?? []),
+};
 
 if (import.meta.main) renderReadme();

@@ -63,9 +63,9 @@ async function measure(
     }),
     mixed: () => measureMixed({ ...mixed, servers: of("mixed") }),
   };
-  let results = begun;
+  const results = { ...begun };
   for (const suite of args.suites) {
-    results = { ...results, ...(await suites[suite]()) };
+    Object.assign(results, await suites[suite]());
     onSuite(results);
   }
   return results;

@@ -77,7 +77,8 @@ async function measureOnce(
     const outcome = await runWrk({ ...target, seconds });
     return roundOf(outcome, before, readClocks(running));
   } catch (error) {
-    throw new Error(`${server.name}, ${page.name}: ${String(error)}\n${running.log()}`);
+    const what = `${server.name}, ${page.name}: ${String(error)}`;
+    throw new Error(`${what}\n${running.log()}`, { cause: error });
   } finally {
     await running.stop();
   }

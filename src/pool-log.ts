@@ -4,7 +4,7 @@ import type { Log } from "./observe/log.ts";
 import type { Job } from "./workers/job.ts";
 import type { Overdue } from "./workers/job-table.ts";
 import type { WorkerEnd } from "./workers/launcher.ts";
-import type { PoolListener } from "./workers/pool.ts";
+import type { PoolListener } from "./workers/pool-contract.ts";
 import type { Worker } from "./workers/worker.ts";
 
 const LEVELS = ["debug", "info", "warning", "error"] as const;

@@ -25,7 +25,8 @@ import { PoolLog } from "./pool-log.ts";
 import { requestIds } from "./routing/request-ids.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
 import { explainStartFailure } from "./start-failure.ts";
-import { Pool, type PoolReady } from "./workers/pool.ts";
+import { Pool } from "./workers/pool.ts";
+import type { PoolOptions, PoolReady } from "./workers/pool-contract.ts";
 
 /** Bytes of bodies, of requests and answers together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
@@ -147,7 +148,7 @@ export class Server {
   }
 }
 
-function poolOptions(configuration: Configuration): ConstructorParameters<typeof Pool>[0] {
+function poolOptions(configuration: Configuration): PoolOptions {
   return {
     runFolder: runFolder(configuration.tempDir),
     python: configuration.python,
@@ -165,7 +166,6 @@ function poolOptions(configuration: Configuration): ConstructorParameters<typeof
     queueTimeout: configuration.queueTimeoutMs / 1000,
     queueLimit: configuration.queue,
     timeout: configuration.timeoutMs / 1000,
-    gracefulTimeout: configuration.gracefulTimeoutMs / 1000,
   };
 }
 

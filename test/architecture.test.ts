@@ -219,8 +219,7 @@ test("no source has a default export, any, a non-null assertion or a console", (
 });
 
 test("no test is skipped, put off or run alone", () => {
-  const pattern =
-    /\b(?:test|it|describe|suite|t)\.(?:skip|todo|only)\b|\b(?:skip|todo|only): (?!false)/;
+  const pattern = /\b(?:test|it|describe|suite|t)\.(?:skip|todo|only)\b|\{ (?:skip|todo)\b/;
   check(
     TESTS.filter(
       (path) => path.endsWith(".test.ts") && !path.endsWith("architecture.test.ts"),

@@ -46,6 +46,9 @@ run_architecture() {
 run_ruff() {
   "$python" -m ruff check
   "$python" -m ruff format --check
+  # Applications have rules of their own.
+  "$python" -m ruff check --config test/apps/ruff.toml test/apps examples benchmarks/cases
+  "$python" -m ruff format --check --config test/apps/ruff.toml test/apps examples benchmarks/cases
 }
 
 run_mypy() {

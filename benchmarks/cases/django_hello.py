@@ -38,7 +38,7 @@ settings.configure(
 )
 
 
-def hello(request: HttpRequest) -> HttpResponse:
+def hello(_request: HttpRequest) -> HttpResponse:
     """Answer 13 bytes."""
     return HttpResponse("Hello, World!", content_type="text/plain")
 

@@ -40,9 +40,9 @@ def describe(error: BaseException, *, is_ours: bool = False) -> str:
 
 def describe_type(value: object) -> str:
     """What kind of thing this is, for a sentence: `None`, `a str`, `an int`."""
-    if value is None:
-        return "None"
     name = type(value).__name__
+    if name in ("NoneType", "bytes"):
+        return name.removesuffix("Type")
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 

@@ -12,10 +12,8 @@ import {
   FrameFault,
   FrameType,
   INPUT_FRAME_BYTES,
-  PAGE_BYTES,
-  PAGE_HEADER_BYTES,
-  type Note,
-} from "./wire.ts";
+} from "./frame.ts";
+import { PAGE_BYTES, PAGE_HEADER_BYTES, type Note } from "./page.ts";
 
 /** Bytes of a HEAD frame before the head: the second of taking and the head's length. */
 const HEAD_PREFIX_BYTES = 12;
@@ -72,7 +70,7 @@ export class JobTable {
   submit(job: Job): void {
     job.id = this.nextId();
     if (this.#queue === null) {
-      this.#lose(job, "stopped");
+      this.#remove(job, "stopped");
       return;
     }
     this.#jobs.set(job.id, job);
@@ -146,7 +144,7 @@ export class JobTable {
   /** Ends every job. */
   loseAll(reason: LostReason): void {
     this.#queue?.takeAll();
-    for (const job of [...this.#jobs.values()]) this.#remove(job, reason);
+    for (const job of this.#jobs.values()) this.#remove(job, reason);
   }
 
   /**
@@ -285,11 +283,6 @@ export class JobTable {
     const wasAbandoned = job.state === "abandoned";
     this.#finish(job);
     if (!wasAbandoned) job.onLost(reason);
-  }
-
-  #lose(job: Job, reason: LostReason): void {
-    job.state = "done";
-    job.onLost(reason);
   }
 
   #finish(job: Job): void {

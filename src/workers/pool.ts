@@ -4,100 +4,52 @@
 // A worker that ends: its channel is read to the end, its notes say which requests died with it, a
 // fence wakes whoever slept over a stranded page, and a new worker takes its place.
 
-import type { ChannelListener } from "./channel.ts";
-import { readJson } from "./channel.ts";
+import { Backoff } from "./backoff.ts";
+import { readJson, type ChannelListener } from "./channel.ts";
 import { monotonic } from "./clock.ts";
 import type { Job } from "./job.ts";
 import { JobTable, type Overdue } from "./job-table.ts";
 import type { Opened, WorkerEnd } from "./launcher.ts";
+import {
+  StartFailure,
+  type PoolListener,
+  type PoolOptions,
+  type PoolReady,
+} from "./pool-contract.ts";
 import { RequestQueue } from "./queue.ts";
-import { Station, type StationListener, type StationOptions } from "./station.ts";
-import { FrameFault, FrameType, type Note } from "./wire.ts";
-import { Worker, type LoadFailure } from "./worker.ts";
+import { Roster } from "./roster.ts";
+import { Station, type StationListener } from "./station.ts";
+import { FrameFault, FrameType } from "./frame.ts";
+import type { Worker } from "./worker.ts";
 
 const SIGKILL = 9;
 /** How long the channel of an ended worker is read for what it had still sent, ms. */
 const LAST_FRAMES_MS = 1000;
 /** A worker with a request past its deadline has so long to come back before it is killed, seconds. */
 const OVERDUE_GRACE = 1;
-/** Pauses between starts of workers that end before they have served for a while, seconds. */
-const MIN_BACKOFF = 0.1;
-const MAX_BACKOFF = 30;
-/** A worker that lived so long is no part of a crash loop, seconds. */
-const HEALTHY_AFTER = 5;
-
-export interface PoolOptions extends StationOptions {
-  /** How long a request may wait to be begun, seconds. */
-  readonly queueTimeout: number;
-  /** How many requests may wait. */
-  readonly queueLimit: number;
-  /** From taking to the head, then between chunks, seconds; 0 = none. */
-  readonly timeout: number;
-  /** How long a worker that has been told to stop may go on, seconds. */
-  readonly gracefulTimeout: number;
-}
-
-/** The pool as it is when the first worker has loaded the application. */
-export interface PoolReady {
-  readonly python: string;
-  readonly implementation: string;
-  readonly executable: string;
-  /** The interface that was found. */
-  readonly interface: string;
-}
-
-export interface PoolListener {
-  onWorkerReady(worker: Worker): void;
-  /** `lost`: the requests that died with it. `wasAsked`: it had been told to stop. */
-  onWorkerEnd(worker: Worker, end: WorkerEnd, lost: readonly Job[], wasAsked: boolean): void;
-  onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
-  /** A worker's own message. `level`: 0 debug … 3 error. `job`: the request's number or 0. */
-  onMessage(worker: Worker, level: number, text: string, job: number): void;
-  onOverdue(overdue: Overdue): void;
-  /** The launcher has ended without being asked; all workers went with it and are started anew. */
-  onLauncherEnd(text: string): void;
-  onLauncherLine(line: string): void;
-}
-
-/** The application did not load, or the launcher did not come up. */
-export class StartFailure extends Error {
-  readonly kind: string;
-
-  constructor(failure: LoadFailure) {
-    super(failure.text);
-    this.kind = failure.kind;
-  }
-}
 
 type PoolState = "new" | "starting" | "running" | "stopping" | "stopped";
 
 export class Pool implements StationListener {
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
-  readonly #workers = new Map<number, Worker>();
+  readonly #roster = new Roster();
+  readonly #backoff = new Backoff();
   readonly #jobs: JobTable;
   #state: PoolState = "new";
   #station: Station | null = null;
   #queue: RequestQueue | null = null;
   #opened: Opened | null = null;
-  #lastWorker = 0;
-  #backoff = 0;
-  /** No start before this second. */
-  #startAfter = 0;
-  #settleStart: PromiseWithResolvers<PoolReady> = Promise.withResolvers();
-  #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #settleStart: PromiseWithResolvers<PoolReady> = Promise.withResolvers();
+  readonly #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(options: PoolOptions, listener: PoolListener) {
     this.#options = options;
     this.#listener = listener;
     this.#jobs = new JobTable({
       timeout: options.timeout,
-      send: (worker, frame) => this.#workers.get(worker)?.channel?.send(frame),
+      send: (worker, frame) => this.#roster.get(worker)?.channel?.send(frame),
     });
-  }
-
-  get workers(): readonly Worker[] {
-    return [...this.#workers.values()];
   }
 
   /** Resolves when the first worker has loaded the application; StartFailure if none does. */
@@ -124,11 +76,11 @@ export class Pool implements StationListener {
   tick(): void {
     if (this.#state === "new" || this.#state === "stopped") return;
     const now = monotonic();
-    for (const overdue of this.#jobs.tick(now, () => this.#readNotes())) {
+    for (const overdue of this.#jobs.tick(now, () => this.#roster.readNotes())) {
       this.#listener.onOverdue(overdue);
       this.#retireOverdue(overdue, now);
     }
-    for (const worker of this.#workers.values())
+    for (const worker of this.#roster.all)
       if (now >= worker.killAt && worker.state !== "ended" && this.#mayKill(worker, now))
         this.#kill(worker);
     this.#fill();
@@ -140,7 +92,7 @@ export class Pool implements StationListener {
     if (this.#state === "stopping" || this.#state === "stopped") return this.#settleStop.promise;
     this.#state = "stopping";
     const killAt = monotonic() + grace;
-    for (const worker of this.#workers.values()) {
+    for (const worker of this.#roster.all) {
       if (worker.state === "starting") this.#kill(worker);
       else worker.drain(killAt);
     }
@@ -162,7 +114,7 @@ export class Pool implements StationListener {
   }
 
   onStarted(number: number, pid: number): void {
-    const worker = this.#workers.get(number);
+    const worker = this.#roster.get(number);
     if (worker === undefined || this.#station === null) return;
     worker.open(this.#station.directory, pid, this.#listenerOf(worker), (stream, line) =>
       this.#listener.onOutput(worker, stream, line),
@@ -180,7 +132,7 @@ export class Pool implements StationListener {
   }
 
   onEnded(end: WorkerEnd): void {
-    const worker = this.#workers.get(end.worker);
+    const worker = this.#roster.get(end.worker);
     if (worker === undefined) return;
     if (worker.channel === null || worker.channel.isClosed) {
       this.#bury(worker, end);
@@ -209,10 +161,8 @@ export class Pool implements StationListener {
       this.#state = "stopping";
     }
     const end = { code: null, signal: SIGKILL, peakRss: 0 };
-    for (const worker of this.#workers.values())
-      this.#bury(worker, { worker: worker.number, ...end });
-    for (const worker of this.#workers.values()) worker.closeOutputs();
-    this.#workers.clear();
+    for (const worker of this.#roster.all) this.#bury(worker, { worker: worker.number, ...end });
+    for (const worker of this.#roster.all) worker.closeOutputs();
     this.#jobs.loseAll(this.#state === "stopping" ? "stopped" : "died");
     this.#queue?.close();
     this.#queue = null;
@@ -222,7 +172,7 @@ export class Pool implements StationListener {
       return;
     }
     this.#listener.onLauncherEnd(text);
-    this.#slowDown(0);
+    this.#backoff.note(0, monotonic());
     this.#station = null;
   }
 
@@ -282,14 +232,15 @@ export class Pool implements StationListener {
     const lost = this.#jobs.loseNoted(worker.readNotes());
     lost.push(...this.#jobs.loseHeldBy(worker.number));
     worker.end();
-    this.#workers.delete(worker.number);
+    this.#roster.remove(worker);
     if (this.#state === "starting") {
       this.#failStart(worker, end);
       return;
     }
     this.#listener.onWorkerEnd(worker, end, lost, wasExpected);
     this.#fence();
-    if (!wasExpected) this.#slowDown(worker.readyAt === 0 ? 0 : monotonic() - worker.readyAt);
+    const now = monotonic();
+    if (!wasExpected) this.#backoff.note(worker.readyAt === 0 ? 0 : now - worker.readyAt, now);
     this.#fill();
     this.#stopWhenEmpty();
   }
@@ -303,40 +254,24 @@ export class Pool implements StationListener {
   }
 
   #stopWhenEmpty(): void {
-    if (this.#state === "stopping" && this.#workers.size === 0) this.#station?.stop();
+    if (this.#state === "stopping" && this.#roster.isEmpty) this.#station?.stop();
     if (this.#state !== "stopping" || this.#station !== null) return;
     this.#state = "stopped";
     this.#settleStop.resolve();
   }
 
-  // A crash loop must not spin: each start that did not last puts the next one off for longer.
-  #slowDown(lived: number): void {
-    this.#backoff =
-      lived >= HEALTHY_AFTER ? 0 : Math.min(MAX_BACKOFF, Math.max(MIN_BACKOFF, this.#backoff * 2));
-    // The first that goes is replaced at once.
-    if (this.#backoff > MIN_BACKOFF) this.#startAfter = monotonic() + this.#backoff;
-  }
-
   #fill(): void {
     if (this.#state !== "starting" && this.#state !== "running") return;
     const now = monotonic();
-    if (now < this.#startAfter) return;
+    if (!this.#backoff.mayStart(now)) return;
     this.#station ??= new Station(this.#options, this);
-    let live = 0;
-    for (const worker of this.#workers.values())
-      if (worker.state !== "draining" && worker.state !== "ended") live += 1;
-    for (; live < this.#options.application.workers; live += 1) {
-      this.#lastWorker += 1;
-      const { threads } = this.#options.application;
-      this.#workers.set(this.#lastWorker, new Worker(this.#lastWorker, threads, monotonic()));
-      this.#station.startWorker(this.#lastWorker);
-    }
+    const { workers, threads } = this.#options.application;
+    for (let staying = this.#roster.staying; staying < workers; staying += 1)
+      this.#station.startWorker(this.#roster.add(threads).number);
   }
 
   #fence(): void {
-    let sleepers = 0;
-    for (const worker of this.#workers.values()) if (worker.state === "taking") sleepers += 1;
-    this.#queue?.fence(sleepers, () => this.#jobs.nextId());
+    this.#queue?.fence(this.#roster.takers, () => this.#jobs.nextId());
   }
 
   #kill(worker: Worker): void {
@@ -347,7 +282,7 @@ export class Pool implements StationListener {
   // The thread that is late may never come back: the worker takes no more, another takes its place,
   // and when only late requests are left in it, it is killed.
   #retireOverdue(overdue: Overdue, now: number): void {
-    const worker = this.#workers.get(overdue.worker);
+    const worker = this.#roster.get(overdue.worker);
     if (worker === undefined) return;
     worker.overdue.add(overdue.job.id);
     worker.channel?.say(FrameType.STACKS);
@@ -359,12 +294,5 @@ export class Pool implements StationListener {
     const others = worker.readNotes().some((note) => !worker.overdue.has(note.id));
     if (others) worker.killAt = now + OVERDUE_GRACE;
     return !others;
-  }
-
-  #readNotes(): ReadonlyMap<number, [number, Note]> {
-    const notes = new Map<number, [number, Note]>();
-    for (const worker of this.#workers.values())
-      for (const note of worker.readNotes()) notes.set(note.id, [worker.number, note]);
-    return notes;
   }
 }

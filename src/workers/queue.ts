@@ -11,7 +11,7 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 
 import { monotonic } from "./clock.ts";
 import type { Job } from "./job.ts";
-import { PAGE_BYTES, PageBatch } from "./wire.ts";
+import { PAGE_BYTES, PageBatch } from "./page.ts";
 
 /** Pages that lie in the pipe per worker beyond what the workers run: 8 … 32 measured alike. */
 export const PIPED_PAGES_A_WORKER = 16;

@@ -10,7 +10,8 @@ import { join } from "node:path";
 
 import { Channel, type ChannelListener } from "./channel.ts";
 import { readFifo } from "./output.ts";
-import { decodeNotes, FrameType, SLOT_BYTES, type Note } from "./wire.ts";
+import { FrameType } from "./frame.ts";
+import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
 
 export type WorkerState = "starting" | "loaded" | "taking" | "draining" | "ended";
 

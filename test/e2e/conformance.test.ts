@@ -44,7 +44,11 @@ before(async () => {
 
 function readNote(line: string): SeenRequest {
   const note = readRecord(line);
-  const text = (name: string): string => String(note[name] ?? "");
+  const text = (name: string): string => {
+    const value = note[name] ?? "";
+    assert(typeof value === "string");
+    return value;
+  };
   const headers = new Map<string, string>();
   const environ = new Map<string, string>();
   for (const [name, value] of Object.entries(note)) {

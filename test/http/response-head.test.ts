@@ -42,7 +42,10 @@ test("knows Content-Length, Date and Server whatever their case", () => {
 
 test("gives the same object for the same record", () => {
   const record = "200 OK\0X\0same";
-  assert.equal(parseResponseHead(record, 1), parseResponseHead(`${record}`, 1));
+  assert.equal(
+    parseResponseHead(record, 1),
+    parseResponseHead(["200 OK", "X", "same"].join("\0"), 1),
+  );
   for (let i = 0; i < 5000; i += 1) {
     parseResponseHead(`200 OK\0X\x00${i}`, 1);
     parseResponseHead(record, 1);

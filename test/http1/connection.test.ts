@@ -9,7 +9,7 @@ import { ERRORS } from "../../src/http/error.ts";
 import type { BodyReceiver, Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { until, within } from "../support/deadline.ts";
-import { RawClient } from "../support/raw-client.ts";
+import type { RawClient } from "../support/raw-client.ts";
 import { type RecordingFront, startRecordingFront } from "../support/recording-front.ts";
 
 const OK = responseHead(200, "OK", []);

@@ -38,7 +38,7 @@ describe("readForwardedLists", () => {
     const hops = readForwardedLists("192.0.2.1, 192.0.2.2, 192.0.2.3", "http, HTTPS", "a");
     assert.deepEqual(
       hops.map((hop) => [hop.proto, hop.host]),
-      Array(3).fill(["https", "a"]),
+      Array.from({ length: 3 }, () => ["https", "a"]),
     );
   });
 

@@ -5,7 +5,7 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { PAGE_BYTES } from "../../src/workers/wire.ts";
+import { PAGE_BYTES } from "../../src/workers/page.ts";
 
 export interface Fifo {
   readonly path: string;

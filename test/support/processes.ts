@@ -17,7 +17,7 @@ export interface ProcessFacts {
 }
 
 /** One process, or null if it is gone. */
-export function readProcess(pid: number): ProcessFacts | null {
+function readProcess(pid: number): ProcessFacts | null {
   const text = readText(`/proc/${pid}/stat`);
   if (text === null) return null;
   // The name stands in parentheses and may hold anything, parentheses too.
@@ -45,11 +45,6 @@ export function findMarked(mark: string): ProcessFacts[] {
 /** The running processes of a process group. */
 export function findGroup(group: number): ProcessFacts[] {
   return listProcesses().filter((found) => found.group === group && found.state !== "Z");
-}
-
-/** The children of a process. */
-export function findChildren(parent: number): ProcessFacts[] {
-  return listProcesses().filter((found) => found.parent === parent);
 }
 
 /** Resident memory that is the process's own (not its share of files), bytes. */

@@ -23,47 +23,75 @@ export interface Verdict {
   readonly status: number;
   /** Whether a request has begun and is not whole. */
   readonly isWaiting: boolean;
+  /** For each request, the index behind it in the piece where it ended. */
+  readonly ends: readonly number[];
 }
 
 /** Reads latin-1 pieces, until the first refusal or a request that ends the connection. */
 export function readPieces(pieces: readonly string[], maxBodyBytes = 1_048_576): Verdict {
-  const requests: ReadRequest[] = [];
-  const parser = new HeadParser();
-  const heads = new HeadReader(parser);
-  let body: BodyIntake | null = null;
-  let request: ReadRequest | null = null;
+  const reader = new PieceReader(maxBodyBytes);
   try {
-    for (const piece of pieces) {
-      const chunk = Buffer.from(piece, "latin1");
-      let at = 0;
-      while (at < chunk.length) {
-        if (body === null) {
-          const head = heads.read(chunk, at);
-          if (head === null) break;
-          at = heads.end;
-          const { method, target, path, names, values } = head;
-          request = { method, target, path, names, values, body: "" };
-          if (head.bodyLength !== 0) {
-            body = new BodyIntake(head.bodyLength, maxBodyBytes);
-            continue;
-          }
-        } else if (request !== null) {
-          const data = body.take(chunk, at);
-          at = body.end;
-          request = { ...request, body: request.body + data.toString("latin1") };
-          if (!body.isWhole) continue;
-          body = null;
-        }
-        if (request !== null) requests.push(request);
-        request = null;
-        if (!parser.isPersistent) return { requests, refusal: "", status: 0, isWaiting: false };
-      }
-    }
+    for (const piece of pieces) if (!reader.take(Buffer.from(piece, "latin1"))) break;
   } catch (error) {
     if (!(error instanceof RequestFault)) throw error;
-    return { requests, refusal: error.error.code, status: error.error.status, isWaiting: false };
+    return reader.verdict(error.error.code, error.error.status);
   }
-  return { requests, refusal: "", status: 0, isWaiting: body !== null || heads.hasBegun };
+  return reader.verdict("", 0);
+}
+
+class PieceReader {
+  readonly #maxBodyBytes: number;
+  readonly #parser = new HeadParser();
+  readonly #heads = new HeadReader(this.#parser);
+  readonly #requests: ReadRequest[] = [];
+  readonly #ends: number[] = [];
+  #body: BodyIntake | null = null;
+  #request: ReadRequest | null = null;
+
+  constructor(maxBodyBytes: number) {
+    this.#maxBodyBytes = maxBodyBytes;
+  }
+
+  /** False: the last request ends the connection. */
+  take(chunk: Buffer): boolean {
+    let at = 0;
+    while (at < chunk.length) {
+      at = this.#body === null ? this.#readHead(chunk, at) : this.#readBody(this.#body, chunk, at);
+      if (this.#request === null || this.#body !== null) continue;
+      this.#requests.push(this.#request);
+      this.#ends.push(at);
+      this.#request = null;
+      if (!this.#parser.isPersistent) return false;
+    }
+    return true;
+  }
+
+  verdict(refusal: string, status: number): Verdict {
+    return {
+      requests: this.#requests,
+      refusal,
+      status,
+      isWaiting: refusal === "" && (this.#body !== null || this.#heads.hasBegun),
+      ends: this.#ends,
+    };
+  }
+
+  #readHead(chunk: Buffer, at: number): number {
+    const head = this.#heads.read(chunk, at);
+    if (head === null) return chunk.length;
+    const { method, target, path, names, values, bodyLength } = head;
+    this.#request = { method, target, path, names, values, body: "" };
+    if (bodyLength !== 0) this.#body = new BodyIntake(bodyLength, this.#maxBodyBytes);
+    return this.#heads.end;
+  }
+
+  #readBody(body: BodyIntake, chunk: Buffer, at: number): number {
+    const bytes = body.take(chunk, at).toString("latin1");
+    if (this.#request !== null)
+      this.#request = { ...this.#request, body: this.#request.body + bytes };
+    if (body.isWhole) this.#body = null;
+    return body.end;
+  }
 }
 
 /** Reads a text whole. */

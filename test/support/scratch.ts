@@ -15,7 +15,7 @@ export const APPS = join(CHECKOUT, "test/apps");
 /** The command, as its users start it. */
 export const COMMAND = join(CHECKOUT, "bin/typhon");
 /** The interpreter with Flask and Django; tools/setup-python.sh makes it. */
-export const PYTHON = join(CHECKOUT, ".venv-test/bin/python");
+const PYTHON = join(CHECKOUT, ".venv-test/bin/python");
 
 /** Makes a folder that is removed at the end of the scope. */
 export function makeScratch(scope: Scope): string {

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { monotonic } from "../../src/workers/clock.ts";
 import { JobTable } from "../../src/workers/job-table.ts";
 import { RequestQueue } from "../../src/workers/queue.ts";
-import { FrameFault, FrameType, type Note } from "../../src/workers/wire.ts";
+import { FrameFault, FrameType } from "../../src/workers/frame.ts";
+import { type Note } from "../../src/workers/page.ts";
 import { makeFifo, type Fifo } from "../support/fifo.ts";
 import { RecordedJob } from "../support/jobs.ts";
 

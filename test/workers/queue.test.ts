@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 
 import { monotonic } from "../../src/workers/clock.ts";
 import { RequestQueue } from "../../src/workers/queue.ts";
-import { PageFlag } from "../../src/workers/wire.ts";
+import { PageFlag } from "../../src/workers/page.ts";
 import { makeFifo, type Fifo } from "../support/fifo.ts";
 import { RecordedJob } from "../support/jobs.ts";
 

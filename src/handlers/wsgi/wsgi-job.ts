@@ -170,7 +170,10 @@ export class WsgiJob extends Job implements ExchangeListener {
     const isFlowing = this.exchange.write(bytes);
     if (this.exchange.isFinished) {
       // More bytes than its Content-Length: the connection is cut, the rest is nobody's.
-      this.#context.onFault(this.exchange, "the application sent more bytes than its Content-Length");
+      this.#context.onFault(
+        this.exchange,
+        "the application sent more bytes than its Content-Length",
+      );
       this.#context.pool.cancel(this);
       this.#end();
       return;

@@ -1,0 +1,36 @@
+"""Fixtures: an application written into a folder, and a front that serves it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from front import Front
+
+Serve = Callable[..., Front]
+
+
+def write_module(folder: Path, source: str, name: str = "site_under_test") -> str:
+    """Writes a module; returns its name."""
+    path = folder / f"{name}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(source))
+    return name
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """`serve(source, **settings)` → a front whose application is `app` in that source."""
+    with ExitStack() as stack:
+
+        def start(source: str, **settings: Any) -> Front:
+            module = write_module(tmp_path, source)
+            app = settings.pop("app", f"{module}:app")
+            app_dir = settings.pop("app_dir", str(tmp_path))
+            return stack.enter_context(Front(app, app_dir, **settings))
+
+        yield start

@@ -1,0 +1,25 @@
+// How fast workers are started anew: at once, unless they end before they have served for a while;
+// then each start waits longer than the last, so that a crash loop never spins.
+
+/** Pauses between starts, seconds: doubled from the first to the last. */
+const MIN_PAUSE = 0.1;
+const MAX_PAUSE = 30;
+/** Who lived so long is no part of a crash loop, seconds. */
+const HEALTHY_AFTER = 5;
+
+export class Backoff {
+  #pause = 0;
+  #startAfter = 0;
+
+  /** Somebody ended without being asked, after it had served for `lived` seconds. */
+  note(lived: number, now: number): void {
+    this.#pause =
+      lived >= HEALTHY_AFTER ? 0 : Math.min(MAX_PAUSE, Math.max(MIN_PAUSE, this.#pause * 2));
+    // The first that goes is replaced at once.
+    if (this.#pause > MIN_PAUSE) this.#startAfter = now + this.#pause;
+  }
+
+  mayStart(now: number): boolean {
+    return now >= this.#startAfter;
+  }
+}

@@ -1,0 +1,122 @@
+// Listening: real ports, both families, Unix sockets with what is left of them, and clear errors.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+import { listen, ListenError } from "../../src/front/listener.ts";
+import { until } from "../support/deadline.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "listener-"));
+after(() => rmSync(folder, { recursive: true }));
+
+const drop = (socket: Socket): void => {
+  socket.destroy();
+};
+
+async function errorOf(promise: Promise<unknown>): Promise<ListenError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof ListenError);
+    return error;
+  }
+  throw new assert.AssertionError({ message: "it could listen" });
+}
+
+test("reports the real port and hands sockets over", async () => {
+  let accepted = 0;
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) => {
+    accepted += 1;
+    socket.destroy();
+  });
+  assert.ok(listener.address.kind === "tcp" && listener.address.port > 0);
+  assert.equal(listener.url, `http://127.0.0.1:${listener.address.port}`);
+  const client = connect(listener.address.port, "127.0.0.1").on("error", () => undefined);
+  await until("the socket", () => accepted === 1);
+  client.destroy();
+  listener.close();
+});
+
+test("sockets stay half-open when the client ends its side", async () => {
+  let half: Socket | null = null;
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) => {
+    half = socket;
+    socket.resume();
+    socket.on("end", () => socket.end("still here"));
+  });
+  assert.ok(listener.address.kind === "tcp");
+  const client = connect({ port: listener.address.port, host: "127.0.0.1", allowHalfOpen: true });
+  client.end();
+  let text = "";
+  for await (const chunk of client) text += String(chunk);
+  assert.equal(text, "still here");
+  assert.notEqual(half, null);
+  listener.close();
+});
+
+test("listens at IPv6 addresses", async () => {
+  const listener = await listen({ kind: "tcp", host: "::1", port: 0 }, drop);
+  assert.match(listener.url, /^http:\/\/\[::1\]:\d+$/);
+  listener.close();
+});
+
+test("a port in use is an error that names the address and the remedy", async () => {
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, drop);
+  const error = await errorOf(listen(listener.address, drop));
+  assert.equal(error.code, "EADDRINUSE");
+  assert.ok(listener.address.kind === "tcp");
+  assert.ok(error.message.startsWith(`127.0.0.1:${listener.address.port} is in use`));
+  assert.match(error.message, /--bind/);
+  listener.close();
+});
+
+test("an address of another machine, and a name that is none, are errors", async () => {
+  const other = await errorOf(listen({ kind: "tcp", host: "192.0.2.1", port: 0 }, drop));
+  assert.equal(other.code, "EADDRNOTAVAIL");
+  assert.match(other.message, /^192\.0\.2\.1:0 is not an address of this machine$/);
+});
+
+test("a Unix socket is removed when its listener closes", async () => {
+  const path = join(folder, "a.sock");
+  const listener = await listen({ kind: "unix", path }, drop);
+  assert.equal(listener.url, `unix:${path}`);
+  assert.ok(existsSync(path));
+  listener.close();
+  await until("the file is gone", () => !existsSync(path));
+});
+
+test("takes over a socket file that nobody listens at", async () => {
+  const path = join(folder, "stale.sock");
+  const { execFileSync } = await import("node:child_process");
+  execFileSync("python3", [
+    "-c",
+    "import socket,sys;socket.socket(socket.AF_UNIX).bind(sys.argv[1])",
+    path,
+  ]);
+  assert.ok(existsSync(path));
+  const listener = await listen({ kind: "unix", path }, drop);
+  listener.close();
+});
+
+test("leaves a socket that somebody listens at, and a file that is none", async () => {
+  const path = join(folder, "live.sock");
+  const server = createServer(drop);
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  assert.equal((await errorOf(listen({ kind: "unix", path }, drop))).code, "EADDRINUSE");
+  assert.ok(existsSync(path));
+  server.close();
+  const file = join(folder, "file");
+  writeFileSync(file, "text");
+  assert.equal((await errorOf(listen({ kind: "unix", path: file }, drop))).code, "EADDRINUSE");
+  assert.ok(existsSync(file));
+});
+
+test("a folder that does not exist is an error", async () => {
+  const path = join(folder, "none", "a.sock");
+  const error = await errorOf(listen({ kind: "unix", path }, drop));
+  assert.ok(error.message.includes(path));
+});
