@@ -1,7 +1,7 @@
 // Hello requests over HTTP/1.1: our engine, and node:http, each in a process of its own, under wrk, in
 // interleaved rounds. Prints requests/s and CPU µs a request of the serving process, medians.
 //
-//   node benchmarks/http1-hello.ts [rounds] [seconds] [body bytes]
+//   BODY_BYTES=13 node benchmarks/http1-hello.ts [rounds] [seconds]
 //
 // The CPU figure decides: wrk and the server share the machine's cores.
 

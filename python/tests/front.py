@@ -184,10 +184,13 @@ class Worker:
         assert self.channel is not None
         return bool(self.frames) or bool(select.select([self.channel], [], [], 0)[0])
 
-    def wait_for_channel_end(self) -> None:
+    def frames_to_end(self) -> list[Frame]:
+        """All frames up to the channel's end."""
         assert self.channel is not None
-        while read_some(self.channel.fileno(), "the channel's end"):
-            pass
+        while chunk := read_some(self.channel.fileno(), "the channel's end"):
+            self.frames += [Frame(*frame) for frame in self._decoder.push(chunk)]
+        frames, self.frames = self.frames, []
+        return frames
 
     def noted(self) -> list[int]:
         """The ids in its slots."""
@@ -219,7 +222,9 @@ class Worker:
 class Front:
     """A launcher and its workers. Use as a context; what still runs at its end is killed."""
 
-    def __init__(self, app: str, app_dir: str, **settings: Any) -> None:
+    def __init__(
+        self, app: str, app_dir: str, *, hears: bool = True, opens: bool = True, **settings: Any
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
         self.workers: list[Worker] = []
         self.messages: list[dict[str, Any]] = []
@@ -250,7 +255,13 @@ class Front:
             **settings,
         }
         self.say(op="open", directory=str(self.directory), pipe_pages=256, application=application)
-        self.opened = self.hear("opened")
+        self.queue = self.lifeline = -1
+        self.opened = self.hear("opened") if hears else {}
+        if opens:
+            self.open()
+
+    def open(self) -> None:
+        """Opens and unlinks the FIFOs that belong to all workers."""
         lifeline = self.directory / "lifeline"
         self.lifeline = os.open(lifeline, os.O_WRONLY | os.O_NONBLOCK)
         lifeline.unlink()
@@ -272,9 +283,9 @@ class Front:
         assert message["op"] == op, message
         return message
 
-    def start(self) -> Worker:
+    def start(self, number: int = 0) -> Worker:
         """Forks a worker and connects to it."""
-        worker = Worker(self, len(self.workers) + 1)
+        worker = Worker(self, number or len(self.workers) + 1)
         self.say(op="start", worker=worker.number)
         worker.opened(self.hear("started")["pid"])
         self.workers.append(worker)
@@ -283,9 +294,9 @@ class Front:
         worker.channel.connect(str(self.directory / f"w{worker.number}.channel"))
         return worker
 
-    def start_taking(self) -> Worker:
+    def start_taking(self, number: int = 0) -> Worker:
         """Forks a worker, waits until it is loaded and lets it take."""
-        worker = self.start()
+        worker = self.start(number)
         assert worker.expect(wire.READY).json() == {"interface": "wsgi"}
         worker.send(wire.TAKE)
         return worker

@@ -146,9 +146,7 @@ def test_decodes_frames_however_they_are_split() -> None:
     assert decode([stream[at : at + 1] for at in range(len(stream))]) == whole
     for _ in range(300):
         cuts = sorted(chance.randrange(len(stream)) for _ in range(chance.randrange(12)))
-        pieces = [
-            stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)
-        ]
+        pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
         assert decode(pieces) == whole, f"seed {seed}"
 
 

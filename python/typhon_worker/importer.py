@@ -8,7 +8,6 @@ raised. Knows names and files; candidates.py knows what might have been meant in
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
@@ -77,7 +76,9 @@ def _import(target: Target, settings: Settings) -> ModuleType:
     if target.path is not None:
         name = _locate(target.path, settings)
     try:
-        module = importlib.import_module(name)
+        # importlib.import_module would put a frame of its own into every traceback.
+        __import__(name)
+        module = sys.modules[name]
     except BaseException as error:
         raise _explain_import(error, name, settings) from None
     expected = target.path and os.path.join(settings.app_dir, target.path)
