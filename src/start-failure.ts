@@ -14,6 +14,11 @@ export function explainStartFailure(
   if (error instanceof ListenError) return new OperatorError(error.message, 2);
   if (!(error instanceof StartFailure)) return null;
   if (error.kind === "launcher")
-    return new OperatorError(`--python ${configuration.python}: ${error.message}`, 2);
+    return new OperatorError(`--python ${configuration.python}: ${lastLine(error.message)}`, 2);
   return new OperatorError(error.message, 3);
+}
+
+/** Python tells what is wrong in the last line, and so does a program that is no Python. */
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1)?.slice(0, 300) || "it ended without a word";
 }

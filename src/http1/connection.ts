@@ -9,8 +9,7 @@
 //
 // body: the request is on its way in, whether or not its handler takes it. busy: whole, not yet
 // answered; what comes now is read ahead, bounded. flushing: answered, the client has not taken enough
-// of it for a next one. lingering: our last byte is sent, the client's are read and dropped for a while,
-// because closing with unread input makes the kernel send RST, which can destroy the answer on its way.
+// of it for a next one. lingering: our last byte is sent, the client's are dropped for a while.
 
 import type { Socket } from "node:net";
 
@@ -19,66 +18,47 @@ import type { BodyReceiver } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
 import { peersOf, type Peers } from "../net/address.ts";
 import { BodyIntake } from "./body-intake.ts";
-import { errorAnswer, SERVER_OPTIONS } from "./error-answer.ts";
+import type { ConnectionContext } from "./connection-context.ts";
+import { answerItself, errorAnswer } from "./own-answers.ts";
 import { Http1Exchange, type Line } from "./exchange.ts";
-import type { HeadParser } from "./head-parser.ts";
 import { HeadReader } from "./head-reader.ts";
-import {
-  DRAIN_NEW_MS,
-  HEAD_TIMEOUT_MS,
-  LINGER_BYTES,
-  LINGER_MS,
-  READ_AHEAD_BYTES,
-} from "./limits.ts";
+import { DRAIN_NEW_MS, HEAD_TIMEOUT_MS } from "./limits.ts";
+import { Lingering } from "./lingering.ts";
 import { Output } from "./output.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { CLOSE, CONTINUE, headText } from "./serializer.ts";
 
-/** What all connections of one listener share. */
-export interface ConnectionContext {
-  readonly parser: HeadParser;
-  readonly maxBodyBytes: number;
-  readonly keepAliveMs: number;
-  /** Time of the last tick, ms. */
-  readonly now: number;
-  readonly isDraining: boolean;
-  readonly onExchange: (exchange: Http1Exchange) => void;
-  readonly onFinish: (exchange: Http1Exchange) => void;
-  readonly onRefused: (error: HttpError, remoteAddress: string) => void;
-  /** The connection will take no further request and has no descriptor soon. */
-  readonly onClosed: (connection: Http1Connection) => void;
-}
-
+type Context = ConnectionContext<Http1Connection>;
 type ConnectionState = "idle" | "head" | "body" | "busy" | "flushing" | "lingering" | "closed";
 
 export class Http1Connection implements Line {
   readonly #socket: Socket;
-  readonly #context: ConnectionContext;
-  readonly #output: Output;
+  readonly #context: Context;
+  readonly output: Output;
+  readonly #ahead: ReadAhead;
   readonly #heads: HeadReader;
   #state: ConnectionState = "idle";
   /** When the state was entered, where that has a deadline. */
   #since: number;
   #exchange: Http1Exchange | null = null;
   #body: BodyIntake | null = null;
-  /** Bytes that have come too early. */
-  #ahead: Buffer | null = null;
   #peers: Peers | null = null;
   #isNew = true;
   #isPersistent = false;
   #awaitsContinue = false;
-  #isPaused = false;
   /** Whether the client has ended its sending side. */
   #hasEnded = false;
   /** Whether the loop over incoming bytes is on the stack: it goes on by itself. */
   #isReading = false;
   /** Bytes of the chunk being read that come after its last head. */
   #rest = 0;
-  #lingeringBytes = 0;
+  #lingering: Lingering | null = null;
 
-  constructor(socket: Socket, context: ConnectionContext) {
+  constructor(socket: Socket, context: Context) {
     this.#socket = socket;
     this.#context = context;
-    this.#output = new Output(socket);
+    this.output = new Output(socket);
+    this.#ahead = new ReadAhead(socket);
     this.#heads = new HeadReader(context.parser);
     this.#since = context.now;
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
@@ -98,10 +78,6 @@ export class Http1Connection implements Line {
     return (this.#peers ??= peersOf(this.#socket));
   }
 
-  get isFull(): boolean {
-    return this.#output.isFull;
-  }
-
   /** Whether a request may follow: not if the body that nobody reads stands in its way. */
   mayPersist(): boolean {
     if (!this.#isPersistent || this.#context.isDraining) return false;
@@ -114,7 +90,7 @@ export class Http1Connection implements Line {
     body.receiver = receiver;
     body.restartWindow(this.#context.now);
     // Bytes of the body are the client's word that it waits no longer. RFC 9110 §10.1.1.
-    if (this.#awaitsContinue && this.#rest === 0 && this.#ahead === null)
+    if (this.#awaitsContinue && this.#rest === 0 && this.#ahead.isEmpty)
       this.#socket.write(CONTINUE, "latin1");
     if (!this.#isReading) this.#readAhead();
   }
@@ -122,34 +98,28 @@ export class Http1Connection implements Line {
   pauseBody(): void {
     if (this.#body === null) return;
     this.#body.isPaused = true;
-    this.#pause();
+    this.#ahead.pause();
   }
 
   resumeBody(): void {
     if (this.#body === null || !this.#body.isPaused) return;
     this.#body.isPaused = false;
     this.#body.restartWindow(this.#context.now);
-    this.#resume();
-  }
-
-  send(text: string, bytes: Buffer, tail: string): void {
-    this.#output.send(text, bytes, tail);
+    this.#ahead.resume();
   }
 
   finish(mustClose: boolean): void {
     this.#endExchange();
-    if (mustClose || this.#state === "body" || this.#context.isDraining) {
-      this.close();
-      return;
-    }
-    if (this.#output.isFull) this.#state = "flushing";
+    if (mustClose || this.#state === "body") this.close();
+    else if (this.output.isFull) this.#state = "flushing";
     else this.#next();
   }
 
   cut(mustReset: boolean): void {
     this.#state = "closed";
     this.#endExchange();
-    if (mustReset) this.#socket.resetAndDestroy();
+    // Unix sockets know no reset.
+    if (mustReset && this.peers.remotePort !== 0) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
     this.#context.onClosed(this);
   }
@@ -158,11 +128,10 @@ export class Http1Connection implements Line {
   close(): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
     this.#state = "lingering";
-    this.#since = 0;
-    this.#ahead = null;
     this.#body = null;
-    this.#resume();
-    this.#endSocket();
+    this.#ahead.take();
+    this.#ahead.resume();
+    this.#lingering = new Lingering(this.#socket, this.output);
   }
 
   /** The server stops: goes if nothing runs; one that has just come may still bring its request. */
@@ -179,7 +148,7 @@ export class Http1Connection implements Line {
     }
     this.#context.onRefused(error, this.peers.remoteAddress);
     const { head, body } = errorAnswer(error);
-    this.#output.send(headText(head, "", body.length, CLOSE), body, "");
+    this.output.send(headText(head, "", body.length, CLOSE), body, "");
     this.close();
   }
 
@@ -191,21 +160,11 @@ export class Http1Connection implements Line {
 
   /** Looks at the deadlines. */
   tick(now: number): void {
-    if (this.#output.isStalled(now)) {
-      this.destroy();
-      return;
-    }
     const waited = now - this.#since;
-    if (this.#state === "idle") {
-      if (waited >= this.#idleLimit()) this.close();
-    } else if (this.#state === "head") {
-      if (waited >= HEAD_TIMEOUT_MS) this.refuse(ERRORS.HEAD_TIMEOUT);
-    } else if (this.#state === "body") {
-      if (this.#body?.isTooSlow(now) === true) this.refuse(ERRORS.BODY_TIMEOUT);
-    } else if (this.#state === "lingering" && this.#output.isEmpty) {
-      if (this.#since === 0) this.#since = now;
-      else if (waited >= LINGER_MS) this.destroy();
-    }
+    if (this.output.isStalled(now) || this.#lingering?.isOver(now) === true) this.destroy();
+    else if (this.#state === "idle" && waited >= this.#idleLimit()) this.close();
+    else if (this.#state === "head" && waited >= HEAD_TIMEOUT_MS) this.refuse(ERRORS.HEAD_TIMEOUT);
+    else if (this.#body?.isTooSlow(now) === true) this.refuse(ERRORS.BODY_TIMEOUT);
   }
 
   #idleLimit(): number {
@@ -214,12 +173,10 @@ export class Http1Connection implements Line {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#state === "busy" || this.#state === "flushing") this.#keepAhead(chunk);
-    else if (this.#state === "lingering") {
-      this.#lingeringBytes += chunk.length;
-      if (this.#lingeringBytes > LINGER_BYTES) this.destroy();
-    } else if (this.#ahead === null) this.#read(chunk);
-    else this.#keepAhead(chunk);
+    const isBusy = this.#state === "busy" || this.#state === "flushing";
+    if (isBusy || !this.#ahead.isEmpty) this.#ahead.keep(chunk);
+    else if (this.#lingering === null) this.#read(chunk);
+    else if (!this.#lingering.takes(chunk.length)) this.destroy();
   }
 
   // A loop, not a recursion: a handler that answers at once makes the next request of the same chunk
@@ -228,16 +185,7 @@ export class Http1Connection implements Line {
     this.#isReading = true;
     try {
       let at = 0;
-      while (at < chunk.length) {
-        if (this.#state === "idle" || this.#state === "head") at = this.#readHead(chunk, at);
-        else if (this.#state === "body" && this.#body !== null)
-          at = this.#readBody(this.#body, chunk, at);
-        else {
-          if (this.#state === "busy" || this.#state === "flushing")
-            this.#keepAhead(chunk.subarray(at));
-          break;
-        }
-      }
+      while (at < chunk.length) at = this.#readPart(chunk, at);
     } catch (error) {
       if (!(error instanceof RequestFault)) throw error;
       this.refuse(error.error);
@@ -245,6 +193,16 @@ export class Http1Connection implements Line {
       this.#isReading = false;
     }
     if (this.#hasEnded) this.#checkEnd();
+  }
+
+  /** Reads what belongs together; returns the index after it. */
+  #readPart(chunk: Buffer, start: number): number {
+    if (this.#state === "idle" || this.#state === "head") return this.#readHead(chunk, start);
+    if (this.#state === "body" && this.#body !== null)
+      return this.#readBody(this.#body, chunk, start);
+    if (this.#state === "busy" || this.#state === "flushing")
+      this.#ahead.keep(chunk.subarray(start));
+    return chunk.length;
   }
 
   /** Reads a head, or a part of one; returns the index after it. */
@@ -277,16 +235,14 @@ export class Http1Connection implements Line {
     }
     const exchange = new Http1Exchange(this, head, performance.now());
     this.#exchange = exchange;
-    if (head.path === "*") exchange.respond(SERVER_OPTIONS.head, SERVER_OPTIONS.body);
-    else if (head.method === "TRACE") exchange.fail(ERRORS.METHOD_TRACE);
-    else this.#context.onExchange(exchange);
+    if (!answerItself(exchange)) this.#context.onExchange(exchange);
   }
 
   #readBody(body: BodyIntake, chunk: Buffer, start: number): number {
     const { receiver } = body;
     const exchange = this.#exchange;
     if (receiver === null || exchange === null) {
-      this.#keepAhead(chunk.subarray(start));
+      this.#ahead.keep(chunk.subarray(start));
       return chunk.length;
     }
     const bytes = body.take(chunk, start);
@@ -297,30 +253,28 @@ export class Http1Connection implements Line {
     if (body.isWhole && this.#body === body) {
       this.#body = null;
       this.#state = "busy";
-      this.#resume();
+      this.#ahead.resume();
       receiver.onBodyEnd();
     }
     return end;
   }
 
-  #keepAhead(bytes: Buffer): void {
-    this.#ahead = this.#ahead === null ? bytes : Buffer.concat([this.#ahead, bytes]);
-    if (this.#ahead.length >= READ_AHEAD_BYTES) this.#pause();
-  }
-
   #readAhead(): void {
-    const ahead = this.#ahead;
-    this.#ahead = null;
+    const ahead = this.#ahead.take();
     if (ahead !== null) this.#read(ahead);
     else if (this.#hasEnded) this.#checkEnd();
     // What was read may have filled it again.
-    if (this.#ahead === null && this.#body?.isPaused !== true) this.#resume();
+    if (this.#ahead.isEmpty && this.#body?.isPaused !== true) this.#ahead.resume();
   }
 
   #next(): void {
+    if (this.#context.isDraining) {
+      this.close();
+      return;
+    }
     this.#state = "idle";
     this.#since = this.#context.now;
-    if (!this.#isReading && (this.#ahead !== null || this.#hasEnded)) this.#readAhead();
+    if (!this.#isReading && (!this.#ahead.isEmpty || this.#hasEnded)) this.#readAhead();
   }
 
   #endExchange(): void {
@@ -338,18 +292,18 @@ export class Http1Connection implements Line {
   // left?).
   #checkEnd(): void {
     if (this.#state === "busy" && this.#isPersistent) this.#exchange?.listener?.onGone("end");
-    if (this.#ahead !== null) return;
+    if (!this.#ahead.isEmpty) return;
     if (this.#state === "idle" || this.#state === "head") this.close();
     else if (this.#state === "body" && this.#body !== null && this.#body.receiver !== null)
       this.refuse(ERRORS.BODY_INCOMPLETE);
   }
 
   #onDrain(): void {
-    this.#output.drain();
-    if (this.#output.isFull) return;
+    this.output.drain();
+    if (this.output.isFull) return;
     if (this.#state === "flushing") this.#next();
-    else if (this.#state === "lingering") this.#endSocket();
-    else this.#exchange?.listener?.onDrain();
+    else if (this.#lingering === null) this.#exchange?.listener?.onDrain();
+    else this.#lingering.endSocket();
   }
 
   #onClose(): void {
@@ -360,22 +314,6 @@ export class Http1Connection implements Line {
       this.#endExchange();
     }
     this.#context.onClosed(this);
-  }
-
-  #endSocket(): void {
-    if (!this.#output.isFull) this.#socket.end();
-  }
-
-  #pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#socket.pause();
-  }
-
-  #resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    this.#socket.resume();
   }
 }
 

@@ -5,7 +5,8 @@ import type { Socket } from "node:net";
 
 import type { HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { Http1Connection, type ConnectionContext } from "./connection.ts";
+import type { ConnectionContext } from "./connection-context.ts";
+import { Http1Connection } from "./connection.ts";
 import { HeadParser } from "./head-parser.ts";
 import { DEFAULT_KEEP_ALIVE_MS, DEFAULT_MAX_BODY_BYTES } from "./limits.ts";
 
@@ -27,7 +28,7 @@ export interface Http1Options {
 export class Http1Connections {
   readonly #connections = new Set<Http1Connection>();
   readonly #now: () => number;
-  readonly #context: ConnectionContext & { now: number; isDraining: boolean };
+  readonly #context: ConnectionContext<Http1Connection> & { now: number; isDraining: boolean };
   #onEmpty: (() => void)[] = [];
 
   constructor(options: Http1Options) {

@@ -11,20 +11,19 @@ import type { BodyReceiver, Exchange, ExchangeListener, ExchangeTiming } from ".
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
 import type { Peers } from "../net/address.ts";
-import { errorAnswer } from "./error-answer.ts";
+import { errorAnswer } from "./own-answers.ts";
+import type { Output } from "./output.ts";
 import { chunkLine, CHUNKED, CLOSE, headText, KEEP_ALIVE, LAST_CHUNK } from "./serializer.ts";
 
 /** What an exchange needs of its connection. */
 export interface Line {
   readonly peers: Peers;
+  readonly output: Output;
   /** Whether a further request may follow on the connection. */
   mayPersist(): boolean;
   receiveBody(receiver: BodyReceiver): void;
   pauseBody(): void;
   resumeBody(): void;
-  send(text: string, bytes: Buffer, tail: string): void;
-  /** Whether more waits for the client than should. */
-  readonly isFull: boolean;
   /** The exchange has ended; `mustClose`: its end is the connection's. */
   finish(mustClose: boolean): void;
   /** Ends the connection without delay; `mustReset`: the client could take its end for the answer's. */
@@ -112,7 +111,7 @@ export class Http1Exchange implements Exchange {
     this.status = head.status;
     this.#state = "finished";
     if (hasBody) this.bytesSent = body.length;
-    this.#line.send(text, hasBody ? body : EMPTY, "");
+    this.#line.output.send(text, hasBody ? body : EMPTY, "");
     this.#line.finish(this.#closes);
   }
 
@@ -137,7 +136,7 @@ export class Http1Exchange implements Exchange {
 
   write(chunk: Buffer): boolean {
     if (this.#state !== "answering") return true;
-    if (this.#framing === "none" || chunk.length === 0) return !this.#line.isFull;
+    if (this.#framing === "none" || chunk.length === 0) return !this.#line.output.isFull;
     if (this.#framing === "length" && this.bytesSent + chunk.length > this.#length) {
       this.abort();
       return true;
@@ -145,9 +144,10 @@ export class Http1Exchange implements Exchange {
     this.bytesSent += chunk.length;
     const head = this.#unsentHead;
     this.#unsentHead = "";
-    if (this.#framing === "chunked") this.#line.send(head + chunkLine(chunk.length), chunk, "\r\n");
-    else this.#line.send(head, chunk, "");
-    return !this.#line.isFull;
+    if (this.#framing === "chunked")
+      this.#line.output.send(head + chunkLine(chunk.length), chunk, "\r\n");
+    else this.#line.output.send(head, chunk, "");
+    return !this.#line.output.isFull;
   }
 
   end(): void {
@@ -159,13 +159,14 @@ export class Http1Exchange implements Exchange {
     const last = this.#unsentHead + (this.#framing === "chunked" ? LAST_CHUNK : "");
     this.#unsentHead = "";
     this.#state = "finished";
-    if (last !== "") this.#line.send(last, EMPTY, "");
+    if (last !== "") this.#line.output.send(last, EMPTY, "");
     this.#line.finish(this.#closes);
   }
 
   abort(): void {
     if (this.#state === "finished") return;
     this.#state = "finished";
+    this.#unsentHead = "";
     this.#line.cut(this.#framing === "close");
   }
 
@@ -173,7 +174,7 @@ export class Http1Exchange implements Exchange {
   sendHead(): void {
     const text = this.#unsentHead;
     this.#unsentHead = "";
-    if (text !== "") this.#line.send(text, EMPTY, "");
+    if (text !== "") this.#line.output.send(text, EMPTY, "");
   }
 
   /** The connection has ended, or the request cannot be completed: tells the handler. */

@@ -67,7 +67,9 @@ const MAX_LAST_WORDS = 4096;
 // folder, which is then taken off again, so that no module of ours or of the working directory can
 // shadow one that the application means.
 const BOOT =
-  "import sys; sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
+  "import sys; sys.version_info >= (3, 10) or " +
+  "sys.exit('Typhon needs Python 3.10 or newer, this is %d.%d' % sys.version_info[:2]); " +
+  "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
   "from typhon_worker import launcher; sys.path.remove(sys.argv[1]); launcher.main()";
 
 /** The running launcher of one application. */

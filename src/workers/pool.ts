@@ -28,7 +28,8 @@ const LAST_FRAMES_MS = 1000;
 /** A worker with a request past its deadline has so long to come back before it is killed, seconds. */
 const OVERDUE_GRACE = 1;
 
-type PoolState = "new" | "starting" | "running" | "stopping" | "stopped";
+// failed: the start has failed and what it began is ending; nothing of it is told but the failure.
+type PoolState = "new" | "starting" | "failed" | "running" | "stopping" | "stopped";
 
 export class Pool implements StationListener {
   readonly #options: PoolOptions;
@@ -89,7 +90,7 @@ export class Pool implements StationListener {
   /** Lets the workers finish what they run for at most `grace` seconds, then ends everything. */
   stop(grace: number): Promise<void> {
     if (this.#state === "new") return Promise.resolve();
-    if (this.#state === "stopping" || this.#state === "stopped") return this.#settleStop.promise;
+    if (this.#isEnding()) return this.#settleStop.promise;
     this.#state = "stopping";
     const killAt = monotonic() + grace;
     for (const worker of this.#roster.all) {
@@ -152,21 +153,21 @@ export class Pool implements StationListener {
   }
 
   onLauncherLine(line: string): void {
-    this.#listener.onLauncherLine(line);
+    // What a launcher says that does not come up is in the failure of the start.
+    if (this.#opened !== null) this.#listener.onLauncherLine(line);
   }
 
   onStationEnd(text: string): void {
     if (this.#state === "starting") {
+      this.#state = "failed";
       this.#settleStart.reject(new StartFailure({ kind: "launcher", text }));
-      this.#state = "stopping";
     }
-    const end = { code: null, signal: SIGKILL, peakRss: 0 };
-    for (const worker of this.#roster.all) this.#bury(worker, { worker: worker.number, ...end });
-    for (const worker of this.#roster.all) worker.closeOutputs();
-    this.#jobs.loseAll(this.#state === "stopping" ? "stopped" : "died");
+    for (const worker of this.#roster.all)
+      this.#bury(worker, { worker: worker.number, code: null, signal: SIGKILL, peakRss: 0 });
+    this.#jobs.loseAll(this.#isEnding() ? "stopped" : "died");
     this.#queue?.close();
     this.#queue = null;
-    if (this.#state === "stopping") {
+    if (this.#isEnding()) {
       this.#state = "stopped";
       this.#settleStop.resolve();
       return;
@@ -237,7 +238,7 @@ export class Pool implements StationListener {
       this.#failStart(worker, end);
       return;
     }
-    this.#listener.onWorkerEnd(worker, end, lost, wasExpected);
+    if (this.#state !== "failed") this.#listener.onWorkerEnd(worker, end, lost, wasExpected);
     this.#fence();
     const now = monotonic();
     if (!wasExpected) this.#backoff.note(worker.readyAt === 0 ? 0 : now - worker.readyAt, now);
@@ -248,9 +249,13 @@ export class Pool implements StationListener {
   #failStart(worker: Worker, end: WorkerEnd): void {
     const how = end.signal === null ? `with exit code ${end.code}` : `by signal ${end.signal}`;
     const text = `the worker ended ${how} before the application was loaded`;
+    this.#state = "failed";
     this.#settleStart.reject(new StartFailure(worker.failure ?? { kind: "ended", text }));
-    this.#state = "stopping";
     this.#station?.stop();
+  }
+
+  #isEnding(): boolean {
+    return ["stopping", "stopped", "failed"].includes(this.#state);
   }
 
   #stopWhenEmpty(): void {

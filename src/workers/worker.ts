@@ -90,16 +90,12 @@ export class Worker {
     return decodeNotes(notes.subarray(0, read));
   }
 
-  /** It is gone. The output is left to end by itself: children of the application may still write. */
+  /** It is gone. The output ends by itself: children of the application may still write. */
   end(): void {
     this.state = "ended";
+    for (const output of this.#outputs) output.unref();
     this.channel?.destroy();
     if (this.#notes >= 0) closeSync(this.#notes);
     this.#notes = -1;
-  }
-
-  /** Stops reading its output: the server itself is ending. */
-  closeOutputs(): void {
-    for (const output of this.#outputs) output.destroy();
   }
 }

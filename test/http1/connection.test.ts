@@ -2,14 +2,19 @@
 // clients, and how it ends.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 
+import { listen } from "../../src/front/listener.ts";
 import { ERRORS } from "../../src/http/error.ts";
 import type { BodyReceiver, Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
+import { Http1Connections } from "../../src/http1/connections.ts";
 import { until, within } from "../support/deadline.ts";
-import type { RawClient } from "../support/raw-client.ts";
+import { RawClient } from "../support/raw-client.ts";
 import { type RecordingFront, startRecordingFront } from "../support/recording-front.ts";
 
 const OK = responseHead(200, "OK", []);
@@ -456,5 +461,38 @@ test("addresses of both ends are the exchange's", async () => {
   assert.deepEqual(
     [exchange.remoteAddress, exchange.remotePort, exchange.localAddress, exchange.localPort],
     ["127.0.0.1", client.socket.localPort, "127.0.0.1", front.port],
+  );
+});
+
+test("over a Unix socket peers have no address, and an abort of any kind cuts", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "http1-"));
+  const path = join(folder, "a.sock");
+  const seen: Exchange[] = [];
+  const connections = new Http1Connections({
+    onExchange: (exchange) => {
+      seen.push(exchange);
+      exchange.start(OK);
+      exchange.write(Buffer.from("part"));
+      setImmediate(() => exchange.abort());
+    },
+  });
+  const listener = await listen({ kind: "unix", path }, (socket) => connections.accept(socket));
+  context.after(() => {
+    listener.close();
+    connections.destroyAll();
+    rmSync(folder, { recursive: true });
+  });
+  for (const version of ["1.0", "1.1"]) {
+    const local = await RawClient.connect({ path });
+    local.write(get("/", "", version));
+    await local.readUntilCut();
+    local.destroy();
+  }
+  assert.deepEqual(
+    seen.map((exchange) => [exchange.remoteAddress, exchange.remotePort, exchange.status]),
+    [
+      ["", 0, 200],
+      ["", 0, 200],
+    ],
   );
 });

@@ -1,6 +1,7 @@
 // All connections together: deadlines by a clock of the test's, drain, and room for descriptors.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 
@@ -202,6 +203,28 @@ test("drain closes idle connections, lets running requests finish, and then reso
   assert.deepEqual(answer.fields.get("connection"), ["close"]);
   assert.equal((await busy.readUntilCut()).length, 0);
   busy.destroy();
+  await within(5000, drained, "drained");
+});
+
+test("drain ends a connection whose answer is on its way when it has been read", async (context) => {
+  let answered = 0;
+  const front = await frontWithClock(context, {
+    onExchange: (exchange) => {
+      exchange.respond(OK, Buffer.alloc(20_000_000));
+      answered += 1;
+    },
+  });
+  const socket = connect({ port: front.port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.write(GET);
+  await until("the answer has begun", () => answered === 1);
+  const drained = front.connections.drain();
+  let length = 0;
+  socket.on("data", (bytes: Buffer) => {
+    length += bytes.length;
+  });
+  await within(5000, once(socket, "end"), "the end");
+  assert.ok(length > 20_000_000);
+  socket.destroy();
   await within(5000, drained, "drained");
 });
 

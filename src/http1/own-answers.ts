@@ -1,11 +1,13 @@
-// Answers that the front makes itself: for errors of the table, and for `OPTIONS *`. Each is made once.
+// Answers that the front makes itself: for errors of the table, for `OPTIONS *` and for TRACE. Each is
+// made once.
 
-import { ALLOWED_METHODS, type HttpError } from "../http/error.ts";
+import { ALLOWED_METHODS, ERRORS, type HttpError } from "../http/error.ts";
+import type { Exchange } from "../http/exchange.ts";
 import type { ResponseHead } from "../http/message.ts";
 import { responseHead } from "../http/response-head.ts";
 import { reasonPhrase } from "../http/status.ts";
 
-export interface Answer {
+interface Answer {
   readonly head: ResponseHead;
   readonly body: Buffer;
 }
@@ -29,8 +31,18 @@ export function errorAnswer(error: HttpError): Answer {
   return answer;
 }
 
-/** What `OPTIONS *` gets. RFC 9110 §9.3.7. */
-export const SERVER_OPTIONS: Answer = {
+const SERVER_OPTIONS: Answer = {
   head: responseHead(200, "OK", [["Allow", ALLOWED_METHODS]]),
   body: Buffer.alloc(0),
 };
+
+/**
+ * Answers what is for the server and no application: `OPTIONS *` (RFC 9110 §9.3.7), and TRACE, which would
+ * show a client fields that are meant for nobody. False: it is for an application.
+ */
+export function answerItself(exchange: Exchange): boolean {
+  if (exchange.head.path === "*") exchange.respond(SERVER_OPTIONS.head, SERVER_OPTIONS.body);
+  else if (exchange.head.method === "TRACE") exchange.fail(ERRORS.METHOD_TRACE);
+  else return false;
+  return true;
+}
