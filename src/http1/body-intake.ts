@@ -46,10 +46,25 @@ export class BodyIntake {
     return bytes;
   }
 
-  /** Begins to count anew: the flow was in our hands until now. */
-  restartWindow(now: number): void {
-    this.#windowStart = now;
-    this.#windowBytes = 0;
+  /** The body is wanted. */
+  begin(receiver: BodyReceiver, now: number): void {
+    this.receiver = receiver;
+    this.#restartWindow(now);
+  }
+
+  /** The receiver stops the flow; false: it had already. */
+  pause(): boolean {
+    const isChange = !this.isPaused;
+    this.isPaused = true;
+    return isChange;
+  }
+
+  /** The receiver lets it flow; false: it did. What is slow is counted anew. */
+  resume(now: number): boolean {
+    const isChange = this.isPaused;
+    this.isPaused = false;
+    if (isChange) this.#restartWindow(now);
+    return isChange;
   }
 
   /** Whether the window that ends now brought too few bytes; asked at each tick. */
@@ -57,7 +72,12 @@ export class BodyIntake {
     if (this.receiver === null || this.isPaused) return false;
     if (now - this.#windowStart < BODY_WINDOW_MS) return false;
     if (this.#windowBytes < MIN_WINDOW_BYTES) return true;
-    this.restartWindow(now);
+    this.#restartWindow(now);
     return false;
+  }
+
+  #restartWindow(now: number): void {
+    this.#windowStart = now;
+    this.#windowBytes = 0;
   }
 }

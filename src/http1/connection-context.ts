@@ -7,7 +7,8 @@ import type { HeadParser } from "./head-parser.ts";
 export interface ConnectionContext<Connection> {
   readonly parser: HeadParser;
   readonly maxBodyBytes: number;
-  readonly keepAliveMs: number;
+  /** How long an idle connection stays; a new one has had no request yet. */
+  readonly idleLimitMs: (isNew: boolean) => number;
   /** Time of the last tick, ms. */
   readonly now: number;
   readonly isDraining: boolean;

@@ -22,7 +22,7 @@ import type { ConnectionContext } from "./connection-context.ts";
 import { answerItself, errorAnswer } from "./own-answers.ts";
 import { Http1Exchange, type Line } from "./exchange.ts";
 import { HeadReader } from "./head-reader.ts";
-import { DRAIN_NEW_MS, HEAD_TIMEOUT_MS } from "./limits.ts";
+import { HEAD_TIMEOUT_MS } from "./limits.ts";
 import { Lingering } from "./lingering.ts";
 import { Output } from "./output.ts";
 import { ReadAhead } from "./read-ahead.ts";
@@ -66,7 +66,7 @@ export class Http1Connection implements Line {
     socket.on("drain", () => this.#onDrain());
     socket.on("close", () => this.#onClose());
     // "close" follows each error, and says all that matters: the client is gone.
-    socket.on("error", ignore);
+    socket.on("error", () => undefined);
   }
 
   /** Since when the connection has been idle; Infinity if it is not. */
@@ -85,10 +85,8 @@ export class Http1Connection implements Line {
   }
 
   receiveBody(receiver: BodyReceiver): void {
-    const body = this.#body;
-    if (body === null || body.receiver !== null) return;
-    body.receiver = receiver;
-    body.restartWindow(this.#context.now);
+    if (this.#body === null || this.#body.receiver !== null) return;
+    this.#body.begin(receiver, this.#context.now);
     // Bytes of the body are the client's word that it waits no longer. RFC 9110 §10.1.1.
     if (this.#awaitsContinue && this.#rest === 0 && this.#ahead.isEmpty)
       this.#socket.write(CONTINUE, "latin1");
@@ -96,16 +94,11 @@ export class Http1Connection implements Line {
   }
 
   pauseBody(): void {
-    if (this.#body === null) return;
-    this.#body.isPaused = true;
-    this.#ahead.pause();
+    if (this.#body?.pause() === true) this.#ahead.pause();
   }
 
   resumeBody(): void {
-    if (this.#body === null || !this.#body.isPaused) return;
-    this.#body.isPaused = false;
-    this.#body.restartWindow(this.#context.now);
-    this.#ahead.resume();
+    if (this.#body?.resume(this.#context.now) === true) this.#ahead.resume();
   }
 
   finish(mustClose: boolean): void {
@@ -141,9 +134,8 @@ export class Http1Connection implements Line {
 
   /** Answers an error without having read a request, and ends the connection. */
   refuse(error: HttpError): void {
-    const exchange = this.#exchange;
-    if (exchange !== null) {
-      exchange.refuse(error);
+    if (this.#exchange !== null) {
+      this.#exchange.refuse(error);
       return;
     }
     this.#context.onRefused(error, this.peers.remoteAddress);
@@ -162,14 +154,10 @@ export class Http1Connection implements Line {
   tick(now: number): void {
     const waited = now - this.#since;
     if (this.output.isStalled(now) || this.#lingering?.isOver(now) === true) this.destroy();
-    else if (this.#state === "idle" && waited >= this.#idleLimit()) this.close();
+    else if (this.#state === "idle" && waited >= this.#context.idleLimitMs(this.#isNew))
+      this.close();
     else if (this.#state === "head" && waited >= HEAD_TIMEOUT_MS) this.refuse(ERRORS.HEAD_TIMEOUT);
     else if (this.#body?.isTooSlow(now) === true) this.refuse(ERRORS.BODY_TIMEOUT);
-  }
-
-  #idleLimit(): number {
-    if (!this.#isNew) return this.#context.keepAliveMs;
-    return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
   }
 
   #onData(chunk: Buffer): void {
@@ -228,11 +216,8 @@ export class Http1Connection implements Line {
     this.#isNew = false;
     this.#isPersistent = parser.isPersistent;
     this.#awaitsContinue = parser.awaitsContinue;
-    if (head.bodyLength === 0) this.#state = "busy";
-    else {
-      this.#body = new BodyIntake(head.bodyLength, maxBodyBytes);
-      this.#state = "body";
-    }
+    this.#body = head.bodyLength === 0 ? null : new BodyIntake(head.bodyLength, maxBodyBytes);
+    this.#state = this.#body === null ? "busy" : "body";
     const exchange = new Http1Exchange(this, head, performance.now());
     this.#exchange = exchange;
     if (!answerItself(exchange)) this.#context.onExchange(exchange);
@@ -308,15 +293,8 @@ export class Http1Connection implements Line {
 
   #onClose(): void {
     this.#state = "closed";
-    const exchange = this.#exchange;
-    if (exchange !== null) {
-      exchange.lose();
-      this.#endExchange();
-    }
+    this.#exchange?.lose();
+    this.#endExchange();
     this.#context.onClosed(this);
   }
-}
-
-function ignore(): void {
-  // See the listener's place.
 }

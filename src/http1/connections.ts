@@ -8,7 +8,12 @@ import type { Exchange } from "../http/exchange.ts";
 import type { ConnectionContext } from "./connection-context.ts";
 import { Http1Connection } from "./connection.ts";
 import { HeadParser } from "./head-parser.ts";
-import { DEFAULT_KEEP_ALIVE_MS, DEFAULT_MAX_BODY_BYTES } from "./limits.ts";
+import {
+  DEFAULT_KEEP_ALIVE_MS,
+  DEFAULT_MAX_BODY_BYTES,
+  DRAIN_NEW_MS,
+  HEAD_TIMEOUT_MS,
+} from "./limits.ts";
 
 export interface Http1Options {
   /** Bytes of a request's body → 413. */
@@ -29,14 +34,16 @@ export class Http1Connections {
   readonly #connections = new Set<Http1Connection>();
   readonly #now: () => number;
   readonly #context: ConnectionContext<Http1Connection> & { now: number; isDraining: boolean };
+  readonly #keepAliveMs: number;
   #onEmpty: (() => void)[] = [];
 
   constructor(options: Http1Options) {
+    this.#keepAliveMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
     this.#now = options.now ?? (() => performance.now());
     this.#context = {
       parser: new HeadParser(),
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
-      keepAliveMs: options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
+      idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
       now: this.#now(),
       isDraining: false,
       onExchange: options.onExchange,
@@ -97,6 +104,11 @@ export class Http1Connections {
     const oldest = idle.slice(0, count);
     for (const connection of oldest) connection.destroy();
     return oldest.length;
+  }
+
+  #idleLimitMs(isNew: boolean): number {
+    if (!isNew) return this.#keepAliveMs;
+    return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
   }
 
   #forget(connection: Http1Connection): void {

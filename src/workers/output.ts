@@ -5,7 +5,7 @@ import { constants, openSync, unlinkSync } from "node:fs";
 import { Socket } from "node:net";
 
 /** A longer line is cut into pieces of this many characters: nobody may fill our memory with one. */
-export const MAX_OUTPUT_LINE = 8192;
+const MAX_OUTPUT_LINE = 8192;
 
 /** Cuts text that comes in pieces into lines of at most `limit` characters. */
 export class LineCutter {

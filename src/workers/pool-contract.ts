@@ -2,7 +2,7 @@
 
 import type { Job } from "./job.ts";
 import type { Overdue } from "./job-table.ts";
-import type { WorkerEnd } from "./launcher.ts";
+import type { Opened, WorkerEnd } from "./launcher.ts";
 import type { StationOptions } from "./station.ts";
 import type { LoadFailure, Worker } from "./worker.ts";
 
@@ -16,10 +16,7 @@ export interface PoolOptions extends StationOptions {
 }
 
 /** The pool as it is when the first worker has loaded the application. */
-export interface PoolReady {
-  readonly python: string;
-  readonly implementation: string;
-  readonly executable: string;
+export interface PoolReady extends Opened {
   /** The interface that was found. */
   readonly interface: string;
 }

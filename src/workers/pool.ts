@@ -209,14 +209,9 @@ export class Pool implements StationListener {
     worker.load(monotonic());
     worker.take();
     this.#listener.onWorkerReady(worker);
-    if (this.#state !== "starting") return;
+    if (this.#state !== "starting" || this.#opened === null) return;
     this.#state = "running";
-    this.#settleStart.resolve({
-      python: this.#opened?.python ?? "",
-      implementation: this.#opened?.implementation ?? "",
-      executable: this.#opened?.executable ?? "",
-      interface: found,
-    });
+    this.#settleStart.resolve({ ...this.#opened, interface: found });
   }
 
   #onChannelEnd(worker: Worker, fault: string | null): void {

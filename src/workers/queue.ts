@@ -14,7 +14,7 @@ import type { Job } from "./job.ts";
 import { PAGE_BYTES, PageBatch } from "./page.ts";
 
 /** Pages that lie in the pipe per worker beyond what the workers run: 8 … 32 measured alike. */
-export const PIPED_PAGES_A_WORKER = 16;
+const PIPED_PAGES_A_WORKER = 16;
 /** Pages of the pipe left for fences. */
 const FENCE_PAGES = 8;
 /** Pages that one turn of the event loop gathers before they are written. */
