@@ -28,6 +28,11 @@ BOOT = (
     "[sys.argv[1], *sys.path[:1]]; from typhon_worker import launcher; "
     "sys.path.remove(sys.argv[1]); launcher.main()"
 )
+# Popen cannot give a descriptor another number, as Node does.
+CONTROL_FIRST = (
+    "import os, sys; fd = int(sys.argv.pop()); "
+    "fd == 3 or (os.dup2(fd, 3), os.close(fd)); os.set_inheritable(3, False); "
+)
 DEADLINE = 20.0
 HOST = (("host", "example.com"),)
 
@@ -102,12 +107,6 @@ def record(
     ]
     names = "\0".join(name for name, _ in fields)
     return names.encode("latin-1"), "\0".join(values).encode("latin-1")
-
-
-def become_control(fd: int) -> None:
-    """In the launcher before its exec: control is descriptor 3."""
-    os.dup2(fd, 3)
-    os.set_inheritable(3, True)
 
 
 def is_alive(pid: int) -> bool:
@@ -232,15 +231,15 @@ class Front:
         self._last_id = 0
         self.control, control = socket.socketpair()
         env = {**os.environ, **settings.pop("launcher_env", {})}
+        python = settings.pop("python", sys.executable)
         self.launcher = subprocess.Popen(
-            [settings.pop("python", sys.executable), "-c", BOOT, PACKAGE_FOLDER],
+            [python, "-c", CONTROL_FIRST + BOOT, PACKAGE_FOLDER, str(control.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,
             cwd=settings.pop("cwd", None),
-            close_fds=False,
-            preexec_fn=lambda: become_control(control.fileno()),  # noqa: PLW1509
+            pass_fds=(control.fileno(),),
         )
         control.close()
         application = {

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from front import record
 
+from front import record
 from typhon_worker import wire
 from typhon_worker.environ import MAX_PLANS, EnvironMaker, decode_path
 from typhon_worker.exchange import Exchange

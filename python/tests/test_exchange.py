@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import Serve, write_module
 from front import Front, Worker, answer_of, encode_page, record, wait_until
-
 from typhon_worker import wire
 
 APP = """

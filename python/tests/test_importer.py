@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import write_module
 from front import Front, answer_of
-
 from typhon_worker import wire
 
 WSGI = """

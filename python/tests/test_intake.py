@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conftest import Serve
 from front import answer_of, encode_page, record, wait_until
-
 from typhon_worker import wire
 
 # Tells through files what runs, and waits in a FIFO until it may go on.

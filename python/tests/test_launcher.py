@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import Serve, write_module
 from front import Front, answer_of, is_alive, wait_until
-
 from typhon_worker import station, wire
 
 HELLO = """
@@ -44,7 +44,7 @@ def test_tells_what_it_has_opened(serve: Serve) -> None:
     }
 
 
-def test_obeys_what_the_kernel_gives(tmp_path: Path) -> None:
+def test_obeys_what_the_kernel_gives() -> None:
     read, write = os.pipe()
     assert station._enlarge(read, 8) >= 8
     assert station._enlarge(read, 1 << 30) <= 1 << 18

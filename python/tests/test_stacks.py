@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from conftest import Serve
-
 from typhon_worker import wire
 
 

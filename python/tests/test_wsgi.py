@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from conftest import Serve, write_module
 from front import Frame, Front, Worker, answer_of
-
 from typhon_worker import wire
 
 # Applications by path, so that one worker serves a whole file of tests.

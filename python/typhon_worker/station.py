@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # From here on the kernel wakes one exclusive sleeper for each write; before, only for the first
 # page in an empty pipe.
 EXCLUSIVE_SINCE = (5, 14)
+# The kernel counts in 32 bits and would take a larger number for a small one.
+MAX_PIPE_BYTES = 1 << 30
 
 
 class Station:
@@ -107,10 +109,10 @@ class Station:
 # Pages that fit: as many as asked for, or as the kernel lets this user have.
 def _enlarge(fd: int, pages: int) -> int:
     size = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
-    wanted = pages * PAGE_BYTES
+    wanted = min(pages * PAGE_BYTES, MAX_PIPE_BYTES)
     while wanted > size:
         try:
-            size = fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, wanted)
+            return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, wanted) // PAGE_BYTES
         except OSError:
             wanted //= 2
     return size // PAGE_BYTES
