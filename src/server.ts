@@ -14,6 +14,7 @@ import { listenDefault } from "./front/default-address.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listen, type Listener } from "./front/listener.ts";
 import { requestIdOf, WsgiHandler } from "./handlers/wsgi/handler.ts";
+import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Connections } from "./http1/connections.ts";
 import { CoarseClock } from "./net/deadline.ts";
@@ -126,8 +127,15 @@ export class Server {
   }
 
   #route(exchange: Exchange): void {
-    this.#proxies.identify(exchange);
-    this.#handler.handle(exchange);
+    try {
+      this.#proxies.identify(exchange);
+      this.#handler.handle(exchange);
+    } catch (error) {
+      // A fault of ours is the end of one request, never of the others.
+      const stack = error instanceof Error ? error.stack : undefined;
+      this.#log.error("server.fault", stack ?? String(error), {});
+      exchange.fail(ERRORS.SERVER_FAULT);
+    }
   }
 
   #onFault(exchange: Exchange, text: string): void {

@@ -149,6 +149,7 @@ export const ERRORS = {
   ),
   HEAD_TIMEOUT: refuse("HEAD_TIMEOUT", 408, "The head of the request did not come in time."),
   BODY_TIMEOUT: refuse("BODY_TIMEOUT", 408, "The body of the request comes too slowly."),
+  SERVER_FAULT: failure("SERVER_FAULT", 500, "The server failed."),
   APPLICATION_ERROR: failure("APPLICATION_ERROR", 500, "The application failed."),
   RESPONSE_INVALID: failure(
     "RESPONSE_INVALID",

@@ -11,6 +11,9 @@ export const MAX_BODY_IN_MEMORY_BYTES = 262_144;
 /** Bytes that may wait for the disk before the client has to. */
 const MAX_UNWRITTEN_BYTES = 1_048_576;
 
+/** Pieces that are kept apart before they are joined. */
+const MAX_CHUNKS = 256;
+
 /** A received body: in memory, or in a file that the caller removes. */
 export interface ReceivedBody {
   readonly length: number;
@@ -51,6 +54,8 @@ export class RequestBody implements BodyReceiver {
 
   onBody(chunk: Buffer): void {
     if (this.#state === "released") return;
+    // A client that sends byte by byte must not make an object of each of them.
+    if (this.#chunks.length >= MAX_CHUNKS) this.#chunks = [Buffer.concat(this.#chunks)];
     this.#chunks.push(chunk);
     this.#held += chunk.length;
     this.#length += chunk.length;
