@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from typhon_worker.channel import MAX_TEXT_CHARACTERS, encode_text
 from typhon_worker.faults import ApplicationFault, count_frames, describe, describe_type
 
@@ -48,10 +50,9 @@ def test_strips_no_frame_of_the_application_deep_in_recursion() -> None:
     def deeper(level: int) -> None:
         deeper(level + 1)
 
-    try:
+    with pytest.raises(RecursionError) as raised:
         deeper(0)
-    except RecursionError as error:
-        assert "previous line repeated" in describe(error).lower()
+    assert "previous line repeated" in describe(raised.value).lower()
 
 
 def test_names_kinds_for_a_sentence() -> None:

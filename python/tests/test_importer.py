@@ -100,8 +100,10 @@ def test_finds_the_application(tmp_path: Path, app: str, answer: str) -> None:
         ("app:app", "module: no module named 'app' in {folder}; there is main.py: try 'main'"),
         (
             "shop:app",
-            "module: no module named 'shop' in {folder}; "
-            "there is one in {folder}/below: --app-dir {folder}/below",
+            (
+                "module: no module named 'shop' in {folder}; "
+                "there is one in {folder}/below: --app-dir {folder}/below"
+            ),
         ),
         (
             "main.inner:app",
@@ -119,8 +121,10 @@ def test_finds_the_application(tmp_path: Path, app: str, answer: str) -> None:
         ("main:ap", "callable: module 'main' has no 'ap'; did you mean 'main:app'?"),
         (
             "factories:app",
-            "callable: module 'factories' has no 'app'; "
-            "it has a factory: try 'factories:create_app()'",
+            (
+                "callable: module 'factories' has no 'app'; "
+                "it has a factory: try 'factories:create_app()'"
+            ),
         ),
         (
             "others",
@@ -130,8 +134,10 @@ def test_finds_the_application(tmp_path: Path, app: str, answer: str) -> None:
         ("main:site.nothing", "callable: module 'main' has no 'site.nothing'"),
         (
             "main:create_app",
-            "callable: 'main:create_app' cannot be a WSGI application: it does not take "
-            "(environ, start_response); if it makes the application, write 'main:create_app()'",
+            (
+                "callable: 'main:create_app' cannot be a WSGI application: it does not take "
+                "(environ, start_response); if it makes the application, write 'main:create_app()'"
+            ),
         ),
         ("main:number()", "factory: 'main:number()': that is an int, no factory"),
         ("factories:make_none()", "factory: 'factories:make_none' returned None, not a callable"),
@@ -212,8 +218,10 @@ def test_tells_what_a_factory_raised(tmp_path: Path) -> None:
         "def app(scope, receive, send): ...",
         "class app:\n    def __init__(self, scope): ...",
         "class Site:\n    async def __call__(self, scope, receive, send): ...\napp = Site()",
-        "import functools\nasync def f(x, scope, receive, send): ...\n"
-        "app = functools.partial(f, 1)",
+        (
+            "import functools\nasync def f(x, scope, receive, send): ...\n"
+            "app = functools.partial(f, 1)"
+        ),
     ],
 )
 def test_recognises_an_asgi_application_and_names_the_way_round(
