@@ -6,7 +6,7 @@ import { BodyIntake } from "../../src/http1/body-intake.ts";
 import { HeadParser } from "../../src/http1/head-parser.ts";
 import { HeadReader } from "../../src/http1/head-reader.ts";
 
-export interface ReadRequest {
+interface ReadRequest {
   readonly method: string;
   readonly target: string;
   readonly path: string;

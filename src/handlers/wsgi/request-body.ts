@@ -7,7 +7,7 @@ import type { MemoryBudget } from "../../net/memory-budget.ts";
 import type { TempFile, TempFolder } from "../../net/temp-folder.ts";
 
 /** Bytes of one body that stay in memory; gunicorn and nginx hold less, a form is smaller. */
-export const MAX_BODY_IN_MEMORY_BYTES = 262_144;
+const MAX_BODY_IN_MEMORY_BYTES = 262_144;
 /** Bytes that may wait for the disk before the client has to. */
 const MAX_UNWRITTEN_BYTES = 1_048_576;
 
