@@ -147,8 +147,7 @@ def form(environ: Environ, words: str | None) -> str:
         + f'<form method="post" action="{link(environ, "/form")}">\n'
         '<label for="words">Some words</label>\n'
         '<input id="words" name="words" maxlength="1000" required autocomplete="off">\n'
-        f"<button>Send</button>\n</form>\n{answer}"
-        + FOOT
+        f"<button>Send</button>\n</form>\n{answer}" + FOOT
     )
 
 
