@@ -28,11 +28,11 @@ after(() => rmSync(scratch, { recursive: true }));
 
 /** Tells the main file, the process and the words, and waits where it is asked to. */
 const MAIN = `
-  console.log(JSON.stringify({ main: process.argv[1], pid: process.pid, node: process.execPath, words: process.argv.slice(2) }));
   if (process.argv[2] === "wait") {
     process.on("SIGTERM", () => process.exit(42));
     setInterval(() => {}, 1000);
-  }`;
+  }
+  console.log(JSON.stringify({ main: process.argv[1], pid: process.pid, node: process.execPath, words: process.argv.slice(2) }));`;
 
 interface Told {
   readonly main: string;
