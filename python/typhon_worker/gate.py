@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 
 # Shorter than what a person notices, longer than nearly every request that is not waiting.
 TICK_SECONDS = 0.005
-# While no request gets stuck. A tick that has to wait for the interpreter's lock is woken some ten
-# times before it gets it: 2.5 % of the CPU of a Flask hello at 5 ms, a quarter of that at 20.
-CALM_TICK_SECONDS = 0.020
-# So long after a request was stuck the next one is expected to be.
+# Each tick at which nothing is stuck doubles the next one up to here. A tick has to win the
+# interpreter's lock from a busy taker, which takes dozens of wake-ups: always at 5 ms they are 3 %
+# of the CPU of a Flask hello (worker-hello.py).
+MAX_TICK_SECONDS = 0.080
+# So long after a request was stuck the next one is expected to be, and ticks stay short.
 ALERT_SECONDS = 2.0
+# After such a pause between requests ticks are short again: whoever comes then notices them most.
+QUIET_SECONDS = 0.5
 # So many ticks without a request and the watcher sleeps: being woken costs the taker a system call.
-IDLE_TICKS = 4
+IDLE_TICKS = 3
 
 
 class Seat:
@@ -88,7 +91,9 @@ class Gate:
         self._work = work
         self._stopped = stopped
         self._has_stopped = False
-        self._calm_from = 0.0
+        self._tick = TICK_SECONDS
+        self._watched_at = 0.0
+        self._alert_until = 0.0
         self._lock = allocate_lock()
         self._standing_by: list[Seat] = []
         self._unstarted = seats[:0:-1]
@@ -178,20 +183,24 @@ class Gate:
     def _watch(self, seat: Seat) -> bool:
         idle = 0
         last = self._running()
+        if time.monotonic() - self._watched_at > QUIET_SECONDS:
+            self._tick = TICK_SECONDS
         while not self.is_stopping:
-            is_calm = time.monotonic() >= self._calm_from
-            # Released by `stop` alone, before its time.
-            seat.baton.acquire(timeout=CALM_TICK_SECONDS if is_calm else TICK_SECONDS)
-            now = self._running()
-            if now == 0:
+            # Released before its time by `stop` alone.
+            seat.baton.acquire(timeout=self._tick)
+            running = self._running()
+            self._watched_at = time.monotonic()
+            if running == 0:
                 idle += 1
                 if idle >= IDLE_TICKS and self._may_rest():
                     return False
-            elif now == last:
+            elif running == last:
                 return self._take_over(seat)
             else:
                 idle = 0
-            last = now
+            last = running
+            if self._watched_at >= self._alert_until:
+                self._tick = min(2 * self._tick, MAX_TICK_SECONDS)
         return False
 
     # The order matters: a request that begins after the first line finds nobody watching and
@@ -212,7 +221,8 @@ class Gate:
                 return False
             self.taker = seat
             self.is_watched = False
-            self._calm_from = time.monotonic() + ALERT_SECONDS
+            self._tick = TICK_SECONDS
+            self._alert_until = time.monotonic() + ALERT_SECONDS
             return True
 
     def _running(self) -> int:
