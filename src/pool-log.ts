@@ -1,8 +1,7 @@
 // What the pool raises, as log lines: the words that an operator reads about workers.
 
 import type { Log } from "./observe/log.ts";
-import type { Job } from "./workers/job.ts";
-import type { Overdue } from "./workers/job-table.ts";
+import type { Job, Overdue } from "./workers/job.ts";
 import type { WorkerEnd } from "./workers/launcher.ts";
 import type { PoolListener } from "./workers/pool-contract.ts";
 import type { Worker } from "./workers/worker.ts";

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ FRONT_DECIDES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The kernel keeps 15 bytes of a name.
 _MAX_NAME_BYTES = 15
 
+_masks: dict[int, set[int]] = {}
 _close_in_children: list[Callable[[], None]] = []
 
 
@@ -44,7 +46,19 @@ def ignore_signals() -> None:
 
 def guard_children() -> None:
     """From here on, forked children close what `close_in_children` names and heed signals."""
-    os.register_at_fork(after_in_child=_become_child)
+    os.register_at_fork(
+        before=_hold_signals, after_in_parent=_release_signals, after_in_child=_become_child
+    )
+
+
+# A signal that reaches a child before it has become one would be left to the front, and be lost.
+def _hold_signals() -> None:
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, FRONT_DECIDES)
+    _masks[threading.get_ident()] = held
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(threading.get_ident(), ()))
 
 
 def close_in_children(close: Callable[[], None]) -> None:
@@ -54,11 +68,16 @@ def close_in_children(close: Callable[[], None]) -> None:
 
 def _become_child() -> None:
     while _close_in_children:
-        _close_in_children.pop()()
+        try:
+            _close_in_children.pop()()
+        except OSError:
+            # The application has closed what was not its own; the others still have to go.
+            continue
     for number in FRONT_DECIDES:
         if signal.getsignal(number) is _leave_it_to_the_front:
             default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, default)
+    _release_signals()
 
 
 def reopen(fd: int, flags: int) -> int:

@@ -3,7 +3,8 @@
 // workers are numbers here, reached through `send`.
 
 import { monotonic } from "./clock.ts";
-import type { Job, LostReason } from "./job.ts";
+import type { Job, LostReason, Overdue } from "./job.ts";
+import { LostPages } from "./lost-pages.ts";
 import type { RequestQueue } from "./queue.ts";
 import {
   encodeCredit,
@@ -29,14 +30,6 @@ export interface JobTableOptions {
   readonly send: (worker: number, frame: Buffer) => void;
 }
 
-/** A job that ran past its deadline, told before it is ended. */
-export interface Overdue {
-  readonly job: Job;
-  readonly worker: number;
-  /** Seconds since it was taken, or since the last bytes of its answer. */
-  readonly age: number;
-}
-
 export class JobTable {
   readonly #options: JobTableOptions;
   readonly #jobs = new Map<number, Job>();
@@ -44,6 +37,7 @@ export class JobTable {
   readonly #streams = new Set<Job>();
   /** Abandoned jobs whose worker is not known yet. */
   readonly #toCancel = new Set<Job>();
+  readonly #lostPages = new LostPages();
   #queue: RequestQueue | null = null;
   #lastId = 0;
 
@@ -141,6 +135,13 @@ export class JobTable {
     return this.#loseIf([...this.#jobs.values()].filter((job) => job.worker === worker));
   }
 
+  /** A fence has been taken: what lay before it in the pipe has been taken too. */
+  onFence(id: number): void {
+    const order = this.#queue?.takeFence(id) ?? 0;
+    const isBefore = (job: Job): boolean => job.worker === 0 && job.order > 0 && job.order < order;
+    this.#lostPages.suspect([...this.#jobs.values()].filter(isBefore), monotonic());
+  }
+
   /** Ends every job. */
   loseAll(reason: LostReason): void {
     this.#queue?.takeAll();
@@ -159,6 +160,8 @@ export class JobTable {
       notes ??= readNotes();
       return notes.get(id);
     };
+    for (const job of this.#lostPages.takeLost(now, ({ id }) => note(id) !== undefined))
+      this.#remove(job, "died");
     for (const job of this.#toCancel) this.#cancelLate(job, note(job.id));
     const late: Job[] = [];
     for (const job of this.#jobs.values()) {

@@ -29,6 +29,8 @@ export abstract class Job {
   id = 0;
   state: JobState = "new";
   submittedAt = 0;
+  /** Its place among all pages written to the pipe, from 1; 0 until it is written. */
+  order = 0;
   /** When a worker took it; 0 until the pool knows. */
   takenAt = 0;
   /** Number of the worker that has it; 0 until the pool knows. */
@@ -53,4 +55,12 @@ export abstract class Job {
   abstract onLost(reason: LostReason): void;
   /** Whether the answer waits for its client, so that no deadline counts. */
   abstract isHeldByClient(): boolean;
+}
+
+/** A job that ran past its deadline, told before it is ended. */
+export interface Overdue {
+  readonly job: Job;
+  readonly worker: number;
+  /** Seconds since it was taken, or since the last bytes of its answer. */
+  readonly age: number;
 }

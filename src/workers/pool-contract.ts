@@ -1,7 +1,6 @@
 // What a pool is told, what it tells, and how a start fails. Types, and one error.
 
-import type { Job } from "./job.ts";
-import type { Overdue } from "./job-table.ts";
+import type { Job, Overdue } from "./job.ts";
 import type { Opened, WorkerEnd } from "./launcher.ts";
 import type { StationOptions } from "./station.ts";
 import type { LoadFailure, Worker } from "./worker.ts";

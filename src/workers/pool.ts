@@ -7,8 +7,8 @@
 import { Backoff } from "./backoff.ts";
 import { readJson, type ChannelListener } from "./channel.ts";
 import { monotonic } from "./clock.ts";
-import type { Job } from "./job.ts";
-import { JobTable, type Overdue } from "./job-table.ts";
+import type { Job, Overdue } from "./job.ts";
+import { JobTable } from "./job-table.ts";
 import type { Opened, WorkerEnd } from "./launcher.ts";
 import {
   StartFailure,
@@ -117,18 +117,19 @@ export class Pool implements StationListener {
   onStarted(number: number, pid: number): void {
     const worker = this.#roster.get(number);
     if (worker === undefined || this.#station === null) return;
-    worker.open(this.#station.directory, pid, this.#listenerOf(worker), (stream, line) =>
+    const listener = this.#listenerOf(worker, (fault) => this.#onChannelEnd(worker, fault));
+    worker.open(this.#station.directory, pid, listener, (stream, line) =>
       this.#listener.onOutput(worker, stream, line),
     );
   }
 
-  #listenerOf(worker: Worker): ChannelListener {
+  #listenerOf(worker: Worker, onChannelEnd: (fault: string | null) => void): ChannelListener {
     return {
       onFrame: (type, id, isEnd, count, payload) => {
         if (!this.#jobs.onFrame(worker.number, type, id, isEnd, count, payload))
           this.#onWorkerFrame(worker, type, id, count, payload);
       },
-      onChannelEnd: (fault) => this.#onChannelEnd(worker, fault),
+      onChannelEnd,
     };
   }
 
@@ -142,14 +143,10 @@ export class Pool implements StationListener {
     // What it sent before it died may still be on the way; a child of the application that holds the
     // socket must not keep us waiting for its end.
     const timer = setTimeout(() => this.#bury(worker, end), LAST_FRAMES_MS);
-    worker.channel.listener = {
-      onFrame: (type, id, isEnd, count, payload) =>
-        this.#jobs.onFrame(worker.number, type, id, isEnd, count, payload),
-      onChannelEnd: () => {
-        clearTimeout(timer);
-        this.#bury(worker, end);
-      },
-    };
+    worker.channel.listener = this.#listenerOf(worker, () => {
+      clearTimeout(timer);
+      this.#bury(worker, end);
+    });
   }
 
   onLauncherLine(line: string): void {
@@ -163,7 +160,7 @@ export class Pool implements StationListener {
       this.#settleStart.reject(new StartFailure({ kind: "launcher", text }));
     }
     for (const worker of this.#roster.all)
-      this.#bury(worker, { worker: worker.number, code: null, signal: SIGKILL, peakRss: 0 });
+      this.#settle(worker, { worker: worker.number, code: null, signal: SIGKILL, peakRss: 0 });
     this.#jobs.loseAll(this.#isEnding() ? "stopped" : "died");
     this.#queue?.close();
     this.#queue = null;
@@ -194,6 +191,7 @@ export class Pool implements StationListener {
         this.#listener.onMessage(worker, count, payload.toString("utf8"), id);
         break;
       case FrameType.FENCE:
+        this.#jobs.onFence(id);
         break;
       case FrameType.POISONED:
         // Nothing that lies in this pipe can be trusted: a new pipe, and so a new launcher.
@@ -222,21 +220,24 @@ export class Pool implements StationListener {
   }
 
   // Its end is known and its channel is read: the requests that it still holds died with it.
-  #bury(worker: Worker, end: WorkerEnd): void {
-    if (worker.state === "ended") return;
-    const wasExpected = worker.state === "draining" || this.#state === "stopping";
+  #settle(worker: Worker, end: WorkerEnd): void {
+    const wasAsked = worker.state === "draining" || this.#state === "stopping";
     const lost = this.#jobs.loseNoted(worker.readNotes());
     lost.push(...this.#jobs.loseHeldBy(worker.number));
     worker.end();
     this.#roster.remove(worker);
-    if (this.#state === "starting") {
-      this.#failStart(worker, end);
-      return;
-    }
-    if (this.#state !== "failed") this.#listener.onWorkerEnd(worker, end, lost, wasExpected);
+    const isTold = this.#state !== "starting" && this.#state !== "failed";
+    if (isTold) this.#listener.onWorkerEnd(worker, end, lost, wasAsked);
+  }
+
+  #bury(worker: Worker, end: WorkerEnd): void {
+    if (worker.state === "ended") return;
+    const wasAsked = worker.state === "draining" || this.#state === "stopping";
+    this.#settle(worker, end);
+    if (this.#state === "starting") return this.#failStart(worker, end);
     this.#fence();
     const now = monotonic();
-    if (!wasExpected) this.#backoff.note(worker.readyAt === 0 ? 0 : now - worker.readyAt, now);
+    if (!wasAsked) this.#backoff.note(worker.readyAt === 0 ? 0 : now - worker.readyAt, now);
     this.#fill();
     this.#stopWhenEmpty();
   }
@@ -271,7 +272,8 @@ export class Pool implements StationListener {
   }
 
   #fence(): void {
-    this.#queue?.fence(this.#roster.takers, () => this.#jobs.nextId());
+    // At least one: it also proves which pages are gone.
+    this.#queue?.fence(Math.max(1, this.#roster.takers), () => this.#jobs.nextId());
   }
 
   #kill(worker: Worker): void {
@@ -290,9 +292,8 @@ export class Pool implements StationListener {
   }
 
   #mayKill(worker: Worker, now: number): boolean {
-    if (worker.overdue.size === 0 || this.#state === "stopping") return true;
-    const others = worker.readNotes().some((note) => !worker.overdue.has(note.id));
-    if (others) worker.killAt = now + OVERDUE_GRACE;
-    return !others;
+    if (this.#state === "stopping" || worker.hasOnlyOverdue()) return true;
+    worker.killAt = now + OVERDUE_GRACE;
+    return false;
   }
 }

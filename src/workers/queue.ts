@@ -46,6 +46,9 @@ export class RequestQueue {
   #dropped = 0;
   /** Jobs that were written and have not ended. */
   #written = 0;
+  /** Pages written so far, and where among them the fences lie that have not been taken. */
+  #order = 0;
+  readonly #fences = new Map<number, number>();
 
   constructor(path: string, options: QueueOptions) {
     this.#options = options;
@@ -123,9 +126,19 @@ export class RequestQueue {
   fence(count: number, nextId: () => number): void {
     for (let i = 0; i < Math.min(count, FENCE_PAGES); i += 1) {
       if (this.#batch.isFull && !this.flush()) return;
-      this.#batch.addFence(nextId());
+      const id = nextId();
+      this.#batch.addFence(id);
+      this.#order += 1;
+      this.#fences.set(id, this.#order);
     }
     this.flush();
+  }
+
+  /** A fence has been taken: its place among the pages, 0 if there is no such fence. */
+  takeFence(id: number): number {
+    const order = this.#fences.get(id) ?? 0;
+    this.#fences.delete(id);
+    return order;
   }
 
   /** Seconds after which a job submitted at `submittedAt` may not be begun any more. */
@@ -169,6 +182,8 @@ export class RequestQueue {
       isBodyInFile: job.isBodyInFile,
     });
     job.state = "queued";
+    this.#order += 1;
+    job.order = this.#order;
     this.#written += 1;
     if (!this.#isFlushPlanned) {
       this.#isFlushPlanned = true;

@@ -90,6 +90,11 @@ export class Worker {
     return decodeNotes(notes.subarray(0, read));
   }
 
+  /** Whether nothing is left in it but requests past their deadline, if there were any. */
+  hasOnlyOverdue(): boolean {
+    return this.overdue.size === 0 || this.readNotes().every(({ id }) => this.overdue.has(id));
+  }
+
   /** It is gone. The output ends by itself: children of the application may still write. */
   end(): void {
     this.state = "ended";
