@@ -88,6 +88,14 @@ def test_leaves_nothing_in_the_directory_that_the_front_has_opened(serve: Serve)
     assert os.listdir(front.directory) == ["w1.channel"]
 
 
+def test_leaves_nothing_of_a_worker_that_has_ended(serve: Serve) -> None:
+    front = serve(HELLO)
+    front.start_taking()
+    front.say(op="signal", worker=1, signal=9)
+    front.hear("ended")
+    assert os.listdir(front.directory) == []
+
+
 def test_lets_go_of_what_the_front_has_opened(serve: Serve) -> None:
     front = serve(HELLO)
     worker = front.start_taking()
@@ -129,6 +137,20 @@ def test_kills_its_workers_and_removes_the_directory_when_control_ends(serve: Se
     assert front.launcher.returncode == 0
     assert not any(is_alive(worker.pid) for worker in workers)
     assert not front.directory.exists()
+
+
+def test_removes_the_rest_when_the_front_removes_a_file_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "station"
+    folder.mkdir()
+    made = station.Station(str(folder), 1)
+    names = ["gone before we came to it", *os.listdir(folder)]
+    monkeypatch.setattr(os, "listdir", lambda _: names)
+    made.remove()
+    for fd in (made.queue, made.lifeline, *made._kept.values()):
+        os.close(fd)
+    assert not folder.exists()
 
 
 def test_ends_when_the_lifeline_ends(serve: Serve) -> None:

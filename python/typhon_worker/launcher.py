@@ -173,6 +173,8 @@ class Launcher:
             for number, pid in self._running.items():
                 if pid == end.pid:
                     del self._running[number]
+                    if self._station is not None:
+                        self._station.ended(number)
                     self.say(
                         op="ended",
                         worker=number,

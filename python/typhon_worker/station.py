@@ -75,6 +75,13 @@ class Station:
             if fd >= 0:
                 os.close(fd)
 
+    def ended(self, number: int) -> None:
+        """The worker has ended: what it listened on would only be left behind."""
+        try:
+            os.unlink(self._path(f"w{number}.channel"))
+        except OSError:
+            pass
+
     def hand_over(self) -> None:
         """Lets go of what the front has opened by now."""
         for name in [name for name in self._kept if not os.path.exists(self._path(name))]:
@@ -83,11 +90,18 @@ class Station:
     def remove(self) -> None:
         """Removes the directory and what is left in it."""
         try:
-            for name in os.listdir(self.directory):
+            names = os.listdir(self.directory)
+        except OSError:
+            return
+        # The front removes what it has opened, and in the end everything: either may be faster.
+        for name in names:
+            try:
                 os.unlink(self._path(name))
+            except OSError:
+                continue
+        try:
             os.rmdir(self.directory)
         except OSError:
-            # The front removes it as well.
             pass
 
     def _path(self, name: str) -> str:
