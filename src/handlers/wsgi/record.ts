@@ -25,7 +25,11 @@ export function requestRecord(
       `${head.method}\0${head.target}\0${head.path}\0${head.query}\0HTTP/${head.version}\0` +
       `${exchange.scheme}\0${exchange.remoteAddress}\0${exchange.remotePort}\0` +
       `${exchange.localAddress}\0${exchange.localPort}\0${exchange.requestId}\0` +
-      // A path is bytes: UTF-8, each byte a character, as everything in a record.
-      `${fields}${bodyLength}\0${Buffer.from(bodyFile).toString("latin1")}`,
+      `${fields}${bodyLength}\0${bodyFile === "" ? "" : latin1(bodyFile)}`,
   };
+}
+
+/** A path is bytes: UTF-8, each byte a character, as everything in a record. */
+function latin1(path: string): string {
+  return Buffer.from(path).toString("latin1");
 }
