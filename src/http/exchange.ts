@@ -74,7 +74,10 @@ export interface Exchange {
   pauseBody(): void;
   resumeBody(): void;
 
-  /** The whole answer at once. `body` must have the length that the head declares, if it does. */
+  /**
+   * The whole answer at once. `body` must have the length that the head declares, if it does. Up to
+   * 65,536 bytes of it are the caller's again afterwards; a larger one is kept until it is sent.
+   */
   respond(head: ResponseHead, body: Buffer): void;
   /** A generated answer for an error of the table; closes the connection where `error` says so. */
   fail(error: HttpError): void;

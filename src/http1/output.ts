@@ -36,21 +36,20 @@ export class Output {
     return this.#unsent === null && this.#socket.writableLength === 0;
   }
 
-  /** Sends text, bytes and text, in this order; text is latin-1. */
+  /** Sends text, bytes and text, in this order; text is latin-1. Keeps only bytes of over PIECE_BYTES. */
   send(text: string, bytes: Buffer, tail: string): void {
     const socket = this.#socket;
     if (this.#unsent !== null) {
-      this.#unsent.push(Buffer.from(text, "latin1"), bytes, Buffer.from(tail, "latin1"));
+      const last = bytes.length <= PIECE_BYTES ? joined(text, bytes, tail) : null;
+      if (last !== null) this.#unsent.push(last);
+      else this.#unsent.push(Buffer.from(text, "latin1"), bytes, Buffer.from(tail, "latin1"));
     } else if (bytes.length === 0) {
       socket.write(text + tail, "latin1");
     } else if (bytes.length <= MAX_JOINED_BYTES) {
       socket.write(text + bytes.toString("latin1") + tail, "latin1");
     } else if (bytes.length <= PIECE_BYTES) {
-      socket.cork();
-      if (text !== "") socket.write(text, "latin1");
-      socket.write(bytes);
-      if (tail !== "") socket.write(tail, "latin1");
-      socket.uncork();
+      // One buffer: a writev of strings and buffers costs a quarter more (raw-10k).
+      socket.write(joined(text, bytes, tail));
     } else {
       if (text !== "") socket.write(text, "latin1");
       this.#unsent = [bytes, Buffer.from(tail, "latin1")];
@@ -86,4 +85,12 @@ export class Output {
     }
     this.#unsent = null;
   }
+}
+
+function joined(text: string, bytes: Buffer, tail: string): Buffer {
+  const all = Buffer.allocUnsafe(text.length + bytes.length + tail.length);
+  all.write(text, 0, "latin1");
+  bytes.copy(all, text.length);
+  all.write(tail, text.length + bytes.length, "latin1");
+  return all;
 }

@@ -188,10 +188,9 @@ export class JobTable {
 
   #overdue(job: Job, now: number): Overdue {
     const since = job.state === "answering" ? job.lastBytesAt : job.takenAt;
-    const overdue = { job, worker: job.worker, age: now - since };
     this.#sayCancel(job, CANCEL_DEADLINE);
     this.#remove(job, "deadline");
-    return overdue;
+    return { job, worker: job.worker, age: now - since };
   }
 
   #find(job: Job, found: [number, Note] | undefined): void {
@@ -238,7 +237,8 @@ export class JobTable {
       this.#streams.add(job);
     }
     const head = payload.toString("latin1", HEAD_PREFIX_BYTES, end);
-    job.onHead(head, count, Buffer.from(payload.subarray(end)), isWhole);
+    const body = payload.subarray(end);
+    job.onHead(head, count, isWhole ? body : Buffer.from(body), isWhole);
     if (isWhole) this.#finish(job);
   }
 

@@ -46,7 +46,10 @@ export abstract class Job {
   /** Whether the record's last value names a file with the body. */
   abstract readonly isBodyInFile: boolean;
 
-  /** The head has come, with the first bytes of the body; `isWhole`: with all of them. */
+  /**
+   * The head has come, with the first bytes of the body; `isWhole`: with all of them. Then up to
+   * 65,536 bytes are valid during the call only.
+   */
   abstract onHead(head: string, count: number, body: Buffer, isWhole: boolean): void;
   abstract onBody(bytes: Buffer, isLast: boolean): void;
   /** The application failed; the text is for the log. Ends the job. */
