@@ -1,17 +1,15 @@
 // Starts that fail: each mistake of an operator ends in one clear line (or the application's own
-// traceback), exit code 2 or 3, and nothing left running. And the starts that succeed: every way to name
-// an application and an address.
+// traceback), exit code 2 or 3, and nothing left running. And --help and --version.
 
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { readRecord } from "../support/json.ts";
-import { getOnce, RawClient } from "../support/raw-client.ts";
-import { APPS, CHECKOUT, COMMAND, makeScratch, type Scope } from "../support/scratch.ts";
-import { runTyphon, startTyphon, withDefaults, type TyphonOptions } from "../support/typhon.ts";
+import { APPS, CHECKOUT, makeScratch, type Scope } from "../support/scratch.ts";
+import { runTyphon, withDefaults, type TyphonOptions } from "../support/typhon.ts";
 
 const BROKEN = join(APPS, "broken");
 
@@ -190,128 +188,3 @@ test("a process that ends while it is imported: exit 3", () =>
 
 test("an ASGI application: exit 3, and that only WSGI is served", () =>
   expectOneLine(withDefaults(["asgi:app", "--app-dir", BROKEN]), 3, [/ASGI/, /WSGI/i]));
-
-for (const [app, text] of [
-  ["factory:site.serve", "deep"],
-  ["factory:create_app()", "made"],
-  ["factory", "application"],
-  ["factory.py:site.serve", "deep"],
-  ["factory.py", "application"],
-] as const) {
-  test(`serves ${app}`, async (t) => {
-    const typhon = await startTyphon(t, [app, "--workers", "1"]);
-    assert.equal((await getOnce(typhon, "/")).text, text);
-  });
-}
-
-test("serves path/to/file.py from another folder", async (t) => {
-  const folder = makeScratch(t);
-  const typhon = await startTyphon(t, [join(APPS, "factory.py"), "--workers", "1"], {
-    cwd: folder,
-  });
-  assert.equal((await getOnce(typhon, "/")).text, "application");
-});
-
-test("serves the module of the folder it was started in", async (t) => {
-  const folder = makeScratch(t);
-  cpSync(join(APPS, "factory.py"), join(folder, "wsgi.py"));
-  const typhon = await startTyphon(t, ["wsgi", "--app-dir", "."], { cwd: folder });
-  assert.equal((await getOnce(typhon, "/")).text, "application");
-});
-
-test("a module named like one of the standard library or of ours is the application's", async (t) => {
-  const folder = makeScratch(t);
-  for (const name of ["queue", "signal", "wire", "launcher"])
-    cpSync(join(APPS, "factory.py"), join(folder, `${name}.py`));
-  const typhon = await startTyphon(t, ["wire:create_app()", "--app-dir", folder, "--workers", "1"]);
-  assert.equal((await getOnce(typhon, "/")).text, "made");
-});
-
-test("listens on a Unix socket, and takes the place of one that nobody listens on", async (t) => {
-  const folder = makeScratch(t);
-  const path = join(folder, "web.sock");
-  const args = ["factory", "--workers", "1", "--bind", `unix:${path}`, "--bind", "127.0.0.1:0"];
-  const first = await startTyphon(t, args);
-  const client = await RawClient.connect({ path });
-  assert.equal((await client.get("/")).text, "application");
-  client.destroy();
-  await expectOneLine(withDefaults(args), 2, [/web\.sock/, /in use|listens/]);
-  // Killed, it leaves its socket behind.
-  first.signal("SIGKILL");
-  await first.exited;
-  await first.leavesNothing();
-  await startTyphon(t, args);
-  const again = await RawClient.connect({ path });
-  assert.equal((await again.get("/")).text, "application");
-  again.destroy();
-});
-
-test("listens on several addresses, IPv6 too", async (t) => {
-  const typhon = await startTyphon(t, [
-    "factory",
-    "--workers",
-    "1",
-    "--bind",
-    "127.0.0.1:0",
-    "--bind",
-    "[::1]:0",
-  ]);
-  const [, port] = await typhon.output.waitFor(/http:\/\/\[::1\]:(\d+)/);
-  assert.equal((await getOnce({ host: "::1", port: Number(port) }, "/")).text, "application");
-  assert.equal((await getOnce(typhon, "/")).text, "application");
-});
-
-test("takes 0.0.0.0:$PORT from a platform, and no other address", async (t) => {
-  const args = ["factory", "--workers", "1", "--app-dir", APPS];
-  const typhon = await startTyphon(t, args, { defaults: false, env: { PORT: "0" } });
-  assert.match(typhon.output.all, /http:\/\/0\.0\.0\.0:\d+/);
-  assert.equal((await getOnce(typhon, "/")).text, "application");
-});
-
-test("takes every option from the environment as well", async (t) => {
-  const typhon = await startTyphon(t, [], {
-    env: { TYPHON_APP: "factory:create_app()", TYPHON_WORKERS: "1", TYPHON_THREADS: "2" },
-  });
-  assert.equal((await getOnce(typhon, "/")).text, "made");
-  assert.equal(typhon.workers().length, 1);
-});
-
-test("tells address, interface, Python, workers and the time taken when it has started", async (t) => {
-  const typhon = await startTyphon(t, ["factory", "--workers", "2"]);
-  const [line = ""] = typhon.output.linesWith(/http:\/\/127\.0\.0\.1:\d+/);
-  assert.match(line, /wsgi/i);
-  assert.match(line, /3\.\d+\.\d+/);
-  assert.match(line, /workers\D{0,3}2|2 workers/);
-  assert.match(line, /\d+ ?ms|\d+\.\d+ ?s|startMs=\d+/);
-});
-
-test("runs through a symbolic link, from another folder", async (t) => {
-  const folder = makeScratch(t);
-  mkdirSync(join(folder, "bin"));
-  const link = join(folder, "bin", "typhon");
-  symlinkSync(COMMAND, join(folder, "middle"));
-  symlinkSync("../middle", link);
-  const typhon = await startTyphon(t, ["factory"], { command: link, cwd: folder });
-  assert.equal((await getOnce(typhon, "/")).text, "application");
-});
-
-test("finds the virtual environment beside the application", async (t) => {
-  const folder = makeScratch(t);
-  const bin = join(folder, ".venv", "bin");
-  mkdirSync(bin, { recursive: true });
-  // Says by a variable that it was this one.
-  const script = `#!/bin/sh\nFROM_VENV=beside exec python3 "$@"\n`;
-  writeFileSync(join(bin, "python"), script);
-  chmodSync(join(bin, "python"), 0o755);
-  writeFileSync(
-    join(folder, "which.py"),
-    "import os\ndef app(environ, start_response):\n" +
-      '    start_response("200 OK", [])\n    return [os.environ["FROM_VENV"].encode()]\n',
-  );
-  const typhon = await startTyphon(
-    t,
-    ["which:app", "--app-dir", folder, "--workers", "1", "--bind", "127.0.0.1:0"],
-    { defaults: false },
-  );
-  assert.equal((await getOnce(typhon, "/")).text, "beside");
-});

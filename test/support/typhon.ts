@@ -71,7 +71,8 @@ export class Typhon {
   }
 
   get port(): number {
-    return Number(new URL(this.#url).port);
+    // URL drops the port that its scheme implies.
+    return Number(new URL(this.#url).port || 80);
   }
 
   get hasExited(): boolean {
