@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { before, test } from "node:test";
+import { before, test, type TestContext } from "node:test";
 
 import { FILE } from "../support/file-scope.ts";
 import { until, within } from "../support/deadline.ts";
@@ -131,7 +131,11 @@ test("leaves no temporary file behind", async () => {
   });
 });
 
-async function measureGrowth(typhon: Typhon, work: () => Promise<void>): Promise<void> {
+async function measureGrowth(
+  context: TestContext,
+  typhon: Typhon,
+  work: () => Promise<void>,
+): Promise<void> {
   const pids = [typhon.pid, ...typhon.workers().map(({ pid }) => pid)];
   assert.equal(pids.length, 2, "the front and its one worker");
   const idle = pids.map(readAnonymousMemory);
@@ -147,17 +151,19 @@ async function measureGrowth(typhon: Typhon, work: () => Promise<void>): Promise
   }
   for (const [at, name] of ["front", "worker"].entries()) {
     const grown = (most[at] ?? 0) - (idle[at] ?? 0);
-    assert(grown < MAX_GROWTH_BYTES, `the ${name} grew by ${Math.round(grown / MEGABYTE)} MB`);
+    const told = `the ${name} grew by ${Math.round(grown / MEGABYTE)} MB`;
+    context.diagnostic(told);
+    assert(grown < MAX_GROWTH_BYTES, told);
   }
 }
 
-test("takes a gigabyte without growing", async () => {
+test("takes a gigabyte without growing", async (t) => {
   const block = randomBytes(MEGABYTE);
   const digest = createHash("sha256");
   for (let count = 0; count < 1024; count += 1) digest.update(block);
   const expected = `${GIGABYTE} ${digest.digest("hex")}`;
   await askOnce(single, "POST /hash HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
-  await measureGrowth(single, async () => {
+  await measureGrowth(t, single, async () => {
     const client = await RawClient.connect(single);
     client.write(`POST /hash HTTP/1.1\r\nHost: a\r\nContent-Length: ${GIGABYTE}\r\n\r\n`);
     for (let count = 0; count < 1024; count += 1) await client.send(block);
@@ -167,9 +173,9 @@ test("takes a gigabyte without growing", async () => {
   });
 });
 
-test("sends a gigabyte without growing", async () => {
+test("sends a gigabyte without growing", async (t) => {
   await getOnce(gate, "/flood?mb=1");
-  await measureGrowth(gate, async () => {
+  await measureGrowth(t, gate, async () => {
     const client = await RawClient.connect(gate);
     client.write("GET /flood?mb=1024 HTTP/1.0\r\n\r\n");
     assert.equal((await client.readHead()).status, 200);

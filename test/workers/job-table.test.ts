@@ -146,20 +146,20 @@ describe("JobTable", () => {
 
   it("finds what went with a broken channel: taken before a fence, noted nowhere, not answered", () => {
     const lost = submit();
-    const noted = submit();
+    const kept = submit();
     const fence = table.nextId();
     queue.fence(1, () => fence);
     const later = submit();
     table.onFence(fence);
     const now = monotonic();
     const notes = new Map([
-      [noted.id, [WORKER, { id: noted.id, takenAt: now, thread: 1 }] as [number, Note]],
+      [kept.id, [WORKER, { id: kept.id, takenAt: now, thread: 1 }] as [number, Note]],
     ]);
     table.tick(now + 0.5, () => notes);
     assert.deepEqual(lost.heard, []);
     table.tick(now + 1.5, () => notes);
     assert.deepEqual(lost.heard, ["lost died"]);
-    assert.deepEqual([...noted.heard, ...later.heard], []);
+    assert.deepEqual([...kept.heard, ...later.heard], []);
   });
 
   it("ends a job past its deadline, counted from its taking, and tells the worker", () => {
