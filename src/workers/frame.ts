@@ -120,6 +120,8 @@ export class FrameDecoder {
       this.#held = 0;
       this.#hasHeader = false;
       this.#deliver(frame, 0, frame.length);
+      // Its payload has been copied; the collector would let 60 MB of such lie about.
+      if (frame[4] === FrameType.BODY) freeOwn(frame);
       return at;
     }
     return at;
@@ -159,4 +161,9 @@ function frameBytes(bytes: Buffer, at: number): number {
   const length = bytes.readUInt32LE(at);
   if (length > MAX_PAYLOAD_BYTES) throw new FrameFault(`a frame of ${length} bytes`);
   return FRAME_HEADER_BYTES + length;
+}
+
+function freeOwn(frame: Buffer): void {
+  const { buffer } = frame;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === frame.length) buffer.transfer(0);
 }
