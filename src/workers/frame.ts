@@ -2,6 +2,8 @@
 // The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
 // test/vectors/ is read by the tests of both. Knows bytes only: no socket, no request.
 
+import { freeAtOnce } from "../net/free-at-once.ts";
+
 const FRAME_HEADER_BYTES = 16;
 /** Largest payload of a frame: a 1 MiB piece and its surroundings. More ends the worker. */
 export const MAX_PAYLOAD_BYTES = 1_114_112;
@@ -120,8 +122,8 @@ export class FrameDecoder {
       this.#held = 0;
       this.#hasHeader = false;
       this.#deliver(frame, 0, frame.length);
-      // Its payload has been copied; the collector would let 60 MB of such lie about.
-      if (frame[4] === FrameType.BODY) freeOwn(frame);
+      // Its payload has been copied.
+      if (frame[4] === FrameType.BODY) freeAtOnce(frame);
       return at;
     }
     return at;
@@ -161,9 +163,4 @@ function frameBytes(bytes: Buffer, at: number): number {
   const length = bytes.readUInt32LE(at);
   if (length > MAX_PAYLOAD_BYTES) throw new FrameFault(`a frame of ${length} bytes`);
   return FRAME_HEADER_BYTES + length;
-}
-
-function freeOwn(frame: Buffer): void {
-  const { buffer } = frame;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === frame.length) buffer.transfer(0);
 }

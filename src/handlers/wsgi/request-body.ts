@@ -3,6 +3,7 @@
 // sends slowly holds no worker.
 
 import type { BodyReceiver, Exchange } from "../../http/exchange.ts";
+import { freeAtOnce } from "../../net/free-at-once.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
 import type { TempFile, TempFolder } from "../../net/temp-folder.ts";
 
@@ -132,11 +133,4 @@ export class RequestBody implements BodyReceiver {
     if (file === null) return;
     await this.#options.folder.discard(file);
   }
-}
-
-// The collector would let some 60 MB of read and written chunks lie about before it looks. Only a
-// chunk that is a whole read of its own is freed: a piece may share its memory with other bytes.
-function freeAtOnce(chunk: Buffer): void {
-  const { buffer } = chunk;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0);
 }
