@@ -5,6 +5,7 @@ import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { formatAddress, type ListenAddress } from "../net/address.ts";
+import { shareReads } from "./shared-reads.ts";
 
 /** Connections that the kernel holds until we accept them; Linux caps it at net.core.somaxconn (4,096). */
 export const BACKLOG = 2048;
@@ -35,7 +36,10 @@ export interface Listener {
   close(): void;
 }
 
-/** Listens and hands each socket to `accept`. Rejects with ListenError. */
+/**
+ * Listens and hands each socket to `accept`; what one of them reads is valid during its "data" only.
+ * Rejects with ListenError.
+ */
 export async function listen(
   address: ListenAddress,
   accept: (socket: Socket) => void,
@@ -47,8 +51,10 @@ export async function listen(
       allowHalfOpen: true,
       noDelay: address.kind === "tcp",
       highWaterMark: HIGH_WATER_MARK_BYTES,
+      // Nothing is read before the socket has its way to read.
+      pauseOnConnect: true,
     },
-    accept,
+    (socket) => accept(shareReads(socket, HIGH_WATER_MARK_BYTES)),
   );
   await bind(server, address);
   // A failed accept (descriptors, a client that left meanwhile) must not end the server.

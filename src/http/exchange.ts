@@ -10,7 +10,7 @@
 import type { HttpError } from "./error.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
-/** Takes the body of a request. Chunks are the receiver's to keep. */
+/** Takes the body of a request. A chunk is valid during the call only: what is kept is copied. */
 export interface BodyReceiver {
   onBody(chunk: Buffer): void;
   /** The body is whole; trailers were checked and dropped. */
@@ -76,7 +76,8 @@ export interface Exchange {
 
   /**
    * The whole answer at once. `body` must have the length that the head declares, if it does. Up to
-   * 65,536 bytes of it are the caller's again afterwards; a larger one is kept until it is sent.
+   * 65,536 bytes of it are the caller's again afterwards; a larger one is kept, and freed when it is
+   * sent.
    */
   respond(head: ResponseHead, body: Buffer): void;
   /** A generated answer for an error of the table; closes the connection where `error` says so. */
@@ -84,8 +85,8 @@ export interface Exchange {
   /** Sends the head of an answer whose body follows. */
   start(head: ResponseHead): void;
   /**
-   * Sends body bytes; false = more than the high-water mark waits for the client, wait for onDrain.
-   * Bytes beyond Content-Length abort the exchange. Bodies of HEAD, 204, 304 are dropped.
+   * Sends body bytes, which are the exchange's from then on. False = more than the high-water mark waits
+   * for the client, wait for onDrain. Bytes beyond Content-Length abort the exchange. Bodies of HEAD, 204, 304 are dropped.
    */
   write(chunk: Buffer): boolean;
   /** Ends the body. Fewer bytes than Content-Length abort. */

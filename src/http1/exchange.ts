@@ -10,9 +10,10 @@ import { ERRORS, type HttpError } from "../http/error.ts";
 import type { BodyReceiver, Exchange, ExchangeListener, ExchangeTiming } from "../http/exchange.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
+import { freeAtOnce } from "../net/free-at-once.ts";
 import type { Peers } from "../net/address.ts";
 import { errorAnswer } from "./own-answers.ts";
-import type { Output } from "./output.ts";
+import { PIECE_BYTES, type Output } from "./output.ts";
 import { chunkLine, CHUNKED, CLOSE, headText, KEEP_ALIVE, LAST_CHUNK } from "./serializer.ts";
 
 /** What an exchange needs of its connection. */
@@ -147,6 +148,7 @@ export class Http1Exchange implements Exchange {
     if (this.#framing === "chunked")
       this.#line.output.send(head + chunkLine(chunk.length), chunk, "\r\n");
     else this.#line.output.send(head, chunk, "");
+    if (chunk.length <= PIECE_BYTES) freeAtOnce(chunk);
     return !this.#line.output.isFull;
   }
 

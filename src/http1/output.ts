@@ -4,6 +4,7 @@
 
 import type { Socket } from "node:net";
 
+import { freeAtOnce } from "../net/free-at-once.ts";
 import { STALLED_READER_MS } from "./limits.ts";
 
 /**
@@ -12,12 +13,20 @@ import { STALLED_READER_MS } from "./limits.ts";
  */
 const MAX_JOINED_BYTES = 8192;
 /** Bytes given to the socket at a time; the socket's own high-water mark, so that it tells when it has room. */
-const PIECE_BYTES = 65_536;
+export const PIECE_BYTES = 65_536;
+/** Memory of so many bytes is given back as soon as they are sent; less is left to the collector. */
+const FREED_BYTES = 32_768;
+
+/** Bytes of which `given` have been given to the socket. */
+interface Unsent {
+  readonly bytes: Buffer;
+  given: number;
+}
 
 export class Output {
   readonly #socket: Socket;
   /** Null: everything has been given to the socket. */
-  #unsent: Buffer[] | null = null;
+  #unsent: Unsent[] | null = null;
   /** Bytes that the kernel has taken while others wait, -1 = none wait; and the tick that saw it first. */
   #taken = -1;
   #takenAt = 0;
@@ -36,23 +45,29 @@ export class Output {
     return this.#unsent === null && this.#socket.writableLength === 0;
   }
 
-  /** Sends text, bytes and text, in this order; text is latin-1. Keeps only bytes of over PIECE_BYTES. */
+  /**
+   * Sends text, bytes and text, in this order; text is latin-1. Bytes of over PIECE_BYTES are kept, and
+   * freed when they are sent; fewer are the caller's again afterwards.
+   */
   send(text: string, bytes: Buffer, tail: string): void {
     const socket = this.#socket;
     if (this.#unsent !== null) {
-      const last = bytes.length <= PIECE_BYTES ? joined(text, bytes, tail) : null;
-      if (last !== null) this.#unsent.push(last);
-      else this.#unsent.push(Buffer.from(text, "latin1"), bytes, Buffer.from(tail, "latin1"));
+      const parts =
+        bytes.length <= PIECE_BYTES
+          ? [joined(text, bytes, tail)]
+          : [Buffer.from(text, "latin1"), bytes, Buffer.from(tail, "latin1")];
+      for (const part of parts) this.#unsent.push({ bytes: part, given: 0 });
     } else if (bytes.length === 0) {
       socket.write(text + tail, "latin1");
     } else if (bytes.length <= MAX_JOINED_BYTES) {
       socket.write(text + bytes.toString("latin1") + tail, "latin1");
     } else if (bytes.length <= PIECE_BYTES) {
       // One buffer: a writev of strings and buffers costs a quarter more (raw-10k).
-      socket.write(joined(text, bytes, tail));
+      this.#write(joined(text, bytes, tail));
     } else {
       if (text !== "") socket.write(text, "latin1");
-      this.#unsent = [bytes, Buffer.from(tail, "latin1")];
+      this.#unsent = [{ bytes, given: 0 }];
+      if (tail !== "") this.#unsent.push({ bytes: Buffer.from(tail, "latin1"), given: 0 });
       this.drain();
     }
   }
@@ -73,17 +88,33 @@ export class Output {
     const queue = this.#unsent;
     if (queue === null) return;
     const socket = this.#socket;
-    while (queue.length > 0) {
-      const [bytes] = queue;
-      if (bytes === undefined || bytes.length === 0) {
-        queue.shift();
-        continue;
-      }
-      if (socket.writableLength >= PIECE_BYTES) return;
-      socket.write(bytes.subarray(0, PIECE_BYTES));
-      queue[0] = bytes.subarray(PIECE_BYTES);
+    for (let [first] = queue; first !== undefined; [first] = queue) {
+      if (first.given < first.bytes.length) {
+        if (socket.writableLength >= PIECE_BYTES) return;
+        this.#give(first);
+      } else queue.shift();
     }
     this.#unsent = null;
+  }
+
+  #give(unsent: Unsent): void {
+    const { bytes, given } = unsent;
+    unsent.given = Math.min(given + PIECE_BYTES, bytes.length);
+    if (given === 0 && unsent.given === bytes.length) this.#write(bytes);
+    else
+      this.#write(
+        bytes.subarray(given, unsent.given),
+        unsent.given === bytes.length ? bytes : null,
+      );
+  }
+
+  /** `whole`: what goes with the last piece of it. After an error the kernel may still have a use for it. */
+  #write(piece: Buffer, whole: Buffer | null = piece): void {
+    if (whole === null || whole.length < FREED_BYTES) this.#socket.write(piece);
+    else
+      this.#socket.write(piece, (error) => {
+        if (error === null || error === undefined) freeAtOnce(whole);
+      });
   }
 }
 

@@ -8,6 +8,8 @@ import { READ_AHEAD_BYTES } from "./limits.ts";
 export class ReadAhead {
   readonly #socket: Socket;
   #bytes: Buffer | null = null;
+  /** Memory of what was taken last: the rest of it, when it comes back, needs no second copy. */
+  #memory: ArrayBufferLike | null = null;
   #isPaused = false;
 
   constructor(socket: Socket) {
@@ -18,9 +20,10 @@ export class ReadAhead {
     return this.#bytes === null;
   }
 
-  /** Keeps bytes behind those that wait already. */
+  /** Keeps bytes that are valid during the call, behind those that wait already. */
   keep(bytes: Buffer): void {
-    this.#bytes = this.#bytes === null ? bytes : Buffer.concat([this.#bytes, bytes]);
+    if (this.#bytes !== null) this.#bytes = Buffer.concat([this.#bytes, bytes]);
+    else this.#bytes = bytes.buffer === this.#memory ? bytes : Buffer.from(bytes);
     if (this.#bytes.length >= READ_AHEAD_BYTES) this.pause();
   }
 
@@ -28,6 +31,7 @@ export class ReadAhead {
   take(): Buffer | null {
     const bytes = this.#bytes;
     this.#bytes = null;
+    this.#memory = bytes?.buffer ?? null;
     return bytes;
   }
 

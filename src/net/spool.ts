@@ -29,7 +29,7 @@ export interface SpoolOptions {
   readonly maxFileBytes: number;
   /** Whether the client has enough at the start. */
   readonly isSinkFull: boolean;
-  /** Gives bytes to the client; false: it has enough, `drain` will be called. */
+  /** Gives bytes to the client, whose they are then; false: it has enough, `drain` will be called. */
   readonly write: (chunk: Buffer) => boolean;
   /** Everything has been given to `write`. */
   readonly end: () => void;
@@ -72,9 +72,10 @@ export class Spool {
       void this.#move();
       return;
     }
+    const { length } = chunk;
     if (this.#isSinkFull) this.#remember(chunk);
     else this.#isSinkFull = !this.#options.write(chunk);
-    this.#options.accept(chunk.length);
+    this.#options.accept(length);
   }
 
   /** Nothing more will be pushed. */

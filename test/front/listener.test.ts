@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
 import { listen, ListenError } from "../../src/front/listener.ts";
+import { shareReads } from "../../src/front/shared-reads.ts";
 import { until } from "../support/deadline.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "listener-"));
@@ -39,6 +40,33 @@ test("reports the real port and hands sockets over", async () => {
   await until("the socket", () => accepted === 1);
   client.destroy();
   listener.close();
+});
+
+test("all sockets read into the same memory", async () => {
+  const memories = new Set<ArrayBufferLike>();
+  const texts: string[] = [];
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) => {
+    socket.on("data", (chunk: Buffer) => {
+      memories.add(chunk.buffer);
+      texts.push(String(chunk));
+      socket.destroy();
+    });
+  });
+  assert.ok(listener.address.kind === "tcp");
+  for (const text of ["one", "two"]) {
+    const client = connect(listener.address.port, "127.0.0.1");
+    client.on("error", () => undefined).end(text);
+  }
+  await until("both", () => texts.length === 2);
+  assert.deepEqual(texts.toSorted(), ["one", "two"]);
+  assert.equal(memories.size, 1);
+  listener.close();
+});
+
+test("a socket without a known handle stays as it is", () => {
+  const socket = new Socket();
+  assert.equal(shareReads(socket, 65_536), socket);
+  socket.destroy();
 });
 
 test("sockets stay half-open when the client ends its side", async () => {

@@ -73,7 +73,7 @@ function listenTo(exchange: Exchange): string[] {
 function collect(exchange: Exchange): { chunks: Buffer[]; isWhole: boolean } {
   const body = { chunks: [] as Buffer[], isWhole: false };
   exchange.receive({
-    onBody: (chunk) => body.chunks.push(chunk),
+    onBody: (chunk) => body.chunks.push(Buffer.from(chunk)),
     onBodyEnd: () => {
       body.isWhole = true;
     },
@@ -135,12 +135,12 @@ test("an answer of one piece is one with its length; HEAD, 204 and 304 have no b
 });
 
 test("a large answer comes whole, and small ones before and after it in order", async () => {
-  const bytes = Buffer.alloc(5_000_000, "0123456789");
+  const large = (): Buffer => Buffer.alloc(5_000_000, "0123456789");
   handle = (exchange) =>
-    exchange.respond(OK, exchange.head.path === "/large" ? bytes : Buffer.from("small"));
+    exchange.respond(OK, exchange.head.path === "/large" ? large() : Buffer.from("small"));
   client.write(get("/small") + get("/large") + get("/small"));
   assert.equal((await client.readResponse()).text, "small");
-  assert.ok((await client.readResponse()).body.equals(bytes));
+  assert.ok((await client.readResponse()).body.equals(large()));
   assert.equal((await client.readResponse()).text, "small");
 });
 
@@ -441,9 +441,9 @@ test("a slow reader stops the writer, and its drain is told", async () => {
   const heard = listenTo(exchange);
   client.socket.pause();
   exchange.start(OK);
-  const chunk = Buffer.alloc(100_000, "x");
+  const length = 100_000;
   let written = 0;
-  while (exchange.write(chunk)) {
+  while (exchange.write(Buffer.alloc(length, "x"))) {
     written += 1;
     assert.ok(written < 1000, "the kernel's buffers end somewhere");
     await turn();
@@ -452,7 +452,7 @@ test("a slow reader stops the writer, and its drain is told", async () => {
   await until("the drain", () => heard.includes("drain"));
   exchange.end();
   const answer = await client.readResponse();
-  assert.equal(answer.body.length, (written + 1) * chunk.length);
+  assert.equal(answer.body.length, (written + 1) * length);
 });
 
 test("addresses of both ends are the exchange's", async () => {

@@ -28,7 +28,7 @@ class Recorder implements BodyReceiver {
   }
 
   onBody(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    this.#chunks.push(Buffer.from(chunk));
   }
 
   onBodyEnd(): void {

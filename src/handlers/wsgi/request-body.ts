@@ -57,7 +57,7 @@ export class RequestBody implements BodyReceiver {
     if (this.#state === "released") return;
     // A client that sends byte by byte must not make an object of each of them.
     if (this.#chunks.length >= MAX_CHUNKS) this.#chunks = [Buffer.concat(this.#chunks)];
-    this.#chunks.push(chunk);
+    this.#chunks.push(Buffer.from(chunk));
     this.#held += chunk.length;
     this.#length += chunk.length;
     this.#options.budget.take(chunk.length);

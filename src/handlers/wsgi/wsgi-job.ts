@@ -167,6 +167,7 @@ export class WsgiJob extends Job implements ExchangeListener {
       this.#spool.push(bytes);
       return;
     }
+    const { length } = bytes;
     const isFlowing = this.exchange.write(bytes);
     if (this.exchange.isFinished) {
       // More bytes than its Content-Length: the connection is cut, the rest is nobody's.
@@ -178,7 +179,7 @@ export class WsgiJob extends Job implements ExchangeListener {
       this.#end();
       return;
     }
-    this.#accept(bytes.length);
+    this.#accept(length);
     if (!isFlowing) this.#spool = this.#openSpool();
   }
 
