@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), "never-twice-"));
 try {
   const typhon = await startTyphon(
     { after: (step) => void undo.push(step) },
-    ["gate:app", "--workers", "4", "--threads", "2", "--queue-timeout", "60"],
+    ["gate:app", "--workers", "4", "--threads", "2", "--queue-timeout", "60", "--retry", "off"],
     { env: { GATE_DIR: folder } },
   );
   const startedAt = performance.now();

@@ -1,20 +1,21 @@
 // What the pool raises, as log lines: the words that an operator reads about workers.
 
+import type { Exchange } from "./http/exchange.ts";
 import type { Log } from "./observe/log.ts";
 import type { Job, Overdue } from "./workers/job.ts";
 import type { WorkerEnd } from "./workers/launcher.ts";
-import type { PoolListener } from "./workers/pool-contract.ts";
+import type { PoolListener, WorkerLoss } from "./workers/pool-contract.ts";
 import type { Worker } from "./workers/worker.ts";
 
 const LEVELS = ["debug", "info", "warning", "error"] as const;
 
 export class PoolLog implements PoolListener {
   readonly #log: Log;
-  readonly #requestId: (job: Job) => string;
+  readonly #exchangeOf: (job: Job) => Exchange | null;
 
-  constructor(log: Log, requestId: (job: Job) => string) {
+  constructor(log: Log, exchangeOf: (job: Job) => Exchange | null) {
     this.#log = log;
-    this.#requestId = requestId;
+    this.#exchangeOf = exchangeOf;
   }
 
   onWorkerReady(worker: Worker): void {
@@ -22,31 +23,46 @@ export class PoolLog implements PoolListener {
     this.#log.debug("worker.ready", `worker ${number} is ready`, { worker: number, pid });
   }
 
-  onWorkerEnd(worker: Worker, end: WorkerEnd, lost: readonly Job[], wasAsked: boolean): void {
-    const { number, pid, failure } = worker;
-    const how = end.signal === null ? `with exit code ${end.code}` : `by signal ${end.signal}`;
-    const isQuiet = wasAsked && lost.length === 0;
+  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerLoss): void {
+    const { number, pid, failure, lastWords } = worker;
+    const isQuiet = wasAsked && lost.length === 0 && retried.length === 0;
     if (failure !== null)
-      this.#log.error("application.failed", failure.text, { kind: failure.kind });
+      this.#log.error("application.failed", failure.text, { kind: failure.kind, worker: number });
     else
       this.#log.write(
         isQuiet ? "debug" : "error",
         "worker.ended",
-        `worker ${number} ended ${how}`,
+        `worker ${number} ended ${tellHow(end)}`,
         {
           worker: number,
           pid,
           code: end.code,
           signal: end.signal,
           lost: lost.length,
+          retried: retried.length,
           peakRssBytes: end.peakRss,
+          ...(isQuiet ? {} : { lastWords: lastWords.join("\n") }),
         },
       );
     for (const job of lost)
       this.#log.error("request.lost", `worker ${number} ended while it ran this request`, {
-        requestId: this.#requestId(job),
+        ...this.#name(job),
         worker: number,
       });
+    for (const job of retried)
+      this.#log.warning(
+        "request.retried",
+        `worker ${number} ended while it ran this request; another runs it once more`,
+        { ...this.#name(job), worker: number },
+      );
+  }
+
+  onRecycle(worker: Worker): void {
+    const { number, pid, leaving } = worker;
+    this.#log.info("worker.recycled", `worker ${number} is replaced: ${leaving}`, {
+      worker: number,
+      pid,
+    });
   }
 
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void {
@@ -60,19 +76,43 @@ export class PoolLog implements PoolListener {
     });
   }
 
-  onOverdue({ job, worker, age }: Overdue): void {
+  onOverdue(
+    { job, worker, age }: Overdue,
+    stacks: string,
+    find: (id: number) => Job | undefined,
+  ): void {
+    const told = stacks === "" ? "its stacks could not be had" : stacks;
+    const named = told.replace(/\brequest (\d+)\b/g, (text, id: string) => {
+      const other = find(Number(id));
+      const exchange = other === undefined ? null : this.#exchangeOf(other);
+      return exchange === null ? text : `request ${exchange.requestId}`;
+    });
     this.#log.error(
       "request.overdue",
-      `a request ran ${age.toFixed(1)} s without an answer; worker ${worker} is replaced`,
-      { requestId: this.#requestId(job), worker, ms: Math.round(age * 1000) },
+      `a request ran ${age.toFixed(1)} s without an answer; the threads of worker ${worker}:\n${named}`,
+      { ...this.#name(job), worker, ms: Math.round(age * 1000) },
     );
   }
 
   onLauncherEnd(text: string): void {
-    this.#log.error("launcher.ended", `the launcher ended, all workers start anew: ${text}`, {});
+    this.#log.error("launcher.ended", `the launcher ended and is replaced: ${text}`, {});
   }
 
   onLauncherLine(line: string): void {
     this.#log.warning("launcher.output", line, {});
   }
+
+  #name(job: Job): { requestId: string; method: string; path: string } {
+    const exchange = this.#exchangeOf(job);
+    return {
+      requestId: exchange?.requestId ?? "",
+      method: exchange?.head.method ?? "",
+      path: exchange?.head.path ?? "",
+    };
+  }
+}
+
+function tellHow({ code, signal }: WorkerEnd): string {
+  if (signal !== null) return `by signal ${signal}`;
+  return code === null ? "and nobody saw how" : `with exit code ${code}`;
 }

@@ -12,8 +12,11 @@ import type { Configuration } from "./config/configuration.ts";
 import { readVersion } from "./config/version.ts";
 import { listenDefault } from "./front/default-address.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
+import { listenInherited } from "./front/inherited.ts";
 import { listen, type Listener } from "./front/listener.ts";
-import { requestIdOf, WsgiHandler } from "./handlers/wsgi/handler.ts";
+import { FailureHandler } from "./handlers/failure/failure.ts";
+import { HealthHandler } from "./handlers/health/health.ts";
+import { exchangeOf, WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Connections } from "./http1/connections.ts";
@@ -23,14 +26,22 @@ import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
 import { PoolLog } from "./pool-log.ts";
+import { leastTimeout, routeTimeouts } from "./routing/route-timeouts.ts";
 import { requestIds } from "./routing/request-ids.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
 import { explainStartFailure } from "./start-failure.ts";
 import { Pool } from "./workers/pool.ts";
-import type { PoolOptions, PoolReady } from "./workers/pool-contract.ts";
+import { StartFailure, type PoolOptions, type PoolReady } from "./workers/pool-contract.ts";
 
 /** Bytes of bodies, of requests and answers together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
+
+/** Requests that wait for a reload in development. */
+const MAX_HELD = 1000;
+/** How often late requests and workers are looked for. */
+const POOL_TICK_MS = 100;
+const BIND_UNUSED =
+  "the sockets that were passed by LISTEN_FDS are listened at; the address that was chosen is not";
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -39,6 +50,8 @@ export interface Started {
   /** Why it is not port 80, where nobody chose an address. */
   readonly notice: string | null;
   readonly pool: PoolReady;
+  /** Why the application did not load; development only, else the start has failed. */
+  readonly failure: string | null;
 }
 
 export class Server {
@@ -50,23 +63,35 @@ export class Server {
   readonly #folder: TempFolder;
   readonly #pool: Pool;
   readonly #handler: WsgiHandler;
+  readonly #health: HealthHandler | null;
   readonly #clock = new CoarseClock();
+  /** A 504 may be late by one tick, and a connection's end by many more. */
+  readonly #poolClock = new CoarseClock(POOL_TICK_MS);
   #listeners: readonly Listener[] = [];
+  #isStopping = false;
+  /** Requests that wait for the new code; null: none are to wait. */
+  #held: Exchange[] | null = null;
+  #failure: FailureHandler | null = null;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     this.#configuration = configuration;
     this.#log = log;
     this.#proxies = new TrustedProxies(configuration.forwardedAllowIps, requestIds());
     this.#folder = new TempFolder(configuration.tempDir);
-    this.#pool = new Pool(poolOptions(configuration), new PoolLog(log, requestIdOf));
+    this.#pool = new Pool(poolOptions(configuration), new PoolLog(log, exchangeOf));
     this.#handler = new WsgiHandler({
       pool: this.#pool,
       folder: this.#folder,
       budget: new MemoryBudget(BODY_MEMORY_BYTES),
+      timeoutOf: routeTimeouts(configuration.routeTimeouts, configuration.timeoutMs),
+      mayRetry: configuration.retry === "safe",
       maxResponseSpill: configuration.maxResponseSpill,
       onFault: (exchange, text) => this.#onFault(exchange, text),
       onStoreFailure: (exchange, error) => this.#onStoreFailure(exchange, error),
     });
+    this.#health = configuration.health
+      ? new HealthHandler(() => !this.#isStopping && this.#pool.isServing)
+      : null;
     this.#connections = new Http1Connections({
       maxBodyBytes: configuration.maxBody,
       keepAliveMs: configuration.keepAliveMs,
@@ -82,18 +107,30 @@ export class Server {
    * not load or an address cannot be had; nothing is left running then.
    */
   async start(): Promise<Started> {
-    this.#clock.start(() => {
-      this.#connections.tick();
-      this.#pool.tick();
-    });
+    this.#clock.start(() => this.#connections.tick());
+    this.#poolClock.start(() => this.#pool.tick());
     try {
-      const pool = await this.#pool.start();
+      const failure = await this.#startPool();
       const { listeners, notice } = await this.#listen();
       this.#listeners = listeners;
-      return { addresses: listeners.map((listener) => listener.url), notice, pool };
+      if (failure !== null) this.resume(failure);
+      const addresses = listeners.map((listener) => listener.url);
+      return { addresses, notice, pool: this.#pool.ready, failure };
     } catch (error) {
       await this.stop(0);
       throw explainStartFailure(error, this.#configuration) ?? error;
+    }
+  }
+
+  // In development an application that does not load is shown as a page, until it does.
+  async #startPool(): Promise<string | null> {
+    try {
+      await this.#pool.start();
+      return null;
+    } catch (error) {
+      const isShown = error instanceof StartFailure && error.kind !== "launcher";
+      if (!this.#configuration.reload || !isShown) throw error;
+      return error.message;
     }
   }
 
@@ -102,6 +139,7 @@ export class Server {
    * workers.
    */
   async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
     const end = performance.now() + graceMs;
     for (const listener of this.#listeners) listener.close();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
@@ -109,12 +147,43 @@ export class Server {
     clearTimeout(timer);
     await this.#pool.stop(Math.max(0, end - performance.now()) / 1000);
     this.#clock.stop();
+    this.#poolClock.stop();
     await this.#folder.remove();
+  }
+
+  /**
+   * Loads the application's code anew beside what runs, and lets it take over when all of it is ready.
+   * Null, or why the old code goes on.
+   */
+  async reload(): Promise<string | null> {
+    const failure = await this.#pool.load();
+    return failure?.text ?? null;
+  }
+
+  /** Development: requests that come from here on wait for `resume`. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** Development: what was held goes on; with a failure every request gets a page that shows it. */
+  resume(failure: string | null): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    this.#failure = failure === null ? null : new FailureHandler(failure);
+    for (const exchange of held) if (!exchange.isFinished) this.#answer(exchange);
+  }
+
+  /** Tells the service manager (sd_notify(3)), where there is one. */
+  notify(text: string): void {
+    this.#pool.notify(text);
   }
 
   async #listen(): Promise<{ listeners: readonly Listener[]; notice: string | null }> {
     const { bind } = this.#configuration;
     const accept = (socket: Socket): void => this.#guard.accept(socket);
+    const inherited = await listenInherited(accept);
+    if (inherited !== null)
+      return { listeners: inherited, notice: bind === "default" ? null : BIND_UNUSED };
     if (bind === "default") return listenDefault(accept);
     const listeners: Listener[] = [];
     try {
@@ -129,13 +198,23 @@ export class Server {
   #route(exchange: Exchange): void {
     try {
       this.#proxies.identify(exchange);
-      this.#handler.handle(exchange);
+      if (this.#health?.isFor(exchange) === true) {
+        this.#health.handle(exchange);
+        return;
+      }
+      if (this.#held === null) this.#answer(exchange);
+      else if (this.#held.length < MAX_HELD) this.#held.push(exchange);
+      else exchange.fail(ERRORS.QUEUE_FULL);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
       const stack = error instanceof Error ? error.stack : undefined;
       this.#log.error("server.fault", stack ?? String(error), {});
       exchange.fail(ERRORS.SERVER_FAULT);
     }
+  }
+
+  #answer(exchange: Exchange): void {
+    (this.#failure ?? this.#handler).handle(exchange);
   }
 
   #onFault(exchange: Exchange, text: string): void {
@@ -167,13 +246,20 @@ function poolOptions(configuration: Configuration): PoolOptions {
       appDir: configuration.appDir,
       env: configuration.env,
       rootPath: configuration.rootPath,
+      warmup: configuration.warmup,
       threads: configuration.threads,
       workers: configuration.workers,
       software: `typhon/${readVersion()}`,
     },
     queueTimeout: configuration.queueTimeoutMs / 1000,
     queueLimit: configuration.queue,
-    timeout: configuration.timeoutMs / 1000,
+    leastTimeout: leastTimeout(configuration.routeTimeouts, configuration.timeoutMs),
+    startTimeout: configuration.startTimeoutMs / 1000,
+    drainTimeout: configuration.gracefulTimeoutMs / 1000,
+    maxRequests: configuration.maxRequests,
+    maxRequestsJitter: configuration.maxRequestsJitter,
+    maxRss: configuration.maxRss,
+    maxAge: configuration.maxAgeMs / 1000,
   };
 }
 

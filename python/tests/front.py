@@ -18,8 +18,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from messages import HOST, Frame, encode_page, record
 from typhon_worker import wire
 
 PACKAGE_FOLDER = str(Path(__file__).resolve().parents[1])
@@ -28,85 +29,13 @@ BOOT = (
     "[sys.argv[1], *sys.path[:1]]; from typhon_worker import launcher; "
     "sys.path.remove(sys.argv[1]); launcher.main()"
 )
-# Popen cannot give a descriptor another number, as Node does.
-CONTROL_FIRST = (
-    "import os, sys; fd = int(sys.argv.pop()); "
-    "fd == 3 or (os.dup2(fd, 3), os.close(fd)); os.set_inheritable(3, False); "
+# Popen cannot give descriptors other numbers, as Node does: those that are named last become 3, 4 …
+TAKE_PLACES = (
+    "import fcntl, os, sys; "
+    "passed = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 64) for fd in sys.argv.pop().split(',')]; "
+    "[os.dup2(fd, at) for at, fd in enumerate(passed, 3)]; os.set_inheritable(3, False); "
 )
 DEADLINE = 20.0
-HOST = (("host", "example.com"),)
-
-
-class Frame(NamedTuple):
-    kind: int
-    flags: int
-    count: int
-    request: int
-    payload: bytes
-
-    @property
-    def is_end(self) -> bool:
-        return self.flags == wire.END
-
-    def json(self) -> Any:
-        return json.loads(self.payload)
-
-    def head(self) -> list[str]:
-        """Status, names and values of a HEAD frame."""
-        size = struct.unpack_from("<dI", self.payload)[1]
-        return self.payload[12 : 12 + size].decode("latin-1").split("\0")
-
-    def body(self) -> bytes:
-        """The bytes of body in a HEAD or BODY frame."""
-        if self.kind == wire.HEAD:
-            return self.payload[12 + struct.unpack_from("<dI", self.payload)[1] :]
-        return self.payload
-
-    def text(self) -> str:
-        return self.payload.decode()
-
-
-def encode_page(
-    request: int,
-    flags: int = 0,
-    names: bytes = b"",
-    values: bytes = b"",
-    body: bytes = b"",
-    latest: float = 0.0,
-) -> bytes:
-    used = len(names) + len(values) + len(body)
-    header = struct.pack(
-        "<IHHQdII", 0x31505954, used, flags, request, latest, len(names), len(values)
-    )
-    return (header + names + values + body).ljust(4096, b"\0")
-
-
-def record(
-    method: str = "GET",
-    path: str = "/",
-    fields: tuple[tuple[str, str], ...] = HOST,
-    **more: str,
-) -> tuple[bytes, bytes]:
-    """Names block and values block of a request."""
-    target = more.get("target") or path + (f"?{more['query']}" if "query" in more else "")
-    values = [
-        method,
-        target,
-        path,
-        more.get("query", ""),
-        more.get("protocol", "HTTP/1.1"),
-        more.get("scheme", "http"),
-        more.get("remote", "192.0.2.7"),
-        more.get("remote_port", "51234"),
-        more.get("server", "198.51.100.1"),
-        more.get("server_port", "8080"),
-        more.get("request_id", "r-1"),
-        *(value for _, value in fields),
-        more.get("body_length", ""),
-        more.get("body_file", ""),
-    ]
-    names = "\0".join(name for name, _ in fields)
-    return names.encode("latin-1"), "\0".join(values).encode("latin-1")
 
 
 def is_alive(pid: int) -> bool:
@@ -143,14 +72,14 @@ class Worker:
         self.number = number
         self.pid = 0
         self.channel: socket.socket | None = None
-        self.out = self.err = self.notes = -1
+        self.out = self.err = self.stacks = self.notes = -1
         self.frames: list[Frame] = []
         self._decoder = wire.FrameDecoder()
 
     def opened(self, pid: int) -> None:
         self.pid = pid
         base = self.front.directory / f"w{self.number}"
-        for name in ("out", "err", "notes"):
+        for name in ("out", "err", "stacks", "notes"):
             path = base.with_suffix(f".{name}")
             setattr(self, name, os.open(path, os.O_RDONLY | os.O_NONBLOCK))
             path.unlink()
@@ -211,7 +140,7 @@ class Worker:
             return ""
 
     def close(self) -> None:
-        for fd in (self.out, self.err, self.notes):
+        for fd in (self.out, self.err, self.stacks, self.notes):
             if fd >= 0:
                 os.close(fd)
         if self.channel is not None:
@@ -222,24 +151,38 @@ class Front:
     """A launcher and its workers. Use as a context; what still runs at its end is killed."""
 
     def __init__(
-        self, app: str, app_dir: str, *, hears: bool = True, opens: bool = True, **settings: Any
+        self,
+        app: str,
+        app_dir: str,
+        *,
+        hears: bool = True,
+        opens: bool = True,
+        inherits: Front | None = None,
+        passes: tuple[int, ...] = (),
+        **settings: Any,
     ) -> None:
+        """`inherits`: the front whose launcher has died. `passes`: what a manager passed on."""
         self.directory = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
         self.workers: list[Worker] = []
         self.messages: list[dict[str, Any]] = []
         self._received = b""
         self._last_id = 0
         self.control, control = socket.socketpair()
+        self._inherited = inherits
+        placed = [control.fileno()]
+        if inherits is not None:
+            placed += [inherits.queue, inherits.lifeline, inherits.cancels]
+        arguments = [PACKAGE_FOLDER, str(2 + len(placed)), ",".join(map(str, placed))]
         env = {**os.environ, **settings.pop("launcher_env", {})}
         python = settings.pop("python", sys.executable)
         self.launcher = subprocess.Popen(
-            [python, "-c", CONTROL_FIRST + BOOT, PACKAGE_FOLDER, str(control.fileno())],
+            [python, "-c", TAKE_PLACES + BOOT, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,
             cwd=settings.pop("cwd", None),
-            pass_fds=(control.fileno(),),
+            pass_fds=(*placed, *passes),
         )
         control.close()
         application = {
@@ -254,19 +197,27 @@ class Front:
             **settings,
         }
         self.say(op="open", directory=str(self.directory), pipe_pages=256, application=application)
-        self.queue = self.lifeline = -1
+        self.queue = self.lifeline = self.cancels = -1
         self.opened = self.hear("opened") if hears else {}
         if opens:
             self.open()
 
     def open(self) -> None:
-        """Opens and unlinks the FIFOs that belong to all workers."""
-        lifeline = self.directory / "lifeline"
-        self.lifeline = os.open(lifeline, os.O_WRONLY | os.O_NONBLOCK)
-        lifeline.unlink()
-        queue = self.directory / "queue"
-        self.queue = os.open(queue, os.O_RDWR | os.O_NONBLOCK)
-        queue.unlink()
+        """Opens and unlinks what belongs to all workers."""
+        if self._inherited is not None:
+            self.queue = os.dup(self._inherited.queue)
+            self.lifeline = os.dup(self._inherited.lifeline)
+            self.cancels = os.dup(self._inherited.cancels)
+            return
+        self.lifeline = self._open("lifeline", os.O_WRONLY | os.O_NONBLOCK)
+        self.queue = self._open("queue", os.O_RDWR | os.O_NONBLOCK)
+        self.cancels = self._open("cancels", os.O_RDWR)
+
+    def _open(self, name: str, flags: int) -> int:
+        path = self.directory / name
+        fd = os.open(path, flags)
+        path.unlink()
+        return fd
 
     def say(self, **message: object) -> None:
         self.control.sendall(json.dumps(message).encode() + b"\n")
@@ -307,6 +258,10 @@ class Front:
     def put(self, page: bytes) -> None:
         assert os.write(self.queue, page) == 4096
 
+    def give_up(self, request: int) -> None:
+        """Nobody is to begin this request any more."""
+        os.pwrite(self.cancels, struct.pack("<Q", request), request % 8192 * 8)
+
     def ask(
         self,
         method: str = "GET",
@@ -325,15 +280,15 @@ class Front:
         self.put(encode_page(request, flags, names, values, body, latest))
         return request
 
-    def wait_for_end(self) -> None:
-        """Waits for the launcher's end."""
-        self.launcher.communicate(timeout=DEADLINE)
+    def wait_for_end(self) -> str:
+        """Waits for the launcher's end; returns what it has printed."""
+        return self.launcher.communicate(timeout=DEADLINE)[0].decode()
 
     def __enter__(self) -> Front:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for fd in (self.queue, self.lifeline):
+        for fd in (self.queue, self.lifeline, self.cancels):
             if fd >= 0:
                 os.close(fd)
         self.control.close()

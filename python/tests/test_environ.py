@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from front import record
+from messages import record
 from typhon_worker import wire
 from typhon_worker.environ import MAX_PLANS, EnvironMaker, decode_path
 from typhon_worker.exchange import Exchange
@@ -56,6 +56,7 @@ def test_has_what_pep_3333_asks_for() -> None:
         scheme="https",
     )
     assert isinstance(environ.pop("wsgi.input"), io.BytesIO)
+    assert callable(environ.pop("typhon.client_gone"))
     assert environ == {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
@@ -83,6 +84,14 @@ def test_has_what_pep_3333_asks_for() -> None:
         "wsgi.file_wrapper": Wrapper,
         "wsgi.input_terminated": True,
     }
+
+
+def test_says_whether_anybody_waits_for_the_answer() -> None:
+    exchange = exchange_of()
+    is_client_gone = make_maker().make(exchange)["typhon.client_gone"]
+    assert is_client_gone() is False
+    exchange.is_cancelled = True
+    assert is_client_gone() is True
 
 
 @pytest.mark.parametrize(("threads", "workers"), [(1, 1), (1, 2), (2, 1)])

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, Worker, answer_of, encode_page, record, wait_until
+from front import Front, Worker, answer_of, wait_until
+from messages import encode_page, record
 from typhon_worker import wire
 
 APP = """

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import answer_of, encode_page, record, wait_until
+from front import answer_of, wait_until
+from messages import encode_page, record
 from typhon_worker import wire
 
 # Tells through files what runs, and waits in a FIFO until it may go on.
@@ -135,9 +136,10 @@ def test_a_killed_worker_leaves_its_ids_in_its_notes(serve: Serve, tmp_path: Pat
     assert sorted(worker.noted()) == requests
     notes = os.pread(worker.notes, 2 * wire.SLOT_BYTES, 0)
     for at in (0, wire.SLOT_BYTES):
-        taken, thread = struct.unpack_from("<dI", notes, at + wire.PAGE_BYTES)
+        taken, thread, zero, ident = struct.unpack_from("<dIIQ", notes, at + wire.PAGE_BYTES)
         assert before <= taken <= time.monotonic()
         assert thread != 0
+        assert (zero, ident != 0) == (0, True)
     assert struct.unpack_from("<dI", notes, wire.PAGE_BYTES)[1] == worker.pid
     for fd in held:
         os.close(fd)

@@ -148,7 +148,7 @@ def test_removes_the_rest_when_the_front_removes_a_file_at_the_same_time(
     names = ["gone before we came to it", *os.listdir(folder)]
     monkeypatch.setattr(os, "listdir", lambda _: names)
     made.remove()
-    for fd in (made.queue, made.lifeline, *made._kept.values()):
+    for fd in (made.queue, made.lifeline, made.cancels, *made._kept.values()):
         os.close(fd)
     assert not folder.exists()
 

@@ -26,7 +26,7 @@ def holds(*own):
             found[int(fd)] = os.readlink(f"/proc/self/fd/{fd}")
         except OSError:
             pass
-    names = {signal.SIGINT: "int", signal.SIGTERM: "term", signal.SIGHUP: "hup"}
+    names = {signal.SIGINT: "int", signal.SIGTERM: "term", signal.SIGHUP: "hup", 40: "stacks"}
     status = open("/proc/self/status").read()
     ignored = int(status.split("SigIgn:")[1].split()[0], 16)
     caught = int(status.split("SigCgt:")[1].split()[0], 16)
@@ -34,7 +34,7 @@ def holds(*own):
         "fds": {fd: what for fd, what in found.items() if fd > 2 and what not in own},
         "ignored": [name for n, name in names.items() if ignored >> (n - 1) & 1],
         "caught": [name for n, name in names.items() if caught >> (n - 1) & 1],
-        "notes": "notes" in open("/proc/self/maps").read(),
+        "maps": [name for name in ("notes", "cancels") if name in open("/proc/self/maps").read()],
     }
 '''
 exec(TELL)
@@ -117,13 +117,13 @@ def test_a_child_holds_nothing_of_ours_and_heeds_signals(serve: Serve, how: str)
     worker = front.start_taking()
     folder = Path(f"/proc/{worker.pid}/fd")
     ours = {os.readlink(fd) for fd in folder.iterdir() if int(fd.name) > 2}
-    # Queue, lifeline, notes, channel, epoll and the bell.
-    assert len(ours) == 6
+    # Queue, lifeline, notes, cancels, stacks, channel, epoll and the bell.
+    assert len(ours) == 8
     _, body = answer_of(worker, front.ask(query=how.replace(" ", "+")))
     report = json.loads(body)
     # What else it holds is the application's own, such as the pipes of multiprocessing.
     assert not ours & set(report["fds"].values()), report
-    assert not report["notes"]
+    assert report["maps"] == []
     assert report["ignored"] == []
     assert set(report["caught"]) <= {"int"}
     child = report["pid"]
@@ -237,8 +237,19 @@ def test_a_worker_has_its_name_streams_and_nothing_of_the_launcher(serve: Serve)
         os.readlink(f"/proc/{worker.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{worker.pid}/fd")
     ]
     assert sum(link.startswith("socket:") for link in links) == 1
-    # The three streams, the queue, the lifeline, notes, channel, epoll and the bell.
-    assert len(links) == 9, links
+    # The three streams, queue, lifeline, notes, cancels, stacks, channel, epoll and the bell.
+    assert len(links) == 11, links
+
+
+def test_a_worker_goes_before_the_front_when_memory_runs_out(serve: Serve) -> None:
+    front = serve("def app(environ, start_response): pass")
+    worker = front.start()
+    worker.expect(wire.READY)
+    launcher, own = (
+        int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+        for pid in (front.launcher.pid, worker.pid)
+    )
+    assert own == min(launcher + 300, 1000)
 
 
 def test_runs_threads_and_atexit_of_the_application(serve: Serve) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import Serve, write_module
-from front import Frame, Front, Worker, answer_of
+from front import Front, Worker, answer_of
+from messages import Frame
 from typhon_worker import wire
 
 # Applications by path, so that one worker serves a whole file of tests.

@@ -79,7 +79,8 @@ class Plan:
         self.fields = None if is_regular else keys
         self.keys = (*_KEYS, *kept) if is_regular else _KEYS
         # Copied for each request: with every key in it, the copy need not grow (10 %).
-        self.template = {**base, **dict.fromkeys(self.keys, ""), "RAW_URI": "", "wsgi.input": None}
+        own = {"RAW_URI": "", "wsgi.input": None, "typhon.client_gone": None}
+        self.template = {**base, **dict.fromkeys(self.keys, ""), **own}
 
     def add_fields(self, environ: dict[str, Any], values: list[str]) -> None:
         """Adds fields where names repeat or are dropped (RFC 9110 §5.3, RFC 6265 §5.4)."""
@@ -147,6 +148,7 @@ class EnvironMaker:
             # The body was received whole, so it has a length and no transfer coding.
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             environ["CONTENT_LENGTH"] = values[-2] or "0"
+        environ["typhon.client_gone"] = exchange.is_abandoned
         environ["wsgi.input"] = _open_body(exchange, values[-1])
         return environ
 

@@ -112,6 +112,10 @@ class Exchange:
 
     # What the application's thread asks for.
 
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more: `typhon.client_gone` of an environ."""
+        return self.is_cancelled
+
     def fetch(self) -> None:
         """Asks the front for what did not fit into the page."""
         if not self.has_fetched:

@@ -51,12 +51,18 @@ def count_frames(error: BaseException) -> int:
     count = 0
     frame = error.__traceback__
     while frame is not None:
-        count += not _is_machinery(frame.tb_frame.f_code.co_filename)
+        count += not is_machinery(frame.tb_frame.f_code.co_filename)
         frame = frame.tb_next
     return count
 
 
-def _is_machinery(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether code of this file is the server's."""
+    return filename.startswith(_FOLDER)
+
+
+def is_machinery(filename: str) -> bool:
+    """Whether code of this file is the server's or the import system's."""
     return filename.startswith((_FOLDER, _IMPORT_SYSTEM))
 
 
@@ -64,7 +70,7 @@ def _strip(told: TracebackException | None, seen: set[int]) -> None:
     if told is None or id(told) in seen:
         return
     seen.add(id(told))
-    told.stack[:] = [frame for frame in told.stack if not _is_machinery(frame.filename)]
+    told.stack[:] = [frame for frame in told.stack if not is_machinery(frame.filename)]
     _strip(told.__cause__, seen)
     _strip(told.__context__, seen)
     for inner in getattr(told, "exceptions", None) or ():

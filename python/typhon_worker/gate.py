@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .channel import Channel
     from .exchange import Exchange
+    from .interrupt import Shield
 
 # Shorter than what a person notices, longer than nearly every request that is not waiting.
 TICK_SECONDS = 0.005
@@ -60,7 +61,7 @@ class Seat:
     def __init__(self, slot: int, notes: Notes, channel: Channel, news: Condition) -> None:
         self.slot = slot
         self.page = notes.page(slot)
-        self.channel = channel
+        self.channel: Channel | Shield = channel
         self.news = news
         self.exchange: Exchange | None = None
         # As threading.get_ident() tells; 0 until the thread has begun.

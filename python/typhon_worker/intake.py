@@ -18,6 +18,7 @@ from .exchange import Exchange
 from .faults import describe
 from .gate import Gate, Seat
 from .wire import (
+    CANCEL_SLOTS,
     EXPIRED,
     FENCE,
     FENCE_PAGE,
@@ -45,19 +46,22 @@ if TYPE_CHECKING:
 class Intake:
     """Takes pages and runs them: `make` makes the exchange of an interface, `serve` answers it.
 
-    `queue` is a non-blocking descriptor of its own for the reading end of the pipe.
+    `queue` is a non-blocking descriptor of its own for the reading end of the pipe; `cancels` are
+    the slots of ids that nobody waits for.
     """
 
     def __init__(
         self,
         queue: int,
         notes: Notes,
+        cancels: memoryview,
         channel: Channel,
         threads: int,
         is_exclusive: bool,
     ) -> None:
         self._queue = queue
         self._memory = notes.memory
+        self._cancels = cancels
         self._channel = channel
         self.news = Condition()
         self.seats = [Seat(slot, notes, channel, self.news) for slot in range(threads)]
@@ -115,13 +119,15 @@ class Intake:
         serve = self._serve
         make = self._make
         memory = self._memory
+        cancels = self._cancels
+        last_slot = CANCEL_SLOTS - 1
         queue = self._queue
         page = (seat.page,)
         at = seat.slot * SLOT_BYTES
         names_at = at + PAGE_HEADER_BYTES
         note_at = at + PAGE_BYTES
         thread = get_native_id()
-        seat.thread = get_ident()
+        ident = seat.thread = get_ident()
         note = NOTE.pack_into
         readv = os.readv
         monotonic = time.monotonic
@@ -137,11 +143,15 @@ class Intake:
                 if size < 0:
                     break
             taken = monotonic()
-            note(memory, note_at, taken, thread)
+            note(memory, note_at, taken, thread, ident)
             if size != PAGE_BYTES:
                 self._end_of_queue(size)
             request, flags, latest, names_end, values_end, body_end = decode_page(memory, at)
-            if flags == FENCE_PAGE or 0.0 < latest < taken:
+            if (
+                flags == FENCE_PAGE
+                or 0.0 < latest < taken
+                or cancels[request & last_slot] == request
+            ):
                 self._channel.send(encode_frame(FENCE if flags == FENCE_PAGE else EXPIRED, request))
                 seat.clear_note()
                 continue

@@ -1,7 +1,9 @@
 """The launcher: makes the queue, forks workers, reports their ends (docs/worker-protocol.md).
 
-Started as `python -c BOOT FOLDER` with control on descriptor 3, where FOLDER holds this package and
-BOOT keeps that folder and the working directory off the application's sys.path:
+Started as `python -c BOOT FOLDER HIGHEST` with control on descriptor 3, where FOLDER holds this
+package, HIGHEST is the last descriptor that is meant for us (3, or 6 where an earlier launcher left
+something behind), and BOOT keeps that folder and the working directory off the application's
+sys.path:
 
     import sys; sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1],
     *sys.path[:1]]; from typhon_worker import launcher; sys.path.remove(sys.argv[1]);
@@ -19,7 +21,7 @@ import select
 import signal
 import sys
 
-from . import surroundings, worker
+from . import service, surroundings, worker
 from .reaper import Reaper, become_subreaper
 from .settings import Settings
 from .station import Station
@@ -48,7 +50,10 @@ class ControlFault(Exception):
 class Launcher:
     """One application's launcher. `run` returns in each worker, with what that worker needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, manager: str, *, inherits: bool) -> None:
+        """`manager`: where the service manager listens, "" if there is none."""
+        self._manager = manager
+        self._inherits = inherits
         self._station: Station | None = None
         self._settings: Settings | None = None
         self._reaper = Reaper()
@@ -122,6 +127,8 @@ class Launcher:
                 case {"op": "signal", "worker": int(number), "signal": int(which)}:
                     if number in self._running:
                         self._kill(self._running[number], which)
+                case {"op": "notify", "text": str(text)}:
+                    service.notify(self._manager, text)
                 case _:
                     raise ControlFault(f"an unknown control message: {line[:200]!r}")
         return None
@@ -133,7 +140,8 @@ class Launcher:
         if not (isinstance(application, dict) and isinstance(directory, str)):
             raise ControlFault("'open' without an application and a directory")
         self._settings = Settings(application)
-        self._station = Station(directory, pages if isinstance(pages, int) else 0)
+        pages = pages if isinstance(pages, int) else 0
+        self._station = Station(directory, pages, inherits=self._inherits)
         self.say(
             op="opened",
             pipe_pages=self._station.pipe_pages,
@@ -204,10 +212,14 @@ class Launcher:
 
 def main() -> None:
     """Runs the launcher, and in a forked process the worker."""
+    highest = int(sys.argv[2]) if len(sys.argv) > 2 else CONTROL
+    surroundings.close_above(highest)
+    # The application is to see nothing of this; a worker puts APP there.
+    del sys.argv[1:]
     surroundings.ignore_signals()
     surroundings.take_name("typhon-launcher")
     surroundings.run_in_batches(os.getppid())
-    launcher = Launcher()
+    launcher = Launcher(service.leave_environment(), inherits=highest > CONTROL)
     try:
         start = launcher.run()
     except Exception as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from mmap import mmap
 
-from .wire import NOTE, PAGE_BYTES, SLOT_BYTES
+from .wire import PAGE_BYTES, SLOT_BYTES
 
 _NO_ID = bytes(8)
 
@@ -38,10 +38,6 @@ class Notes:
     def page(self, slot: int) -> memoryview:
         """The bytes of a slot that a page is read into."""
         return self._pages[slot]
-
-    def name_thread(self, slot: int, thread: int) -> None:
-        """Notes the native id of the thread that owns the slot; pages do not overwrite it."""
-        NOTE.pack_into(self.memory, slot * SLOT_BYTES + PAGE_BYTES, 0.0, thread)
 
     def clear(self, slot: int) -> None:
         """Notes that the request of this slot is answered."""

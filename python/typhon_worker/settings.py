@@ -20,6 +20,7 @@ class Settings:
         "root_path",
         "software",
         "threads",
+        "warmup",
         "workers",
     )
 
@@ -36,6 +37,7 @@ class Settings:
         if not isinstance(env, dict):
             raise ValueError("env: an object is needed")
         self.env: dict[str, str] = {name: _text(env, name) for name in env}
+        self.warmup = _paths(fields, "warmup")
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
@@ -49,4 +51,15 @@ def _count(fields: Mapping[str, object], name: str, most: int) -> int:
     value = fields.get(name)
     if not isinstance(value, int) or not 1 <= value <= most:
         raise ValueError(f"{name}: a number from 1 to {most} is needed")
+    return value
+
+
+# Missing is empty. A NUL would end the value that the path becomes in a record.
+def _paths(fields: Mapping[str, object], name: str) -> list[str]:
+    value = fields.get(name, [])
+    if not isinstance(value, list):
+        raise ValueError(f"{name}: a list is needed")
+    for path in value:
+        if not isinstance(path, str) or path[:1] != "/" or "\0" in path:
+            raise ValueError(f"{name}: paths that begin with / are needed")
     return value

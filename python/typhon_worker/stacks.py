@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 
+from .surroundings import reopen
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .gate import Seat
+
+# A real-time signal: the C libraries keep the first three for themselves, and who uses others by
+# hand counts from either end. The front sends it where STACKS is not answered.
+STACKS_SIGNAL = 40
 
 
 def describe_threads(seats: list[Seat]) -> str:
@@ -30,3 +37,30 @@ def describe_threads(seats: list[Seat]) -> str:
         stack = "".join(traceback.format_stack(frame)).rstrip("\n")
         told.append(f'Thread "{thread.name}", {doing}:\n{stack}')
     return "\n".join(told)
+
+
+def tell_at_signal(fifo: int) -> int:
+    """Lets STACKS_SIGNAL write the stacks into `fifo`, whoever holds the interpreter's lock.
+
+    Returns the descriptor that has to stay open, of a description of its own that never blocks.
+    """
+    fd = reopen(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        import faulthandler
+
+        faulthandler.register(STACKS_SIGNAL, file=fd, all_threads=True, chain=False)
+    except (ImportError, AttributeError, ValueError, OSError):
+        # Not everywhere, and without it only such stacks are missing.
+        pass
+    return fd
+
+
+def leave_signal(fd: int) -> None:
+    """In a child of the application: the signal is an ordinary one, and `fd` is closed."""
+    try:
+        import faulthandler
+
+        faulthandler.unregister(STACKS_SIGNAL)
+    except (ImportError, AttributeError, ValueError):
+        pass
+    os.close(fd)

@@ -2,7 +2,8 @@
 
 Made by the launcher, because Node can make neither a FIFO nor set the size of one. The front opens
 what it needs and then unlinks it; until then the launcher keeps it open, so that nothing that a
-worker wrote is lost and no end is seen that is none.
+worker wrote is lost and no end is seen that is none. What all workers share outlives the launcher:
+the next one inherits it from the front, and workers old and new take from one queue.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import fcntl
 import os
 import socket
 
-from . import notes
+from . import cancels, notes
+from .surroundings import reopen
 from .wire import PAGE_BYTES
 
 TYPE_CHECKING = False
@@ -23,23 +25,31 @@ if TYPE_CHECKING:
 EXCLUSIVE_SINCE = (5, 14)
 # The kernel counts in 32 bits and would take a larger number for a small one.
 MAX_PIPE_BYTES = 1 << 30
+# FIFOs of a worker: what it prints, and its stacks at a signal.
+STREAMS = ("out", "err", "stacks")
+# The descriptors as which a launcher inherits queue, lifeline (its writing end) and cancels.
+INHERITED = (4, 5, 6)
 
 
 class Station:
     """The directory of one application, while its launcher lives."""
 
-    def __init__(self, directory: str, pipe_pages: int) -> None:
-        """Fails with OSError where the directory is not usable."""
+    def __init__(self, directory: str, pipe_pages: int, *, inherits: bool = False) -> None:
+        """Fails with OSError where the directory, or what it `inherits`, is not usable."""
         self.directory = directory
         self.is_exclusive = _kernel() >= EXCLUSIVE_SINCE
-        self.queue = self._make("queue", os.O_RDONLY)
+        # Descriptors by the path that they wait for, closed when the front has unlinked it.
+        self._kept: dict[str, int] = {}
+        if inherits:
+            self.queue, self.lifeline, self.cancels = _take_over()
+        else:
+            self.queue = self._make("queue", os.O_RDONLY)
+            self.lifeline = self._make("lifeline", os.O_RDONLY)
+            self.cancels = cancels.create(self._path("cancels"))
+            # Without a writer a worker's end would look like the front's before that has opened it.
+            writer = os.open(self._path("lifeline"), os.O_WRONLY | os.O_CLOEXEC)
+            self._kept["lifeline"] = writer
         self.pipe_pages = _enlarge(self.queue, pipe_pages)
-        self.lifeline = self._make("lifeline", os.O_RDONLY)
-        # Descriptors by the path that they wait for, closed when the front has unlinked it. Before
-        # it has opened the lifeline, a worker's end would look like the front's without a writer.
-        self._kept: dict[str, int] = {
-            "lifeline": os.open(self._path("lifeline"), os.O_WRONLY | os.O_CLOEXEC)
-        }
 
     @property
     def is_handing_over(self) -> bool:
@@ -49,7 +59,7 @@ class Station:
     def prepare(self, start: Start) -> None:
         """Makes what belongs to one worker. Fails with OSError."""
         name = f"w{start.number}"
-        for stream in ("out", "err"):
+        for stream in STREAMS:
             fd = self._make(f"{name}.{stream}", os.O_RDWR)
             self._kept[f"{name}.{stream}"] = fd
             setattr(start, stream, fd)
@@ -57,8 +67,9 @@ class Station:
         start.notes = notes.create(self._path(f"{name}.notes"), start.settings.threads)
         start.queue = self.queue
         start.lifeline = self.lifeline
+        start.cancels = self.cancels
         start.is_exclusive = self.is_exclusive
-        start.to_close = [self.queue, self.lifeline, *self._kept.values()]
+        start.to_close = [self.queue, self.lifeline, self.cancels, *self._kept.values()]
 
     def started(self, start: Start) -> None:
         """The worker has what it needs of `start`."""
@@ -67,7 +78,7 @@ class Station:
 
     def release(self, start: Start) -> None:
         """The worker was not started after all."""
-        for stream in ("out", "err"):
+        for stream in STREAMS:
             fd = self._kept.pop(f"w{start.number}.{stream}", None)
             if fd is not None:
                 os.close(fd)
@@ -118,6 +129,17 @@ class Station:
         path = self._path(name)
         os.mkfifo(path, 0o600)
         return os.open(path, access | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+# Reopened: descriptions of our own, and only the front is to hold the writing end of the lifeline.
+# It does, so what is opened here has a writer.
+def _take_over() -> tuple[int, int, int]:
+    queue, lifeline, shared = INHERITED
+    waiting = os.O_RDONLY | os.O_NONBLOCK
+    taken = (reopen(queue, waiting), reopen(lifeline, waiting), reopen(shared, os.O_RDWR))
+    for fd in INHERITED:
+        os.close(fd)
+    return taken
 
 
 # Pages that fit: as many as asked for, or as the kernel lets this user have.

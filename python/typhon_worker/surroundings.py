@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 EXIT_ORPHANED = 1
 
+# So much sooner than the rest a worker goes when memory runs out; the kernel's scale ends at 1000.
+OOM_SCORE_STEP = 300
+MAX_OOM_SCORE = 1000
+
 # Ctrl-C, a terminal's end and a service manager reach the whole group at once; the front alone
 # decides when a worker goes.
 FRONT_DECIDES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -80,6 +84,16 @@ def _become_child() -> None:
     _release_signals()
 
 
+def close_above(highest: int) -> None:
+    """Closes every descriptor with a higher number: a service manager may have passed some on."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > highest:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # The one that has listed them.
+
+
 def reopen(fd: int, flags: int) -> int:
     """Opens what `fd` stands for anew: an open file description that is shared with nobody."""
     return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
@@ -134,6 +148,16 @@ def run_in_batches(front: int) -> None:
             os.sched_setscheduler(process, os.SCHED_BATCH, os.sched_param(0))
         except (AttributeError, OSError):
             continue  # A container may forbid it; it only saves time.
+
+
+def offer_to_oom_killer() -> None:
+    """Makes this process a likelier victim than the front when memory runs out. Best effort."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as score:
+            raised = int(score.read(16)) + OOM_SCORE_STEP
+            score.write(b"%d" % min(raised, MAX_OOM_SCORE))
+    except (OSError, ValueError):
+        pass
 
 
 def flush_streams() -> None:

@@ -1,8 +1,8 @@
 """Pages, frames and records as bytes: pure encoding and decoding.
 
-The specification is docs/worker-protocol.md; src/workers/wire.ts is the other side, and
-test/vectors/ is read by the tests of both. Knows bytes only: no descriptor, no request. What does
-not fit the specification raises WireFault and is never repaired.
+The specification is docs/worker-protocol.md; page.ts and frame.ts in src/workers/ are the other
+side, and test/vectors/ is read by the tests of both. Knows bytes only: no descriptor, no request.
+What does not fit the specification raises WireFault and is never repaired.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ FENCE = 0x15
 STOPPED = 0x16
 POISONED = 0x17
 LOG = 0x18
+STACKS_TOLD = 0x19
 TAKE = 0x40
 STOP = 0x41
 RECORD = 0x42
@@ -59,6 +60,11 @@ STACKS = 0x46
 
 # The flag of a frame that is the last one of its body.
 END = 1
+# The count of a CANCEL where the deadline has passed.
+DEADLINE = 2
+
+# Slots of the shared file of cancels, a power of two.
+CANCEL_SLOTS = 8192
 
 # magic, used, flags, id, latest, names, values
 PAGE_HEADER = Struct("<IHHQdII")
@@ -67,8 +73,8 @@ FRAME_HEADER = Struct("<IBBHQ")
 # a frame header, second of taking, bytes of head
 HEAD_FRAME = Struct("<IBBHQdI")
 HEAD_PREFIX_BYTES = HEAD_FRAME.size - FRAME_HEADER_BYTES
-# second of taking, native thread id: what a slot holds after its page
-NOTE = Struct("<dI")
+# what a slot holds after its page: second of taking, native thread id, identifier of the thread
+NOTE = Struct("<dI4xQ")
 _PAIR = Struct("<II")
 _CREDIT = Struct("<I")
 

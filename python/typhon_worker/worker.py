@@ -1,7 +1,7 @@
 """The life of a worker process, from the launcher's fork to its end.
 
-    surroundings ─▶ import ─▶ READY ─▶ (TAKE) taking ─▶ (STOP) STOPPED ─▶ exit 0
-                               └─ FAILED ─▶ exit 3
+    surroundings ─▶ import ─▶ warm-up ─▶ READY ─▶ (TAKE) taking ─▶ (STOP) STOPPED ─▶ exit 0
+                       └─ FAILED ─▶ exit 3
 
 Joins the parts: streams, lifeline, channel, notes, intake, and the interface that was found. Frames
 from the front are told apart here.
@@ -16,20 +16,25 @@ import time
 from threading import Event, Thread
 
 from . import surroundings
-from .channel import LEVEL_WARNING, Channel
+from .cancels import Cancels
+from .channel import Channel, encode_text
 from .importer import LoadError, load
 from .intake import Intake
+from .interrupt import Interrupter
 from .notes import Notes
-from .stacks import describe_threads
+from .stacks import describe_threads, leave_signal, tell_at_signal
+from .warmup import warm_up
 from .wire import (
     CANCEL,
     CREDIT,
+    DEADLINE,
     END,
     FAILED,
     INPUT,
     READY,
     RECORD,
     STACKS,
+    STACKS_TOLD,
     STOP,
     TAKE,
     WireFault,
@@ -37,7 +42,7 @@ from .wire import (
     decode_record,
     encode_frame,
 )
-from .wsgi import Answer, WsgiServer
+from .wsgi import CALLERS, Answer, WsgiServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +57,7 @@ class Start:
     """What the launcher hands to a worker at its fork; the descriptors are the launcher's own."""
 
     __slots__ = (
+        "cancels",
         "door",
         "err",
         "is_exclusive",
@@ -61,6 +67,7 @@ class Start:
         "out",
         "queue",
         "settings",
+        "stacks",
         "to_close",
     )
 
@@ -68,7 +75,8 @@ class Start:
         self.number = number
         self.settings = settings
         self.is_exclusive = False
-        self.queue = self.lifeline = self.door = self.notes = self.out = self.err = -1
+        self.queue = self.lifeline = self.cancels = self.door = self.notes = -1
+        self.out = self.err = self.stacks = -1
         # Every descriptor of the launcher; none stays open here.
         self.to_close: list[int] = []
 
@@ -77,18 +85,25 @@ def main(start: Start) -> None:
     """Runs a worker; returns when it is to exit with code 0, as a program that has ended."""
     settings = start.settings
     lifeline = surroundings.hold_lifeline(start.lifeline)
+    surroundings.offer_to_oom_killer()
     surroundings.take_streams(start.out, start.err)
+    stacks = tell_at_signal(start.stacks)
     queue = surroundings.reopen(start.queue, os.O_RDONLY | os.O_NONBLOCK)
     notes = Notes(start.notes, settings.threads)
+    cancels = Cancels(start.cancels)
     for fd in start.to_close:
         os.close(fd)
     surroundings.take_name(f"typhon-w{start.number}")
     channel = Channel.accept(start.door)
-    intake = Intake(queue, notes, channel, settings.threads, start.is_exclusive)
+    intake = Intake(queue, notes, cancels.slots, channel, settings.threads, start.is_exclusive)
+    interrupter = Interrupter(channel, intake.seats, CALLERS)
     surroundings.guard_children()
     surroundings.close_in_children(lambda: os.close(lifeline))
+    surroundings.close_in_children(lambda: leave_signal(stacks))
     surroundings.close_in_children(notes.close)
+    surroundings.close_in_children(cancels.close)
     surroundings.close_in_children(intake.close_in_child)
+    surroundings.close_in_children(interrupter.close_in_child)
     surroundings.close_in_children(channel.close_in_child)
 
     _enter(settings)
@@ -99,8 +114,9 @@ def main(start: Start) -> None:
         channel.send(encode_frame(FAILED, 0, json.dumps(failure).encode()))
         surroundings.flush_streams()
         os._exit(EXIT_NOT_LOADED)
+    warm_up(server, intake.seats[0], settings.warmup)
     may_take = Event()
-    listener = Listener(channel, intake, may_take)
+    listener = Listener(channel, intake, interrupter, may_take)
     Thread(target=listener.run, name="typhon-channel", daemon=True).start()
     channel.send(encode_frame(READY, 0, b'{"interface":"wsgi"}'))
     may_take.wait()
@@ -119,11 +135,14 @@ def _enter(settings: Settings) -> None:
 class Listener:
     """Hears the front: one thread, which never waits for the application."""
 
-    def __init__(self, channel: Channel, intake: Intake, may_take: Event) -> None:
+    def __init__(
+        self, channel: Channel, intake: Intake, interrupter: Interrupter, may_take: Event
+    ) -> None:
         self._channel = channel
         self._intake = intake
+        self._interrupter = interrupter
         self._may_take = may_take
-        self._meanings: dict[int, Callable[[int, int, bytes], None]] = {
+        self._meanings: dict[int, Callable[[int, int, int, bytes], None]] = {
             TAKE: self._on_take,
             STOP: self._on_stop,
             RECORD: self._on_record,
@@ -137,22 +156,22 @@ class Listener:
         """Never returns: the channel's end is the worker's."""
         self._channel.listen(self._on_frame)
 
-    def _on_frame(self, kind: int, flags: int, _count: int, request: int, payload: bytes) -> None:
+    def _on_frame(self, kind: int, flags: int, count: int, request: int, payload: bytes) -> None:
         meaning = self._meanings.get(kind)
         if meaning is None:
             raise WireFault(f"a frame of type {kind:#x}")
-        meaning(request, flags, payload)
+        meaning(request, flags, count, payload)
 
-    def _on_take(self, _request: int, _flags: int, _payload: bytes) -> None:
+    def _on_take(self, _request: int, _flags: int, _count: int, _payload: bytes) -> None:
         self._may_take.set()
 
-    def _on_stop(self, _request: int, _flags: int, _payload: bytes) -> None:
+    def _on_stop(self, _request: int, _flags: int, _count: int, _payload: bytes) -> None:
         self._intake.stop()
         self._may_take.set()
 
     # About a request that has ended here, nothing needs to be known.
 
-    def _on_record(self, request: int, _flags: int, payload: bytes) -> None:
+    def _on_record(self, request: int, _flags: int, _count: int, payload: bytes) -> None:
         record = decode_record(payload)
         with self._intake.news:
             exchange = self._intake.find(request)
@@ -160,14 +179,14 @@ class Listener:
                 exchange.record = record
                 self._intake.news.notify_all()
 
-    def _on_input(self, request: int, flags: int, payload: bytes) -> None:
+    def _on_input(self, request: int, flags: int, _count: int, payload: bytes) -> None:
         with self._intake.news:
             exchange = self._intake.find(request)
             if exchange is not None:
                 exchange.take_input(payload, flags == END)
                 self._intake.news.notify_all()
 
-    def _on_credit(self, request: int, _flags: int, payload: bytes) -> None:
+    def _on_credit(self, request: int, _flags: int, _count: int, payload: bytes) -> None:
         credit = decode_credit(payload)
         with self._intake.news:
             exchange = self._intake.find(request)
@@ -175,12 +194,17 @@ class Listener:
                 exchange.take_credit(credit)
                 self._intake.news.notify_all()
 
-    def _on_cancel(self, request: int, _flags: int, _payload: bytes) -> None:
+    def _on_cancel(self, request: int, _flags: int, count: int, _payload: bytes) -> None:
         with self._intake.news:
             exchange = self._intake.find(request)
-            if exchange is not None:
-                exchange.is_cancelled = True
-                self._intake.news.notify_all()
+            if exchange is None:
+                return
+            exchange.is_cancelled = True
+            self._intake.news.notify_all()
+        if count == DEADLINE:
+            self._interrupter.interrupt(exchange.seat, request)
 
-    def _on_stacks(self, _request: int, _flags: int, _payload: bytes) -> None:
-        self._channel.log(LEVEL_WARNING, describe_threads(self._intake.seats))
+    def _on_stacks(self, _request: int, _flags: int, _count: int, _payload: bytes) -> None:
+        with self._interrupter.pause:
+            told = describe_threads(self._intake.seats)
+        self._channel.send(encode_frame(STACKS_TOLD, 0, encode_text(told)))

@@ -12,6 +12,7 @@ from types import GeneratorType
 from .environ import EnvironMaker
 from .exchange import ClientGone, Exchange
 from .faults import ApplicationFault, count_frames, describe, describe_type
+from .interrupt import RequestTimeout
 from .start_response import encode_head, explain_head
 from .wire import MAX_BODY_FRAME_BYTES, WireFault
 
@@ -167,7 +168,8 @@ class Answer(Exchange):
 
     def fail(self, error: BaseException) -> None:
         """The application has raised, or has broken a rule."""
-        if self.is_cancelled and isinstance(error, ClientGone) and not self.has_ended:
+        is_interrupted = isinstance(error, (ClientGone, RequestTimeout))
+        if self.is_cancelled and is_interrupted and not self.has_ended:
             self.send_end()
         else:
             # Without a frame of the application's the fault may be ours, and ours are all there is.
@@ -229,21 +231,25 @@ class WsgiServer:
         result = body = None
         answer.begin()
         try:
-            environ = self._make_environ(answer)
-            body = environ["wsgi.input"]
-            answer.is_head = environ["REQUEST_METHOD"] == "HEAD"
-            result = self._app(environ, answer.start_response)
-            kind = type(result)
-            if kind is list or kind is tuple:
-                answer.send_list(result)
-            elif kind is FileWrapper:
-                answer.send_file(result)
-            else:
-                answer.send_iterable(result)
-        except WireFault:
-            raise
-        # SystemExit too: one request must not end the others of this process.
-        except BaseException as error:
+            try:
+                environ = self._make_environ(answer)
+                body = environ["wsgi.input"]
+                answer.is_head = environ["REQUEST_METHOD"] == "HEAD"
+                result = self._app(environ, answer.start_response)
+                kind = type(result)
+                if kind is list or kind is tuple:
+                    answer.send_list(result)
+                elif kind is FileWrapper:
+                    answer.send_file(result)
+                else:
+                    answer.send_iterable(result)
+            except WireFault:
+                raise
+            # SystemExit too: one request must not end the others of this process.
+            except BaseException as error:
+                answer.fail(error)
+        # Set while the application was in C code that failed, raised on the way out of it.
+        except RequestTimeout as error:
             answer.fail(error)
         if answer.flags:
             _close(answer, body)
@@ -258,3 +264,15 @@ def _close(answer: Answer, closable: Any) -> None:
             close()
     except BaseException as error:
         answer.send_fault(describe(error))
+
+
+# Where code of ours calls the application's: what stands above these is its own.
+CALLERS = frozenset(
+    caller.__code__
+    for caller in (
+        WsgiServer.serve,
+        Answer.send_iterable,
+        Answer.send_file,
+        FileWrapper.__next__,
+    )
+)

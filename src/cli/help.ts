@@ -48,7 +48,8 @@ export function renderHelp(): string {
 
 function flagColumn(option: Option<unknown>): string {
   const short = option.short === null ? "    " : `-${option.short}, `;
-  return `  ${short}--${option.name} ${option.placeholder}`;
+  const value = option.placeholder === null ? "" : ` ${option.placeholder}`;
+  return `  ${short}--${option.name}${value}`;
 }
 
 function defaultNote(option: Option<unknown>): string {

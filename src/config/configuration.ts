@@ -20,6 +20,15 @@ export interface Configuration {
   readonly python: string;
   /** Absolute. */
   readonly appDir: string;
+  /** Paths that each new worker is asked for before it takes requests. */
+  readonly warmup: readonly string[];
+  readonly retry: "safe" | "off";
+  /** 0 = never, as the two that follow. */
+  readonly maxRequests: number;
+  readonly maxRequestsJitter: number;
+  /** Bytes. */
+  readonly maxRss: number;
+  readonly maxAgeMs: number;
   /** Added to the workers' environment. */
   readonly env: Readonly<Record<string, string>>;
   /** "" or "/prefix" without a trailing slash. */
@@ -28,6 +37,9 @@ export interface Configuration {
   readonly forwardedAllowIps: readonly string[];
   /** 0 = no deadline. */
   readonly timeoutMs: number;
+  /** Deadlines of the paths at and below a prefix, the longest prefix first. */
+  readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
+  readonly startTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly queue: number;
@@ -40,4 +52,11 @@ export interface Configuration {
   readonly accessLog: string;
   readonly logLevel: "debug" | "info" | "warning" | "error";
   readonly logFormat: "text" | "json";
+  /** Absolute, or null. */
+  readonly pid: string | null;
+  readonly health: boolean;
+  /** Whether code is loaded anew when a file below `reloadDirs` changes. */
+  readonly reload: boolean;
+  /** Absolute. */
+  readonly reloadDirs: readonly string[];
 }

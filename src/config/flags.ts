@@ -21,10 +21,10 @@ export interface Flags {
 /** Reads the words after the command's name. Throws OperatorError. */
 export function readFlags(words: readonly string[]): Flags {
   const known: Record<string, { type: "string" | "boolean"; short?: string }> = {};
-  for (const { name, short } of OPTION_LIST)
-    known[name] = short === null ? { type: "string" } : { type: "string", short };
-  for (const { name, short } of SWITCHES)
-    known[name] = short === null ? { type: "boolean" } : { type: "boolean", short };
+  for (const { name, short, placeholder } of [...OPTION_LIST, ...SWITCHES]) {
+    const type = placeholder === null ? "boolean" : "string";
+    known[name] = short === null ? { type } : { type, short };
+  }
 
   // Not strict: then every word comes as a token, also those that we have to complain about.
   const { tokens } = parseArgs({
@@ -35,8 +35,7 @@ export function readFlags(words: readonly string[]): Flags {
     tokens: true,
   });
   const options = tokens.filter((token) => token.kind === "option");
-  const wants = (name: string): boolean =>
-    options.some((token) => token.name === name && known[name]?.type === "boolean");
+  const wants = (name: string): boolean => options.some((token) => token.name === name);
   const wantsHelp = wants("help");
   const wantsVersion = wants("version");
   // Who asks for help gets it, whatever else stands there.
@@ -44,7 +43,12 @@ export function readFlags(words: readonly string[]): Flags {
 
   const texts = new Map<string, string[]>();
   for (const token of options) {
-    if (known[token.name]?.type !== "string") throw unknownFlag(token.rawName);
+    const type = known[token.name]?.type;
+    if (type === undefined) throw unknownFlag(token.rawName);
+    if (type === "boolean") {
+      texts.set(token.name, [token.value ?? "true"]);
+      continue;
+    }
     const isNextFlag = token.inlineValue === false && token.value.startsWith("--");
     if (token.value === undefined || isNextFlag)
       throw new OperatorError(`${token.rawName} needs a value; see typhon --help`);

@@ -37,10 +37,12 @@ export function loadConfiguration(
   const appDir = readFolder(sources, OPTIONS.appDir, resolve(cwd), cwd);
   const app = readApplication(sources, appDir, cwd);
   const python = sources.ask(OPTIONS.python);
+  const reload = sources.one(OPTIONS.reload);
   return {
     app,
     bind: readBind(sources, environment, cwd),
-    workers: sources.ask(OPTIONS.workers)?.value ?? usableCores(),
+    // In development one process starts soonest, and is enough.
+    workers: sources.ask(OPTIONS.workers)?.value ?? (reload ? 1 : usableCores()),
     threads: sources.one(OPTIONS.threads),
     interface: sources.one(OPTIONS.interface),
     python: findInterpreter({
@@ -52,8 +54,15 @@ export function loadConfiguration(
     appDir,
     env: Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
     rootPath: sources.one(OPTIONS.rootPath),
+    warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
+    retry: sources.one(OPTIONS.retry),
+    maxRequests: sources.one(OPTIONS.maxRequests),
+    maxRequestsJitter: sources.one(OPTIONS.maxRequestsJitter),
+    maxRss: sources.one(OPTIONS.maxRss),
+    maxAgeMs: sources.one(OPTIONS.maxAge),
     forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
-    timeoutMs: sources.one(OPTIONS.timeout),
+    ...readTimeouts(sources),
+    startTimeoutMs: sources.one(OPTIONS.startTimeout),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     keepAliveMs: sources.one(OPTIONS.keepAlive),
     queue: sources.one(OPTIONS.queue),
@@ -64,7 +73,43 @@ export function loadConfiguration(
     accessLog: readAccessLog(sources, cwd),
     logLevel: sources.one(OPTIONS.logLevel),
     logFormat: sources.one(OPTIONS.logFormat),
+    pid: readPidFile(sources, cwd),
+    health: sources.one(OPTIONS.health),
+    reload,
+    reloadDirs: readReloadDirs(sources, appDir, cwd),
   };
+}
+
+function readTimeouts(sources: Sources): Pick<Configuration, "timeoutMs" | "routeTimeouts"> {
+  const given = sources.all(OPTIONS.timeout).map(({ value }) => value);
+  const all =
+    given.findLast(({ prefix }) => prefix === "") ??
+    OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
+  // Of one path that is given twice the last time holds, as of every option.
+  const byPrefix = new Map(given.map((timeout) => [timeout.prefix, timeout]));
+  byPrefix.delete("");
+  const routes = [...byPrefix.values()].toSorted((a, b) => b.prefix.length - a.prefix.length);
+  return { timeoutMs: all.ms, routeTimeouts: routes };
+}
+
+function readPidFile(sources: Sources, cwd: string): string | null {
+  const given = sources.ask(OPTIONS.pid);
+  if (given === null) return null;
+  const path = resolve(cwd, given.value);
+  if (mayWrite(dirname(path))) return path;
+  throw new OperatorError(
+    `${given.by} ${quote(given.text)} is in no folder that this user may write to; name another`,
+  );
+}
+
+function readReloadDirs(sources: Sources, appDir: string, cwd: string): readonly string[] {
+  const given = sources.all(OPTIONS.reloadDir);
+  if (given.length === 0) return [appDir];
+  return given.map(({ by, text, value }) => {
+    const folder = resolve(cwd, value);
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder;
+    throw new OperatorError(`${by} ${quote(text)} is no folder; name one that exists`);
+  });
 }
 
 function readApplication(sources: Sources, appDir: string, cwd: string): string {

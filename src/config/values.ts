@@ -43,6 +43,19 @@ export function seconds(min: number): Reader<number> {
   };
 }
 
+/** A time to answer, for the paths at and below `prefix`; "" is all of them. */
+export interface RouteTimeout {
+  readonly prefix: string;
+  readonly ms: number;
+}
+
+/** "30" → for all paths; "/reports=300" → for those at and below /reports. */
+export function readTimeout(text: string): RouteTimeout {
+  const at = text.lastIndexOf("=");
+  if (!text.startsWith("/") || at === -1) return { prefix: "", ms: seconds(0)(text) };
+  return { prefix: readPrefix(text.slice(0, at)), ms: seconds(0)(text.slice(at + 1)) };
+}
+
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   "": 1,
   k: 1024,
@@ -104,6 +117,20 @@ export function readPrefix(text: string): string {
   if (prefix !== "" && !/^(\/[^/?#\s\p{Cc}]+)+$/u.test(prefix))
     throw new BadValue("must be a path that begins with /, such as /shop");
   return prefix;
+}
+
+/** A path with or without a query, as a client asks for it. */
+export function readPath(text: string): string {
+  if (!/^\/[\x21\x22\x24-\x7e]*$/.test(text))
+    throw new BadValue("must be a path that begins with /, such as /start?page=1");
+  return text;
+}
+
+/** Whether a switch is on. */
+export function readBoolean(text: string): boolean {
+  if (["1", "true", "yes", "on"].includes(text.toLowerCase())) return true;
+  if (["0", "false", "no", "off"].includes(text.toLowerCase())) return false;
+  throw new BadValue("must be one of true, false, yes, no, on, off, 1, 0");
 }
 
 // Letters and digits as Python takes them in names (PEP 3131).

@@ -45,24 +45,36 @@ export async function listen(
   accept: (socket: Socket) => void,
 ): Promise<Listener> {
   if (address.kind === "unix") await removeStaleSocket(address.path);
-  const server = createServer(
+  const server = makeServer(accept);
+  await bind(server, address);
+  return listenerOf(server, realAddress(server, address), accept);
+}
+
+/** A server that does not listen yet. */
+export function makeServer(accept: (socket: Socket) => void): Server {
+  return createServer(
     {
       // A client that has ended its sending side still reads its answer.
       allowHalfOpen: true,
-      noDelay: address.kind === "tcp",
+      noDelay: true,
       highWaterMark: HIGH_WATER_MARK_BYTES,
-      // Nothing is read before the socket has its way to read.
-      pauseOnConnect: true,
     },
-    (socket) => accept(shareReads(socket, HIGH_WATER_MARK_BYTES)),
+    accept,
   );
-  await bind(server, address);
+}
+
+/** What a server is that listens at `address`. */
+export function listenerOf(
+  server: Server,
+  address: ListenAddress,
+  accept: (socket: Socket) => void,
+): Listener {
+  shareReads(server, HIGH_WATER_MARK_BYTES, accept);
   // A failed accept (descriptors, a client that left meanwhile) must not end the server.
   server.on("error", ignoreAcceptError);
-  const real = realAddress(server, address);
   return {
-    address: real,
-    url: real.kind === "tcp" ? `http://${formatAddress(real)}` : formatAddress(real),
+    address,
+    url: address.kind === "tcp" ? `http://${formatAddress(address)}` : formatAddress(address),
     close: () => {
       server.close();
     },

@@ -1,9 +1,10 @@
 // One read buffer for all client sockets. Node gives each read of an accepted socket a buffer of its own;
-// only sockets that a program connects itself may bring one (`onread`). So an accepted socket is made
-// anew around its handle. The handle is Node's own affair: where it looks different from what is known
-// here, the socket stays as it is and costs more (5 … 10 % of the CPU of a hello, benchmarks/run.ts).
+// only sockets that a program connects itself may bring one (`onread`). So the sockets are made here,
+// around the handles that the server's own handle hands over. Handles are Node's own affair: where they
+// look different from what is known here, Node makes the sockets, and a hello costs 5 … 10 % more CPU
+// (benchmarks/run.ts).
 
-import { Socket, type SocketConstructorOpts } from "node:net";
+import { Socket, type Server, type SocketConstructorOpts } from "node:net";
 
 /** Bytes read from a socket at a time, as Node reads them. */
 const READ_BYTES = 65_536;
@@ -12,23 +13,38 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
 const ON_READ = { buffer: READ_BUFFER, callback: onRead };
 
 /**
- * Gives the socket to use instead of `accepted`, which was accepted with `pauseOnConnect`; each "data"
- * of it is valid during the call only. `accepted` itself, where that is not to be had.
+ * Makes a listening server give sockets to `accept` whose "data" is valid during the call only. False:
+ * it cannot be had, and the server's "connection" event goes on as it was.
  */
-export function shareReads(accepted: Socket, highWaterMark: number): Socket {
-  const handle: unknown = Reflect.get(accepted, "_handle");
-  if (!isKnown(handle) || !Reflect.set(accepted, "_handle", null)) return accepted.resume();
-  const options: SocketConstructorOpts = { allowHalfOpen: true, onread: ON_READ };
-  // Not among the documented options.
-  Object.assign(options, { handle, highWaterMark });
-  return new Socket(options);
+export function shareReads(
+  server: Server,
+  highWaterMark: number,
+  accept: (socket: Socket) => void,
+): boolean {
+  const listening: unknown = Reflect.get(server, "_handle");
+  if (!hasMethods(listening, ["onconnection"])) return false;
+  const original: unknown = Reflect.get(listening, "onconnection");
+  if (typeof original !== "function") return false;
+  const onConnection = (status: number, handle: unknown): void => {
+    if (status !== 0 || !hasMethods(handle, ["useUserBuffer", "readStart", "readStop"])) {
+      Reflect.apply(original, listening, [status, handle]);
+      return;
+    }
+    if (hasMethods(handle, ["setNoDelay"])) handle.setNoDelay(true);
+    const options: SocketConstructorOpts = { allowHalfOpen: true, onread: ON_READ };
+    // Not among the documented options.
+    Object.assign(options, { handle, highWaterMark });
+    accept(new Socket(options));
+  };
+  return Reflect.set(listening, "onconnection", onConnection);
 }
 
-function isKnown(handle: unknown): handle is object {
-  if (typeof handle !== "object" || handle === null) return false;
-  return ["useUserBuffer", "readStart", "readStop"].every(
-    (name) => typeof Reflect.get(handle, name) === "function",
-  );
+function hasMethods<N extends string>(
+  value: unknown,
+  names: readonly N[],
+): value is Record<N, (...values: unknown[]) => unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  return names.every((name) => typeof Reflect.get(value, name) === "function");
 }
 
 // Called by Node with the socket as `this`.

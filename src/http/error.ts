@@ -159,6 +159,13 @@ export const ERRORS = {
   WORKER_DIED: failure("WORKER_DIED", 502, "The process that ran this request ended."),
   QUEUE_FULL: failure("QUEUE_FULL", 503, "Too many requests wait; try again later.", 1),
   QUEUE_TIMEOUT: failure("QUEUE_TIMEOUT", 503, "The request waited too long; try again later.", 1),
+  OVERLOADED: failure(
+    "OVERLOADED",
+    503,
+    "More requests come than can be answered in time; try again later.",
+    2,
+  ),
+  NO_WORKERS: failure("NO_WORKERS", 503, "The application does not run; try again later.", 5),
   STOPPING: { ...failure("STOPPING", 503, "The server is stopping.", 1), closes: true },
   NO_DESCRIPTORS: {
     ...failure("NO_DESCRIPTORS", 503, "Too many connections are open; try again later.", 1),

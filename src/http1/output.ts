@@ -17,6 +17,13 @@ export const PIECE_BYTES = 65_536;
 /** Memory of so many bytes is given back as soon as they are sent; less is left to the collector. */
 const FREED_BYTES = 32_768;
 
+/**
+ * Where answers are put together that the kernel takes at once, as it mostly does: a buffer for each would
+ * keep the collector busy.
+ */
+const SCRATCH_BYTES = PIECE_BYTES + 4096;
+let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+
 /** Bytes of which `given` have been given to the socket. */
 interface Unsent {
   readonly bytes: Buffer;
@@ -63,7 +70,7 @@ export class Output {
       socket.write(text + bytes.toString("latin1") + tail, "latin1");
     } else if (bytes.length <= PIECE_BYTES) {
       // One buffer: a writev of strings and buffers costs a quarter more (raw-10k).
-      this.#write(joined(text, bytes, tail));
+      this.#writeJoined(text, bytes, tail);
     } else {
       if (text !== "") socket.write(text, "latin1");
       this.#unsent = [{ bytes, given: 0 }];
@@ -97,6 +104,17 @@ export class Output {
     this.#unsent = null;
   }
 
+  #writeJoined(text: string, bytes: Buffer, tail: string): void {
+    if (text.length + bytes.length + tail.length > SCRATCH_BYTES) {
+      this.#write(joined(text, bytes, tail));
+      return;
+    }
+    this.#socket.write(joinInto(scratch, text, bytes, tail));
+    // What has not been written at once lies in it still.
+    if (this.#socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  }
+
+  // Gives the next piece; with the last one goes the memory.
   #give(unsent: Unsent): void {
     const { bytes, given } = unsent;
     unsent.given = Math.min(given + PIECE_BYTES, bytes.length);
@@ -119,9 +137,14 @@ export class Output {
 }
 
 function joined(text: string, bytes: Buffer, tail: string): Buffer {
-  const all = Buffer.allocUnsafe(text.length + bytes.length + tail.length);
-  all.write(text, 0, "latin1");
-  bytes.copy(all, text.length);
-  all.write(tail, text.length + bytes.length, "latin1");
-  return all;
+  return joinInto(Buffer.allocUnsafe(text.length + bytes.length + tail.length), text, bytes, tail);
+}
+
+/** Writes all three one behind the other into `room`; returns what they fill. */
+function joinInto(room: Buffer, text: string, bytes: Buffer, tail: string): Buffer {
+  const end = text.length + bytes.length;
+  room.write(text, 0, "latin1");
+  bytes.copy(room, text.length);
+  room.write(tail, end, "latin1");
+  return room.subarray(0, end + tail.length);
 }

@@ -5,13 +5,18 @@
 /** Time between ticks: deadlines are seconds, so a quarter of one is exact enough. */
 export const TICK_MS = 250;
 
-/** Calls one function every TICK_MS. Does not keep the process alive by itself. */
+/** Calls one function every `tickMs`. Does not keep the process alive by itself. */
 export class CoarseClock {
+  readonly #tickMs: number;
   #timer: NodeJS.Timeout | null = null;
+
+  constructor(tickMs: number = TICK_MS) {
+    this.#tickMs = tickMs;
+  }
 
   start(onTick: () => void): void {
     this.stop();
-    this.#timer = setInterval(onTick, TICK_MS).unref();
+    this.#timer = setInterval(onTick, this.#tickMs).unref();
   }
 
   stop(): void {

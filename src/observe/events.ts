@@ -2,6 +2,13 @@
 // the log by a program (--log-format json); texts may change. An event that is not here cannot be
 // written. Names are "what.happened"; times end in Ms, sizes in Bytes.
 
+interface RequestFields {
+  readonly requestId: string;
+  readonly method: string;
+  readonly path: string;
+  readonly worker: number;
+}
+
 /** The fields of each event by its name. */
 export interface EventFields {
   /** Addresses are open and the application is loaded. */
@@ -14,6 +21,16 @@ export interface EventFields {
   };
   /** Something about the start that the operator should know, such as why it is not port 80. */
   "server.notice": { readonly address?: string };
+  /** The application's code is loaded anew. */
+  "server.reloading": { readonly reason: string };
+  /** New code serves. */
+  "server.reloaded": { readonly ms: number; readonly changed?: string };
+  /** The new code does not load and the old goes on; the text holds the traceback. */
+  "server.reload-failed": { readonly ms: number; readonly changed?: string };
+  /** The control socket cannot be had; signals do what it would. */
+  "control.failed": { readonly path: string; readonly code: string };
+  /** Changes in a folder, or in all that are not watched yet, go unseen. */
+  "watch.failed": { readonly folder: string; readonly code: string };
   "server.stopping": { readonly signal: string };
   "server.stopped": { readonly exitCode: number };
   /** The server cannot start or go on. */
@@ -30,7 +47,7 @@ export interface EventFields {
     readonly method?: string;
     readonly path?: string;
   };
-  "application.failed": { readonly kind: string };
+  "application.failed": { readonly kind: string; readonly worker?: number };
 
   "worker.ready": { readonly worker: number; readonly pid: number };
   "worker.ended": {
@@ -39,15 +56,24 @@ export interface EventFields {
     readonly code: number | null;
     readonly signal: number | null;
     readonly lost: number;
+    readonly retried: number;
     readonly peakRssBytes: number;
+    /** The last lines of its standard error. */
+    readonly lastWords?: string;
   };
-  /** A worker's own message, such as the stacks of a late request. */
+  /** It is to be replaced, though nothing is wrong with it. */
+  "worker.recycled": { readonly worker: number; readonly pid: number };
+  /** A worker's own message. */
   "worker.message": { readonly worker: number; readonly requestId?: string };
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
 
-  "request.overdue": { readonly requestId: string; readonly worker: number; readonly ms?: number };
-  "request.lost": { readonly requestId: string; readonly worker: number };
+  /** It ran past its deadline; the text holds the stacks of its worker's threads. */
+  "request.overdue": RequestFields & { readonly ms: number };
+  /** Its worker ended. */
+  "request.lost": RequestFields;
+  /** Its worker ended, and another runs it once more. */
+  "request.retried": RequestFields;
   /** A temporary file could not be written or read. */
   "request.spill-failed": { readonly requestId: string; readonly code?: string };
   /** A client's message was refused before it was a request. */

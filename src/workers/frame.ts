@@ -26,6 +26,7 @@ export const FrameType = {
   STOPPED: 0x16,
   POISONED: 0x17,
   LOG: 0x18,
+  STACKS_TOLD: 0x19,
   TAKE: 0x40,
   STOP: 0x41,
   RECORD: 0x42,

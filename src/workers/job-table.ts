@@ -4,30 +4,28 @@
 
 import { monotonic } from "./clock.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
+import { findLate, locate, type Found } from "./late-jobs.ts";
 import { LostPages } from "./lost-pages.ts";
 import type { RequestQueue } from "./queue.ts";
-import {
-  encodeCredit,
-  encodeFrame,
-  encodeRecord,
-  FrameFault,
-  FrameType,
-  INPUT_FRAME_BYTES,
-} from "./frame.ts";
-import { PAGE_BYTES, PAGE_HEADER_BYTES, type Note } from "./page.ts";
+import { fetchedFrames } from "./fetched.ts";
+import { encodeCredit, encodeFrame, FrameFault, FrameType } from "./frame.ts";
+import type { Note } from "./page.ts";
 
 /** Bytes of a HEAD frame before the head: the second of taking and the head's length. */
 const HEAD_PREFIX_BYTES = 12;
-/** A page that nobody has taken so long after its latest time is given up. Seconds. */
-const STRANDED_GRACE = 1;
 const CANCEL_CLIENT_GONE = 1;
 const CANCEL_DEADLINE = 2;
 
 export interface JobTableOptions {
-  /** From taking to the head, then between chunks, seconds; 0 = none. 504 DEADLINE. */
-  readonly timeout: number;
+  /** The shortest time that any job has (Job.timeout), seconds; Infinity: none has one. */
+  readonly leastTimeout: number;
   /** Sends a frame to a worker by number; nothing happens if it is gone. */
   readonly send: (worker: number, frame: Buffer) => void;
+}
+
+/** Where it is written which pages are not to be begun. */
+interface Cancels {
+  cancel(id: number): void;
 }
 
 export class JobTable {
@@ -39,6 +37,7 @@ export class JobTable {
   readonly #toCancel = new Set<Job>();
   readonly #lostPages = new LostPages();
   #queue: RequestQueue | null = null;
+  #cancels: Cancels | null = null;
   #lastId = 0;
 
   constructor(options: JobTableOptions) {
@@ -50,8 +49,15 @@ export class JobTable {
   }
 
   /** The pipe is there (again): from here on jobs can be submitted. */
-  use(queue: RequestQueue): void {
+  use(queue: RequestQueue, cancels: Cancels): void {
     this.#queue = queue;
+    this.#cancels = cancels;
+  }
+
+  /** The pipe is no more: until there is another nothing can be submitted. */
+  leave(): void {
+    this.#queue = null;
+    this.#cancels = null;
   }
 
   /** An id that no page has had. */
@@ -64,11 +70,22 @@ export class JobTable {
   submit(job: Job): void {
     job.id = this.nextId();
     if (this.#queue === null) {
-      this.#remove(job, "stopped");
+      this.#remove(job, "unstaffed");
       return;
     }
     this.#jobs.set(job.id, job);
-    if (!this.#queue.submit(job)) this.#remove(job, "full");
+    const admission = this.#queue.submit(job);
+    if (admission !== "taken") this.#remove(job, admission);
+  }
+
+  /** Runs a job once more, which `takeHeld` gave. */
+  retry(job: Job): void {
+    job.retries += 1;
+    job.state = "new";
+    job.worker = 0;
+    job.takenAt = 0;
+    job.order = 0;
+    this.submit(job);
   }
 
   /** Nobody waits for this answer any more. The job hears nothing after this. */
@@ -80,8 +97,10 @@ export class JobTable {
     } else if (job.state === "queued" || job.state === "answering") {
       job.state = "abandoned";
       this.#streams.delete(job);
-      if (job.worker === 0) this.#toCancel.add(job);
-      else this.#sayCancel(job, CANCEL_CLIENT_GONE);
+      if (job.worker !== 0) return this.#sayCancel(job, CANCEL_CLIENT_GONE);
+      // In the pipe, where nobody begins it any more, or taken a moment ago.
+      this.#cancels?.cancel(job.id);
+      this.#toCancel.add(job);
     }
   }
 
@@ -120,19 +139,42 @@ export class JobTable {
         this.#remove(job, "expired");
         break;
       default:
-        this.#hand(job);
+        for (const frame of fetchedFrames(job)) this.#options.send(job.worker, frame);
     }
     return true;
   }
 
-  /** These jobs were noted by a worker that has ended. Returns those that were not answered. */
-  loseNoted(notes: readonly Note[]): Job[] {
-    return this.#loseIf(notes.map((note) => this.#jobs.get(note.id)));
+  /**
+   * Takes the jobs of a worker that has ended out of the books: those that it noted and did not answer,
+   * and those that it answered in part. What becomes of them is the caller's, by `retry` or `lose`.
+   */
+  takeHeld(worker: number, notes: readonly Note[]): Job[] {
+    const held = new Set([...this.#jobs.values()].filter((job) => job.worker === worker));
+    for (const { id } of notes) {
+      const job = this.#jobs.get(id);
+      if (job !== undefined) held.add(job);
+    }
+    const waited: Job[] = [];
+    for (const job of held) {
+      const { state } = job;
+      this.#finish(job);
+      // Nobody waits for those that were abandoned. The others keep what they had reached.
+      if (state === "abandoned") continue;
+      job.state = state;
+      waited.push(job);
+    }
+    return waited;
   }
 
-  /** Jobs that have answered in part through a worker that has ended, noted or not. */
-  loseHeldBy(worker: number): Job[] {
-    return this.#loseIf([...this.#jobs.values()].filter((job) => job.worker === worker));
+  /** Ends a job that `takeHeld` gave. */
+  lose(job: Job, reason: LostReason): void {
+    job.state = "done";
+    job.onLost(reason);
+  }
+
+  /** The job with this id, while it is in the books. */
+  get(id: number): Job | undefined {
+    return this.#jobs.get(id);
   }
 
   /** A fence has been taken: what lay before it in the pipe has been taken too. */
@@ -152,38 +194,30 @@ export class JobTable {
    * The coarse clock: ends jobs that waited too long, and returns those past their deadline, which it
    * has ended too. `readNotes` is called at most once, and only if something is old enough.
    */
-  tick(now: number, readNotes: () => ReadonlyMap<number, [number, Note]>): Overdue[] {
-    this.#queue?.pump();
+  tick(now: number, readNotes: () => ReadonlyMap<number, Found>): Overdue[] {
+    this.#queue?.tick(now);
     for (const job of this.#queue?.takeExpired(now) ?? []) this.#remove(job, "expired");
-    let notes: ReadonlyMap<number, [number, Note]> | null = null;
-    const note = (id: number): [number, Note] | undefined => {
+    let notes: ReadonlyMap<number, Found> | null = null;
+    const note = (id: number): Found | undefined => {
       notes ??= readNotes();
       return notes.get(id);
     };
     for (const job of this.#lostPages.takeLost(now, ({ id }) => note(id) !== undefined))
       this.#remove(job, "died");
     for (const job of this.#toCancel) this.#cancelLate(job, note(job.id));
-    const late: Job[] = [];
-    for (const job of this.#jobs.values()) {
-      // Ids grow with time: all that follow are younger.
-      if (now - job.submittedAt < this.#leastPatience(job)) break;
-      if (job.state !== "queued" && job.state !== "abandoned") continue;
-      if (job.takenAt === 0) this.#find(job, note(job.id));
-      if (job.takenAt === 0) this.#giveUpStranded(job, now);
-      else if (this.#isLate(job.takenAt, now)) late.push(job);
-    }
-    for (const job of this.#streams)
-      if (!job.isHeldByClient() && this.#isLate(job.lastBytesAt, now)) late.push(job);
-    return late.map((job) => this.#overdue(job, now));
-  }
-
-  #leastPatience(job: Job): number {
-    const wait = (this.#queue?.latest(job) ?? 0) - job.submittedAt + STRANDED_GRACE;
-    return this.#options.timeout > 0 ? Math.min(wait, this.#options.timeout) : wait;
-  }
-
-  #isLate(since: number, now: number): boolean {
-    return this.#options.timeout > 0 && now - since >= this.#options.timeout;
+    const late = findLate(
+      {
+        jobs: this.#jobs.values(),
+        streams: this.#streams,
+        latest: (job) => this.#queue?.latest(job) ?? job.submittedAt,
+        leastTimeout: this.#options.leastTimeout,
+      },
+      now,
+      note,
+    );
+    // Whoever takes a stranded page says EXPIRED, which is then about a job that has ended.
+    for (const job of late.stranded) this.#remove(job, "expired");
+    return late.overdue.map((job) => this.#overdue(job, now));
   }
 
   #overdue(job: Job, now: number): Overdue {
@@ -193,24 +227,9 @@ export class JobTable {
     return { job, worker: job.worker, age: now - since };
   }
 
-  #find(job: Job, found: [number, Note] | undefined): void {
-    if (found === undefined) return;
-    const [worker, note] = found;
-    job.worker = worker;
-    // Between reading the page and noting the time there is next to nothing.
-    job.takenAt = note.takenAt > job.submittedAt ? note.takenAt : monotonic();
-  }
-
-  // Its latest time is over, so nobody will begin it, and nobody has: whoever takes the page says
-  // EXPIRED, which is then about a job that has ended.
-  #giveUpStranded(job: Job, now: number): void {
-    if (this.#queue !== null && now >= this.#queue.latest(job) + STRANDED_GRACE)
-      this.#remove(job, "expired");
-  }
-
-  #cancelLate(job: Job, found: [number, Note] | undefined): void {
+  #cancelLate(job: Job, found: Found | undefined): void {
     if (job.state === "done" || job.worker !== 0) this.#toCancel.delete(job);
-    this.#find(job, found);
+    locate(job, found);
     if (job.worker === 0 || job.state !== "abandoned") return;
     this.#toCancel.delete(job);
     this.#sayCancel(job, CANCEL_CLIENT_GONE);
@@ -253,33 +272,6 @@ export class JobTable {
     const wasAbandoned = job.state === "abandoned";
     this.#finish(job);
     if (!wasAbandoned) job.onFault(payload.toString("utf8"));
-  }
-
-  // The worker asks for what did not fit into the page.
-  #hand(job: Job): void {
-    const { names, values, body } = job;
-    if (PAGE_HEADER_BYTES + names.length + values.length > PAGE_BYTES)
-      this.#options.send(job.worker, encodeRecord(job.id, names, values));
-    if (body === null) return;
-    for (let at = 0; at < body.length; at += INPUT_FRAME_BYTES) {
-      const end = Math.min(at + INPUT_FRAME_BYTES, body.length);
-      this.#options.send(
-        job.worker,
-        encodeFrame(FrameType.INPUT, job.id, body.subarray(at, end), {
-          isEnd: end === body.length,
-        }),
-      );
-    }
-  }
-
-  #loseIf(jobs: readonly (Job | undefined)[]): Job[] {
-    const lost: Job[] = [];
-    for (const job of jobs) {
-      if (job === undefined || job.state === "done") continue;
-      lost.push(job);
-      this.#remove(job, "died");
-    }
-    return lost;
   }
 
   #remove(job: Job, reason: LostReason): void {

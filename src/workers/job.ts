@@ -16,6 +16,10 @@ export type LostReason =
   | "full"
   /** It waited longer than the queue's limit and was not begun. */
   | "expired"
+  /** At the rate of the last seconds it could not have been begun in time. */
+  | "hopeless"
+  /** No worker is there, and none will be soon: the application ends again and again. */
+  | "unstaffed"
   /** It was begun and did not answer within its deadline. */
   | "deadline"
   /** The pool is stopping. */
@@ -37,6 +41,8 @@ export abstract class Job {
   worker = 0;
   /** When the last bytes of the answer came. */
   lastBytesAt = 0;
+  /** How often it was given to the workers once more. */
+  retries = 0;
 
   /** Blocks of the record, latin-1 (docs/worker-protocol.md). */
   abstract readonly names: string;
@@ -45,6 +51,10 @@ export abstract class Job {
   abstract readonly body: Buffer | null;
   /** Whether the record's last value names a file with the body. */
   abstract readonly isBodyInFile: boolean;
+  /** From taking to the head, then between chunks, seconds; 0 = none. */
+  abstract readonly timeout: number;
+  /** Whether running it twice does no harm. */
+  abstract readonly isRepeatable: boolean;
 
   /**
    * The head has come, with the first bytes of the body; `isWhole`: with all of them. Then up to

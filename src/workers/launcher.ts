@@ -6,6 +6,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
 
+import type { Commons } from "./commons.ts";
 import { cutLines, LineCutter } from "./output.ts";
 
 /** What the launcher needs to know of an application; goes to the workers as it is. */
@@ -15,6 +16,8 @@ export interface ApplicationOptions {
   readonly appDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly rootPath: string;
+  /** Paths that a worker asks itself for before it is ready. */
+  readonly warmup: readonly string[];
   readonly threads: number;
   readonly workers: number;
   /** SERVER_SOFTWARE. */
@@ -28,6 +31,8 @@ export interface LauncherOptions {
   /** The private directory (docs/worker-protocol.md, "The directory"). */
   readonly directory: string;
   readonly application: ApplicationOptions;
+  /** What an earlier launcher has made and workers still use; null: it is made anew. */
+  readonly inherited: Commons | null;
 }
 
 /** What the launcher says once the FIFOs are there. */
@@ -56,6 +61,8 @@ export interface LauncherListener {
   onLauncherLine(line: string): void;
 }
 
+/** The launcher's control; what it inherits comes behind it. */
+const CONTROL_FD = 3;
 /** Pages asked for the queue: 1 MiB, what the kernel lets a user have by default. */
 const PIPE_PAGES = 256;
 /** Characters of a control message; a launcher that says more has lost its mind. */
@@ -82,12 +89,16 @@ export class Launcher {
 
   constructor(options: LauncherOptions, listener: LauncherListener) {
     this.#listener = listener;
-    this.#child = spawn(options.python, ["-c", BOOT, options.packageFolder], {
-      stdio: ["ignore", "pipe", "pipe", "pipe"],
+    const { inherited } = options;
+    const passed =
+      inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
+    const highest = String(CONTROL_FD + passed.length);
+    this.#child = spawn(options.python, ["-c", BOOT, options.packageFolder, highest], {
+      stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
     });
     this.#child.on("error", (error) => this.#end(error.message));
     this.#child.on("close", () => this.#end(this.#lastWords.trim()));
-    const control = this.#child.stdio[3];
+    const control = this.#child.stdio.at(CONTROL_FD);
     if (!(control instanceof Socket)) throw new TypeError("the control channel is no socket");
     this.#control = control;
     // A write to a launcher that has just died; "close" tells the rest.
@@ -106,6 +117,7 @@ export class Launcher {
         app_dir: application.appDir,
         env: application.env,
         root_path: application.rootPath,
+        warmup: application.warmup,
         threads: application.threads,
         workers: application.workers,
         software: application.software,
@@ -125,6 +137,11 @@ export class Launcher {
   /** Sends a signal by number; nothing happens if that worker has ended. */
   signal(worker: number, signal: number): void {
     this.#say({ op: "signal", worker, signal });
+  }
+
+  /** Sends a text to the service manager (sd_notify(3)): Node knows no datagrams of Unix sockets. */
+  notify(text: string): void {
+    this.#say({ op: "notify", text });
   }
 
   /** Ends it, and with it every worker that still runs, and the directory. */

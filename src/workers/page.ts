@@ -120,7 +120,7 @@ export class PageBatch {
   }
 }
 
-/** Bytes of one slot of a worker's notes: the page as read, the second of taking, the thread. */
+/** Bytes of one slot of a worker's notes: the page as read, the second of taking, the thread's names. */
 export const SLOT_BYTES = PAGE_BYTES + 64;
 
 /** One request that a worker has noted as taken. */
@@ -128,7 +128,8 @@ export interface Note {
   readonly id: number;
   /** CLOCK_MONOTONIC seconds; 0 while the worker is between reading and noting the time. */
   readonly takenAt: number;
-  readonly thread: number;
+  /** Python's name of the thread that runs it (`threading.get_ident()`), in hexadecimal. */
+  readonly thread: string;
 }
 
 /** The requests noted in a worker's slots; fences and empty slots are left out. */
@@ -141,7 +142,7 @@ export function decodeNotes(notes: Buffer): Note[] {
     found.push({
       id,
       takenAt: notes.readDoubleLE(at + PAGE_BYTES),
-      thread: notes.readUInt32LE(at + PAGE_BYTES + 8),
+      thread: notes.readBigUInt64LE(at + PAGE_BYTES + 16).toString(16),
     });
   }
   return found;

@@ -2,16 +2,21 @@
 
 import type { Job, Overdue } from "./job.ts";
 import type { Opened, WorkerEnd } from "./launcher.ts";
+import type { RecyclingOptions } from "./recycling.ts";
 import type { StationOptions } from "./station.ts";
 import type { LoadFailure, Worker } from "./worker.ts";
 
-export interface PoolOptions extends StationOptions {
+export interface PoolOptions extends StationOptions, RecyclingOptions {
   /** How long a request may wait to be begun, seconds. */
   readonly queueTimeout: number;
   /** How many requests may wait. */
   readonly queueLimit: number;
-  /** From taking to the head, then between chunks, seconds; 0 = none. */
-  readonly timeout: number;
+  /** The shortest time that any request has, seconds; Infinity: none has one. */
+  readonly leastTimeout: number;
+  /** For a worker to load the application, seconds. */
+  readonly startTimeout: number;
+  /** For a worker that is replaced to finish what it runs, seconds. */
+  readonly drainTimeout: number;
 }
 
 /** The pool as it is when the first worker has loaded the application. */
@@ -20,15 +25,29 @@ export interface PoolReady extends Opened {
   readonly interface: string;
 }
 
+/** The end of a worker, told when its requests are known. */
+export interface WorkerLoss {
+  readonly worker: Worker;
+  readonly end: WorkerEnd;
+  /** Requests that died with it. */
+  readonly lost: readonly Job[];
+  /** Requests that it held and that are run once more. */
+  readonly retried: readonly Job[];
+  /** It had been told to stop. */
+  readonly wasAsked: boolean;
+}
+
 export interface PoolListener {
   onWorkerReady(worker: Worker): void;
-  /** `lost`: the requests that died with it. `wasAsked`: it had been told to stop. */
-  onWorkerEnd(worker: Worker, end: WorkerEnd, lost: readonly Job[], wasAsked: boolean): void;
+  onWorkerEnd(loss: WorkerLoss): void;
+  /** It is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
+  onRecycle(worker: Worker): void;
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
   /** A worker's own message. `level`: 0 debug … 3 error. `job`: the request's number or 0. */
   onMessage(worker: Worker, level: number, text: string, job: number): void;
-  onOverdue(overdue: Overdue): void;
-  /** The launcher has ended without being asked; all workers went with it and are started anew. */
+  /** `stacks`: what the worker's threads do, with requests by their numbers; `find` knows these. */
+  onOverdue(overdue: Overdue, stacks: string, find: (id: number) => Job | undefined): void;
+  /** The launcher has ended without being asked; a new one takes its place. */
   onLauncherEnd(text: string): void;
   onLauncherLine(line: string): void;
 }

@@ -1,68 +1,123 @@
-// The workers of one application: how many there are, what becomes of one that ends or is late, and
-// the way of a job through them. Raises typed events; writes no logs; knows no HTTP.
+// The workers of one application and the way of a job through them. Joins the parts: the station makes
+// processes, staffing decides who works, the table keeps the books, lateness sees to late requests. Raises
+// typed events; writes no logs; knows no HTTP.
 //
 // A worker that ends: its channel is read to the end, its notes say which requests died with it, a
-// fence wakes whoever slept over a stranded page, and a new worker takes its place.
+// fence wakes whoever slept over a stranded page, and a new worker takes its place. A launcher that ends:
+// its workers go on, a new launcher starts others in their place.
 
-import { Backoff } from "./backoff.ts";
-import { readJson, type ChannelListener } from "./channel.ts";
 import { monotonic } from "./clock.ts";
-import type { Job, Overdue } from "./job.ts";
+import type { Commons } from "./commons.ts";
+import { Departures } from "./departures.ts";
+import type { Job } from "./job.ts";
 import { JobTable } from "./job-table.ts";
+import { Lateness } from "./lateness.ts";
 import type { Opened, WorkerEnd } from "./launcher.ts";
 import {
   StartFailure,
   type PoolListener,
   type PoolOptions,
   type PoolReady,
+  type WorkerLoss,
 } from "./pool-contract.ts";
 import { RequestQueue } from "./queue.ts";
 import { Roster } from "./roster.ts";
+import { Staffing } from "./staffing.ts";
 import { Station, type StationListener } from "./station.ts";
-import { FrameFault, FrameType } from "./frame.ts";
-import type { Worker } from "./worker.ts";
+import type { LoadFailure, Worker } from "./worker.ts";
+import { hearWorker, type WorkerFramesDesk } from "./worker-frames.ts";
 
 const SIGKILL = 9;
-/** How long the channel of an ended worker is read for what it had still sent, ms. */
-const LAST_FRAMES_MS = 1000;
-/** A worker with a request past its deadline has so long to come back before it is killed, seconds. */
-const OVERDUE_GRACE = 1;
 
-// failed: the start has failed and what it began is ending; nothing of it is told but the failure.
-type PoolState = "new" | "starting" | "failed" | "running" | "stopping" | "stopped";
+type PoolState = "new" | "running" | "stopping" | "stopped";
 
-export class Pool implements StationListener {
+export class Pool implements StationListener, WorkerFramesDesk {
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
   readonly #roster = new Roster();
-  readonly #backoff = new Backoff();
   readonly #jobs: JobTable;
+  readonly #staffing: Staffing;
+  readonly #lateness: Lateness;
+  readonly #departures: Departures;
   #state: PoolState = "new";
   #station: Station | null = null;
+  #commons: Commons | null = null;
   #queue: RequestQueue | null = null;
   #opened: Opened | null = null;
-  readonly #settleStart: PromiseWithResolvers<PoolReady> = Promise.withResolvers();
+  #interface = "";
+  /** What lies in the pipe cannot be trusted: everything starts anew. */
+  #isPoisoned = false;
+  /** Nobody serves, and nobody will soon; looked at by the clock. */
+  #isUnstaffed = false;
   readonly #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(options: PoolOptions, listener: PoolListener) {
     this.#options = options;
     this.#listener = listener;
     this.#jobs = new JobTable({
-      timeout: options.timeout,
+      leastTimeout: options.leastTimeout,
       send: (worker, frame) => this.#roster.get(worker)?.channel?.send(frame),
+    });
+    const { workers, threads } = options.application;
+    this.#staffing = new Staffing(
+      this.#roster,
+      { ...options, workers, threads },
+      {
+        start: (worker) => this.#openStation().startWorker(worker.number),
+        kill: (worker) => this.#kill(worker),
+        onReady: (worker) => listener.onWorkerReady(worker),
+        onRecycle: (worker) => listener.onRecycle(worker),
+      },
+    );
+    this.#departures = new Departures({
+      roster: this.#roster,
+      jobs: this.#jobs,
+      listenerOf: (worker, onChannelEnd) => hearWorker(worker, this.#jobs, this, onChannelEnd),
+      isStopping: () => this.#state !== "running",
+      onGone: (loss) => this.#onGone(loss),
+    });
+    this.#lateness = new Lateness(this.#roster, {
+      retire: (worker) => this.#staffing.retire(worker, monotonic()),
+      kill: (worker) => this.#kill(worker),
+      report: (overdue, stacks) =>
+        listener.onOverdue(overdue, stacks, (id) =>
+          id === overdue.job.id ? overdue.job : this.#jobs.get(id),
+        ),
     });
   }
 
-  /** Resolves when the first worker has loaded the application; StartFailure if none does. */
-  start(): Promise<PoolReady> {
-    this.#state = "starting";
-    this.#station = new Station(this.#options, this);
-    this.#fill();
-    return this.#settleStart.promise;
+  /** Resolves when the first worker has loaded the application; StartFailure if one does not. */
+  async start(): Promise<PoolReady> {
+    this.#state = "running";
+    const failure = await this.#staffing.load();
+    if (failure !== null) throw new StartFailure(failure);
+    return this.ready;
+  }
+
+  /** What is known of the application's Python; of the interface once it was loaded. */
+  get ready(): PoolReady {
+    const unknown = { pipePages: 0, python: "", implementation: "", executable: "" };
+    return { ...(this.#opened ?? unknown), interface: this.#interface };
+  }
+
+  /** Loads the application's code anew; null when it serves, or why it does not and the old code stays. */
+  load(): Promise<LoadFailure | null> {
+    return this.#staffing.load();
+  }
+
+  /** Whether somebody takes requests. */
+  get isServing(): boolean {
+    return this.#state === "running" && this.#roster.takers > 0;
+  }
+
+  /** Tells the service manager (sd_notify(3)), if there is one. */
+  notify(text: string): void {
+    this.#station?.notify(text);
   }
 
   submit(job: Job): void {
-    this.#jobs.submit(job);
+    if (this.#isUnstaffed) this.#jobs.lose(job, "unstaffed");
+    else this.#jobs.submit(job);
   }
 
   cancel(job: Job): void {
@@ -77,20 +132,19 @@ export class Pool implements StationListener {
   tick(): void {
     if (this.#state === "new" || this.#state === "stopped") return;
     const now = monotonic();
-    for (const overdue of this.#jobs.tick(now, () => this.#roster.readNotes())) {
-      this.#listener.onOverdue(overdue);
-      this.#retireOverdue(overdue, now);
-    }
-    for (const worker of this.#roster.all)
-      if (now >= worker.killAt && worker.state !== "ended" && this.#mayKill(worker, now))
-        this.#kill(worker);
-    this.#fill();
+    for (const overdue of this.#jobs.tick(now, () => this.#roster.readNotes()))
+      this.#lateness.note(overdue, now);
+    this.#lateness.tick(now);
+    this.#departures.tick();
+    for (const worker of this.#roster.all) if (now >= worker.killAt) this.#kill(worker);
+    if (this.#state === "running") this.#staffing.tick(now);
+    this.#isUnstaffed = this.#staffing.isUnstaffed(now);
   }
 
   /** Lets the workers finish what they run for at most `grace` seconds, then ends everything. */
   stop(grace: number): Promise<void> {
     if (this.#state === "new") return Promise.resolve();
-    if (this.#isEnding()) return this.#settleStop.promise;
+    if (this.#state !== "running") return this.#settleStop.promise;
     this.#state = "stopping";
     const killAt = monotonic() + grace;
     for (const worker of this.#roster.all) {
@@ -101,52 +155,55 @@ export class Pool implements StationListener {
     return this.#settleStop.promise;
   }
 
-  onOpened(opened: Opened, queuePath: string): void {
-    const { application, queueLimit, queueTimeout } = this.#options;
+  onOpened(opened: Opened, commons: Commons): void {
     this.#opened = opened;
-    this.#queue = new RequestQueue(queuePath, {
+    if (this.#commons === commons) return;
+    const { application, queueLimit, queueTimeout } = this.#options;
+    this.#commons = commons;
+    this.#queue = new RequestQueue(commons.queue, {
       limit: queueLimit,
       timeout: queueTimeout,
       capacity: application.workers * application.threads,
       workers: application.workers,
       pipePages: opened.pipePages,
     });
-    this.#jobs.use(this.#queue);
+    this.#jobs.use(this.#queue, commons);
   }
 
   onStarted(number: number, pid: number): void {
     const worker = this.#roster.get(number);
     if (worker === undefined || this.#station === null) return;
-    const listener = this.#listenerOf(worker, (fault) => this.#onChannelEnd(worker, fault));
-    worker.open(this.#station.directory, pid, listener, (stream, line) =>
-      this.#listener.onOutput(worker, stream, line),
+    const listener = hearWorker(worker, this.#jobs, this, (fault) =>
+      this.#onChannelEnd(worker, fault),
     );
-  }
-
-  #listenerOf(worker: Worker, onChannelEnd: (fault: string | null) => void): ChannelListener {
-    return {
-      onFrame: (type, id, isEnd, count, payload) => {
-        if (!this.#jobs.onFrame(worker.number, type, id, isEnd, count, payload))
-          this.#onWorkerFrame(worker, type, id, count, payload);
-      },
-      onChannelEnd,
-    };
+    worker.open(this.#station.directory, pid, listener, {
+      onLine: (stream, line) => this.#listener.onOutput(worker, stream, line),
+      signal: (signal) => this.#signal(worker, signal),
+    });
   }
 
   onEnded(end: WorkerEnd): void {
-    const worker = this.#roster.get(end.worker);
-    if (worker === undefined) return;
-    if (worker.channel === null || worker.channel.isClosed) {
-      this.#bury(worker, end);
-      return;
-    }
-    // What it sent before it died may still be on the way; a child of the application that holds the
-    // socket must not keep us waiting for its end.
-    const timer = setTimeout(() => this.#bury(worker, end), LAST_FRAMES_MS);
-    worker.channel.listener = this.#listenerOf(worker, () => {
-      clearTimeout(timer);
-      this.#bury(worker, end);
-    });
+    this.#departures.ended(end);
+  }
+
+  onReady(worker: Worker, found: string): void {
+    this.#interface = found;
+    this.#staffing.ready(worker, monotonic());
+    this.#isUnstaffed = false;
+  }
+
+  onStopped(): void {
+    this.#fence();
+  }
+
+  onMessage(worker: Worker, level: number, text: string, job: number): void {
+    this.#listener.onMessage(worker, level, text, job);
+  }
+
+  onPoisoned(worker: Worker, text: string): void {
+    this.#listener.onMessage(worker, 3, text, 0);
+    this.#isPoisoned = true;
+    this.#station?.stop();
   }
 
   onLauncherLine(line: string): void {
@@ -155,61 +212,35 @@ export class Pool implements StationListener {
   }
 
   onStationEnd(text: string): void {
-    if (this.#state === "starting") {
-      this.#state = "failed";
-      this.#settleStart.reject(new StartFailure({ kind: "launcher", text }));
-    }
-    for (const worker of this.#roster.all)
-      this.#settle(worker, { worker: worker.number, code: null, signal: SIGKILL, peakRss: 0 });
-    this.#jobs.loseAll(this.#isEnding() ? "stopped" : "died");
-    this.#queue?.close();
-    this.#queue = null;
-    if (this.#isEnding()) {
-      this.#state = "stopped";
-      this.#settleStop.resolve();
+    this.#station = null;
+    if (this.#opened === null || this.#isPoisoned || this.#state === "stopping") {
+      this.#endAll(text);
       return;
     }
     this.#listener.onLauncherEnd(text);
-    this.#backoff.note(0, monotonic());
-    this.#station = null;
+    this.#departures.orphanAll();
+    this.#staffing.setBack(text, monotonic());
   }
 
-  #onWorkerFrame(worker: Worker, type: number, id: number, count: number, payload: Buffer): void {
-    switch (type) {
-      case FrameType.READY:
-        this.#onReady(worker, String(readJson(payload).get("interface")));
-        break;
-      case FrameType.FAILED: {
-        const failure = readJson(payload);
-        worker.failure = { kind: String(failure.get("kind")), text: String(failure.get("text")) };
-        break;
-      }
-      case FrameType.STOPPED:
-        this.#fence();
-        break;
-      case FrameType.LOG:
-        this.#listener.onMessage(worker, count, payload.toString("utf8"), id);
-        break;
-      case FrameType.FENCE:
-        this.#jobs.onFence(id);
-        break;
-      case FrameType.POISONED:
-        // Nothing that lies in this pipe can be trusted: a new pipe, and so a new launcher.
-        this.#listener.onMessage(worker, 3, payload.toString("utf8"), 0);
-        this.#station?.stop();
-        break;
-      default:
-        throw new FrameFault(`a frame of type ${type}`);
+  // Everything that ran is gone: at the end, or because it has to start anew.
+  #endAll(text: string): void {
+    if (this.#state === "running") {
+      if (this.#opened !== null) this.#listener.onLauncherEnd(text);
+      this.#staffing.setBack(text, monotonic());
     }
+    this.#jobs.loseAll(this.#state === "stopping" ? "stopped" : "died");
+    this.#jobs.leave();
+    this.#queue?.close();
+    this.#commons?.close();
+    this.#queue = this.#commons = null;
+    this.#departures.buryAll(SIGKILL);
+    this.#isPoisoned = false;
+    this.#stopWhenEmpty();
   }
 
-  #onReady(worker: Worker, found: string): void {
-    worker.load(monotonic());
-    worker.take();
-    this.#listener.onWorkerReady(worker);
-    if (this.#state !== "starting" || this.#opened === null) return;
-    this.#state = "running";
-    this.#settleStart.resolve({ ...this.#opened, interface: found });
+  #openStation(): Station {
+    this.#station ??= new Station(this.#options, this.#commons, this);
+    return this.#station;
   }
 
   #onChannelEnd(worker: Worker, fault: string | null): void {
@@ -219,56 +250,27 @@ export class Pool implements StationListener {
     if (worker.state !== "draining" || fault !== null) this.#kill(worker);
   }
 
-  // Its end is known and its channel is read: the requests that it still holds died with it.
-  #settle(worker: Worker, end: WorkerEnd): void {
-    const wasAsked = worker.state === "draining" || this.#state === "stopping";
-    const lost = this.#jobs.loseNoted(worker.readNotes());
-    lost.push(...this.#jobs.loseHeldBy(worker.number));
-    worker.end();
-    this.#roster.remove(worker);
-    const isTold = this.#state !== "starting" && this.#state !== "failed";
-    if (isTold) this.#listener.onWorkerEnd(worker, end, lost, wasAsked);
-  }
-
-  #bury(worker: Worker, end: WorkerEnd): void {
-    if (worker.state === "ended") return;
-    const wasAsked = worker.state === "draining" || this.#state === "stopping";
-    this.#settle(worker, end);
-    if (this.#state === "starting") return this.#failStart(worker, end);
-    this.#fence();
+  #onGone(loss: WorkerLoss): void {
+    const { worker, end, wasAsked } = loss;
     const now = monotonic();
-    if (!wasAsked) this.#backoff.note(worker.readyAt === 0 ? 0 : now - worker.readyAt, now);
-    this.#fill();
+    const failure = worker.failure ?? { kind: "ended", text: tellEnd(end) };
+    // The end of a load is told by whoever wanted it.
+    if (!this.#staffing.ended(worker, failure, wasAsked, now)) this.#listener.onWorkerEnd(loss);
+    this.#fence();
+    if (this.#state === "running") this.#staffing.fill(now);
     this.#stopWhenEmpty();
   }
 
-  #failStart(worker: Worker, end: WorkerEnd): void {
-    const how = end.signal === null ? `with exit code ${end.code}` : `by signal ${end.signal}`;
-    const text = `the worker ended ${how} before the application was loaded`;
-    this.#state = "failed";
-    this.#settleStart.reject(new StartFailure(worker.failure ?? { kind: "ended", text }));
-    this.#station?.stop();
-  }
-
-  #isEnding(): boolean {
-    return ["stopping", "stopped", "failed"].includes(this.#state);
-  }
-
   #stopWhenEmpty(): void {
-    if (this.#state === "stopping" && this.#roster.isEmpty) this.#station?.stop();
-    if (this.#state !== "stopping" || this.#station !== null) return;
+    if (this.#state !== "stopping" || !this.#roster.isEmpty) return;
+    if (this.#station !== null) {
+      this.#station.stop();
+      return;
+    }
+    this.#commons?.close();
+    this.#commons = null;
     this.#state = "stopped";
     this.#settleStop.resolve();
-  }
-
-  #fill(): void {
-    if (this.#state !== "starting" && this.#state !== "running") return;
-    const now = monotonic();
-    if (!this.#backoff.mayStart(now)) return;
-    this.#station ??= new Station(this.#options, this);
-    const { workers, threads } = this.#options.application;
-    for (let staying = this.#roster.staying; staying < workers; staying += 1)
-      this.#station.startWorker(this.#roster.add(threads).number);
   }
 
   #fence(): void {
@@ -278,22 +280,16 @@ export class Pool implements StationListener {
 
   #kill(worker: Worker): void {
     worker.killAt = Infinity;
-    this.#station?.signalWorker(worker.number, SIGKILL);
+    this.#signal(worker, SIGKILL);
   }
 
-  // The thread that is late may never come back: the worker takes no more, another takes its place,
-  // and when only late requests are left in it, it is killed.
-  #retireOverdue(overdue: Overdue, now: number): void {
-    const worker = this.#roster.get(overdue.worker);
-    if (worker === undefined) return;
-    worker.overdue.add(overdue.job.id);
-    worker.channel?.say(FrameType.STACKS);
-    worker.drain(now + OVERDUE_GRACE);
+  #signal(worker: Worker, signal: number): void {
+    if (worker.isOrphan) worker.killOrphan(signal);
+    else this.#station?.signalWorker(worker.number, signal);
   }
+}
 
-  #mayKill(worker: Worker, now: number): boolean {
-    if (this.#state === "stopping" || worker.hasOnlyOverdue()) return true;
-    worker.killAt = now + OVERDUE_GRACE;
-    return false;
-  }
+function tellEnd({ code, signal }: WorkerEnd): string {
+  const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
+  return `the worker ended ${how} before the application was loaded`;
 }

@@ -7,8 +7,9 @@
 // The pipe is kept short, `depth` jobs written and not finished, because what lies in it can be
 // neither dropped nor reordered.
 
-import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 
+import { BusyRate } from "./busy-rate.ts";
 import { monotonic } from "./clock.ts";
 import type { Job } from "./job.ts";
 import { PAGE_BYTES, PageBatch } from "./page.ts";
@@ -32,7 +33,10 @@ export interface QueueOptions {
   readonly pipePages: number;
 }
 
-/** One application's queue over the FIFO at `path`. */
+/** What became of a job that was submitted: taken, or not because too many wait, or too long. */
+export type Admission = "taken" | "full" | "hopeless";
+
+/** One application's queue over its pipe. */
 export class RequestQueue {
   readonly #options: QueueOptions;
   readonly #fd: number;
@@ -50,10 +54,12 @@ export class RequestQueue {
   #order = 0;
   readonly #fences = new Map<number, number>();
 
-  constructor(path: string, options: QueueOptions) {
+  readonly #rate = new BusyRate();
+
+  /** `fd`: the pipe, opened for writing without waiting. */
+  constructor(fd: number, options: QueueOptions) {
     this.#options = options;
-    // Read and write: the open must not wait for a reader, and the pipe must not end without one.
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#fd = fd;
     this.#depth = Math.min(
       options.capacity + PIPED_PAGES_A_WORKER * options.workers,
       Math.max(1, options.pipePages - FENCE_PAGES),
@@ -65,20 +71,36 @@ export class RequestQueue {
     return this.#waiting.length - this.#first - this.#dropped;
   }
 
-  /** Takes a job that has its id. False: the queue is full and the job was not taken. */
-  submit(job: Job): boolean {
+  /** Takes a job that has its id, or says why not. */
+  submit(job: Job): Admission {
     job.submittedAt = monotonic();
-    if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit) return false;
-    if (this.#first === this.#waiting.length && this.#written < this.#depth && this.#write(job))
-      return true;
+    if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit) return "full";
+    const isFree = this.#first === this.#waiting.length && this.#written < this.#depth;
+    if (isFree && this.#write(job)) return "taken";
+    if (this.#isHopeless()) return "hopeless";
     job.state = "waiting";
     this.#waiting.push(job);
-    return true;
+    return "taken";
+  }
+
+  /** Counts; called by the coarse clock. */
+  tick(now: number): void {
+    this.#rate.tick(now, this.waiting > 0);
+    this.pump();
+  }
+
+  // Whether a request that comes now would wait in vain, at the rate of the last seconds. While nobody
+  // waits in front of the pipe everybody is let in, so a rate that is wrong cannot close the tap.
+  #isHopeless(): boolean {
+    if (this.waiting === 0) return false;
+    const ahead = this.waiting + Math.max(0, this.#written - this.#options.capacity);
+    return ahead / this.#rate.perSecond > this.#options.timeout;
   }
 
   /** A job that was written has ended: its place goes to the next. */
   release(): void {
     this.#written -= 1;
+    this.#rate.count();
     if (this.#first < this.#waiting.length) this.pump();
   }
 
@@ -146,10 +168,10 @@ export class RequestQueue {
     return job.submittedAt + this.#options.timeout;
   }
 
+  /** Writes nothing more: whoever has opened the pipe closes it. */
   close(): void {
     // A flush that is still planned must not write into whatever has this descriptor by then.
     this.#batch.clear();
-    closeSync(this.#fd);
   }
 
   /**

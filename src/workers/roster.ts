@@ -1,8 +1,8 @@
 // The workers that a pool has: who is there, who counts, what they have noted. Decides nothing.
 
 import { monotonic } from "./clock.ts";
-import { Worker } from "./worker.ts";
-import type { Note } from "./page.ts";
+import { Worker, type WorkerOptions } from "./worker.ts";
+import type { Found } from "./late-jobs.ts";
 
 export class Roster {
   readonly #workers = new Map<number, Worker>();
@@ -16,9 +16,9 @@ export class Roster {
     return [...this.#workers.values()];
   }
 
-  /** Workers that take or will take. */
+  /** Workers that take or will take, and are not to leave. */
   get staying(): number {
-    return this.all.filter(({ state }) => state !== "draining" && state !== "ended").length;
+    return this.all.filter((worker) => worker.isStaying).length;
   }
 
   /** Workers that may sleep on the queue. */
@@ -31,9 +31,13 @@ export class Roster {
   }
 
   /** A new worker with a number that none has had. */
-  add(threads: number): Worker {
+  add(options: Omit<WorkerOptions, "number" | "startedAt">): Worker {
     this.#lastNumber += 1;
-    const worker = new Worker(this.#lastNumber, threads, monotonic());
+    const worker = new Worker({
+      ...options,
+      number: this.#lastNumber,
+      startedAt: monotonic(),
+    });
     this.#workers.set(worker.number, worker);
     return worker;
   }
@@ -43,8 +47,8 @@ export class Roster {
   }
 
   /** Every noted request by its id, with the number of the worker that has it. */
-  readNotes(): ReadonlyMap<number, [number, Note]> {
-    const notes = new Map<number, [number, Note]>();
+  readNotes(): ReadonlyMap<number, Found> {
+    const notes = new Map<number, Found>();
     for (const worker of this.#workers.values())
       for (const note of worker.readNotes()) notes.set(note.id, [worker.number, note]);
     return notes;

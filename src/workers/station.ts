@@ -1,10 +1,11 @@
-// What the processes of one application share, for as long as one launcher lives: the private
-// directory, the launcher, the queue's pipe and the lifeline. A new launcher means a new
-// station. Opens and closes; decides nothing.
+// A launcher and the private directory in which front, launcher and workers meet. What the workers
+// share outlives it (commons.ts): when a launcher dies, the next station inherits that. Opens and
+// closes; decides nothing.
 
-import { closeSync, constants, mkdtempSync, openSync, rmSync, unlinkSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
+import { Commons } from "./commons.ts";
 import {
   Launcher,
   type ApplicationOptions,
@@ -22,10 +23,11 @@ export interface StationOptions {
 }
 
 export interface StationListener {
-  /** The pipe is there, at `queuePath`; it is unlinked after the call. */
-  onOpened(opened: Opened, queuePath: string): void;
+  /** Workers can be started. `commons`: those that were inherited, else new ones. */
+  onOpened(opened: Opened, commons: Commons): void;
   onStarted(worker: number, pid: number): void;
   onEnded(end: WorkerEnd): void;
+  /** The launcher is gone; what it said last. Its workers may live. */
   onStationEnd(text: string): void;
   onLauncherLine(line: string): void;
 }
@@ -33,17 +35,14 @@ export interface StationListener {
 export class Station implements LauncherListener {
   readonly directory: string;
   readonly #listener: StationListener;
+  readonly #inherited: Commons | null;
   readonly #launcher: Launcher;
-  #lifeline = -1;
 
-  constructor(options: StationOptions, listener: StationListener) {
+  constructor(options: StationOptions, inherited: Commons | null, listener: StationListener) {
     this.#listener = listener;
+    this.#inherited = inherited;
     this.directory = mkdtempSync(join(options.runFolder, "typhon-"));
-    this.#launcher = new Launcher({ ...options, directory: this.directory }, this);
-  }
-
-  get launcherPid(): number {
-    return this.#launcher.pid;
+    this.#launcher = new Launcher({ ...options, directory: this.directory, inherited }, this);
   }
 
   startWorker(worker: number): void {
@@ -54,18 +53,17 @@ export class Station implements LauncherListener {
     this.#launcher.signal(worker, signal);
   }
 
+  notify(text: string): void {
+    this.#launcher.notify(text);
+  }
+
   /** Ends the launcher and all of its workers. `onStationEnd` follows. */
   stop(): void {
     this.#launcher.stop();
   }
 
   onOpened(opened: Opened): void {
-    const lifeline = join(this.directory, "lifeline");
-    this.#lifeline = openSync(lifeline, constants.O_WRONLY | constants.O_NONBLOCK);
-    unlinkSync(lifeline);
-    const queue = join(this.directory, "queue");
-    this.#listener.onOpened(opened, queue);
-    unlinkSync(queue);
+    this.#listener.onOpened(opened, this.#inherited ?? new Commons(this.directory));
   }
 
   onStarted(worker: number, pid: number): void {
@@ -81,9 +79,6 @@ export class Station implements LauncherListener {
   }
 
   onLauncherEnd(text: string): void {
-    // Workers that outlived their launcher hang on the lifeline.
-    if (this.#lifeline >= 0) closeSync(this.#lifeline);
-    this.#lifeline = -1;
     rmSync(this.directory, { recursive: true, force: true });
     this.#listener.onStationEnd(text);
   }

@@ -3,6 +3,7 @@
 The server's answer is 500 or a cut connection, and a log line that names the fault.
 """
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -131,6 +132,12 @@ def kill_worker(_environ: Environ, _start_response: Any) -> Iterable[bytes]:
     os._exit(9)
 
 
+def segfault(_environ: Environ, _start_response: Any) -> Iterable[bytes]:
+    """The worker is ended by the kernel."""
+    print("about to fall", file=sys.stderr)
+    return [ctypes.string_at(0)]
+
+
 def fine(_environ: Environ, start_response: Any) -> Iterable[bytes]:
     """To see that the server goes on."""
     start_response("200 OK", [PLAIN, ("Content-Length", "4")])
@@ -153,6 +160,7 @@ ROUTES = {
     "/text-body": text_body,
     "/no-iterable": no_iterable,
     "/kill-worker": kill_worker,
+    "/segfault": segfault,
 }
 
 

@@ -4,6 +4,8 @@ All meeting places are files in the folder of the variable GATE_DIR.
 """
 
 import os
+import re
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -69,6 +71,46 @@ def deaf(environ: Environ, start_response: Any) -> Iterable[bytes]:
         pass
 
 
+def asleep(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Waits in one call that no exception can interrupt; other threads of the process can run."""
+    (FOLDER / f"{ask(environ, 'name')}.running").write_text(str(os.getpid()))
+    time.sleep(600)
+    return []
+
+
+def backtrack(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Computes in C without ever letting go of the interpreter's lock."""
+    (FOLDER / f"{ask(environ, 'name')}.running").write_text(str(os.getpid()))
+    re.match(r"(a+)+$", "a" * 64 + "b")
+    return []
+
+
+def locked(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Waits for a lock that nobody gives back."""
+    (FOLDER / f"{ask(environ, 'name')}.running").write_text(str(os.getpid()))
+    lock = threading.Lock()
+    with lock, lock:
+        pass
+    return []
+
+
+def gone(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Works until its client has left, as it is told, and notes that."""
+    name = ask(environ, "name")
+    (FOLDER / f"{name}.running").write_text(str(os.getpid()))
+    wait_for(environ["typhon.client_gone"])
+    (FOLDER / f"{name}.gone").write_text("gone")
+    start_response("200 OK", list(PLAIN))
+    return []
+
+
+def nap(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Takes `ms` milliseconds."""
+    time.sleep(int(ask(environ, "ms")) / 1000)
+    start_response("200 OK", list(PLAIN))
+    return [str(os.getpid()).encode()]
+
+
 def quick(_environ: Environ, start_response: Any) -> Iterable[bytes]:
     start_response("200 OK", list(PLAIN))
     return [f"quick {os.getpid()}".encode()]
@@ -105,6 +147,11 @@ ROUTES = {
     "/hold": hold,
     "/steps": steps,
     "/deaf": deaf,
+    "/asleep": asleep,
+    "/backtrack": backtrack,
+    "/locked": locked,
+    "/gone": gone,
+    "/nap": nap,
     "/count": count,
     "/flood": flood,
 }

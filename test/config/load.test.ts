@@ -55,7 +55,15 @@ test("gives every option its documented default", () => {
     env: {},
     rootPath: "",
     forwardedAllowIps: ["127.0.0.1", "::1"],
+    warmup: [],
+    retry: "safe",
+    maxRequests: 0,
+    maxRequestsJitter: 0,
+    maxRss: 0,
+    maxAgeMs: 0,
     timeoutMs: 30_000,
+    routeTimeouts: [],
+    startTimeoutMs: 120_000,
     gracefulTimeoutMs: 25_000,
     keepAliveMs: 75_000,
     queue: 1000,
@@ -65,6 +73,10 @@ test("gives every option its documented default", () => {
     accessLog: "off",
     logLevel: "info",
     logFormat: "text",
+    pid: null,
+    health: false,
+    reload: false,
+    reloadDirs: [scratch],
   });
 });
 
@@ -110,7 +122,46 @@ const CASES: readonly [string, string, Partial<Configuration>, string, RegExp][]
   ["access-log", "a.log", { accessLog: join(scratch, "a.log") }, "no/a.log", /may write/],
   ["log-level", "debug", { logLevel: "debug" }, "loud", /debug, info, warning, error/],
   ["log-format", "json", { logFormat: "json" }, "xml", /text, json/],
+  ["warmup", "/a?b=1", { warmup: ["/a?b=1"] }, "a", /a path that begins with \//],
+  ["retry", "off", { retry: "off" }, "always", /safe, off/],
+  ["max-requests", "500", { maxRequests: 500 }, "-1", /whole number/],
+  ["max-requests-jitter", "50", { maxRequestsJitter: 50 }, "few", /whole number/],
+  ["max-rss", "512M", { maxRss: 536_870_912 }, "much", /must be a size/],
+  ["max-age", "3600", { maxAgeMs: 3_600_000 }, "old", /number of seconds/],
+  ["start-timeout", "9", { startTimeoutMs: 9000 }, "0", /number of seconds from 0\.1/],
+  ["pid", "typhon.pid", { pid: join(scratch, "typhon.pid") }, "no/a.pid", /may write/],
+  ["health", "true", { health: true }, "maybe", /true, false/],
+  ["reload", "true", { reload: true, workers: 1 }, "maybe", /true, false/],
+  ["reload-dir", "folder", { reloadDirs: [join(scratch, "folder")] }, "gone", /is no folder/],
 ];
+
+test("a time may be given for a path and all below it; the longest path comes first", () => {
+  const { timeoutMs, routeTimeouts } = loadHere([
+    "app:app",
+    "--timeout",
+    "/a=1",
+    "--timeout",
+    "5",
+    "--timeout",
+    "/a/b/=0",
+    "--timeout",
+    "/a=2",
+  ]);
+  assert.equal(timeoutMs, 5000);
+  assert.deepEqual(routeTimeouts, [
+    { prefix: "/a/b", ms: 0 },
+    { prefix: "/a", ms: 2000 },
+  ]);
+  assert.match(failure(["app:app", "--timeout", "/a=soon"]), /number of seconds/);
+  assert.deepEqual(loadHere(["app:app"], { TYPHON_TIMEOUT: "7, /slow=60" }).routeTimeouts, [
+    { prefix: "/slow", ms: 60_000 },
+  ]);
+});
+
+test("a switch needs no value", () => {
+  assert.equal(loadHere(["--health", "app:app"]).health, true);
+  assert.equal(loadHere(["app:app"], { TYPHON_HEALTH: "no" }).health, false);
+});
 
 test("the cases cover every option of the table", () => {
   assert.deepEqual(
@@ -123,14 +174,15 @@ for (const [name, good, expected, bad, line] of CASES) {
   const variable = variableOf(name);
   describe(`--${name}`, () => {
     test(`takes '${good}' as a flag`, () => {
-      for (const words of [[`--${name}`, good], [`--${name}=${good}`]])
+      const isSwitch = OPTION_LIST.some((each) => each.name === name && each.placeholder === null);
+      for (const words of [isSwitch ? [`--${name}`] : [`--${name}`, good], [`--${name}=${good}`]])
         assert.partialDeepStrictEqual(loadHere(["app:app", ...words]), expected);
     });
     test(`takes '${good}' from ${variable}`, () => {
       assert.partialDeepStrictEqual(loadHere(["app:app"], { [variable]: good }), expected);
     });
     test("the flag wins over the variable, which is then not even read", () => {
-      const configuration = loadHere(["app:app", `--${name}`, good], { [variable]: bad });
+      const configuration = loadHere(["app:app", `--${name}=${good}`], { [variable]: bad });
       assert.partialDeepStrictEqual(configuration, expected);
     });
     test(`refuses '${bad}' in one line that names the flag or the variable`, () => {

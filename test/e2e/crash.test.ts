@@ -28,7 +28,7 @@ async function hold(typhon: Typhon, folder: string, name: string): Promise<[RawC
 }
 
 test("answers 502 for the requests of a killed worker, and only for those", async (t) => {
-  const [typhon, folder] = await startGate(t, "--workers", "2", "--threads", "2");
+  const [typhon, folder] = await startGate(t, "--workers", "2", "--threads", "2", "--retry", "off");
   const held = await Promise.all(["a", "b", "c", "d"].map((name) => hold(typhon, folder, name)));
   const victim = held[0]?.[1] ?? 0;
   process.kill(victim, "SIGKILL");
@@ -109,6 +109,103 @@ test("an application that ends its process by itself is replaced as well", async
   assert.equal((await getOnce(typhon, "/fine")).text, "fine");
 });
 
+test("runs once more what a killed worker held beside another request, and says so", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "1", "--threads", "3");
+  const held = await Promise.all(["a", "b"].map((name) => hold(typhon, folder, name)));
+  // What is not safe is not run twice.
+  const post = await RawClient.connect(typhon);
+  post.write("POST /hold?name=c HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  await until("c runs", () => existsSync(join(folder, "c.running")));
+  const victim = held[0]?.[1] ?? 0;
+  process.kill(victim, "SIGKILL");
+  assert.equal((await post.readResponse("POST")).status, 502);
+  for (const name of ["a", "b"]) writeFileSync(join(folder, `${name}.go`), "");
+  for (const [client] of held) {
+    const answer = await client.readResponse();
+    assert.equal(answer.status, 200);
+    assert.notEqual(answer.text.split(" ")[2], String(victim));
+    await typhon.output.waitFor(
+      new RegExp(`runs it once more.*requestId=${fieldOf(answer, "x-request-id")}`),
+    );
+    client.destroy();
+  }
+  post.destroy();
+});
+
+test("does not run again what was alone with a killed worker", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "1");
+  const [client, victim] = await hold(typhon, folder, "suspect");
+  process.kill(victim, "SIGKILL");
+  assert.equal((await client.readResponse()).status, 502);
+  client.destroy();
+});
+
+test("runs a request at most twice, whatever happens to its workers", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "1", "--threads", "2");
+  const held = await Promise.all(["a", "b"].map((name) => hold(typhon, folder, name)));
+  const [first] = typhon.workers();
+  process.kill(first?.pid ?? 0, "SIGKILL");
+  const isSecond = (name: string): boolean =>
+    readFileSync(join(folder, `${name}.running`), "utf8") !== String(first?.pid);
+  await until("both run again", () => isSecond("a") && isSecond("b"));
+  process.kill(Number(readFileSync(join(folder, "a.running"), "utf8")), "SIGKILL");
+  for (const [client] of held) {
+    assert.equal((await client.readResponse()).status, 502);
+    client.destroy();
+  }
+});
+
+test("tells with the end of a worker what it said last", async (t) => {
+  const typhon = await startTyphon(t, ["faults:app", "--workers", "1"]);
+  assert.equal((await getOnce(typhon, "/segfault")).status, 502);
+  await typhon.output.waitFor(/worker \d+ ended by signal 11.*lost=1.*lastWords=.*about to fall/);
+});
+
+test("a crash loop is answered with 503 and never spins", async (t) => {
+  const folder = makeScratch(t);
+  writeFileSync(
+    join(folder, "brittle.py"),
+    [
+      "import os, threading, pathlib",
+      "starts = pathlib.Path(__file__).with_name('starts')",
+      "starts.open('a').write('x')",
+      "if starts.stat().st_size > 1: os._exit(9)",
+      "def app(environ, start_response):",
+      "    os._exit(9)",
+    ].join("\n"),
+  );
+  const typhon = await startTyphon(t, ["brittle:app", "--app-dir", folder, "--workers", "1"]);
+  assert.equal((await getOnce(typhon, "/")).status, 502);
+  const answer = await until("it is put off", async () => {
+    const next = await getOnce(typhon, "/");
+    return next.status === 503 && next.text.includes("NO_WORKERS") ? next : null;
+  });
+  assert.notEqual(fieldOf(answer, "retry-after"), "");
+  const starts = (): number => readFileSync(join(folder, "starts"), "utf8").length;
+  assert(starts() < 12, `${starts()} starts`);
+});
+
+test("no request is lost when the launcher is killed, and its workers are relieved", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "2", "--threads", "1");
+  const held = await Promise.all(["a", "b"].map((name) => hold(typhon, folder, name)));
+  const waiting = await Promise.all([1, 2, 3].map(() => RawClient.connect(typhon)));
+  for (const [at, client] of waiting.entries())
+    client.write(`GET /count?${at + 1} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
+  assert(launcher !== undefined);
+  process.kill(launcher.pid, "SIGKILL");
+  for (const client of waiting) {
+    assert.equal((await client.readResponse()).status, 200);
+    client.destroy();
+  }
+  for (const name of ["a", "b"]) writeFileSync(join(folder, `${name}.go`), "");
+  for (const [client, pid] of held) {
+    assert.equal((await client.readResponse()).status, 200);
+    await until("the old worker is gone", () => !isRunning(pid));
+    client.destroy();
+  }
+});
+
 test("a launcher that is killed is replaced with its workers", async (t) => {
   const [typhon] = await startGate(t, "--workers", "2");
   const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
@@ -146,6 +243,8 @@ test("answers thousands of requests once, and runs none twice, while workers are
     "2",
     "--queue-timeout",
     "60",
+    "--retry",
+    "off",
   );
   const seed = Date.now() % 1_000_000;
   t.diagnostic(`seed ${seed}`);

@@ -24,28 +24,50 @@ async function pidOf(folder: string, name: string): Promise<number> {
   return Number(readFileSync(note, "utf8"));
 }
 
-test("answers 504, logs where the application was, and replaces the worker", async (t) => {
-  const [typhon, folder] = await startGate(
-    t,
-    "--workers",
-    "1",
-    "--threads",
-    "1",
-    "--timeout",
-    "0.5",
-  );
-  const client = await RawClient.connect(typhon);
-  const answer = await client.get("/hold?name=late");
-  assert.equal(answer.status, 504);
-  const late = await pidOf(folder, "late");
-  await typhon.output.waitFor(new RegExp(fieldOf(answer, "x-request-id")));
-  await typhon.output.waitFor(/gate\.py.*\n?.*(?:wait_for|hold)/);
-  assert.notEqual((await getOnce(typhon, "/quick")).text, `quick ${late}`);
-  await until("the late worker is gone", () => !isRunning(late));
-  client.destroy();
-});
+const ALONE = ["--workers", "1", "--threads", "2", "--timeout", "0.5"];
 
-test("frees a worker whose application holds the interpreter's lock", async (t) => {
+for (const [route, what, line] of [
+  ["hold", "sleeps in short steps", /gate\.py.*\n?.*(?:wait_for|hold)/],
+  ["deaf", "computes in Python without end", /gate\.py.*\n?.*deaf/],
+] as const)
+  test(`interrupts a request that ${what}, and its worker goes on`, async (t) => {
+    const [typhon, folder] = await startGate(t, ...ALONE);
+    const client = await RawClient.connect(typhon);
+    const answer = await client.get(`/${route}?name=late`);
+    assert.equal(answer.status, 504);
+    const id = fieldOf(answer, "x-request-id");
+    await typhon.output.waitFor(
+      new RegExp(`${id}[^]*method=GET path=/${route}|path=/${route}[^]*${id}`),
+    );
+    await typhon.output.waitFor(line);
+    const late = await pidOf(folder, "late");
+    // Both threads are free again.
+    const answers = await Promise.all(
+      [0, 1].map((at) => getOnce(typhon, `/meet?group=free&n=2&id=${at}`)),
+    );
+    for (const { status, text } of answers) assert.deepEqual([status, text], [200, String(late)]);
+    client.destroy();
+  });
+
+for (const [route, what, line] of [
+  ["asleep", "sleeps in one call", /gate\.py.*\n?.*asleep/],
+  ["backtrack", "holds the interpreter's lock", /gate\.py.*backtrack/],
+  ["locked", "waits for a lock", /gate\.py.*\n?.*locked/],
+] as const)
+  test(`replaces a worker whose request ${what}, and tells where it was`, async (t) => {
+    const [typhon, folder] = await startGate(t, ...ALONE);
+    const client = await RawClient.connect(typhon);
+    assert.equal((await client.get(`/${route}?name=late`)).status, 504);
+    const late = await pidOf(folder, "late");
+    await typhon.output.waitFor(line);
+    await until("the late worker is gone", () => !isRunning(late));
+    assert.match((await getOnce(typhon, "/quick")).text, /^quick/);
+    const reports = typhon.output.all.split("a request ran").length - 1;
+    assert.equal(reports, 1, typhon.output.all);
+    client.destroy();
+  });
+
+test("lets the other requests of a late worker finish", async (t) => {
   const [typhon, folder] = await startGate(
     t,
     "--workers",
@@ -54,12 +76,44 @@ test("frees a worker whose application holds the interpreter's lock", async (t) 
     "2",
     "--timeout",
     "0.5",
+    "--timeout",
+    "/hold=60",
+  );
+  const other = await RawClient.connect(typhon);
+  other.write("GET /hold?name=other HTTP/1.1\r\nHost: a\r\n\r\n");
+  const pid = await pidOf(folder, "other");
+  assert.equal((await getOnce(typhon, "/asleep?name=late")).status, 504);
+  // Another worker serves by now: the late one takes no more.
+  await until(
+    "another worker",
+    async () => (await getOnce(typhon, "/quick")).text !== `quick ${pid}`,
+  );
+  assert(isRunning(pid));
+  writeFileSync(join(folder, "other.go"), "");
+  assert.equal((await other.readResponse()).text, `held other ${pid}`);
+  await until("the late worker is gone", () => !isRunning(pid));
+  other.destroy();
+});
+
+test("gives a path and all below it a time of its own", async (t) => {
+  const [typhon, folder] = await startGate(
+    t,
+    "--workers",
+    "1",
+    "--timeout",
+    "0.3",
+    "--timeout",
+    "/hold=0",
+    "--timeout",
+    "/nap=60",
   );
   const client = await RawClient.connect(typhon);
-  assert.equal((await client.get("/deaf?name=deaf")).status, 504);
-  const deaf = await pidOf(folder, "deaf");
-  assert.match((await getOnce(typhon, "/quick")).text, /^quick/);
-  await until("the deaf worker is gone", () => !isRunning(deaf));
+  client.write("GET /hold?name=long HTTP/1.1\r\nHost: a\r\n\r\n");
+  await pidOf(folder, "long");
+  assert.equal((await getOnce(typhon, "/nap?ms=1200")).status, 200);
+  assert.equal((await getOnce(typhon, "/asleep?name=late")).status, 504);
+  writeFileSync(join(folder, "long.go"), "");
+  assert.equal((await client.readResponse()).status, 200);
   client.destroy();
 });
 
@@ -75,7 +129,7 @@ test("touches no other worker", async (t) => {
   );
   const before = typhon.workers().map(({ pid }) => pid);
   const client = await RawClient.connect(typhon);
-  assert.equal((await client.get("/hold?name=late")).status, 504);
+  assert.equal((await client.get("/asleep?name=late")).status, 504);
   const late = await pidOf(folder, "late");
   const other = before.find((pid) => pid !== late);
   assert(other !== undefined);

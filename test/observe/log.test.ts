@@ -27,13 +27,14 @@ describe("Log as text", () => {
         code: null,
         signal: 9,
         lost: 0,
+        retried: 0,
         peakRssBytes: 1,
       });
     });
     assert.match(
       text,
       new RegExp(
-        `${TIME} WARN {2}worker 3 ended {2}worker=3 pid=99 signal=9 lost=0 peakRssBytes=1\n$`,
+        `${TIME} WARN {2}worker 3 ended {2}worker=3 pid=99 signal=9 lost=0 retried=0 peakRssBytes=1\n$`,
       ),
     );
   });

@@ -25,15 +25,17 @@ export async function within<T>(ms: number, promise: Promise<T>, what: string): 
   }
 }
 
+type Missing<T> = T | null | false | undefined;
+
 /** Looks again and again until `look` gives something else than null, false or undefined. */
 export async function until<T>(
   what: string,
-  look: () => T | null | false | undefined,
+  look: () => Missing<T> | Promise<Missing<T>>,
   ms: number = PATIENCE_MS,
 ): Promise<T> {
   const last = performance.now() + ms;
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found !== null && found !== false && found !== undefined) return found;
     if (performance.now() > last)
       throw new AssertionError({ message: `not within ${ms} ms: ${what}` });

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { PAGE_BYTES } from "../../src/workers/page.ts";
 
 export interface Fifo {
-  readonly path: string;
+  /** Opened for reading and writing, as the front opens it. */
+  readonly fd: number;
   /** The next page, or null if the pipe is empty. */
   readonly read: () => Buffer | null;
   readonly remove: () => void;
@@ -20,7 +21,7 @@ export function makeFifo(): Fifo {
   execFileSync("mkfifo", [path]);
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   return {
-    path,
+    fd,
     read: () => {
       const page = Buffer.alloc(PAGE_BYTES);
       try {

@@ -7,6 +7,8 @@ export class RecordedJob extends Job {
   readonly values: string;
   readonly body: Buffer | null;
   readonly isBodyInFile = false;
+  timeout = 30;
+  isRepeatable = true;
   readonly heard: string[] = [];
   isHeld = false;
 

@@ -18,10 +18,11 @@ describe("JobTable", () => {
   let queue: RequestQueue;
   let table: JobTable;
   let sent: [number, number, number][];
+  let cancelled: number[];
 
   beforeEach(() => {
     fifo = makeFifo();
-    queue = new RequestQueue(fifo.path, {
+    queue = new RequestQueue(fifo.fd, {
       limit: 20,
       timeout: 5,
       capacity: 2,
@@ -30,10 +31,11 @@ describe("JobTable", () => {
     });
     sent = [];
     table = new JobTable({
-      timeout: 30,
+      leastTimeout: 30,
       send: (worker, frame) => sent.push([worker, frame[4] ?? 0, frame.readUInt16LE(6)]),
     });
-    table.use(queue);
+    cancelled = [];
+    table.use(queue, { cancel: (id) => cancelled.push(id) });
   });
   afterEach(() => {
     queue.close();
@@ -56,7 +58,7 @@ describe("JobTable", () => {
     table.onFrame(WORKER, FrameType.BODY, job.id, isEnd, 0, Buffer.from(text));
   const noNotes = (): Map<number, [number, Note]> => new Map();
   const noted = (job: RecordedJob, takenAt: number): Map<number, [number, Note]> =>
-    new Map([[job.id, [WORKER, { id: job.id, takenAt, thread: 1 }]]]);
+    new Map([[job.id, [WORKER, { id: job.id, takenAt, thread: "1" }]]]);
 
   it("gives a whole answer to its job and forgets it", () => {
     const job = submit();
@@ -124,24 +126,49 @@ describe("JobTable", () => {
     );
   });
 
-  it("loses the noted jobs of a dead worker, and only those that were not answered", () => {
+  it("gives the jobs that a dead worker noted and did not answer, and no others", () => {
     const answered = submit();
     const held = submit();
     const queued = submit();
     head(answered);
-    const lost = table.loseNoted(
-      [answered, held].map((job) => ({ id: job.id, takenAt: 1, thread: 1 })),
-    );
-    assert.deepEqual(lost, [held]);
+    const notes = [answered, held].map((job) => ({ id: job.id, takenAt: 1, thread: "1" }));
+    assert.deepEqual(table.takeHeld(WORKER, notes), [held]);
+    table.lose(held, "died");
     assert.deepEqual(held.heard, ["lost died"]);
     assert.deepEqual(queued.heard, []);
   });
 
-  it("loses jobs that a dead worker had begun to answer", () => {
+  it("gives the jobs that a dead worker had begun to answer", () => {
     const job = submit();
     head(job, "a", false);
-    assert.deepEqual(table.loseHeldBy(WORKER), [job]);
-    assert.equal(job.heard.at(-1), "lost died");
+    assert.deepEqual(table.takeHeld(WORKER, []), [job]);
+    assert.equal(job.state, "answering");
+  });
+
+  it("runs a job once more under a number that no page has had", () => {
+    const job = submit();
+    const first = job.id;
+    const [held] = table.takeHeld(WORKER, [{ id: first, takenAt: 1, thread: "1" }]);
+    assert.equal(held, job);
+    table.retry(job);
+    assert.ok(job.id > first);
+    assert.equal(job.retries, 1);
+    head(job, "again");
+    assert.deepEqual(job.heard, ["head 200 OK 0 again whole"]);
+  });
+
+  it("holds each job to its own time", () => {
+    const patient = new RecordedJob();
+    patient.timeout = 0;
+    const hasty = new RecordedJob();
+    submit(patient);
+    submit(hasty);
+    const now = monotonic() + 31;
+    const notes = new Map([...noted(patient, now - 30.5), ...noted(hasty, now - 30.5)]);
+    assert.deepEqual(
+      table.tick(now, () => notes).map(({ job }) => job),
+      [hasty],
+    );
   });
 
   it("finds what went with a broken channel: taken before a fence, noted nowhere, not answered", () => {
@@ -153,7 +180,7 @@ describe("JobTable", () => {
     table.onFence(fence);
     const now = monotonic();
     const notes = new Map([
-      [kept.id, [WORKER, { id: kept.id, takenAt: now, thread: 1 }] as [number, Note]],
+      [kept.id, [WORKER, { id: kept.id, takenAt: now, thread: "1" }] as [number, Note]],
     ]);
     table.tick(now + 0.5, () => notes);
     assert.deepEqual(lost.heard, []);
@@ -224,6 +251,8 @@ describe("JobTable", () => {
     const job = submit();
     table.cancel(job);
     assert.deepEqual(sent, []);
+    // Who takes it from here on does not begin it.
+    assert.deepEqual(cancelled, [job.id]);
     table.tick(monotonic(), () => noted(job, monotonic()));
     assert.deepEqual(sent, [[WORKER, FrameType.CANCEL, 1]]);
   });

@@ -92,9 +92,10 @@ describe("decodeNotes", () => {
     notes.writeUInt32LE(9, 8);
     notes.writeDoubleLE(1.5, 4096);
     notes.writeUInt32LE(77, 4104);
+    notes.writeBigUInt64LE(0x7f01n, 4112);
     notes.writeUInt16LE(PageFlag.FENCE, 2 * SLOT_BYTES + 6);
     notes.writeUInt32LE(10, 2 * SLOT_BYTES + 8);
-    assert.deepEqual(decodeNotes(notes), [{ id: 9, takenAt: 1.5, thread: 77 }]);
+    assert.deepEqual(decodeNotes(notes), [{ id: 9, takenAt: 1.5, thread: "7f01" }]);
   });
 
   it("reads only whole slots, whatever the bytes (fuzz)", () => {

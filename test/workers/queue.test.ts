@@ -18,7 +18,7 @@ describe("RequestQueue", () => {
     fifo = makeFifo();
     lastId = 0;
     // Two run at once, and 24 - 8 pages may be written: as many as a pipe holds by default.
-    queue = new RequestQueue(fifo.path, {
+    queue = new RequestQueue(fifo.fd, {
       limit: 20,
       timeout: 5,
       capacity: 2,
@@ -46,7 +46,7 @@ describe("RequestQueue", () => {
 
   it("writes a page for each job while the pipe is short enough", () => {
     const jobs = [newJob(), newJob()];
-    for (const job of jobs) assert.equal(queue.submit(job), true);
+    for (const job of jobs) assert.equal(queue.submit(job), "taken");
     assert.deepEqual(readIds(), [1, 2]);
     assert.deepEqual(
       jobs.map((job) => job.state),
@@ -57,7 +57,7 @@ describe("RequestQueue", () => {
 
   it("keeps in front of the pipe what is beyond its depth, in order", () => {
     const jobs = Array.from({ length: 18 }, newJob);
-    for (const job of jobs) assert.equal(queue.submit(job), true);
+    for (const job of jobs) assert.equal(queue.submit(job), "taken");
     assert.equal(readIds().length, 16);
     assert.deepEqual(
       jobs.slice(16).map((job) => job.state),
@@ -71,7 +71,31 @@ describe("RequestQueue", () => {
   it("refuses a job when as many wait as may", () => {
     const answers = Array.from({ length: 25 }, () => queue.submit(newJob()));
     // 2 that can run, and 20 that wait.
-    assert.deepEqual(answers, [...Array(22).fill(true), ...Array(3).fill(false)]);
+    assert.deepEqual(answers, [...Array(22).fill("taken"), ...Array(3).fill("full")]);
+  });
+
+  it("refuses a job that could not be begun in time at the rate of the last seconds", () => {
+    const start = monotonic() + 1;
+    for (let i = 0; i < 18; i += 1) queue.submit(newJob());
+    // Two wait. For two seconds one job a second is done.
+    for (let step = 0; step <= 20; step += 1) {
+      if (step % 10 === 9) {
+        queue.release();
+        queue.submit(newJob());
+      }
+      queue.tick(start + step / 10);
+    }
+    // 16 lie ahead of a new one, which may wait for 5 s.
+    assert.equal(queue.submit(newJob()), "hopeless");
+  });
+
+  it("lets everybody in while nobody waits, whatever the rate was", () => {
+    for (let i = 0; i < 17; i += 1) queue.submit(newJob());
+    for (let step = 0; step <= 30; step += 1) queue.tick(monotonic() + 1 + step / 10);
+    assert.equal(queue.submit(newJob()), "hopeless");
+    queue.release();
+    assert.equal(queue.waiting, 0);
+    assert.equal(queue.submit(newJob()), "taken");
   });
 
   it("skips a job that was dropped while it waited and gives its place to another", () => {
@@ -81,7 +105,7 @@ describe("RequestQueue", () => {
     assert.ok(dropped !== undefined);
     dropped.state = "done";
     queue.drop();
-    assert.equal(queue.submit(newJob()), true);
+    assert.equal(queue.submit(newJob()), "taken");
     readIds();
     queue.release();
     assert.deepEqual(readIds(), [18]);
@@ -135,7 +159,7 @@ describe("RequestQueue", () => {
   });
 
   it("keeps jobs when the pipe is full and writes them when it is not", () => {
-    const small = new RequestQueue(fifo.path, {
+    const small = new RequestQueue(fifo.fd, {
       limit: 1000,
       timeout: 5,
       capacity: 2,
@@ -144,7 +168,7 @@ describe("RequestQueue", () => {
     });
     // The default pipe holds 16 pages; the queue believes that it holds more.
     const jobs = Array.from({ length: 60 }, newJob);
-    for (const job of jobs) assert.equal(small.submit(job), true);
+    for (const job of jobs) assert.equal(small.submit(job), "taken");
     const seen: number[] = [];
     for (let i = 0; i < 10 && seen.length < 60; i += 1) {
       small.pump();

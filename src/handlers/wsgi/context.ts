@@ -10,6 +10,10 @@ export interface WsgiContext {
   readonly pool: Pool;
   readonly folder: TempFolder;
   readonly budget: MemoryBudget;
+  /** Seconds that a request for this path may run; 0 = without end. */
+  readonly timeoutOf: (path: string) => number;
+  /** Whether safe requests are run once more when their worker has died. */
+  readonly mayRetry: boolean;
   /** Bytes of one answer that may lie in a temporary file. */
   readonly maxResponseSpill: number;
   /** The application raised, or answered what cannot be sent; the text is for the log. */

@@ -19,7 +19,7 @@ export class WsgiHandler implements Handler {
   }
 }
 
-/** The request id of a job that this handler made; "" for any other. */
-export function requestIdOf(job: Job): string {
-  return job instanceof WsgiJob ? job.exchange.requestId : "";
+/** The request of a job that this handler made; null for any other. */
+export function exchangeOf(job: Job): Exchange | null {
+  return job instanceof WsgiJob ? job.exchange : null;
 }

@@ -15,6 +15,8 @@ import type { WsgiContext } from "./context.ts";
 
 /** A request of a client that has closed its sending side waits so long to be begun. */
 const HALF_CLOSED_WAIT_MS = 250;
+/** RFC 9110 §9.2.1, without TRACE, which no application sees. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Credit is given back in steps of at least this: a frame for each chunk would double the frames. */
 const CREDIT_STEP_BYTES = 262_144;
 
@@ -22,6 +24,8 @@ const LOST: Readonly<Record<LostReason, HttpError>> = {
   died: ERRORS.WORKER_DIED,
   full: ERRORS.QUEUE_FULL,
   expired: ERRORS.QUEUE_TIMEOUT,
+  hopeless: ERRORS.OVERLOADED,
+  unstaffed: ERRORS.NO_WORKERS,
   deadline: ERRORS.DEADLINE,
   stopped: ERRORS.STOPPING,
 };
@@ -33,6 +37,7 @@ export class WsgiJob extends Job implements ExchangeListener {
   values = "";
   body: Buffer | null = null;
   isBodyInFile = false;
+  readonly timeout: number;
   #received: RequestBody | null = null;
   #spool: Spool | null = null;
   /** Bytes accepted and not yet given back as credit. */
@@ -42,7 +47,13 @@ export class WsgiJob extends Job implements ExchangeListener {
     super();
     this.exchange = exchange;
     this.#context = context;
+    this.timeout = context.timeoutOf(exchange.head.path);
     exchange.listener = this;
+  }
+
+  get isRepeatable(): boolean {
+    const { method, bodyLength } = this.exchange.head;
+    return this.#context.mayRetry && bodyLength === 0 && SAFE_METHODS.has(method);
   }
 
   /** Receives the body, if there is one, and goes into the queue. */

@@ -1,0 +1,66 @@
+// Which jobs of a pool are late, found at each tick of the coarse clock. Only the workers' notes know when
+// a request was taken that has not begun to answer; they are looked at only for jobs that are old enough.
+
+import { monotonic } from "./clock.ts";
+import type { Job } from "./job.ts";
+import type { Note } from "./page.ts";
+
+/** A page that nobody has taken so long after its latest time is given up. Seconds. */
+const STRANDED_GRACE = 1;
+
+/** The worker that has noted a job, and its note. */
+export type Found = readonly [worker: number, note: Note];
+
+export interface LateOptions {
+  /** All jobs, the oldest first. */
+  readonly jobs: Iterable<Job>;
+  /** Those whose answer has begun. */
+  readonly streams: Iterable<Job>;
+  /** Until when a job may be begun, seconds. */
+  readonly latest: (job: Job) => number;
+  /** The shortest time that any job has, seconds; Infinity: none has one. */
+  readonly leastTimeout: number;
+}
+
+export interface LateJobs {
+  /** Past their deadline. */
+  readonly overdue: readonly Job[];
+  /** Taken by nobody though their latest time is over. */
+  readonly stranded: readonly Job[];
+}
+
+/** Looks through the jobs; `note` finds a job's note by its id. */
+export function findLate(
+  { jobs, streams, latest, leastTimeout }: LateOptions,
+  now: number,
+  note: (id: number) => Found | undefined,
+): LateJobs {
+  const overdue: Job[] = [];
+  const stranded: Job[] = [];
+  for (const job of jobs) {
+    const end = latest(job) + STRANDED_GRACE;
+    // Ids grow with time: all that follow are younger.
+    if (now < Math.min(end, job.submittedAt + leastTimeout)) break;
+    if (job.state !== "queued" && job.state !== "abandoned") continue;
+    if (job.takenAt === 0) locate(job, note(job.id));
+    if (job.takenAt > 0 && isLate(job, job.takenAt, now)) overdue.push(job);
+    // Its latest time is over, so nobody will begin it, and nobody has.
+    else if (job.takenAt === 0 && now >= end) stranded.push(job);
+  }
+  for (const job of streams)
+    if (!job.isHeldByClient() && isLate(job, job.lastBytesAt, now)) overdue.push(job);
+  return { overdue, stranded };
+}
+
+/** Enters what a note says of a job. */
+export function locate(job: Job, found: Found | undefined): void {
+  if (found === undefined) return;
+  const [worker, note] = found;
+  job.worker = worker;
+  // Between reading the page and noting the time there is next to nothing.
+  job.takenAt = note.takenAt > job.submittedAt ? note.takenAt : monotonic();
+}
+
+function isLate({ timeout }: Job, since: number, now: number): boolean {
+  return timeout > 0 && now - since >= timeout;
+}
