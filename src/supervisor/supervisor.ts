@@ -1,88 +1,163 @@
-// The life of the main process: start, say where, wait for a signal, stop. A first SIGTERM or SIGINT
-// lets requests finish; a second one ends everything at once. Replacing a worker is the pool's affair.
+// The life of the main process: start, say where, reload when asked, wait for a signal, stop. A first
+// SIGTERM or SIGINT lets requests finish; a second one ends everything at once. Replacing a worker is
+// the pool's affair. What the process shows to others (PID file, control socket, service manager) is
+// opened when it listens and taken away at the end.
 
 import type { Configuration } from "../config/configuration.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
 import { Server, type Started } from "../server.ts";
-
-/** Signals that end the server, and what a second one of them returns: 128 + its number. */
-const ENDING = { SIGTERM: 143, SIGINT: 130 } as const;
-type Ending = keyof typeof ENDING;
+import { ControlError } from "./control-client.ts";
+import { controlPath } from "./control-protocol.ts";
+import { ControlSocket } from "./control-socket.ts";
+import { Development } from "./development.ts";
+import { PidFile } from "./pid-file.ts";
+import type { Reloader } from "./reload-outcome.ts";
+import { Reloads } from "./reloads.ts";
+import { ServiceManager } from "./service-manager.ts";
+import { ENDING, Signals } from "./signals.ts";
 
 /**
  * Serves until a signal ends it; resolves with the exit code. Rejects with OperatorError if the
- * application does not load or an address cannot be had.
+ * application does not load, an address cannot be had or the PID file is somebody else's.
  */
 export async function supervise(configuration: Configuration, log: Log): Promise<number> {
   process.title = `typhon ${configuration.app}`;
-  const accessLog = openAccessLog(configuration.accessLog, configuration.logFormat, log);
-  const server = new Server(configuration, log, accessLog);
   const signals = new Signals();
-  const reopen = (): void => {
-    log.reopen();
-    accessLog?.reopen();
-  };
-  process.on("SIGUSR1", reopen);
   try {
-    const started = await Promise.race([server.start(), signals.first]);
-    if (typeof started === "string") {
-      await server.stop(0);
-      return ENDING[started];
+    const pidFile = configuration.pid === null ? null : await PidFile.claim(configuration.pid);
+    const accessLog = openAccessLog(configuration.accessLog, configuration.logFormat, log);
+    signals.onReopen = (): void => {
+      log.reopen();
+      accessLog?.reopen();
+    };
+    const server = new Server(configuration, log, accessLog);
+    const life = new Life({ configuration, log, server, signals, pidFile });
+    try {
+      return await life.run();
+    } finally {
+      life.close();
+      await accessLog?.flush();
     }
-    // performance.now() counts from the start of the process.
-    announce(configuration, log, started, performance.now());
-    const signal = await signals.first;
-    log.info("server.stopping", `${signal}: finishing what runs`, { signal });
-    const stopped = server.stop(configuration.gracefulTimeoutMs).then(() => 0);
-    return await Promise.race([stopped, signals.second.then((again) => ENDING[again])]);
   } finally {
-    process.off("SIGUSR1", reopen);
-    await accessLog?.flush();
     signals.close();
   }
 }
 
-function announce(
-  configuration: Configuration,
-  log: Log,
-  { addresses, notice, pool }: Started,
-  startMs: number,
-): void {
-  if (notice !== null) log.warning("server.notice", notice, {});
-  const { app, workers, threads } = configuration;
-  const where = addresses.join(" ");
-  log.info("server.started", `Typhon serves ${app} at ${where}`, {
-    interface: pool.interface,
-    python: `${pool.implementation} ${pool.python}`,
-    workers,
-    threads,
-    startMs: Math.round(startMs),
-  });
+interface LifeOptions {
+  readonly configuration: Configuration;
+  readonly log: Log;
+  readonly server: Server;
+  readonly signals: Signals;
+  readonly pidFile: PidFile | null;
 }
 
-/** The first and the second signal that asks us to end. */
-class Signals {
-  readonly first: Promise<Ending>;
-  readonly second: Promise<Ending>;
-  readonly #onSignal: (signal: NodeJS.Signals) => void;
+class Life {
+  readonly #options: LifeOptions;
+  readonly #service: ServiceManager;
+  readonly #reloader: Reloads | Development;
+  #control: ControlSocket | null = null;
+  /** For the service manager: what we do when all is well. */
+  #status = "";
 
-  constructor() {
-    const first = Promise.withResolvers<Ending>();
-    const second = Promise.withResolvers<Ending>();
-    let count = 0;
-    this.first = first.promise;
-    this.second = second.promise;
-    this.#onSignal = (signal) => {
-      if (signal !== "SIGTERM" && signal !== "SIGINT") return;
-      count += 1;
-      if (count === 1) first.resolve(signal);
-      else second.resolve(signal);
-    };
-    for (const signal of Object.keys(ENDING)) process.on(signal, this.#onSignal);
+  constructor(options: LifeOptions) {
+    const { configuration, log, server } = options;
+    this.#options = options;
+    this.#service = new ServiceManager(process.env, (text) => server.notify(text));
+    this.#reloader = configuration.reload
+      ? new Development({ server, log, folders: configuration.reloadDirs })
+      : this.#makeReloads();
   }
 
+  /** Resolves with the exit code. */
+  async run(): Promise<number> {
+    const { configuration, log, server, signals, pidFile } = this.#options;
+    const started = await Promise.race([this.#start(), signals.first]);
+    if (typeof started === "string") {
+      await server.stop(0);
+      return ENDING[started];
+    }
+    try {
+      // The socket first: who reads the file finds it.
+      this.#control = await this.#openControl();
+      pidFile?.write();
+    } catch (error) {
+      await server.stop(0);
+      throw error;
+    }
+    this.#announce(started);
+    if (this.#reloader instanceof Development) this.#reloader.begin(started.failure);
+    signals.onReload = (): void => void this.#reloader.request("SIGHUP");
+    const signal = await signals.first;
+    log.info("server.stopping", `${signal}: finishing what runs`, { signal });
+    signals.onReload = null;
+    this.#reloader.close();
+    this.#service.stopping();
+    const stopped = server.stop(configuration.gracefulTimeoutMs).then(() => 0);
+    return await Promise.race([stopped, signals.second.then((again) => ENDING[again])]);
+  }
+
+  /** Takes away what others see of the process. */
   close(): void {
-    for (const signal of Object.keys(ENDING)) process.off(signal, this.#onSignal);
+    this.#reloader.close();
+    this.#service.close();
+    this.#control?.close();
+    this.#options.pidFile?.remove();
+  }
+
+  async #start(): Promise<Started> {
+    // Before the application is read, so that no change after that is missed.
+    if (this.#reloader instanceof Development) await this.#reloader.watch();
+    return await this.#options.server.start();
+  }
+
+  #makeReloads(): Reloads {
+    const { server, log } = this.#options;
+    return new Reloads({
+      load: () => server.reload(),
+      log,
+      onBegin: () => this.#service.reloading(),
+      onEnd: ({ kind }) =>
+        this.#service.ready(
+          kind === "failed" ? `${this.#status}; new code did not load, the old serves` : this.#status,
+        ),
+    });
+  }
+
+  // A server without it still takes signals, so it never stops a start.
+  async #openControl(): Promise<ControlSocket | null> {
+    const { configuration, log } = this.#options;
+    if (configuration.pid === null) return null;
+    const path = controlPath(configuration.pid);
+    try {
+      return await ControlSocket.open(path, () => this.#reloader.request("typhon reload"));
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+      const { code } = error;
+      log.warning(
+        "control.failed",
+        `no control socket at ${path}: typhon reload will not reach this server, SIGHUP does`,
+        { path, code },
+      );
+      return null;
+    }
+  }
+
+  #announce({ addresses, notice, pool, failure }: Started): void {
+    const { configuration, log } = this.#options;
+    const { app, workers, threads } = configuration;
+    if (notice !== null) log.warning("server.notice", notice, {});
+    if (failure !== null) log.error("application.failed", failure, { kind: "load" });
+    const where = addresses.join(" ");
+    this.#status = `serves ${app} at ${where}`;
+    log.info("server.started", `Typhon ${this.#status}`, {
+      interface: pool.interface === "" ? "unknown" : pool.interface,
+      python: `${pool.implementation} ${pool.python}`,
+      workers,
+      threads,
+      // performance.now() counts from the start of the process.
+      startMs: Math.round(performance.now()),
+    });
+    this.#service.ready(this.#status);
   }
 }
