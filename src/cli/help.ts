@@ -20,6 +20,7 @@ const EXAMPLES = [
 export function renderHelp(): string {
   const lines = [
     "Usage: typhon APP [options]",
+    "       typhon reload --pid FILE    a running server loads its code anew",
     "",
     "Serves a Python WSGI application: an HTTP front, a queue, a pool of workers.",
     "",

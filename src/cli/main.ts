@@ -4,8 +4,8 @@
 
 import { useCompileCache } from "./compile-cache.ts";
 
-// While nobody listens for SIGUSR1 (log rotation), it opens Node's debugger.
-process.on("SIGUSR1", () => undefined);
+// While nobody listens for them, SIGUSR1 (log rotation) opens Node's debugger, and SIGHUP (reload) ends it.
+for (const signal of ["SIGUSR1", "SIGHUP"]) process.on(signal, () => undefined);
 
 useCompileCache(process.env);
 const { run } = await import("./run.ts");

@@ -55,7 +55,9 @@ interface LifeOptions {
 class Life {
   readonly #options: LifeOptions;
   readonly #service: ServiceManager;
-  readonly #reloader: Reloads | Development;
+  /** Null in service. */
+  readonly #development: Development | null;
+  readonly #reloader: Reloader;
   #control: ControlSocket | null = null;
   /** For the service manager: what we do when all is well. */
   #status = "";
@@ -64,15 +66,19 @@ class Life {
     const { configuration, log, server } = options;
     this.#options = options;
     this.#service = new ServiceManager(process.env, (text) => server.notify(text));
-    this.#reloader = configuration.reload
+    this.#development = configuration.reload
       ? new Development({ server, log, folders: configuration.reloadDirs })
-      : this.#makeReloads();
+      : null;
+    this.#reloader = this.#development ?? this.#makeReloads();
   }
 
   /** Resolves with the exit code. */
   async run(): Promise<number> {
     const { configuration, log, server, signals, pidFile } = this.#options;
-    const started = await Promise.race([this.#start(), signals.first]);
+    // Before the application is read, so that no change after that is missed.
+    const early = await Promise.race([this.#development?.watch(), signals.first]);
+    if (early !== undefined) return ENDING[early];
+    const started = await Promise.race([server.start(), signals.first]);
     if (typeof started === "string") {
       await server.stop(0);
       return ENDING[started];
@@ -86,7 +92,7 @@ class Life {
       throw error;
     }
     this.#announce(started);
-    if (this.#reloader instanceof Development) this.#reloader.begin(started.failure);
+    this.#development?.begin(started.failure);
     signals.onReload = (): void => void this.#reloader.request("SIGHUP");
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
@@ -105,12 +111,6 @@ class Life {
     this.#options.pidFile?.remove();
   }
 
-  async #start(): Promise<Started> {
-    // Before the application is read, so that no change after that is missed.
-    if (this.#reloader instanceof Development) await this.#reloader.watch();
-    return await this.#options.server.start();
-  }
-
   #makeReloads(): Reloads {
     const { server, log } = this.#options;
     return new Reloads({
@@ -119,7 +119,9 @@ class Life {
       onBegin: () => this.#service.reloading(),
       onEnd: ({ kind }) =>
         this.#service.ready(
-          kind === "failed" ? `${this.#status}; new code did not load, the old serves` : this.#status,
+          kind === "failed"
+            ? `${this.#status}; new code did not load, the old serves`
+            : this.#status,
         ),
     });
   }
