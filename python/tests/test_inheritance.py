@@ -39,13 +39,14 @@ def fronts(serve: Serve, tmp_path: Path) -> Iterator[tuple[Front, Front]]:
         yield first, second
 
 
-def descriptors(pid: int) -> dict[str, str]:
-    """What a process holds open beyond its standard streams → how, as /proc tells it."""
-    held = {}
+def descriptors(pid: int) -> list[tuple[str, int]]:
+    """What a process holds open beyond its standard streams, and how (open(2))."""
+    held = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         if int(entry.name) > 2:
             info = Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text()
-            held[os.readlink(entry)] = info.split("flags:")[1].split()[0]
+            mode = int(info.split("flags:")[1].split()[0], 8) & os.O_ACCMODE
+            held.append((os.readlink(entry), mode))
     return held
 
 
@@ -95,17 +96,17 @@ def test_one_lifeline_ends_them_all(fronts: tuple[Front, Front]) -> None:
 def test_holds_no_writing_end_of_what_it_inherits(fronts: tuple[Front, Front]) -> None:
     second = fronts[1]
     held = descriptors(second.launcher.pid)
-    shared = {Path(path.split()[0]).name: flags for path, flags in held.items() if "/" in path}
-    assert sorted(shared) == ["cancels", "lifeline", "queue"]
-    assert {int(shared[name], 8) & os.O_ACCMODE for name in ("lifeline", "queue")} == {os.O_RDONLY}
-    # Control and the pipe of the reaper, both of whose ends read alike, are the rest.
-    assert len(held) == 5
+    shared = sorted((Path(path.split()[0]).name, mode) for path, mode in held if "/" in path)
+    assert shared == [("cancels", os.O_RDWR), ("lifeline", os.O_RDONLY), ("queue", os.O_RDONLY)]
+    # The rest is control and both ends of the reaper's pipe.
+    assert len(held) == 6
 
 
 def test_closes_what_a_service_manager_has_passed_on(serve: Serve) -> None:
     reading, writing = os.pipe()
     front = serve(APP, passes=(reading, writing))
-    assert os.readlink(f"/proc/self/fd/{reading}") not in descriptors(front.launcher.pid)
+    link = os.readlink(f"/proc/self/fd/{reading}")
+    assert link not in [held for held, _ in descriptors(front.launcher.pid)]
     os.close(writing)
     # Nobody else holds the writing end.
     assert os.read(reading, 1) == b""

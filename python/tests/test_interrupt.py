@@ -308,6 +308,28 @@ def test_what_is_raised_on_the_way_out_of_c_code_ends_the_request_only(bench: Be
     assert bench.seat.channel is bench.channel
 
 
+def test_takes_back_what_is_set_before_it_sends_a_frame(bench: Bench) -> None:
+    gate = threading.Event()
+
+    def waits(environ: Any, start_response: Any) -> list[bytes]:
+        gate.wait(20)
+        return fine(environ, start_response)
+
+    done: list[tuple[int, object]] = []
+
+    def set_raised(thread: int, kind: type[BaseException] | None) -> None:
+        done.append((thread, kind))
+
+    thread = bench.serve(waits, fine)
+    shield = bench.seat.channel = Shield(bench.channel, bench.seat, 1)
+    wait_until(lambda: shield.strike(set_raised, CALLERS), "the application")
+    assert done == [(thread.ident, interrupt.RequestTimeout)]
+    gate.set()
+    thread.join()
+    assert done[1:] == [(thread.ident, None)]
+    assert [bench.next_frame().body() for _ in range(2)] == [b"fine", b"fine"]
+
+
 def test_strikes_no_code_of_the_server_or_of_the_library_below_it(bench: Bench) -> None:
     def waits_for_credit(environ: Any, start_response: Any) -> list[bytes]:
         exchange = bench.seat.exchange

@@ -1,0 +1,145 @@
+// Reloads of a developer's server (--reload): a changed file is a wish for new code, and requests wait
+// from the first sign of it until that code answers, or its traceback does. A change while code is
+// being loaded makes that load worthless; the next one takes its place.
+//
+//   starting ──begin──▶ idle ──change──▶ settling ──20 ms of quiet──▶ loading ──done──▶ idle
+//                        requests wait:  │◀──change─┘◀────change─────────┘
+
+import { relative } from "node:path";
+
+import type { Log } from "../observe/log.ts";
+import { dropBytecode } from "./bytecode.ts";
+import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reload-outcome.ts";
+import { FolderWatch, type WatchListener } from "./watch.ts";
+
+/** A save is several events, and a formatter may follow it. */
+const QUIET_MS = 20;
+/** Where there is no quiet, as in a checkout of thousands of files, ms. */
+const MAX_SETTLING_MS = 500;
+/** Names of changed files that are kept; of more the bytecode stays, by Python's own rule. */
+const MAX_CHANGED = 1000;
+
+/** What is done to a server in development. */
+export interface DevelopedServer {
+  /** Null: the new code serves. */
+  reload(): Promise<string | null>;
+  hold(): void;
+  resume(failure: string | null): void;
+}
+
+export interface DevelopmentOptions {
+  readonly server: DevelopedServer;
+  readonly log: Log;
+  /** Absolute. */
+  readonly folders: readonly string[];
+}
+
+type State = "starting" | "idle" | "settling" | "loading" | "closed";
+
+export class Development implements Reloader, WatchListener {
+  readonly #options: DevelopmentOptions;
+  readonly #watch = new FolderWatch(this);
+  #state: State = "starting";
+  #timer: NodeJS.Timeout | null = null;
+  /** When the changes began that are being waited for (performance.now()). */
+  #changedAt = 0;
+  readonly #changed = new Set<string>();
+  /** Counts changes: the outcome of a load that began before the last one says nothing. */
+  #changes = 0;
+  #failure: string | null = null;
+  /** For who waits for the next outcome. */
+  #settle: PromiseWithResolvers<ReloadOutcome> | null = null;
+
+  constructor(options: DevelopmentOptions) {
+    this.#options = options;
+  }
+
+  /** Watches; what changes before `begin` is loaded then. */
+  async watch(): Promise<void> {
+    await this.#watch.start(this.#options.folders);
+  }
+
+  /** The server serves, or shows `failure`. */
+  begin(failure: string | null): void {
+    this.#failure = failure;
+    this.#state = "idle";
+    if (this.#changes > 0) this.#wish();
+  }
+
+  async request(_reason: string): Promise<ReloadOutcome> {
+    if (this.#state === "closed") return { kind: "stopped" };
+    this.#settle ??= Promise.withResolvers();
+    const { promise } = this.#settle;
+    this.#wish();
+    return await promise;
+  }
+
+  onChange(path: string): void {
+    if (this.#changed.size < MAX_CHANGED) this.#changed.add(path);
+    this.#wish();
+  }
+
+  onFailure(folder: string, code: string): void {
+    const { log } = this.#options;
+    const remedy = code === "ENOSPC" ? "raise fs.inotify.max_user_watches, or " : "";
+    log.warning(
+      "watch.failed",
+      `changes in ${folder} and perhaps others go unseen; ${remedy}name fewer folders with --reload-dir`,
+      { folder, code },
+    );
+  }
+
+  close(): void {
+    const isHolding = this.#state === "settling" || this.#state === "loading";
+    this.#state = "closed";
+    this.#watch.close();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#settle?.resolve({ kind: "stopped" });
+    // Who waited is answered before the end.
+    if (isHolding) this.#options.server.resume(this.#failure);
+  }
+
+  #wish(): void {
+    this.#changes += 1;
+    if (this.#state === "starting" || this.#state === "closed") return;
+    const now = performance.now();
+    if (this.#state !== "settling") this.#changedAt = now;
+    this.#state = "settling";
+    this.#options.server.hold();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const rest = this.#changedAt + MAX_SETTLING_MS - now;
+    this.#timer = setTimeout(() => void this.#load(), Math.max(0, Math.min(QUIET_MS, rest)));
+  }
+
+  // Fails never: a load that rejects is told as one that failed.
+  async #load(): Promise<void> {
+    const { server, log } = this.#options;
+    this.#state = "loading";
+    this.#timer = null;
+    const changes = this.#changes;
+    const files = [...this.#changed];
+    await dropBytecode(files);
+    if (this.#isOutdated(changes)) return;
+    const failure = await server.reload().catch(String);
+    if (this.#isOutdated(changes)) return;
+    this.#state = "idle";
+    this.#failure = failure;
+    this.#changed.clear();
+    const outcome = outcomeOf(failure, this.#changedAt);
+    logOutcome(log, outcome, this.#nameFiles(files));
+    server.resume(failure);
+    this.#settle?.resolve(outcome);
+    this.#settle = null;
+  }
+
+  #nameFiles([first, ...others]: readonly string[]): string | undefined {
+    if (first === undefined) return undefined;
+    const folder = this.#options.folders.find((one) => first.startsWith(one));
+    const name = folder === undefined ? first : relative(folder, first);
+    return others.length === 0 ? name : `${name} and ${others.length} more`;
+  }
+
+  #isOutdated(changes: number): boolean {
+    return this.#state === "closed" || changes !== this.#changes;
+  }
+}
