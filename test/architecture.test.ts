@@ -28,6 +28,7 @@ const PARTS = [
   "front",
   "handlers/own",
   "handlers/static",
+  "handlers/python",
   "handlers/wsgi",
   "handlers/asgi",
   "handlers/cgi",
@@ -47,8 +48,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   front: ["http", "net", "http1", "http2"],
   "handlers/static": ["http", "net"],
   "handlers/own": ["http", "net"],
-  "handlers/wsgi": ["http", "net", "workers", "websocket"],
-  "handlers/asgi": ["http", "net", "workers", "websocket"],
+  // What WSGI and ASGI have in common.
+  "handlers/python": ["http", "net", "workers"],
+  "handlers/wsgi": ["http", "net", "workers", "websocket", "handlers/python"],
+  "handlers/asgi": ["http", "net", "workers", "websocket", "handlers/python"],
   "handlers/cgi": ["http", "net", "workers", "websocket"],
   // The one place where the parts are joined: the server, and how it tells of its parts.
   "server.ts": [...PARTS, "config", "pool-log.ts", "start-failure.ts"],

@@ -2,24 +2,18 @@
 // becomes the exchange's. What a request means to Python is the worker's (python/typhon_worker/wsgi.py).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
-import type { Job } from "../../workers/job.ts";
-import type { WsgiContext } from "./context.ts";
+import type { ApplicationContext } from "../python/context.ts";
 import { WsgiJob } from "./wsgi-job.ts";
 
 /** Answers exchanges by the WSGI application behind the context's pool. */
 export class WsgiHandler implements Handler {
-  readonly #context: WsgiContext;
+  readonly #context: ApplicationContext;
 
-  constructor(context: WsgiContext) {
+  constructor(context: ApplicationContext) {
     this.#context = context;
   }
 
   handle(exchange: Exchange): void {
     new WsgiJob(exchange, this.#context).begin();
   }
-}
-
-/** The request of a job that this handler made; null for any other. */
-export function exchangeOf(job: Job): Exchange | null {
-  return job instanceof WsgiJob ? job.exchange : null;
 }

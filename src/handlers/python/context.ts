@@ -1,4 +1,4 @@
-// What all requests of one WSGI application share: the pool they go to, the places for large bodies,
+// What all requests of one Python application share: the pool they go to, the places for large bodies,
 // and who hears of faults.
 
 import type { Exchange } from "../../http/exchange.ts";
@@ -6,7 +6,7 @@ import type { MemoryBudget } from "../../net/memory-budget.ts";
 import type { TempFolder } from "../../net/temp-folder.ts";
 import type { Pool } from "../../workers/pool.ts";
 
-export interface WsgiContext {
+export interface ApplicationContext {
   readonly pool: Pool;
   readonly folder: TempFolder;
   readonly budget: MemoryBudget;
