@@ -16,6 +16,7 @@ import { listenInherited } from "./front/inherited.ts";
 import { listen, type Listener } from "./front/listener.ts";
 import { FailureHandler } from "./handlers/own/failure.ts";
 import { HealthHandler } from "./handlers/own/health.ts";
+import { AsgiHandler } from "./handlers/asgi/handler.ts";
 import { exchangeOf } from "./handlers/python/application-job.ts";
 import { WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
@@ -63,7 +64,8 @@ export class Server {
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
   readonly #pool: Pool;
-  readonly #handler: WsgiHandler;
+  readonly #wsgi: WsgiHandler;
+  readonly #asgi: AsgiHandler;
   readonly #health: HealthHandler | null;
   readonly #clock = new CoarseClock();
   /** A 504 may be late by one tick, and a connection's end by many more. */
@@ -80,16 +82,20 @@ export class Server {
     this.#proxies = new TrustedProxies(configuration.forwardedAllowIps, requestIds());
     this.#folder = new TempFolder(configuration.tempDir);
     this.#pool = new Pool(poolOptions(configuration), new PoolLog(log, exchangeOf));
-    this.#handler = new WsgiHandler({
+    const { routeTimeouts: routes, timeoutMs } = configuration;
+    const context = {
       pool: this.#pool,
       folder: this.#folder,
       budget: new MemoryBudget(BODY_MEMORY_BYTES),
-      timeoutOf: routeTimeouts(configuration.routeTimeouts, configuration.timeoutMs),
+      timesOf: routeTimeouts(routes, timeoutMs, timeoutMs),
       mayRetry: configuration.retry === "safe",
       maxResponseSpill: configuration.maxResponseSpill,
-      onFault: (exchange, text) => this.#onFault(exchange, text),
-      onStoreFailure: (exchange, error) => this.#onStoreFailure(exchange, error),
-    });
+      onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
+      onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
+    };
+    this.#wsgi = new WsgiHandler(context);
+    // An event stream may be silent for hours: between chunks only a time for its path holds.
+    this.#asgi = new AsgiHandler({ ...context, timesOf: routeTimeouts(routes, timeoutMs, 0) });
     this.#health = configuration.health
       ? new HealthHandler(() => !this.#isStopping && this.#pool.isServing)
       : null;
@@ -215,7 +221,8 @@ export class Server {
   }
 
   #answer(exchange: Exchange): void {
-    (this.#failure ?? this.#handler).handle(exchange);
+    const application = this.#pool.isAsgi ? this.#asgi : this.#wsgi;
+    (this.#failure ?? application).handle(exchange);
   }
 
   #onFault(exchange: Exchange, text: string): void {
@@ -248,6 +255,9 @@ function poolOptions(configuration: Configuration): PoolOptions {
       env: configuration.env,
       rootPath: configuration.rootPath,
       warmup: configuration.warmup,
+      loop: configuration.loop,
+      lifespan: configuration.lifespan,
+      concurrency: configuration.concurrency,
       threads: configuration.threads,
       workers: configuration.workers,
       software: `typhon/${readVersion()}`,

@@ -15,7 +15,11 @@ export interface Configuration {
   readonly bind: "default" | readonly BindAddress[];
   readonly workers: number;
   readonly threads: number;
-  readonly interface: "auto" | "wsgi";
+  readonly interface: "auto" | "wsgi" | "asgi";
+  readonly loop: "auto" | "asyncio" | "uvloop";
+  readonly lifespan: "auto" | "on" | "off";
+  /** Requests that a worker runs at once under ASGI. */
+  readonly concurrency: number;
   /** The interpreter's path or name. */
   readonly python: string;
   /** Absolute. */

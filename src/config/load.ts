@@ -4,7 +4,7 @@
 
 import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
 import type { BindAddress, Configuration } from "./configuration.ts";
@@ -45,6 +45,9 @@ export function loadConfiguration(
     workers: sources.ask(OPTIONS.workers)?.value ?? (reload ? 1 : usableCores()),
     threads: sources.one(OPTIONS.threads),
     interface: sources.one(OPTIONS.interface),
+    loop: sources.one(OPTIONS.loop),
+    lifespan: sources.one(OPTIONS.lifespan),
+    concurrency: sources.one(OPTIONS.concurrency),
     python: findInterpreter({
       asked: python === null ? null : { by: python.by, text: python.value },
       environment,
@@ -76,7 +79,7 @@ export function loadConfiguration(
     pid: readPidFile(sources, cwd),
     health: sources.one(OPTIONS.health),
     reload,
-    reloadDirs: readReloadDirs(sources, appDir, cwd),
+    reloadDirs: readReloadDirs(sources, watchedFolder(app, appDir), cwd),
   };
 }
 
@@ -102,9 +105,9 @@ function readPidFile(sources: Sources, cwd: string): string | null {
   );
 }
 
-function readReloadDirs(sources: Sources, appDir: string, cwd: string): readonly string[] {
+function readReloadDirs(sources: Sources, fallback: string, cwd: string): readonly string[] {
   const given = sources.all(OPTIONS.reloadDir);
-  if (given.length === 0) return [appDir];
+  if (given.length === 0) return [fallback];
   return given.map(({ by, text, value }) => {
     const folder = resolve(cwd, value);
     if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder;
@@ -125,6 +128,12 @@ function readApplication(sources: Sources, appDir: string, cwd: string): string 
   const here = resolve(cwd, file);
   const path = !isThere(here) && isThere(resolve(appDir, file)) ? resolve(appDir, file) : here;
   return path + given.value.slice(file.length);
+}
+
+// A file may lie elsewhere; then its own folder holds the code.
+function watchedFolder(app: string, appDir: string): string {
+  const file = filePart(app);
+  return file === null || file.startsWith(join(appDir, "/")) ? appDir : dirname(file);
 }
 
 // The path in "path/to/file.py[:callable]", null for a module.

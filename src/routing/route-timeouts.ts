@@ -6,16 +6,30 @@ export interface RouteTimeout {
   readonly ms: number;
 }
 
-/** Gives the seconds for a path: of the longest prefix that fits, `routes` in that order, else `ms`. */
+/** Seconds; 0 = without end. */
+interface Times {
+  readonly timeout: number;
+  readonly gapTimeout: number;
+}
+
+/**
+ * Gives the times for a path: of the longest prefix that fits, `routes` in that order, else `ms`; between
+ * chunks `gapMs` where no prefix fits.
+ */
 export function routeTimeouts(
   routes: readonly RouteTimeout[],
   ms: number,
-): (path: string) => number {
-  const seconds = ms / 1000;
-  if (routes.length === 0) return () => seconds;
+  gapMs: number,
+): (path: string) => Times {
+  const usual = { timeout: ms / 1000, gapTimeout: gapMs / 1000 };
+  if (routes.length === 0) return () => usual;
+  const times = routes.map((route) => ({
+    prefix: route.prefix,
+    times: { timeout: route.ms / 1000, gapTimeout: route.ms / 1000 },
+  }));
   return (path) => {
-    const route = routes.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
-    return route === undefined ? seconds : route.ms / 1000;
+    const found = times.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
+    return found === undefined ? usual : found.times;
   };
 }
 

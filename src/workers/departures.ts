@@ -59,7 +59,7 @@ export class Departures {
   /** Nothing of the workers is left, or to be left. */
   buryAll(signal: number): void {
     for (const worker of this.#options.roster.all) {
-      if (worker.isOrphan) worker.killOrphan(signal);
+      if (worker.isOrphan) worker.signalOrphan(signal);
       this.#bury(worker, { ...unknownEnd(worker), signal });
     }
   }
@@ -79,7 +79,8 @@ export class Departures {
     roster.remove(worker);
     const retried = isStopping() ? [] : held.filter((job) => mayRetry(job, held.length, worker));
     const lost = held.filter((job) => !retried.includes(job));
-    onGone({ worker, end, lost, retried, wasAsked });
+    const failure = worker.failure ?? { kind: "ended", text: tellEnd(end) };
+    onGone({ worker, end, failure, lost, retried, wasAsked });
     for (const job of lost) jobs.lose(job, "died");
     for (const job of retried) jobs.retry(job);
   }
@@ -94,4 +95,9 @@ function mayRetry(job: Job, held: number, worker: Worker): boolean {
 
 function unknownEnd(worker: Worker): WorkerEnd {
   return { worker: worker.number, code: null, signal: null, peakRss: 0 };
+}
+
+function tellEnd({ code, signal }: WorkerEnd): string {
+  const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
+  return `the worker ended ${how} before the application was loaded`;
 }

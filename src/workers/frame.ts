@@ -27,6 +27,8 @@ export const FrameType = {
   POISONED: 0x17,
   LOG: 0x18,
   STACKS_TOLD: 0x19,
+  TAKEN: 0x1a,
+  INPUT_CREDIT: 0x1b,
   TAKE: 0x40,
   STOP: 0x41,
   RECORD: 0x42,

@@ -3,18 +3,20 @@
 // workers are numbers here, reached through `send`.
 
 import { monotonic } from "./clock.ts";
+import type { Commons } from "./commons.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
 import { findLate, locate, type Found } from "./late-jobs.ts";
 import { LostPages } from "./lost-pages.ts";
 import type { RequestQueue } from "./queue.ts";
-import { fetchedFrames } from "./fetched.ts";
-import { encodeCredit, encodeFrame, FrameFault, FrameType } from "./frame.ts";
+import { handOver } from "./hand-over.ts";
+import { readAnswer } from "./answer.ts";
+import { encodeCredit, encodeFrame, FrameType } from "./frame.ts";
 import type { Note } from "./page.ts";
 
-/** Bytes of a HEAD frame before the head: the second of taking and the head's length. */
-const HEAD_PREFIX_BYTES = 12;
+const ID_BYTES = 8;
 const CANCEL_CLIENT_GONE = 1;
 const CANCEL_DEADLINE = 2;
+const CANCEL_HALF_CLOSED = 3;
 
 export interface JobTableOptions {
   /** The shortest time that any job has (Job.timeout), seconds; Infinity: none has one. */
@@ -23,21 +25,18 @@ export interface JobTableOptions {
   readonly send: (worker: number, frame: Buffer) => void;
 }
 
-/** Where it is written which pages are not to be begun. */
-interface Cancels {
-  cancel(id: number): void;
-}
-
 export class JobTable {
+  /** Whether a worker runs many requests at once, so that a running one takes nobody's place. */
+  isConcurrent = false;
   readonly #options: JobTableOptions;
   readonly #jobs = new Map<number, Job>();
   /** Jobs whose answer has begun and not ended. */
   readonly #streams = new Set<Job>();
-  /** Abandoned jobs whose worker is not known yet. */
-  readonly #toCancel = new Set<Job>();
+  /** What is to be told about jobs whose worker is not known yet: the count of a CANCEL. */
+  readonly #untold = new Map<Job, number>();
   readonly #lostPages = new LostPages();
   #queue: RequestQueue | null = null;
-  #cancels: Cancels | null = null;
+  #cancels: Pick<Commons, "cancel"> | null = null;
   #lastId = 0;
 
   constructor(options: JobTableOptions) {
@@ -49,7 +48,7 @@ export class JobTable {
   }
 
   /** The pipe is there (again): from here on jobs can be submitted. */
-  use(queue: RequestQueue, cancels: Cancels): void {
+  use(queue: RequestQueue, cancels: Pick<Commons, "cancel">): void {
     this.#queue = queue;
     this.#cancels = cancels;
   }
@@ -68,11 +67,8 @@ export class JobTable {
 
   /** Takes a new job; a full queue loses it at once. */
   submit(job: Job): void {
+    if (this.#queue === null) return this.lose(job, "unstaffed");
     job.id = this.nextId();
-    if (this.#queue === null) {
-      this.#remove(job, "unstaffed");
-      return;
-    }
     this.#jobs.set(job.id, job);
     const admission = this.#queue.submit(job);
     if (admission !== "taken") this.#remove(job, admission);
@@ -97,11 +93,16 @@ export class JobTable {
     } else if (job.state === "queued" || job.state === "answering") {
       job.state = "abandoned";
       this.#streams.delete(job);
-      if (job.worker !== 0) return this.#sayCancel(job, CANCEL_CLIENT_GONE);
       // In the pipe, where nobody begins it any more, or taken a moment ago.
-      this.#cancels?.cancel(job.id);
-      this.#toCancel.add(job);
+      if (job.worker === 0) this.#cancels?.cancel(job.id);
+      this.#sayCancel(job, CANCEL_CLIENT_GONE);
     }
+  }
+
+  /** The client has closed its sending side, and may still read the answer. */
+  halfClose(job: Job): void {
+    if (job.state === "queued" || job.state === "answering")
+      this.#sayCancel(job, CANCEL_HALF_CLOSED);
   }
 
   /** The worker may send so many more bytes of this answer. */
@@ -120,26 +121,24 @@ export class JobTable {
     count: number,
     payload: Buffer,
   ): boolean {
-    if (type < FrameType.HEAD || type > FrameType.FETCH) return false;
+    if (type === FrameType.TAKEN) return this.#onTaken(worker, payload);
+    if (!isAboutJob(type)) return false;
     const job = this.#jobs.get(id);
     // Its deadline has passed, or another worker's number stands in it: late, and dropped.
     if (job === undefined || (job.worker !== 0 && job.worker !== worker)) return true;
     job.worker = worker;
     switch (type) {
-      case FrameType.HEAD:
-        this.#onHead(job, isEnd, count, payload);
-        break;
-      case FrameType.BODY:
-        this.#onBody(job, isEnd, payload);
-        break;
-      case FrameType.FAULT:
-        this.#onFault(job, payload);
-        break;
       case FrameType.EXPIRED:
         this.#remove(job, "expired");
         break;
+      case FrameType.INPUT_CREDIT:
+        job.onBodyRead(payload.readUInt32LE(0));
+        break;
+      case FrameType.FETCH:
+        handOver(job, (frame) => this.#options.send(job.worker, frame));
+        break;
       default:
-        for (const frame of fetchedFrames(job)) this.#options.send(job.worker, frame);
+        this.#onAnswer(job, type, isEnd, count, payload);
     }
     return true;
   }
@@ -204,7 +203,10 @@ export class JobTable {
     };
     for (const job of this.#lostPages.takeLost(now, ({ id }) => note(id) !== undefined))
       this.#remove(job, "died");
-    for (const job of this.#toCancel) this.#cancelLate(job, note(job.id));
+    for (const [job, count] of this.#untold) {
+      locate(job, note(job.id));
+      if (job.worker !== 0) this.#sayCancel(job, count);
+    }
     const late = findLate(
       {
         jobs: this.#jobs.values(),
@@ -227,51 +229,33 @@ export class JobTable {
     return { job, worker: job.worker, age: now - since };
   }
 
-  #cancelLate(job: Job, found: Found | undefined): void {
-    if (job.state === "done" || job.worker !== 0) this.#toCancel.delete(job);
-    locate(job, found);
-    if (job.worker === 0 || job.state !== "abandoned") return;
-    this.#toCancel.delete(job);
-    this.#sayCancel(job, CANCEL_CLIENT_GONE);
-  }
-
   #sayCancel(job: Job, count: number): void {
+    this.#untold.delete(job);
+    if (job.worker === 0) {
+      this.#untold.set(job, count);
+      return;
+    }
     this.#options.send(job.worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
   }
 
-  #onHead(job: Job, isWhole: boolean, count: number, payload: Buffer): void {
-    if (payload.length < HEAD_PREFIX_BYTES) throw new FrameFault("a HEAD frame without a head");
-    const end = HEAD_PREFIX_BYTES + payload.readUInt32LE(8);
-    if (end > payload.length) throw new FrameFault("a head longer than its frame");
-    job.takenAt = payload.readDoubleLE(0);
-    if (job.state === "abandoned") {
-      if (isWhole) this.#finish(job);
-      else this.#sayCancel(job, CANCEL_CLIENT_GONE);
-      return;
+  // A worker that runs many at once says which: they take no place from those that wait.
+  #onTaken(worker: number, payload: Buffer): true {
+    for (let at = 0; at + ID_BYTES <= payload.length; at += ID_BYTES) {
+      const job = this.#jobs.get(Number(payload.readBigUInt64LE(at)));
+      if (job === undefined) continue;
+      job.worker = worker;
+      this.#queue?.release(job);
     }
-    if (job.state !== "queued") throw new FrameFault("a second HEAD frame");
-    job.state = "answering";
-    if (!isWhole) {
-      job.lastBytesAt = monotonic();
+    return true;
+  }
+
+  #onAnswer(job: Job, type: number, isEnd: boolean, count: number, payload: Buffer): void {
+    const became = readAnswer(job, { type, isEnd, count, payload });
+    if (became === "over") this.#finish(job);
+    else if (became === "streaming") {
       this.#streams.add(job);
-    }
-    const head = payload.toString("latin1", HEAD_PREFIX_BYTES, end);
-    const body = payload.subarray(end);
-    job.onHead(head, count, isWhole ? body : Buffer.from(body), isWhole);
-    if (isWhole) this.#finish(job);
-  }
-
-  #onBody(job: Job, isLast: boolean, payload: Buffer): void {
-    if (job.state === "queued") throw new FrameFault("a BODY frame before HEAD");
-    job.lastBytesAt = monotonic();
-    if (job.state === "answering") job.onBody(Buffer.from(payload), isLast);
-    if (isLast) this.#finish(job);
-  }
-
-  #onFault(job: Job, payload: Buffer): void {
-    const wasAbandoned = job.state === "abandoned";
-    this.#finish(job);
-    if (!wasAbandoned) job.onFault(payload.toString("utf8"));
+      if (this.isConcurrent) this.#queue?.release(job);
+    } else if (became === "unwanted") this.#sayCancel(job, CANCEL_CLIENT_GONE);
   }
 
   #remove(job: Job, reason: LostReason): void {
@@ -281,12 +265,15 @@ export class JobTable {
   }
 
   #finish(job: Job): void {
-    const wasWritten = job.state !== "new" && job.state !== "waiting";
     if (job.state === "done") return;
     job.state = "done";
     this.#jobs.delete(job.id);
     this.#streams.delete(job);
-    this.#toCancel.delete(job);
-    if (wasWritten) this.#queue?.release();
+    this.#untold.delete(job);
+    this.#queue?.release(job);
   }
+}
+
+function isAboutJob(type: number): boolean {
+  return (type >= FrameType.HEAD && type <= FrameType.FETCH) || type === FrameType.INPUT_CREDIT;
 }

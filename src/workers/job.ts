@@ -41,6 +41,8 @@ export abstract class Job {
   worker = 0;
   /** When the last bytes of the answer came. */
   lastBytesAt = 0;
+  /** Whether it takes a place in the pipe, or of a thread that could read there. */
+  holdsPlace = false;
   /** How often it was given to the workers once more. */
   retries = 0;
 
@@ -51,8 +53,12 @@ export abstract class Job {
   abstract readonly body: Buffer | null;
   /** Whether the record's last value names a file with the body. */
   abstract readonly isBodyInFile: boolean;
-  /** From taking to the head, then between chunks, seconds; 0 = none. */
+  /** Whether the body comes while the request runs, when the worker asks for it. */
+  abstract readonly isBodyStreamed: boolean;
+  /** From taking to the head, seconds; 0 = none. */
   abstract readonly timeout: number;
+  /** Between two chunks of the answer, seconds; 0 = none. */
+  abstract readonly gapTimeout: number;
   /** Whether running it twice does no harm. */
   abstract readonly isRepeatable: boolean;
 
@@ -61,6 +67,10 @@ export abstract class Job {
    * 65,536 bytes are valid during the call only.
    */
   abstract onHead(head: string, count: number, body: Buffer, isWhole: boolean): void;
+  /** The worker asks for the body that is streamed; `send` takes pieces until the job has ended. */
+  abstract onBodyWanted(send: (piece: Buffer, isLast: boolean) => void): void;
+  /** The application has read so many bytes of it. */
+  abstract onBodyRead(bytes: number): void;
   abstract onBody(bytes: Buffer, isLast: boolean): void;
   /** The application failed; the text is for the log. Ends the job. */
   abstract onFault(text: string): void;

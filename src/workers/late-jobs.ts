@@ -43,12 +43,12 @@ export function findLate(
     if (now < Math.min(end, job.submittedAt + leastTimeout)) break;
     if (job.state !== "queued" && job.state !== "abandoned") continue;
     if (job.takenAt === 0) locate(job, note(job.id));
-    if (job.takenAt > 0 && isLate(job, job.takenAt, now)) overdue.push(job);
+    if (job.takenAt > 0 && isLate(job.timeout, job.takenAt, now)) overdue.push(job);
     // Its latest time is over, so nobody will begin it, and nobody has.
     else if (job.takenAt === 0 && now >= end) stranded.push(job);
   }
   for (const job of streams)
-    if (!job.isHeldByClient() && isLate(job, job.lastBytesAt, now)) overdue.push(job);
+    if (!job.isHeldByClient() && isLate(job.gapTimeout, job.lastBytesAt, now)) overdue.push(job);
   return { overdue, stranded };
 }
 
@@ -61,6 +61,6 @@ export function locate(job: Job, found: Found | undefined): void {
   job.takenAt = note.takenAt > job.submittedAt ? note.takenAt : monotonic();
 }
 
-function isLate({ timeout }: Job, since: number, now: number): boolean {
+function isLate(timeout: number, since: number, now: number): boolean {
   return timeout > 0 && now - since >= timeout;
 }

@@ -12,7 +12,11 @@ import { cutLines, LineCutter } from "./output.ts";
 /** What the launcher needs to know of an application; goes to the workers as it is. */
 export interface ApplicationOptions {
   readonly app: string;
-  readonly interface: "auto" | "wsgi";
+  readonly interface: "auto" | "wsgi" | "asgi";
+  readonly loop: "auto" | "asyncio" | "uvloop";
+  readonly lifespan: "auto" | "on" | "off";
+  /** Requests that a worker runs at once under ASGI. */
+  readonly concurrency: number;
   readonly appDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly rootPath: string;
@@ -114,6 +118,9 @@ export class Launcher {
       application: {
         app: application.app,
         interface: application.interface,
+        loop: application.loop,
+        lifespan: application.lifespan,
+        concurrency: application.concurrency,
         app_dir: application.appDir,
         env: application.env,
         root_path: application.rootPath,

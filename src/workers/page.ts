@@ -14,6 +14,7 @@ export const PageFlag = {
   BODY_IN_FILE: 4,
   RECORD_ON_CHANNEL: 8,
   FENCE: 16,
+  BODY_STREAMED: 32,
 } as const;
 
 /** What goes into a page; the blocks are latin-1, as docs/worker-protocol.md has them. */
@@ -27,6 +28,8 @@ export interface PageContent {
   readonly body: Buffer | null;
   /** The last value names a file that holds the body. */
   readonly isBodyInFile: boolean;
+  /** The body comes on the channel while the request runs. */
+  readonly isBodyStreamed: boolean;
 }
 
 /** Pages on their way into the pipe: encodes requests one behind the other. */
@@ -61,6 +64,7 @@ export class PageBatch {
     const record = names.length + values.length;
     const at = this.#pages * PAGE_BYTES + PAGE_HEADER_BYTES;
     let flags = content.isBodyInFile ? PageFlag.BODY_IN_FILE : 0;
+    if (content.isBodyStreamed) flags |= PageFlag.BODY_STREAMED;
     if (PAGE_HEADER_BYTES + record > PAGE_BYTES) {
       flags |= PageFlag.RECORD_ON_CHANNEL;
       if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;

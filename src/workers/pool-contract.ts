@@ -29,6 +29,8 @@ export interface PoolReady extends Opened {
 export interface WorkerLoss {
   readonly worker: Worker;
   readonly end: WorkerEnd;
+  /** Why it did not load, if it had not. */
+  readonly failure: LoadFailure;
   /** Requests that died with it. */
   readonly lost: readonly Job[];
   /** Requests that it held and that are run once more. */

@@ -28,6 +28,7 @@ import type { LoadFailure, Worker } from "./worker.ts";
 import { hearWorker, type WorkerFramesDesk } from "./worker-frames.ts";
 
 const SIGKILL = 9;
+const UNKNOWN: Opened = { pipePages: 0, python: "", implementation: "", executable: "" };
 
 type PoolState = "new" | "running" | "stopping" | "stopped";
 
@@ -39,6 +40,8 @@ export class Pool implements StationListener, WorkerFramesDesk {
   readonly #staffing: Staffing;
   readonly #lateness: Lateness;
   readonly #departures: Departures;
+  /** Whether the application that serves speaks ASGI, else WSGI. */
+  isAsgi = false;
   #state: PoolState = "new";
   #station: Station | null = null;
   #commons: Commons | null = null;
@@ -96,8 +99,7 @@ export class Pool implements StationListener, WorkerFramesDesk {
 
   /** What is known of the application's Python; of the interface once it was loaded. */
   get ready(): PoolReady {
-    const unknown = { pipePages: 0, python: "", implementation: "", executable: "" };
-    return { ...(this.#opened ?? unknown), interface: this.#interface };
+    return { ...(this.#opened ?? UNKNOWN), interface: this.#interface };
   }
 
   /** Loads the application's code anew; null when it serves, or why it does not and the old code stays. */
@@ -124,6 +126,10 @@ export class Pool implements StationListener, WorkerFramesDesk {
     this.#jobs.cancel(job);
   }
 
+  halfClose(job: Job): void {
+    this.#jobs.halfClose(job);
+  }
+
   credit(job: Job, bytes: number): void {
     this.#jobs.credit(job, bytes);
   }
@@ -147,10 +153,9 @@ export class Pool implements StationListener, WorkerFramesDesk {
     if (this.#state !== "running") return this.#settleStop.promise;
     this.#state = "stopping";
     const killAt = monotonic() + grace;
-    for (const worker of this.#roster.all) {
+    for (const worker of this.#roster.all)
       if (worker.state === "starting") this.#kill(worker);
       else worker.drain(killAt);
-    }
     this.#stopWhenEmpty();
     return this.#settleStop.promise;
   }
@@ -173,9 +178,8 @@ export class Pool implements StationListener, WorkerFramesDesk {
   onStarted(number: number, pid: number): void {
     const worker = this.#roster.get(number);
     if (worker === undefined || this.#station === null) return;
-    const listener = hearWorker(worker, this.#jobs, this, (fault) =>
-      this.#onChannelEnd(worker, fault),
-    );
+    const onChannelEnd = (fault: string | null): void => this.#onChannelEnd(worker, fault);
+    const listener = hearWorker(worker, this.#jobs, this, onChannelEnd);
     worker.open(this.#station.directory, pid, listener, {
       onLine: (stream, line) => this.#listener.onOutput(worker, stream, line),
       signal: (signal) => this.#signal(worker, signal),
@@ -188,6 +192,9 @@ export class Pool implements StationListener, WorkerFramesDesk {
 
   onReady(worker: Worker, found: string): void {
     this.#interface = found;
+    this.isAsgi = found === "asgi";
+    this.#jobs.isConcurrent = this.isAsgi;
+    if (this.isAsgi) worker.slots = this.#options.application.concurrency;
     this.#staffing.ready(worker, monotonic());
     this.#isUnstaffed = false;
   }
@@ -251,9 +258,8 @@ export class Pool implements StationListener, WorkerFramesDesk {
   }
 
   #onGone(loss: WorkerLoss): void {
-    const { worker, end, wasAsked } = loss;
+    const { worker, failure, wasAsked } = loss;
     const now = monotonic();
-    const failure = worker.failure ?? { kind: "ended", text: tellEnd(end) };
     // The end of a load is told by whoever wanted it.
     if (!this.#staffing.ended(worker, failure, wasAsked, now)) this.#listener.onWorkerEnd(loss);
     this.#fence();
@@ -284,12 +290,7 @@ export class Pool implements StationListener, WorkerFramesDesk {
   }
 
   #signal(worker: Worker, signal: number): void {
-    if (worker.isOrphan) worker.killOrphan(signal);
+    if (worker.isOrphan) worker.signalOrphan(signal);
     else this.#station?.signalWorker(worker.number, signal);
   }
-}
-
-function tellEnd({ code, signal }: WorkerEnd): string {
-  const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
-  return `the worker ended ${how} before the application was loaded`;
 }

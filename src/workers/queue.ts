@@ -97,8 +97,10 @@ export class RequestQueue {
     return ahead / this.#rate.perSecond > this.#options.timeout;
   }
 
-  /** A job that was written has ended: its place goes to the next. */
-  release(): void {
+  /** A job that was written has ended, or no longer keeps others waiting: its place goes to the next. */
+  release(job: Job): void {
+    if (!job.holdsPlace) return;
+    job.holdsPlace = false;
     this.#written -= 1;
     this.#rate.count();
     if (this.#first < this.#waiting.length) this.pump();
@@ -202,8 +204,10 @@ export class RequestQueue {
       values: job.values,
       body: job.body,
       isBodyInFile: job.isBodyInFile,
+      isBodyStreamed: job.isBodyStreamed,
     });
     job.state = "queued";
+    job.holdsPlace = true;
     this.#order += 1;
     job.order = this.#order;
     this.#written += 1;

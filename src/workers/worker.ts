@@ -46,7 +46,8 @@ export interface WorkerPlace {
 
 export class Worker {
   readonly number: number;
-  readonly threads: number;
+  /** Slots of its notes: one a thread, under ASGI one a request that it may run. */
+  slots: number;
   /** Counts the loads of the application's code; workers of one load have the same. */
   readonly generation: number;
   state: WorkerState = "starting";
@@ -76,7 +77,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.number = options.number;
-    this.threads = options.threads;
+    this.slots = options.threads;
     this.generation = options.generation;
     this.startedAt = options.startedAt;
     this.maxRequests = options.maxRequests;
@@ -144,7 +145,7 @@ export class Worker {
   }
 
   /** Signals an orphan, if it is still there. */
-  killOrphan(signal: number): void {
+  signalOrphan(signal: number): void {
     if (this.isGone()) return;
     try {
       process.kill(this.pid, signal);
@@ -156,7 +157,7 @@ export class Worker {
   /** The requests that it has taken and not finished, as it noted them. */
   readNotes(): Note[] {
     if (this.#notes < 0) return [];
-    const notes = Buffer.alloc(this.threads * SLOT_BYTES);
+    const notes = Buffer.alloc(this.slots * SLOT_BYTES);
     const read = readSync(this.#notes, notes, 0, notes.length, 0);
     return decodeNotes(notes.subarray(0, read));
   }

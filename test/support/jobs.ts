@@ -7,7 +7,9 @@ export class RecordedJob extends Job {
   readonly values: string;
   readonly body: Buffer | null;
   readonly isBodyInFile = false;
+  isBodyStreamed = false;
   timeout = 30;
+  gapTimeout = 30;
   isRepeatable = true;
   readonly heard: string[] = [];
   isHeld = false;
@@ -24,6 +26,15 @@ export class RecordedJob extends Job {
 
   onBody(bytes: Buffer, isLast: boolean): void {
     this.heard.push(`body ${bytes.toString("latin1")}${isLast ? " last" : ""}`);
+  }
+
+  onBodyWanted(send: (piece: Buffer, isLast: boolean) => void): void {
+    this.heard.push("wanted");
+    send(Buffer.from("streamed"), true);
+  }
+
+  onBodyRead(bytes: number): void {
+    this.heard.push(`read ${bytes}`);
   }
 
   onFault(text: string): void {

@@ -14,7 +14,7 @@ import {
 } from "../../src/workers/page.ts";
 
 describe("PageBatch", () => {
-  const content = { id: 1, latest: 0, names: "a", isBodyInFile: false };
+  const content = { id: 1, latest: 0, names: "a", isBodyInFile: false, isBodyStreamed: false };
 
   it("puts record and body into one page, pages behind one another", () => {
     const batch = new PageBatch(2);
@@ -26,6 +26,7 @@ describe("PageBatch", () => {
       values: "GET\0/",
       body: Buffer.from("body"),
       isBodyInFile: false,
+      isBodyStreamed: false,
     });
     assert.equal(batch.pages, 2);
     assert.ok(batch.isFull);

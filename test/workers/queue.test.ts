@@ -63,8 +63,7 @@ describe("RequestQueue", () => {
       jobs.slice(16).map((job) => job.state),
       ["waiting", "waiting"],
     );
-    queue.release();
-    queue.release();
+    for (const job of jobs.slice(0, 2)) queue.release(job);
     assert.deepEqual(readIds(), [17, 18]);
   });
 
@@ -76,11 +75,13 @@ describe("RequestQueue", () => {
 
   it("refuses a job that could not be begun in time at the rate of the last seconds", () => {
     const start = monotonic() + 1;
-    for (let i = 0; i < 18; i += 1) queue.submit(newJob());
+    const jobs = Array.from({ length: 18 }, newJob);
+    for (const job of jobs) queue.submit(job);
     // Two wait. For two seconds one job a second is done.
     for (let step = 0; step <= 20; step += 1) {
-      if (step % 10 === 9) {
-        queue.release();
+      const done = jobs[Math.floor(step / 10)];
+      if (step % 10 === 9 && done !== undefined) {
+        queue.release(done);
         queue.submit(newJob());
       }
       queue.tick(start + step / 10);
@@ -90,10 +91,11 @@ describe("RequestQueue", () => {
   });
 
   it("lets everybody in while nobody waits, whatever the rate was", () => {
-    for (let i = 0; i < 17; i += 1) queue.submit(newJob());
+    const jobs = Array.from({ length: 17 }, newJob);
+    for (const job of jobs) queue.submit(job);
     for (let step = 0; step <= 30; step += 1) queue.tick(monotonic() + 1 + step / 10);
     assert.equal(queue.submit(newJob()), "hopeless");
-    queue.release();
+    if (jobs[0] !== undefined) queue.release(jobs[0]);
     assert.equal(queue.waiting, 0);
     assert.equal(queue.submit(newJob()), "taken");
   });
@@ -107,7 +109,7 @@ describe("RequestQueue", () => {
     queue.drop();
     assert.equal(queue.submit(newJob()), "taken");
     readIds();
-    queue.release();
+    if (jobs[0] !== undefined) queue.release(jobs[0]);
     assert.deepEqual(readIds(), [18]);
   });
 

@@ -59,6 +59,7 @@ function encodePage(vector: PageVector): string {
       values: isRecordAway ? "v".repeat(5000) : vector.values,
       body: isBodyAway ? Buffer.alloc(5000) : inline,
       isBodyInFile: (flags & PageFlag.BODY_IN_FILE) !== 0,
+      isBodyStreamed: (flags & PageFlag.BODY_STREAMED) !== 0,
     });
   }
   return batch.bytes.toString("hex");

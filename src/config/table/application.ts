@@ -6,13 +6,13 @@ import { oneOf, readAssignment, readPath, readPrefix, readText } from "../values
 const option = inGroup("Application");
 
 export const APPLICATION = {
-  interface: option<"auto" | "wsgi">({
+  interface: option<"auto" | "wsgi" | "asgi">({
     name: "interface",
     placeholder: "KIND",
     fallback: "auto",
-    help: "auto or wsgi",
-    doc: "What the application speaks: `wsgi`, or `auto` to find out.",
-    read: oneOf(["auto", "wsgi"]),
+    help: "auto, wsgi or asgi",
+    doc: "What the application speaks: `wsgi` (Flask, Django), `asgi` (FastAPI, Starlette, Django's asgi module), or `auto` to find out by looking at the callable.",
+    read: oneOf(["auto", "wsgi", "asgi"]),
   }),
   python: option({
     name: "python",
@@ -56,5 +56,21 @@ export const APPLICATION = {
     help: "asked of each new worker before it takes requests; may be repeated",
     doc: "A path, such as `/`, that each new worker is asked for by GET before it takes requests, so that no client waits for what the application does only once. May be given several times. An answer of 400 or more, or an exception, is a warning in the log; the worker takes requests all the same.",
     read: readPath,
+  }),
+  loop: option<"auto" | "asyncio" | "uvloop">({
+    name: "loop",
+    placeholder: "KIND",
+    fallback: "auto",
+    help: "ASGI: auto, asyncio or uvloop",
+    doc: "The event loop of an ASGI application: `asyncio`, `uvloop`, or `auto` for uvloop where the application's environment has it.",
+    read: oneOf(["auto", "asyncio", "uvloop"]),
+  }),
+  lifespan: option<"auto" | "on" | "off">({
+    name: "lifespan",
+    placeholder: "KIND",
+    fallback: "auto",
+    help: "ASGI: auto, on or off",
+    doc: "Whether an ASGI application is told of its start and its end: `on` (an application that does not take part does not start), `off`, or `auto` to go on without it.",
+    read: oneOf(["auto", "on", "off"]),
   }),
 } as const;

@@ -6,6 +6,7 @@ import { oneOf, readSize, seconds, wholeNumber } from "../values.ts";
 /** More workers or threads than this is a slip of the finger, not a plan. */
 const MAX_WORKERS = 1024;
 const MAX_THREADS = 256;
+const MAX_CONCURRENCY = 16_384;
 const MAX_REQUESTS = 1_000_000_000;
 
 const option = inGroup("Workers");
@@ -28,6 +29,14 @@ export const WORKERS = {
     help: "threads of each worker",
     doc: "How many requests one worker may run at the same time, each in a thread. A second thread begins only when the first is busy for some milliseconds, so free processes come first. 1 for applications that are not thread-safe.",
     read: wholeNumber(1, MAX_THREADS),
+  }),
+  concurrency: option({
+    name: "concurrency",
+    placeholder: "N",
+    fallback: "1024",
+    help: "ASGI: requests that a worker runs at once",
+    doc: "How many requests and WebSockets one worker runs at the same time under ASGI; more wait in the queue.",
+    read: wholeNumber(1, MAX_CONCURRENCY),
   }),
   retry: option<"safe" | "off">({
     name: "retry",

@@ -31,13 +31,17 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
   values = "";
   body: Buffer | null = null;
   isBodyInFile = false;
+  isBodyStreamed = false;
   readonly timeout: number;
+  readonly gapTimeout: number;
 
   constructor(exchange: Exchange, context: ApplicationContext) {
     super();
     this.exchange = exchange;
     this.context = context;
-    this.timeout = context.timeoutOf(exchange.head.path);
+    const { timeout, gapTimeout } = context.timesOf(exchange.head.path);
+    this.timeout = timeout;
+    this.gapTimeout = gapTimeout;
     exchange.listener = this;
   }
 
@@ -51,6 +55,16 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
   abstract onDrain(): void;
   abstract onGone(how: "reset" | "end"): void;
   abstract override isHeldByClient(): boolean;
+
+  /** A body that is not streamed has gone with the page, or by FETCH. */
+  onBodyWanted(_send: (piece: Buffer, isLast: boolean) => void): void {
+    // Nothing is left to send.
+  }
+
+  onBodyRead(_bytes: number): void {
+    // Nothing waits for it.
+  }
+
   /** Passes bytes of the answer on. */
   protected abstract forward(bytes: Buffer): void;
   /** All bytes of the answer have come. */

@@ -6,12 +6,20 @@ import type { MemoryBudget } from "../../net/memory-budget.ts";
 import type { TempFolder } from "../../net/temp-folder.ts";
 import type { Pool } from "../../workers/pool.ts";
 
+/** Seconds; 0 = without end. */
+export interface RequestTimes {
+  /** From taking to the head of the answer. */
+  readonly timeout: number;
+  /** Between two chunks of it. */
+  readonly gapTimeout: number;
+}
+
 export interface ApplicationContext {
   readonly pool: Pool;
   readonly folder: TempFolder;
   readonly budget: MemoryBudget;
-  /** Seconds that a request for this path may run; 0 = without end. */
-  readonly timeoutOf: (path: string) => number;
+  /** How long a request for this path may run. */
+  readonly timesOf: (path: string) => RequestTimes;
   /** Whether safe requests are run once more when their worker has died. */
   readonly mayRetry: boolean;
   /** Bytes of one answer that may lie in a temporary file. */
