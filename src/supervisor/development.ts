@@ -19,6 +19,12 @@ const MAX_SETTLING_MS = 500;
 /** Names of changed files that are kept; of more the bytecode stays, by Python's own rule. */
 const MAX_CHANGED = 1000;
 
+/** What a system without room for another watch is to be given. */
+const REMEDIES: ReadonlyMap<string, string> = new Map([
+  ["ENOSPC", "raise fs.inotify.max_user_watches, or "],
+  ["EMFILE", "raise fs.inotify.max_user_instances, or "],
+]);
+
 /** What is done to a server in development. */
 export interface DevelopedServer {
   /** Null: the new code serves. */
@@ -81,7 +87,7 @@ export class Development implements Reloader, WatchListener {
 
   onFailure(folder: string, code: string): void {
     const { log } = this.#options;
-    const remedy = code === "ENOSPC" ? "raise fs.inotify.max_user_watches, or " : "";
+    const remedy = REMEDIES.get(code) ?? "";
     log.warning(
       "watch.failed",
       `changes in ${folder} and perhaps others go unseen; ${remedy}name fewer folders with --reload-dir`,

@@ -19,7 +19,7 @@ export class Signals {
   /** SIGUSR1: open the logs anew. */
   onReopen: (() => void) | null = null;
   readonly #ends = [Promise.withResolvers<Ending>(), Promise.withResolvers<Ending>()] as const;
-  readonly #hasTerminal = isatty(0) && isTerminalThere();
+  readonly #hasTerminal = [0, 1, 2].some(isatty) && isTerminalThere();
   readonly #onSignal = (signal: NodeJS.Signals): void => this.#take(signal);
   #count = 0;
 

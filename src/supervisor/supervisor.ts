@@ -7,6 +7,7 @@ import type { Configuration } from "../config/configuration.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
 import { Server, type Started } from "../server.ts";
+import { dropOutdatedBytecode } from "./bytecode.ts";
 import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
@@ -14,7 +15,7 @@ import { Development } from "./development.ts";
 import { PidFile } from "./pid-file.ts";
 import type { Reloader } from "./reload-outcome.ts";
 import { Reloads } from "./reloads.ts";
-import { ServiceManager } from "./service-manager.ts";
+import { SdNotify } from "./sd-notify.ts";
 import { ENDING, Signals } from "./signals.ts";
 
 /**
@@ -54,7 +55,7 @@ interface LifeOptions {
 
 class Life {
   readonly #options: LifeOptions;
-  readonly #service: ServiceManager;
+  readonly #service: SdNotify;
   /** Null in service. */
   readonly #development: Development | null;
   readonly #reloader: Reloader;
@@ -65,7 +66,7 @@ class Life {
   constructor(options: LifeOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
-    this.#service = new ServiceManager(process.env, (text) => server.notify(text));
+    this.#service = new SdNotify(process.env, (text) => server.notify(text));
     this.#development = configuration.reload
       ? new Development({ server, log, folders: configuration.reloadDirs })
       : null;
@@ -112,9 +113,12 @@ class Life {
   }
 
   #makeReloads(): Reloads {
-    const { server, log } = this.#options;
+    const { configuration, server, log } = this.#options;
     return new Reloads({
-      load: () => server.reload(),
+      load: async () => {
+        await dropOutdatedBytecode(configuration.reloadDirs);
+        return await server.reload();
+      },
       log,
       onBegin: () => this.#service.reloading(),
       onEnd: ({ kind }) =>

@@ -10,15 +10,7 @@ import { watch, type FSWatcher } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 
-/** A project has hundreds; Linux allows a user some 8,000 watches or more. */
-const MAX_FOLDERS = 8000;
-
-/** The file that makes a folder a virtual environment. */
-const VENV_MARK = "pyvenv.cfg";
-const IGNORED_FOLDERS = new Set(["__pycache__", "node_modules", "site-packages"]);
-const WATCHED_FILE = /(?:\.(?:py|toml|ini|cfg|html|jinja|jinja2|env)|^\.env(?:\.[\w-]+)?)$/;
-/** What editors and checkers write beside a file: .#app.py, .app.py, ~app.py, flycheck_app.py, app_flymake.py. */
-const TEMPORARY_FILE = /^(?:\.(?!env\b)|[~#]|flycheck_)|_flymake\.py$/;
+import { isCodeFile, isCodeFolder, MAX_FOLDERS, VENV_MARK } from "./code-files.ts";
 
 export interface WatchListener {
   /** The file, or a folder that went, has changed. */
@@ -66,8 +58,8 @@ export class FolderWatch {
     }
     for (const entry of entries) {
       const path = join(folder, entry.name);
-      if (entry.isDirectory() && !isIgnoredFolder(entry.name)) await this.#add(path, age);
-      else if (age === "new" && isWatchedFile(entry.name)) this.#listener.onChange(path);
+      if (entry.isDirectory() && isCodeFolder(entry.name)) await this.#add(path, age);
+      else if (age === "new" && isCodeFile(entry.name)) this.#listener.onChange(path);
     }
   }
 
@@ -96,8 +88,8 @@ export class FolderWatch {
   #hear(folder: string, kind: string, name: string): void {
     const path = join(folder, name);
     if (name === VENV_MARK && !this.#roots.has(folder)) this.#forget(folder);
-    else if (isWatchedFile(name)) this.#listener.onChange(path);
-    else if (kind === "rename" && !isIgnoredFolder(name)) void this.#lookAgain(path);
+    else if (isCodeFile(name)) this.#listener.onChange(path);
+    else if (kind === "rename" && isCodeFolder(name)) void this.#lookAgain(path);
   }
 
   // A name came, went or was replaced. It may be a folder that was moved here with all of its files.
@@ -119,13 +111,4 @@ export class FolderWatch {
       this.#watchers.delete(path);
     }
   }
-}
-
-/** Whether a change of a file of that name means new code. */
-export function isWatchedFile(name: string): boolean {
-  return WATCHED_FILE.test(name) && !TEMPORARY_FILE.test(name) && name !== VENV_MARK;
-}
-
-function isIgnoredFolder(name: string): boolean {
-  return name.startsWith(".") || IGNORED_FOLDERS.has(name);
 }

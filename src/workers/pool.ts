@@ -199,7 +199,8 @@ export class Pool implements StationListener, WorkerFramesDesk {
     this.#isUnstaffed = false;
   }
 
-  onStopped(): void {
+  onStopped(worker: Worker): void {
+    this.#staffing.stopped(worker);
     this.#fence();
   }
 

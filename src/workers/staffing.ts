@@ -33,6 +33,16 @@ interface Loading {
   readonly settle: PromiseWithResolvers<LoadFailure | null>;
 }
 
+/** For an old worker to say that it takes no more; one that cannot say it can hardly take, seconds. */
+const YIELD_SECONDS = 1;
+
+/** A load whose workers take, while some of the old code have not yet said that they do not. */
+interface Yielding {
+  readonly workers: Set<Worker>;
+  readonly until: number;
+  readonly settle: PromiseWithResolvers<LoadFailure | null>;
+}
+
 export class Staffing {
   readonly #roster: Roster;
   readonly #options: StaffingOptions;
@@ -43,6 +53,7 @@ export class Staffing {
   #current = 0;
   #last = 0;
   #loading: Loading | null = null;
+  #yielding: Yielding | null = null;
 
   constructor(roster: Roster, options: StaffingOptions, desk: StaffingDesk) {
     this.#roster = roster;
@@ -76,14 +87,21 @@ export class Staffing {
     this.#relieve(now);
   }
 
-  /** A worker has gone. `wasAsked`: it had been told to. True: a load has failed with it. */
+  /** A worker has gone. `wasAsked`: it had been told to. True: it belongs to a load that has failed. */
   ended(worker: Worker, failure: LoadFailure, wasAsked: boolean, now: number): boolean {
-    if (worker.generation === this.#loading?.generation) {
-      this.#giveUp(failure);
-      return true;
-    }
+    this.stopped(worker);
+    if (worker.generation === this.#loading?.generation) this.#giveUp(failure);
+    // Others of a load that was given up fail in the same way.
+    if (worker.generation > this.#current) return true;
     if (!wasAsked) this.#backoff.note(worker.readyAt === 0 ? 0 : now - worker.readyAt, now);
     return false;
+  }
+
+  /** The worker takes no more. */
+  stopped(worker: Worker): void {
+    const yielding = this.#yielding;
+    yielding?.workers.delete(worker);
+    if (yielding?.workers.size === 0) this.#endYielding();
   }
 
   /** Nobody can be started for the moment; `text` says why. */
@@ -105,6 +123,7 @@ export class Staffing {
   }
 
   tick(now: number): void {
+    if (this.#yielding !== null && now >= this.#yielding.until) this.#endYielding();
     for (const worker of this.#roster.all) {
       if (worker.state !== "starting" || now - worker.startedAt < this.#options.startTimeout)
         continue;
@@ -139,15 +158,25 @@ export class Staffing {
   }
 
   #commit(loading: Loading, now: number): void {
+    this.#endYielding();
     this.#loading = null;
     this.#current = loading.generation;
     for (const worker of loading.workers) worker.take();
+    const workers = new Set<Worker>();
     for (const worker of this.#roster.all) {
       if (worker.generation >= this.#current) continue;
+      if (worker.state === "taking") workers.add(worker);
       if (worker.state === "starting" || worker.state === "loaded") this.#dismiss(worker);
       else this.retire(worker, now);
     }
-    loading.settle.resolve(null);
+    // Only then is every request that comes answered by the new code.
+    this.#yielding = { workers, until: now + YIELD_SECONDS, settle: loading.settle };
+    if (workers.size === 0) this.#endYielding();
+  }
+
+  #endYielding(): void {
+    this.#yielding?.settle.resolve(null);
+    this.#yielding = null;
   }
 
   #giveUp(failure: LoadFailure): void {

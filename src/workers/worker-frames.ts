@@ -10,7 +10,7 @@ export interface WorkerFramesDesk {
   /** The application is loaded; the interface that was found. */
   onReady(worker: Worker, found: string): void;
   /** It takes no more. */
-  onStopped(): void;
+  onStopped(worker: Worker): void;
   onMessage(worker: Worker, level: number, text: string, job: number): void;
   /** The pipe carried what is no page. */
   onPoisoned(worker: Worker, text: string): void;
@@ -56,7 +56,7 @@ function onOwnFrame(
       break;
     }
     case FrameType.STOPPED:
-      desk.onStopped();
+      desk.onStopped(worker);
       break;
     case FrameType.LOG:
       desk.onMessage(worker, count, payload.toString("utf8"), id);

@@ -20,6 +20,16 @@ const ALONE = ["--workers", "1"];
 let typhon: Typhon;
 let folder: string;
 
+interface Scope {
+  readonly headers: readonly (readonly [string, string])[];
+  readonly extensions: readonly string[];
+}
+
+function readScope(text: string): Scope {
+  // What the test application writes.
+  return JSON.parse(text) as Scope;
+}
+
 before(async () => {
   folder = makeScratch(FILE);
   typhon = await startTyphon(FILE, ["asgi_raw:app", ...ALONE, "--root-path", "/shop"], {
@@ -37,25 +47,29 @@ test("gives the whole scope", async () => {
   client.write(
     "GET /scope/a%20b%C3%A9?x=%31 HTTP/1.1\r\nHost: a.example\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n",
   );
-  const scope = JSON.parse((await client.readResponse()).text);
-  assert.equal(scope.type, "http");
-  assert.deepEqual(scope.asgi, { version: "3.0", spec_version: "2.5" });
-  assert.equal(scope.http_version, "1.1");
-  assert.equal(scope.method, "GET");
-  assert.equal(scope.scheme, "http");
-  assert.equal(scope.root_path, "/shop");
-  assert.equal(scope.path, "/shop/scope/a bé");
-  assert.equal(scope.query_string, "x=%31");
-  const two = scope.headers.filter(([name]: [string]) => name === "x-two");
-  assert.deepEqual(two, [
-    ["x-two", "1"],
-    ["x-two", "2"],
-  ]);
-  assert.deepEqual(scope.client, ["127.0.0.1", client.socket.localPort]);
-  assert.equal(scope.server[1], typhon.port);
-  assert.deepEqual(scope.state, { since: "startup" });
+  const { headers, extensions, ...scope } = readScope((await client.readResponse()).text);
+  assert.partialDeepStrictEqual(scope, {
+    type: "http",
+    asgi: { version: "3.0", spec_version: "2.5" },
+    http_version: "1.1",
+    method: "GET",
+    scheme: "http",
+    root_path: "/shop",
+    path: "/shop/scope/a bé",
+    query_string: "x=%31",
+    client: ["127.0.0.1", client.socket.localPort],
+    server: ["127.0.0.1", typhon.port],
+    state: { since: "startup" },
+  });
+  assert.deepEqual(
+    headers.filter(([name]) => name === "x-two"),
+    [
+      ["x-two", "1"],
+      ["x-two", "2"],
+    ],
+  );
   for (const extension of ["http.response.pathsend", "http.response.trailers"])
-    assert.ok(scope.extensions.includes(extension), extension);
+    assert.ok(extensions.includes(extension), extension);
   client.destroy();
 });
 
@@ -99,8 +113,7 @@ test("asks for an expected body when the application wants it, and only then", a
 test("a body that comes slowly holds nobody up", async () => {
   const slow = await RawClient.connect(typhon);
   slow.write("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst");
-  for (let count = 0; count < 5; count += 1)
-    assert.match((await getOnce(typhon, "/")).text, HELLO);
+  for (let count = 0; count < 5; count += 1) assert.match((await getOnce(typhon, "/")).text, HELLO);
   slow.write("-last");
   assert.equal((await slow.readResponse("POST")).text, "first-last");
   slow.destroy();
@@ -151,7 +164,7 @@ test("an application that sends waits for a client that does not read", async ()
 
 test("an upload waits for an application that does not read, and memory stays", async () => {
   const pids = [typhon.pid, ...typhon.workers().map(({ pid }) => pid)];
-  const before = pids.map(readAnonymousMemory);
+  const idle = pids.map(readAnonymousMemory);
   const client = await RawClient.connect(typhon);
   const size = 200 * MEGABYTE;
   client.write(`POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);
@@ -159,7 +172,7 @@ test("an upload waits for an application that does not read, and memory stays", 
   for (let sent = 0; sent < size; sent += MEGABYTE) await client.send(block);
   assert.equal((await client.readResponse("POST")).text, String(size));
   for (const [at, pid] of pids.entries()) {
-    const grown = readAnonymousMemory(pid) - (before[at] ?? 0);
+    const grown = readAnonymousMemory(pid) - (idle[at] ?? 0);
     assert.ok(grown < 32 * MEGABYTE, `process ${at} grew by ${Math.round(grown / MEGABYTE)} MB`);
   }
   client.destroy();

@@ -9,7 +9,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** What Node's timers can wait, ms. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-export class ServiceManager {
+export class SdNotify {
   readonly #send: (text: string) => void;
   readonly #watchdogMs: number | null;
   #timer: NodeJS.Timeout | null = null;

@@ -1,0 +1,170 @@
+// Reloads in development: what waits for what, with a server whose loads end when the test says so.
+// test/e2e/development.test.ts has the real one.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+
+import { Log } from "../../src/observe/log.ts";
+import { Development, type DevelopedServer } from "../../src/supervisor/development.ts";
+import { scratchSink } from "../observe/scratch-log.ts";
+import { until } from "../support/deadline.ts";
+import { makeScratch } from "../support/scratch.ts";
+
+const SUPERSEDED = "another load of the application began";
+
+/** A server whose newest load is the one that counts, as the pool's is. */
+class Subject implements DevelopedServer {
+  readonly folder: string;
+  readonly development: Development;
+  readonly readLog: () => Promise<string>;
+  /** What was done to it, in order. */
+  readonly calls: string[] = [];
+  #load: PromiseWithResolvers<string | null> | null = null;
+
+  constructor(folder: string) {
+    const { sink, read } = scratchSink();
+    this.folder = folder;
+    this.readLog = read;
+    this.development = new Development({
+      server: this,
+      log: new Log(sink, { level: "info", format: "json" }),
+      folders: [folder],
+    });
+  }
+
+  async reload(): Promise<string | null> {
+    this.calls.push("reload");
+    this.#load?.resolve(SUPERSEDED);
+    this.#load = Promise.withResolvers();
+    return await this.#load.promise;
+  }
+
+  hold(): void {
+    if (this.calls.at(-1) !== "hold") this.calls.push("hold");
+  }
+
+  resume(failure: string | null): void {
+    this.calls.push(failure === null ? "resume" : `resume: ${failure}`);
+  }
+
+  save(name = "app.py", text = ""): void {
+    writeFileSync(join(this.folder, name), text);
+  }
+
+  endLoad(failure: string | null = null): void {
+    this.#load?.resolve(failure);
+  }
+
+  async does(call: string): Promise<void> {
+    await until(`${call} after ${this.calls.join(", ")}`, () => this.calls.at(-1) === call);
+  }
+}
+
+async function develop(context: TestContext): Promise<Subject> {
+  const subject = new Subject(makeScratch(context));
+  context.after(() => subject.development.close());
+  await subject.development.watch();
+  return subject;
+}
+
+test("requests wait from a change until its code serves", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin(null);
+  subject.save();
+  await subject.does("hold");
+  await subject.does("reload");
+  subject.endLoad();
+  await subject.does("resume");
+  assert.deepEqual(subject.calls, ["hold", "reload", "resume"]);
+  assert.match(await subject.readLog(), /"event":"server.reloaded".*"changed":"app.py"/);
+});
+
+test("code that does not load is shown, until it is mended", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin(null);
+  subject.save();
+  await subject.does("reload");
+  subject.endLoad("NameError");
+  await subject.does("resume: NameError");
+  subject.save();
+  await subject.does("reload");
+  subject.endLoad();
+  await subject.does("resume");
+  assert.match(await subject.readLog(), /"event":"server.reload-failed","message":".*NameError"/);
+});
+
+test("a change during a load makes another, and the first one's outcome is not told", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin(null);
+  subject.save("a.py");
+  await subject.does("reload");
+  subject.save("b.py");
+  await until(
+    "the second load",
+    () => subject.calls.filter((call) => call === "reload").length === 2,
+  );
+  subject.endLoad();
+  await subject.does("resume");
+  assert.deepEqual(subject.calls, ["hold", "reload", "hold", "reload", "resume"]);
+  const log = await subject.readLog();
+  assert.equal(log.split("\n").length, 2, log);
+  assert.match(log, /"changed":"a.py and 1 more"/);
+});
+
+test("a load that ends after the next change tells nothing either", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin(null);
+  subject.save("a.py");
+  await subject.does("reload");
+  subject.development.onChange(join(subject.folder, "b.py"));
+  subject.endLoad();
+  await subject.does("reload");
+  assert.deepEqual(subject.calls, ["hold", "reload", "hold", "reload"]);
+  subject.endLoad();
+  await subject.does("resume");
+});
+
+test("a change during the start is loaded when the server has started", async (t) => {
+  const subject = await develop(t);
+  subject.development.onChange(join(subject.folder, "app.py"));
+  assert.deepEqual(subject.calls, []);
+  subject.development.begin("SyntaxError");
+  await subject.does("reload");
+  subject.endLoad();
+  await subject.does("resume");
+});
+
+test("who asks for a reload is told how it ended, without a change too", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin(null);
+  const asked = [subject.development.request("a"), subject.development.request("b")];
+  await subject.does("reload");
+  subject.endLoad("NameError");
+  for (const outcome of await Promise.all(asked)) assert.equal(outcome.kind, "failed");
+});
+
+test("at the end who waits is answered by what served before", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin("SyntaxError");
+  subject.save();
+  await subject.does("reload");
+  const asked = subject.development.request("a");
+  subject.development.close();
+  assert.deepEqual(await asked, { kind: "stopped" });
+  assert.deepEqual(subject.calls.at(-1), "resume: SyntaxError");
+  subject.endLoad();
+  assert.deepEqual(await subject.development.request("b"), { kind: "stopped" });
+});
+
+test("what Python has compiled of a changed file is gone before it is loaded", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin(null);
+  mkdirSync(join(subject.folder, "__pycache__"));
+  const compiled = join(subject.folder, "__pycache__", "app.cpython-311.pyc");
+  writeFileSync(compiled, "");
+  subject.save();
+  await subject.does("reload");
+  assert(!existsSync(compiled));
+});

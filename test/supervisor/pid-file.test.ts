@@ -1,0 +1,112 @@
+// The PID file: whose place it may take, and whose not.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { OperatorError } from "../../src/config/operator-error.ts";
+import { ControlSocket } from "../../src/supervisor/control-socket.ts";
+import { PidFile } from "../../src/supervisor/pid-file.ts";
+import { makeScratch, type Scope } from "../support/scratch.ts";
+
+/** A process that does nothing but live until the end of the test. */
+function startBystander(scope: Scope): number {
+  const child = spawn("sleep", ["1000"], { stdio: "ignore" });
+  scope.after(() => void child.kill());
+  assert(child.pid !== undefined);
+  return child.pid;
+}
+
+function endedProcess(): number {
+  return Number(execFileSync("sh", ["-c", "echo $$"], { encoding: "utf8" }));
+}
+
+async function refusal(path: string): Promise<string> {
+  try {
+    await PidFile.claim(path);
+  } catch (error) {
+    assert(error instanceof OperatorError);
+    assert.equal(error.exitCode, 2);
+    assert.doesNotMatch(error.text, /\n/);
+    return error.text;
+  }
+  throw new assert.AssertionError({ message: `${path} was not refused` });
+}
+
+test("holds our process id from write to remove, and leaves nothing beside it", async (t) => {
+  const folder = makeScratch(t);
+  const path = join(folder, "pid");
+  const file = await PidFile.claim(path);
+  assert.deepEqual(readdirSync(folder), [], "written before its time");
+  file.write();
+  assert.equal(readFileSync(path, "utf8"), `${process.pid}\n`);
+  assert.deepEqual(readdirSync(folder), ["pid"]);
+  file.remove();
+  file.remove();
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test("what another server has put in its place stays", async (t) => {
+  const path = join(makeScratch(t), "pid");
+  const file = await PidFile.claim(path);
+  file.write();
+  writeFileSync(path, "1\n");
+  file.remove();
+  assert.equal(readFileSync(path, "utf8"), "1\n");
+});
+
+test("takes the place of a process that has ended, and of an empty file", async (t) => {
+  const path = join(makeScratch(t), "pid");
+  for (const text of [`${endedProcess()}\n`, "", "\n"]) {
+    writeFileSync(path, text);
+    (await PidFile.claim(path)).write();
+    assert.equal(readFileSync(path, "utf8"), `${process.pid}\n`);
+  }
+});
+
+test("takes the place of another program that has the number by now", async (t) => {
+  const path = join(makeScratch(t), "pid");
+  writeFileSync(path, String(startBystander(t)));
+  (await PidFile.claim(path)).write();
+});
+
+test("takes the place of itself: in a container the number is always the same", async (t) => {
+  const path = join(makeScratch(t), "pid");
+  writeFileSync(path, String(process.pid));
+  await PidFile.claim(path);
+});
+
+test("a server that lives keeps its file", async (t) => {
+  const path = join(makeScratch(t), "pid");
+  const pid = startBystander(t);
+  writeFileSync(path, String(pid));
+  const control = await ControlSocket.open(`${path}.sock`, () =>
+    Promise.resolve({ kind: "stopped" }),
+  );
+  t.after(() => control.close());
+  const text = await refusal(path);
+  assert(text.startsWith(`--pid '${path}' belongs to Typhon with process id ${pid}`), text);
+});
+
+test("a file that is something else is not overwritten", async (t) => {
+  const folder = makeScratch(t);
+  writeFileSync(join(folder, "code"), "import flask\n");
+  writeFileSync(join(folder, "long"), "1".repeat(100));
+  mkdirSync(join(folder, "folder"));
+  symlinkSync("/dev/null", join(folder, "device"));
+  for (const name of ["code", "long", "folder", "device"])
+    assert.match(await refusal(join(folder, name)), /holds no process id; name another file$/);
+});
+
+test("a file that cannot be written is told by its option", async (t) => {
+  const folder = makeScratch(t);
+  const path = join(folder, "gone", "pid");
+  const file = await PidFile.claim(path);
+  assert.throws(
+    () => file.write(),
+    (error) =>
+      error instanceof OperatorError && /^--pid '.*' cannot be written \(ENOENT\)/.test(error.text),
+  );
+});

@@ -1,0 +1,90 @@
+// Reloads of a server in service: who waits for which, and what the log says.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Log } from "../../src/observe/log.ts";
+import type { ReloadOutcome } from "../../src/supervisor/reload-outcome.ts";
+import { Reloads } from "../../src/supervisor/reloads.ts";
+import { scratchSink } from "../observe/scratch-log.ts";
+
+/** Reloads whose loads end when the test says so. */
+function makeReloads(): {
+  reloads: Reloads;
+  /** The loads that have begun. */
+  loads: PromiseWithResolvers<string | null>[];
+  told: string[];
+  readLog: () => Promise<string>;
+} {
+  const { sink, read } = scratchSink();
+  const loads: PromiseWithResolvers<string | null>[] = [];
+  const told: string[] = [];
+  const reloads = new Reloads({
+    load: () => {
+      const load = Promise.withResolvers<string | null>();
+      loads.push(load);
+      return load.promise;
+    },
+    log: new Log(sink, { level: "info", format: "json" }),
+    onBegin: () => void told.push("begin"),
+    onEnd: ({ kind }) => void told.push(kind),
+  });
+  return { reloads, loads, told, readLog: read };
+}
+
+function eventsOf(log: string): string[] {
+  return [...log.matchAll(/"event":"([^"]+)"/g)].map(([, event = ""]) => event);
+}
+
+test("tells how a reload ended, to who asked and to the log", async () => {
+  const { reloads, loads, told, readLog } = makeReloads();
+  const first = reloads.request("SIGHUP");
+  loads[0]?.resolve(null);
+  assert.equal((await first).kind, "reloaded");
+  const second = reloads.request("SIGHUP");
+  loads[1]?.resolve("Traceback\nNameError: x");
+  const outcome = await second;
+  assert(outcome.kind === "failed");
+  assert.equal(outcome.text, "Traceback\nNameError: x");
+  assert.deepEqual(told, ["begin", "reloaded", "begin", "failed"]);
+  const log = await readLog();
+  assert.deepEqual(
+    eventsOf(log),
+    "server.reloading server.reloaded server.reloading server.reload-failed".split(" "),
+  );
+  assert.match(log, /NameError: x/);
+});
+
+test("all who ask while one is under way share the next one", async () => {
+  const { reloads, loads } = makeReloads();
+  const first = reloads.request("a");
+  const later = [reloads.request("b"), reloads.request("c")];
+  assert.equal(loads.length, 1);
+  loads[0]?.resolve(null);
+  assert.equal((await first).kind, "reloaded");
+  assert.equal(loads.length, 2);
+  loads[1]?.resolve("no");
+  for (const outcome of await Promise.all(later)) assert.equal(outcome.kind, "failed");
+  assert.equal(loads.length, 2);
+});
+
+test("who waits when the server ends is told so, and nothing is logged of the load", async () => {
+  const { reloads, loads, readLog } = makeReloads();
+  const waiting = [reloads.request("a"), reloads.request("b")];
+  reloads.close();
+  const stopped: ReloadOutcome = { kind: "stopped" };
+  assert.deepEqual(await Promise.all(waiting), [stopped, stopped]);
+  loads[0]?.resolve("killed");
+  assert.deepEqual(await reloads.request("c"), stopped);
+  assert.equal(loads.length, 1);
+  assert.deepEqual(eventsOf(await readLog()), ["server.reloading"]);
+});
+
+test("a load that rejects is one that failed", async () => {
+  const { reloads, loads } = makeReloads();
+  const asked = reloads.request("a");
+  loads[0]?.reject(new Error("no launcher"));
+  const outcome = await asked;
+  assert(outcome.kind === "failed");
+  assert.match(outcome.text, /no launcher/);
+});
