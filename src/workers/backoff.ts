@@ -4,17 +4,18 @@
 /** Pauses between starts, seconds: doubled from the first to the last. */
 const MIN_PAUSE = 0.1;
 const MAX_PAUSE = 30;
-/** Who lived so long is no part of a crash loop, seconds. */
+/** Who lived so long is no part of a crash loop, seconds; shorter if it has answered requests. */
 const HEALTHY_AFTER = 5;
+const HEALTHY_AFTER_ANSWERS = 0.5;
 
 export class Backoff {
   #pause = 0;
   #startAfter = 0;
 
-  /** Somebody ended without being asked, after it had served for `lived` seconds. */
-  note(lived: number, now: number): void {
-    this.#pause =
-      lived >= HEALTHY_AFTER ? 0 : Math.min(MAX_PAUSE, Math.max(MIN_PAUSE, this.#pause * 2));
+  /** Somebody ended without being asked, `lived` seconds after it was ready; with so many answers given. */
+  note(lived: number, answers: number, now: number): void {
+    const isHealthy = lived >= (answers > 0 ? HEALTHY_AFTER_ANSWERS : HEALTHY_AFTER);
+    this.#pause = isHealthy ? 0 : Math.min(MAX_PAUSE, Math.max(MIN_PAUSE, this.#pause * 2));
     // The first that goes is replaced at once.
     if (this.#pause > MIN_PAUSE) this.#startAfter = now + this.#pause;
   }

@@ -93,7 +93,8 @@ export class Staffing {
     if (worker.generation === this.#loading?.generation) this.#giveUp(failure);
     // Others of a load that was given up fail in the same way.
     if (worker.generation > this.#current) return true;
-    if (!wasAsked) this.#backoff.note(worker.readyAt === 0 ? 0 : now - worker.readyAt, now);
+    const lived = worker.readyAt === 0 ? 0 : now - worker.readyAt;
+    if (!wasAsked) this.#backoff.note(lived, worker.served, now);
     return false;
   }
 
@@ -107,7 +108,7 @@ export class Staffing {
   /** Nobody can be started for the moment; `text` says why. */
   setBack(text: string, now: number): void {
     this.#giveUp({ kind: "launcher", text });
-    this.#backoff.note(0, now);
+    this.#backoff.note(0, 0, now);
   }
 
   /** Nobody takes, and nobody is about to. */
