@@ -5,7 +5,7 @@
 const STEP = 0.1;
 const STEPS = 50;
 /** With less busy time than this nothing is known. Seconds. */
-const MIN_BUSY = 1;
+const MIN_BUSY = 0.5;
 
 export class BusyRate {
   /** Requests done and seconds passed in each step in which somebody waited. */

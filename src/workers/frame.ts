@@ -29,6 +29,10 @@ export const FrameType = {
   STACKS_TOLD: 0x19,
   TAKEN: 0x1a,
   INPUT_CREDIT: 0x1b,
+  WS_ACCEPT: 0x20,
+  WS_TEXT: 0x21,
+  WS_BINARY: 0x22,
+  WS_CLOSE: 0x23,
   TAKE: 0x40,
   STOP: 0x41,
   RECORD: 0x42,
@@ -36,6 +40,9 @@ export const FrameType = {
   CREDIT: 0x44,
   CANCEL: 0x45,
   STACKS: 0x46,
+  WS_TEXT_IN: 0x48,
+  WS_BINARY_IN: 0x49,
+  WS_CLOSED: 0x4a,
 } as const;
 
 /** One frame for a worker. */

@@ -12,6 +12,7 @@ import { handOver } from "./hand-over.ts";
 import { readAnswer } from "./answer.ts";
 import { encodeCredit, encodeFrame, FrameType } from "./frame.ts";
 import type { Note } from "./page.ts";
+import { isWebSocketFrame, readWebSocketFrame } from "./web-socket-frames.ts";
 
 const ID_BYTES = 8;
 const CANCEL_CLIENT_GONE = 1;
@@ -122,6 +123,7 @@ export class JobTable {
     payload: Buffer,
   ): boolean {
     if (type === FrameType.TAKEN) return this.#onTaken(worker, payload);
+    if (type === FrameType.STOPPED) this.#onStopped(worker);
     if (!isAboutJob(type)) return false;
     const job = this.#jobs.get(id);
     // Its deadline has passed, or another worker's number stands in it: late, and dropped.
@@ -196,6 +198,7 @@ export class JobTable {
   tick(now: number, readNotes: () => ReadonlyMap<number, Found>): Overdue[] {
     this.#queue?.tick(now);
     for (const job of this.#queue?.takeExpired(now) ?? []) this.#remove(job, "expired");
+    for (const job of this.#queue?.takeHopeless(now) ?? []) this.#remove(job, "hopeless");
     let notes: ReadonlyMap<number, Found> | null = null;
     const note = (id: number): Found | undefined => {
       notes ??= readNotes();
@@ -244,13 +247,22 @@ export class JobTable {
       const job = this.#jobs.get(Number(payload.readBigUInt64LE(at)));
       if (job === undefined) continue;
       job.worker = worker;
+      // The head of an answer tells it exactly; the acceptance of a WebSocket has none.
+      if (job.takenAt === 0) job.takenAt = monotonic();
       this.#queue?.release(job);
     }
     return true;
   }
 
+  #onStopped(worker: number): void {
+    for (const job of this.#jobs.values()) if (job.worker === worker) job.onWorkerLeaving();
+  }
+
   #onAnswer(job: Job, type: number, isEnd: boolean, count: number, payload: Buffer): void {
-    const became = readAnswer(job, { type, isEnd, count, payload });
+    const frame = { type, isEnd, count, payload };
+    const became = isWebSocketFrame(type)
+      ? readWebSocketFrame(job, frame, this.#options.send)
+      : readAnswer(job, frame);
     if (became === "over") this.#finish(job);
     else if (became === "streaming") {
       this.#streams.add(job);
@@ -275,5 +287,6 @@ export class JobTable {
 }
 
 function isAboutJob(type: number): boolean {
-  return (type >= FrameType.HEAD && type <= FrameType.FETCH) || type === FrameType.INPUT_CREDIT;
+  if (type >= FrameType.HEAD && type <= FrameType.FETCH) return true;
+  return type === FrameType.INPUT_CREDIT || isWebSocketFrame(type);
 }

@@ -27,6 +27,19 @@ export type LostReason =
 
 export type JobState = "new" | "waiting" | "queued" | "answering" | "abandoned" | "done";
 
+/** What a worker says of a WebSocket; bytes and texts are valid during the call only. */
+export interface WebSocketPart {
+  /**
+   * The application has accepted: subprotocol and `count` extra fields, as docs/worker-protocol.md has
+   * them. `send` takes frames for the worker, until the job has ended.
+   */
+  onAccept(record: string, count: number, send: (frames: Buffer) => void): void;
+  /** A piece of a message. Throws FrameFault where there can be none. */
+  onPiece(bytes: Buffer, isText: boolean, isLast: boolean): void;
+  /** The application closes, or denies what it has not accepted; `isLast`: the job has ended. */
+  onClose(code: number, reason: string, isLast: boolean): void;
+}
+
 /** One request for one worker. Times are CLOCK_MONOTONIC seconds. */
 export abstract class Job {
   /** Given by the pool, 1 … 2⁵³−1; never used twice. */
@@ -61,6 +74,8 @@ export abstract class Job {
   abstract readonly gapTimeout: number;
   /** Whether running it twice does no harm. */
   abstract readonly isRepeatable: boolean;
+  /** Not null: it is a WebSocket handshake, and this hears what comes of it. */
+  readonly webSocket: WebSocketPart | null = null;
 
   /**
    * The head has come, with the first bytes of the body; `isWhole`: with all of them. Then up to
@@ -78,6 +93,11 @@ export abstract class Job {
   abstract onLost(reason: LostReason): void;
   /** Whether the answer waits for its client, so that no deadline counts. */
   abstract isHeldByClient(): boolean;
+
+  /** The worker that has it takes no more, and ends when what it runs has ended. */
+  onWorkerLeaving(): void {
+    // Most end soon by themselves.
+  }
 }
 
 /** A job that ran past its deadline, told before it is ended. */

@@ -15,6 +15,7 @@ export const PageFlag = {
   RECORD_ON_CHANNEL: 8,
   FENCE: 16,
   BODY_STREAMED: 32,
+  WEBSOCKET: 64,
 } as const;
 
 /** What goes into a page; the blocks are latin-1, as docs/worker-protocol.md has them. */
@@ -30,6 +31,8 @@ export interface PageContent {
   readonly isBodyInFile: boolean;
   /** The body comes on the channel while the request runs. */
   readonly isBodyStreamed: boolean;
+  /** A WebSocket handshake. */
+  readonly isWebSocket: boolean;
 }
 
 /** Pages on their way into the pipe: encodes requests one behind the other. */
@@ -65,6 +68,7 @@ export class PageBatch {
     const at = this.#pages * PAGE_BYTES + PAGE_HEADER_BYTES;
     let flags = content.isBodyInFile ? PageFlag.BODY_IN_FILE : 0;
     if (content.isBodyStreamed) flags |= PageFlag.BODY_STREAMED;
+    if (content.isWebSocket) flags |= PageFlag.WEBSOCKET;
     if (PAGE_HEADER_BYTES + record > PAGE_BYTES) {
       flags |= PageFlag.RECORD_ON_CHANNEL;
       if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;

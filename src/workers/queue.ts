@@ -92,9 +92,13 @@ export class RequestQueue {
   // Whether a request that comes now would wait in vain, at the rate of the last seconds. While nobody
   // waits in front of the pipe everybody is let in, so a rate that is wrong cannot close the tap.
   #isHopeless(): boolean {
-    if (this.waiting === 0) return false;
+    return this.waiting > 0 && this.#expectedWait() > this.#options.timeout;
+  }
+
+  // Of one who comes now, seconds; 0 while no rate is known.
+  #expectedWait(): number {
     const ahead = this.waiting + Math.max(0, this.#written - this.#options.capacity);
-    return ahead / this.#rate.perSecond > this.#options.timeout;
+    return ahead / this.#rate.perSecond;
   }
 
   /** A job that was written has ended, or no longer keeps others waiting: its place goes to the next. */
@@ -135,6 +139,21 @@ export class RequestQueue {
     }
     this.#compact();
     return expired;
+  }
+
+  /** Removes and returns the jobs at the end that were let in before it was known that they wait in vain. */
+  takeHopeless(now: number): Job[] {
+    const hopeless: Job[] = [];
+    while (this.#first < this.#waiting.length) {
+      const job = this.#waiting.at(-1);
+      if (job?.state !== "waiting") this.#dropped -= 1;
+      else if (now - job.submittedAt + this.#expectedWait() > this.#options.timeout)
+        hopeless.push(job);
+      else break;
+      this.#waiting.pop();
+    }
+    this.#compact();
+    return hopeless;
   }
 
   /** Removes and returns all that waits in front of the pipe. */
@@ -205,6 +224,7 @@ export class RequestQueue {
       body: job.body,
       isBodyInFile: job.isBodyInFile,
       isBodyStreamed: job.isBodyStreamed,
+      isWebSocket: job.webSocket !== null,
     });
     job.state = "queued";
     job.holdsPlace = true;

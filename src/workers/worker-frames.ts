@@ -27,11 +27,17 @@ export function hearWorker(
     onFrame: (type, id, isEnd, count, payload) => {
       if (!jobs.onFrame(worker.number, type, id, isEnd, count, payload))
         onOwnFrame(worker, desk, type, { id, count, payload });
-      else if (isEnd || type === FrameType.FAULT) worker.served += 1;
+      else if (isLastFrame(type, isEnd)) worker.served += 1;
       if (type === FrameType.FENCE) jobs.onFence(id);
     },
     onChannelEnd,
   };
+}
+
+// The end of a WebSocket's message is not its request's.
+function isLastFrame(type: number, isEnd: boolean): boolean {
+  if (type === FrameType.FAULT) return true;
+  return isEnd && type !== FrameType.WS_TEXT && type !== FrameType.WS_BINARY;
 }
 
 interface Content {

@@ -14,7 +14,14 @@ import {
 } from "../../src/workers/page.ts";
 
 describe("PageBatch", () => {
-  const content = { id: 1, latest: 0, names: "a", isBodyInFile: false, isBodyStreamed: false };
+  const content = {
+    id: 1,
+    latest: 0,
+    names: "a",
+    isBodyInFile: false,
+    isBodyStreamed: false,
+    isWebSocket: false,
+  };
 
   it("puts record and body into one page, pages behind one another", () => {
     const batch = new PageBatch(2);
@@ -27,6 +34,7 @@ describe("PageBatch", () => {
       body: Buffer.from("body"),
       isBodyInFile: false,
       isBodyStreamed: false,
+      isWebSocket: false,
     });
     assert.equal(batch.pages, 2);
     assert.ok(batch.isFull);

@@ -90,6 +90,28 @@ describe("RequestQueue", () => {
     assert.equal(queue.submit(newJob()), "hopeless");
   });
 
+  it("gives back from its end who was let in before the rate was known", () => {
+    const jobs = Array.from({ length: 19 }, newJob);
+    for (const job of jobs) queue.submit(job);
+    const start = monotonic() + 1;
+    assert.deepEqual(queue.takeHopeless(start), []);
+    // Five a second are done, for a second: 17 lie ahead of the last one.
+    for (let step = 0; step <= 10; step += 1) {
+      const done = jobs[step];
+      if (step % 2 === 1 && done !== undefined) {
+        queue.release(done);
+        queue.submit(newJob());
+      }
+      queue.tick(start + step / 10);
+    }
+    const waiting = queue.waiting;
+    assert.deepEqual(queue.takeHopeless(monotonic()), []);
+    // They have waited for three seconds already.
+    const hopeless = queue.takeHopeless(monotonic() + 3);
+    assert.ok(hopeless.length > 0);
+    assert.equal(queue.waiting, waiting - hopeless.length);
+  });
+
   it("lets everybody in while nobody waits, whatever the rate was", () => {
     const jobs = Array.from({ length: 17 }, newJob);
     for (const job of jobs) queue.submit(job);
