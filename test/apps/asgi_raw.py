@@ -195,7 +195,7 @@ async def app(scope: Scope, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
         return
-    path = scope["path"]
+    path = scope["path"].removeprefix(scope["root_path"])
     for prefix, route in ROUTES.items():
         if path == prefix or (prefix == "/scope" and path.startswith("/scope")):
             await route(scope, receive, send)

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { lapse, until } from "../support/deadline.ts";
+import { readRecord } from "../support/json.ts";
 import { FILE } from "../support/file-scope.ts";
 import { isRunning, readAnonymousMemory } from "../support/processes.ts";
 import { askOnce, fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
@@ -19,16 +20,6 @@ const HELLO = /^hello \d+$/;
 const ALONE = ["--workers", "1"];
 let typhon: Typhon;
 let folder: string;
-
-interface Scope {
-  readonly headers: readonly (readonly [string, string])[];
-  readonly extensions: readonly string[];
-}
-
-function readScope(text: string): Scope {
-  // What the test application writes.
-  return JSON.parse(text) as Scope;
-}
 
 before(async () => {
   folder = makeScratch(FILE);
@@ -47,7 +38,8 @@ test("gives the whole scope", async () => {
   client.write(
     "GET /scope/a%20b%C3%A9?x=%31 HTTP/1.1\r\nHost: a.example\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n",
   );
-  const { headers, extensions, ...scope } = readScope((await client.readResponse()).text);
+  const { headers, extensions, ...scope } = readRecord((await client.readResponse()).text);
+  assert(Array.isArray(headers) && Array.isArray(extensions));
   assert.partialDeepStrictEqual(scope, {
     type: "http",
     asgi: { version: "3.0", spec_version: "2.5" },
@@ -62,11 +54,8 @@ test("gives the whole scope", async () => {
     state: { since: "startup" },
   });
   assert.deepEqual(
-    headers.filter(([name]) => name === "x-two"),
-    [
-      ["x-two", "1"],
-      ["x-two", "2"],
-    ],
+    headers.map(String).filter((field) => field.startsWith("x-two")),
+    ["x-two,1", "x-two,2"],
   );
   for (const extension of ["http.response.pathsend", "http.response.trailers"])
     assert.ok(extensions.includes(extension), extension);
