@@ -1,0 +1,9 @@
+"""`typhon shelf.asgi`."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shelf.settings")
+
+application = get_asgi_application()
