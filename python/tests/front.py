@@ -122,7 +122,7 @@ class Worker:
 
     def noted(self) -> list[int]:
         """The ids in its slots."""
-        notes = os.pread(self.notes, 1 << 22, 0)
+        notes = os.pread(self.notes, 1 << 24, 0)
         starts = range(0, len(notes), wire.SLOT_BYTES)
         ids = [struct.unpack_from("<Q", notes, at + 8)[0] for at in starts]
         return [request for request in ids if request]
@@ -244,10 +244,10 @@ class Front:
         worker.channel.connect(str(self.directory / f"w{worker.number}.channel"))
         return worker
 
-    def start_taking(self, number: int = 0) -> Worker:
+    def start_taking(self, number: int = 0, interface: str = "wsgi") -> Worker:
         """Forks a worker, waits until it is loaded and lets it take."""
         worker = self.start(number)
-        assert worker.expect(wire.READY).json() == {"interface": "wsgi"}
+        assert worker.expect(wire.READY).json() == {"interface": interface}
         worker.send(wire.TAKE)
         return worker
 
@@ -307,8 +307,8 @@ def answer_of(worker: Worker, request: int) -> tuple[list[str], bytes]:
     frame = worker.expect(wire.HEAD, request)
     head, body = frame.head(), frame.body()
     while not frame.is_end:
+        if frame.body():
+            worker.send(wire.CREDIT, request, struct.pack("<I", len(frame.body())))
         frame = worker.expect(wire.BODY, request)
         body += frame.payload
-        if frame.payload:
-            worker.send(wire.CREDIT, request, struct.pack("<I", len(frame.payload)))
     return head, body

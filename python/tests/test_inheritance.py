@@ -121,7 +121,7 @@ def test_starts_without_being_told_the_highest_descriptor(tmp_path: Path) -> Non
     )
     control.close()
     application = {
-        **dict.fromkeys(("app", "app_dir", "interface", "root_path", "software"), ""),
+        **dict.fromkeys(("app", "app_dir", "root_path", "software"), ""),
         "threads": 1,
         "workers": 1,
         "env": {},

@@ -67,7 +67,7 @@ class Bench:
 
 SETTINGS = Settings(
     {
-        **dict.fromkeys(("app", "app_dir", "interface", "root_path", "software"), ""),
+        **dict.fromkeys(("app", "app_dir", "root_path", "software"), ""),
         "threads": 1,
         "workers": 1,
         "env": {},
@@ -152,7 +152,7 @@ def test_strikes_no_code_of_the_server_or_of_the_library_below_it(bench: Bench) 
         write(b"y")
         return []
 
-    set_raised = interrupt._find_setter()
+    set_raised = interrupt.find_setter()
     assert set_raised is not None
     thread = bench.serve(waits_for_credit)
     assert bench.next_frame().body() == b"x"

@@ -44,7 +44,9 @@ def decode(chunks: list[bytes]) -> list[tuple[int, int, int, int, bytes]]:
 @pytest.mark.parametrize("at", [0, wire.SLOT_BYTES])
 def test_decodes_the_page_in_any_slot(vector: dict[str, Any], at: int) -> None:
     slots = bytes(at) + page_of(vector)
-    request, flags, latest, names_end, values_end, body_end = wire.decode_page(slots, at)
+    request, flags, latest, names_end, values_end, body_end = wire.decode_page(
+        slots, at, wire.ASGI_PAGES
+    )
     names_at = at + wire.PAGE_HEADER_BYTES
     assert {
         "id": request,
@@ -111,7 +113,8 @@ def test_packs_a_head(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", [v for v in FRAMES if "values" in v.values[0]])
 def test_decodes_a_record(vector: dict[str, Any]) -> None:
     names, values = wire.decode_record(bytes.fromhex(vector["payload"]))
-    assert (names.decode("latin-1"), values) == (vector["names"], vector["values"])
+    told = (names.decode("latin-1"), values.decode("latin-1"))
+    assert told == (vector["names"], vector["values"])
 
 
 @pytest.mark.parametrize("vector", [v for v in FRAMES if "credit" in v.values[0]])

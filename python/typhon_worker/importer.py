@@ -55,8 +55,8 @@ class Target:
             raise LoadError("callable", f"'{text}': expected MODULE:CALLABLE, such as main:app")
 
 
-def load(settings: Settings) -> Any:
-    """Imports the application and returns its callable. Raises LoadError."""
+def load(settings: Settings) -> tuple[Any, str]:
+    """Imports the application; returns its callable and its interface. Raises LoadError."""
     target = Target(settings.app)
     module = _import(target, settings)
     found, name = _find(target, module)
@@ -66,9 +66,7 @@ def load(settings: Settings) -> Any:
         kind = "factory" if target.is_factory else "callable"
         what = "returned" if target.is_factory else "is"
         raise LoadError(kind, f"'{name}' {what} {describe_type(found)}, not a callable")
-    if settings.interface == "auto":
-        _expect_wsgi(target, name, found)
-    return found
+    return found, _find_interface(target, name, found, settings.interface)
 
 
 def _import(target: Target, settings: Settings) -> ModuleType:
@@ -159,16 +157,24 @@ def _call_factory(target: Target, factory: Any) -> Any:
         raise LoadError("factory", f"'{target.text}' failed\n{describe(error)}") from None
 
 
-def _expect_wsgi(target: Target, name: str, found: Any) -> None:
+# Whoever is asked for a certain interface gets it, unless it certainly cannot be.
+def _find_interface(target: Target, name: str, found: Any, wanted: str) -> str:
+    if wanted == "wsgi":
+        return wanted
     if is_asgi(found):
-        raise LoadError(
-            "interface",
-            f"'{name}' looks like an ASGI application, and only WSGI is served yet "
-            "(--interface wsgi serves it as WSGI nevertheless)",
-        )
+        return "asgi"
+    if wanted == "asgi":
+        if may_be_called_with(found, 3) or may_be_called_with(found, 1):
+            return wanted
+        text = f"'{name}' cannot be an ASGI application: it does not take (scope, receive, send)"
+        if may_be_called_with(found, 2):
+            text += " (--interface wsgi serves it as WSGI)"
+        raise LoadError("interface", text)
     if may_be_called_with(found, 2):
-        return
+        return "wsgi"
     text = f"'{name}' cannot be a WSGI application: it does not take (environ, start_response)"
-    if may_be_called_with(found, 0) and not target.is_factory:
+    if may_be_called_with(found, 3):
+        text += "; --interface asgi serves it as ASGI"
+    elif may_be_called_with(found, 0) and not target.is_factory:
         text += f"; if it makes the application, write '{name}()'"
     raise LoadError("callable", text)

@@ -96,7 +96,6 @@ class Intake:
 
     def close_in_child(self) -> None:
         """In a child of the application: it may not take."""
-        os.close(self._queue)
         os.close(self._bell)
         self._sleep.close()
 

@@ -6,7 +6,7 @@ uses. `inspect` and `asyncio` would tell no more and take 20 ms to import. Pure.
 
 from __future__ import annotations
 
-from types import CodeType, FunctionType, MethodType
+from types import FunctionType, MethodType
 
 _COROUTINE = 0x80  # CO_COROUTINE, see the standard library's inspect
 _VARARGS = 0x04
@@ -17,39 +17,58 @@ _MAX_WRAPPERS = 32
 
 def is_asgi(app: object) -> bool:
     """Whether this can only be an ASGI application (version 2 or 3)."""
-    code, bound = _code_of(app)
-    if code is None:
+    function, bound, _ = _function_of(app)
+    if function is None:
         return False
-    return bool(code.co_flags & _COROUTINE) or _parameters(code, bound) in _ASGI_PARAMETERS
+    code = function.__code__
+    is_coroutine = bool(code.co_flags & _COROUTINE)
+    return is_coroutine or code.co_varnames[bound : code.co_argcount] in _ASGI_PARAMETERS
+
+
+def is_double_callable(app: object) -> bool:
+    """Whether an ASGI application is called with the scope alone first (ASGI 2)."""
+    # What asgiref's guarantee_single_callable goes by, too.
+    if getattr(app, "_asgi_single_callable", False):
+        return False
+    if getattr(app, "_asgi_double_callable", False):
+        return True
+    return may_be_called_with(app, 1) and not may_be_called_with(app, 3)
 
 
 def may_be_called_with(app: object, arguments: int) -> bool:
-    """False if `app` is a plain function that cannot take so many positional arguments."""
-    if not isinstance(app, FunctionType) or hasattr(app, "__wrapped__"):
+    """False if `app` certainly cannot take so many positional arguments."""
+    function, bound, is_open = _function_of(app)
+    if function is None or is_open or hasattr(function, "__wrapped__"):
         return True
-    code = app.__code__
-    if code.co_flags & _VARARGS:
-        return code.co_argcount <= arguments
-    least = code.co_argcount - len(app.__defaults__ or ())
-    return least <= arguments <= code.co_argcount
+    code = function.__code__
+    given = arguments + bound
+    least = code.co_argcount - len(function.__defaults__ or ())
+    return least <= given and (given <= code.co_argcount or bool(code.co_flags & _VARARGS))
 
 
-# The code that runs when `app` is called, and how many of its parameters are already bound.
-def _code_of(app: object) -> tuple[CodeType | None, int]:
+# The function that runs when `app` is called, how many of its parameters are already bound, and
+# whether others are by name, so that it is not told here how many are left.
+def _function_of(app: object) -> tuple[FunctionType | None, int, bool]:
     bound = 0
+    is_open = False
     for _ in range(_MAX_WRAPPERS):
         if isinstance(app, FunctionType):
-            return app.__code__, bound
+            return app, bound, is_open
         if isinstance(app, MethodType):
             app, bound = app.__func__, bound + 1
         elif _is_partial(app):
+            is_open = is_open or bool(app.keywords)  # type: ignore[attr-defined]
             app, bound = app.func, bound + len(app.args)  # type: ignore[attr-defined]
         elif isinstance(app, type):
             # A class is called to make an instance: in ASGI 2 with the scope alone.
-            app, bound = app.__init__, 1  # type: ignore[misc]
+            app, bound = app.__init__, bound + 1  # type: ignore[misc]
         else:
-            app, bound = _call_of(type(app)), 1
-    return None, 0
+            called = _call_of(type(app))
+            # A static method is given no instance.
+            is_static = isinstance(called, staticmethod)
+            app = called.__func__ if isinstance(called, staticmethod) else called
+            bound += not is_static
+    return None, 0, False
 
 
 def _is_partial(app: object) -> bool:
@@ -62,7 +81,3 @@ def _call_of(kind: type) -> object:
         if "__call__" in base.__dict__:
             return base.__dict__["__call__"]
     return None
-
-
-def _parameters(code: CodeType, bound: int) -> tuple[str, ...]:
-    return code.co_varnames[bound : code.co_argcount]

@@ -70,7 +70,7 @@ class Interrupter:
 
     def pursue(self, shield: Shield) -> None:
         """Tries until the exception is set or no longer needed, for about a second."""
-        set_raised = _find_setter()
+        set_raised = find_setter()
         if set_raised is None:
             return
         for _ in range(MAX_STEPS):
@@ -156,8 +156,8 @@ def _is_application(frame: FrameType | None, callers: Collection[CodeType]) -> b
     return False
 
 
-# None where there is no ctypes, and on interpreters without such a function.
-def _find_setter() -> SetRaised | None:
+def find_setter() -> SetRaised | None:
+    """What sets an exception, or takes it back, in a thread; None where there is no such thing."""
     try:
         import ctypes
 

@@ -140,6 +140,9 @@ class Launcher:
         if not (isinstance(application, dict) and isinstance(directory, str)):
             raise ControlFault("'open' without an application and a directory")
         self._settings = Settings(application)
+        if self._settings.interface == "asgi":
+            # Once for all workers; where it has yet to be found out, each does so itself.
+            worker.find_run_asgi(sys.path[:])
         pages = pages if isinstance(pages, int) else 0
         self._station = Station(directory, pages, inherits=self._inherits)
         self.say(

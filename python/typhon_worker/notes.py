@@ -1,4 +1,4 @@
-"""The notes of a worker: a shared file with one slot a thread, where requests are noted as taken.
+"""The notes of a worker: a shared file with a slot for each request that it may run at once.
 
 The kernel writes a page straight into its slot, so taking and noting are one system call and the
 front can tell which requests died with a worker. Knows slots and bytes, not what they mean.
@@ -29,15 +29,15 @@ class Notes:
     def __init__(self, fd: int, slots: int) -> None:
         self.memory = mmap(fd, slots * SLOT_BYTES)
         os.close(fd)
-        whole = memoryview(self.memory)
-        self._pages = [
-            whole[at : at + PAGE_BYTES] for at in range(0, slots * SLOT_BYTES, SLOT_BYTES)
-        ]
-        whole.release()
+        self._pages: list[memoryview] = []
 
     def page(self, slot: int) -> memoryview:
         """The bytes of a slot that a page is read into."""
-        return self._pages[slot]
+        at = slot * SLOT_BYTES
+        with memoryview(self.memory) as whole:
+            page = whole[at : at + PAGE_BYTES]
+        self._pages.append(page)
+        return page
 
     def clear(self, slot: int) -> None:
         """Notes that the request of this slot is answered."""

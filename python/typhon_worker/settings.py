@@ -7,6 +7,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_THREADS = 1024
+MAX_CONCURRENCY = 65_536
+DEFAULT_CONCURRENCY = 1024
+
+INTERFACES = ("auto", "wsgi", "asgi")
+LOOPS = ("auto", "asyncio", "uvloop")
+LIFESPANS = ("auto", "on", "off")
 
 
 class Settings:
@@ -15,8 +21,11 @@ class Settings:
     __slots__ = (
         "app",
         "app_dir",
+        "concurrency",
         "env",
         "interface",
+        "lifespan",
+        "loop",
         "root_path",
         "software",
         "threads",
@@ -28,16 +37,26 @@ class Settings:
         """Raises ValueError on what is missing or of the wrong type."""
         self.app = _text(fields, "app")
         self.app_dir = _text(fields, "app_dir")
-        self.interface = _text(fields, "interface")
+        self.interface = _choice(fields, "interface", INTERFACES)
+        self.loop = _choice(fields, "loop", LOOPS)
+        self.lifespan = _choice(fields, "lifespan", LIFESPANS)
         self.root_path = _text(fields, "root_path")
         self.software = _text(fields, "software")
         self.threads = _count(fields, "threads", MAX_THREADS)
         self.workers = _count(fields, "workers", 1 << 16)
+        self.concurrency = DEFAULT_CONCURRENCY
+        if "concurrency" in fields:
+            self.concurrency = _count(fields, "concurrency", MAX_CONCURRENCY)
         env = fields.get("env")
         if not isinstance(env, dict):
             raise ValueError("env: an object is needed")
         self.env: dict[str, str] = {name: _text(env, name) for name in env}
         self.warmup = _paths(fields, "warmup")
+
+    @property
+    def slots(self) -> int:
+        """Requests that a worker may run at once, whichever interface is found: slots of notes."""
+        return max(self.threads, self.concurrency)
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
@@ -45,6 +64,14 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name}: a string is needed")
     return value
+
+
+# Missing is auto.
+def _choice(fields: Mapping[str, object], name: str, choices: tuple[str, ...]) -> str:
+    value = fields.get(name, "auto")
+    if value not in choices:
+        raise ValueError(f"{name}: one of {', '.join(choices)} is needed")
+    return str(value)
 
 
 def _count(fields: Mapping[str, object], name: str, most: int) -> int:

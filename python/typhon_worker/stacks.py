@@ -11,19 +11,25 @@ from .surroundings import reopen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .gate import Seat
+    from typing import Protocol
+
+    class Running(Protocol):
+        """A request."""
+
+        request: int
+        taken: float
+
 
 # A real-time signal: the C libraries keep the first three for themselves, and who uses others by
 # hand counts from either end. The front sends it where STACKS is not answered.
 STACKS_SIGNAL = 40
 
 
-def describe_threads(seats: list[Seat]) -> str:
-    """The stacks of all threads but the caller's, each with the request that it runs."""
+def describe_threads(runs: dict[int, Running | None]) -> str:
+    """The stacks of all threads but the caller's; `runs` tells which request each of them runs."""
     import traceback
 
     frames = sys._current_frames()
-    runs = {seat.thread: seat.exchange for seat in seats}
     now = time.monotonic()
     told = []
     for thread in threading.enumerate():
@@ -31,12 +37,15 @@ def describe_threads(seats: list[Seat]) -> str:
         if frame is None or thread is threading.current_thread():
             continue
         exchange = runs.get(thread.ident or 0)
-        doing = "no request"
-        if exchange is not None:
-            doing = f"request {exchange.request}, taken {now - exchange.taken:.3f} s ago"
+        doing = "no request" if exchange is None else describe_request(exchange, now)
         stack = "".join(traceback.format_stack(frame)).rstrip("\n")
         told.append(f'Thread "{thread.name}", {doing}:\n{stack}')
     return "\n".join(told)
+
+
+def describe_request(exchange: Running, now: float) -> str:
+    """Which request it is, and how long it has run."""
+    return f"request {exchange.request}, taken {now - exchange.taken:.3f} s ago"
 
 
 def tell_at_signal(fifo: int) -> int:

@@ -64,7 +64,7 @@ class Station:
             self._kept[f"{name}.{stream}"] = fd
             setattr(start, stream, fd)
         start.door = self._listen(f"{name}.channel")
-        start.notes = notes.create(self._path(f"{name}.notes"), start.settings.threads)
+        start.notes = notes.create(self._path(f"{name}.notes"), start.settings.slots)
         start.queue = self.queue
         start.lifeline = self.lifeline
         start.cancels = self.cancels

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .gate import Seat
     from .wsgi import WsgiServer
 
-_NAMES = b"host"
+FIELD_NAMES = b"host"
 
 
 class Rehearsal(Answer):
@@ -49,27 +49,28 @@ class Rehearsal(Answer):
         self.has_ended = True
         self.faults.append(text)
 
-    def describe(self) -> str:
-        """What went wrong, "" if nothing did."""
-        if not self.faults:
-            return "" if "100" <= self.status < "400" else f"status {self.status}"
-        outcome = f"failed after status {self.status}" if self.is_started else "status 500"
-        return "\n".join((outcome, *self.faults))
-
 
 def warm_up(server: WsgiServer, seat: Seat, paths: list[str]) -> None:
     """Asks for each path once. None is noted on the seat; what fails goes to its channel's log."""
     for number, path in enumerate(paths, 1):
-        values = _values(path, number)
-        answer = Rehearsal(seat, 0, 0, time.monotonic(), _NAMES, values, b"")
+        values = record_values(path, number)
+        answer = Rehearsal(seat, 0, 0, time.monotonic(), FIELD_NAMES, values, b"")
         server.serve(answer)
-        fault = answer.describe()
+        fault = describe_outcome(answer.status, answer.faults)
         if fault:
             seat.channel.log(LEVEL_WARNING, f"warm-up GET {path}: {fault}")
 
 
-# The values block of a request from this machine (docs/worker-protocol.md, "The record").
-def _values(path: str, number: int) -> str:
+def describe_outcome(status: str, faults: list[str]) -> str:
+    """What went wrong with an answer of this status, "" before its head; "" if nothing did."""
+    if not faults:
+        return "" if "100" <= status < "400" else f"status {status}"
+    outcome = f"failed after status {status}" if status else "status 500"
+    return "\n".join((outcome, *faults))
+
+
+def record_values(path: str, number: int) -> str:
+    """The values block of a request from this machine (docs/worker-protocol.md, "The record")."""
     target = path.encode("utf-8", "surrogateescape").decode("latin-1")
     place, _, query = target.partition("?")
     asked = ("GET", target, place, query, "HTTP/1.1", "http")

@@ -7,11 +7,11 @@ What does not fit the specification raises WireFault and is never repaired.
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from mmap import mmap
 
 PAGE_BYTES = 4096
@@ -23,8 +23,10 @@ FRAME_HEADER_BYTES = 16
 MAX_PAYLOAD_BYTES = 1_114_112
 # Body bytes in one BODY frame: large enough that frames cost nothing, small enough to interleave.
 MAX_BODY_FRAME_BYTES = 262_144
-# Body bytes that may be sent for a request before its first CREDIT.
+# Body bytes that may be sent for a request before its first CREDIT; under ASGI the application
+# waits without holding a thread, so that less has to lie in the front.
 INITIAL_CREDIT_BYTES = 1_048_576
+ASGI_CREDIT_BYTES = 262_144
 
 MAGIC = 0x31505954
 
@@ -33,10 +35,14 @@ BODY_ON_CHANNEL = 2
 BODY_IN_FILE = 4
 RECORD_ON_CHANNEL = 8
 FENCE_PAGE = 16
+BODY_STREAMED = 32
+WEBSOCKET = 64
 # Which flags a page may have: a fence stands alone, a body is in one place, and a record that is
 # fetched leaves no room for an inline body to be named by.
 _WITHOUT_RECORD = RECORD_ON_CHANNEL | FENCE_PAGE
-_PAGE_FLAGS = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16))
+WSGI_PAGES = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16))
+# A body may come while the request runs, and a WebSocket has none.
+ASGI_PAGES = WSGI_PAGES | {32, 32 | 8, 64, 64 | 8}
 
 READY = 0x02
 FAILED = 0x03
@@ -50,6 +56,14 @@ STOPPED = 0x16
 POISONED = 0x17
 LOG = 0x18
 STACKS_TOLD = 0x19
+TAKEN = 0x1A
+INPUT_CREDIT = 0x1B
+EARLY_HINT = 0x1C
+TRAILERS = 0x1D
+WS_ACCEPT = 0x20
+WS_TEXT = 0x21
+WS_BINARY = 0x22
+WS_CLOSE = 0x23
 TAKE = 0x40
 STOP = 0x41
 RECORD = 0x42
@@ -57,11 +71,17 @@ INPUT = 0x43
 CREDIT = 0x44
 CANCEL = 0x45
 STACKS = 0x46
+WS_TEXT_IN = 0x48
+WS_BINARY_IN = 0x49
+WS_CLOSED = 0x4A
 
 # The flag of a frame that is the last one of its body.
 END = 1
-# The count of a CANCEL where the deadline has passed.
+# The count of a CANCEL: the client has gone, the deadline has passed, or the client has closed its
+# sending side and may still wait for the answer.
+CLIENT_GONE = 1
 DEADLINE = 2
+HALF_CLOSED = 3
 
 # Slots of the shared file of cancels, a power of two.
 CANCEL_SLOTS = 8192
@@ -87,13 +107,16 @@ class WireFault(Exception):
     """What came breaks the protocol; the text says how. The worker has to end."""
 
 
-def decode_page(slots: mmap | bytes, at: int) -> tuple[int, int, float, int, int, int]:
+def decode_page(
+    slots: mmap | bytes, at: int, pages: frozenset[int] = WSGI_PAGES
+) -> tuple[int, int, float, int, int, int]:
     """Reads the page at `at` → id, flags, latest second, and where names, values, body end.
 
-    Names begin at `at` + PAGE_HEADER_BYTES; ends are absolute. Raises WireFault.
+    Names begin at `at` + PAGE_HEADER_BYTES; ends are absolute. `pages` are the sets of flags that
+    the interface has a meaning for. Raises WireFault.
     """
     magic, used, flags, request, latest, names, values = unpack_page(slots, at)
-    if magic != MAGIC or flags not in _PAGE_FLAGS or request == 0:
+    if magic != MAGIC or flags not in pages or request == 0:
         raise WireFault(f"a page with magic {magic:#x}, flags {flags:#x}, id {request}")
     names_end = at + PAGE_HEADER_BYTES + names
     values_end = names_end + values
@@ -115,7 +138,7 @@ def encode_frame(
     return pack_frame(len(payload), kind, flags, count, request) + payload
 
 
-def decode_record(payload: bytes) -> tuple[bytes, str]:
+def decode_record(payload: bytes) -> tuple[bytes, bytes]:
     """Reads a RECORD payload → names block, values block. Raises WireFault."""
     if len(payload) < _PAIR.size:
         raise WireFault("a RECORD frame without lengths")
@@ -123,7 +146,17 @@ def decode_record(payload: bytes) -> tuple[bytes, str]:
     start = _PAIR.size
     if start + names + values != len(payload):
         raise WireFault(f"a RECORD frame of {len(payload)} bytes with {names} and {values}")
-    return payload[start : start + names], payload[start + names :].decode("latin-1")
+    return payload[start : start + names], payload[start + names :]
+
+
+def encode_ids(ids: Collection[int]) -> bytes:
+    """Makes a payload of TAKEN."""
+    return pack(f"<{len(ids)}Q", *ids)
+
+
+def encode_credit(credit: int) -> bytes:
+    """Makes a payload of INPUT_CREDIT."""
+    return _CREDIT.pack(credit)
 
 
 def decode_credit(payload: bytes) -> int:

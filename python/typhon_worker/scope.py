@@ -1,0 +1,144 @@
+"""The scope of a request (ASGI, "HTTP" and "WebSocket"), made from the record in its page.
+
+The blocks of names repeat from request to request, so a bounded table keeps what each one means,
+and so do addresses of this server. Knows records, not where they come from.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote_to_bytes
+
+from .wire import WEBSOCKET, WireFault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# The specifications that this server follows.
+HTTP_SPECIFICATION = "2.5"
+WEBSOCKET_SPECIFICATION = "2.5"
+
+# Different blocks of names that are remembered; browsers of one site send a few dozen.
+MAX_PLANS = 512
+# Longer blocks are not worth remembering: a client may make up a new one each time.
+MAX_PLAN_BYTES = 2048
+# Addresses of ours that are remembered: one a listener, for some a few.
+MAX_SERVERS = 64
+
+# method, target, path, query, protocol, scheme, remote address and port, server name and port, id
+_FIXED = 11
+# Values behind those of the fields: body length, body file.
+_TAIL = 2
+
+_METHODS = {
+    name.encode(): name
+    for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE")
+}
+_VERSIONS = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0", b"HTTP/2": "2", b"HTTP/2.0": "2"}
+_SCHEMES = {b"http": "http", b"https": "https"}
+_WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
+
+HTTP_EXTENSIONS = (
+    "http.response.pathsend",
+    "http.response.trailers",
+    "http.response.early_hint",
+    "http.response.debug",
+)
+WEBSOCKET_EXTENSIONS = ("websocket.http.response",)
+
+
+class Plan:
+    """What one block of names means."""
+
+    __slots__ = ("names", "size")
+
+    def __init__(self, names: bytes) -> None:
+        self.names = names.split(b"\0") if names else []
+        self.size = _FIXED + len(self.names) + _TAIL
+
+
+class ScopeMaker:
+    """Makes scopes for one application; `version` is ASGI's, `state` what the lifespan has made."""
+
+    def __init__(self, root_path: str, version: str, state: dict[str, Any]) -> None:
+        self._root = root_path
+        self._raw_root = quote(root_path, errors="surrogateescape").encode("ascii")
+        self._state = state
+        self._http = {"version": version, "spec_version": HTTP_SPECIFICATION}
+        self._websocket = {"version": version, "spec_version": WEBSOCKET_SPECIFICATION}
+        self._http_extensions: dict[str, Any] = {name: {} for name in HTTP_EXTENSIONS}
+        self._websocket_extensions: dict[str, Any] = {name: {} for name in WEBSOCKET_EXTENSIONS}
+        self._plans: dict[bytes, Plan] = {}
+        self._servers: dict[tuple[bytes, bytes], tuple[str, int | None] | None] = {}
+
+    def make(self, flags: int, names: bytes, block: bytes) -> dict[str, Any]:
+        """Makes the scope from a record's two blocks. Raises WireFault."""
+        plan = self._plans.get(names) or self._learn(names)
+        values = block.split(b"\0")
+        if len(values) != plan.size:
+            raise WireFault(f"a record of {len(values)} values where {plan.size} belong")
+        raw_path = values[2]
+        path = raw_path.decode("latin-1")
+        if "%" in path or not path.isascii():
+            path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        root = self._root
+        if root and not _is_below(path, root):
+            # A proxy has taken it off; in ASGI the path includes it.
+            path = root + path
+            raw_path = self._raw_root + raw_path
+        headers = list(zip(plan.names, values[_FIXED:-_TAIL]))  # noqa: B905
+        headers.append((b"x-request-id", values[10]))
+        server = (values[8], values[9])
+        scope = {
+            "type": "http",
+            "asgi": self._http.copy(),
+            "http_version": _VERSIONS.get(values[4]) or values[4][5:].decode("latin-1"),
+            "method": _METHODS.get(values[0]) or values[0].decode("latin-1"),
+            "scheme": _SCHEMES.get(values[5]) or values[5].decode("latin-1"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": values[3],
+            "root_path": root,
+            "headers": headers,
+            "client": (values[6].decode("latin-1"), int(values[7] or 0)) if values[6] else None,
+            "server": self._servers[server] if server in self._servers else self._name(server),
+            "state": self._state.copy(),
+            "extensions": self._http_extensions.copy(),
+        }
+        if flags & WEBSOCKET:
+            self._become_websocket(scope)
+        return scope
+
+    def _become_websocket(self, scope: dict[str, Any]) -> None:
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["asgi"] = self._websocket.copy()
+        scope["scheme"] = _WEBSOCKET_SCHEMES[scope["scheme"]]
+        scope["subprotocols"] = [
+            protocol.strip().decode("latin-1")
+            for name, value in scope["headers"]
+            if name == b"sec-websocket-protocol"
+            for protocol in value.split(b",")
+        ]
+        scope["extensions"] = self._websocket_extensions.copy()
+
+    def _learn(self, names: bytes) -> Plan:
+        plan = Plan(names)
+        if len(names) <= MAX_PLAN_BYTES:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            self._plans[names] = plan
+        return plan
+
+    # A Unix socket has no name; in ASGI it is a path, which a record does not have.
+    def _name(self, server: tuple[bytes, bytes]) -> tuple[str, int | None] | None:
+        host, port = server
+        named = (host.decode("latin-1"), int(port or 0)) if host else None
+        if len(self._servers) >= MAX_SERVERS:
+            self._servers.clear()
+        self._servers[server] = named
+        return named
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")
