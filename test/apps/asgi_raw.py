@@ -37,7 +37,8 @@ async def lifespan(scope: Scope, receive: Any, send: Any) -> None:
             scope["state"]["since"] = "startup"
             await send({"type": "lifespan.startup.complete"})
         else:
-            (FOLDER / "shutdown").write_text(str(os.getpid()))
+            if "GATE_DIR" in os.environ:
+                (FOLDER / "shutdown").write_text(str(os.getpid()))
             await send({"type": "lifespan.shutdown.complete"})
             return
 
