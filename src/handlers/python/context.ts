@@ -7,7 +7,7 @@ import type { TempFolder } from "../../net/temp-folder.ts";
 import type { Pool } from "../../workers/pool.ts";
 
 /** Seconds; 0 = without end. */
-export interface RequestTimes {
+interface RequestTimes {
   /** From taking to the head of the answer. */
   readonly timeout: number;
   /** Between two chunks of it. */
