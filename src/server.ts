@@ -31,6 +31,7 @@ import { PoolLog } from "./pool-log.ts";
 import { leastTimeout, routeTimeouts } from "./routing/route-timeouts.ts";
 import { requestIds } from "./routing/request-ids.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
+import { CloseCode } from "./websocket/close-code.ts";
 import { explainStartFailure } from "./start-failure.ts";
 import { Pool } from "./workers/pool.ts";
 import { StartFailure, type PoolOptions, type PoolReady } from "./workers/pool-contract.ts";
@@ -149,6 +150,8 @@ export class Server {
     this.#isStopping = true;
     const end = performance.now() + graceMs;
     for (const listener of this.#listeners) listener.close();
+    // Spread out, so that the clients do not all come back in one moment.
+    this.#asgi.closeAll(CloseCode.SERVICE_RESTART, graceMs / 2);
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     await this.#connections.drain();
     clearTimeout(timer);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,12 @@ import pytest
 from front import Front
 
 Serve = Callable[..., Front]
+
+_HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
+LOOPS = (
+    "asyncio",
+    pytest.param("uvloop", marks=pytest.mark.skipif(not _HAS_UVLOOP, reason="no uvloop")),
+)
 
 
 def write_module(folder: Path, source: str, name: str = "site_under_test") -> str:
@@ -35,3 +42,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             return stack.enter_context(Front(app, app_dir, **settings))
 
         yield start
+
+
+@pytest.fixture(params=LOOPS)
+def loop(request: pytest.FixtureRequest) -> str:
+    """A loop that an ASGI application may run in: what is tested holds in each."""
+    return str(request.param)

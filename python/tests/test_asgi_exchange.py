@@ -145,8 +145,8 @@ async def app(scope, receive, send):
 
 
 @pytest.fixture
-def front(serve: Serve) -> Front:
-    return serve(APP, interface="asgi", lifespan="off")
+def front(serve: Serve, loop: str) -> Front:
+    return serve(APP, interface="asgi", lifespan="off", loop=loop)
 
 
 @pytest.fixture

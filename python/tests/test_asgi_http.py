@@ -126,8 +126,8 @@ async def app(scope, receive, send):
 
 
 @pytest.fixture
-def front(serve: Serve) -> Front:
-    return serve(APP, interface="asgi")
+def front(serve: Serve, loop: str) -> Front:
+    return serve(APP, interface="asgi", loop=loop)
 
 
 @pytest.fixture

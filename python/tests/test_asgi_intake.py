@@ -50,8 +50,8 @@ async def app(scope, receive, send):
 
 
 @pytest.fixture
-def front(serve: Serve) -> Front:
-    return serve(APP, interface="asgi", lifespan="off", concurrency=10)
+def front(serve: Serve, loop: str) -> Front:
+    return serve(APP, interface="asgi", lifespan="off", loop=loop, concurrency=10)
 
 
 @pytest.fixture

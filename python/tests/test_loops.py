@@ -41,7 +41,8 @@ def body_of(front: Front) -> str:
 
 
 @pytest.mark.parametrize("wanted", ["auto", "asyncio"])
-def test_runs_in_the_library_s_loop(serve: Serve, wanted: str) -> None:
+def test_runs_in_the_library_s_loop(serve: Serve, tmp_path: Path, wanted: str) -> None:
+    write_module(tmp_path, "raise ImportError" if wanted == "auto" else UVLOOP, "uvloop")
     assert body_of(serve(APP, loop=wanted, lifespan="off")) == "asyncio.unix_events True"
 
 

@@ -9,6 +9,7 @@ One thread does everything in one event loop; a second one sleeps and watches (w
 from __future__ import annotations
 
 import asyncio
+import os
 from threading import get_ident
 
 from . import surroundings
@@ -69,6 +70,8 @@ def run_asgi(found: Callable[..., object], outfit: Outfit) -> None:
         raise LoadError("lifespan", text) from None
     intake.prepare(server.serve, starter(loop))
     loop.add_reader(channel.fd, listener.on_readable)
+    # What uvloop watches it makes non-blocking: sends must wait, and the listener reads without.
+    os.set_blocking(channel.fd, True)
     watchdog.start()
     channel.send(encode_frame(READY, 0, b'{"interface":"asgi"}'))
     while not intake.is_done:

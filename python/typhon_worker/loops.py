@@ -25,37 +25,57 @@ _TASK_NAME = "typhon-request"
 def make_loop(wanted: str) -> AbstractEventLoop:
     """Makes the loop and sets it as this thread's; `wanted` is of LOOPS. Raises LoadError.
 
-    One that the application has set while it was imported stays, unless another kind is asked for.
+    Unless a certain kind is asked for, one that the application has set at its import stays.
     """
-    loop = _find_set_loop() if wanted != "uvloop" else None
-    if loop is None:
-        loop = _make_uvloop(wanted) if wanted != "asyncio" else None
-    if loop is None:
-        loop = asyncio.new_event_loop()
+    if wanted == "asyncio":
+        loop: AbstractEventLoop = asyncio.SelectorEventLoop()
+    elif wanted == "uvloop":
+        try:
+            loop = _make_uvloop()
+        except ImportError as error:
+            text = f"--loop uvloop: the interpreter {sys.executable} cannot import it: {error}"
+            raise LoadError("import", text) from None
+    else:
+        loop = _find_set_loop() or _make_best_loop()
     asyncio.set_event_loop(loop)
     return loop
 
 
-def _make_uvloop(wanted: str) -> AbstractEventLoop | None:
-    try:
-        loop: AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
-    except ImportError as error:
-        if wanted == "uvloop":
-            text = f"--loop uvloop: the interpreter {sys.executable} cannot import it: {error}"
-            raise LoadError("import", text) from None
-        return None
+def _make_uvloop() -> AbstractEventLoop:
+    loop: AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
     return loop
 
 
-# Asking for a loop that nobody has set makes one, after a warning.
+def _make_best_loop() -> AbstractEventLoop:
+    try:
+        return _make_uvloop()
+    except ImportError:
+        return asyncio.new_event_loop()
+
+
+# Until Python 3.14, asking for a loop makes one where nobody has set one.
 def _find_set_loop() -> AbstractEventLoop | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            loop = asyncio.get_event_loop()
-        except (RuntimeError, DeprecationWarning):
-            return None
+    try:
+        loop = asyncio.get_event_loop() if sys.version_info >= (3, 14) else _ask_policy()
+    except RuntimeError:
+        return None
     return None if loop.is_closed() else loop
+
+
+def _ask_policy() -> AbstractEventLoop:
+    policy: Any = asyncio.get_event_loop_policy()
+    policy.new_event_loop = _make_no_loop
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            loop: AbstractEventLoop = policy.get_event_loop()
+        finally:
+            del policy.new_event_loop
+    return loop
+
+
+def _make_no_loop() -> AbstractEventLoop:
+    raise RuntimeError("nobody has set a loop")
 
 
 def starter(loop: AbstractEventLoop) -> Start:

@@ -36,7 +36,7 @@ _METHODS = {
 }
 _VERSIONS = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0", b"HTTP/2": "2", b"HTTP/2.0": "2"}
 _SCHEMES = {b"http": "http", b"https": "https"}
-_WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
+_WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 HTTP_EXTENSIONS = (
     "http.response.pathsend",

@@ -1,11 +1,14 @@
 // One request and its one response, whatever the HTTP version. Protocol engines (http1, http2) make
 // exchanges; handlers answer them. It is the only thing that travels through all layers, so it names
-// no socket, no frame and no worker.
+// no socket, no frame and no worker; a socket only where the exchange is the end of HTTP on it.
 //
 //   receiving ──respond()/start()──▶ answering ──end()──▶ finished
-//        └────────── abort(), client gone ──────────────────▲
+//        ├────────── abort(), client gone ──────────────────▲
+//        └──upgrade()──▶ upgraded ──the socket closes───────┘
 //
 // Every exchange gets exactly one final answer; calls after it is finished do nothing.
+
+import type { Duplex } from "node:stream";
 
 import type { HttpError } from "./error.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
@@ -36,13 +39,24 @@ export interface ExchangeTiming {
   worker: number;
 }
 
+/** A connection that has left HTTP (RFC 9110 §7.8). Whoever has it hears its events and ends it. */
+export interface Upgraded {
+  /** What it reads is valid during "data" only. Its errors are heard by who made the exchange. */
+  readonly socket: Duplex;
+  /** Bytes that came behind the request. */
+  readonly ahead: Buffer;
+  /** Bytes since then: those that the kernel has taken, and those that have come. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
 export interface Exchange {
   readonly head: RequestHead;
   /** performance.now() when the head was complete, ms. */
   readonly startedAt: number;
 
   // Who asks, as the connection says; routing/ overwrites these where a trusted proxy says more.
-  scheme: "http" | "https";
+  scheme: "http" | "https" | "ws" | "wss";
   /** Client address without brackets, "" for a Unix socket. */
   remoteAddress: string;
   remotePort: number;
@@ -57,7 +71,10 @@ export interface Exchange {
   effectiveHead: RequestHead;
 
   readonly timing: ExchangeTiming;
-  /** Status of the final answer, 0 before it; bytes of body sent; for the log. */
+  /**
+   * Status of the final answer, 0 before it; bytes of body sent, or of the protocol that came after
+   * HTTP; for the log.
+   */
   readonly status: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
@@ -67,6 +84,8 @@ export interface Exchange {
   readonly isAnswering: boolean;
 
   listener: ExchangeListener | null;
+  /** Set by a handler: the connection ends with the answer. */
+  isLast: boolean;
 
   /** Starts the body: sends 100 Continue where it is awaited. At most once; not for bodyLength 0. */
   receive(receiver: BodyReceiver): void;
@@ -93,6 +112,11 @@ export interface Exchange {
   end(): void;
   /** Cuts the connection (or resets the stream) so that the client can tell the answer is not whole. */
   abort(): void;
+  /**
+   * Answers with 101, whose head is given, and leaves HTTP for `protocol`. The exchange is finished when
+   * the socket has closed. Null: the client has left, or has an answer.
+   */
+  upgrade(protocol: string, head: ResponseHead): Upgraded | null;
 }
 
 /** Answers exchanges. Never throws: a fault of its own becomes `exchange.fail`. */

@@ -1,15 +1,6 @@
 // One client's socket: turns its bytes into exchanges, one at a time and in order, and decides how the
-// connection ends. Parsing is HeadParser's and ChunkedDecoder's, framing of answers Http1Exchange's.
-//
-//            ┌────────────── answered, may persist ───────────────┐
-//            ▼                                                     │
-//   new ─▶ idle ─bytes─▶ head ─whole─▶ body ─whole─▶ busy ─answer─▶ flushing
-//            │             │             │             │           │
-//            └─ timeout ───┴── refused, timeout, FIN ──┴── close ──┴──▶ lingering ──▶ closed
-//
-// body: the request is on its way in, whether or not its handler takes it. busy: whole, not yet
-// answered; what comes now is read ahead, bounded. flushing: answered, the client has not taken enough
-// of it for a next one. lingering: our last byte is sent, the client's are dropped for a while.
+// connection ends; in which states, connection-state.ts draws. Parsing is HeadParser's and
+// ChunkedDecoder's, framing of answers Http1Exchange's.
 
 import type { Socket } from "node:net";
 
@@ -19,8 +10,10 @@ import type { RequestHead } from "../http/message.ts";
 import { peersOf, type Peers } from "../net/address.ts";
 import { BodyIntake } from "./body-intake.ts";
 import type { ConnectionContext } from "./connection-context.ts";
+import type { ConnectionState } from "./connection-state.ts";
 import { answerItself, errorAnswer } from "./own-answers.ts";
 import { Http1Exchange, type Line } from "./exchange.ts";
+import { HandedSocket } from "./handed-socket.ts";
 import { HeadReader } from "./head-reader.ts";
 import { HEAD_TIMEOUT_MS } from "./limits.ts";
 import { Lingering } from "./lingering.ts";
@@ -28,12 +21,9 @@ import { Output } from "./output.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import { CLOSE, CONTINUE, headText } from "./serializer.ts";
 
-type Context = ConnectionContext<Http1Connection>;
-type ConnectionState = "idle" | "head" | "body" | "busy" | "flushing" | "lingering" | "closed";
-
 export class Http1Connection implements Line {
   readonly #socket: Socket;
-  readonly #context: Context;
+  readonly #context: ConnectionContext<Http1Connection>;
   readonly output: Output;
   readonly #ahead: ReadAhead;
   readonly #heads: HeadReader;
@@ -54,16 +44,16 @@ export class Http1Connection implements Line {
   #rest = 0;
   #lingering: Lingering | null = null;
 
-  constructor(socket: Socket, context: Context) {
+  constructor(socket: Socket, context: ConnectionContext<Http1Connection>) {
     this.#socket = socket;
     this.#context = context;
     this.output = new Output(socket);
     this.#ahead = new ReadAhead(socket);
     this.#heads = new HeadReader(context.parser);
     this.#since = context.now;
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    socket.on("end", () => this.#onEnd());
-    socket.on("drain", () => this.#onDrain());
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
     socket.on("close", () => this.#onClose());
     // "close" follows each error, and says all that matters: the client is gone.
     socket.on("error", () => undefined);
@@ -117,6 +107,14 @@ export class Http1Connection implements Line {
     this.#context.onClosed(this);
   }
 
+  /** From here on the socket is somebody else's, who hears it before this turn is over. */
+  handOver(): HandedSocket {
+    this.#state = "upgraded";
+    this.#socket.off("data", this.#onData).off("end", this.#onEnd).off("drain", this.#onDrain);
+    this.#ahead.resume();
+    return new HandedSocket(this.#socket, this.#ahead.take());
+  }
+
   /** Ends the connection behind what has been sent; what the client still sends is dropped. */
   close(): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
@@ -152,6 +150,7 @@ export class Http1Connection implements Line {
 
   /** Looks at the deadlines. */
   tick(now: number): void {
+    if (this.#state === "upgraded") return;
     const waited = now - this.#since;
     if (this.output.isStalled(now) || this.#lingering?.isOver(now) === true) this.destroy();
     else if (this.#state === "idle" && waited >= this.#context.idleLimitMs(this.#isNew))
@@ -160,12 +159,12 @@ export class Http1Connection implements Line {
     else if (this.#body?.isTooSlow(now) === true) this.refuse(ERRORS.BODY_TIMEOUT);
   }
 
-  #onData(chunk: Buffer): void {
+  readonly #onData = (chunk: Buffer): void => {
     const isBusy = this.#state === "busy" || this.#state === "flushing";
     if (isBusy || !this.#ahead.isEmpty) this.#ahead.keep(chunk);
     else if (this.#lingering === null) this.#read(chunk);
     else if (!this.#lingering.takes(chunk.length)) this.destroy();
-  }
+  };
 
   // A loop, not a recursion: a handler that answers at once makes the next request of the same chunk
   // begin, as often as a client likes to pipeline.
@@ -190,6 +189,7 @@ export class Http1Connection implements Line {
       return this.#readBody(this.#body, chunk, start);
     if (this.#state === "busy" || this.#state === "flushing")
       this.#ahead.keep(chunk.subarray(start));
+    else if (this.#state === "upgraded") this.#socket.emit("data", chunk.subarray(start));
     return chunk.length;
   }
 
@@ -268,10 +268,10 @@ export class Http1Connection implements Line {
     if (exchange !== null) this.#context.onFinish(exchange);
   }
 
-  #onEnd(): void {
+  readonly #onEnd = (): void => {
     this.#hasEnded = true;
     this.#checkEnd();
-  }
+  };
 
   // The client will send no more. What it had sent whole is still answered (DESIGN: when has a client
   // left?).
@@ -283,13 +283,13 @@ export class Http1Connection implements Line {
       this.refuse(ERRORS.BODY_INCOMPLETE);
   }
 
-  #onDrain(): void {
+  readonly #onDrain = (): void => {
     this.output.drain();
     if (this.output.isFull) return;
     if (this.#state === "flushing") this.#next();
     else if (this.#lingering === null) this.#exchange?.listener?.onDrain();
     else this.#lingering.endSocket();
-  }
+  };
 
   #onClose(): void {
     this.#state = "closed";

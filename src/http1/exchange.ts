@@ -4,10 +4,17 @@
 //
 //   receiving ──respond()──────────────────▶ finished
 //       │  └────start()──▶ answering ──end()──▶│
-//       └──────────┴── abort(), client gone ───┘
+//       ├──────────┴── abort(), client gone ───┤
+//       └────upgrade()──▶ upgraded ──closed────┘
 
 import { ERRORS, type HttpError } from "../http/error.ts";
-import type { BodyReceiver, Exchange, ExchangeListener, ExchangeTiming } from "../http/exchange.ts";
+import type {
+  BodyReceiver,
+  Exchange,
+  ExchangeListener,
+  ExchangeTiming,
+  Upgraded,
+} from "../http/exchange.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
 import { freeAtOnce } from "../net/free-at-once.ts";
@@ -29,6 +36,8 @@ export interface Line {
   finish(mustClose: boolean): void;
   /** Ends the connection without delay; `mustReset`: the client could take its end for the answer's. */
   cut(mustReset: boolean): void;
+  /** Leaves the socket to another protocol. */
+  handOver(): Upgraded;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -38,7 +47,7 @@ type BodyFraming = "none" | "length" | "chunked" | "close";
 export class Http1Exchange implements Exchange {
   readonly head: RequestHead;
   readonly startedAt: number;
-  scheme: "http" | "https" = "http";
+  scheme: Exchange["scheme"] = "http";
   remoteAddress: string;
   remotePort: number;
   requestId = "";
@@ -48,9 +57,11 @@ export class Http1Exchange implements Exchange {
   bytesSent = 0;
   bytesReceived = 0;
   listener: ExchangeListener | null = null;
+  isLast = false;
 
   readonly #line: Line;
-  #state: "receiving" | "answering" | "finished" = "receiving";
+  #state: "receiving" | "answering" | "upgraded" | "finished" = "receiving";
+  #upgraded: Upgraded | null = null;
   #framing: BodyFraming = "none";
   /** Bytes that Content-Length has announced. */
   #length = 0;
@@ -104,7 +115,7 @@ export class Http1Exchange implements Exchange {
       this.fail(ERRORS.RESPONSE_INVALID);
       return;
     }
-    this.#closes ||= !this.#line.mayPersist();
+    this.#closes ||= this.isLast || !this.#line.mayPersist();
     // An empty body of a HEAD says nothing of what GET would give.
     const isLengthKnown = hasBody || (this.head.method === "HEAD" && body.length > 0);
     const length = isLengthKnown && head.status !== 204 && head.status !== 304 ? body.length : -1;
@@ -127,7 +138,7 @@ export class Http1Exchange implements Exchange {
     if (this.#state !== "receiving") return;
     this.#framing = this.#framingOf(head);
     this.#length = head.contentLength ?? 0;
-    this.#closes ||= this.#framing === "close" || !this.#line.mayPersist();
+    this.#closes ||= this.#framing === "close" || this.isLast || !this.#line.mayPersist();
     const coding = this.#framing === "chunked" ? CHUNKED : "";
     this.status = head.status;
     this.#state = "answering";
@@ -167,9 +178,18 @@ export class Http1Exchange implements Exchange {
 
   abort(): void {
     if (this.#state === "finished") return;
-    this.#state = "finished";
-    this.#unsentHead = "";
+    this.#finish();
     this.#line.cut(this.#framing === "close");
+  }
+
+  upgrade(protocol: string, head: ResponseHead): Upgraded | null {
+    if (this.#state !== "receiving") return null;
+    this.status = head.status;
+    this.#state = "upgraded";
+    const lines = `Upgrade: ${protocol}\r\nConnection: Upgrade\r\n`;
+    this.#line.output.send(headText(head, this.requestId, -1, lines), EMPTY, "");
+    this.#upgraded = this.#line.handOver();
+    return this.#upgraded;
   }
 
   /** Sends the head that no bytes of body have taken along. */
@@ -182,8 +202,7 @@ export class Http1Exchange implements Exchange {
   /** The connection has ended, or the request cannot be completed: tells the handler. */
   lose(): void {
     if (this.#state === "finished") return;
-    this.#state = "finished";
-    this.#unsentHead = "";
+    this.#finish();
     this.listener?.onGone("reset");
   }
 
@@ -193,6 +212,14 @@ export class Http1Exchange implements Exchange {
     if (this.#state === "receiving") this.fail(error);
     else this.abort();
     listener?.onGone("reset");
+  }
+
+  #finish(): void {
+    this.#state = "finished";
+    this.#unsentHead = "";
+    if (this.#upgraded === null) return;
+    this.bytesSent = this.#upgraded.bytesSent;
+    this.bytesReceived = this.#upgraded.bytesReceived;
   }
 
   #framingOf(head: ResponseHead): BodyFraming {

@@ -5,7 +5,6 @@
 //      └──────────────── WS_CLOSE: denied ─────────────────────▲
 
 import type { AnswerFrame, Became } from "./answer.ts";
-import { monotonic } from "./clock.ts";
 import { encodeFrame, FrameFault, FrameType } from "./frame.ts";
 import type { Job, WebSocketPart } from "./job.ts";
 
@@ -23,7 +22,6 @@ export function isWebSocketFrame(type: number): boolean {
 export function readWebSocketFrame(job: Job, frame: AnswerFrame, send: Send): Became {
   const { webSocket } = job;
   if (webSocket === null) throw new FrameFault("a WebSocket frame for a request that is none");
-  job.lastBytesAt = monotonic();
   switch (frame.type) {
     case FrameType.WS_ACCEPT:
       return readAccept(job, webSocket, frame, send);

@@ -191,10 +191,61 @@ ROUTES = {
 }
 
 
+async def socket_echo(scope: Scope, receive: Any, send: Any) -> None:
+    """Sends back what comes, until the client says `close CODE REASON`."""
+    offered = scope["subprotocols"]
+    chosen = "chat" if "chat" in offered else None
+    await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"x-own", b"1")]})
+    while True:
+        event = await receive()
+        if event["type"] == "websocket.disconnect":
+            if "GATE_DIR" in os.environ:
+                (FOLDER / "left").write_text(f"{event['code']} {event.get('reason') or ''}")
+            return
+        text = event.get("text")
+        if text is not None and text.startswith("close "):
+            _, code, reason = text.split(" ", 2)
+            await send({"type": "websocket.close", "code": int(code), "reason": reason})
+            return
+        if text is not None:
+            await send({"type": "websocket.send", "text": text})
+        else:
+            await send({"type": "websocket.send", "bytes": event["bytes"]})
+
+
+async def socket(scope: Scope, receive: Any, send: Any) -> None:
+    """By the path: refuses, denies, fails, floods, or echoes."""
+    event = await receive()
+    if event["type"] != "websocket.connect":
+        raise RuntimeError(event["type"])
+    path = scope["path"]
+    if path == "/refuse":
+        await send({"type": "websocket.close"})
+    elif path == "/deny":
+        start = {"type": "websocket.http.response.start", "status": 401, "headers": TEXT}
+        await send(start)
+        await send({"type": "websocket.http.response.body", "body": b"who are you?"})
+    elif path == "/fail":
+        raise RuntimeError("raised before the handshake")
+    elif path == "/fail-later":
+        await send({"type": "websocket.accept"})
+        raise RuntimeError("raised after the handshake")
+    elif path == "/flood":
+        await send({"type": "websocket.accept"})
+        for number in range(int(scope["query_string"])):
+            await send({"type": "websocket.send", "bytes": bytes([number & 255]) * 65536})
+            (FOLDER / "socket.sent").write_text(str(number + 1))
+    else:
+        await socket_echo(scope, receive, send)
+
+
 async def app(scope: Scope, receive: Any, send: Any) -> None:
     """By the path; anything else is a hello."""
     if scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
+        return
+    if scope["type"] == "websocket":
+        await socket(scope, receive, send)
         return
     path = scope["path"].removeprefix(scope["root_path"])
     for prefix, route in ROUTES.items():

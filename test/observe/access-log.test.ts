@@ -44,6 +44,7 @@ function exchangeOf(requestHead: RequestHead, changes: Partial<Exchange> = {}): 
     isFinished: true,
     isAnswering: true,
     listener: null,
+    isLast: false,
     receive: IGNORE,
     pauseBody: IGNORE,
     resumeBody: IGNORE,
@@ -53,6 +54,7 @@ function exchangeOf(requestHead: RequestHead, changes: Partial<Exchange> = {}): 
     write: () => true,
     end: IGNORE,
     abort: IGNORE,
+    upgrade: () => null,
     ...changes,
   };
 }

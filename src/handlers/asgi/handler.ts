@@ -1,19 +1,48 @@
 // ASGI seen from the front: an exchange becomes a job at once, its body and its answer stream with
-// backpressure both ways. What a request means to Python is the worker's (python/typhon_worker/asgi.py).
+// backpressure both ways; a WebSocket handshake becomes a WebSocket, if the application accepts. What a
+// request means to Python is the worker's (python/typhon_worker/asgi_http.py).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
+import { readHandshake } from "../../websocket/handshake.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { AsgiJob } from "./asgi-job.ts";
+import { OpenWebSockets } from "./open-web-sockets.ts";
+import { WebSocketJob } from "./websocket-job.ts";
 
 /** Answers exchanges by the ASGI application behind the context's pool. */
 export class AsgiHandler implements Handler {
   readonly #context: ApplicationContext;
+  readonly #open: OpenWebSockets;
 
-  constructor(context: ApplicationContext) {
+  /** `leaveMs`: over so long the WebSockets of a worker that leaves are closed. */
+  constructor(context: ApplicationContext, leaveMs?: number) {
     this.#context = context;
+    this.#open = new OpenWebSockets(leaveMs);
+  }
+
+  /** WebSockets that are open. */
+  get openWebSockets(): number {
+    return this.#open.size;
   }
 
   handle(exchange: Exchange): void {
-    new AsgiJob(exchange, this.#context).begin();
+    const handshake = readHandshake(exchange.head);
+    if (handshake === null) new AsgiJob(exchange, this.#context).begin();
+    else if (handshake.kind === "handshake")
+      new WebSocketJob(exchange, this.#context, handshake, this.#open).begin();
+    else {
+      exchange.isLast = true;
+      exchange.respond(handshake.head, handshake.body);
+    }
+  }
+
+  /** Closes all WebSockets, spread over `overMs`; those that open later at once. */
+  closeAll(code: number, overMs: number): void {
+    this.#open.closeAll(code, overMs);
+  }
+
+  /** Closes those that some workers have, spread over `overMs`. */
+  closeOf(workers: readonly number[], code: number, overMs: number): void {
+    this.#open.closeOf(workers, code, overMs);
   }
 }

@@ -4,7 +4,7 @@
 import type { BodyReceiver, Exchange } from "../../http/exchange.ts";
 
 /** Bytes that may be on their way to the application; the worker holds as many. */
-export const INPUT_WINDOW_BYTES = 262_144;
+const INPUT_WINDOW_BYTES = 262_144;
 
 type Send = (piece: Buffer, isLast: boolean) => void;
 

@@ -1,0 +1,57 @@
+// What must be so when a fault is over: every worker is there, every thread of them takes requests, and
+// plain requests are answered. A server that only looks well does not pass.
+
+import { until } from "../../test/support/deadline.ts";
+import { ClosedLoad } from "./closed-load.ts";
+import { holdRequests } from "./held-requests.ts";
+import type { Subject } from "./subject.ts";
+import type { Verdict } from "./trial.ts";
+
+/** For a killed worker to be replaced by one that is ready; peers sleep seconds before they start one. */
+const RECOVERY_MS = 10_000;
+const HOLD_MS = 5_000;
+
+/** Expects a whole server: so many requests answered, all workers, all threads free. */
+export async function expectWhole(
+  subject: Subject,
+  verdict: Verdict,
+  requests: number,
+): Promise<void> {
+  await expectWorkers(subject, verdict);
+  const load = new ClosedLoad({
+    port: subject.port,
+    keptAlive: 3,
+    fresh: 1,
+    requests,
+    patienceMs: HOLD_MS,
+  });
+  await load.run();
+  verdict.expect(
+    load.failed === 0,
+    `afterwards ${load.failed} of ${requests} plain requests failed (${load.tellFailures()})`,
+  );
+  await expectFreeThreads(subject, verdict);
+}
+
+/** Expects as many workers as it was started with. */
+export async function expectWorkers(subject: Subject, verdict: Verdict): Promise<void> {
+  const wanted = subject.workers;
+  try {
+    await until("all workers", () => subject.workerPids().length === wanted, RECOVERY_MS);
+  } catch {
+    verdict.expect(false, `afterwards ${subject.workerPids().length} of ${wanted} workers ran`);
+  }
+}
+
+/** Expects that every thread runs a request when twice as many are there. */
+async function expectFreeThreads(subject: Subject, verdict: Verdict): Promise<void> {
+  const threads = subject.workers * subject.threads;
+  // Where the kernel deals connections out to the workers, each has enough only if there are more.
+  const held = holdRequests(subject, { count: 2 * threads, patienceMs: HOLD_MS + 5000 });
+  const running = await held.waitForRunning(threads, HOLD_MS);
+  await held.release();
+  verdict.expect(
+    running >= threads,
+    `afterwards only ${running} of ${threads} threads took requests`,
+  );
+}

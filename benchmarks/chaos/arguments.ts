@@ -1,0 +1,102 @@
+// The command line of `npm run chaos`.
+
+import { parseArgs } from "node:util";
+
+import { UsageError } from "../arguments.ts";
+import { APP_NAMES, SERVER_NAMES, type AppName, type ServerName } from "./trial.ts";
+import { TRIALS } from "./trials.ts";
+
+export interface ChaosArguments {
+  readonly isShort: boolean;
+  /** Names of trials. */
+  readonly only: readonly string[];
+  readonly servers: readonly ServerName[];
+  readonly apps: readonly AppName[];
+  /** Of the trial that counts them; null = as many as fit into its time. */
+  readonly requests: number | null;
+  readonly seed: number;
+  readonly isKept: boolean;
+  /** No selector was given that leaves out trials of Typhon or makes them shorter. */
+  readonly isWhole: boolean;
+}
+
+const NAMES = TRIALS.map(({ name }) => name);
+const GROUPS = [...new Set(NAMES.map(groupOf))];
+
+export const USAGE = `npm run chaos -- [options]
+
+  --short            smaller counts: a minute and a half instead of a quarter of an hour
+  --only NAMES       of ${GROUPS.join(", ")};
+                     or single ones, such as crash.retry
+  --apps NAMES       of ${APP_NAMES.join(", ")}; default both, with --short raw
+  --peers            gunicorn gthread, Granian and nginx before gunicorn as well
+  --servers NAMES    of ${SERVER_NAMES.join(", ")}; default typhon
+  --requests N       of the trial "tokens"; default: as many as fit into 3 minutes
+  --seed N           of all that is random; printed with the results
+  --keep             keep the run in benchmarks/results and show it in docs/faults.md
+  --help
+`;
+
+const OPTIONS = {
+  short: { type: "boolean", default: false },
+  only: { type: "string" },
+  apps: { type: "string" },
+  peers: { type: "boolean", default: false },
+  servers: { type: "string" },
+  requests: { type: "string" },
+  seed: { type: "string" },
+  keep: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** "crash.retry" → "crash". */
+export function groupOf(name: string): string {
+  return name.split(".", 1)[0] ?? name;
+}
+
+/** Reads the command line; null = help was asked for. Throws UsageError. */
+export function readChaosArguments(args: readonly string[]): ChaosArguments | null {
+  const values = parse(args);
+  if (values.help) return null;
+  const byDefault: readonly ServerName[] = values.peers ? SERVER_NAMES : ["typhon"];
+  const wanted = readNames("--only", values.only, [...GROUPS, ...NAMES]) ?? GROUPS;
+  return {
+    isShort: values.short,
+    only: NAMES.filter((name) => wanted.includes(name) || wanted.includes(groupOf(name))),
+    servers: readNames("--servers", values.servers, SERVER_NAMES) ?? byDefault,
+    apps: readNames("--apps", values.apps, APP_NAMES) ?? (values.short ? ["raw"] : APP_NAMES),
+    requests: readNumber("--requests", values.requests),
+    seed: readNumber("--seed", values.seed) ?? Date.now() % 1_000_000,
+    isKept: values.keep,
+    isWhole: !values.short && values.only === undefined && values.apps === undefined,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, strict: true }).values;
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+  }
+}
+
+function readNames<T extends string>(
+  option: string,
+  text: string | undefined,
+  known: readonly T[],
+): T[] | null {
+  if (text === undefined) return null;
+  const wanted = new Set(text.split(",").map((name) => name.trim()));
+  for (const name of wanted) {
+    if (!known.some((one) => one === name))
+      throw new UsageError(`${option}: no "${name}"; there are ${known.join(", ")}`);
+  }
+  return known.filter((name) => wanted.has(name));
+}
+
+function readNumber(option: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= 100_000_000) return number;
+  throw new UsageError(`${option}: "${text}" is not a whole number from 1 to 100,000,000`);
+}

@@ -1,0 +1,42 @@
+// What of Node's memory is really in use. V8 lets its heap swing by tens of megabytes before it collects,
+// which hides small leaks and looks like large ones; so the front is started with its inspector open on a
+// port of its own, and is asked to collect everything before memory is read.
+
+import { once } from "node:events";
+
+import { within } from "../../test/support/deadline.ts";
+import type { Subject } from "./subject.ts";
+
+/** For the environment of a server whose heap is to be read. */
+export const INSPECTABLE: Readonly<Record<string, string>> = {
+  NODE_OPTIONS: "--inspect=127.0.0.1:0",
+};
+
+const ANSWER_MS = 20_000;
+
+/** Collects all garbage of the front; bytes of its heap that are still in use. */
+export async function readLiveHeap(subject: Subject): Promise<number> {
+  const url = /Debugger listening on (ws:\S+)/.exec(subject.log)?.[1];
+  if (url === undefined) throw new Error("the front has no inspector");
+  const socket = new WebSocket(url);
+  await within(ANSWER_MS, once(socket, "open"), "the inspector answers");
+  try {
+    // Twice: what finalizers let go is found by the second.
+    await ask(socket, 1, "HeapProfiler.collectGarbage");
+    await ask(socket, 2, "HeapProfiler.collectGarbage");
+    const usage = await ask(socket, 3, "Runtime.getHeapUsage");
+    const bytes: unknown = Reflect.get(Object(usage), "usedSize");
+    const outside: unknown = Reflect.get(Object(usage), "backingStorageSize");
+    return Number(bytes) + Number(outside);
+  } finally {
+    socket.close();
+  }
+}
+
+async function ask(socket: WebSocket, id: number, method: string): Promise<unknown> {
+  const answered = once(socket, "message");
+  socket.send(JSON.stringify({ id, method }));
+  const [event]: unknown[] = await within(ANSWER_MS, answered, method);
+  const answer: unknown = JSON.parse(String(Reflect.get(Object(event), "data")));
+  return Reflect.get(Object(answer), "result");
+}

@@ -1,0 +1,87 @@
+// What a run of all trials leaves behind: rows, and the JSON that keeps them beside the benchmarks' results,
+// in the same form, so that whoever reads that folder can read these files as well.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import type { Machine } from "../machine.ts";
+import { RESULTS } from "../places.ts";
+import type { Results } from "../results.ts";
+import type { Figure } from "./trial.ts";
+
+export type RowOutcome = "held" | "broken" | "not built" | "not possible here";
+
+/** What came of one trial of one server. */
+export interface Row {
+  readonly trial: string;
+  readonly promise: string;
+  readonly server: string;
+  readonly app: string;
+  readonly outcome: RowOutcome;
+  readonly did: string;
+  readonly figures: readonly Figure[];
+  readonly faults: readonly string[];
+  readonly seconds: number;
+}
+
+export interface ChaosResults extends Results {
+  readonly seed: number;
+  readonly chaos: readonly Row[];
+}
+
+interface ChaosRun {
+  readonly date: string;
+  readonly isWhole: boolean;
+  readonly seed: number;
+  readonly machine: Machine;
+  readonly chaos: readonly Row[];
+}
+
+const SUFFIX = "-chaos.json";
+
+/** Writes `<date>-chaos.json`; returns the path. */
+export function saveOutcomes(run: ChaosRun): string {
+  const results: ChaosResults = {
+    ...run,
+    rounds: 1,
+    seconds: Math.round(run.chaos.reduce((sum, row) => sum + row.seconds, 0)),
+    missing: [],
+    throughput: null,
+    memory: null,
+    connections: null,
+    startup: null,
+    capacity: null,
+    mixed: null,
+  };
+  mkdirSync(RESULTS, { recursive: true });
+  const date = run.date.slice(0, 16).replace("T", "-").replace(":", "");
+  const path = join(RESULTS, `${date}${SUFFIX}`);
+  writeFileSync(path, `${JSON.stringify(results, null, 1)}\n`);
+  return path;
+}
+
+/** The newest run that is kept, a whole one if there is any; null if there is none. */
+export function loadNewestOutcomes(): ChaosResults | null {
+  if (!existsSync(RESULTS)) return null;
+  const kept = readdirSync(RESULTS)
+    .filter((name) => name.endsWith(SUFFIX))
+    .toSorted()
+    .map((name): ChaosResults => JSON.parse(readFileSync(join(RESULTS, name), "utf8")));
+  return kept.findLast((one) => one.isWhole) ?? kept.at(-1) ?? null;
+}
+
+/** The distinct faults, how often each, the first few of them. */
+export function tellFaults(faults: readonly string[], most: number): string[] {
+  const counted = new Map<string, number>();
+  for (const fault of faults) counted.set(fault, (counted.get(fault) ?? 0) + 1);
+  const told = [...counted].map(([fault, count]) => (count > 1 ? `${fault} (${count} ×)` : fault));
+  if (told.length <= most) return told;
+  return [...told.slice(0, most), `and ${told.length - most} more`];
+}
+
+/** "latest 504 after the deadline 87 ms". */
+export function tellFigure({ label, value, unit }: Figure): string {
+  const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 1 : 0;
+  const shown = value.toLocaleString("en-US", { maximumFractionDigits: digits });
+  return `${label} ${shown}${unit === "" || unit.startsWith("/") ? unit : ` ${unit}`}`;
+}

@@ -1,0 +1,85 @@
+// The commands of the servers that faults are done to: the benchmarks' own settings (../servers.ts), the
+// chaos application in place of the measured one, and what a trial adds. 2 workers with 4 threads unless
+// the trial says otherwise. Only arguments are made here.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { APPS, COMMAND, requirePython } from "../../test/support/scratch.ts";
+import { SERVERS } from "../servers.ts";
+import type { AppName, ServerName } from "./trial.ts";
+
+/** What a trial adds to the command of each server; nginx: lines of its location. */
+export interface Extras {
+  readonly typhon?: readonly string[];
+  readonly gunicorn?: readonly string[];
+  readonly granian?: readonly string[];
+  readonly nginx?: string;
+}
+
+export interface ProgramOrder {
+  readonly server: ServerName;
+  readonly app: AppName;
+  readonly workers: number;
+  readonly threads: number;
+  readonly port: number;
+  /** For sockets, configuration and the application's notes. */
+  readonly folder: string;
+  readonly extras: Extras;
+}
+
+export interface ChaosProgram {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Without this a worker that dies ends the whole of Granian. */
+const GRANIAN_ALWAYS = ["--respawn-failed-workers"];
+
+/** In the order to start them; the last one listens on the port, the first one has the workers. */
+export function makePrograms(order: ProgramOrder): ChaosProgram[] {
+  if (order.server === "typhon") return [makeTyphon(order)];
+  const { server, app, workers, port, folder, extras } = order;
+  const found = SERVERS.find((one) => one.name === server);
+  if (found === undefined) throw new Error(`benchmarks/servers.ts has no ${server}`);
+  const target = { wsgi: `chaos_${app}:app`, asgi: "" };
+  const programs = found.programs({ app: target, workers, port, folder }).map((program) => {
+    const isGranian = program.command.endsWith("granian");
+    const more = isGranian ? [...GRANIAN_ALWAYS, ...(extras.granian ?? [])] : extras.gunicorn;
+    return {
+      command: program.command,
+      args: program.command === "nginx" ? program.args : insert(program.args, more ?? []),
+      environment: { ...program.environment, PYTHONPATH: APPS },
+    };
+  });
+  if (server === "nginx-gunicorn" && extras.nginx !== undefined)
+    addToLocation(join(folder, "nginx.conf"), extras.nginx);
+  return programs;
+}
+
+function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): ChaosProgram {
+  const args = [
+    `chaos_${app}:app`,
+    `--bind=127.0.0.1:${port}`,
+    `--workers=${workers}`,
+    `--threads=${threads}`,
+    `--app-dir=${APPS}`,
+    `--python=${requirePython()}`,
+    "--log-format=json",
+    ...(extras.typhon ?? []),
+  ];
+  return { command: COMMAND, args, environment: {} };
+}
+
+/** The application stands last. */
+function insert(args: readonly string[], more: readonly string[]): string[] {
+  return [...args.slice(0, -1), ...more, ...args.slice(-1)];
+}
+
+function addToLocation(path: string, lines: string): void {
+  const mark = "proxy_redirect off;";
+  const text = readFileSync(path, "utf8");
+  if (!text.includes(mark)) throw new Error(`nginx.conf lacks "${mark}"`);
+  writeFileSync(path, text.replace(mark, `${mark}\n      ${lines}`));
+}

@@ -1,0 +1,89 @@
+// One trial of one server, from an empty folder to nothing left: what came of it is a row. Whatever the
+// trial does, its servers are ended; Typhon has to end well after each.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { within } from "../../test/support/deadline.ts";
+import { stopAllLoads } from "./closed-load.ts";
+import type { Row, RowOutcome } from "./outcomes.ts";
+import { Subject } from "./subject.ts";
+import { NotBuilt, NotPossible, Verdict } from "./trial.ts";
+import type { AppName, ServerName, Stage, Trial } from "./trial.ts";
+
+/** Whatever hangs is given up, ms. The longest trial takes 3 minutes, in a short run 10 seconds. */
+const MAX_SHORT_MS = 90_000;
+const MAX_WHOLE_MS = 360_000;
+const GONE_MS = 2000;
+
+export interface TrialRun {
+  readonly server: ServerName;
+  readonly app: AppName;
+  readonly isShort: boolean;
+  readonly requests: number | null;
+  readonly seed: number;
+}
+
+/** Does it, and says what came of it. Never throws. */
+export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
+  const since = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), "typhon-chaos-"));
+  const verdict = new Verdict();
+  const subjects: Subject[] = [];
+  const undoing: (() => void)[] = [];
+  const stage: Stage = {
+    ...run,
+    folder,
+    verdict,
+    after: (undo) => void undoing.push(undo),
+    start: async (options = {}) => {
+      const subject = await Subject.start(run.server, run.app, folder, options, (begun) =>
+        subjects.push(begun),
+      );
+      return subject;
+    },
+  };
+  const obstacle = await attempt(trial, stage);
+  stopAllLoads();
+  if (obstacle === null && run.server === "typhon")
+    for (const subject of subjects) await expectGoodEnd(subject, verdict);
+  for (const subject of subjects) subject.kill();
+  for (const undo of undoing.toReversed()) undo();
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  return {
+    trial: trial.name,
+    promise: trial.promise,
+    server: run.server,
+    app: run.app,
+    outcome: obstacle ?? (verdict.faults.length === 0 ? "held" : "broken"),
+    did: verdict.did,
+    figures: verdict.figures,
+    faults: verdict.faults,
+    seconds: (performance.now() - since) / 1000,
+  };
+}
+
+/** null: it was done, well or not. */
+async function attempt(trial: Trial, stage: Stage): Promise<RowOutcome | null> {
+  const { verdict, isShort } = stage;
+  const running = trial.run(stage);
+  try {
+    await within(isShort ? MAX_SHORT_MS : MAX_WHOLE_MS, running, "the end of the trial");
+    return null;
+  } catch (error) {
+    running.catch(() => undefined); // It was given up; its servers end under it.
+    verdict.faults.push(error instanceof Error ? error.message : String(error));
+    if (error instanceof NotBuilt) return "not built";
+    return error instanceof NotPossible ? "not possible here" : null;
+  }
+}
+
+/** After any fault SIGTERM ends it as always, and nothing is left. */
+async function expectGoodEnd(subject: Subject, verdict: Verdict): Promise<void> {
+  if (subject.isKilled || subject.main.hasExited) return;
+  const exit = await subject.stop();
+  const code = exit?.code ?? exit?.signal ?? "nothing: it ran on";
+  verdict.expect(code === 0, `SIGTERM afterwards ended it with ${code}`);
+  verdict.expect(await subject.isGone(GONE_MS), "processes were left afterwards");
+}

@@ -1,0 +1,243 @@
+// A server that faults are done to: its programs, its processes, its log, and the application's notes.
+// Any server looks alike here; what only Typhon has (events in its log, `typhon reload`) says so.
+
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { until, within } from "../../test/support/deadline.ts";
+import { findGroup, findMarked, isRunning } from "../../test/support/processes.ts";
+import type { ProcessFacts } from "../../test/support/processes.ts";
+import { COMMAND } from "../../test/support/scratch.ts";
+import { Typhon, type Exit } from "../../test/support/typhon.ts";
+import { findFreePort } from "../client.ts";
+import { treeCpuSeconds } from "../process-tree.ts";
+import { Client, get } from "./client.ts";
+import { Notes } from "./notes.ts";
+import { makePrograms, type ChaosProgram, type Extras } from "./programs.ts";
+import { NotBuilt, type AppName, type ServerName } from "./trial.ts";
+
+/** What a trial may ask of a start. */
+export interface SubjectOptions {
+  /** Default 2; threads 4, which the peers always have. */
+  readonly workers?: number;
+  readonly threads?: number;
+  readonly extras?: Extras;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Limit of open files, by `ulimit -n`. */
+  readonly maxDescriptors?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** A line of Typhon's log. */
+export type LogEvent = Readonly<Record<string, unknown>>;
+
+const START_MS = 30_000;
+/** Typhon's own limit for what runs at its end is 25 s. */
+const END_MS = 30_000;
+const RELOAD_MS = 60_000;
+
+/** SIGKILL; false if the process has ended by itself meanwhile. */
+export function killProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch {
+    return false;
+  }
+}
+
+/** Everything that was started by us, so that a signal to us can end it. */
+const all = new Set<Subject>();
+
+export class Subject {
+  readonly server: ServerName;
+  readonly workers: number;
+  readonly threads: number;
+  readonly port: number;
+  readonly notes: Notes;
+  isKilled = false;
+  /** The first has the workers, the last listens. The class starts and marks any program. */
+  readonly #programs: Typhon[] = [];
+
+  private constructor(server: ServerName, port: number, folder: string, options: SubjectOptions) {
+    this.server = server;
+    this.workers = options.workers ?? 2;
+    this.threads = options.threads ?? 4;
+    this.port = port;
+    this.notes = new Notes(folder);
+  }
+
+  /**
+   * Starts it and waits until every worker is up; `onBegun` hears of it before. Throws NotBuilt, or with
+   * what the server said.
+   */
+  static async start(
+    server: ServerName,
+    app: AppName,
+    folder: string,
+    options: SubjectOptions,
+    onBegun: (subject: Subject) => void,
+  ): Promise<Subject> {
+    const port = options.port ?? (await findFreePort());
+    const self = new Subject(server, port, folder, options);
+    const { workers, threads } = self;
+    all.add(self);
+    onBegun(self);
+    const extras = options.extras ?? {};
+    const order = { server, app, workers, threads, port, folder, extras };
+    const started = self.notes.starts().length;
+    for (const program of makePrograms(order)) self.#spawn(program, options);
+    await self.#waitForStart(started);
+    return self;
+  }
+
+  /** Ends all that was ever started; for the end of our own process. */
+  static killAll(): void {
+    for (const subject of all) subject.kill();
+  }
+
+  /** The process that has the workers: of gunicorn behind nginx, else of the server. */
+  get main(): Typhon {
+    return this.#at(0);
+  }
+
+  /** The process that listens. */
+  get front(): Typhon {
+    return this.#at(-1);
+  }
+
+  get log(): string {
+    return this.#programs.map(({ output }) => output.all).join("\n");
+  }
+
+  /** Events of one name in Typhon's log. */
+  events(name: string): LogEvent[] {
+    return this.log
+      .split("\n")
+      .filter((line) => line.startsWith("{") && line.includes(`"event":"${name}"`))
+      .map((line): LogEvent => Object.fromEntries(Object.entries(Object(JSON.parse(line)))));
+  }
+
+  /** All its processes that run. */
+  processes(): ProcessFacts[] {
+    const found = this.#programs.flatMap((one) => [...findMarked(one.mark), ...findGroup(one.pid)]);
+    return [...new Map(found.map((facts) => [facts.pid, facts])).values()];
+  }
+
+  /** The processes that have loaded the application and run, oldest first. */
+  workerPids(): number[] {
+    return this.notes
+      .starts()
+      .map(({ pid }) => pid)
+      .filter(isRunning);
+  }
+
+  /** Typhon's launcher, 0 while there is none. */
+  launcherPid(): number {
+    return this.processes().find(({ parent }) => parent === this.main.pid)?.pid ?? 0;
+  }
+
+  /** The workers of Typhon's launcher, the old ones of one that died not among them. */
+  launchedPids(): number[] {
+    const launcher = this.launcherPid();
+    const workers = new Set(this.workerPids());
+    return this.processes()
+      .filter(({ pid, parent }) => parent === launcher && workers.has(pid))
+      .map(({ pid }) => pid);
+  }
+
+  /** Processor seconds used so far by all its processes. */
+  cpuSeconds(): number {
+    return treeCpuSeconds(this.#programs.map(({ pid }) => pid));
+  }
+
+  /** `typhon reload`: its exit code and what it printed. Needs `--pid` (pidFile). */
+  reload(): Promise<{ code: number | null; output: string }> {
+    const { promise, resolve } = Promise.withResolvers<{ code: number | null; output: string }>();
+    const args = ["reload", "--pid", this.pidFile];
+    const child = execFile(COMMAND, args, { timeout: RELOAD_MS }, (_error, stdout, stderr) =>
+      resolve({ code: child.exitCode, output: stdout + stderr }),
+    );
+    return promise;
+  }
+
+  get pidFile(): string {
+    return join(this.notes.folder, "pid");
+  }
+
+  /** A signal to the main process; throws if that has ended by itself. */
+  signal(name: NodeJS.Signals): void {
+    if (this.main.hasExited) throw new Error(`the server had ended before ${name}`);
+    this.main.signal(name);
+  }
+
+  /** SIGTERM, as a service manager does; null if it has not ended in time. */
+  async stop(): Promise<Exit | null> {
+    const last = this.front;
+    // nginx lets requests finish on SIGQUIT only, and needs gunicorn meanwhile.
+    last.signal(last === this.main ? "SIGTERM" : "SIGQUIT");
+    try {
+      const exit = await within(END_MS, last.exited, "end");
+      if (last !== this.main) this.main.signal("SIGTERM");
+      return exit;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Whether nothing of it is left within `ms`. */
+  async isGone(ms: number): Promise<boolean> {
+    try {
+      await until("all processes have ended", () => this.processes().length === 0, ms);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Ends what is left of it at once. */
+  kill(): void {
+    this.isKilled = true;
+    for (const program of this.#programs) program.kill();
+    all.delete(this);
+  }
+
+  #at(index: number): Typhon {
+    const program = this.#programs.at(index);
+    if (program === undefined) throw new Error("nothing was started");
+    return program;
+  }
+
+  #spawn(program: ChaosProgram, { maxDescriptors, environment }: SubjectOptions): void {
+    const { folder } = this.notes;
+    const env = { ...program.environment, CHAOS_DIR: folder, ...environment };
+    const words = [program.command, ...program.args];
+    // No core files: writing one delays the news of a death.
+    const limits = `ulimit -c 0; ${maxDescriptors === undefined ? "" : `ulimit -n ${maxDescriptors};`}`;
+    const args = ["-c", `${limits} exec "$@"`, "sh", ...words];
+    this.#programs.push(new Typhon(args, { command: "sh", env, cwd: folder }));
+  }
+
+  async #waitForStart(startedBefore: number): Promise<void> {
+    const client = new Client(this.port);
+    const last = performance.now() + START_MS;
+    let isAnswering = false;
+    while (!isAnswering || this.notes.starts().length < startedBefore + this.workers) {
+      const ended = this.#programs.find(({ hasExited }) => hasExited);
+      if (ended !== undefined) await this.#throwEnd(ended);
+      if (performance.now() > last) throw new Error(`it did not start:\n${this.log.slice(-2000)}`);
+      isAnswering ||= (await client.ask(get("/quick"))).status === 200;
+      await sleep(5);
+    }
+    client.close();
+  }
+
+  async #throwEnd(ended: Typhon): Promise<void> {
+    const { code } = await ended.exited;
+    const text = `ended at its start with ${code}: ${this.log.trim().slice(-2000)}`;
+    if (this.server === "typhon" && code === 2 && /unknown option/.test(this.log))
+      throw new NotBuilt(text);
+    throw new Error(text);
+  }
+}

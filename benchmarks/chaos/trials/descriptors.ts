@@ -1,0 +1,92 @@
+// A process that may open 256 files: idle connections make room for new ones; where none is idle, new ones
+// are refused; nothing spins; and room that is free again is used at once.
+
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { clockMs } from "../../load/arrivals.ts";
+import { expectWhole } from "../aftermath.ts";
+import { askOnce, Client, get, tellAnswer, type Answer } from "../client.ts";
+import type { Subject } from "../subject.ts";
+import type { Stage, Trial } from "../trial.ts";
+
+const LIMIT = 256;
+const IDLE_CLIENTS = 400;
+const BUSY_CLIENTS = 400;
+const PLATEAU_MS = 2000;
+const PROBE_EVERY_MS = 20;
+/** Share of one core, with 50 refusals a second. */
+const MAX_CPU = 0.5;
+const RECOVERY_MS = 1000;
+const PATIENCE_MS = 3000;
+
+export const DESCRIPTORS: readonly Trial[] = [
+  {
+    name: "machine.descriptors",
+    promise:
+      "With 256 descriptors: idle connections go first, then 503; no busy loop; recovered within 1 s",
+    servers: ["typhon", "gunicorn-gthread", "granian"],
+    apps: ["raw"],
+    run,
+  },
+];
+
+async function run(stage: Stage): Promise<void> {
+  const { verdict } = stage;
+  const subject = await stage.start({ maxDescriptors: LIMIT });
+  await fillWithIdle(stage, subject);
+  await fillWithBusy(stage, subject);
+  verdict.did = `ulimit -n ${LIMIT}: ${IDLE_CLIENTS} idle connections, then ${BUSY_CLIENTS} uploads that do not go on`;
+  await expectWhole(subject, verdict, 200);
+}
+
+/** Each new client is answered, and then stays. */
+async function fillWithIdle({ verdict }: Stage, subject: Subject): Promise<void> {
+  const clients: Client[] = [];
+  const failures = new Map<string, number>();
+  for (let at = 0; at < IDLE_CLIENTS; at += 1) {
+    const client = new Client(subject.port);
+    clients.push(client);
+    const answer = await client.ask(get("/quick"), PATIENCE_MS);
+    if (answer.status === 200) continue;
+    const what = tellAnswer(answer);
+    failures.set(what, (failures.get(what) ?? 0) + 1);
+    // Each further one would cost its patience.
+    if (failures.get("silent") === 3) break;
+  }
+  for (const [what, count] of failures)
+    verdict.expect(false, `${count} new clients beside idle ones: ${what}`);
+  for (const client of clients) client.close();
+  await sleep(300);
+}
+
+async function fillWithBusy({ verdict }: Stage, subject: Subject): Promise<void> {
+  const head = `POST /upload HTTP/1.1\r\nHost: chaos\r\nContent-Length: 1000000\r\n\r\n`;
+  const busy = Array.from({ length: BUSY_CLIENTS }, () => new Client(subject.port));
+  const asked = busy.map((client) => client.ask(head + "x".repeat(1000)));
+  await sleep(500);
+  const before = { cpu: subject.cpuSeconds(), at: clockMs() };
+  const probing: Promise<Answer>[] = [];
+  while (clockMs() - before.at < PLATEAU_MS) {
+    probing.push(askOnce(subject.port, get("/quick"), PATIENCE_MS));
+    await sleep(PROBE_EVERY_MS);
+  }
+  const cpu = (subject.cpuSeconds() - before.cpu) / ((clockMs() - before.at) / 1000);
+  verdict.figure("processor when full", cpu, "cores");
+  verdict.expect(cpu <= MAX_CPU, `${cpu.toFixed(2)} cores were busy while it was full`);
+  const probes = new Map<string, number>();
+  for (const what of (await Promise.all(probing)).map(tellAnswer))
+    probes.set(what, (probes.get(what) ?? 0) + 1);
+  for (const [what, count] of probes)
+    verdict.expect(what === "503", `${count} of ${probing.length} new clients when full: ${what}`);
+  for (const client of busy) client.close();
+  const since = clockMs();
+  await Promise.all(asked);
+  let answer = await askOnce(subject.port, get("/quick"), PATIENCE_MS);
+  while (answer.status !== 200 && clockMs() - since < 10 * RECOVERY_MS) {
+    await sleep(10);
+    answer = await askOnce(subject.port, get("/quick"), PATIENCE_MS);
+  }
+  const recovery = clockMs() - since;
+  verdict.figure("served again", recovery, "ms");
+  verdict.expect(recovery <= RECOVERY_MS, `served again only after ${recovery.toFixed(0)} ms`);
+}

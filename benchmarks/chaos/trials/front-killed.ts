@@ -1,0 +1,55 @@
+// The main process killed by SIGKILL, while workers run, sleep and hold the interpreter's lock: the kernel
+// has to end them, and the address has to be free.
+
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { clockMs } from "../../load/arrivals.ts";
+import { Client, get } from "../client.ts";
+import { counts, SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
+
+const GONE_MS = 2000;
+/** Each stuck in another way; the rest of the threads sleeps. */
+const STUCK = ["/backtrack", "/spin", "/sleep_long", "/take_lock_twice"];
+
+export const FRONT_KILLED: readonly Trial[] = [
+  {
+    name: "front-killed",
+    promise:
+      "When the main process is killed no process is left after 2 s, and a restart binds at once",
+    servers: SERVER_NAMES,
+    apps: ["raw"],
+    run,
+  },
+];
+
+async function run(stage: Stage): Promise<void> {
+  const { verdict } = stage;
+  const rounds = counts(stage, 1, 3);
+  let slowest = 0;
+  let restart = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    const subject = await stage.start({ workers: 4 });
+    const clients = STUCK.map(() => new Client(subject.port));
+    const asked = clients.map((client, at) => client.ask(get(STUCK[at] ?? "/")));
+    await sleep(300);
+    const since = clockMs();
+    subject.front.signal("SIGKILL");
+    const isGone = await subject.isGone(GONE_MS);
+    slowest = Math.max(slowest, clockMs() - since);
+    verdict.expect(isGone, `${subject.processes().length} processes ran on after ${GONE_MS} ms`);
+    for (const client of clients) client.close();
+    await Promise.all(asked);
+    const again = clockMs();
+    try {
+      const next = await stage.start({ port: subject.port });
+      restart = Math.max(restart, clockMs() - again);
+      next.kill();
+    } catch (error) {
+      verdict.expect(false, `a restart failed: ${String(error).slice(0, 200)}`);
+    }
+    subject.kill();
+  }
+  verdict.did = `${rounds} × SIGKILL with 4 stuck requests, then a start on the same port`;
+  verdict.figure("until all were gone", slowest, "ms");
+  verdict.figure("restart until it answered", restart, "ms");
+}

@@ -1,0 +1,140 @@
+// Ten times as many requests as the application can answer. What it can it still does; the rest is told
+// at once to come again; the server itself stays small and awake.
+
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { expectWhole } from "../aftermath.ts";
+import { Client, get } from "../client.ts";
+import { ClosedLoad } from "../closed-load.ts";
+import { OpenLoad } from "../open-load.ts";
+import type { Subject } from "../subject.ts";
+import { counts, SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
+import { readVitals } from "../vitals.ts";
+
+/** 2 workers × 4 threads asleep for 40 ms: 200 requests a second. */
+const PAGE = "/sleep?s=0.04";
+const NOMINAL_PER_SECOND = 200;
+const OFFERED_PER_SECOND = 2000;
+const CAPACITY_SECONDS = 2;
+/** Of what was answered without overload. */
+const MIN_SHARE = 0.9;
+/** 95 of 100 refusals; who was let in before the rate was known may wait longer. */
+const MAX_REFUSAL_MS = 250;
+const MAX_LIVEZ_MS = 100;
+const MAX_GROWTH_BYTES = 128 << 20;
+const PATIENCE_MS = 12_000;
+
+export const OVERLOAD: readonly Trial[] = [
+  {
+    name: "overload",
+    promise:
+      "At ten times its capacity a server answers as much as it can and refuses the rest with 503 and Retry-After, 95 of 100 at once",
+    servers: SERVER_NAMES,
+    apps: ["raw"],
+    run,
+  },
+];
+
+async function run(stage: Stage): Promise<void> {
+  const { verdict, server } = stage;
+  const seconds = counts(stage, 3, 10);
+  const subject = await stage.start({ extras: { typhon: ["--health"] } });
+  const capacity = await findCapacity(subject);
+  const before = readVitals([subject.front.pid]).rssBytes;
+  const offered = new OpenLoad({
+    port: subject.port,
+    request: get(PAGE),
+    perSecond: OFFERED_PER_SECOND,
+    seconds,
+    maxConnections: 15_000,
+    patienceMs: PATIENCE_MS,
+  });
+  const watch = new Watch(subject);
+  const watching = watch.run();
+  await offered.run();
+  watch.stop();
+  await watching;
+  const answered = (offered.inTime.get("200") ?? 0) / seconds;
+  verdict.did = `${offered.offered} requests in ${seconds} s where ${NOMINAL_PER_SECOND}/s can be done: ${offered.tellOutcomes()}`;
+  verdict.figure("answered with 200, without overload", capacity, "/s");
+  verdict.figure("answered with 200 under it", answered, "/s");
+  verdict.figure("slowest 200 (p99)", offered.percentile("200", 0.99), "ms");
+  verdict.figure("503 (p95)", offered.percentile("503", 0.95), "ms");
+  verdict.figure("503 (p99)", offered.percentile("503", 0.99), "ms");
+  verdict.figure("growth of the front", (watch.rssBytes - before) / 2 ** 20, "MiB");
+  verdict.expect(
+    answered >= capacity * MIN_SHARE,
+    `${answered.toFixed(0)} of ${capacity.toFixed(0)} requests/s were answered with 200`,
+  );
+  verdict.expect(offered.count("503") > 0, "nobody was told to come again (503 with Retry-After)");
+  verdict.expect(
+    offered.percentile("503", 0.95) <= MAX_REFUSAL_MS,
+    `refusals took ${offered.percentile("503", 0.95).toFixed(0)} ms (p95)`,
+  );
+  for (const [what, times] of offered.outcomes)
+    verdict.expect(what === "200" || what === "503", `${times.length} requests: ${what}`);
+  verdict.expect(
+    watch.rssBytes - before <= MAX_GROWTH_BYTES,
+    `the front grew by ${((watch.rssBytes - before) / 2 ** 20).toFixed(0)} MiB`,
+  );
+  if (server === "typhon") {
+    verdict.figure("/livez meanwhile, slowest", watch.livezMs, "ms");
+    verdict.expect(
+      watch.failedLivez === 0,
+      `${watch.failedLivez} times /livez was not answered 200`,
+    );
+    verdict.expect(watch.livezMs <= MAX_LIVEZ_MS, `/livez took ${watch.livezMs.toFixed(0)} ms`);
+  }
+  await expectWhole(subject, verdict, counts(stage, 200, 1000));
+}
+
+/** Answers a second where everybody is answered. */
+async function findCapacity({ port }: Subject): Promise<number> {
+  const load = new ClosedLoad({
+    port,
+    keptAlive: 12,
+    fresh: 0,
+    requests: Infinity,
+    request: () => get(PAGE),
+  });
+  const going = load.run();
+  await sleep(500);
+  const before = load.right;
+  await sleep(CAPACITY_SECONDS * 1000);
+  const perSecond = (load.right - before) / CAPACITY_SECONDS;
+  load.stop();
+  await going;
+  return perSecond;
+}
+
+/** Looks at the front again and again: its memory, and whether it says that it lives. */
+class Watch {
+  rssBytes = 0;
+  livezMs = 0;
+  failedLivez = 0;
+  readonly #subject: Subject;
+  #isOver = false;
+
+  constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  async run(): Promise<void> {
+    const client = new Client(this.#subject.port);
+    while (!this.#isOver) {
+      if (this.#subject.server === "typhon") {
+        const answer = await client.ask(get("/livez"), PATIENCE_MS);
+        this.livezMs = Math.max(this.livezMs, answer.ms);
+        if (answer.status !== 200) this.failedLivez += 1;
+      }
+      if (!this.#subject.front.hasExited)
+        this.rssBytes = Math.max(this.rssBytes, readVitals([this.#subject.front.pid]).rssBytes);
+      await sleep(20);
+    }
+    client.close();
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+}

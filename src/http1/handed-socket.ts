@@ -1,0 +1,30 @@
+// A socket that another protocol has taken over (RFC 9110 §7.8), with what was read too far, and how many
+// bytes it has carried since. We go on hearing its end, for the books; all else is the new owner's.
+
+import type { Socket } from "node:net";
+
+import type { Upgraded } from "../http/exchange.ts";
+
+export class HandedSocket implements Upgraded {
+  readonly socket: Socket;
+  readonly ahead: Buffer;
+  readonly #readBefore: number;
+  readonly #writtenBefore: number;
+
+  /** `ahead`: what the connection had read and not used, if anything. */
+  constructor(socket: Socket, ahead: Buffer | null) {
+    this.socket = socket;
+    this.ahead = ahead ?? Buffer.alloc(0);
+    this.#readBefore = socket.bytesRead - this.ahead.length;
+    this.#writtenBefore = socket.bytesWritten;
+  }
+
+  get bytesReceived(): number {
+    return this.socket.bytesRead - this.#readBefore;
+  }
+
+  get bytesSent(): number {
+    const { bytesWritten, writableLength } = this.socket;
+    return Math.max(0, bytesWritten - writableLength - this.#writtenBefore);
+  }
+}

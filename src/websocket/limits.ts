@@ -1,0 +1,36 @@
+// Limits of what one client's WebSocket may cost. Each has a decided answer when it is reached; which
+// attack each meets stands in docs/limits.md.
+
+/** Bytes of a message, inflated → 1009. uvicorn: as many; ws: 100 MiB. */
+export const MAX_MESSAGE_BYTES = 16_777_216;
+/** Frames of one message → 1008. A message of 4 MiB in frames of 64 bytes has as many (Autobahn 9.3.1). */
+export const MAX_FRAGMENTS = 65_536;
+/** Reads that one frame may come in → 1008. */
+export const MAX_READS_A_FRAME = 65_536;
+/** Pings, pongs and empty messages in a second → 1008. They cost as much as others and bring nothing. */
+export const MAX_CONTROL_FRAMES_PER_SECOND = 100;
+/**
+ * Bytes of all messages that are unfinished or wait for the application; beyond it a client that has
+ * begun one of more than FAIR_BYTES → 1013.
+ */
+export const MESSAGE_MEMORY_BYTES = 268_435_456;
+export const FAIR_BYTES = 65_536;
+
+/** Between two pings, and for the pong; also for a client that takes nothing of what is sent. websockets: 20 s. */
+export const PING_INTERVAL_MS = 20_000;
+/** For the client to answer our close frame. websockets: 10 s; ws: 30 s. */
+export const CLOSE_TIMEOUT_MS = 10_000;
+/** After our last byte the client may go on sending for so long and so much, so that it reads it. */
+export const LINGER_MS = 2000;
+export const LINGER_BYTES = 16_777_216;
+
+/** Shorter messages are not compressed. */
+export const DEFLATE_THRESHOLD_BYTES = 1024;
+/** Window and memory of compression: 32 KiB a connection, freed when it is idle. websockets: the same. */
+export const DEFLATE_WINDOW_BITS = 12;
+export const DEFLATE_MEMORY_LEVEL = 5;
+/** Bytes of a compressed read that are inflated before a full receiver can stop it: at most 1,032 times as many. */
+export const INFLATE_STEP_BYTES = 4096;
+
+/** Bytes of a close frame's reason. RFC 6455 §5.5. */
+export const MAX_REASON_BYTES = 123;

@@ -1,0 +1,204 @@
+// WebSockets of ASGI applications: messages both ways, closing from either side, refusals, workers that
+// die, a server that stops.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { promisify } from "node:util";
+
+import { WebSocket } from "ws";
+
+import { until, within } from "../support/deadline.ts";
+import { FILE } from "../support/file-scope.ts";
+import { getOnce } from "../support/raw-client.ts";
+import { makeScratch, requirePython } from "../support/scratch.ts";
+import { startTyphon, type Typhon } from "../support/typhon.ts";
+
+const PATIENCE_MS = 20_000;
+let typhon: Typhon;
+let folder: string;
+
+before(async () => {
+  folder = makeScratch(FILE);
+  typhon = await startTyphon(FILE, ["asgi_raw:app", "--workers", "2"], {
+    env: { GATE_DIR: folder },
+  });
+});
+
+/** One client, with everything that it was told. */
+class Peer {
+  readonly socket: WebSocket;
+  readonly messages: (string | Buffer)[] = [];
+  readonly opened: Promise<void>;
+  readonly closed: Promise<string>;
+
+  constructor(server: Typhon, path: string, protocols: string[] = []) {
+    const url = `${server.url.replace("http", "ws")}${path}`;
+    // Compressed, a flood of one byte would be next to nothing.
+    this.socket = new WebSocket(url, protocols, { perMessageDeflate: path !== "/flood?512" });
+    this.socket.on("message", (data, isBinary) => {
+      assert(Buffer.isBuffer(data));
+      this.messages.push(isBinary ? data : String(data));
+    });
+    this.opened = new Promise((resolve, reject) => {
+      this.socket.once("open", () => resolve());
+      this.socket.once("error", reject);
+    });
+    this.opened.catch(() => {});
+    this.closed = new Promise((resolve) => {
+      this.socket.once("close", (code, reason) => resolve(`${code} ${String(reason)}`));
+    });
+  }
+
+  async next(): Promise<string | Buffer> {
+    return until("a message", () => this.messages.shift());
+  }
+
+  end(): Promise<string> {
+    return within(PATIENCE_MS, this.closed, "the WebSocket is closed");
+  }
+}
+
+test("carries messages both ways, whole and in order", async () => {
+  const peer = new Peer(typhon, "/echo");
+  await peer.opened;
+  const large = randomBytes(1_000_000);
+  peer.socket.send("hello");
+  peer.socket.send(large);
+  peer.socket.send("größe ✓");
+  peer.socket.send("");
+  assert.equal(await peer.next(), "hello");
+  assert.deepEqual(await peer.next(), large);
+  assert.equal(await peer.next(), "größe ✓");
+  assert.equal(await peer.next(), "");
+  peer.socket.close(1000, "enough");
+  assert.equal(await peer.end(), "1000 enough");
+  await until("the application was told", () => existsSync(join(folder, "left")));
+  assert.equal(readFileSync(join(folder, "left"), "utf8"), "1000 enough");
+});
+
+test("agrees on a subprotocol and sends the application's fields", async () => {
+  const peer = new Peer(typhon, "/echo", ["other", "chat"]);
+  let own: unknown;
+  peer.socket.once("upgrade", (response) => {
+    own = response.headers["x-own"];
+  });
+  await peer.opened;
+  assert.equal(peer.socket.protocol, "chat");
+  assert.equal(own, "1");
+  peer.socket.close();
+  await peer.end();
+});
+
+test("closes with the application's code and reason", async () => {
+  const peer = new Peer(typhon, "/echo");
+  await peer.opened;
+  peer.socket.send("close 4001 no more of this");
+  assert.equal(await peer.end(), "4001 no more of this");
+});
+
+for (const [path, status] of [
+  ["/refuse", 403],
+  ["/deny", 401],
+  ["/fail", 500],
+] as const)
+  test(`answers ${status} where the application does not accept (${path})`, async () => {
+    const peer = new Peer(typhon, path);
+    await assert.rejects(peer.opened, new RegExp(String(status)));
+  });
+
+test("an application that fails later closes with 1011, and the log says why", async () => {
+  const peer = new Peer(typhon, "/fail-later");
+  assert.match(await peer.end(), /^1011/);
+  await typhon.output.waitFor(/RuntimeError: raised after the handshake/);
+});
+
+test("an application waits for a client that does not read", async () => {
+  const peer = new Peer(typhon, "/flood?512");
+  await peer.opened;
+  peer.socket.pause();
+  const sent = (): number => Number(readFileSync(join(folder, "socket.sent"), "utf8"));
+  let last = -1;
+  await until("it stands still", async () => {
+    const now = existsSync(join(folder, "socket.sent")) ? sent() : 0;
+    const stands = now > 0 && now === last;
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return stands;
+  });
+  assert.ok(last < 512, `${last} messages were taken`);
+  peer.socket.resume();
+  await peer.end();
+  assert.equal(peer.messages.length, 512);
+  for (const [at, message] of peer.messages.entries())
+    assert.ok(Buffer.isBuffer(message) && message[0] === (at & 255), `message ${at}`);
+});
+
+test("sockets do not count against requests: many stay open while others are served", async () => {
+  const peers = Array.from({ length: 200 }, () => new Peer(typhon, "/echo"));
+  await Promise.all(peers.map((peer) => peer.opened));
+  assert.match((await getOnce(typhon, "/")).text, /^hello/);
+  for (const peer of peers) peer.socket.send("still here");
+  for (const peer of peers) assert.equal(await peer.next(), "still here");
+  for (const peer of peers) peer.socket.close();
+  await Promise.all(peers.map((peer) => peer.end()));
+});
+
+test("a worker that dies closes its WebSockets with 1011", async (t) => {
+  const other = await startTyphon(t, ["asgi_raw:app", "--workers", "1"]);
+  const peer = new Peer(other, "/echo");
+  await peer.opened;
+  for (const { pid } of other.workers()) process.kill(pid, "SIGKILL");
+  assert.match(await peer.end(), /^1011/);
+});
+
+test("a server that stops closes with 1012, and ends", async (t) => {
+  const other = await startTyphon(t, [
+    "asgi_raw:app",
+    "--workers",
+    "1",
+    "--graceful-timeout",
+    "10",
+  ]);
+  const peers = Array.from({ length: 10 }, () => new Peer(other, "/echo"));
+  await Promise.all(peers.map((peer) => peer.opened));
+  other.signal("SIGTERM");
+  for (const peer of peers) assert.match(await peer.end(), /^1012/);
+  assert.deepEqual(await other.exited, { code: 0, signal: null });
+});
+
+test("a reload closes the old workers' WebSockets with 1012, and new ones open", async (t) => {
+  const other = await startTyphon(t, ["asgi_raw:app", "--workers", "1"]);
+  const peer = new Peer(other, "/echo");
+  await peer.opened;
+  other.signal("SIGHUP");
+  assert.match(await peer.end(), /^1012/);
+  const next = new Peer(other, "/echo");
+  await next.opened;
+  next.socket.send("again");
+  assert.equal(await next.next(), "again");
+  next.socket.close();
+  await next.end();
+});
+
+test("speaks with the websockets client of Python, compressed", async () => {
+  const script = join(folder, "client.py");
+  writeFileSync(
+    script,
+    [
+      "import sys",
+      "from websockets.sync.client import connect",
+      "with connect(sys.argv[1], max_size=None) as socket:",
+      "    for message in ('a' * 100_000, b'b' * 100_000, 'c'):",
+      "        socket.send(message)",
+      "        assert socket.recv() == message",
+      "    print(socket.protocol.extensions[0].name)",
+    ].join("\n"),
+  );
+  const url = `${typhon.url.replace("http", "ws")}/echo`;
+  const { stdout } = await promisify(execFile)(requirePython(), [script, url]);
+  assert.equal(stdout.trim(), "permessage-deflate");
+});

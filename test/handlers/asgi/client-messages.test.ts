@@ -1,0 +1,179 @@
+// Messages on their way to a worker: whole, in order, never more than it has room for.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import fc from "fast-check";
+
+import {
+  ClientMessages,
+  MAX_UNREAD_MESSAGES,
+  MESSAGE_WINDOW_BYTES,
+} from "../../../src/handlers/asgi/client-messages.ts";
+import { MemoryBudget } from "../../../src/net/memory-budget.ts";
+import { FrameDecoder, FrameFault, FrameType } from "../../../src/workers/frame.ts";
+import { encodeClosed } from "../../../src/workers/web-socket-frames.ts";
+import { until } from "../../support/deadline.ts";
+
+const LIMIT = 1_000_000_000;
+
+/** A worker that joins the pieces. */
+class Reader {
+  /** "text hello", "closed 1000". */
+  readonly heard: string[] = [];
+  readonly messages: ClientMessages;
+  readonly budget = new MemoryBudget(LIMIT);
+  /** Bytes that came and were not granted. */
+  outstanding = 0;
+  writes = 0;
+  #pieces: Buffer[] = [];
+
+  constructor(unreadWaitMs = 10_000) {
+    const decoder = new FrameDecoder({
+      onFrame: (type, id, isEnd, count, payload) => {
+        assert.equal(id, 5);
+        this.#take(type, isEnd, count, Buffer.from(payload));
+      },
+    });
+    this.messages = new ClientMessages({
+      id: 5,
+      send: (frames) => {
+        this.writes += 1;
+        decoder.push(frames);
+      },
+      budget: this.budget,
+      unreadWaitMs,
+    });
+  }
+
+  grant(bytes: number): void {
+    this.outstanding -= bytes;
+    this.messages.grant(bytes);
+  }
+
+  /** Whether all that was taken of the budget has been given back. */
+  hasGivenAll(): boolean {
+    this.budget.take(LIMIT - 1);
+    const { hasRoom } = this.budget;
+    this.budget.give(LIMIT - 1);
+    return hasRoom;
+  }
+
+  #take(type: number, isEnd: boolean, count: number, payload: Buffer): void {
+    if (type === FrameType.WS_CLOSED) {
+      this.heard.push(`closed ${count}`);
+      return;
+    }
+    this.outstanding += payload.length;
+    assert.ok(this.outstanding <= MESSAGE_WINDOW_BYTES);
+    this.#pieces.push(payload);
+    if (!isEnd) return;
+    const name = type === FrameType.WS_TEXT_IN ? "text" : "binary";
+    this.heard.push(`${name} ${Buffer.concat(this.#pieces).toString("latin1")}`);
+    this.#pieces = [];
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("ClientMessages", () => {
+  it("sends what came in one turn in one write", async () => {
+    const { messages, heard, ...reader } = new Reader();
+    messages.push(Buffer.from("a"), true);
+    messages.push(Buffer.alloc(0), false);
+    messages.push(Buffer.from("b"), false);
+    await turn();
+    assert.deepEqual(heard, ["text a", "binary ", "binary b"]);
+    assert.equal(reader.outstanding, 0);
+  });
+
+  it("is full when the window is, and has room again when it was read", async () => {
+    const reader = new Reader();
+    reader.messages.push(Buffer.alloc(MESSAGE_WINDOW_BYTES - 1), true);
+    assert.ok(!reader.messages.isFull);
+    reader.messages.push(Buffer.alloc(2), true);
+    assert.ok(reader.messages.isFull);
+    await turn();
+    assert.equal(reader.heard.length, 1);
+    reader.grant(1000);
+    assert.ok(!reader.messages.isFull);
+    await turn();
+    assert.equal(reader.heard.length, 2);
+    assert.ok(reader.hasGivenAll());
+  });
+
+  it("is full of many small messages, and a step of credit makes room", async () => {
+    const reader = new Reader();
+    let count = 0;
+    for (; !reader.messages.isFull; count += 1) reader.messages.push(Buffer.of(120), true);
+    assert.equal(count, MAX_UNREAD_MESSAGES);
+    reader.messages.push(Buffer.of(120), true);
+    await turn();
+    assert.equal(reader.heard.length, count);
+    reader.grant(65_536);
+    await turn();
+    assert.equal(reader.heard.length, count + 1);
+    assert.ok(!reader.messages.isFull);
+  });
+
+  it("refuses credit for what was not sent", () => {
+    const reader = new Reader();
+    reader.messages.push(Buffer.from("abc"), true);
+    assert.throws(() => reader.messages.grant(4), FrameFault);
+  });
+
+  it("tells the end behind everything, and drops what nobody reads", async () => {
+    const reader = new Reader(20);
+    reader.messages.push(Buffer.alloc(MESSAGE_WINDOW_BYTES), true);
+    reader.messages.push(Buffer.from("unread"), true);
+    reader.messages.end(encodeClosed(5, 1000, ""));
+    await turn();
+    assert.equal(reader.heard.length, 1);
+    await until("the end", () => reader.heard.length === 2);
+    assert.equal(reader.heard[1], "closed 1000");
+    assert.ok(reader.hasGivenAll());
+  });
+
+  it("says nothing more when the job has ended", async () => {
+    const reader = new Reader(5);
+    reader.messages.push(Buffer.alloc(2 * MESSAGE_WINDOW_BYTES), true);
+    reader.messages.end(encodeClosed(5, 1000, ""));
+    reader.messages.stop();
+    await turn();
+    assert.deepEqual(reader.heard, []);
+    assert.ok(reader.hasGivenAll());
+  });
+
+  it("keeps messages whole and in order, whatever their sizes and however they are read (property)", async () => {
+    const size = fc.oneof(
+      fc.constant(0),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 700_000 }),
+    );
+    const step = fc.record({
+      size,
+      isText: fc.boolean(),
+      read: fc.double({ min: 0, max: 1, noNaN: true }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+        const reader = new Reader();
+        const expected = steps.map(({ isText, size: length }, index) => {
+          const text = String.fromCharCode(97 + index).repeat(length);
+          return `${isText ? "text" : "binary"} ${text}`;
+        });
+        for (const [index, { isText, read }] of steps.entries()) {
+          const message = expected[index] ?? "";
+          reader.messages.push(Buffer.from(message.slice(message.indexOf(" ") + 1)), isText);
+          await turn();
+          reader.grant(Math.floor(reader.outstanding * read));
+        }
+        reader.messages.end(encodeClosed(5, 1005, ""));
+        for (await turn(); reader.outstanding > 0; await turn()) reader.grant(reader.outstanding);
+        assert.deepEqual(reader.heard, [...expected, "closed 1005"]);
+        assert.ok(reader.hasGivenAll());
+      }),
+      { numRuns: 40 },
+    );
+  });
+});

@@ -1,0 +1,194 @@
+// Compression (RFC 7692): what is agreed upon, that messages survive it in both directions, and that a
+// small message cannot become a large one. Sections 12 and 13 of the Autobahn list.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { deflateRawSync } from "node:zlib";
+
+import { WebSocket, type PerMessageDeflateOptions } from "ws";
+
+import { acceptDeflate } from "../../src/websocket/deflate.ts";
+import { extension } from "../../src/websocket/library.ts";
+import { MAX_MESSAGE_BYTES } from "../../src/websocket/limits.ts";
+import { until, within } from "../support/deadline.ts";
+import { startEchoFront, type EchoFront } from "./echo-front.ts";
+import { binary, FrameClient, more, ping, text } from "./frames.ts";
+
+const OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+const RSV1 = 4;
+
+let front: EchoFront;
+before(async () => {
+  front = await startEchoFront();
+});
+after(() => front.close());
+
+/** What a message becomes on the wire. */
+function deflated(bytes: Buffer | string): Buffer {
+  return deflateRawSync(bytes, { finishFlush: 2 }).subarray(0, -4);
+}
+
+function agree(offers: string): string | null {
+  const parsed = extension.parse(offers)["permessage-deflate"] ?? [];
+  return acceptDeflate(parsed)?.field ?? null;
+}
+
+async function open(context: TestContext, fields = OFFER): Promise<FrameClient> {
+  const client = await FrameClient.open(front, fields);
+  context.after(() => client.destroy());
+  return client;
+}
+
+describe("13: what is agreed upon", () => {
+  const OURS = "server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12";
+  for (const [offer, answer] of [
+    ["permessage-deflate", OURS],
+    ["permessage-deflate; client_max_window_bits", OURS],
+    [
+      "permessage-deflate; server_max_window_bits=15; client_max_window_bits=10",
+      "server_max_window_bits=12; client_max_window_bits=10; " +
+        "server_no_context_takeover; client_no_context_takeover",
+    ],
+    [
+      "permessage-deflate; server_max_window_bits=9",
+      "server_max_window_bits=9; server_no_context_takeover; client_no_context_takeover",
+    ],
+    ["permessage-deflate; nonsense, permessage-deflate", OURS],
+    ["permessage-deflate; server_max_window_bits=16, permessage-deflate", OURS],
+    ["x-webkit-deflate-frame", null],
+    ["permessage-deflate; nonsense", null],
+    ["permessage-deflate; server_max_window_bits", null],
+    ["permessage-deflate; server_no_context_takeover; server_no_context_takeover", null],
+  ] as const)
+    it(`answers ${offer}`, () => {
+      const field = agree(offer);
+      if (answer === null) assert.equal(field, null);
+      else
+        assert.deepEqual(
+          field?.split("; ").sort(),
+          ["permessage-deflate", ...answer.split("; ")].sort(),
+        );
+    });
+
+  it("says nothing of it where it was not offered", async (context) => {
+    const client = await open(context, "");
+    assert.equal(client.head.fields.get("sec-websocket-extensions"), undefined);
+    client.send(text("x", { rsv: RSV1 }));
+    assert.equal(await client.readClose(), 1002);
+  });
+});
+
+describe("12: compressed messages", () => {
+  const modes: readonly (readonly [string, PerMessageDeflateOptions])[] = [
+    ["as it likes", {}],
+    ["without context", { clientNoContextTakeover: true, serverNoContextTakeover: true }],
+    ["with small windows", { clientMaxWindowBits: 9, serverMaxWindowBits: 9 }],
+    ["with everything compressed", { threshold: 0 }],
+  ];
+  for (const [name, perMessageDeflate] of modes)
+    it(`come back as they went, of many lengths, to a client that compresses ${name}`, async () => {
+      const client = new WebSocket(front.url, { perMessageDeflate });
+      await within(5000, once(client, "open"), "it opens");
+      assert.equal(client.extensions, "permessage-deflate");
+      for (const length of [0, 16, 64, 256, 1024, 4096, 8192, 65_536, 131_072, 1_048_576]) {
+        for (const isBinary of [true, false]) {
+          const bytes = Buffer.from(
+            Array.from({ length }, (_, index) => 32 + ((index * index) % 90)),
+          );
+          client.send(bytes, { binary: isBinary });
+          const [answer, cameBinary] = await within(5000, once(client, "message"), "it comes back");
+          assert.ok(bytes.equals(answer));
+          assert.equal(cameBinary, isBinary);
+        }
+      }
+      client.close(1000);
+      const [code] = await once(client, "close");
+      assert.equal(code, 1000);
+    });
+
+  it("are sent compressed from 1,024 bytes on", async (context) => {
+    const client = await open(context);
+    client.send(text("x".repeat(1023)), text("x".repeat(1024)));
+    const short = await client.read();
+    const long = await client.read();
+    assert.deepEqual([short.rsv, short.payload.length], [0, 1023]);
+    assert.equal(long.rsv, RSV1);
+    assert.ok(long.payload.length < 100);
+  });
+
+  it("come in fragments, with pings among them", async (context) => {
+    const client = await open(context);
+    const bytes = deflated("a compressed message in three fragments");
+    client.send(
+      text(bytes.subarray(0, 5), { fin: false, rsv: RSV1 }),
+      ping("p"),
+      more(bytes.subarray(5, 20), { fin: false }),
+      more(bytes.subarray(20)),
+    );
+    assert.deepEqual(await client.hear(2), [
+      "pong p",
+      "text a compressed message in three fragments",
+    ]);
+  });
+
+  it("are read to the last where a close frame and the end follow at once", async (context) => {
+    const client = await open(context);
+    const taken: string[] = [];
+    const accepted = front.accepted.at(-1);
+    assert.ok(accepted !== undefined);
+    accepted.take = (bytes) => taken.push(bytes.toString());
+    const count = 50;
+    for (let index = 0; index < count; index += 1)
+      client.send(text(deflated(`message ${index}`), { rsv: RSV1 }));
+    client.raw.end();
+    await client.raw.readUntilCut();
+    assert.equal(taken.length, count);
+    assert.deepEqual(accepted.closed, ["1006"]);
+  });
+
+  it("are checked for UTF-8 when they are inflated", async (context) => {
+    const client = await open(context);
+    client.send(text(deflated(Buffer.of(0xff, 0xfe)), { rsv: RSV1 }));
+    assert.equal(await client.readClose(), 1007);
+  });
+
+  it("are refused where they are no compressed bytes", async (context) => {
+    const client = await open(context);
+    client.send(binary(Buffer.alloc(100, 0xff), { rsv: RSV1 }));
+    assert.equal(await client.readClose(), 1007);
+  });
+
+  it("are refused where a small one becomes too large: 1009", async (context) => {
+    const client = await open(context);
+    const bomb = deflated(Buffer.alloc(MAX_MESSAGE_BYTES + 1));
+    assert.ok(bomb.length < 20_000);
+    client.send(binary(bomb, { rsv: RSV1 }));
+    assert.equal(await client.readClose(), 1009);
+    const other = await open(context);
+    const half = deflated(Buffer.alloc(MAX_MESSAGE_BYTES / 2 + 1));
+    // Two deflate streams behind one another, each flushed.
+    other.send(
+      binary(Buffer.concat([half, Buffer.of(0, 0, 0xff, 0xff)]), { fin: false, rsv: RSV1 }),
+      more(half),
+    );
+    assert.equal(await other.readClose(), 1009);
+  });
+
+  it("cannot fill memory while their reader is held", async (context) => {
+    const client = await open(context);
+    const accepted = front.accepted.at(-1);
+    assert.ok(accepted !== undefined);
+    let bytesTaken = 0;
+    accepted.take = (bytes) => {
+      bytesTaken += bytes.length;
+      accepted.connection.pause();
+    };
+    const one = binary(deflated(Buffer.alloc(1_048_576)), { rsv: RSV1 });
+    client.send(...Array<Buffer>(60).fill(one));
+    await until("the first", () => bytesTaken > 0);
+    // A step of 4,096 compressed bytes holds four of them.
+    for (let turns = 0; turns < 100; turns += 1) await new Promise(setImmediate);
+    assert.ok(bytesTaken <= 5 * 1_048_576, `${bytesTaken}`);
+  });
+});

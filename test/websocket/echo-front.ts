@@ -1,0 +1,104 @@
+// A front in this process that accepts every WebSocket and sends each message back, as far as a test does
+// not say otherwise.
+
+import { listen } from "../../src/front/listener.ts";
+import type { Exchange } from "../../src/http/exchange.ts";
+import { responseHead } from "../../src/http/response-head.ts";
+import { Http1Connections } from "../../src/http1/connections.ts";
+import { CoarseClock } from "../../src/net/deadline.ts";
+import { MemoryBudget } from "../../src/net/memory-budget.ts";
+import { WebSocketConnection, type WebSocketListener } from "../../src/websocket/connection.ts";
+import { acceptDeflate } from "../../src/websocket/deflate.ts";
+import { acceptanceHead, readHandshake } from "../../src/websocket/handshake.ts";
+import { MESSAGE_MEMORY_BYTES } from "../../src/websocket/limits.ts";
+
+const NO_HANDSHAKE = { head: responseHead(200, "OK", []), body: Buffer.from("plain") };
+
+export interface EchoFrontOptions {
+  readonly pingIntervalMs?: number;
+  readonly closeTimeoutMs?: number;
+  readonly memoryBytes?: number;
+}
+
+/** One WebSocket on the server's side, and what it has heard. */
+export class Accepted implements WebSocketListener {
+  readonly connection: WebSocketConnection;
+  readonly closed: string[] = [];
+  /** Messages so far. */
+  count = 0;
+  /** What becomes of a message. */
+  take: (bytes: Buffer, isText: boolean) => void;
+
+  constructor(make: (listener: WebSocketListener) => WebSocketConnection) {
+    this.take = (bytes, isText) => this.connection.send(bytes, isText, true, () => undefined);
+    this.connection = make(this);
+  }
+
+  onMessage(bytes: Buffer, isText: boolean): void {
+    this.count += 1;
+    this.take(bytes, isText);
+  }
+
+  onClosed(code: number, reason: string): void {
+    this.closed.push(`${code} ${reason}`.trim());
+  }
+}
+
+export interface EchoFront {
+  readonly port: number;
+  readonly url: string;
+  readonly connections: Http1Connections;
+  readonly accepted: readonly Accepted[];
+  readonly exchanges: readonly Exchange[];
+  readonly finished: readonly Exchange[];
+  readonly budget: MemoryBudget;
+  close(): void;
+}
+
+export async function startEchoFront(options: EchoFrontOptions = {}): Promise<EchoFront> {
+  const budget = new MemoryBudget(options.memoryBytes ?? MESSAGE_MEMORY_BYTES);
+  const accepted: Accepted[] = [];
+  const exchanges: Exchange[] = [];
+  const finished: Exchange[] = [];
+  const accept = (exchange: Exchange): void => {
+    exchanges.push(exchange);
+    const handshake = readHandshake(exchange.head);
+    if (handshake?.kind !== "handshake") {
+      exchange.respond((handshake ?? NO_HANDSHAKE).head, (handshake ?? NO_HANDSHAKE).body);
+      return;
+    }
+    const deflate = acceptDeflate(handshake.deflateOffers);
+    const extensions = deflate?.field ?? "";
+    const head = acceptanceHead(handshake, { subprotocol: "", extensions, fields: [] });
+    exchange.requestId = "id-1";
+    const upgraded = exchange.upgrade("websocket", head);
+    if (upgraded === null) return;
+    const settings = { ...options, deflate, budget };
+    accepted.push(
+      new Accepted((listener) => new WebSocketConnection(upgraded, { ...settings, listener })),
+    );
+  };
+  const connections = new Http1Connections({
+    onExchange: accept,
+    onFinish: (exchange) => finished.push(exchange),
+  });
+  const clock = new CoarseClock();
+  clock.start(() => connections.tick());
+  const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
+  const listener = await listen(address, (socket) => connections.accept(socket));
+  const port = listener.address.kind === "tcp" ? listener.address.port : 0;
+  return {
+    port,
+    url: `ws://127.0.0.1:${port}/`,
+    connections,
+    accepted,
+    exchanges,
+    finished,
+    budget,
+    close: () => {
+      clock.stop();
+      listener.close();
+      connections.destroyAll();
+    },
+  };
+}
