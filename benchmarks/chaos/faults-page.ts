@@ -66,7 +66,7 @@ export function renderFaultsPage(): boolean {
 }
 
 /** The whole page. */
-export function faultsPage(results: ChaosResults): string {
+function faultsPage(results: ChaosResults): string {
   const groups = [...new Set(results.chaos.map(({ trial }) => groupOf(trial)))];
   const minutes = Math.ceil(results.seconds / 60);
   const parts = [

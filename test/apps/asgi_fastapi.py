@@ -1,4 +1,4 @@
-"""FastAPI as its tutorial shows it: JSON, uploads, streams, background tasks, lifespan, WebSocket."""
+"""FastAPI as its tutorial shows it: JSON, uploads, streams, tasks, lifespan, WebSocket."""
 
 import asyncio
 import os
