@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,10 +14,9 @@ from front import Front
 
 Serve = Callable[..., Front]
 
-_HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 LOOPS = (
     "asyncio",
-    pytest.param("uvloop", marks=pytest.mark.skipif(not _HAS_UVLOOP, reason="no uvloop")),
+    "uvloop",
 )
 
 

@@ -20,6 +20,7 @@ export class Heartbeat {
   readonly #pulse: Pulse;
   readonly #intervalMs: number;
   readonly #timer: NodeJS.Timeout;
+  #next: NodeJS.Immediate | undefined;
   /** When the kernel took the ping that nothing has followed; Infinity: not yet, null: none is out. */
   #askedAt: number | null = null;
   /** Of the last beat. */
@@ -29,7 +30,10 @@ export class Heartbeat {
   constructor(pulse: Pulse, intervalMs: number) {
     this.#pulse = pulse;
     this.#intervalMs = intervalMs;
-    this.#timer = setInterval(() => this.#beat(), intervalMs).unref();
+    this.#timer = setInterval(() => {
+      // Behind what has come meanwhile: the process may have been stopped for longer than a beat.
+      this.#next = setImmediate(() => this.#beat());
+    }, intervalMs).unref();
   }
 
   /** Bytes have come, or can come again. */
@@ -39,6 +43,7 @@ export class Heartbeat {
 
   stop(): void {
     clearInterval(this.#timer);
+    clearImmediate(this.#next);
   }
 
   #beat(): void {
