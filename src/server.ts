@@ -41,6 +41,8 @@ const BODY_MEMORY_BYTES = 67_108_864;
 
 /** Requests that wait for a reload in development. */
 const MAX_HELD = 1000;
+/** Over so long the WebSockets of a worker that is replaced are closed. */
+const LEAVE_MS = 5000;
 /** How often late requests and workers are looked for. */
 const POOL_TICK_MS = 100;
 const BIND_UNUSED =
@@ -96,7 +98,10 @@ export class Server {
     };
     this.#wsgi = new WsgiHandler(context);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
-    this.#asgi = new AsgiHandler({ ...context, timesOf: routeTimeouts(routes, timeoutMs, 0) });
+    this.#asgi = new AsgiHandler(
+      { ...context, timesOf: routeTimeouts(routes, timeoutMs, 0) },
+      Math.min(LEAVE_MS, configuration.gracefulTimeoutMs / 2),
+    );
     this.#health = configuration.health
       ? new HealthHandler(() => !this.#isStopping && this.#pool.isServing)
       : null;

@@ -4,8 +4,11 @@ import time
 
 BEGAN = time.monotonic()
 
-import chaos_pages  # noqa: E402
-from flask import Flask, Response, request  # noqa: E402
+# ruff: noqa: I001, E402
+
+from flask import Flask, Response, request
+
+import chaos_pages
 
 app = Flask(__name__)
 
