@@ -226,9 +226,12 @@ def test_tells_what_a_factory_raised(tmp_path: Path) -> None:
 )
 def test_recognises_an_asgi_application(tmp_path: Path, source: str) -> None:
     write_module(tmp_path, source, "main")
-    for settings, interface in (({}, "asgi"), ({"interface": "wsgi"}, "wsgi")):
-        with Front("main:app", str(tmp_path), lifespan="off", **settings) as front:
-            front.start_taking(interface=interface)
+    with Front("main:app", str(tmp_path), lifespan="off") as front:
+        front.start_taking(interface="asgi")
+    with Front("main:app", str(tmp_path), interface="wsgi") as front:
+        text = front.start().expect(wire.FAILED).payload.decode()
+        assert "speaks ASGI" in text
+        assert "--interface wsgi" in text
 
 
 def test_gives_the_application_its_world(tmp_path: Path) -> None:

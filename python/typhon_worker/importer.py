@@ -160,6 +160,9 @@ def _call_factory(target: Target, factory: Any) -> Any:
 # Whoever is asked for a certain interface gets it, unless it certainly cannot be.
 def _find_interface(target: Target, name: str, found: Any, wanted: str) -> str:
     if wanted == "wsgi":
+        if is_asgi(found) and not may_be_called_with(found, 2):
+            text = f"'{name}' speaks ASGI: it takes (scope, receive, send)"
+            raise LoadError("interface", f"{text}; leave --interface wsgi out")
         return wanted
     if is_asgi(found):
         return "asgi"

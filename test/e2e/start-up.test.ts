@@ -186,5 +186,10 @@ test("a factory that raises: exit 3 with its traceback", () =>
 test("a process that ends while it is imported: exit 3", () =>
   expectRefusal(withDefaults(["exits:app", "--app-dir", BROKEN]), 3, [/exit code 5/]));
 
-test("an ASGI application: exit 3, and that only WSGI is served", () =>
-  expectOneLine(withDefaults(["asgi:app", "--app-dir", BROKEN]), 3, [/ASGI/, /WSGI/i]));
+test("an application that cannot speak the interface asked for: exit 3, and the option is named", async () => {
+  const speaks = (app: string, kind: string): string[] => [app, "--interface", kind];
+  const asWsgi = withDefaults([...speaks("asgi:app", "wsgi"), "--app-dir", BROKEN]);
+  await expectOneLine(asWsgi, 3, [/speaks ASGI/, /--interface wsgi/]);
+  const asAsgi = withDefaults(speaks("wsgi_plain:app", "asgi"));
+  await expectOneLine(asAsgi, 3, [/cannot be an ASGI application/, /--interface wsgi/]);
+});
