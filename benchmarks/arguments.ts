@@ -2,13 +2,20 @@
 // narrows, and a narrowed run is shown but kept only with --keep.
 
 import { parseArgs } from "node:util";
-import { CASES } from "./cases.ts";
-import { SUITES, type Suite } from "./results.ts";
+import { ASGI_SERVERS } from "./asgi-servers.ts";
+import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
+import { SUITES, WHOLE, type Suite } from "./results.ts";
 import { SERVERS } from "./servers.ts";
+
+/** Pages by the suite that measures them. */
+const PAGES = { throughput: CASES, asgi: ASGI_CASES, websocket: WEBSOCKET_CASES } as const;
+const PAGE_NAMES = Object.values(PAGES).flatMap(namesOf);
+/** Most peers serve one interface only; a name that is in both lists means both. */
+const SERVER_NAMES = [...new Set([...SERVERS, ...ASGI_SERVERS].map((one) => one.name))];
 
 export interface Arguments {
   readonly suites: readonly Suite[];
-  /** Names out of cases.ts and servers.ts. */
+  /** Names out of cases.ts; out of servers.ts and asgi-servers.ts. */
   readonly only: readonly string[];
   readonly servers: readonly string[];
   readonly rounds: number;
@@ -23,10 +30,13 @@ export interface Arguments {
 
 export const USAGE = `npm run bench -- [options]
 
-  --throughput --memory --connections --startup --mixed   only these (default: all);
+  --throughput --asgi --memory --connections --startup --mixed   only these (default: all);
                      --memory brings --connections with it
-  --only NAMES       of ${CASES.map((one) => one.name).join(", ")}
-  --servers NAMES    of ${SERVERS.map((one) => one.name).join(", ")}
+  --websocket        echoes over WebSockets; only where asked for
+  --only NAMES       pages: of ${namesOf(CASES).join(", ")};
+                     ${namesOf(ASGI_CASES).join(", ")};
+                     ${namesOf(WEBSOCKET_CASES).join(", ")}
+  --servers NAMES    of ${SERVER_NAMES.join(", ")}
   --workers NUMBERS  default 1,2; mixed load 2,4
   --rounds N         interleaved rounds, default 5
   --seconds N        of one run, default 3; mixed load 6
@@ -40,6 +50,8 @@ export class UsageError extends Error {}
 
 const OPTIONS = {
   throughput: { type: "boolean", default: false },
+  asgi: { type: "boolean", default: false },
+  websocket: { type: "boolean", default: false },
   memory: { type: "boolean", default: false },
   connections: { type: "boolean", default: false },
   startup: { type: "boolean", default: false },
@@ -66,12 +78,16 @@ export function readArguments(args: readonly string[]): Arguments | null {
     [values.only, values.servers, values.workers, values.rounds, values.seconds].some(
       (value) => value !== undefined,
     ) || values.quick;
-  // Pages are the throughput's: whoever names some asks for that suite alone.
-  const byDefault: readonly Suite[] = values.only === undefined ? SUITES : ["throughput"];
+  const only = readNames("--only", values.only, PAGE_NAMES);
+  // Whoever names pages asks for the suites alone that measure them.
+  const ofPages = (["throughput", "asgi", "websocket"] as const).filter((suite) =>
+    namesOf(PAGES[suite]).some((name) => only.includes(name)),
+  );
+  const byDefault: readonly Suite[] = values.only === undefined ? WHOLE : ofPages;
   return {
     suites: asked.length > 0 ? asked : byDefault,
-    only: readNames("--only", values.only, CASES),
-    servers: readNames("--servers", values.servers, SERVERS),
+    only,
+    servers: readNames("--servers", values.servers, SERVER_NAMES),
     rounds: readNumber("--rounds", values.rounds) ?? (values.quick ? 2 : 5),
     seconds: readNumber("--seconds", values.seconds) ?? (values.quick ? 1 : null),
     workers: values.workers?.split(",").map((text) => readNumber("--workers", text) ?? 1) ?? null,
@@ -88,12 +104,15 @@ function parse(args: readonly string[]) {
   }
 }
 
+function namesOf(list: readonly { readonly name: string }[]): string[] {
+  return list.map((one) => one.name);
+}
+
 function readNames(
   option: string,
   text: string | undefined,
-  known: readonly { readonly name: string }[],
-): string[] {
-  const names = known.map((one) => one.name);
+  names: readonly string[],
+): readonly string[] {
   if (text === undefined) return names;
   const wanted = text.split(",").map((name) => name.trim());
   for (const name of wanted) {

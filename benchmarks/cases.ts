@@ -1,5 +1,6 @@
 // What is asked of every server: the applications in cases/, the request, and the answer that has to
-// come back before anything is measured. `asgi` is the same page for uvicorn.
+// come back before anything is measured; one list for each suite under load. Goals of the project
+// stand beside the pages that they are for. `asgi` of a WSGI page is the same page for uvicorn.
 
 /** One page of one application. */
 export interface Case {
@@ -11,16 +12,47 @@ export interface Case {
   readonly path: string;
   /** Bytes of body to post; 0 = GET. */
   readonly postBytes: number;
+  /** JSON to post instead of so many bytes. */
+  readonly postJson?: string;
   /** The body that a right answer has. */
   readonly expectedBody: string;
-  /** Goals of the project: CPU a request as a share of Granian's, and of gunicorn's best. */
-  readonly goalOfGranian: number;
-  readonly goalOfGunicorn: number;
+  readonly goals: readonly Goal[];
+}
+
+/** CPU a request, at most this share of what the best server of that family needs. */
+export interface Goal {
+  readonly family: "granian" | "gunicorn" | "uvicorn";
+  readonly share: number;
+}
+
+/** Messages over WebSockets that come back as they were sent. */
+export interface WebSocketCase extends Case {
+  readonly messageBytes: number;
 }
 
 const HELLO = "Hello, World!";
+const PAGE = "0123456789abcdef".repeat(640);
+const ITEM = '{"name":"Portal gun","price":42.5,"tags":["blue","orange"]}';
+const ITEM_ANSWER = '{"name":"Portal gun","total":85.0,"tags":["blue","orange"]}';
 
-/** In the order in which they are measured and shown. */
+const RAW_GOALS: readonly Goal[] = [
+  { family: "granian", share: 1 },
+  { family: "gunicorn", share: 0.25 },
+];
+const FRAMEWORK_GOALS: readonly Goal[] = [
+  { family: "granian", share: 1 },
+  { family: "gunicorn", share: 0.45 },
+];
+const RAW_ASGI_GOALS: readonly Goal[] = [
+  { family: "uvicorn", share: 1 },
+  { family: "granian", share: 1.2 },
+];
+const FASTAPI_GOALS: readonly Goal[] = [
+  { family: "uvicorn", share: 0.85 },
+  { family: "granian", share: 1 },
+];
+
+/** WSGI; in the order in which they are measured and shown. */
 export const CASES: readonly Case[] = [
   {
     name: "raw-hello",
@@ -30,8 +62,7 @@ export const CASES: readonly Case[] = [
     path: "/",
     postBytes: 0,
     expectedBody: HELLO,
-    goalOfGranian: 1,
-    goalOfGunicorn: 0.25,
+    goals: RAW_GOALS,
   },
   {
     name: "raw-10k",
@@ -40,9 +71,8 @@ export const CASES: readonly Case[] = [
     asgi: "raw_asgi:app",
     path: "/10k",
     postBytes: 0,
-    expectedBody: "0123456789abcdef".repeat(640),
-    goalOfGranian: 1,
-    goalOfGunicorn: 0.25,
+    expectedBody: PAGE,
+    goals: RAW_GOALS,
   },
   {
     name: "raw-post",
@@ -52,8 +82,7 @@ export const CASES: readonly Case[] = [
     path: "/length",
     postBytes: 1024,
     expectedBody: "1024",
-    goalOfGranian: 1,
-    goalOfGunicorn: 0.25,
+    goals: RAW_GOALS,
   },
   {
     name: "flask",
@@ -63,8 +92,7 @@ export const CASES: readonly Case[] = [
     path: "/",
     postBytes: 0,
     expectedBody: HELLO,
-    goalOfGranian: 1,
-    goalOfGunicorn: 0.45,
+    goals: FRAMEWORK_GOALS,
   },
   {
     name: "django",
@@ -74,7 +102,103 @@ export const CASES: readonly Case[] = [
     path: "/",
     postBytes: 0,
     expectedBody: HELLO,
-    goalOfGranian: 1,
-    goalOfGunicorn: 0.45,
+    goals: FRAMEWORK_GOALS,
   },
+];
+
+/** ASGI, with a list of servers of its own (asgi-servers.ts). */
+export const ASGI_CASES: readonly Case[] = [
+  {
+    name: "raw-asgi-hello",
+    title: "ASGI hello, 13 bytes",
+    wsgi: "",
+    asgi: "raw_asgi:app",
+    path: "/",
+    postBytes: 0,
+    expectedBody: HELLO,
+    goals: RAW_ASGI_GOALS,
+  },
+  {
+    name: "asgi-10k",
+    title: "ASGI, body of 10,240 bytes",
+    wsgi: "",
+    asgi: "raw_asgi:app",
+    path: "/10k",
+    postBytes: 0,
+    expectedBody: PAGE,
+    goals: RAW_ASGI_GOALS,
+  },
+  {
+    name: "asgi-post",
+    title: "ASGI, 1,024 bytes posted",
+    wsgi: "",
+    asgi: "raw_asgi:app",
+    path: "/length",
+    postBytes: 1024,
+    expectedBody: "1024",
+    goals: RAW_ASGI_GOALS,
+  },
+  {
+    name: "fastapi-hello",
+    title: "FastAPI hello, JSON",
+    wsgi: "",
+    asgi: "fastapi_pages:app",
+    path: "/",
+    postBytes: 0,
+    expectedBody: '{"message":"Hello World"}',
+    goals: FASTAPI_GOALS,
+  },
+  {
+    name: "fastapi-json",
+    title: "FastAPI, JSON posted and checked",
+    wsgi: "",
+    asgi: "fastapi_pages:app",
+    path: "/items",
+    postBytes: 0,
+    postJson: ITEM,
+    expectedBody: ITEM_ANSWER,
+    goals: FASTAPI_GOALS,
+  },
+  {
+    name: "asgi-upload",
+    title: "ASGI, 1 MB posted",
+    wsgi: "",
+    asgi: "raw_asgi:app",
+    path: "/length",
+    postBytes: 1_048_576,
+    expectedBody: "1048576",
+    goals: RAW_ASGI_GOALS,
+  },
+  {
+    name: "asgi-stream",
+    title: "ASGI, 16 chunks of 1,024 bytes",
+    wsgi: "",
+    asgi: "raw_asgi:app",
+    path: "/stream",
+    postBytes: 0,
+    expectedBody: PAGE.slice(0, 1024).repeat(16),
+    goals: RAW_ASGI_GOALS,
+  },
+];
+
+function echo(name: string, size: string, messageBytes: number): WebSocketCase {
+  return {
+    name,
+    title: `WebSocket echo, ${size}`,
+    wsgi: "",
+    asgi: "web_socket:app",
+    path: "/",
+    postBytes: 0,
+    // Of the plain request that tells when the server has started; echoes are checked by load/.
+    expectedBody: HELLO,
+    messageBytes,
+    goals: [],
+  };
+}
+
+/** Binary messages; servers as for ASGI. */
+export const WEBSOCKET_CASES: readonly WebSocketCase[] = [
+  echo("websocket-16", "16 bytes", 16),
+  echo("websocket-1k", "1,024 bytes", 1024),
+  echo("websocket-64k", "65,536 bytes", 65_536),
 ];

@@ -13,15 +13,18 @@ interface Question {
   readonly path: string;
   /** Bytes to post; 0 = GET. */
   readonly postBytes: number;
+  /** JSON to post instead. */
+  readonly postJson?: string | undefined;
 }
 
 /** No server needs as long for one short request, even at its first one. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /** Asks once; rejects if nobody listens, the connection breaks or the answer takes too long. */
-export function ask({ port, path, postBytes }: Question): Promise<Answer> {
+export function ask({ port, path, postBytes, postJson }: Question): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const body = "x".repeat(postBytes);
+    const body = postJson ?? "x".repeat(postBytes);
+    const type = postJson === undefined ? {} : { "content-type": "application/json" };
     const asked = request(
       {
         host: "127.0.0.1",
@@ -29,8 +32,8 @@ export function ask({ port, path, postBytes }: Question): Promise<Answer> {
         path,
         agent: false,
         timeout: ANSWER_TIMEOUT_MS,
-        method: postBytes > 0 ? "POST" : "GET",
-        headers: postBytes > 0 ? { "content-length": postBytes } : {},
+        method: body === "" ? "GET" : "POST",
+        headers: body === "" ? {} : { ...type, "content-length": Buffer.byteLength(body) },
       },
       (response) => {
         const chunks: Buffer[] = [];

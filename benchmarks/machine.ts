@@ -16,8 +16,16 @@ export interface Machine {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-const PACKAGES = ["granian", "gunicorn", "gunicorn_h1c", "uvicorn", "uvloop", "httptools"];
-const FRAMEWORKS = ["a2wsgi", "flask", "django"];
+const PACKAGES = [
+  "granian",
+  "gunicorn",
+  "gunicorn_h1c",
+  "uvicorn",
+  "hypercorn",
+  "uvloop",
+  "httptools",
+];
+const FRAMEWORKS = ["a2wsgi", "flask", "django", "fastapi", "pydantic"];
 
 /** Asks every program for its version; "unknown" where one does not say. */
 export async function describeMachine(): Promise<Machine> {
@@ -40,7 +48,12 @@ export async function describeMachine(): Promise<Machine> {
 async function pythonVersions(): Promise<Record<string, string>> {
   const names = [...PACKAGES, ...FRAMEWORKS];
   const program = `import sys, json, platform, importlib.metadata as m
-print(json.dumps({"python": platform.python_version(), **{n: m.version(n) for n in sys.argv[1:]}}))`;
+def version(name):
+    try:
+        return m.version(name)
+    except m.PackageNotFoundError:
+        return "missing"
+print(json.dumps({"python": platform.python_version(), **{n: version(n) for n in sys.argv[1:]}}))`;
   const output = await runProgram(join(VENV_BIN, "python"), ["-c", program, ...names]);
   const parsed: unknown = JSON.parse(output);
   const entries = Object.entries(Object(parsed));

@@ -6,17 +6,19 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 import { BENCHMARKS, RESULTS } from "./places.ts";
-import { loadResults, SUITES, type Results, type Suite } from "./results.ts";
+import { hasSuite, loadResults, SUITES, type Results, type Suite } from "./results.ts";
 import { median } from "./statistics.ts";
 import { mixedTables } from "./tables/mixed.ts";
 import { connectionsTable, memoryTable, startupTable } from "./tables/standing.ts";
-import { throughputTables } from "./tables/throughput.ts";
+import { asgiTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
 
 const BEGIN = "<!-- figures: rendered by render.ts -->";
 const END = "<!-- end of figures -->";
 
 const TITLES: Readonly<Record<Suite, string>> = {
   throughput: "Closed loop",
+  asgi: "ASGI",
+  websocket: "WebSocket echo, 64 connections",
   memory: "Memory after the start with Flask",
   connections: "Idle kept-alive connections",
   startup: "From start to the first answer",
@@ -25,9 +27,11 @@ const TITLES: Readonly<Record<Suite, string>> = {
 
 /** Tables of one run, for the terminal. */
 export function renderTables(results: Results): string {
-  return SUITES.filter((suite) => results[suite] !== null)
-    .map((suite) => `### ${TITLES[suite]}\n\n${TABLES[suite](results)}`)
-    .join("\n");
+  const tables = SUITES.filter((suite) => hasSuite(results, suite)).map(
+    (suite) => `### ${TITLES[suite]}\n\n${TABLES[suite](results)}`,
+  );
+  const missing = results.missing.map((one) => `Missing: ${one}\n`);
+  return [...tables, ...missing].join("\n");
 }
 
 /** Renders README.md from all results that are kept. */
@@ -57,13 +61,14 @@ export function figures(all: readonly Results[]): string {
 }
 
 function newest(all: readonly Results[], suite: Suite): Results | null {
-  const having = all.filter((one) => one[suite] !== null);
+  const having = all.filter((one) => hasSuite(one, suite));
   return having.findLast((one) => one.isWhole) ?? having.at(-1) ?? null;
 }
 
 function origin(suite: Suite, results: Results): string {
   const narrowed = results.isWhole ? "" : " **A narrowed run: to be taken as a hint.**";
-  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${loadOfOthers(suite, results)}.${narrowed}`;
+  const missing = results.missing.length > 0 ? ` Missing: ${results.missing.join("; ")}.` : "";
+  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${loadOfOthers(suite, results)}.${missing}${narrowed}`;
 }
 
 function describe(machine: Machine): string {
@@ -76,8 +81,9 @@ function describe(machine: Machine): string {
 }
 
 function loadOfOthers(suite: Suite, results: Results): string {
-  const measured = suite === "throughput" ? results.throughput : results.mixed;
-  if (measured === null || (suite !== "throughput" && suite !== "mixed")) return "";
+  if (suite === "memory" || suite === "connections" || suite === "startup") return "";
+  const measured = results[suite] ?? [];
+  if (measured.length === 0) return "";
   const others = measured.flatMap(({ rounds }) => rounds.map((round) => round.others));
   const most = Math.max(...others).toFixed(2);
   return `; other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
@@ -85,6 +91,8 @@ function loadOfOthers(suite: Suite, results: Results): string {
 
 const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {
   throughput: ({ throughput }) => throughputTables(throughput ?? []),
+  asgi: ({ asgi }) => asgiTables(asgi ?? []),
+  websocket: ({ websocket }) => webSocketTables(websocket ?? []),
   memory: ({ memory }) => memoryTable(memory ?? []),
   connections: ({ connections }) => connectionsTable(connections ?? []),
   startup: ({ startup }) => startupTable(startup ?? []),

@@ -87,6 +87,10 @@ export interface Results {
   readonly machine: Machine;
   readonly missing: readonly string[];
   readonly throughput: readonly ThroughputResult[] | null;
+  /** Absent from runs that are older than this suite. */
+  readonly asgi?: readonly ThroughputResult[] | null;
+  /** Requests are messages here. Absent from runs that are older than this suite. */
+  readonly websocket?: readonly ThroughputResult[] | null;
   readonly memory: readonly MemoryResult[] | null;
   readonly connections: readonly ConnectionsResult[] | null;
   readonly startup: readonly StartupResult[] | null;
@@ -94,14 +98,30 @@ export interface Results {
   readonly mixed: readonly MixedResult[] | null;
 }
 
-/** Names of the suites in a result. */
-export const SUITES = ["throughput", "memory", "connections", "startup", "mixed"] as const;
+/** Names of the suites in a result, in the order in which they are measured and shown. */
+export const SUITES = [
+  "throughput",
+  "asgi",
+  "websocket",
+  "memory",
+  "connections",
+  "startup",
+  "mixed",
+] as const;
 export type Suite = (typeof SUITES)[number];
+
+/** What is measured where nothing is selected: all but what Typhon is only learning. */
+export const WHOLE: readonly Suite[] = SUITES.filter((suite) => suite !== "websocket");
+
+/** True if that suite was measured in this run. */
+export function hasSuite(results: Results, suite: Suite): boolean {
+  return (results[suite] ?? null) !== null;
+}
 
 /** Writes `<date>-<what>.json` into `folder`; returns the path. */
 export function saveResults(folder: string, results: Results): string {
-  const made = SUITES.filter((suite) => results[suite] !== null);
-  const what = made.length === SUITES.length ? "all" : made.join("-");
+  const made = SUITES.filter((suite) => hasSuite(results, suite));
+  const what = made.length >= WHOLE.length ? "all" : made.join("-");
   const date = results.date.slice(0, 16).replace("T", "-").replace(":", "");
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${date}-${what}.json`);
@@ -125,5 +145,5 @@ export function loadResults(folder: string): Results[] {
 /** Our own files: the shape is checked as far as telling them from another program's needs. */
 function isResults(value: unknown): value is Results {
   if (typeof value !== "object" || value === null) return false;
-  return "machine" in value && "isWhole" in value && SUITES.every((suite) => suite in value);
+  return ["machine", "isWhole", "throughput", "mixed"].every((name) => name in value);
 }

@@ -3,19 +3,22 @@
 // SIGKILL ends every server, client and wrk that it started.
 
 import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
 import { readArguments, UsageError, USAGE, type Arguments } from "./arguments.ts";
-import { CASES } from "./cases.ts";
+import { ASGI_SERVERS, NEEDED_MODULES } from "./asgi-servers.ts";
+import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
 import { describeMachine } from "./machine.ts";
 import { measureConnections, measureMemory } from "./memory.ts";
 import { measureMixed } from "./mixed.ts";
-import { RESULTS, SCRATCH_RESULTS, TYPHON } from "./places.ts";
+import { RESULTS, SCRATCH_RESULTS, TYPHON, VENV_BIN } from "./places.ts";
 import { killAllPrograms, runProgram } from "./program.ts";
 import { renderReadme, renderTables } from "./render.ts";
 import { saveResults, type Results, type Suite } from "./results.ts";
 import { killAllServers } from "./server-process.ts";
 import { SERVERS, type Server } from "./servers.ts";
 import { measureStartup } from "./startup.ts";
-import { measureThroughput } from "./throughput.ts";
+import { askByWrk, measureThroughput } from "./throughput.ts";
+import { echoMessages, findWebSocketFault, hasWebSocketClient } from "./websocket.ts";
 
 /** Of one run with wrk; short, because rounds count for more than length. */
 const SECONDS = 3;
@@ -29,14 +32,22 @@ function tell(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 }
 
+/** What can be measured: the servers of each interface, and what was asked for and is not there. */
+interface Field {
+  readonly wsgi: readonly Server[];
+  readonly asgi: readonly Server[];
+  readonly websocket: readonly Server[];
+  readonly missing: readonly string[];
+}
+
 /** Measures the asked suites one by one; hands over what there is after each of them. */
 async function measure(
   args: Arguments,
-  servers: readonly Server[],
+  field: Field,
   begun: Results,
   onSuite: (results: Results) => void,
 ): Promise<Results> {
-  const of = (suite: Suite): Server[] => servers.filter((one) => one.suites.includes(suite));
+  const of = (suite: Suite): Server[] => field.wsgi.filter((one) => one.suites.includes(suite));
   const { rounds } = args;
   const common = { workers: args.workers ?? [1, 2], rounds, seconds: begun.seconds, tell };
   const standing = {
@@ -49,10 +60,30 @@ async function measure(
     workers: args.workers ?? [2, 4],
     seconds: args.seconds ?? MIXED_SECONDS,
   };
-  const pages = CASES.filter((one) => args.only.includes(one.name));
+  const isAsked = (page: { readonly name: string }): boolean => args.only.includes(page.name);
+  const plain = { ...common, apply: askByWrk };
   const suites: Readonly<Record<Suite, () => Promise<Partial<Results>>>> = {
     throughput: async () => ({
-      throughput: await measureThroughput({ ...common, pages, servers: of("throughput") }),
+      throughput: await measureThroughput({
+        ...plain,
+        pages: CASES.filter(isAsked),
+        servers: of("throughput"),
+      }),
+    }),
+    asgi: async () => ({
+      asgi: await measureThroughput({
+        ...plain,
+        pages: ASGI_CASES.filter(isAsked),
+        servers: field.asgi,
+      }),
+    }),
+    websocket: async () => ({
+      websocket: await measureThroughput({
+        ...common,
+        apply: (load) => echoMessages(load),
+        pages: WEBSOCKET_CASES.filter(isAsked),
+        servers: field.websocket,
+      }),
     }),
     memory: async () => ({ memory: await measureMemory({ ...standing, servers: of("memory") }) }),
     connections: async () => ({
@@ -80,6 +111,8 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
     machine: await describeMachine(),
     missing,
     throughput: null,
+    asgi: null,
+    websocket: null,
     memory: null,
     connections: null,
     startup: null,
@@ -88,17 +121,56 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
   };
 }
 
-/** Typhon is missing in a checkout that has not been built; the others come with tools/bench.sh. */
-async function isUsable(server: Server): Promise<boolean> {
-  if (server.name !== "typhon") return true;
+/**
+ * What keeps a server from being measured, or null. Typhon is missing in a checkout that has not been
+ * built; the others come with tools/bench.sh, where their newest version has what is needed.
+ */
+async function findFault({ name }: Server): Promise<string | null> {
+  const needed = NEEDED_MODULES[name];
   try {
+    if (needed !== undefined)
+      await runProgram(join(VENV_BIN, "python"), ["-c", `import ${needed}`]);
+    if (name !== "typhon") return null;
     accessSync(TYPHON, constants.X_OK);
     await runProgram(TYPHON, ["--version"]);
-    return true;
+    return null;
   } catch (error) {
-    tell(`typhon is left out: ${error instanceof Error ? error.message.trim() : String(error)}`);
-    return false;
+    if (needed !== undefined) return `no Python module ${needed}`;
+    return (error instanceof Error ? error.message.trim() : String(error)).split("\n", 1)[0] ?? "";
   }
+}
+
+/** Looks for everything that the asked suites need; tells of each server that is left out. */
+async function survey(args: Arguments): Promise<Field> {
+  // Both lists of servers have Typhon, which is missing from both or from none.
+  const missing = new Set<string>();
+  const usable = async (
+    list: readonly Server[],
+    check: (server: Server) => Promise<string | null>,
+    where: string,
+  ): Promise<Server[]> => {
+    const chosen: Server[] = [];
+    for (const server of list) {
+      const fault = await check(server);
+      if (fault === null) chosen.push(server);
+      else missing.add(`${server.name}${where}: ${fault}`);
+    }
+    return chosen;
+  };
+  const isAsked = (server: Server): boolean =>
+    args.servers.includes(server.name) && server.suites.some((one) => args.suites.includes(one));
+  const wsgi = await usable(SERVERS.filter(isAsked), findFault, "");
+  const asked = await usable(ASGI_SERVERS.filter(isAsked), findFault, "");
+  let websocket: Server[] = [];
+  if (args.suites.includes("websocket") && hasWebSocketClient()) {
+    const speaking = asked.filter((server) => server.suites.includes("websocket"));
+    websocket = await usable(speaking, findWebSocketFault, ", WebSocket");
+  } else if (args.suites.includes("websocket")) {
+    missing.add("WebSocket echo: the npm package ws, which its clients need, is not installed");
+  }
+  for (const one of missing) tell(`left out: ${one}`);
+  const asgi = asked.filter((one) => one.suites.includes("asgi"));
+  return { wsgi, asgi, websocket, missing: [...missing] };
 }
 
 async function main(): Promise<void> {
@@ -107,15 +179,10 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE);
     return;
   }
-  const servers: Server[] = [];
-  const missing: string[] = [];
-  for (const server of SERVERS.filter((one) => args.servers.includes(one.name))) {
-    if (await isUsable(server)) servers.push(server);
-    else missing.push(server.name);
-  }
+  const field = await survey(args);
   // What a later failure must not take along is in the scratch folder after each suite.
   const keepScratch = (results: Results): string => saveResults(SCRATCH_RESULTS, results);
-  const results = await measure(args, servers, await begin(args, missing), keepScratch);
+  const results = await measure(args, field, await begin(args, field.missing), keepScratch);
   const isKept = results.isWhole || args.isKept;
   const path = isKept ? saveResults(RESULTS, results) : keepScratch(results);
   process.stdout.write(`${renderTables(results)}\n`);

@@ -30,7 +30,9 @@ const running = new Set<RunningServer>();
 
 /** Which page a server is started for, and with how many workers. */
 interface Job {
-  readonly page: Pick<Case, "wsgi" | "asgi" | "path" | "postBytes"> & { expectedBody?: string };
+  readonly page: Pick<Case, "wsgi" | "asgi" | "path" | "postBytes" | "postJson"> & {
+    expectedBody?: string;
+  };
   readonly workers: number;
 }
 
@@ -152,7 +154,8 @@ export class RunningServer {
   }
 
   async #waitForAnswer({ page, workers }: Job, deadline: number): Promise<void> {
-    const question = { port: this.port, path: page.path, postBytes: page.postBytes };
+    const { path, postBytes, postJson } = page;
+    const question = { port: this.port, path, postBytes, postJson };
     const what = `${this.server.name} with ${workers} workers`;
     let last = "nobody listened";
     while (performance.now() < deadline) {

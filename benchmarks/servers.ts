@@ -1,6 +1,6 @@
 // The servers and how each is started: the best settings that its own documentation gives, no access
 // log anywhere, the same number of workers, and the same threads a worker where threads matter.
-// Only arguments are made here; server-process.ts starts them.
+// Only arguments are made here; server-process.ts starts them. Servers of ASGI pages: asgi-servers.ts.
 //
 //   granian       4 blocking threads a worker, as many as the others have
 //   granian-1     1 blocking thread: cheapest where the application never waits
@@ -12,16 +12,17 @@ import { writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Case } from "./cases.ts";
 import { CASES_FOLDER, TYPHON, VENV_BIN } from "./places.ts";
+import type { Suite } from "./results.ts";
 
 /** Threads a worker for every server that has them: Typhon's default. */
 const THREADS = 4;
 /** Longer than any run, so that no server closes a connection that a client is about to use. */
-const KEEP_ALIVE_SECONDS = 75;
+export const KEEP_ALIVE_SECONDS = 75;
 /** More than the idle connections of the memory benchmark. */
-const MAX_CONNECTIONS = 20_000;
+export const MAX_CONNECTIONS = 20_000;
 
 /** What one start needs to know. */
-interface Start {
+export interface Start {
   readonly app: Pick<Case, "wsgi" | "asgi">;
   readonly workers: number;
   readonly port: number;
@@ -40,16 +41,18 @@ export interface Program {
 export interface Server {
   readonly name: string;
   readonly title: string;
-  /** Which rows of a table it belongs to; goals are held against granian and gunicorn. */
-  readonly family: "typhon" | "granian" | "gunicorn" | "nginx" | "uvicorn";
+  /** Goals are held against the best of a family. */
+  readonly family: "typhon" | "granian" | "gunicorn" | "nginx" | "uvicorn" | "hypercorn";
   /** Left out of a suite where it has nothing to say. */
-  readonly suites: readonly ("throughput" | "memory" | "connections" | "startup" | "mixed")[];
+  readonly suites: readonly Suite[];
+  /** Pages that it cannot be measured on; the server's entry says why. */
+  readonly leavesOut?: readonly string[];
   /** The programs in the order to start them; the last one answers on the port. */
   programs(start: Start): readonly Program[];
 }
 
 const EVERYWHERE = ["throughput", "memory", "connections", "startup", "mixed"] as const;
-const PEER_ENVIRONMENT = { PYTHONPATH: CASES_FOLDER };
+export const PEER_ENVIRONMENT = { PYTHONPATH: CASES_FOLDER };
 
 /** In the order in which they are shown. */
 export const SERVERS: readonly Server[] = [
@@ -129,26 +132,7 @@ export const SERVERS: readonly Server[] = [
     title: "uvicorn (ASGI)",
     family: "uvicorn",
     suites: ["throughput", "memory", "connections"],
-    programs: ({ app, workers, port }) => [
-      {
-        command: join(VENV_BIN, "uvicorn"),
-        args: [
-          app.asgi,
-          "--no-access-log",
-          ...flags({
-            "--host": "127.0.0.1",
-            "--port": port,
-            "--workers": workers,
-            "--log-level": "warning",
-            "--loop": "uvloop",
-            "--http": "httptools",
-            "--timeout-keep-alive": KEEP_ALIVE_SECONDS,
-          }),
-        ],
-        environment: PEER_ENVIRONMENT,
-        clients: "all processes",
-      },
-    ],
+    programs: (start) => [uvicorn(start)],
   },
 ];
 
@@ -161,7 +145,8 @@ const GTHREAD: Flags = {
   "--worker-connections": MAX_CONNECTIONS,
 };
 
-function flags(given: Flags): string[] {
+/** Options as a command line has them, each name before its value. */
+export function flags(given: Flags): string[] {
   return Object.entries(given).flatMap(([name, value]) => [name, String(value)]);
 }
 
@@ -185,6 +170,25 @@ function granian({ app, workers, port }: Start, threads: number): Program {
   return {
     command: join(VENV_BIN, "granian"),
     args: [...flags(given), "--no-ws", app.wsgi],
+    environment: PEER_ENVIRONMENT,
+    clients: "all processes",
+  };
+}
+
+/** uvicorn at its fastest; with WebSockets by its default library. */
+export function uvicorn({ app, workers, port }: Start): Program {
+  const given = {
+    "--host": "127.0.0.1",
+    "--port": port,
+    "--workers": workers,
+    "--log-level": "warning",
+    "--loop": "uvloop",
+    "--http": "httptools",
+    "--timeout-keep-alive": KEEP_ALIVE_SECONDS,
+  };
+  return {
+    command: join(VENV_BIN, "uvicorn"),
+    args: [app.asgi, "--no-access-log", ...flags(given)],
     environment: PEER_ENVIRONMENT,
     clients: "all processes",
   };

@@ -10,21 +10,39 @@ import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import { runWrk, type WrkOutcome } from "./wrk.ts";
 
+/** One stretch of load on a server that runs; throws if one answer is not right. */
+export interface Load<Page extends Case> {
+  readonly page: Page;
+  readonly port: number;
+  readonly seconds: number;
+  readonly isWarmUp: boolean;
+}
+
 /** Long enough for caches, adaptive interpreters and V8 to settle. */
 const WARM_UP_SECONDS = 1;
 
-interface ThroughputPlan {
-  readonly pages: readonly Case[];
+interface ThroughputPlan<Page extends Case> {
+  readonly pages: readonly Page[];
   readonly servers: readonly Server[];
   readonly workers: readonly number[];
   readonly rounds: number;
   readonly seconds: number;
+  /** Asks as fast as the server answers: askByWrk, or what the page needs. */
+  readonly apply: (load: Load<Page>) => Promise<WrkOutcome>;
   /** Hears one line about each run. */
   tell(line: string): void;
 }
 
+/** The load of all plain requests. */
+export function askByWrk({ page, port, seconds }: Load<Case>): Promise<WrkOutcome> {
+  const { path, postBytes, postJson } = page;
+  return runWrk({ port, path, postBytes, postJson, seconds });
+}
+
 /** Measures every page with every server; throws if one answer is wrong. */
-export async function measureThroughput(plan: ThroughputPlan): Promise<ThroughputResult[]> {
+export async function measureThroughput<Page extends Case>(
+  plan: ThroughputPlan<Page>,
+): Promise<ThroughputResult[]> {
   const results: ThroughputResult[] = [];
   for (const page of plan.pages) {
     for (const workers of plan.workers) results.push(...(await measurePage(plan, page, workers)));
@@ -38,15 +56,16 @@ export function rotate<T>(list: readonly T[], count: number): T[] {
   return [...list.slice(by), ...list.slice(0, by)];
 }
 
-async function measurePage(
-  plan: ThroughputPlan,
-  page: Case,
+async function measurePage<Page extends Case>(
+  plan: ThroughputPlan<Page>,
+  page: Page,
   workers: number,
 ): Promise<ThroughputResult[]> {
-  const rounds = new Map<Server, ThroughputRound[]>(plan.servers.map((one) => [one, []]));
+  const servers = plan.servers.filter(({ leavesOut = [] }) => !leavesOut.includes(page.name));
+  const rounds = new Map<Server, ThroughputRound[]>(servers.map((one) => [one, []]));
   for (let round = 0; round < plan.rounds; round++) {
-    for (const server of rotate(plan.servers, round)) {
-      const measured = await measureOnce(server, page, workers, plan.seconds);
+    for (const server of rotate(servers, round)) {
+      const measured = await measureOnce(plan, server, page, workers);
       rounds.get(server)?.push(measured);
       plan.tell(
         `${page.name} ${workers}w round ${round + 1} ${server.name}: ` +
@@ -55,7 +74,7 @@ async function measurePage(
       );
     }
   }
-  return plan.servers.map((server) => ({
+  return servers.map((server) => ({
     page: page.name,
     workers,
     server: server.name,
@@ -63,18 +82,18 @@ async function measurePage(
   }));
 }
 
-async function measureOnce(
+async function measureOnce<Page extends Case>(
+  { apply, seconds }: ThroughputPlan<Page>,
   server: Server,
-  page: Case,
+  page: Page,
   workers: number,
-  seconds: number,
 ): Promise<ThroughputRound> {
   const running = await RunningServer.start(server, { page, workers });
   try {
-    const target = { port: running.port, path: page.path, postBytes: page.postBytes };
-    await runWrk({ ...target, seconds: WARM_UP_SECONDS });
+    const { port } = running;
+    await apply({ page, port, seconds: WARM_UP_SECONDS, isWarmUp: true });
     const before = readClocks(running);
-    const outcome = await runWrk({ ...target, seconds });
+    const outcome = await apply({ page, port, seconds, isWarmUp: false });
     return roundOf(outcome, before, readClocks(running));
   } catch (error) {
     const what = `${server.name}, ${page.name}: ${String(error)}`;

@@ -1,11 +1,15 @@
--- For wrk: posts a body where asked (arguments: method, bytes) and prints the outcome as one line of
+-- For wrk: posts a body where asked (BYTES and how many, or JSON and its text) and prints the outcome as one line of
 -- JSON. There is no response() on purpose: it would cost wrk more than the request itself; wrk counts
 -- statuses beyond 399 on its own. Latencies in microseconds.
 
 function init(args)
-   if args[1] then
-      wrk.method = args[1]
+   if args[1] == "BYTES" then
+      wrk.method = "POST"
       wrk.body = string.rep("x", tonumber(args[2]))
+   elseif args[1] == "JSON" then
+      wrk.method = "POST"
+      wrk.headers["Content-Type"] = "application/json"
+      wrk.body = args[2]
    end
 end
 

@@ -13,6 +13,8 @@ interface WrkRun {
   readonly path: string;
   /** Bytes to post; 0 = GET. */
   readonly postBytes: number;
+  /** JSON to post instead. */
+  readonly postJson?: string | undefined;
   readonly seconds: number;
 }
 
@@ -26,9 +28,11 @@ export interface WrkOutcome {
 }
 
 /** Runs wrk; throws if it fails or if one request was not answered with a success. */
-export async function runWrk({ port, path, postBytes, seconds }: WrkRun): Promise<WrkOutcome> {
+export async function runWrk(run: WrkRun): Promise<WrkOutcome> {
+  const { port, path, postBytes, postJson, seconds } = run;
   const script = join(BENCHMARKS, "wrk.lua");
-  const post = postBytes > 0 ? ["--", "POST", String(postBytes)] : [];
+  const bytes = postBytes > 0 ? ["--", "BYTES", String(postBytes)] : [];
+  const post = postJson === undefined ? bytes : ["--", "JSON", postJson];
   const output = await runProgram("wrk", [
     "-t1",
     `-c${CONNECTIONS}`,

@@ -45,15 +45,17 @@ if [ ! -x "$venv/bin/python" ]; then
   python3 -m venv "$venv" || fail "python3 -m venv failed; Debian has it in python3-venv"
 fi
 stamp=$cache/updated-$(date +%F)
-if [ ! -e "$stamp" ]; then
-  echo "bench: fetching the newest Granian, gunicorn, uvicorn, Flask and Django"
+peers="import granian, gunicorn, uvicorn, hypercorn, a2wsgi, flask, django, fastapi, uvloop, httptools"
+if [ ! -e "$stamp" ] || ! "$venv/bin/python" -c "$peers" 2>/dev/null; then
+  echo "bench: fetching the newest Granian, gunicorn, uvicorn, Hypercorn, Flask, Django and FastAPI"
   # gunicorn_h1c by its own name: the extra gunicorn[fast] would hold gunicorn back at an older
   # version while the registry lacks the parser that its newest one asks for.
   if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade \
-    granian gunicorn gunicorn_h1c 'uvicorn[standard]' a2wsgi flask django; then
+    granian gunicorn gunicorn_h1c 'uvicorn[standard]' uvloop httptools hypercorn \
+    a2wsgi flask django fastapi pydantic; then
     rm -f "$cache"/updated-*
     : >"$stamp"
-  elif "$venv/bin/python" -c 'import granian, gunicorn, uvicorn, a2wsgi, flask, django' 2>/dev/null; then
+  elif "$venv/bin/python" -c "$peers" 2>/dev/null; then
     echo "bench: PyPI cannot be reached; measuring the versions that are here" >&2
   else
     fail "the peers could not be installed from PyPI"

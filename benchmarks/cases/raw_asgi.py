@@ -1,4 +1,4 @@
-"""The answers of raw.py in ASGI, for servers that speak nothing else (uvicorn)."""
+"""Plain ASGI, no framework: the answers of raw.py, and "/stream": 16 chunks of 1,024 bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from raw import HELLO, PAGE
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+CHUNK = PAGE[:1024]
+CHUNKS = 16
+
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Answer one of the three pages; lifespan is declined as the ASGI specification allows."""
+    """Answer one of the four pages; lifespan is declined as the ASGI specification allows."""
     if scope["type"] != "http":
         raise RuntimeError("only http")
     path = scope["path"]
@@ -20,6 +23,9 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body = HELLO
     elif path == "/10k":
         body = PAGE
+    elif path == "/stream":
+        await stream(send)
+        return
     else:
         received = 0
         more = True
@@ -31,3 +37,12 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     fields = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": body})
+
+
+async def stream(send: Send) -> None:
+    """Answer in chunks, without a length before them."""
+    fields = [(b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    for _ in range(CHUNKS):
+        await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

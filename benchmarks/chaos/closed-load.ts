@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Client, get, PATIENCE_MS, tellAnswer, type Answer } from "./client.ts";
+import { Client, get, PATIENCE_MS, post, tellAnswer, type Answer } from "./client.ts";
 
 /** A server that listens no more is not asked in a busy loop, ms. */
 const REFUSED_PAUSE_MS = 10;
@@ -19,6 +19,16 @@ export interface ClosedLoadOptions {
   /** Default: any 200. */
   readonly isRight?: (answer: Answer, index: number) => boolean;
   readonly patienceMs?: number;
+}
+
+/** One in so many of `mixedRequest` runs long enough to be caught, and is a POST: never run again. */
+const LASTING_EVERY = 8;
+const LASTING_SECONDS = 0.005;
+
+/** Short GETs, and now and then a POST that lasts: what a worker that is ended too soon would lose. */
+export function mixedRequest(index: number): string {
+  if (index % LASTING_EVERY !== 0) return get("/quick");
+  return post(`/token?t=${index}&s=${LASTING_SECONDS}`, String(index));
 }
 
 /** Those that run: one that a broken trial has left would disturb the next. */

@@ -226,7 +226,8 @@ export class Subject {
     while (!isAnswering || this.notes.starts().length < startedBefore + this.workers) {
       const ended = this.#programs.find(({ hasExited }) => hasExited);
       if (ended !== undefined) await this.#throwEnd(ended);
-      if (performance.now() > last) throw new Error(`it did not start:\n${this.log.slice(-2000)}`);
+      if (performance.now() > last)
+        throw new Error(`no answer from all workers in ${START_MS} ms:\n${this.log.slice(-2000)}`);
       isAnswering ||= (await client.ask(get("/quick"))).status === 200;
       await sleep(5);
     }

@@ -1,26 +1,60 @@
 // The tables of the closed-loop runs: processor time a request, which decides, then requests a second
-// and latency; and the goals of the project held against them. Pure.
+// and latency; and the goals of the project held against them. WSGI, ASGI and WebSockets have the same
+// tables, each with its own pages and servers. Pure.
 
-import { CASES, type Case } from "../cases.ts";
+import { ASGI_SERVERS } from "../asgi-servers.ts";
+import { ASGI_CASES, CASES, WEBSOCKET_CASES, type Case, type Goal } from "../cases.ts";
 import type { ThroughputResult, ThroughputRound } from "../results.ts";
 import { SERVERS, type Server } from "../servers.ts";
 import { median } from "../statistics.ts";
 import { figure, medianWithSpread, ratio, table, verdict } from "./markdown.ts";
 
-/** All tables of this suite. */
+/** Whose pages and servers the tables show, and what one of the answers is called. */
+interface Subject {
+  readonly pages: readonly Case[];
+  readonly servers: readonly Server[];
+  readonly unit: "request" | "message";
+}
+
+const WSGI: Subject = { pages: CASES, servers: SERVERS, unit: "request" };
+const ASGI: Subject = { pages: ASGI_CASES, servers: ASGI_SERVERS, unit: "request" };
+const WEBSOCKET: Subject = { pages: WEBSOCKET_CASES, servers: ASGI_SERVERS, unit: "message" };
+
+const ASGI_GOALS =
+  "Goals for processor time a request: FastAPI at most 0.85 of uvicorn's and no more than " +
+  "Granian's; plain ASGI no more than uvicorn's and at most 1.20 of Granian's.\n\n";
+
+const FAMILY_TITLES = { granian: "Granian", gunicorn: "gunicorn", uvicorn: "uvicorn" } as const;
+
+/** All tables of the WSGI pages. */
 export function throughputTables(results: readonly ThroughputResult[]): string {
-  const pages = CASES.filter((page) => results.some((one) => one.page === page.name));
+  return tablesOf(WSGI, results);
+}
+
+/** All tables of the ASGI pages, below the goals in words. */
+export function asgiTables(results: readonly ThroughputResult[]): string {
+  return ASGI_GOALS + tablesOf(ASGI, results);
+}
+
+/** All tables of the WebSocket echoes. */
+export function webSocketTables(results: readonly ThroughputResult[]): string {
+  return tablesOf(WEBSOCKET, results);
+}
+
+function tablesOf(subject: Subject, results: readonly ThroughputResult[]): string {
+  const { servers, unit } = subject;
+  const pages = subject.pages.filter((page) => results.some((one) => one.page === page.name));
   const workers = [...new Set(results.map((one) => one.workers))];
   const parts = workers.flatMap((count) => {
     const chosen = results.filter((one) => one.workers === count);
     const title = count === 1 ? "1 worker" : `${count} workers`;
     return [
-      `#### ${title}: processor time, µs a request\n\n${cpuTable(chosen, pages)}`,
-      `#### ${title}: requests a second\n\n${speedTable(chosen, pages)}`,
-      `#### ${title}: latency p50 / p99, ms\n\n${latencyTable(chosen, pages)}`,
+      `#### ${title}: processor time, µs a ${unit}\n\n${cpuTable(chosen, pages, servers)}`,
+      `#### ${title}: ${unit}s a second\n\n${speedTable(chosen, pages, servers)}`,
+      `#### ${title}: latency p50 / p99, ms\n\n${latencyTable(chosen, pages, servers)}`,
     ];
   });
-  const goals = goalTable(results, pages, workers);
+  const goals = goalTable(results, pages, servers);
   if (goals !== "") parts.push(`#### Goals\n\n${goals}`);
   return parts.join("\n");
 }
@@ -38,34 +72,51 @@ function medianOf(
 
 const cpuOf = (round: ThroughputRound): number => round.cpuMicros;
 
-function cpuTable(results: readonly ThroughputResult[], pages: readonly Case[]): string {
-  return serverTable(results, pages, (rounds, page) => {
+function cpuTable(
+  results: readonly ThroughputResult[],
+  pages: readonly Case[],
+  servers: readonly Server[],
+): string {
+  return serverTable({ results, pages, servers }, (rounds, page) => {
     const own = medianOf(results, page.name, "typhon", cpuOf);
     const values = rounds.map(cpuOf);
     return medianWithSpread(values) + ratio(median(values), Number.isNaN(own) ? null : own);
   });
 }
 
-function speedTable(results: readonly ThroughputResult[], pages: readonly Case[]): string {
-  return serverTable(results, pages, (rounds) =>
+function speedTable(
+  results: readonly ThroughputResult[],
+  pages: readonly Case[],
+  servers: readonly Server[],
+): string {
+  return serverTable({ results, pages, servers }, (rounds) =>
     medianWithSpread(rounds.map((round) => round.requestsPerSecond)),
   );
 }
 
-function latencyTable(results: readonly ThroughputResult[], pages: readonly Case[]): string {
-  return serverTable(results, pages, (rounds) => {
+function latencyTable(
+  results: readonly ThroughputResult[],
+  pages: readonly Case[],
+  servers: readonly Server[],
+): string {
+  return serverTable({ results, pages, servers }, (rounds) => {
     const p50 = median(rounds.map((round) => round.p50));
     const p99 = median(rounds.map((round) => round.p99));
     return `${figure(p50)} / ${figure(p99)}`;
   });
 }
 
+interface Shown {
+  readonly results: readonly ThroughputResult[];
+  readonly pages: readonly Case[];
+  readonly servers: readonly Server[];
+}
+
 function serverTable(
-  results: readonly ThroughputResult[],
-  pages: readonly Case[],
+  { results, pages, servers }: Shown,
   cell: (rounds: readonly ThroughputRound[], page: Case) => string,
 ): string {
-  const rows = SERVERS.filter((server) => results.some((one) => one.server === server.name));
+  const rows = servers.filter((server) => results.some((one) => one.server === server.name));
   return table(
     ["", ...pages.map((page) => page.title)],
     rows.map((server) => [
@@ -81,31 +132,41 @@ function serverTable(
 function goalTable(
   results: readonly ThroughputResult[],
   pages: readonly Case[],
-  workers: readonly number[],
+  servers: readonly Server[],
 ): string {
   const rows: string[][] = [];
+  const workers = [...new Set(results.map((one) => one.workers))];
   for (const page of pages) {
     for (const count of workers) {
       const chosen = results.filter((one) => one.workers === count);
       const own = medianOf(chosen, page.name, "typhon", cpuOf);
-      const granian = best(chosen, page, "granian");
-      const gunicorn = best(chosen, page, "gunicorn");
-      if (Number.isNaN(own) || !Number.isFinite(granian + gunicorn)) continue;
+      const reached = page.goals.map((goal) => own / best(chosen, page, goal, servers));
+      if (reached.length === 0 || reached.some((share) => !(share > 0))) continue;
       rows.push([
         `${page.title}, ${count}w`,
-        `${(own / granian).toFixed(2)} of ≤ ${page.goalOfGranian.toFixed(2)}`,
-        verdict(own / granian, page.goalOfGranian),
-        `${(own / gunicorn).toFixed(2)} of ≤ ${page.goalOfGunicorn.toFixed(2)}`,
-        verdict(own / gunicorn, page.goalOfGunicorn),
+        ...page.goals.flatMap((goal, at) => {
+          const share = reached[at] ?? Number.NaN;
+          return [`${share.toFixed(2)} of ≤ ${goal.share.toFixed(2)}`, verdict(share, goal.share)];
+        }),
       ]);
     }
   }
   if (rows.length === 0) return "";
-  return table(["CPU a request", "of Granian's best", "", "of gunicorn's best", ""], rows);
+  // The pages of one suite have goals against the same families.
+  const families = pages[0]?.goals.map((goal) => goal.family) ?? [];
+  const head = families.flatMap((family) => [`of ${FAMILY_TITLES[family]}'s best`, ""]);
+  return table(["CPU a request", ...head], rows);
 }
 
-function best(results: readonly ThroughputResult[], page: Case, family: Server["family"]): number {
-  const values = SERVERS.filter((server) => server.family === family)
+/** The least CPU a request among the servers of the goal's family; infinite where none ran. */
+function best(
+  results: readonly ThroughputResult[],
+  page: Case,
+  goal: Goal,
+  servers: readonly Server[],
+): number {
+  const values = servers
+    .filter((server) => server.family === goal.family)
     .map((server) => medianOf(results, page.name, server.name, cpuOf))
     .filter((value) => !Number.isNaN(value));
   return Math.min(...values);

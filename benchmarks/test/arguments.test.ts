@@ -3,15 +3,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readArguments, UsageError } from "../arguments.ts";
-import { CASES } from "../cases.ts";
-import { SUITES } from "../results.ts";
+import { ASGI_SERVERS } from "../asgi-servers.ts";
+import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "../cases.ts";
+import { WHOLE } from "../results.ts";
 import { SERVERS } from "../servers.ts";
 
-test("measures everything, and keeps it, without arguments", () => {
+test("measures everything but WebSockets, and keeps it, without arguments", () => {
   const args = readArguments([]);
-  assert.deepEqual(args?.suites, SUITES);
-  assert.equal(args?.only.length, CASES.length);
-  assert.equal(args?.servers.length, SERVERS.length);
+  assert.deepEqual(args?.suites, WHOLE);
+  assert(WHOLE.includes("asgi") && !WHOLE.includes("websocket"));
+  assert.equal(args?.only.length, CASES.length + ASGI_CASES.length + WEBSOCKET_CASES.length);
+  assert.deepEqual(
+    new Set(args?.servers),
+    new Set([...SERVERS, ...ASGI_SERVERS].map((one) => one.name)),
+  );
   assert.equal(args?.rounds, 5);
   assert.equal(args?.isWhole, true);
 });
@@ -30,6 +35,20 @@ test("takes pages as a wish for the closed loop alone", () => {
   assert.deepEqual(args?.only, ["raw-hello", "flask"]);
   assert.deepEqual(args?.workers, [2]);
   assert.equal(args?.seconds, 2);
+});
+
+test("takes ASGI and WebSocket pages as a wish for their own suites", () => {
+  const suitesOf = (...args: string[]) => readArguments(args)?.suites;
+  assert.deepEqual(suitesOf("--asgi"), ["asgi"]);
+  assert.deepEqual(suitesOf("--websocket"), ["websocket"]);
+  assert.deepEqual(suitesOf("--only", "fastapi-json,asgi-upload"), ["asgi"]);
+  assert.deepEqual(suitesOf("--only", "websocket-16,raw-hello"), ["throughput", "websocket"]);
+  assert.deepEqual(readArguments(["--asgi", "--servers", "uvicorn"])?.servers, ["uvicorn"]);
+});
+
+test("no page has the name of another", () => {
+  const names = [...CASES, ...ASGI_CASES, ...WEBSOCKET_CASES].map((one) => one.name);
+  assert.equal(new Set(names).size, names.length);
 });
 
 test("asks for idle connections where memory is asked for", () => {

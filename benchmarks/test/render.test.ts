@@ -60,6 +60,37 @@ test("shows ratios to Typhon and holds the goals against the best of each peer",
   assert.match(text, /1\.20 of ≤ 1\.00 \| \*\*not met\*\* \| 0\.30 of ≤ 0\.25 \| \*\*not met\*\*/);
 });
 
+test("shows ASGI under its own heading, with its own goals and servers", () => {
+  const of = (page: string, server: string, cpuMicros: number): ThroughputResult => ({
+    ...hello(server, cpuMicros),
+    page,
+  });
+  const asgi = [
+    of("raw-asgi-hello", "typhon", 44),
+    of("raw-asgi-hello", "uvicorn", 40),
+    of("raw-asgi-hello", "granian", 40),
+    of("fastapi-hello", "typhon", 80),
+    of("fastapi-hello", "uvicorn", 100),
+    of("fastapi-hello", "granian", 100),
+  ];
+  const text = figures([makeResults({ throughput: [hello("typhon", 30)], asgi })]);
+  const section = text.slice(text.indexOf("### ASGI"), text.indexOf("### WebSocket"));
+  assert.match(section, /FastAPI at most 0\.85 of uvicorn's/);
+  assert.match(section, /\| Granian \| 40\.0 \(×0\.91\) \| 100 \(×1\.25\) \|/);
+  assert.match(
+    section,
+    /13 bytes, 1w \| 1\.10 of ≤ 1\.00 \| \*\*not met\*\* \| 1\.10 of ≤ 1\.20 \| met/,
+  );
+  assert.match(section, /JSON, 1w \| 0\.80 of ≤ 0\.85 \| met \| 0\.80 of ≤ 1\.00 \| met/);
+  assert.doesNotMatch(section, /WSGI/);
+});
+
+test("takes results from before there were ASGI pages, and says what was missing", () => {
+  const text = figures([makeResults({ throughput: [hello("typhon", 30)], missing: ["nginx"] })]);
+  assert.match(text, /### ASGI\n\nNot measured yet/);
+  assert.match(text, /Missing: nginx\./);
+});
+
 test("holds the mixed load's p99 against the best peer", () => {
   const row = (server: string, p99: number) => ({
     mix: "sleep" as const,

@@ -1,6 +1,6 @@
 // Workers that are replaced though nothing is wrong with them, under load: nobody may notice.
 
-import { ClosedLoad } from "../closed-load.ts";
+import { ClosedLoad, mixedRequest } from "../closed-load.ts";
 import { counts, type Stage, type Trial } from "../trial.ts";
 
 const MAX_REQUESTS = 500;
@@ -32,7 +32,13 @@ async function run(stage: Stage, option: string, value: string): Promise<void> {
     ? [option, value, "--max-requests-jitter", String(JITTER)]
     : [option, value];
   const subject = await stage.start({ extras: { typhon: flags, gunicorn: flags } });
-  const load = new ClosedLoad({ port: subject.port, keptAlive: 12, fresh: 4, requests });
+  const load = new ClosedLoad({
+    port: subject.port,
+    keptAlive: 12,
+    fresh: 4,
+    requests,
+    request: mixedRequest,
+  });
   // Slow enough that some workers grow old.
   if (!isCounted) load.pauseMs = 8;
   await load.run();

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { clockMs } from "../../load/arrivals.ts";
 import { median } from "../../statistics.ts";
 import { Client, get } from "../client.ts";
-import { ClosedLoad } from "../closed-load.ts";
+import { ClosedLoad, mixedRequest } from "../closed-load.ts";
 import { INSPECTABLE, readLiveHeap } from "../front-heap.ts";
 import type { Subject } from "../subject.ts";
 import { counts, SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
@@ -57,7 +57,13 @@ async function runUnderLoad(stage: Stage): Promise<void> {
   const reloads = isWhole ? 20 : 5;
   const requests = isWhole ? 200_000 : 5_000;
   const subject = await startReloadable(stage);
-  const load = new ClosedLoad({ port: subject.port, keptAlive: 12, fresh: 4, requests });
+  const load = new ClosedLoad({
+    port: subject.port,
+    keptAlive: 12,
+    fresh: 4,
+    requests,
+    request: mixedRequest,
+  });
   const going = load.run();
   const times: number[] = [];
   for (let at = 0; at < reloads; at += 1) {

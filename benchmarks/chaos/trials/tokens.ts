@@ -20,8 +20,10 @@ const TIMEOUT_SECONDS = 1;
 /** Shares of the requests. */
 const LATE_SHARE = 0.0005;
 const LEAVES_SHARE = 0.01;
+const LASTING_SHARE = 0.3;
+const LASTING_SECONDS = 0.006;
 /** A disturbance every so many ms, at random half to one and a half times that. */
-const DISTURB_MS = 700;
+const DISTURB_MS = 450;
 const RELOAD_SHARE = 0.3;
 /** What a client may be answered; everything else is a broken promise. */
 const MAX_STRANGE = 20;
@@ -116,7 +118,9 @@ async function askMany(
     const isPost = random() < 0.4;
     const isLate = random() < LATE_SHARE;
     const way = random() < 0.3 ? "&way=stream" : "";
-    const path = `/token?t=${token}${way}${isLate ? `&s=${TIMEOUT_SECONDS * 5}` : ""}`;
+    // Who runs for a while is there to be caught when its worker is killed.
+    const lasting = random() < LASTING_SHARE ? LASTING_SECONDS : 0;
+    const path = `/token?t=${token}${way}&s=${isLate ? TIMEOUT_SECONDS * 5 : lasting}`;
     books.allowed[token] = isPost ? 1 : 2;
     const request = isPost ? post(path, String(token)) : get(path);
     const asked = client.ask(request);
