@@ -22,7 +22,7 @@ export function renderHelp(): string {
     "Usage: typhon APP [options]",
     "       typhon reload --pid FILE    a running server loads its code anew",
     "",
-    "Serves a Python WSGI application: an HTTP front, a queue, a pool of workers.",
+    "Serves a Python WSGI or ASGI application: an HTTP front, a queue, workers.",
     "",
     ...twoColumns(`  ${APP.placeholder}`, APP.help),
   ];
