@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import Front, answer_of
+from front import Front, answer_of, wait_until
 from typhon_worker import wire
 
 APP = """
@@ -73,7 +73,7 @@ def begin(serve: Serve, *paths: str) -> tuple[Front, list[str]]:
         told.append(frame.text())
         frame = worker.next_frame()
     assert frame.kind == wire.READY
-    assert worker.noted() == []
+    wait_until(lambda: not worker.noted(), "empty notes")
     worker.send(wire.TAKE)
     return front, told
 

@@ -161,7 +161,7 @@ def test_answers_a_fence_and_goes_on(serve: Serve) -> None:
     front.put(encode_page(front.next_id(), wire.FENCE_PAGE))
     worker.expect(wire.FENCE, 1)
     assert answer_of(worker, front.ask(path="/quick"))
-    assert worker.noted() == []
+    wait_until(lambda: not worker.noted(), "empty notes")
 
 
 def test_answers_pages_in_their_order(serve: Serve) -> None:
@@ -204,7 +204,7 @@ def test_stops_taking_finishes_and_exits(serve: Serve, tmp_path: Path) -> None:
     worker.expect(wire.HEAD, request)
     assert front.hear("ended")["code"] == 0
     assert len(os.read(front.queue, 4096)) == 4096
-    assert worker.noted() == []
+    wait_until(lambda: not worker.noted(), "empty notes")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -235,7 +235,7 @@ def test_takes_nothing_before_it_may(serve: Serve) -> None:
     second = front.start_taking()
     for _ in range(20):
         answer_of(second, front.ask(path="/quick"))
-    assert first.noted() == []
+    wait_until(lambda: not first.noted(), "empty notes")
     assert not first.has_frame()
 
 

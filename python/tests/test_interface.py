@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from typhon_worker.interface import is_asgi, may_be_called_with
+from typhon_worker.interface import is_asgi, is_double_callable, may_be_called_with
 
 
 def wsgi_function(environ: Any, start_response: Any) -> None: ...
@@ -94,11 +94,61 @@ def test_is_not_asgi(app: object) -> None:
         AsgiTwo,
         functools.partial(asgi_function),
         functools.partial(functools.partial(AsgiObject())),
+        functools.partial(asgi_function, send=None),
         lambda scope, receive, send: None,
     ],
 )
 def test_is_asgi(app: object) -> None:
     assert is_asgi(app)
+
+
+class AsgiTwoObject:
+    def __call__(self, scope: Any) -> None: ...
+
+
+class Endpoint:
+    """As Starlette has them: one of it is what is awaited."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+    def __await__(self) -> None: ...
+
+
+class SaysSingle:
+    _asgi_single_callable = True
+
+    def __init__(self, scope: Any) -> None: ...
+
+
+class SaysDouble(AsgiObject):
+    _asgi_double_callable = True
+
+
+@pytest.mark.parametrize(
+    "app",
+    [AsgiTwo, AsgiTwoObject(), lambda scope: None, functools.partial(AsgiTwo), SaysDouble()],
+)
+def test_is_called_with_the_scope_alone(app: object) -> None:
+    assert is_double_callable(app)
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        asgi_function,
+        AsgiObject(),
+        AsgiObject().method,
+        Endpoint,
+        SaysSingle,
+        functools.partial(asgi_function),
+        functools.partial(asgi_function, send=None),
+        wrapped,
+        lambda *call: None,
+        lambda scope, receive=None, send=None: None,
+    ],
+)
+def test_is_called_once(app: object) -> None:
+    assert not is_double_callable(app)
 
 
 def test_ends_on_objects_that_call_themselves() -> None:

@@ -53,7 +53,8 @@ class AsgiServer:
         try:
             scope = self._make_scope(exchange.flags, exchange.names, exchange.values)
             await self._app(scope, exchange.receive, exchange.send)
-            exchange.finish()
+            if not exchange.has_ended:
+                exchange.finish()
         except WireFault as fault:
             exchange.channel.poisoned(f"the queue carried {fault}")
         # SystemExit too: one request must not end the others of this process.

@@ -223,7 +223,7 @@ class AsgiExchange:
     # The application's end.
 
     def finish(self) -> None:
-        """The application has returned."""
+        """The application has returned before the last frame was sent."""
         raise NotImplementedError
 
     def give_up(self) -> None:
@@ -240,10 +240,8 @@ class AsgiExchange:
         self.send_fault(describe(error, is_ours=count_frames(error) == 0))
 
     def release(self) -> None:
-        """The application has ended, and so has its last frame been sent."""
-        self.task = None
-        if self.timer is not None:
-            self.timer.cancel()
+        """The application has ended, and its last frame has been sent."""
+        raise NotImplementedError
 
     def _cancel(self) -> None:
         if self.task is not None and not self.is_cancelled:

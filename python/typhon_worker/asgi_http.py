@@ -10,6 +10,7 @@ The head waits for the first bytes of body, so that an answer that is there whol
 from __future__ import annotations
 
 import os
+from io import FileIO
 
 from .asgi_exchange import AsgiExchange
 from .asgi_head import encode_fields, encode_head
@@ -34,13 +35,15 @@ from .wire import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO
+    from typing import Any
 
     Message = dict[str, Any]
 
 # Bytes of a request's body that wait here for the application: four times what the front may send
 # of a streamed one before it has been read, and a body that does not fit into a page.
 MAX_INPUT_BYTES = MAX_PAYLOAD_BYTES
+# Beside it a frame has room for as much body as one may hold.
+_MAX_HEAD_BYTES = MAX_PAYLOAD_BYTES - MAX_BODY_FRAME_BYTES - HEAD_PREFIX_BYTES
 _FILE_PIECE_BYTES = MAX_BODY_FRAME_BYTES
 _NOT_IN_PAGE = BODY_STREAMED | BODY_ON_CHANNEL | BODY_IN_FILE
 
@@ -71,7 +74,7 @@ class HttpExchange(AsgiExchange):
         self.is_received = False
         self.is_half_closed = False
         self.trailers: list[tuple[bytes, bytes]] | None = None
-        self.file: BinaryIO | None = None
+        self.file: FileIO | None = None
         if self.flags:
             self.input: list[bytes] = []
             self.input_bytes = 0
@@ -134,7 +137,7 @@ class HttpExchange(AsgiExchange):
     async def _read_file(self) -> tuple[bytes, bool]:
         if self.file is None:
             path = self.values.rpartition(b"\0")[2]
-            self.file = open(path, "rb", buffering=0)  # noqa: ASYNC230, SIM115
+            self.file = FileIO(path)
         piece = await self.loop.run_in_executor(None, self.file.read, _FILE_PIECE_BYTES)
         return piece, not piece
 
@@ -143,18 +146,33 @@ class HttpExchange(AsgiExchange):
         kind = message["type"]
         if self.is_gone:
             raise ClientGone("the client has left")
-        if kind == "http.response.body" and (self.state == "held" or self.state == "streaming"):
-            await self._send_body(message.get("body", b""), message.get("more_body", False))
-        elif kind == "http.response.start" and self.state == "waiting":
+        if kind == "http.response.start" and self.state == "waiting":
             self._start(message)
+        elif kind == "http.response.body" and (self.state == "held" or self.state == "streaming"):
+            body, more = message.get("body", b""), message.get("more_body", False)
+            if more or not self._send_whole(body):
+                await self._send_body(body, more)
         else:
             await self._send_other(kind, message)
+
+    # The answer that most applications give, in one frame, without all that others need.
+    def _send_whole(self, body: bytes) -> bool:
+        is_simple = self.state == "held" and type(body) is bytes and not self.has_trailers
+        if not is_simple or self.is_bodiless or 0 <= self.declared != len(body):
+            return False
+        if len(body) > MAX_BODY_FRAME_BYTES:
+            return False
+        self.state = "ended"
+        self.send_last(self._encode_head(body, END))
+        return True
 
     def _start(self, message: Message) -> None:
         status = message["status"]
         self.head, self.count, self.declared = encode_head(
             status, message.get("headers", ()), "http.response.start"
         )
+        if len(self.head) > _MAX_HEAD_BYTES:
+            raise ValueError(f"a head of {len(self.head)} bytes is more than a frame can hold")
         self.has_trailers = bool(message.get("trailers", False))
         # To HEAD, or with 204 or 304: what there is of a body stays here.
         self.is_bodiless = status in (204, 304) or self.values.startswith(b"HEAD\0")
@@ -190,12 +208,10 @@ class HttpExchange(AsgiExchange):
             self.end()
 
     def _encode_head(self, body: bytes, flags: int) -> bytes:
-        size = len(self.head)
+        head, size = self.head, len(self.head)
         length = HEAD_PREFIX_BYTES + size + len(body)
-        if length > MAX_PAYLOAD_BYTES:
-            raise ValueError(f"a head of {size} bytes is more than a frame can hold")
-        count, request = self.count, self.request
-        return pack_head(length, HEAD, flags, count, request, self.taken, size) + self.head + body
+        start = pack_head(length, HEAD, flags, self.count, self.request, self.taken, size)
+        return start + head + body
 
     async def _send_other(self, kind: str, message: Message) -> None:
         if kind == "http.response.pathsend" and self.state == "held":
@@ -218,7 +234,7 @@ class HttpExchange(AsgiExchange):
     # Opened before the head is sent: a file that is not there is then still a 500.
     async def _send_file(self, path: str) -> None:
         in_thread = self.loop.run_in_executor
-        file = await in_thread(None, _open, path)
+        file = await in_thread(None, FileIO, path)
         try:
             left = 0 if self.is_bodiless else os.fstat(file.fileno()).st_size
             while True:
@@ -256,8 +272,6 @@ class HttpExchange(AsgiExchange):
 
     def finish(self) -> None:
         """As AsgiExchange.finish."""
-        if self.has_ended:
-            return
         if self.is_gone:
             self.give_up()
         elif self.state == "waiting":
@@ -271,7 +285,8 @@ class HttpExchange(AsgiExchange):
 
     def release(self) -> None:
         """As AsgiExchange.release."""
-        super().release()
+        if self.timer is not None:
+            self.timer.cancel()
         if self.file is not None:
             self.file.close()
 
@@ -280,7 +295,3 @@ def _bytes_of(body: Any) -> bytes:
     if isinstance(body, (bytearray, memoryview)):
         return bytes(body)
     raise TypeError(f"http.response.body: the body is {describe_type(body)}, not bytes")
-
-
-def _open(path: str) -> BinaryIO:
-    return open(path, "rb", buffering=0)

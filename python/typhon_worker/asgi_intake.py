@@ -59,6 +59,9 @@ QUIET_REQUESTS = 8
 MAX_FETCH_SECONDS = 30.0
 
 _NO_ID = bytes(8)
+_readv = os.readv
+_monotonic = time.monotonic
+_note = NOTE.pack_into
 _LAST_SLOT = CANCEL_SLOTS - 1
 
 
@@ -113,8 +116,8 @@ class AsgiIntake:
         self.taking = "not yet"
         # A reader keeps the context that it is added in: never that of a request.
         self._context = copy_context()
-        self._serve: Serve | None = None
-        self._start: Start | None = None
+        self._serve: Serve
+        self._start: Start
 
     @property
     def is_done(self) -> bool:
@@ -171,8 +174,6 @@ class AsgiIntake:
 
     def begin(self, exchange: HttpExchange) -> None:
         """Runs an exchange whose record is there."""
-        assert self._serve is not None
-        assert self._start is not None
         self.current = exchange
         task = self._start(self._serve(exchange))
         self.current = None
@@ -183,7 +184,8 @@ class AsgiIntake:
 
     def ended(self, exchange: HttpExchange) -> None:
         """The application has returned, and the last frame has been sent."""
-        exchange.release()
+        if exchange.timer is not None or exchange.file is not None:
+            exchange.release()
         self._free.append(exchange.slot)
         if self.running.pop(exchange.request, None) is None:
             return
@@ -215,7 +217,10 @@ class AsgiIntake:
     def _take_some(self) -> None:
         running = self.running
         free = self._free
+        queue = self._queue
         memory = self._notes.memory
+        cancels = self._cancels
+        native, ident = self._thread
         for _ in range(MAX_PAGES_A_TURN):
             if len(running) >= self._concurrency:
                 self.taking = "full"
@@ -223,13 +228,13 @@ class AsgiIntake:
                 break
             slot = free.pop() if free else self._add_slot()
             try:
-                size = os.readv(self._queue, slot.page)
+                size = _readv(queue, slot.page)
             except BlockingIOError:
                 free.append(slot)
                 break
-            taken = time.monotonic()
+            taken = _monotonic()
             at = slot.at
-            NOTE.pack_into(memory, at + PAGE_BYTES, taken, *self._thread)
+            _note(memory, at + PAGE_BYTES, taken, native, ident)
             if size != PAGE_BYTES:
                 self._end_of_queue(size)
             request, flags, latest, names_end, values_end, body_end = decode_page(
@@ -238,7 +243,7 @@ class AsgiIntake:
             if (
                 flags == FENCE_PAGE
                 or 0.0 < latest < taken
-                or self._cancels[request & _LAST_SLOT] == request
+                or cancels[request & _LAST_SLOT] == request
             ):
                 self._channel.send(encode_frame(FENCE if flags == FENCE_PAGE else EXPIRED, request))
                 slot.clear_note()

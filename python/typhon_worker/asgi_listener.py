@@ -85,20 +85,28 @@ class AsgiListener:
     def on_readable(self) -> None:
         """In the loop: there is something to read."""
         self.visits += 1
-        self._read()
-        self.pass_on()
+        with self._lock:
+            frames = self._read()
+            if self._waiting:
+                frames[:0] = self._waiting
+                self._waiting = []
+        self._give(frames)
 
     def read_for_loop(self) -> list[Frame]:
         """In the watchdog: reads what the loop does not; the loop will get it, but for STACKS."""
-        frames = self._read(takes_stacks=True)
+        with self._lock:
+            frames = self._read()
+            self._waiting += [frame for frame in frames if frame[0] != STACKS]
         if frames:
-            self._loop.call_soon_threadsafe(self.pass_on)
+            self._loop.call_soon_threadsafe(self._catch_up)
         return frames
 
-    def pass_on(self) -> None:
-        """In the loop: gives the frames that wait to whom they are for."""
+    def _catch_up(self) -> None:
         with self._lock:
             frames, self._waiting = self._waiting, []
+        self._give(frames)
+
+    def _give(self, frames: list[Frame]) -> None:
         try:
             for kind, flags, count, request, payload in frames:
                 meaning = self._meanings.get(kind)
@@ -112,24 +120,21 @@ class AsgiListener:
         """In a child of the application: the descriptor is closed as the channel's."""
         self._socket.detach()
 
-    def _read(self, *, takes_stacks: bool = False) -> list[Frame]:
-        with self._lock:
-            try:
-                chunk = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return []
-            except OSError:
-                chunk = b""
-            if not chunk:
-                os._exit(EXIT_CHANNEL_ENDED)
-            try:
-                frames = list(self._decoder.push(chunk))
-            except WireFault as fault:
-                self._channel.poisoned(f"the channel carried {fault}")
-            for frame in frames:
-                if not (takes_stacks and frame[0] == STACKS):
-                    self._waiting.append(frame)
-            return frames
+    # With the lock held. Whole frames only; the rest waits in the decoder.
+    def _read(self) -> list[Frame]:
+        try:
+            chunk = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except OSError:
+            chunk = b""
+        if not chunk:
+            os._exit(EXIT_CHANNEL_ENDED)
+        try:
+            return list(self._decoder.push(chunk))
+        except WireFault as fault:
+            self._channel.poisoned(f"the channel carried {fault}")
+        return []
 
     def _on_take(self, _request: int, _flags: int, _count: int, _payload: bytes) -> None:
         self._intake.take()

@@ -76,8 +76,11 @@ def run_asgi(found: Callable[..., object], outfit: Outfit) -> None:
     channel.send(encode_frame(READY, 0, b'{"interface":"asgi"}'))
     while not intake.is_done:
         _run_until_stopped(loop, outfit)
-    loop.run_until_complete(lifespan.end())
-    _close(loop)
+    try:
+        loop.run_until_complete(lifespan.end())
+        _close(loop)
+    except BaseException as error:
+        channel.log(LEVEL_ERROR, f"the application's end failed: {describe(error, is_ours=True)}")
 
 
 # What a callback or a task of the application's raises to end the program comes out here: one of

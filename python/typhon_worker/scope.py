@@ -27,6 +27,8 @@ MAX_SERVERS = 64
 
 # method, target, path, query, protocol, scheme, remote address and port, server name and port, id
 _FIXED = 11
+_SERVER = 8
+_ID = 10
 # Values behind those of the fields: body length, body file.
 _TAIL = 2
 
@@ -53,8 +55,10 @@ class Plan:
     __slots__ = ("names", "size")
 
     def __init__(self, names: bytes) -> None:
-        self.names = names.split(b"\0") if names else []
-        self.size = _FIXED + len(self.names) + _TAIL
+        listed = names.split(b"\0") if names else []
+        self.size = _FIXED + len(listed) + _TAIL
+        # The request's id is the last value before those of the fields, and becomes a field, too.
+        self.names = [b"x-request-id", *listed]
 
 
 class ScopeMaker:
@@ -77,7 +81,7 @@ class ScopeMaker:
         values = block.split(b"\0")
         if len(values) != plan.size:
             raise WireFault(f"a record of {len(values)} values where {plan.size} belong")
-        raw_path = values[2]
+        method, _, raw_path, query, protocol, scheme, remote, port = values[:_SERVER]
         path = raw_path.decode("latin-1")
         if "%" in path or not path.isascii():
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
@@ -86,21 +90,20 @@ class ScopeMaker:
             # A proxy has taken it off; in ASGI the path includes it.
             path = root + path
             raw_path = self._raw_root + raw_path
-        headers = list(zip(plan.names, values[_FIXED:-_TAIL]))  # noqa: B905
-        headers.append((b"x-request-id", values[10]))
-        server = (values[8], values[9])
+        server = (values[_SERVER], values[_SERVER + 1])
         scope = {
             "type": "http",
             "asgi": self._http.copy(),
-            "http_version": _VERSIONS.get(values[4]) or values[4][5:].decode("latin-1"),
-            "method": _METHODS.get(values[0]) or values[0].decode("latin-1"),
-            "scheme": _SCHEMES.get(values[5]) or values[5].decode("latin-1"),
+            "http_version": _VERSIONS.get(protocol) or protocol[5:].decode("latin-1"),
+            "method": _METHODS.get(method) or method.decode("latin-1"),
+            "scheme": _SCHEMES.get(scheme) or scheme.decode("latin-1"),
             "path": path,
             "raw_path": raw_path,
-            "query_string": values[3],
+            "query_string": query,
             "root_path": root,
-            "headers": headers,
-            "client": (values[6].decode("latin-1"), int(values[7] or 0)) if values[6] else None,
+            # The two values behind the fields have no name.
+            "headers": list(zip(plan.names, values[_ID:])),  # noqa: B905
+            "client": (remote.decode("latin-1"), int(port or 0)) if remote else None,
             "server": self._servers[server] if server in self._servers else self._name(server),
             "state": self._state.copy(),
             "extensions": self._http_extensions.copy(),

@@ -18,6 +18,7 @@ from .exchange import ClientGone
 from .faults import describe_type
 from .wire import (
     END,
+    HALF_CLOSED,
     WS_ACCEPT,
     WS_BINARY,
     WS_CLOSE,
@@ -103,8 +104,9 @@ class WebSocketExchange(HttpExchange):
 
     def take_cancel(self, count: int) -> None:
         """As AsgiExchange.take_cancel."""
-        self.messages.clear()
-        super().take_cancel(count)
+        if count != HALF_CLOSED:
+            self.messages.clear()
+            super().take_cancel(count)
 
     def _give_up_on(self, code: int, reason: str) -> None:
         self._close(code, reason)
@@ -194,7 +196,7 @@ class WebSocketExchange(HttpExchange):
 
     def finish(self) -> None:
         """As AsgiExchange.finish."""
-        if self.has_ended or self.is_gone or self.state in ("held", "streaming"):
+        if self.is_gone or self.state in ("held", "streaming"):
             super().finish()
         elif self.state == "open":
             self._close(NORMAL, "")

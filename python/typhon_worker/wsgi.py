@@ -7,7 +7,7 @@ last frame is sent and `close()` is called once. `Answer` is the exchange with `
 
 from __future__ import annotations
 
-from types import GeneratorType
+from types import CoroutineType, GeneratorType
 
 from .environ import EnvironMaker
 from .exchange import ClientGone, Exchange
@@ -125,9 +125,13 @@ class Answer(Exchange):
         on after its last chunk; frameworks wrap theirs, and have done their work by then.
         """
         if isinstance(chunks, (bytes, str)) or not hasattr(chunks, "__iter__"):
+            hint = ""
+            if isinstance(chunks, CoroutineType):
+                chunks.close()
+                hint = " (an ASGI application is served with --interface asgi)"
             raise ApplicationFault(
                 f"the application returned {describe_type(chunks)}; "
-                "PEP 3333 wants an iterable of bytes, such as [body]"
+                f"PEP 3333 wants an iterable of bytes, such as [body]{hint}"
             )
         may_wait = type(chunks) is not GeneratorType
         last = b""
