@@ -29,6 +29,9 @@ export interface TrialRun {
 export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
   const since = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "typhon-chaos-"));
+  // A run that is broken off leaves no folder either.
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  process.on("exit", removeFolder);
   const verdict = new Verdict();
   const subjects: Subject[] = [];
   const undoing: (() => void)[] = [];
@@ -50,7 +53,8 @@ export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
     for (const subject of subjects) await expectGoodEnd(subject, verdict);
   for (const subject of subjects) subject.kill();
   for (const undo of undoing.toReversed()) undo();
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  process.off("exit", removeFolder);
+  removeFolder();
   return {
     trial: trial.name,
     promise: trial.promise,

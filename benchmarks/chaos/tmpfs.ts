@@ -16,10 +16,14 @@ export function mountTmpfs(stage: Stage, folder: string, size: string): void {
   } catch {
     throw new NotPossible("mounting a tmpfs needs root");
   }
-  stage.after(() => {
+  const unmount = (): void => {
+    process.off("exit", unmount);
     // Lazily: what still holds a file there is ended, but may take a moment.
     execFileSync("umount", ["--lazy", folder], { stdio: "ignore" });
-  });
+  };
+  // A run that is broken off leaves no mount either.
+  process.on("exit", unmount);
+  stage.after(unmount);
 }
 
 /** Bytes that are used on the file system of `folder`. */

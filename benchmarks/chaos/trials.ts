@@ -1,6 +1,7 @@
 // All trials, in the order in which they are done and shown.
 
 import { CLIENT_LEAVES } from "./trials/client-leaves.ts";
+import { CLIENT_TOLD } from "./trials/client-told.ts";
 import { CRASH_LOOP } from "./trials/crash-loop.ts";
 import { CRASH } from "./trials/crash.ts";
 import { DEADLINE } from "./trials/deadline.ts";
@@ -25,6 +26,7 @@ export const TRIALS: readonly Trial[] = [
   ...DRAIN,
   ...OVERLOAD,
   ...CLIENT_LEAVES,
+  ...CLIENT_TOLD,
   ...RECYCLING,
   ...FRONT_KILLED,
   ...TOKENS,

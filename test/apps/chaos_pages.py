@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -157,16 +157,45 @@ def token(environ: Environ) -> Body:
     return [text.encode()]
 
 
-def download(environ: Environ) -> Iterator[bytes]:
-    """`chunks` of 64 KiB with a pause after each; its begin and its end are noted."""
-    pause = float(ask(environ, "pause", "0"))
-    note("downloads", "begun")
-    try:
-        for _ in range(int(ask(environ, "chunks"))):
-            yield CHUNK
-            time.sleep(pause)
-    finally:
+class Download:
+    """Chunks of 64 KiB with a pause after each. Its begin and its close() are noted.
+
+    No generator: that would be closed by the garbage collector, whatever the server forgets.
+    """
+
+    def __init__(self, chunks: int, pause: float) -> None:
+        self.left = chunks
+        self.pause = pause
+        note("downloads", "begun")
+
+    def __iter__(self) -> "Download":
+        return self
+
+    def __next__(self) -> bytes:
+        if self.left == 0:
+            raise StopIteration
+        if self.left > 1:
+            time.sleep(self.pause)
+        self.left -= 1
+        return CHUNK
+
+    def close(self) -> None:
         note("downloads", "ended")
+
+
+def download(environ: Environ) -> Body:
+    return Download(int(ask(environ, "chunks")), float(ask(environ, "pause", "0")))
+
+
+def wait_for_leaving(environ: Environ) -> Body:
+    """Notes whether it was told, while it ran, that its client has left."""
+    is_gone = environ["typhon.client_gone"]
+    note("leavings", "begun")
+    last = time.monotonic() + 5
+    while not is_gone() and time.monotonic() < last:
+        time.sleep(0.01)
+    note("leavings", "told" if is_gone() else "never")
+    return [b"nobody reads this"]
 
 
 def upload(environ: Environ) -> Body:
@@ -190,6 +219,7 @@ PAGES: dict[str, Callable[[Environ], Body]] = {
     "/token": token,
     "/download": download,
     "/upload": upload,
+    "/wait_for_leaving": wait_for_leaving,
 }
 
 

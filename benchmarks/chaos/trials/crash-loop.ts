@@ -16,6 +16,8 @@ const LOOPS = [
 
 /** Starts in 10 s, each worker's counted: pauses of 0.1 s that double allow 8. */
 const MAX_STARTS = 12;
+/** Who waits for longer is told to come again. */
+const QUEUE_SECONDS = 1;
 /** Share of one core. */
 const MAX_CPU = 0.4;
 /** The longest pause between starts, and a start. */
@@ -32,7 +34,8 @@ export const CRASH_LOOP: readonly Trial[] = LOOPS.map(([fault, words]) => ({
 async function runLoop(stage: Stage, fault: string): Promise<void> {
   const { verdict } = stage;
   const seconds = counts(stage, 2, 10);
-  const subject = await stage.start();
+  const waiting = ["--queue-timeout", String(QUEUE_SECONDS)];
+  const subject = await stage.start({ extras: { typhon: waiting } });
   subject.notes.setFault(fault);
   for (const pid of subject.workerPids()) killProcess(pid);
   const before = {

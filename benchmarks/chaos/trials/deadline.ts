@@ -9,7 +9,9 @@ import { ClosedLoad } from "../closed-load.ts";
 import type { Subject } from "../subject.ts";
 import { APP_NAMES, counts, SERVER_NAMES, type Stage, type Trial, type Verdict } from "../trial.ts";
 
+/** Peers take whole seconds. */
 const TIMEOUT_SECONDS = 1;
+const SHORT_TIMEOUT_SECONDS = 0.5;
 /** The promise: 504 at most so long after the deadline. */
 const MAX_LATENESS_MS = 250;
 /** Who asks beside a stuck request notices nothing: less than this is a busy machine. */
@@ -70,9 +72,11 @@ export const DEADLINE: readonly Trial[] = WAYS.map((way) => ({
 
 async function run(stage: Stage, way: Way): Promise<void> {
   const { verdict } = stage;
+  const isBrief = stage.isShort && stage.server === "typhon";
+  const seconds = isBrief ? SHORT_TIMEOUT_SECONDS : TIMEOUT_SECONDS;
   const subject = await stage.start({
     extras: {
-      typhon: ["--timeout", String(TIMEOUT_SECONDS)],
+      typhon: ["--timeout", String(seconds)],
       gunicorn: ["--timeout", String(TIMEOUT_SECONDS)],
       nginx: `proxy_read_timeout ${TIMEOUT_SECONDS}s;`,
     },
@@ -88,7 +92,7 @@ async function run(stage: Stage, way: Way): Promise<void> {
   });
   others.pauseMs = 5;
   const going = others.run();
-  const ids = await askStuck(subject, way, count, verdict);
+  const ids = await askStuck(subject, way, { count, seconds }, verdict);
   others.stop();
   await going;
   verdict.did = `${count} stuck, ${others.asked} others beside them`;
@@ -106,18 +110,18 @@ async function run(stage: Stage, way: Way): Promise<void> {
 async function askStuck(
   subject: Subject,
   { page, query }: Way,
-  count: number,
+  { count, seconds }: { readonly count: number; readonly seconds: number },
   verdict: Verdict,
 ): Promise<string[]> {
   const ids: string[] = [];
   let latest = 0;
   for (let at = 0; at < count; at += 1) {
     const client = new Client(subject.port);
-    const answer = await client.ask(get(`/${page}${query}`), TIMEOUT_SECONDS * 1000 + PATIENCE_MS);
+    const answer = await client.ask(get(`/${page}${query}`), seconds * 1000 + PATIENCE_MS);
     client.close();
     await sleep(FREED_MS);
     ids.push(fieldOf(answer, "x-request-id"));
-    const lateness = answer.ms - TIMEOUT_SECONDS * 1000;
+    const lateness = answer.ms - seconds * 1000;
     verdict.expect(answer.status === 504, `${tellAnswer(answer)} instead of 504`);
     if (answer.status !== 504) continue;
     latest = Math.max(latest, lateness);

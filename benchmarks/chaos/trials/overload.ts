@@ -38,7 +38,10 @@ export const OVERLOAD: readonly Trial[] = [
 async function run(stage: Stage): Promise<void> {
   const { verdict, server } = stage;
   const seconds = counts(stage, 3, 10);
-  const subject = await stage.start({ extras: { typhon: ["--health"] } });
+  const waiting = String(counts(stage, 2, 5));
+  const subject = await stage.start({
+    extras: { typhon: ["--health", "--queue-timeout", waiting] },
+  });
   const capacity = await findCapacity(subject);
   const before = readVitals([subject.front.pid]).rssBytes;
   const offered = new OpenLoad({
