@@ -56,7 +56,7 @@ run_mypy() {
 }
 
 run_pytest() {
-  "$python" -m pytest python/tests -q
+  "$python" -m pytest python/tests -q --numprocesses auto
 }
 
 run_unit() {
@@ -74,7 +74,7 @@ run_conformance() {
 run_e2e() {
   sh tools/build.sh
   # shellcheck disable=SC2046
-  node_tests --test-concurrency=2 $(find test/e2e -name '*.test.ts' | sort)
+  node_tests --test-concurrency=3 $(find test/e2e -name '*.test.ts' | sort)
 }
 
 if [ ! -x "$node" ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

@@ -3,12 +3,15 @@
 
 import { connect, type Socket } from "node:net";
 
+import { freeAtOnce } from "../net/free-at-once.ts";
 import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
 
 /** Bytes read from a channel at a time; the payload of a large frame comes in several. */
 const READ_BYTES = 65_536;
 /** All channels read into this: what a callback does not use at once it copies. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
+/** Frames from here on are freed when they are written; the collector has the others. */
+const FREED_BYTES = 8192;
 
 export interface ChannelListener extends FrameReceiver {
   /** The socket has ended: the worker is gone or has closed it. `fault`: it broke the protocol. */
@@ -55,9 +58,14 @@ export class Channel {
     return this.#isClosed;
   }
 
-  /** Sends a whole frame made by wire.ts. After the end it goes nowhere. */
+  /** Sends whole frames, which are the channel's from here on. After the end they go nowhere. */
   send(frame: Buffer): void {
-    if (!this.#socket.destroyed) this.#socket.write(frame);
+    if (this.#socket.destroyed) return;
+    if (frame.length < FREED_BYTES) this.#socket.write(frame);
+    else
+      this.#socket.write(frame, (error) => {
+        if (error === null || error === undefined) freeAtOnce(frame);
+      });
   }
 
   /** Sends a frame without a payload. */
