@@ -197,6 +197,7 @@ export class JobTable {
    */
   tick(now: number, readNotes: () => ReadonlyMap<number, Found>): Overdue[] {
     this.#queue?.tick(now);
+    this.#queue?.stir(() => this.nextId());
     for (const job of this.#queue?.takeExpired(now) ?? []) this.#remove(job, "expired");
     for (const job of this.#queue?.takeHopeless(now) ?? []) this.#remove(job, "hopeless");
     let notes: ReadonlyMap<number, Found> | null = null;
@@ -288,5 +289,6 @@ export class JobTable {
 
 function isAboutJob(type: number): boolean {
   if (type >= FrameType.HEAD && type <= FrameType.FETCH) return true;
-  return type === FrameType.INPUT_CREDIT || isWebSocketFrame(type);
+  if (type >= FrameType.INPUT_CREDIT && type <= FrameType.TRAILERS) return true;
+  return isWebSocketFrame(type);
 }

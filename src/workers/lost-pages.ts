@@ -11,6 +11,8 @@ const IN_FLIGHT_SECONDS = 1;
 interface Suspicion {
   readonly since: number;
   readonly jobs: readonly Job[];
+  /** The time is over; what came meanwhile has been read before the next tick. */
+  isDue: boolean;
 }
 
 export class LostPages {
@@ -18,14 +20,16 @@ export class LostPages {
 
   /** A fence has been taken; `jobs` were written before it and nothing is known of them. */
   suspect(jobs: readonly Job[], now: number): void {
-    if (jobs.length > 0) this.#suspicions.push({ since: now, jobs });
+    if (jobs.length > 0) this.#suspicions.push({ since: now, jobs, isDue: false });
   }
 
   /** The suspects that are lost by now: still without an answer, and in nobody's notes. */
   takeLost(now: number, isNoted: (job: Job) => boolean): readonly Job[] {
-    const due = this.#suspicions.filter(({ since }) => now - since >= IN_FLIGHT_SECONDS);
-    if (due.length === 0) return [];
-    this.#suspicions = this.#suspicions.filter((suspicion) => !due.includes(suspicion));
+    if (this.#suspicions.length === 0) return [];
+    const due = this.#suspicions.filter(({ isDue }) => isDue);
+    this.#suspicions = this.#suspicions.filter(({ isDue }) => !isDue);
+    for (const suspicion of this.#suspicions)
+      suspicion.isDue = now - suspicion.since >= IN_FLIGHT_SECONDS;
     return due
       .flatMap(({ jobs }) => jobs)
       .filter((job) => job.worker === 0 && isUnanswered(job) && !isNoted(job));

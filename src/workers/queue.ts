@@ -53,6 +53,11 @@ export class RequestQueue {
   /** Pages written so far, and where among them the fences lie that have not been taken. */
   #order = 0;
   readonly #fences = new Map<number, number>();
+  /** The fence that stirs, until it has been taken; 0: none. */
+  #stirrer = 0;
+  /** Pages that had been written at the last tick, and when sleepers were last stirred. */
+  #writtenBefore = 0;
+  #stirredAt = 0;
 
   readonly #rate = new BusyRate();
 
@@ -167,6 +172,8 @@ export class RequestQueue {
 
   /** Writes `count` fences, as many as fit: they wake sleepers, which find what was stranded. */
   fence(count: number, nextId: () => number): void {
+    // It may be gone with a worker.
+    this.#stirrer = 0;
     for (let i = 0; i < Math.min(count, FENCE_PAGES); i += 1) {
       if (this.#batch.isFull && !this.flush()) return;
       const id = nextId();
@@ -177,8 +184,25 @@ export class RequestQueue {
     this.flush();
   }
 
-  /** A fence has been taken: its place among the pages, 0 if there is no such fence. */
+  /**
+   * Wakes one more sleeper if pages that were written a tick ago may lie there still: whoever was woken
+   * for them cannot read while another thread of its process holds the interpreter's lock, and the
+   * kernel wakes nobody else. Called by the coarse clock.
+   */
+  stir(nextId: () => number): void {
+    const mayLie = this.#written > 0 && this.#writtenBefore > this.#stirredAt;
+    if (mayLie && this.#stirrer === 0 && (!this.#batch.isFull || this.flush())) {
+      this.#stirrer = nextId();
+      this.#batch.addFence(this.#stirrer);
+      this.flush();
+      this.#stirredAt = this.#order;
+    }
+    this.#writtenBefore = this.#order;
+  }
+
+  /** A fence has been taken: its place among the pages, 0 if it proves nothing about them. */
   takeFence(id: number): number {
+    if (id === this.#stirrer) this.#stirrer = 0;
     const order = this.#fences.get(id) ?? 0;
     this.#fences.delete(id);
     return order;

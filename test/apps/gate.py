@@ -28,8 +28,8 @@ def wait_for(is_there: Any) -> bool:
     return True
 
 
-def ask(environ: Environ, name: str) -> str:
-    return parse_qs(environ["QUERY_STRING"])[name][0]
+def ask(environ: Environ, name: str, default: str = "") -> str:
+    return parse_qs(environ["QUERY_STRING"]).get(name, [default])[0]
 
 
 def meet(environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -79,8 +79,9 @@ def asleep(environ: Environ, start_response: Any) -> Iterable[bytes]:
 
 
 def backtrack(environ: Environ, start_response: Any) -> Iterable[bytes]:
-    """Computes in C without ever letting go of the interpreter's lock."""
+    """Computes in C without ever letting go of the interpreter's lock, after `after` seconds."""
     (FOLDER / f"{ask(environ, 'name')}.running").write_text(str(os.getpid()))
+    time.sleep(float(ask(environ, "after", "0")))
     re.match(r"(a+)+$", "a" * 64 + "b")
     return []
 

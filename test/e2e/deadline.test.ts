@@ -138,6 +138,29 @@ test("touches no other worker", async (t) => {
   client.destroy();
 });
 
+test("serves others elsewhere when a worker that was free has its lock held", async (t) => {
+  const [typhon, folder] = await startGate(t, "--workers", "2", "--timeout", "1.5");
+  // Which of two sleeping workers the kernel wakes is not ours to choose: several, so that it is both.
+  for (const name of ["first", "second"]) {
+    const order: string[] = [];
+    const stuck = await RawClient.connect(typhon);
+    const ended = stuck.get(`/backtrack?name=${name}&after=0.1`).then((answer) => {
+      order.push(String(answer.status));
+    });
+    const late = await pidOf(folder, name);
+    // By then another thread of that worker takes, and nobody else of it can run.
+    await lapse(300);
+    for (const other of ["a", "b", "c"]) {
+      assert.match((await getOnce(typhon, "/quick")).text, /^quick/);
+      order.push(other);
+    }
+    await ended;
+    assert.deepEqual(order, ["a", "b", "c", "504"]);
+    await until("the late worker is gone", () => !isRunning(late));
+    stuck.destroy();
+  }
+});
+
 test("does not count the time in the queue", async (t) => {
   const [typhon, folder] = await startGate(
     t,

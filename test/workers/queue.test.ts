@@ -169,6 +169,37 @@ describe("RequestQueue", () => {
     );
   });
 
+  it("wakes another sleeper for pages that may lie there since the last tick, once", () => {
+    let id = 100;
+    const stir = (): void => queue.stir(() => (id += 1));
+    stir();
+    const job = newJob();
+    queue.submit(job);
+    stir();
+    assert.deepEqual(readIds(), [job.id]);
+    stir();
+    assert.deepEqual(readIds(), [101]);
+    stir();
+    assert.deepEqual(readIds(), []);
+    const next = newJob();
+    queue.submit(next);
+    stir();
+    stir();
+    // The last one has not been taken.
+    assert.deepEqual(readIds(), [next.id]);
+    assert.equal(queue.takeFence(101), 0);
+    stir();
+    assert.deepEqual(readIds(), [102]);
+    assert.equal(queue.takeFence(102), 0);
+    const answered = newJob();
+    queue.submit(answered);
+    readIds();
+    stir();
+    for (const done of [job, next, answered]) queue.release(done);
+    stir();
+    assert.deepEqual(readIds(), []);
+  });
+
   it("leaves no byte of a request behind in the next page", () => {
     const long = new RecordedJob(`GET\0/${"x".repeat(2000)}`, Buffer.from("secret"));
     long.id = 1;
