@@ -12,9 +12,6 @@ export interface ReloadsOptions {
   /** Null: the new code serves; else why the old goes on. */
   readonly load: () => Promise<string | null>;
   readonly log: Log;
-  /** A load begins, and has ended. */
-  readonly onBegin: () => void;
-  readonly onEnd: (outcome: ReloadOutcome) => void;
 }
 
 /** A reload that somebody waits for. */
@@ -54,16 +51,14 @@ export class Reloads implements Reloader {
     this.#current = wish;
     this.#next = null;
     if (wish === null) return;
-    const { load, log, onBegin, onEnd } = this.#options;
+    const { load, log } = this.#options;
     const { reason, settle } = wish;
     log.info("server.reloading", `${reason}: loading the application's code anew`, { reason });
-    onBegin();
     const begin = performance.now();
     const failure = await load().catch(String);
     if (this.#isClosed) return;
     const outcome = outcomeOf(failure, begin);
     logOutcome(log, outcome);
-    onEnd(outcome);
     settle.resolve(outcome);
     await this.#loadNext();
   }

@@ -13,7 +13,7 @@ import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development } from "./development.ts";
 import { PidFile } from "./pid-file.ts";
-import type { Reloader } from "./reload-outcome.ts";
+import type { Reloader, ReloadOutcome } from "./reload-outcome.ts";
 import { Reloads } from "./reloads.ts";
 import { SdNotify } from "./sd-notify.ts";
 import { ENDING, Signals } from "./signals.ts";
@@ -94,7 +94,7 @@ class Life {
     }
     this.#announce(started);
     this.#development?.begin(started.failure);
-    signals.onReload = (): void => void this.#reloader.request("SIGHUP");
+    signals.onReload = (): void => void this.#reload("SIGHUP");
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     signals.onReload = null;
@@ -120,14 +120,19 @@ class Life {
         return await server.reload();
       },
       log,
-      onBegin: () => this.#service.reloading(),
-      onEnd: ({ kind }) =>
-        this.#service.ready(
-          kind === "failed"
-            ? `${this.#status}; new code did not load, the old serves`
-            : this.#status,
-        ),
     });
+  }
+
+  // For whoever asks; the service manager hears of it. Of a file that was saved it does not.
+  async #reload(reason: string): Promise<ReloadOutcome> {
+    this.#service.reloading();
+    const outcome = await this.#reloader.request(reason);
+    const { kind } = outcome;
+    if (kind !== "stopped")
+      this.#service.ready(
+        kind === "failed" ? `${this.#status}; new code did not load, the old serves` : this.#status,
+      );
+    return outcome;
   }
 
   // A server without it still takes signals, so it never stops a start.
@@ -136,7 +141,7 @@ class Life {
     if (configuration.pid === null) return null;
     const path = controlPath(configuration.pid);
     try {
-      return await ControlSocket.open(path, () => this.#reloader.request("typhon reload"));
+      return await ControlSocket.open(path, () => this.#reload("typhon reload"));
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
       const { code } = error;

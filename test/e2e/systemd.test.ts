@@ -39,6 +39,18 @@ test("tells when it serves, reloads and stops, and which process is meant", asyn
   await output.waitFor(/^STOPPING=1 /m);
 });
 
+test("a reload that is asked for is told also where files are watched", async (t) => {
+  const { address, output } = await receiveDatagrams(t);
+  const app = new ChangingApp(t);
+  app.answer("first");
+  const typhon = await startTyphon(t, [...app.args, "--reload"], {
+    env: { NOTIFY_SOCKET: address },
+  });
+  await output.waitFor(/^READY=1 /m);
+  typhon.signal("SIGHUP");
+  await output.waitFor(/^RELOADING=1 .*\nREADY=1 MAINPID=/m);
+});
+
 test("takes the address of an abstract socket", async (t) => {
   const { address, output } = await receiveDatagrams(t, `@typhon-${randomUUID()}`);
   await startTyphon(t, SERVE, { env: { NOTIFY_SOCKET: address } });
