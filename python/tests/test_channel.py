@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
+
+import pytest
 
 from conftest import Serve
 from front import answer_of
-from typhon_worker import wire
+from typhon_worker import channel, wire
 
 APP = """
 def app(environ, start_response):
@@ -31,6 +35,17 @@ def test_taking_answers_does_not_wake_the_listener(serve: Serve) -> None:
     for _ in range(200):
         answer_of(worker, front.ask())
     assert wake_ups() - before < 10
+
+
+def test_does_not_wait_for_ever_for_a_front_that_has_not_heard_of_it(tmp_path: Path) -> None:
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(tmp_path / "door"))
+    door.listen(1)
+    fd = door.detach()
+    with pytest.raises(TimeoutError):
+        channel.Channel.accept(fd, patience=0.01)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
 
 
 def test_many_threads_send_whole_frames(serve: Serve) -> None:

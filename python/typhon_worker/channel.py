@@ -43,6 +43,10 @@ def encode_text(text: str) -> bytes:
     return shorten(text).encode("utf-8", "backslashreplace")
 
 
+# The front connects as soon as it hears of a worker, and never if the launcher died before it told.
+ACCEPT_SECONDS = 30.0
+
+
 class Channel:
     """Frames to and from the front."""
 
@@ -53,9 +57,10 @@ class Channel:
         self._lock = allocate_lock()
 
     @classmethod
-    def accept(cls, door: int) -> Channel:
+    def accept(cls, door: int, patience: float = ACCEPT_SECONDS) -> Channel:
         """Waits for the front at `door`, a listening socket, and closes it. Fails with OSError."""
         with socket.socket(fileno=door) as listening:
+            listening.settimeout(patience)
             front, _ = listening.accept()
         return cls(front.detach())
 

@@ -15,7 +15,7 @@ import time
 
 from . import surroundings
 from .cancels import Cancels
-from .channel import Channel
+from .channel import EXIT_CHANNEL_ENDED, Channel
 from .importer import LoadError, load
 from .notes import Notes
 from .outfit import Outfit
@@ -73,7 +73,10 @@ def main(start: Start) -> None:
     for fd in start.to_close:
         os.close(fd)
     surroundings.take_name(f"typhon-w{start.number}")
-    channel = Channel.accept(start.door)
+    try:
+        channel = Channel.accept(start.door)
+    except OSError:
+        os._exit(EXIT_CHANNEL_ENDED)
     surroundings.guard_children()
     surroundings.close_in_children(lambda: os.close(lifeline))
     surroundings.close_in_children(lambda: leave_signal(stacks))
