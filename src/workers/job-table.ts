@@ -226,9 +226,14 @@ export class JobTable {
     return late.overdue.map((job) => this.#overdue(job, now));
   }
 
+  /** Breaks off a job that `tick` has found past its deadline; its worker was asked before where it is. */
+  interrupt({ job, worker }: Overdue): void {
+    const count = CANCEL_DEADLINE;
+    this.#options.send(worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
+  }
+
   #overdue(job: Job, now: number): Overdue {
     const since = job.state === "answering" ? job.lastBytesAt : job.takenAt;
-    this.#sayCancel(job, CANCEL_DEADLINE);
     this.#remove(job, "deadline");
     return { job, worker: job.worker, age: now - since };
   }

@@ -138,8 +138,10 @@ export class Pool implements StationListener, WorkerFramesDesk {
   tick(): void {
     if (this.#state === "new" || this.#state === "stopped") return;
     const now = monotonic();
-    for (const overdue of this.#jobs.tick(now, () => this.#roster.readNotes()))
+    for (const overdue of this.#jobs.tick(now, () => this.#roster.readNotes())) {
       this.#lateness.note(overdue, now);
+      this.#jobs.interrupt(overdue);
+    }
     this.#lateness.tick(now);
     this.#departures.tick();
     for (const worker of this.#roster.all) if (now >= worker.killAt) this.#kill(worker);

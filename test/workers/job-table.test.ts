@@ -203,6 +203,9 @@ describe("JobTable", () => {
     assert.equal(overdue.length, 1);
     assert.equal(overdue[0]?.worker, WORKER);
     assert.deepEqual(job.heard, ["lost deadline"]);
+    // Its worker is asked first where it is.
+    assert.notDeepEqual(sent.at(-1), [WORKER, FrameType.CANCEL, 2]);
+    for (const late of overdue) table.interrupt(late);
     assert.deepEqual(sent.at(-1), [WORKER, FrameType.CANCEL, 2]);
   });
 
