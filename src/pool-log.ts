@@ -1,5 +1,7 @@
 // What the pool raises, as log lines: the words that an operator reads about workers.
 
+import { constants } from "node:os";
+
 import type { Exchange } from "./http/exchange.ts";
 import type { Log } from "./observe/log.ts";
 import type { Job, Overdue } from "./workers/job.ts";
@@ -7,6 +9,10 @@ import type { WorkerEnd } from "./workers/launcher.ts";
 import type { PoolListener, WorkerLoss } from "./workers/pool-contract.ts";
 import type { Worker } from "./workers/worker.ts";
 
+const SIGKILL = constants.signals.SIGKILL;
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
 const LEVELS = ["debug", "info", "warning", "error"] as const;
 
 export class PoolLog implements PoolListener {
@@ -23,7 +29,7 @@ export class PoolLog implements PoolListener {
     this.#log.debug("worker.ready", `worker ${number} is ready`, { worker: number, pid });
   }
 
-  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerLoss): void {
+  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerLoss, pause: number): void {
     const { number, pid, failure, lastWords } = worker;
     const isQuiet = wasAsked && lost.length === 0 && retried.length === 0;
     if (failure !== null)
@@ -32,7 +38,7 @@ export class PoolLog implements PoolListener {
       this.#log.write(
         isQuiet ? "debug" : "error",
         "worker.ended",
-        `worker ${number} ended ${tellHow(end)}`,
+        `worker ${number} ended ${tellHow(end, wasAsked)}${tellPause(pause)}`,
         {
           worker: number,
           pid,
@@ -112,7 +118,15 @@ export class PoolLog implements PoolListener {
   }
 }
 
-function tellHow({ code, signal }: WorkerEnd): string {
-  if (signal !== null) return `by signal ${signal}`;
-  return code === null ? "and nobody saw how" : `with exit code ${code}`;
+function tellHow({ code, signal }: WorkerEnd, wasAsked: boolean): string {
+  if (signal === null) return code === null ? "and nobody saw how" : `with exit code ${code}`;
+  const name = SIGNAL_NAMES.get(signal);
+  const how = name === undefined ? `by signal ${signal}` : `by signal ${signal} (${name})`;
+  // Nobody else is told of it.
+  return signal === SIGKILL && !wasAsked ? `${how}: by hand, or memory ran out` : how;
+}
+
+function tellPause(seconds: number): string {
+  if (seconds === 0) return "";
+  return `; they end soon after their start, so the next one starts in ${seconds.toFixed(1)} s`;
 }

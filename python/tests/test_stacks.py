@@ -36,6 +36,8 @@ def test_tells_the_stack_of_each_thread_with_its_request(serve: Serve, tmp_path:
     assert f'Thread "MainThread", request {request}, taken ' in text
     assert "in wait_here" in text
     assert "gate.read()" in text
+    # What led there is not the application's.
+    assert "typhon_worker" not in text
     worker.expect(wire.HEAD, request)
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+from .faults import is_ours
 from .surroundings import reopen
 
 TYPE_CHECKING = False
@@ -38,9 +39,16 @@ def describe_threads(runs: dict[int, Running | None]) -> str:
             continue
         exchange = runs.get(thread.ident or 0)
         doing = "no request" if exchange is None else describe_request(exchange, now)
-        stack = "".join(traceback.format_stack(frame)).rstrip("\n")
-        told.append(f'Thread "{thread.name}", {doing}:\n{stack}')
+        stack = traceback.extract_stack(frame)
+        # What led to the application is the server's, and all of it where nothing runs.
+        first = next((at for at, one in enumerate(stack) if not _leads(one.filename)), len(stack))
+        lines = "".join(traceback.format_list(stack[first:])).rstrip("\n")
+        told.append(f'Thread "{thread.name}", {doing}' + (f":\n{lines}" if lines else ""))
     return "\n".join(told)
+
+
+def _leads(filename: str) -> bool:
+    return is_ours(filename) or filename in ("<string>", threading.__file__)
 
 
 def describe_request(exchange: Running, now: float) -> str:

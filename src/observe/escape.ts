@@ -13,9 +13,9 @@ export function escapeBytes(text: string): string {
 }
 
 // Controls but the tab (C0, DEL, C1), halves of surrogates, the separators that some readers take for
-// line ends, and the marks that turn the direction of writing. Backslash too: else "\x0a" could stand
-// for two things.
-const UNSAFE_TEXT = /[^\P{Cc}\t]|[\\\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
+// line ends, and the marks that turn the direction of writing. The backslash stays: source lines in
+// tracebacks are full of them, and what "\x0a" stood for is a question of reading, not of shape.
+const UNSAFE_TEXT = /[^\P{Cc}\t]|[\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
 const UNSAFE_TEXT_ALL = new RegExp(UNSAFE_TEXT.source, "gu");
 
 /** The application's text, one line: controls but the tab as \xNN or \u{N}, the rest as it is. */
@@ -39,7 +39,7 @@ export function escapeLines(text: string): string {
 /** A field's value in a text line: bare where it is one plain word, else quoted. */
 export function escapeValue(value: string): string {
   if (/^[\w.:/@%+,~[\]()-]+$/.test(value)) return value;
-  return `"${escapeText(value)
+  return `"${escapeText(value.replaceAll("\\", String.raw`\x5c`))
     .replaceAll('"', String.raw`\x22`)
     .replaceAll("\t", String.raw`\x09`)}"`;
 }

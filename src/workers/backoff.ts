@@ -20,7 +20,12 @@ export class Backoff {
     if (this.#pause > MIN_PAUSE) this.#startAfter = now + this.#pause;
   }
 
+  /** Seconds from `now` until somebody may be started; 0: at once. */
+  pause(now: number): number {
+    return Math.max(0, this.#startAfter - now);
+  }
+
   mayStart(now: number): boolean {
-    return now >= this.#startAfter;
+    return this.pause(now) === 0;
   }
 }

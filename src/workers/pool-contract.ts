@@ -41,7 +41,8 @@ export interface WorkerLoss {
 
 export interface PoolListener {
   onWorkerReady(worker: Worker): void;
-  onWorkerEnd(loss: WorkerLoss): void;
+  /** `pause`: seconds until another is started; 0: at once. */
+  onWorkerEnd(loss: WorkerLoss, pause: number): void;
   /** It is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
   onRecycle(worker: Worker): void;
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;

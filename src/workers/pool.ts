@@ -264,7 +264,8 @@ export class Pool implements StationListener, WorkerFramesDesk {
     const { worker, failure, wasAsked } = loss;
     const now = monotonic();
     // The end of a load is told by whoever wanted it.
-    if (!this.#staffing.ended(worker, failure, wasAsked, now)) this.#listener.onWorkerEnd(loss);
+    if (!this.#staffing.ended(worker, failure, wasAsked, now))
+      this.#listener.onWorkerEnd(loss, this.#staffing.pause(now));
     this.#fence();
     if (this.#state === "running") this.#staffing.fill(now);
     this.#stopWhenEmpty();

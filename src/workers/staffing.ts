@@ -111,6 +111,11 @@ export class Staffing {
     this.#backoff.note(0, 0, now);
   }
 
+  /** Seconds until somebody may be started; more than 0 while workers end soon after their start. */
+  pause(now: number): number {
+    return this.#backoff.pause(now);
+  }
+
   /** Nobody takes, and nobody is about to. */
   isUnstaffed(now: number): boolean {
     return this.#roster.staying === 0 && this.#roster.takers === 0 && !this.#backoff.mayStart(now);

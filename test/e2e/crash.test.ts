@@ -158,7 +158,9 @@ test("runs a request at most twice, whatever happens to its workers", async (t) 
 test("tells with the end of a worker what it said last", async (t) => {
   const typhon = await startTyphon(t, ["faults:app", "--workers", "1"]);
   assert.equal((await getOnce(typhon, "/segfault")).status, 502);
-  await typhon.output.waitFor(/worker \d+ ended by signal 11.*lost=1.*lastWords=.*about to fall/);
+  await typhon.output.waitFor(
+    /worker \d+ ended by signal 11 \(SIGSEGV\).*lost=1.*lastWords=.*about to fall/,
+  );
 });
 
 test("a crash loop is answered with 503 and never spins", async (t) => {
@@ -181,6 +183,7 @@ test("a crash loop is answered with 503 and never spins", async (t) => {
     return next.status === 503 && next.text.includes("NO_WORKERS") ? next : null;
   });
   assert.notEqual(fieldOf(answer, "retry-after"), "");
+  await typhon.output.waitFor(/ended with exit code 9; .* the next one starts in \d+\.\d s/);
   const starts = (): number => readFileSync(join(folder, "starts"), "utf8").length;
   assert(starts() < 12, `${starts()} starts`);
 });

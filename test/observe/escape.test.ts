@@ -33,8 +33,8 @@ describe("escapeText", () => {
   });
   test("escapes line ends, terminal commands, separators, directions and half characters", () => {
     assert.equal(
-      escapeText("a\r\n\x1b[2J\x9b\u2028\u202e\ud800\\"),
-      String.raw`a\x0d\x0a\x1b[2J\x9b\u{2028}\u{202e}\u{d800}\x5c`,
+      escapeText("a\r\n\x1b[2J\x9b\u2028\u202e\ud800\\n"),
+      String.raw`a\x0d\x0a\x1b[2J\x9b\u{2028}\u{202e}\u{d800}\n`,
     );
   });
 });
@@ -56,5 +56,6 @@ describe("escapeValue", () => {
     assert.equal(escapeValue("a b"), '"a b"');
     assert.equal(escapeValue("a=b"), '"a=b"');
     assert.equal(escapeValue('x" level="error\t\n'), String.raw`"x\x22 level=\x22error\x09\x0a"`);
+    assert.equal(escapeValue(String.raw`a\x22`), String.raw`"a\x5cx22"`);
   });
 });

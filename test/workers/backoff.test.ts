@@ -19,6 +19,8 @@ test("the first that dies early is replaced at once, the others later and later,
     return pauseOf(backoff, at * 1000);
   });
   assert.deepEqual(pauses, [0, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+  assert.equal(backoff.pause(10_010), 20);
+  assert.equal(backoff.pause(11_000), 0);
 });
 
 test("who has lived for a while, or has answered requests for a moment, makes nobody wait", () => {
