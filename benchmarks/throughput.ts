@@ -18,8 +18,8 @@ export interface Load<Page extends Case> {
   readonly isWarmUp: boolean;
 }
 
-/** Long enough for caches, adaptive interpreters and V8 to settle. */
-const WARM_UP_SECONDS = 1;
+/** Long enough for caches, adaptive interpreters and V8 to settle: the measure is a server in service. */
+const WARM_UP_SECONDS = 4;
 
 interface ThroughputPlan<Page extends Case> {
   readonly pages: readonly Page[];
