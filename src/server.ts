@@ -96,11 +96,13 @@ export class Server {
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
       onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
     };
-    this.#wsgi = new WsgiHandler(context);
+    const leaveMs = Math.min(LEAVE_MS, configuration.gracefulTimeoutMs / 2);
+    this.#wsgi = new WsgiHandler(context, leaveMs);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
     this.#asgi = new AsgiHandler(
       { ...context, timesOf: routeTimeouts(routes, timeoutMs, 0) },
-      Math.min(LEAVE_MS, configuration.gracefulTimeoutMs / 2),
+      leaveMs,
+      configuration.webSockets,
     );
     this.#health = configuration.health
       ? new HealthHandler(() => !this.#isStopping && this.#pool.isServing)
@@ -156,7 +158,8 @@ export class Server {
     const end = performance.now() + graceMs;
     for (const listener of this.#listeners) listener.close();
     // Spread out, so that the clients do not all come back in one moment.
-    this.#asgi.closeAll(CloseCode.SERVICE_RESTART, graceMs / 2);
+    for (const handler of [this.#asgi, this.#wsgi])
+      handler.closeAll(CloseCode.SERVICE_RESTART, graceMs / 2);
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     await this.#connections.drain();
     clearTimeout(timer);

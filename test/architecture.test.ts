@@ -49,7 +49,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "handlers/static": ["http", "net"],
   "handlers/own": ["http", "net"],
   // What WSGI and ASGI have in common.
-  "handlers/python": ["http", "net", "workers"],
+  "handlers/python": ["http", "net", "workers", "websocket"],
   "handlers/wsgi": ["http", "net", "workers", "websocket", "handlers/python"],
   "handlers/asgi": ["http", "net", "workers", "websocket", "handlers/python"],
   "handlers/cgi": ["http", "net", "workers", "websocket"],

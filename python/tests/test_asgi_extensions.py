@@ -65,9 +65,40 @@ async def hints(scope, receive, send):
     await send(start())
     await send(body(b"hinted"))
 
-async def hints_late(scope, receive, send):
+def hint(link):
+    return {"type": "http.response.early_hint", "links": [link]}
+
+async def hints_behind_start(scope, receive, send):
     await send(start())
-    await send({"type": "http.response.early_hint", "links": []})
+    await send(hint(b"<1>"))
+    await send(hint(b"<2>"))
+    await send(body(b"hinted"))
+
+async def hints_behind_head(scope, receive, send):
+    await send(start())
+    await send(body(b"one", True))
+    await send(hint(b"<1>"))
+    await send(body(b"two"))
+
+async def hints_behind_body(scope, receive, send):
+    await send(start(trailers=True))
+    await send(body(b"body"))
+    await send(hint(b"<1>"))
+
+async def hints_too_large(scope, receive, send):
+    await send(hint(b"x" * 1_200_000))
+
+async def hints_too_many(scope, receive, send):
+    await send({"type": "http.response.early_hint", "links": [b""] * 70_000})
+
+async def trails_too_large(scope, receive, send):
+    await send(start(trailers=True))
+    await send(body(b"body"))
+    await send(trailers((b"x-a", b"x" * 1_200_000)))
+
+async def file_by_number(scope, receive, send):
+    await send(start())
+    await send({"type": "http.response.pathsend", "path": 0})
 
 async def hints_text(scope, receive, send):
     await send({"type": "http.response.early_hint", "links": ["</a.css>"]})
@@ -136,6 +167,8 @@ def test_a_file_that_is_not_there_is_a_fault_before_any_head(
 ) -> None:
     request = ask(worker, "/file", tmp_path / "missing")
     assert "FileNotFoundError" in worker.expect(wire.FAULT, request).text()
+    assert "IsADirectoryError" in worker.expect(wire.FAULT, ask(worker, "/file", tmp_path)).text()
+    assert "TypeError" in worker.expect(wire.FAULT, ask(worker, "/file_by_number")).text()
 
 
 def test_holds_a_file_to_its_length(worker: Worker, tmp_path: Path) -> None:
@@ -189,7 +222,10 @@ def test_trailers_may_be_empty_and_follow_chunks(worker: Worker) -> None:
         ("/trails_without", "ASGI callable returned without completing response."),
         ("/trails_unannounced", "'http.response.body', but got 'http.response.trailers'."),
         ("/body_again", "'http.response.trailers', but got 'http.response.body'."),
-        ("/hints_late", "'http.response.body', but got 'http.response.early_hint'."),
+        ("/hints_behind_body", "'http.response.trailers', but got 'http.response.early_hint'."),
+        ("/hints_too_large", "1 fields of 1200021 bytes are too many"),
+        ("/hints_too_many", "70000 fields of 420015 bytes are too many"),
+        ("/trails_too_large", "1 fields of 1200004 bytes are too many"),
         ("/hints_text", "the value of header b'link' is a str, not bytes"),
     ],
 )
@@ -209,6 +245,21 @@ def test_hints_before_it_answers(worker: Worker) -> None:
         b"</b.js>; rel=preload",
     ]
     assert worker.expect(wire.HEAD, request).body() == b"hinted"
+
+
+def test_hints_between_the_start_and_the_first_body(worker: Worker) -> None:
+    request = ask(worker, "/hints_behind_start")
+    for number in (b"1", b"2"):
+        hint = worker.expect(wire.EARLY_HINT, request)
+        assert hint.payload == b"103 Early Hints\0link\0<" + number + b">"
+    assert worker.expect(wire.HEAD, request).body() == b"hinted"
+
+
+def test_drops_hints_behind_the_head(worker: Worker) -> None:
+    request = ask(worker, "/hints_behind_head")
+    assert worker.expect(wire.HEAD, request).body() == b"one"
+    last = worker.expect(wire.BODY, request)
+    assert (last.payload, last.is_end) == (b"two", True)
 
 
 def test_takes_what_is_meant_for_debugging(worker: Worker) -> None:

@@ -37,6 +37,25 @@ async def slow(scope, receive, send):
     await send({"type": "websocket.send", "text": str((await receive())["bytes"][-5:])})
     await receive()
 
+async def half_hearing(scope, receive, send):
+    await accept(receive, send)
+    gate = app.gate = asyncio.Event()
+    await receive()
+    await gate.wait()
+    try:
+        await send({"type": "websocket.send", "text": "answer"})
+    except OSError as error:
+        told.append(type(error).__name__)
+
+async def ticks(scope, receive, send):
+    await accept(receive, send)
+    try:
+        while True:
+            await send({"type": "websocket.send", "text": "tick"})
+            await asyncio.sleep(0.005)
+    except OSError as error:
+        told.append(type(error).__name__)
+
 async def open_gate(scope, receive, send):
     app.gate.set()
     await answer(send, "open")
@@ -325,6 +344,61 @@ def test_messages_come_before_the_close_that_followed_them(worker: Worker) -> No
     assert answer_of(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
     # It has read the message; nobody is there for its answer.
     assert closed(worker, request) == (1000, "")
+
+
+def test_what_came_before_the_close_may_be_answered(worker: Worker) -> None:
+    request = opened(worker, "/echo")
+    for text in (b"a", b"b"):
+        worker.send(wire.WS_TEXT_IN, request, text, flags=wire.END)
+    worker.send(wire.WS_CLOSED, request, b"bye", count=4001, flags=wire.END)
+    assert [worker.expect(wire.WS_TEXT, request).text() for _ in "ab"] == ["a", "b"]
+    heard = worker.expect(wire.WS_CLOSE, request)
+    assert not heard.is_end
+    assert closed(worker, request) == (1000, "")
+    assert what_was_told(worker) == "4001 bye"
+
+
+def test_an_application_that_returns_has_answered(worker: Worker) -> None:
+    request = opened(worker, "/half_hearing")
+    worker.send(wire.WS_TEXT_IN, request, b"question", flags=wire.END)
+    worker.send(wire.WS_CLOSED, request, count=1000, flags=wire.END)
+    assert answer_of(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
+    assert worker.expect(wire.WS_TEXT, request).text() == "answer"
+    assert closed(worker, request) == (1000, "")
+    assert what_was_told(worker) == ""
+
+
+def test_nothing_is_answered_when_the_front_waits_no_longer(worker: Worker) -> None:
+    request = opened(worker, "/half_hearing")
+    worker.send(wire.WS_TEXT_IN, request, b"question", flags=wire.END)
+    worker.send(wire.WS_CLOSED, request, count=1000, flags=wire.END)
+    worker.send(wire.WS_CLOSED, request, count=1000)
+    assert answer_of(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
+    assert closed(worker, request) == (1000, "")
+    assert what_was_told(worker) == "ClientGone"
+
+
+def test_who_owes_no_answer_is_gone_at_once(worker: Worker) -> None:
+    request = opened(worker, "/ticks")
+    worker.expect(wire.WS_TEXT, request)
+    worker.send(wire.WS_CLOSED, request, count=1000, flags=wire.END)
+    frame = worker.next_frame()
+    while frame.kind == wire.WS_TEXT:
+        frame = worker.next_frame()
+    assert (frame.kind, frame.is_end) == (wire.WS_CLOSE, False)
+    assert closed(worker, request) == (1000, "")
+    assert what_was_told(worker) == "ClientGone"
+
+
+def test_an_empty_message_counts_as_one_byte(worker: Worker) -> None:
+    request = opened(worker, "/echo")
+    worker.send(wire.WS_BINARY_IN, request, bytes(65_534), flags=wire.END)
+    worker.expect(wire.WS_BINARY, request)
+    worker.send(wire.WS_TEXT_IN, request, flags=wire.END)
+    worker.expect(wire.WS_TEXT, request)
+    worker.send(wire.WS_TEXT_IN, request, flags=wire.END)
+    credit = worker.expect(wire.INPUT_CREDIT, request)
+    assert struct.unpack("<I", credit.payload) == (65_536,)
 
 
 @pytest.mark.parametrize("count", [wire.CLIENT_GONE, wire.DEADLINE])

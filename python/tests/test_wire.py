@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from typhon_worker import wire
+from typhon_worker.asgi_extensions import encode_early_hint, encode_trailers
 
 VECTORS = Path(__file__).resolve().parents[2] / "test" / "vectors"
 
@@ -120,6 +122,40 @@ def test_decodes_a_record(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", [v for v in FRAMES if "credit" in v.values[0]])
 def test_decodes_credit(vector: dict[str, Any]) -> None:
     assert wire.decode_credit(bytes.fromhex(vector["payload"])) == vector["credit"]
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if "ids" in v.values[0]])
+def test_encodes_ids(vector: dict[str, Any]) -> None:
+    assert wire.encode_ids(vector["ids"]) == bytes.fromhex(vector["payload"])
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if "inputCredit" in v.values[0]])
+def test_encodes_credit(vector: dict[str, Any]) -> None:
+    assert wire.encode_credit(vector["inputCredit"]) == bytes.fromhex(vector["payload"])
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if v.values[0]["type"] == wire.TRAILERS])
+def test_encodes_trailers(vector: dict[str, Any]) -> None:
+    parts = bytes.fromhex(vector["payload"]).split(b"\0") if vector["count"] else []
+    trailers = list(zip(parts[::2], parts[1::2], strict=True))
+    assert encode_trailers(vector["id"], trailers) == bytes.fromhex(vector["hex"])
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if v.values[0]["type"] == wire.EARLY_HINT])
+def test_encodes_early_hints(vector: dict[str, Any]) -> None:
+    links = bytes.fromhex(vector["payload"]).split(b"\0")[2::2]
+    assert encode_early_hint(vector["id"], {"links": links}) == bytes.fromhex(vector["hex"])
+
+
+# Every frame that the specification lists, and every set of flags that a page may have.
+def test_has_vectors_for_all_there_is() -> None:
+    protocol = VECTORS.parents[1] / "docs" / "worker-protocol.md"
+    listed = {
+        int(kind, 16) for kind in re.findall(r"^\| (0x\w\w) \|", protocol.read_text(), re.MULTILINE)
+    }
+    assert len(listed) > 25
+    assert {param.values[0]["type"] for param in FRAMES} == listed
+    assert {param.values[0]["flags"] for param in PAGES} == wire.ASGI_PAGES
 
 
 @pytest.mark.parametrize("payload", [b"", b"\1\0\0\0\1\0\0", b"\1\0\0\0\1\0\0\0a", b"\1\0\0\0" * 4])

@@ -131,8 +131,10 @@ class AsgiExchange:
         """A piece of a message has come on a WebSocket. Raises WireFault."""
         raise WireFault(f"a message for request {self.request}, which is no WebSocket")
 
-    def take_close(self, _code: int, _reason: bytes) -> None:
-        """The client has closed the WebSocket. Raises WireFault."""
+    def take_close(self, _code: int, _reason: bytes, _may_answer: bool) -> None:
+        """The client has closed the WebSocket; what it sent before may still be answered, or not.
+        Raises WireFault.
+        """
         raise WireFault(f"the end of request {self.request}, which is no WebSocket")
 
     # What the application waits for.

@@ -9,11 +9,11 @@ The head waits for the first bytes of body, so that an answer that is there whol
 
 from __future__ import annotations
 
-import os
 from io import FileIO
 
 from .asgi_exchange import AsgiExchange
-from .asgi_head import encode_fields, encode_head
+from .asgi_extensions import FILE_PIECE_BYTES, encode_early_hint, encode_trailers, send_file
+from .asgi_head import encode_head
 from .exchange import ClientGone
 from .faults import describe_type
 from .wire import (
@@ -21,13 +21,11 @@ from .wire import (
     BODY_IN_FILE,
     BODY_ON_CHANNEL,
     BODY_STREAMED,
-    EARLY_HINT,
     END,
     HEAD,
     HEAD_PREFIX_BYTES,
     MAX_BODY_FRAME_BYTES,
     MAX_PAYLOAD_BYTES,
-    TRAILERS,
     WireFault,
     encode_frame,
     pack_head,
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 MAX_INPUT_BYTES = MAX_PAYLOAD_BYTES
 # Beside it a frame has room for as much body as one may hold.
 _MAX_HEAD_BYTES = MAX_PAYLOAD_BYTES - MAX_BODY_FRAME_BYTES - HEAD_PREFIX_BYTES
-_FILE_PIECE_BYTES = MAX_BODY_FRAME_BYTES
+_BEFORE_LAST_BODY = ("waiting", "held", "streaming")
 _NOT_IN_PAGE = BODY_STREAMED | BODY_ON_CHANNEL | BODY_IN_FILE
 
 
@@ -138,7 +136,7 @@ class HttpExchange(AsgiExchange):
         if self.file is None:
             path = self.values.rpartition(b"\0")[2]
             self.file = FileIO(path)
-        piece = await self.loop.run_in_executor(None, self.file.read, _FILE_PIECE_BYTES)
+        piece = await self.loop.run_in_executor(None, self.file.read, FILE_PIECE_BYTES)
         return piece, not piece
 
     async def send(self, message: Message) -> None:
@@ -151,7 +149,7 @@ class HttpExchange(AsgiExchange):
         elif kind == "http.response.body" and (self.state == "held" or self.state == "streaming"):
             body, more = message.get("body", b""), message.get("more_body", False)
             if more or not self._send_whole(body):
-                await self._send_body(body, more)
+                await self.send_body(body, more)
         else:
             await self._send_other(kind, message)
 
@@ -179,7 +177,10 @@ class HttpExchange(AsgiExchange):
         self.passed = 0
         self.state = "held"
 
-    async def _send_body(self, body: bytes, more: bool) -> None:
+    async def send_body(self, body: bytes, more: bool) -> None:
+        """Sends a piece of the body, behind the head if that has not gone. Raises ClientGone, and
+        RuntimeError where it does not fit the declared length.
+        """
         if not isinstance(body, bytes):
             body = _bytes_of(body)
         self.passed += len(body)
@@ -215,13 +216,16 @@ class HttpExchange(AsgiExchange):
 
     async def _send_other(self, kind: str, message: Message) -> None:
         if kind == "http.response.pathsend" and self.state == "held":
-            await self._send_file(message["path"])
+            await send_file(self, message["path"])
         elif kind == "http.response.trailers" and self.state == "trailing":
             self._send_trailers(message)
-        elif kind == "http.response.early_hint" and self.state == "waiting":
-            self._send_early_hint(message)
+        elif kind == "http.response.early_hint" and self.state in _BEFORE_LAST_BODY:
+            frame = encode_early_hint(self.request, message)
+            # Behind the head nobody takes it.
+            if self.state != "streaming":
+                self.channel.send(frame)
         elif kind == "http.response.debug" and self.state == "waiting":
-            # For servers that show it.
+            # For tests: it is not offered, and an application that sends it is not stopped.
             return
         elif self.state == "ended":
             raise RuntimeError(
@@ -231,36 +235,16 @@ class HttpExchange(AsgiExchange):
             wanted = {"waiting": "start", "trailing": "trailers"}.get(self.state, "body")
             raise RuntimeError(f"Expected ASGI message 'http.response.{wanted}', but got '{kind}'.")
 
-    # Opened before the head is sent: a file that is not there is then still a 500.
-    async def _send_file(self, path: str) -> None:
-        in_thread = self.loop.run_in_executor
-        file = await in_thread(None, FileIO, path)
-        try:
-            left = 0 if self.is_bodiless else os.fstat(file.fileno()).st_size
-            while True:
-                piece = await in_thread(None, file.read, _FILE_PIECE_BYTES)
-                left -= len(piece)
-                more = bool(piece) and left > 0
-                await self._send_body(piece, more)
-                if not more:
-                    return
-        finally:
-            file.close()
-
+    # Until the last of them has come they wait here.
     def _send_trailers(self, message: Message) -> None:
         if self.trailers is None:
             self.trailers = []
         self.trailers += message.get("headers", ())
         if message.get("more_trailers", False):
             return
-        fields, count = encode_fields([], self.trailers, "http.response.trailers")
+        frame = encode_trailers(self.request, self.trailers)
         self.state = "ended"
-        self.send_last(encode_frame(TRAILERS, self.request, fields, flags=END, count=count))
-
-    def _send_early_hint(self, message: Message) -> None:
-        links = [(b"link", link) for link in message.get("links", ())]
-        fields, count = encode_fields([b"103 Early Hints"], links, "http.response.early_hint")
-        self.channel.send(encode_frame(EARLY_HINT, self.request, fields, count=count))
+        self.send_last(frame)
 
     # The end.
 

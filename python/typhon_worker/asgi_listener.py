@@ -179,7 +179,7 @@ class AsgiListener:
         if exchange is not None:
             exchange.take_message(WS_BINARY_IN, payload, flags == END)
 
-    def _on_closed(self, request: int, _flags: int, count: int, payload: bytes) -> None:
+    def _on_closed(self, request: int, flags: int, count: int, payload: bytes) -> None:
         exchange = self._intake.running.get(request)
         if exchange is not None:
-            exchange.take_close(count, payload)
+            exchange.take_close(count, payload, flags == END)

@@ -35,7 +35,8 @@ MAX_LINE_BYTES = 1_048_576
 EXIT_FAULT = 1
 # How often it is looked whether the front has opened what is kept open for it.
 HANDOVER_MS = 20
-# The subreaper needs ctypes, whose import would delay the first workers.
+# The subreaper needs ctypes, whose import would delay the first workers; another process 1 than the
+# front reaps what comes before.
 SUBREAPER_DELAY_MS = 1000
 # A worker that was killed goes at once, unless it hangs in the kernel.
 LAST_REAP_SECONDS = 1.0
@@ -63,6 +64,9 @@ class Launcher:
 
     def run(self) -> worker.Start | None:
         """Serves the front until it goes; None then."""
+        # An orphan that goes to a front which is process 1 would stay a zombie: nobody reaps there.
+        if os.getppid() == 1:
+            self._become_subreaper()
         poll = select.poll()
         poll.register(CONTROL, select.POLLIN)
         poll.register(self._reaper.fd, select.POLLIN)
@@ -209,8 +213,11 @@ class Launcher:
 
     def _while_nothing_happens(self) -> None:
         if self._running and not (self._station and self._station.is_handing_over):
-            self._is_subreaper = True
-            become_subreaper()
+            self._become_subreaper()
+
+    def _become_subreaper(self) -> None:
+        self._is_subreaper = True
+        become_subreaper()
 
 
 def main() -> None:

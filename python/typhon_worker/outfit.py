@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Outfit:
     """Opened before the application is imported; what it forks closes all of it."""
 
-    __slots__ = ("cancels", "channel", "is_exclusive", "notes", "queue", "settings")
+    __slots__ = ("base", "cancels", "channel", "is_exclusive", "notes", "queue", "settings")
 
     def __init__(
         self,
@@ -23,6 +23,7 @@ class Outfit:
         cancels: Cancels,
         channel: Channel,
         is_exclusive: bool,
+        base: str,
     ) -> None:
         self.settings = settings
         # A non-blocking descriptor of its own for the reading end of the pipe.
@@ -32,3 +33,5 @@ class Outfit:
         self.channel = channel
         # Whether the kernel wakes one exclusive sleeper a write.
         self.is_exclusive = is_exclusive
+        # Path of what belongs to this worker in the private directory, but for the names' ends.
+        self.base = base

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote_to_bytes
 
+from .asgi_extensions import choose_extensions, keeps_trailers
 from .wire import WEBSOCKET, WireFault
 
 TYPE_CHECKING = False
@@ -40,25 +41,21 @@ _VERSIONS = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0", b"HTTP/2": "2", b"HTTP/2.0"
 _SCHEMES = {b"http": "http", b"https": "https"}
 _WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
-HTTP_EXTENSIONS = (
-    "http.response.pathsend",
-    "http.response.trailers",
-    "http.response.early_hint",
-    "http.response.debug",
-)
 WEBSOCKET_EXTENSIONS = ("websocket.http.response",)
 
 
 class Plan:
     """What one block of names means."""
 
-    __slots__ = ("names", "size")
+    __slots__ = ("names", "size", "te")
 
     def __init__(self, names: bytes) -> None:
         listed = names.split(b"\0") if names else []
         self.size = _FIXED + len(listed) + _TAIL
         # The request's id is the last value before those of the fields, and becomes a field, too.
         self.names = [b"x-request-id", *listed]
+        # Where TE stands among them; most clients send none.
+        self.te = [at for at, name in enumerate(self.names) if name == b"te"]
 
 
 class ScopeMaker:
@@ -70,7 +67,7 @@ class ScopeMaker:
         self._state = state
         self._http = {"version": version, "spec_version": HTTP_SPECIFICATION}
         self._websocket = {"version": version, "spec_version": WEBSOCKET_SPECIFICATION}
-        self._http_extensions: dict[str, Any] = {name: {} for name in HTTP_EXTENSIONS}
+        self._http_extensions = choose_extensions(False, b"GET", b"HTTP/1.1")
         self._websocket_extensions: dict[str, Any] = {name: {} for name in WEBSOCKET_EXTENSIONS}
         self._plans: dict[bytes, Plan] = {}
         self._servers: dict[tuple[bytes, bytes], tuple[str, int | None] | None] = {}
@@ -110,6 +107,9 @@ class ScopeMaker:
         }
         if flags & WEBSOCKET:
             self._become_websocket(scope)
+        elif plan.te or protocol == b"HTTP/1.0":
+            has_te = any(keeps_trailers(values[_ID + at]) for at in plan.te)
+            scope["extensions"] = choose_extensions(has_te, method, protocol)
         return scope
 
     def _become_websocket(self, scope: dict[str, Any]) -> None:

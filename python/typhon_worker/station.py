@@ -63,6 +63,7 @@ class Station:
             fd = self._make(f"{name}.{stream}", os.O_RDWR)
             self._kept[f"{name}.{stream}"] = fd
             setattr(start, stream, fd)
+        start.directory = self.directory
         start.door = self._listen(f"{name}.channel")
         start.notes = notes.create(self._path(f"{name}.notes"), start.settings.slots)
         start.queue = self.queue
@@ -88,10 +89,10 @@ class Station:
 
     def ended(self, number: int) -> None:
         """The worker has ended: what it listened on would only be left behind."""
-        try:
-            os.unlink(self._path(f"w{number}.channel"))
-        except OSError:
-            pass
+        for name in self._names():
+            worker, _, kind = name.partition(".")
+            if worker == f"w{number}" and kind.endswith(("channel", "socket")):
+                self._unlink(name)
 
     def hand_over(self) -> None:
         """Lets go of what the front has opened by now."""
@@ -100,18 +101,23 @@ class Station:
 
     def remove(self) -> None:
         """Removes the directory and what is left in it."""
-        try:
-            names = os.listdir(self.directory)
-        except OSError:
-            return
-        # The front removes what it has opened, and in the end everything: either may be faster.
-        for name in names:
-            try:
-                os.unlink(self._path(name))
-            except OSError:
-                continue
+        for name in self._names():
+            self._unlink(name)
         try:
             os.rmdir(self.directory)
+        except OSError:
+            pass
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self.directory)
+        except OSError:
+            return []
+
+    # The front removes what it has opened, and in the end everything: either may be faster.
+    def _unlink(self, name: str) -> None:
+        try:
+            os.unlink(self._path(name))
         except OSError:
             pass
 

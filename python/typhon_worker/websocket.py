@@ -4,6 +4,9 @@
        ├─close (refused)──────────────────────────────▶
        └─http.response.start─▶ held ─ … ─▶ ended, as in HTTP (asgi_http.py)
 
+When the client has closed, the application still receives what came before, and may answer it: the
+front waits a while with its own close frame, until the application has heard of the close.
+
 Frames of the WebSocket protocol are the front's; here there are messages, in pieces where they are
 long.
 """
@@ -49,7 +52,15 @@ _ANSWER = "websocket.http.response."
 class WebSocketExchange(HttpExchange):
     """One WebSocket, as an ASGI application sees it."""
 
-    __slots__ = ("code", "messages", "pieces", "reason", "withheld")
+    __slots__ = (
+        "code",
+        "has_to_answer",
+        "is_closing",
+        "messages",
+        "pieces",
+        "reason",
+        "withheld",
+    )
 
     def begin(self) -> None:
         """As AsgiExchange.begin."""
@@ -59,6 +70,10 @@ class WebSocketExchange(HttpExchange):
         # Of a message that is not whole yet, and how many of its bytes were not granted.
         self.pieces: list[bytes] = []
         self.withheld = 0
+        # The client has closed, and the front waits for what the application says to it.
+        self.is_closing = False
+        # A message was received, and `receive` was not called again.
+        self.has_to_answer = False
         # Of the close.
         self.code = ABNORMAL
         self.reason = ""
@@ -69,7 +84,8 @@ class WebSocketExchange(HttpExchange):
         """As AsgiExchange.take_message."""
         if self.is_gone or self.has_ended:
             return
-        self.withheld += len(piece)
+        # An empty message counts as one byte.
+        self.withheld += len(piece) or int(is_last and not self.pieces)
         if not is_last:
             self.pieces.append(piece)
             if not self.messages:
@@ -95,11 +111,16 @@ class WebSocketExchange(HttpExchange):
         self.withheld = 0
         self.wake()
 
-    def take_close(self, code: int, reason: bytes) -> None:
+    def take_close(self, code: int, reason: bytes, may_answer: bool) -> None:
         """As AsgiExchange.take_close."""
-        self.is_gone = True
         self.code = code
         self.reason = reason.decode("utf-8", "replace")
+        if not may_answer:
+            self.is_gone = True
+        elif self.messages or self.has_to_answer:
+            self.is_closing = True
+        else:
+            self._hear_close()
         self.wake()
 
     def take_cancel(self, count: int) -> None:
@@ -107,6 +128,13 @@ class WebSocketExchange(HttpExchange):
         if count != HALF_CLOSED:
             self.messages.clear()
             super().take_cancel(count)
+
+    def _hear_close(self) -> None:
+        """Nothing of what the client sent is to be answered any more: the front may close."""
+        self.is_closing = False
+        if not (self.is_gone or self.has_ended):
+            self.is_gone = True
+            self.channel.send(encode_frame(WS_CLOSE, self.request, count=NORMAL))
 
     def _give_up_on(self, code: int, reason: str) -> None:
         self._close(code, reason)
@@ -124,10 +152,14 @@ class WebSocketExchange(HttpExchange):
         if not self.is_received:
             self.is_received = True
             return {"type": "websocket.connect"}
+        self.has_to_answer = False
         while not self.messages:
+            if self.is_closing:
+                self._hear_close()
             if self.is_gone or self.has_ended:
                 return {"type": "websocket.disconnect", "code": self.code, "reason": self.reason}
             await self.wait_for_news()
+        self.has_to_answer = True
         message, size = self.messages.popleft()
         if not self.is_gone:
             self.grant(size)
@@ -149,7 +181,7 @@ class WebSocketExchange(HttpExchange):
         elif kind == _ANSWER + "start" and self.state == "waiting":
             self._start(message)
         elif kind == _ANSWER + "body" and self.state in ("held", "streaming"):
-            await self._send_body(message.get("body", b""), message.get("more_body", False))
+            await self.send_body(message.get("body", b""), message.get("more_body", False))
         else:
             raise RuntimeError(self._explain_refusal(kind))
 

@@ -40,9 +40,10 @@ WEBSOCKET = 64
 # Which flags a page may have: a fence stands alone, a body is in one place, and a record that is
 # fetched leaves no room for an inline body to be named by.
 _WITHOUT_RECORD = RECORD_ON_CHANNEL | FENCE_PAGE
-WSGI_PAGES = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16))
-# A body may come while the request runs, and a WebSocket has none.
-ASGI_PAGES = WSGI_PAGES | {32, 32 | 8, 64, 64 | 8}
+# A WebSocket has no body.
+WSGI_PAGES = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16, 64, 64 | 8))
+# A body may come while the request runs.
+ASGI_PAGES = WSGI_PAGES | {32, 32 | 8}
 
 READY = 0x02
 FAILED = 0x03
@@ -64,6 +65,7 @@ WS_ACCEPT = 0x20
 WS_TEXT = 0x21
 WS_BINARY = 0x22
 WS_CLOSE = 0x23
+WS_SOCKET = 0x24
 TAKE = 0x40
 STOP = 0x41
 RECORD = 0x42
@@ -74,6 +76,7 @@ STACKS = 0x46
 WS_TEXT_IN = 0x48
 WS_BINARY_IN = 0x49
 WS_CLOSED = 0x4A
+WS_SOCKET_DONE = 0x4B
 
 # The flag of a frame that is the last one of its body.
 END = 1

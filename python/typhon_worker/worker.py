@@ -37,6 +37,7 @@ class Start:
 
     __slots__ = (
         "cancels",
+        "directory",
         "door",
         "err",
         "is_exclusive",
@@ -53,6 +54,7 @@ class Start:
     def __init__(self, number: int, settings: Settings) -> None:
         self.number = number
         self.settings = settings
+        self.directory = ""
         self.is_exclusive = False
         self.queue = self.lifeline = self.cancels = self.door = self.notes = -1
         self.out = self.err = self.stacks = -1
@@ -90,7 +92,8 @@ def main(start: Start) -> None:
     try:
         app, interface = load(settings)
         run = run_wsgi if interface == "wsgi" else find_run_asgi(ours)
-        run(app, Outfit(settings, queue, notes, cancels, channel, start.is_exclusive))
+        base = f"{start.directory}/w{start.number}"
+        run(app, Outfit(settings, queue, notes, cancels, channel, start.is_exclusive, base))
     except LoadError as error:
         failure = {"kind": error.kind, "text": str(error)}
         channel.send(encode_frame(FAILED, 0, json.dumps(failure).encode()))

@@ -14,7 +14,7 @@ from .exchange import ClientGone, Exchange
 from .faults import ApplicationFault, count_frames, describe, describe_type
 from .interrupt import RequestTimeout
 from .start_response import encode_head, explain_head
-from .wire import MAX_BODY_FRAME_BYTES, WireFault
+from .wire import MAX_BODY_FRAME_BYTES, WEBSOCKET, WireFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from .settings import Settings
+    from .wsgi_websocket import Sockets
 
     ExcInfo = tuple[Any, Any, Any]
 
@@ -224,21 +225,33 @@ class Answer(Exchange):
 
 
 class WsgiServer:
-    """Runs one application."""
+    """Runs one application; without `sockets` no handshake may come."""
 
-    def __init__(self, app: Callable[..., Any], settings: Settings, errors: TextIO) -> None:
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        settings: Settings,
+        errors: TextIO,
+        sockets: Sockets | None = None,
+    ) -> None:
         self._app = app
+        self._sockets = sockets
         self._make_environ = EnvironMaker(settings, errors, FileWrapper).make
 
     def serve(self, answer: Answer) -> None:
         """Answers one request; raises WireFault only."""
         result = body = None
         answer.begin()
+        sockets = self._sockets if answer.flags & WEBSOCKET else None
+        if sockets is not None:
+            answer = sockets.take_over(answer)
         try:
             try:
                 environ = self._make_environ(answer)
                 body = environ["wsgi.input"]
                 answer.is_head = environ["REQUEST_METHOD"] == "HEAD"
+                if sockets is not None:
+                    sockets.offer(answer, environ)
                 result = self._app(environ, answer.start_response)
                 kind = type(result)
                 if kind is list or kind is tuple:

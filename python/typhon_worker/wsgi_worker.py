@@ -29,12 +29,14 @@ from .wire import (
     STACKS_TOLD,
     STOP,
     TAKE,
+    WS_SOCKET_DONE,
     WireFault,
     decode_credit,
     decode_record,
     encode_frame,
 )
 from .wsgi import CALLERS, Answer, WsgiServer
+from .wsgi_websocket import Sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,10 +61,12 @@ def run_wsgi(app: Callable[..., Any], outfit: Outfit) -> None:
     interrupter = Interrupter(channel, intake.seats, CALLERS)
     surroundings.close_in_children(intake.close_in_child)
     surroundings.close_in_children(interrupter.close_in_child)
-    server = WsgiServer(app, settings, sys.stderr)
+    sockets = Sockets(outfit.base)
+    surroundings.close_in_children(sockets.close_in_child)
+    server = WsgiServer(app, settings, sys.stderr, sockets)
     warm_up(server, intake.seats[0], settings.warmup)
     may_take = Event()
-    listener = Listener(channel, intake, interrupter, may_take)
+    listener = Listener(channel, intake, interrupter, sockets, may_take)
     Thread(target=listener.run, name="typhon-channel", daemon=True).start()
     channel.send(encode_frame(READY, 0, b'{"interface":"wsgi"}'))
     may_take.wait()
@@ -73,11 +77,17 @@ class Listener:
     """Hears the front: one thread, which never waits for the application."""
 
     def __init__(
-        self, channel: Channel, intake: Intake, interrupter: Interrupter, may_take: Event
+        self,
+        channel: Channel,
+        intake: Intake,
+        interrupter: Interrupter,
+        sockets: Sockets,
+        may_take: Event,
     ) -> None:
         self._channel = channel
         self._intake = intake
         self._interrupter = interrupter
+        self._sockets = sockets
         self._may_take = may_take
         self._meanings: dict[int, Callable[[int, int, int, bytes], None]] = {
             TAKE: self._on_take,
@@ -87,6 +97,7 @@ class Listener:
             CREDIT: self._on_credit,
             CANCEL: self._on_cancel,
             STACKS: self._on_stacks,
+            WS_SOCKET_DONE: self._on_socket_done,
         }
 
     def run(self) -> None:
@@ -143,6 +154,9 @@ class Listener:
             self._intake.news.notify_all()
         if count == DEADLINE:
             self._interrupter.interrupt(exchange.seat, request)
+
+    def _on_socket_done(self, request: int, _flags: int, _count: int, _payload: bytes) -> None:
+        self._sockets.done(request)
 
     def _on_stacks(self, _request: int, _flags: int, _count: int, _payload: bytes) -> None:
         with self._interrupter.pause:

@@ -50,6 +50,15 @@ export interface Configuration {
   readonly queueTimeoutMs: number;
   readonly maxBody: number;
   readonly maxResponseSpill: number;
+  readonly webSockets: {
+    /** Inflated. */
+    readonly maxMessageBytes: number;
+    /** 0: no pings. */
+    readonly pingIntervalMs: number;
+    /** 0: no limit. */
+    readonly pingTimeoutMs: number;
+    readonly mayCompress: boolean;
+  };
   /** Absolute. */
   readonly tempDir: string;
   /** "-" = standard output, "off", or an absolute path. */

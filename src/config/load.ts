@@ -72,6 +72,12 @@ export function loadConfiguration(
     queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
     maxBody: sources.one(OPTIONS.maxBody),
     maxResponseSpill: sources.one(OPTIONS.maxResponseSpill),
+    webSockets: {
+      maxMessageBytes: sources.one(OPTIONS.wsMaxSize),
+      pingIntervalMs: sources.one(OPTIONS.wsPingInterval),
+      pingTimeoutMs: sources.one(OPTIONS.wsPingTimeout),
+      mayCompress: sources.one(OPTIONS.wsPerMessageDeflate),
+    },
     tempDir: readTempDir(sources, cwd),
     accessLog: readAccessLog(sources, cwd),
     logLevel: sources.one(OPTIONS.logLevel),

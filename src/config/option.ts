@@ -10,6 +10,7 @@ export const GROUPS = [
   "Workers",
   "Times",
   "Limits",
+  "WebSockets",
   "Logs",
   "Process",
 ] as const;

@@ -9,6 +9,7 @@ import { LIMITS } from "./table/limits.ts";
 import { LOGS } from "./table/logs.ts";
 import { PROCESS } from "./table/process.ts";
 import { TIMES } from "./table/times.ts";
+import { WEB_SOCKETS } from "./table/web-sockets.ts";
 import { WORKERS } from "./table/workers.ts";
 import { readApp } from "./values.ts";
 
@@ -29,6 +30,7 @@ export const OPTIONS = {
   ...WORKERS,
   ...TIMES,
   ...LIMITS,
+  ...WEB_SOCKETS,
   ...LOGS,
   ...PROCESS,
 } as const;

@@ -14,6 +14,8 @@ export interface HttpError {
   readonly retryAfter: number;
   /** Value of Allow; "" = no such field. */
   readonly allow: string;
+  /** Whether it says which WebSocket is spoken here (RFC 6455 §4.4, RFC 9110 §15.5.22). */
+  readonly offersWebSocket: boolean;
 }
 
 /** A request that is refused while it is read; carries its entry of the table. */
@@ -31,12 +33,12 @@ export const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /** The client's message: refused, and the connection ends. */
 function refuse(code: string, status: number, text: string): HttpError {
-  return { code, status, text, closes: true, retryAfter: 0, allow: "" };
+  return { code, status, text, closes: true, retryAfter: 0, allow: "", offersWebSocket: false };
 }
 
 /** Our side's failure on a whole request: the connection may go on. */
 function failure(code: string, status: number, text: string, retryAfter = 0): HttpError {
-  return { code, status, text, closes: false, retryAfter, allow: "" };
+  return { code, status, text, closes: false, retryAfter, allow: "", offersWebSocket: false };
 }
 
 /** All errors, by code. */
@@ -149,6 +151,22 @@ export const ERRORS = {
   ),
   HEAD_TIMEOUT: refuse("HEAD_TIMEOUT", 408, "The head of the request did not come in time."),
   BODY_TIMEOUT: refuse("BODY_TIMEOUT", 408, "The body of the request comes too slowly."),
+  WEBSOCKET_METHOD: {
+    ...refuse("WEBSOCKET_METHOD", 405, "A WebSocket handshake is a GET request."),
+    allow: "GET",
+  },
+  WEBSOCKET_VERSION: {
+    ...refuse("WEBSOCKET_VERSION", 426, "Sec-WebSocket-Version must be 13."),
+    offersWebSocket: true,
+  },
+  WEBSOCKET_KEY: refuse("WEBSOCKET_KEY", 400, "Sec-WebSocket-Key must be 16 bytes in base64."),
+  WEBSOCKET_BODY: refuse("WEBSOCKET_BODY", 400, "A WebSocket handshake has no body."),
+  WEBSOCKET_LIST: refuse(
+    "WEBSOCKET_LIST",
+    400,
+    "Sec-WebSocket-Protocol must be a list of tokens, Sec-WebSocket-Extensions one of extensions.",
+  ),
+  WEBSOCKET_DENIED: refuse("WEBSOCKET_DENIED", 403, "The application has denied the WebSocket."),
   SERVER_FAULT: failure("SERVER_FAULT", 500, "The server failed."),
   APPLICATION_ERROR: failure("APPLICATION_ERROR", 500, "The application failed."),
   RESPONSE_INVALID: failure(

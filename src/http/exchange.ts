@@ -11,6 +11,7 @@
 import type { Duplex } from "node:stream";
 
 import type { HttpError } from "./error.ts";
+import type { FieldSection } from "./field-section.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 
 /** Takes the body of a request. A chunk is valid during the call only: what is kept is copied. */
@@ -94,6 +95,11 @@ export interface Exchange {
   resumeBody(): void;
 
   /**
+   * Sends 103 Early Hints, where the client can take it and reads (RFC 8297): at most MAX_EARLY_HINTS
+   * before the answer, each of at most MAX_EARLY_HINT_BYTES.
+   */
+  hint(fields: FieldSection): void;
+  /**
    * The whole answer at once. `body` must have the length that the head declares, if it does. Up to
    * 65,536 bytes of it are the caller's again afterwards; a larger one is kept, and freed when it is
    * sent.
@@ -108,8 +114,11 @@ export interface Exchange {
    * for the client, wait for onDrain. Bytes beyond Content-Length abort the exchange. Bodies of HEAD, 204, 304 are dropped.
    */
   write(chunk: Buffer): boolean;
-  /** Ends the body. Fewer bytes than Content-Length abort. */
-  end(): void;
+  /**
+   * Ends the body. Fewer bytes than Content-Length abort. `trailers` are sent where the client has asked
+   * for them and the answer's framing has room for them, else dropped.
+   */
+  end(trailers?: FieldSection): void;
   /** Cuts the connection (or resets the stream) so that the client can tell the answer is not whole. */
   abort(): void;
   /**

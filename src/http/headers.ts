@@ -19,6 +19,8 @@ export const DATE = 512;
 export const SERVER = 1024;
 /** Means something before the body is read, so that it must not come after it. RFC 9110 §6.5.1. */
 export const NOT_IN_TRAILER = 2048;
+/** Says what to do with an answer, so that it comes before the body or not at all. RFC 9110 §6.5.1. */
+export const ANSWER_CONTROL = 4096;
 
 /** A valid field name. */
 export interface FieldName {
@@ -40,7 +42,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["connection", CONNECTION | HOP_BY_HOP | NOT_IN_TRAILER],
   ["keep-alive", HOP_BY_HOP | NOT_IN_TRAILER],
   ["te", HOP_BY_HOP | NOT_IN_TRAILER],
-  ["trailer", HOP_BY_HOP | NOT_IN_TRAILER],
+  ["trailer", NOT_IN_TRAILER],
   ["trailers", HOP_BY_HOP],
   ["upgrade", UPGRADE | HOP_BY_HOP | NOT_IN_TRAILER],
   ["proxy-connection", HOP_BY_HOP | NOT_IN_TRAILER],
@@ -52,7 +54,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["x-forwarded-host", FORWARDED],
   ["x-forwarded-proto", FORWARDED],
   ["x-request-id", REQUEST_ID],
-  ["date", DATE],
+  ["date", DATE | ANSWER_CONTROL],
   ["server", SERVER],
   ["authorization", NOT_IN_TRAILER],
   ["cookie", NOT_IN_TRAILER],
@@ -69,6 +71,13 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["if-modified-since", NOT_IN_TRAILER],
   ["if-unmodified-since", NOT_IN_TRAILER],
   ["if-range", NOT_IN_TRAILER],
+  ["age", ANSWER_CONTROL],
+  ["expires", ANSWER_CONTROL],
+  ["location", ANSWER_CONTROL],
+  ["retry-after", ANSWER_CONTROL],
+  ["vary", ANSWER_CONTROL],
+  ["warning", ANSWER_CONTROL],
+  ["www-authenticate", ANSWER_CONTROL],
 ]);
 
 // Fields of one value whose second line two readers would treat differently: one takes the first, one

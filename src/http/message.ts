@@ -46,4 +46,6 @@ export interface ResponseHead {
   readonly contentLength: number | null;
   readonly hasDate: boolean;
   readonly hasServer: boolean;
+  /** The application asks for the end of the connection. */
+  readonly closes: boolean;
 }

@@ -3,7 +3,15 @@
 // version that carries it. Applications repeat their heads, so records are cached, bounded.
 
 import { endOf, FIELD_VALUE, isAllOf, DIGIT } from "./grammar.ts";
-import { CONTENT_LENGTH, DATE, fieldName, HOP_BY_HOP, SERVER } from "./headers.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  DATE,
+  fieldName,
+  HOP_BY_HOP,
+  SERVER,
+  TRANSFER_ENCODING,
+} from "./headers.ts";
 import type { ResponseHead } from "./message.ts";
 
 /** Fields of one answer; browsers and proxies take about as many. */
@@ -16,21 +24,64 @@ const MAX_QUOTED_CHARACTERS = 60;
 /** An answer that must not be sent; the message names the fault for the log, bytes escaped. */
 export class ResponseFault extends Error {}
 
-let recent = new Map<string, ResponseHead>();
-let older = new Map<string, ResponseHead>();
+/**
+ * What becomes of Transfer-Encoding, Connection and Keep-Alive from an application. "refuse": a fault, as
+ * PEP 3333 has it. "drop": they are not sent, as ASGI has it for Transfer-Encoding; the others stand in
+ * most examples of event streams. `Connection: close` is obeyed then.
+ */
+export type ConnectionFields = "refuse" | "drop";
+
+interface Known {
+  readonly head: ResponseHead;
+  readonly count: number;
+}
+
+// Two generations: what is asked for moves into the younger one, so that heads that never repeat push
+// out only one another.
+class KnownHeads {
+  #recent = new Map<string, Known>();
+  #older = new Map<string, Known>();
+
+  get(record: string): Known | undefined {
+    const known = this.#recent.get(record);
+    if (known !== undefined) return known;
+    const old = this.#older.get(record);
+    if (old !== undefined) this.keep(record, old);
+    return old;
+  }
+
+  keep(record: string, known: Known): void {
+    if (record.length > MAX_CACHED_RECORD_LENGTH) return;
+    if (this.#recent.size >= MAX_CACHED_RECORDS) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
+    }
+    this.#recent.set(record, known);
+  }
+}
+
+const KNOWN: Readonly<Record<ConnectionFields, KnownHeads>> = {
+  refuse: new KnownHeads(),
+  drop: new KnownHeads(),
+};
 
 /**
  * Reads `status NUL name NUL value …` with `count` fields. The same record gives the same object.
  * Throws ResponseFault.
  */
-export function parseResponseHead(record: string, count: number): ResponseHead {
-  let head = recent.get(record);
-  if (head === undefined) {
-    head = older.get(record) ?? readRecord(record, count);
-    keep(record, head);
+export function parseResponseHead(
+  record: string,
+  count: number,
+  connectionFields: ConnectionFields = "refuse",
+): ResponseHead {
+  const heads = KNOWN[connectionFields];
+  let known = heads.get(record);
+  if (known === undefined) {
+    known = { head: readRecord(record, count, connectionFields), count };
+    heads.keep(record, known);
   }
-  if (head.names.length !== count) throw wrongCount(count);
-  return head;
+  if (known.count !== count) throw wrongCount(count);
+  return known.head;
 }
 
 /** The head of an answer that the front makes. Throws ResponseFault, which would be a fault of ours. */
@@ -52,18 +103,11 @@ export function mayHaveBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 204 && status !== 304;
 }
 
-// Two generations: what is asked for moves into the younger one, so that heads that never repeat push
-// out only one another.
-function keep(record: string, head: ResponseHead): void {
-  if (record.length > MAX_CACHED_RECORD_LENGTH) return;
-  if (recent.size >= MAX_CACHED_RECORDS) {
-    older = recent;
-    recent = new Map();
-  }
-  recent.set(record, head);
-}
-
-function readRecord(record: string, count: number): ResponseHead {
+function readRecord(
+  record: string,
+  count: number,
+  connectionFields: ConnectionFields,
+): ResponseHead {
   const parts = record.split("\0");
   if (parts.length !== 2 * count + 1) throw wrongCount(count);
   const line = parts[0] ?? "";
@@ -71,11 +115,18 @@ function readRecord(record: string, count: number): ResponseHead {
     throw new ResponseFault(`the status ${quote(line)} is not "200 OK" … "599 Reason"`);
   const names: string[] = [];
   const values: string[] = [];
+  let closes = false;
   for (let i = 1; i < parts.length; i += 2) {
-    names.push(parts[i] ?? "");
-    values.push(parts[i + 1] ?? "");
+    const name = parts[i] ?? "";
+    const value = parts[i + 1] ?? "";
+    if (connectionFields === "drop" && isOfConnection(name)) closes ||= saysClose(name, value);
+    else {
+      names.push(name);
+      values.push(value);
+    }
   }
-  return checkHead(Number(line.slice(0, 3)), line.slice(4), names, values);
+  const head = checkHead(Number(line.slice(0, 3)), line.slice(4), names, values);
+  return closes ? { ...head, closes } : head;
 }
 
 function checkHead(
@@ -107,11 +158,22 @@ function checkHead(
     contentLength,
     hasDate: (kinds & DATE) !== 0,
     hasServer: (kinds & SERVER) !== 0,
+    closes: false,
   };
 }
 
-/** Returns the field's kind. */
-function checkField(name: string, value: string): number {
+function isOfConnection(name: string): boolean {
+  const field = fieldName(name);
+  if (field === null) return false;
+  return (field.kind & (CONNECTION | TRANSFER_ENCODING)) !== 0 || field.lower === "keep-alive";
+}
+
+function saysClose(name: string, value: string): boolean {
+  return name.toLowerCase() === "connection" && /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(value);
+}
+
+/** Returns the kind of a field that may be sent (headers.ts). Throws ResponseFault. */
+export function checkField(name: string, value: string): number {
   const field = fieldName(name);
   if (field === null) throw new ResponseFault(`the field name ${quote(name)} is not a token`);
   if ((field.kind & HOP_BY_HOP) !== 0)

@@ -15,13 +15,29 @@ import type {
   ExchangeTiming,
   Upgraded,
 } from "../http/exchange.ts";
+import {
+  MAX_EARLY_HINT_BYTES,
+  MAX_EARLY_HINTS,
+  sizeOf,
+  wantsTrailers,
+  type FieldSection,
+} from "../http/field-section.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
 import { freeAtOnce } from "../net/free-at-once.ts";
 import type { Peers } from "../net/address.ts";
 import { errorAnswer } from "./own-answers.ts";
 import { PIECE_BYTES, type Output } from "./output.ts";
-import { chunkLine, CHUNKED, CLOSE, headText, KEEP_ALIVE, LAST_CHUNK } from "./serializer.ts";
+import {
+  chunkLine,
+  CHUNKED,
+  CLOSE,
+  earlyHintText,
+  headText,
+  KEEP_ALIVE,
+  LAST_CHUNK,
+  lastChunkText,
+} from "./serializer.ts";
 
 /** What an exchange needs of its connection. */
 export interface Line {
@@ -67,6 +83,8 @@ export class Http1Exchange implements Exchange {
   #length = 0;
   /** Whether the connection ends with this answer. */
   #closes = false;
+  /** Early hints that have been sent. */
+  #hints = 0;
   /** A head that waits for the first bytes of its body, "" if none. */
   #unsentHead = "";
 
@@ -108,6 +126,15 @@ export class Http1Exchange implements Exchange {
     if (this.#state !== "finished") this.#line.resumeBody();
   }
 
+  // A client that does not read has no use for them, and a hint is not worth waiting for.
+  hint(fields: FieldSection): void {
+    if (this.#state !== "receiving" || this.head.version === "1.0") return;
+    if (this.#hints >= MAX_EARLY_HINTS || sizeOf(fields) > MAX_EARLY_HINT_BYTES) return;
+    if (this.#line.output.isFull) return;
+    this.#hints += 1;
+    this.#line.output.send(earlyHintText(fields), EMPTY, "");
+  }
+
   respond(head: ResponseHead, body: Buffer): void {
     if (this.#state !== "receiving") return;
     const hasBody = mayHaveBody(this.head.method, head.status);
@@ -115,7 +142,7 @@ export class Http1Exchange implements Exchange {
       this.fail(ERRORS.RESPONSE_INVALID);
       return;
     }
-    this.#closes ||= this.isLast || !this.#line.mayPersist();
+    this.#closes ||= head.closes || this.isLast || !this.#line.mayPersist();
     // An empty body of a HEAD says nothing of what GET would give.
     const isLengthKnown = hasBody || (this.head.method === "HEAD" && body.length > 0);
     const length = isLengthKnown && head.status !== 204 && head.status !== 304 ? body.length : -1;
@@ -138,7 +165,8 @@ export class Http1Exchange implements Exchange {
     if (this.#state !== "receiving") return;
     this.#framing = this.#framingOf(head);
     this.#length = head.contentLength ?? 0;
-    this.#closes ||= this.#framing === "close" || this.isLast || !this.#line.mayPersist();
+    this.#closes ||= this.#framing === "close" || head.closes;
+    this.#closes ||= this.isLast || !this.#line.mayPersist();
     const coding = this.#framing === "chunked" ? CHUNKED : "";
     this.status = head.status;
     this.#state = "answering";
@@ -163,13 +191,13 @@ export class Http1Exchange implements Exchange {
     return !this.#line.output.isFull;
   }
 
-  end(): void {
+  end(trailers?: FieldSection): void {
     if (this.#state !== "answering") return;
     if (this.#framing === "length" && this.bytesSent < this.#length) {
       this.abort();
       return;
     }
-    const last = this.#unsentHead + (this.#framing === "chunked" ? LAST_CHUNK : "");
+    const last = this.#unsentHead + (this.#framing === "chunked" ? this.#lastChunk(trailers) : "");
     this.#unsentHead = "";
     this.#state = "finished";
     if (last !== "") this.#line.output.send(last, EMPTY, "");
@@ -220,6 +248,11 @@ export class Http1Exchange implements Exchange {
     if (this.#upgraded === null) return;
     this.bytesSent = this.#upgraded.bytesSent;
     this.bytesReceived = this.#upgraded.bytesReceived;
+  }
+
+  #lastChunk(trailers: FieldSection | undefined): string {
+    if (trailers === undefined || !wantsTrailers(this.head)) return LAST_CHUNK;
+    return lastChunkText(trailers);
   }
 
   #framingOf(head: ResponseHead): BodyFraming {

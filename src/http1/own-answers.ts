@@ -21,14 +21,21 @@ export function errorAnswer(error: HttpError): Answer {
   const fields: [string, string][] = [["Content-Type", "text/plain; charset=utf-8"]];
   if (error.retryAfter > 0) fields.push(["Retry-After", String(error.retryAfter)]);
   if (error.allow !== "") fields.push(["Allow", error.allow]);
+  const head = responseHead(error.status, reasonPhrase(error.status), fields);
   const answer = {
-    head: responseHead(error.status, reasonPhrase(error.status), fields),
+    head: error.offersWebSocket ? withUpgrade(head) : head,
     body: Buffer.from(
       `${error.status} ${reasonPhrase(error.status)}\n${error.text} (${error.code})\n`,
     ),
   };
   answers.set(error, answer);
   return answer;
+}
+
+// Fields that no other head of an answer may have.
+function withUpgrade(head: ResponseHead): ResponseHead {
+  const names = [...head.names, "Sec-WebSocket-Version", "Upgrade", "Connection"];
+  return { ...head, names, values: [...head.values, "13", "websocket", "Upgrade"] };
 }
 
 const SERVER_OPTIONS: Answer = {

@@ -2,6 +2,7 @@
 // the head's identity; what depends on the exchange and the connection is added behind it.
 
 import { currentDate } from "../http/date.ts";
+import type { FieldSection } from "../http/field-section.ts";
 import type { ResponseHead } from "../http/message.ts";
 import { reasonPhrase } from "../http/status.ts";
 
@@ -49,6 +50,20 @@ export function headText(
 /** The line before a chunk's bytes. */
 export function chunkLine(bytes: number): string {
   return `${bytes.toString(16)}\r\n`;
+}
+
+/** An interim answer before the final one (RFC 8297). */
+export function earlyHintText(fields: FieldSection): string {
+  return `HTTP/1.1 103 Early Hints\r\n${fieldLines(fields)}\r\n`;
+}
+
+/** The last chunk with its trailer section (RFC 9112 §7.1.2). */
+export function lastChunkText(trailers: FieldSection): string {
+  return `0\r\n${fieldLines(trailers)}\r\n`;
+}
+
+function fieldLines({ names, values }: FieldSection): string {
+  return names.map((name, index) => `${name}: ${values[index] ?? ""}\r\n`).join("");
 }
 
 function fixedText(head: ResponseHead): FixedText {

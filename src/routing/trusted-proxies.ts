@@ -21,6 +21,14 @@ const FORWARDED_NAMES: ReadonlySet<string> = new Set([
   "x-forwarded-proto",
 ]);
 
+/** Some proxies name the scheme of a WebSocket; what the request is, is not theirs to say. */
+const SCHEMES: ReadonlyMap<string, "http" | "https"> = new Map([
+  ["http", "http"],
+  ["https", "https"],
+  ["ws", "http"],
+  ["wss", "https"],
+]);
+
 export class TrustedProxies {
   readonly #list = new BlockList();
   readonly #trustsAll: boolean;
@@ -73,7 +81,7 @@ export class TrustedProxies {
       exchange.remoteAddress = hop.address;
       exchange.remotePort = hop.port;
     }
-    if (hop.proto === "http" || hop.proto === "https") exchange.scheme = hop.proto;
+    exchange.scheme = SCHEMES.get(hop.proto) ?? exchange.scheme;
     return isValidHost(hop.host) ? hop.host : null;
   }
 

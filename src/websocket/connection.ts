@@ -2,37 +2,36 @@
 // out, control frames answered, and one word about how it ended. Frames are read and written by the
 // library; how many may come, and when the connection ends, is decided here.
 //
-//   open ──close()──▶ closing ──the client's close frame──▶ ending ──both sides closed──▶ closed
-//    │                   │                                  ▲    │                          ▲
-//    ├── the client's close frame, which is answered ───────┤    └──────── timeout ─────────┤
-//    ├── what a client may not send ────────────────────────┘                               │
-//    └───────────────────┴── the socket has closed, timeout, nothing comes or goes ─────────┘
+//   open ──close()──▶ closing ──the client's close frame─────▶ ending ──both sides closed──▶ closed
+//    │                   │                                      ▲   │                         ▲
+//    ├── the client's close frame ─▶ answering ──close(),───────┤   └──────── timeout ────────┤
+//    ├── what it may not send ─────▶            timeout         │                             │
+//    └───────────────────┴── the socket has closed, timeout, nothing comes or goes ───────────┘
 //
-// closing: our close frame is out; messages are still taken as long as there is room for them. ending:
-// all is said; what still comes is dropped for a while, so that the client reads our last frame.
+// closing: our close frame is out; messages are still taken as long as there is room for them. answering:
+// nothing more is read, what came before may still be answered (RFC 6455 §5.5.1); then our close frame
+// follows. ending: all is said; what still comes is dropped for a while, so that the client reads it.
 
-import type { Duplex } from "node:stream";
+import type { Duplex, Writable } from "node:stream";
 
 import type { Upgraded } from "../http/exchange.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
-import { CloseCode, closeCodeOf, fittingReason } from "./close-code.ts";
-import { DEFLATE, type Deflate } from "./deflate.ts";
+import { CloseCode } from "./close-code.ts";
+import { extensionsOf, type Deflate } from "./deflate.ts";
+import { Farewell } from "./farewell.ts";
 import { FrameRate } from "./frame-rate.ts";
+import { openFrameReader, type FrameListener } from "./frame-reader.ts";
 import { Heartbeat, type Pulse } from "./heartbeat.ts";
 import { Inflow } from "./inflow.ts";
-import { Receiver, Sender } from "./library.ts";
+import { Sender } from "./library.ts";
 import {
   CLOSE_TIMEOUT_MS,
   INFLATE_STEP_BYTES,
-  LINGER_BYTES,
-  LINGER_MS,
   MAX_CONTROL_FRAMES_PER_SECOND,
-  MAX_FRAGMENTS,
   MAX_MESSAGE_BYTES,
-  MAX_READS_A_FRAME,
-  PING_INTERVAL_MS,
 } from "./limits.ts";
 import { Pongs } from "./pongs.ts";
+import type { WebSocketSettings } from "./settings.ts";
 import { UnfinishedMessage } from "./unfinished-message.ts";
 
 /** Bytes of a client's control frame around its payload. */
@@ -42,17 +41,21 @@ const EMPTY = Buffer.alloc(0);
 export interface WebSocketListener {
   /** A whole message; the bytes are the listener's. */
   onMessage(bytes: Buffer, isText: boolean): void;
-  /** Nothing more will come; once. The client's code; ours where it did what it may not; 1006: cut. */
-  onClosed(code: number, reason: string): void;
+  /**
+   * Nothing more will come. The client's code; ours where it did what it may not; 1006: cut. Once, or first
+   * with `mayAnswer`, so that what came before can be answered until `close`, and again if that ends otherwise.
+   */
+  onClosed(code: number, reason: string, mayAnswer: boolean): void;
 }
 
-export interface WebSocketOptions {
+export interface WebSocketOptions extends Partial<WebSocketSettings> {
   readonly deflate: Deflate | null;
   /** Shared by all connections, for their unfinished messages. */
   readonly budget: MemoryBudget;
   readonly listener: WebSocketListener;
-  readonly pingIntervalMs?: number;
   readonly closeTimeoutMs?: number;
+  /** How long what came before the client's last frame may be answered; missing: not at all. */
+  readonly answerMs?: number;
 }
 
 export class WebSocketConnection implements Pulse {
@@ -64,16 +67,17 @@ export class WebSocketConnection implements Pulse {
   readonly #pongs: Pongs;
   readonly #inflow: Inflow;
   readonly #heartbeat: Heartbeat;
+  readonly #farewell: Farewell;
   readonly #closeTimeoutMs: number;
+  readonly #answerMs: number;
   readonly #controlFrames = new FrameRate(MAX_CONTROL_FRAMES_PER_SECOND);
   readonly #unfinished: UnfinishedMessage;
-  #state: "open" | "closing" | "ending" | "closed" = "open";
-  #hasReported = false;
-  #isCloseSent = false;
+  #state: "open" | "closing" | "answering" | "ending" | "closed" = "open";
+  /** What the listener was told. */
+  #told: { readonly code: number; readonly reason: string } | null = null;
   /** A message was dropped: none that comes later may be taken. */
   #hasGap = false;
-  #lingeredBytes = 0;
-  #deadline: NodeJS.Timeout | undefined;
+  #patience: NodeJS.Timeout | undefined;
 
   constructor(upgraded: Upgraded, options: WebSocketOptions) {
     const { deflate, budget, listener } = options;
@@ -83,18 +87,20 @@ export class WebSocketConnection implements Pulse {
     this.#listener = listener;
     this.#deflate = deflate;
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
+    this.#answerMs = options.answerMs ?? 0;
     this.#unfinished = new UnfinishedMessage(budget);
     if (deflate !== null) deflate.onInflated = (bytes) => this.#hold(bytes);
     this.#sender = new Sender(socket, extensionsOf(deflate));
     this.#pongs = new Pongs(socket, this.#sender);
+    this.#farewell = new Farewell(socket, this.#sender);
     this.#inflow = new Inflow({
       socket,
-      receiver: this.#openReceiver(),
+      receiver: this.#openReader(options.maxMessageBytes ?? MAX_MESSAGE_BYTES),
       // Each step of compressed bytes may become a thousand times as many.
       stepBytes: deflate === null ? Infinity : INFLATE_STEP_BYTES,
       onEnd: () => this.cut(),
     });
-    this.#heartbeat = new Heartbeat(this, options.pingIntervalMs ?? PING_INTERVAL_MS);
+    this.#heartbeat = new Heartbeat(this, options);
     this.#hearSocket();
     if (upgraded.ahead.length > 0) this.#onData(upgraded.ahead);
     // It may have ended before we could hear it.
@@ -119,7 +125,7 @@ export class WebSocketConnection implements Pulse {
    * taken it; false: it never will.
    */
   send(piece: Buffer, isText: boolean, isLast: boolean, onDone: (isTaken: boolean) => void): void {
-    if (this.#state !== "open") {
+    if (this.#state !== "open" && this.#state !== "answering") {
       process.nextTick(onDone, false);
       return;
     }
@@ -142,14 +148,16 @@ export class WebSocketConnection implements Pulse {
 
   /**
    * Begins the closing handshake. `code`: one that may be sent (`maySend`), or 1005 for none. Messages
-   * that come until the client answers are dropped from the first on for which there is no room.
+   * that come until the client answers are dropped from the first on for which there is no room. Where
+   * the client has ended it: all is answered, and it gets the close frame that is due to it.
    */
   close(code: number, reason: string): void {
+    if (this.#state === "answering") this.#finish();
     if (this.#state !== "open") return;
     this.#state = "closing";
     this.#hasGap = this.#inflow.isHeld;
     this.#sendClose(code, reason);
-    this.#cutAfter(this.#closeTimeoutMs);
+    this.#farewell.cutAfter(this.#closeTimeoutMs);
     // The client's close frame has to be found, behind whatever waits.
     this.#inflow.resume();
   }
@@ -165,24 +173,17 @@ export class WebSocketConnection implements Pulse {
     this.#socket.destroy();
   }
 
-  #openReceiver(): Receiver {
-    const receiver = new Receiver({
-      isServer: true,
-      extensions: extensionsOf(this.#deflate),
-      maxPayload: MAX_MESSAGE_BYTES,
-      maxFragments: MAX_FRAGMENTS,
-      maxBufferedChunks: MAX_READS_A_FRAME,
-    });
-    receiver.on("message", (bytes: Buffer, isBinary: boolean) => this.#onMessage(bytes, !isBinary));
-    receiver.on("ping", (bytes: Buffer) => {
-      if (this.#mayTakeControl(bytes) && this.#state === "open") this.#pongs.owe(bytes);
-    });
-    receiver.on("pong", (bytes: Buffer) => this.#mayTakeControl(bytes));
-    receiver.on("conclude", (code: number, reason: Buffer) =>
-      this.#onConclude(code, reason.toString("utf8")),
-    );
-    receiver.on("error", (error: Error) => this.#fail(closeCodeOf(error), error.message));
-    return receiver;
+  #openReader(maxMessageBytes: number): Writable {
+    const listener: FrameListener = {
+      onText: (bytes) => this.#onMessage(bytes, true),
+      onBinary: (bytes) => this.#onMessage(bytes, false),
+      onPing: (bytes) => {
+        if (this.#mayTakeControl(bytes) && this.#state === "open") this.#pongs.owe(bytes);
+      },
+      onPong: (bytes) => void this.#mayTakeControl(bytes),
+      onLast: (code, reason) => this.#leave(code, reason),
+    };
+    return openFrameReader(listener, this.#deflate, maxMessageBytes);
   }
 
   #hearSocket(): void {
@@ -190,14 +191,12 @@ export class WebSocketConnection implements Pulse {
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("end", () => this.#inflow.end());
     socket.on("drain", () => this.#pongs.pay());
-    socket.on("finish", () => this.#cutAfter(LINGER_MS));
     socket.on("close", () => this.#onClose());
   }
 
   #onData(chunk: Buffer): void {
     if (this.#isOver()) {
-      this.#lingeredBytes += chunk.length;
-      if (this.#lingeredBytes > LINGER_BYTES) this.cut();
+      this.#farewell.drop(chunk.length);
       return;
     }
     this.#heartbeat.hear();
@@ -207,86 +206,92 @@ export class WebSocketConnection implements Pulse {
 
   #hold(bytes: number): void {
     if (!this.#unfinished.take(bytes))
-      this.#fail(CloseCode.TRY_AGAIN_LATER, "too many large messages are on their way");
+      this.#leave(CloseCode.TRY_AGAIN_LATER, "too many large messages are on their way");
   }
 
   #onMessage(bytes: Buffer, isText: boolean): void {
     this.#unfinished.clear();
-    if (bytes.length === 0 && !this.#mayTakeControl(bytes)) return;
     if (!this.#hasGap && !this.#isOver()) this.#listener.onMessage(bytes, isText);
   }
 
-  /** Counts a frame that brings nothing; false: there are too many. */
+  /** Counts a control frame; false: there are too many. */
   #mayTakeControl(bytes: Buffer): boolean {
     this.#unfinished.give(bytes.length + CONTROL_FRAME_BYTES);
     if (this.#controlFrames.takes(performance.now())) return true;
-    this.#fail(CloseCode.POLICY_VIOLATION, "too many control frames and empty messages");
+    this.#leave(CloseCode.POLICY_VIOLATION, "too many control frames");
     return false;
   }
 
-  #onConclude(code: number, reason: string): void {
+  /** The client has closed, or did what it may not, or more than we can bear. */
+  #leave(code: number, reason: string): void {
+    if (this.#isOver()) return;
+    if (this.#state === "open" && this.#answerMs > 0) {
+      this.#answer(code, reason);
+      return;
+    }
     if (this.#state === "open") this.#sendClose(code, reason);
     this.#end(code, reason);
   }
 
-  /** The client did what it may not, or more than we can bear. */
-  #fail(code: number, reason: string): void {
-    if (this.#state === "open") this.#sendClose(code, reason);
+  #answer(code: number, reason: string): void {
+    this.#state = "answering";
+    this.#stopReading();
+    this.#patience = setTimeout(() => {
+      this.#finish();
+      this.#listener.onClosed(code, reason, false);
+    }, this.#answerMs).unref();
+    this.#told = { code, reason };
+    this.#listener.onClosed(code, reason, true);
+  }
+
+  /** All that came is answered, or will not be. */
+  #finish(): void {
+    if (this.#state !== "answering" || this.#told === null) return;
+    const { code, reason } = this.#told;
+    this.#sendClose(code, reason);
     this.#end(code, reason);
   }
 
   #sendClose(code: number, reason: string): void {
-    const isBare = code === CloseCode.NONE;
     this.#pongs.stop();
-    this.#sender.close(
-      isBare ? undefined : code,
-      isBare ? "" : fittingReason(reason),
-      false,
-      () => {
-        this.#isCloseSent = true;
-        if (this.#state === "ending") this.#socket.end();
-      },
-    );
+    this.#farewell.say(code, reason);
   }
 
   #end(code: number, reason: string): void {
-    if (this.#isOver()) return;
+    if (this.#state === "ending" || this.#state === "closed") return;
     this.#state = "ending";
-    this.#heartbeat.stop();
-    this.#unfinished.clear();
-    this.#cutAfter(this.#closeTimeoutMs);
-    this.#inflow.stop();
-    if (this.#isCloseSent) this.#socket.end();
+    clearTimeout(this.#patience);
+    this.#stopReading();
+    this.#farewell.end(this.#closeTimeoutMs);
     this.#report(code, reason);
   }
 
   #onClose(): void {
+    const wasAnswering = this.#state === "answering";
     if (this.#state === "closed") return;
     this.#state = "closed";
-    clearTimeout(this.#deadline);
+    clearTimeout(this.#patience);
+    this.#farewell.stop();
+    this.#stopReading();
+    this.#deflate?.close();
+    if (!wasAnswering || this.#told === null) this.#report(CloseCode.ABNORMAL, "");
+    else this.#listener.onClosed(this.#told.code, this.#told.reason, false);
+  }
+
+  #stopReading(): void {
     this.#heartbeat.stop();
     this.#unfinished.clear();
     this.#inflow.stop();
-    this.#deflate?.close();
-    this.#report(CloseCode.ABNORMAL, "");
   }
 
   #report(code: number, reason: string): void {
-    if (this.#hasReported) return;
-    this.#hasReported = true;
-    this.#listener.onClosed(code, reason);
+    if (this.#told !== null) return;
+    this.#told = { code, reason };
+    this.#listener.onClosed(code, reason, false);
   }
 
+  /** Whether nothing that comes is read any more. */
   #isOver(): boolean {
-    return this.#state === "ending" || this.#state === "closed";
+    return this.#state !== "open" && this.#state !== "closing";
   }
-
-  #cutAfter(ms: number): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.cut(), ms).unref();
-  }
-}
-
-function extensionsOf(deflate: Deflate | null): Record<string, Deflate> {
-  return deflate === null ? {} : { [DEFLATE]: deflate };
 }

@@ -2,6 +2,7 @@
 // that an idle connection holds nothing of zlib, and a message that grows too large stops growing.
 
 import {
+  DEFLATE_JOBS,
   DEFLATE_MEMORY_LEVEL,
   DEFLATE_THRESHOLD_BYTES,
   DEFLATE_WINDOW_BITS,
@@ -14,6 +15,9 @@ export const DEFLATE = "permessage-deflate";
 /** Messages are short: zlib's levels above cost more than they save. */
 const LEVEL = 3;
 
+/** The reason of a close with 1009. */
+export const TOO_LARGE = "Max payload size exceeded";
+
 type Processed = (error: Error | null, bytes: Buffer) => void;
 
 export class Deflate extends PerMessageDeflate {
@@ -24,18 +28,23 @@ export class Deflate extends PerMessageDeflate {
   #isReceiving = false;
   #isSending = false;
   #isClosed = false;
+  readonly #maxMessageBytes: number;
+  /** What the message that comes has become so far. */
+  #inflatedBytes = 0;
 
   /** `ownWindow`: whether the window of what we send is ours to choose. */
-  constructor(ownWindow: boolean) {
+  constructor(ownWindow: boolean, maxMessageBytes: number) {
     super({
       isServer: true,
-      maxPayload: MAX_MESSAGE_BYTES,
+      maxPayload: maxMessageBytes,
+      concurrencyLimit: DEFLATE_JOBS,
       threshold: DEFLATE_THRESHOLD_BYTES,
       serverNoContextTakeover: true,
       clientNoContextTakeover: true,
       ...(ownWindow ? { serverMaxWindowBits: DEFLATE_WINDOW_BITS } : {}),
       zlibDeflateOptions: { level: LEVEL, memLevel: DEFLATE_MEMORY_LEVEL },
     });
+    this.#maxMessageBytes = maxMessageBytes;
   }
 
   /** The value of the answer's Sec-WebSocket-Extensions. */
@@ -48,8 +57,14 @@ export class Deflate extends PerMessageDeflate {
     this.#isReceiving = !fin;
     super.decompress(bytes, fin, (error, inflated) => {
       this.#leave();
-      if (!error) this.onInflated(inflated.length);
-      callback(error, inflated);
+      if (error) {
+        callback(error, bytes);
+        return;
+      }
+      this.onInflated(inflated.length);
+      const size = this.#inflatedBytes + inflated.length;
+      this.#inflatedBytes = fin ? 0 : size;
+      callback(size > this.#maxMessageBytes ? tooLarge() : null, inflated);
     });
   }
 
@@ -81,17 +96,21 @@ export class Deflate extends PerMessageDeflate {
 }
 
 /** The first offer that can be taken, taken; null if there is none: then messages go uncompressed. */
-export function acceptDeflate(offers: readonly ExtensionOffer[]): Deflate | null {
+export function acceptDeflate(
+  offers: readonly ExtensionOffer[],
+  maxMessageBytes = MAX_MESSAGE_BYTES,
+): Deflate | null {
   for (const offer of offers) {
     // A client that asks for a smaller window than ours gets that.
-    const deflate = tryAccept(offer, true) ?? tryAccept(offer, false);
+    const deflate =
+      tryAccept(offer, new Deflate(true, maxMessageBytes)) ??
+      tryAccept(offer, new Deflate(false, maxMessageBytes));
     if (deflate !== null) return deflate;
   }
   return null;
 }
 
-function tryAccept(offer: ExtensionOffer, ownWindow: boolean): Deflate | null {
-  const deflate = new Deflate(ownWindow);
+function tryAccept(offer: ExtensionOffer, deflate: Deflate): Deflate | null {
   try {
     deflate.accept([{ ...offer }]);
     return deflate;
@@ -99,6 +118,16 @@ function tryAccept(offer: ExtensionOffer, ownWindow: boolean): Deflate | null {
     // RFC 7692 §7.1: an offer with parameters that cannot be is declined.
     return null;
   }
+}
+
+// As the library does it for one frame.
+function tooLarge(): Error {
+  return Object.assign(new RangeError(TOO_LARGE), { code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" });
+}
+
+/** The extensions of a connection, as the library's reader and writer want them. */
+export function extensionsOf(deflate: Deflate | null): Readonly<Record<string, Deflate>> {
+  return deflate === null ? {} : { [DEFLATE]: deflate };
 }
 
 function ignore(): void {

@@ -4,10 +4,10 @@
 
 import { createHash } from "node:crypto";
 
+import { ERRORS, type HttpError } from "../http/error.ts";
 import { isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
 import { HAS_UPGRADE, type RequestHead, type ResponseHead } from "../http/message.ts";
 import { responseHead, ResponseFault } from "../http/response-head.ts";
-import { reasonPhrase } from "../http/status.ts";
 import { DEFLATE } from "./deflate.ts";
 import { extension, type ExtensionOffer } from "./library.ts";
 
@@ -27,11 +27,10 @@ export interface Handshake {
   readonly deflateOffers: readonly ExtensionOffer[];
 }
 
-/** The answer to a handshake that cannot. */
+/** One that cannot. */
 export interface Refusal {
   readonly kind: "refusal";
-  readonly head: ResponseHead;
-  readonly body: Buffer;
+  readonly error: HttpError;
 }
 
 /** What the application has accepted a handshake with. */
@@ -46,18 +45,24 @@ export interface Acceptance {
 /** Reads a request; null: it is no handshake. */
 export function readHandshake(head: RequestHead): Handshake | Refusal | null {
   if ((head.fields & HAS_UPGRADE) === 0) return null;
-  if (head.method !== "GET" || head.version !== "1.1") return null;
+  // RFC 9110 §7.8: Upgrade means nothing in HTTP/1.0.
+  if (head.version !== "1.1") return null;
   if (!hasMember(head, "upgrade", "websocket") || !hasMember(head, "connection", "upgrade"))
     return null;
-  if (valueOf(head, "sec-websocket-version") !== VERSION) return WRONG_VERSION;
+  if (head.method !== "GET") return refuse(ERRORS.WEBSOCKET_METHOD);
+  if (valueOf(head, "sec-websocket-version") !== VERSION) return refuse(ERRORS.WEBSOCKET_VERSION);
   const key = valueOf(head, "sec-websocket-key");
-  if (key === null || !KEY.test(key)) return WRONG_KEY;
-  if (head.bodyLength !== 0) return WITH_BODY;
+  if (key === null || !KEY.test(key)) return refuse(ERRORS.WEBSOCKET_KEY);
+  if (head.bodyLength !== 0) return refuse(ERRORS.WEBSOCKET_BODY);
   const subprotocols = listMembers(valueOf(head, "sec-websocket-protocol") ?? "");
-  if (!subprotocols.every((name) => isAllOf(name, TOKEN))) return WRONG_LIST;
+  if (!subprotocols.every((name) => isAllOf(name, TOKEN))) return refuse(ERRORS.WEBSOCKET_LIST);
   const deflateOffers = readOffers(valueOf(head, "sec-websocket-extensions"));
-  if (deflateOffers === null) return WRONG_LIST;
+  if (deflateOffers === null) return refuse(ERRORS.WEBSOCKET_LIST);
   return { kind: "handshake", key, subprotocols, deflateOffers };
+}
+
+function refuse(error: HttpError): Refusal {
+  return { kind: "refusal", error };
 }
 
 /** The value of Sec-WebSocket-Accept for a key. RFC 6455 §4.2.2. */
@@ -105,29 +110,4 @@ function hasMember(head: RequestHead, name: string, member: string): boolean {
 function valueOf(head: RequestHead, name: string): string | null {
   const values = head.values.filter((_, index) => head.names[index] === name);
   return values.length === 0 ? null : values.join(", ");
-}
-
-const WRONG_KEY = refuse("WEBSOCKET_KEY", "Sec-WebSocket-Key must be 16 bytes in base64.");
-const WITH_BODY = refuse("WEBSOCKET_BODY", "A WebSocket handshake has no body.");
-const WRONG_LIST = refuse(
-  "WEBSOCKET_LIST",
-  "Sec-WebSocket-Protocol must be a list of tokens, Sec-WebSocket-Extensions one of extensions.",
-);
-const WRONG_VERSION = upgradeRequired();
-
-function refuse(code: string, text: string, status = 400): Refusal {
-  const reason = reasonPhrase(status);
-  const head = responseHead(status, reason, [["Content-Type", "text/plain; charset=utf-8"]]);
-  return { kind: "refusal", head, body: Buffer.from(`${status} ${reason}\n${text} (${code})\n`) };
-}
-
-// RFC 9110 §15.5.22: it says what to upgrade to, in fields that no other head of an answer may have.
-function upgradeRequired(): Refusal {
-  const text = "Sec-WebSocket-Version must be 13.";
-  const { head, ...rest } = refuse("WEBSOCKET_VERSION", text, 426);
-  const names = [...head.names, "Sec-WebSocket-Version", "Upgrade", "Connection"];
-  return {
-    ...rest,
-    head: { ...head, names, values: [...head.values, VERSION, "websocket", "Upgrade"] },
-  };
 }

@@ -2,6 +2,8 @@
 // nothing comes after a ping, or nothing of what is sent goes out. Anything that comes is as good as a
 // pong, because a client inside a large frame cannot send one.
 
+import { PING_INTERVAL_MS, PING_TIMEOUT_MS } from "./limits.ts";
+
 /** What a heartbeat needs of its connection. */
 export interface Pulse {
   /** Sends a ping; `onTaken`: the kernel has taken it. */
@@ -16,45 +18,72 @@ export interface Pulse {
   readonly bytesSent: number;
 }
 
+export interface HeartbeatOptions {
+  /** Between two pings; 0: none are sent, and only a client that takes nothing is found out. */
+  readonly pingIntervalMs?: number;
+  /** For anything to come after a ping; 0: for ever. */
+  readonly pingTimeoutMs?: number;
+}
+
 export class Heartbeat {
   readonly #pulse: Pulse;
-  readonly #intervalMs: number;
+  readonly #isAsking: boolean;
+  readonly #timeoutMs: number;
   readonly #timer: NodeJS.Timeout;
-  #next: NodeJS.Immediate | undefined;
-  /** When the kernel took the ping that nothing has followed; Infinity: not yet, null: none is out. */
-  #askedAt: number | null = null;
+  /** Runs from when the kernel took a ping, until something comes. */
+  #patience: NodeJS.Timeout | undefined;
+  /** Whether a ping is out that nothing has followed. */
+  #hasAsked = false;
+  #isOver = false;
   /** Of the last beat. */
   #wasWaiting = false;
   #bytesSent = 0;
 
-  constructor(pulse: Pulse, intervalMs: number) {
+  constructor(pulse: Pulse, options: HeartbeatOptions) {
+    const { pingIntervalMs = PING_INTERVAL_MS, pingTimeoutMs = PING_TIMEOUT_MS } = options;
     this.#pulse = pulse;
-    this.#intervalMs = intervalMs;
-    this.#timer = setInterval(() => {
-      // Behind what has come meanwhile: the process may have been stopped for longer than a beat.
-      this.#next = setImmediate(() => this.#beat());
-    }, intervalMs).unref();
+    this.#isAsking = pingIntervalMs > 0;
+    this.#timeoutMs = pingTimeoutMs;
+    const beatMs = this.#isAsking ? pingIntervalMs : PING_INTERVAL_MS;
+    this.#timer = setInterval(() => this.#later(() => this.#beat()), beatMs).unref();
   }
 
   /** Bytes have come, or can come again. */
   hear(): void {
-    this.#askedAt = null;
+    if (!this.#hasAsked) return;
+    this.#hasAsked = false;
+    clearTimeout(this.#patience);
   }
 
   stop(): void {
     clearInterval(this.#timer);
-    clearImmediate(this.#next);
+    clearTimeout(this.#patience);
+    this.#isOver = true;
   }
 
   #beat(): void {
-    if (this.#isStalled() || this.#isSilent()) this.#pulse.cut();
-    else if (this.#askedAt === null || this.#pulse.isDeaf) this.#ask();
+    if (this.#isStalled()) this.#pulse.cut();
+    else if (this.#isAsking && (!this.#hasAsked || this.#pulse.isDeaf)) this.#ask();
   }
 
   #ask(): void {
-    this.#askedAt = Infinity;
+    this.#hasAsked = true;
+    clearTimeout(this.#patience);
     this.#pulse.ping(() => {
-      if (this.#askedAt !== null) this.#askedAt = performance.now();
+      if (!this.#hasAsked || this.#isOver || this.#timeoutMs === 0) return;
+      clearTimeout(this.#patience);
+      this.#patience = setTimeout(() => this.#later(() => this.#giveUp()), this.#timeoutMs).unref();
+    });
+  }
+
+  #giveUp(): void {
+    if (this.#hasAsked && !this.#pulse.isDeaf) this.#pulse.cut();
+  }
+
+  /** Behind what has come meanwhile: the process may have been stopped for longer than a beat. */
+  #later(act: () => void): void {
+    setImmediate(() => {
+      if (!this.#isOver) act();
     });
   }
 
@@ -64,11 +93,5 @@ export class Heartbeat {
     this.#wasWaiting = isWaiting;
     this.#bytesSent = bytesSent;
     return isStalled;
-  }
-
-  #isSilent(): boolean {
-    if (this.#askedAt === null || this.#pulse.isDeaf) return false;
-    // A ping that went out late, behind much else, has its time too.
-    return performance.now() - this.#askedAt >= this.#intervalMs / 2;
   }
 }

@@ -14,6 +14,8 @@ declare module "ws" {
     readonly isServer: boolean;
     /** Bytes of a message → an error, before more is inflated. */
     readonly maxPayload: number;
+    /** Pieces that are deflated or inflated at a time, of all connections; the first instance decides. */
+    readonly concurrencyLimit: number;
     /** Shorter messages are sent as they are. */
     readonly threshold: number;
     readonly serverNoContextTakeover: boolean;

@@ -1,5 +1,8 @@
-// What the frames of an answer mean for its job: the head, the body, the end, a fault. Moves the job's
-// state, and says what became of it; the books are the table's.
+// What the frames of an answer mean for its job: hints, the head, the body, trailers, a fault. Moves the
+// job's state, and says what became of it; the books are the table's.
+//
+//   queued ─EARLY_HINT…─▶ queued ─HEAD─▶ answering ─BODY…─▶ answering ─BODY with END, TRAILERS─▶ over
+//      └─────────────── HEAD with END, FAULT ────────────────────┴──────────── FAULT ──────────────▲
 
 import { monotonic } from "./clock.ts";
 import { FrameFault, FrameType } from "./frame.ts";
@@ -26,6 +29,10 @@ export function readAnswer(job: Job, frame: AnswerFrame): Became {
       return readHead(job, frame);
     case FrameType.BODY:
       return readBody(job, frame);
+    case FrameType.EARLY_HINT:
+      return readEarlyHint(job, frame);
+    case FrameType.TRAILERS:
+      return readTrailers(job, frame);
     default:
       return readFault(job, frame);
   }
@@ -37,6 +44,7 @@ function readHead(job: Job, { isEnd, count, payload }: AnswerFrame): Became {
   if (end > payload.length) throw new FrameFault("a head longer than its frame");
   job.takenAt = payload.readDoubleLE(0);
   if (job.state === "abandoned") return isEnd ? "over" : "unwanted";
+  if (job.hasOwnSocket) return isEnd ? "over" : "unwanted";
   if (job.state !== "queued") throw new FrameFault("a second HEAD frame");
   job.state = "answering";
   if (!isEnd) job.lastBytesAt = monotonic();
@@ -53,6 +61,20 @@ function readBody(job: Job, { isEnd, payload }: AnswerFrame): Became {
   job.lastBytesAt = monotonic();
   if (job.state === "answering") job.onBody(Buffer.from(payload), isEnd);
   return isEnd ? "over" : "running";
+}
+
+function readEarlyHint(job: Job, { count, payload }: AnswerFrame): Became {
+  if (job.state === "answering") throw new FrameFault("an EARLY_HINT frame after HEAD");
+  if (job.state === "abandoned") return "running";
+  job.onEarlyHint(payload.toString("latin1"), count);
+  return "running";
+}
+
+function readTrailers(job: Job, { isEnd, count, payload }: AnswerFrame): Became {
+  if (!isEnd || job.state === "queued") throw new FrameFault("a TRAILERS frame amid an answer");
+  job.lastBytesAt = monotonic();
+  if (job.state === "answering") job.onTrailers(payload.toString("latin1"), count);
+  return "over";
 }
 
 function readFault(job: Job, { payload }: AnswerFrame): Became {

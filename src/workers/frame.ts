@@ -29,10 +29,13 @@ export const FrameType = {
   STACKS_TOLD: 0x19,
   TAKEN: 0x1a,
   INPUT_CREDIT: 0x1b,
+  EARLY_HINT: 0x1c,
+  TRAILERS: 0x1d,
   WS_ACCEPT: 0x20,
   WS_TEXT: 0x21,
   WS_BINARY: 0x22,
   WS_CLOSE: 0x23,
+  WS_SOCKET: 0x24,
   TAKE: 0x40,
   STOP: 0x41,
   RECORD: 0x42,
@@ -43,6 +46,7 @@ export const FrameType = {
   WS_TEXT_IN: 0x48,
   WS_BINARY_IN: 0x49,
   WS_CLOSED: 0x4a,
+  WS_SOCKET_DONE: 0x4b,
 } as const;
 
 /** One frame for a worker. */

@@ -100,10 +100,11 @@ export class JobTable {
     }
   }
 
-  /** The client has closed its sending side, and may still read the answer. */
-  halfClose(job: Job): void {
-    if (job.state === "queued" || job.state === "answering")
-      this.#sayCancel(job, CANCEL_HALF_CLOSED);
+  /** The client has closed its sending side, and may still read the answer; if `isLate` no worker begins it. */
+  halfClose(job: Job, isLate: boolean): void {
+    if (job.state !== "queued" && job.state !== "answering") return;
+    if (!isLate) this.#sayCancel(job, CANCEL_HALF_CLOSED);
+    else if (job.worker === 0) this.#cancels?.cancel(job.id);
   }
 
   /** The worker may send so many more bytes of this answer. */

@@ -8,6 +8,8 @@
 // An abandoned job stays in the books until its worker has sent its last frame: it still takes a page
 // or a thread.
 
+import type { Socket } from "node:net";
+
 /** Why a job ended without an answer of the application. */
 export type LostReason =
   /** The worker that held it has ended. */
@@ -76,6 +78,13 @@ export abstract class Job {
   abstract readonly isRepeatable: boolean;
   /** Not null: it is a WebSocket handshake, and this hears what comes of it. */
   readonly webSocket: WebSocketPart | null = null;
+  /** It has answered on a socket of its own (`onSocket`): an answer in frames counts no more. */
+  hasOwnSocket = false;
+
+  /** Whether it is a WebSocket handshake, in frames or on a socket of its own. */
+  get isWebSocket(): boolean {
+    return this.webSocket !== null;
+  }
 
   /**
    * The head has come, with the first bytes of the body; `isWhole`: with all of them. Then up to
@@ -87,12 +96,21 @@ export abstract class Job {
   /** The application has read so many bytes of it. */
   abstract onBodyRead(bytes: number): void;
   abstract onBody(bytes: Buffer, isLast: boolean): void;
+  /** What comes before the head: `103 Early Hints NUL name NUL value …` with `count` fields. */
+  abstract onEarlyHint(record: string, count: number): void;
+  /** The end of the answer, with fields behind the body: `name NUL value …`. */
+  abstract onTrailers(record: string, count: number): void;
   /** The application failed; the text is for the log. Ends the job. */
   abstract onFault(text: string): void;
   /** Ends the job. */
   abstract onLost(reason: LostReason): void;
   /** Whether the answer waits for its client, so that no deadline counts. */
   abstract isHeldByClient(): boolean;
+
+  /** The application has a socket, and this is its other end: the job's to destroy. Its errors are heard. */
+  onSocket(socket: Socket): void {
+    socket.destroy();
+  }
 
   /** The worker that has it takes no more, and ends when what it runs has ended. */
   onWorkerLeaving(): void {

@@ -126,8 +126,8 @@ export class Pool implements StationListener, WorkerFramesDesk {
     this.#jobs.cancel(job);
   }
 
-  halfClose(job: Job): void {
-    this.#jobs.halfClose(job);
+  halfClose(job: Job, isLate: boolean): void {
+    this.#jobs.halfClose(job, isLate);
   }
 
   credit(job: Job, bytes: number): void {

@@ -248,7 +248,7 @@ export class RequestQueue {
       body: job.body,
       isBodyInFile: job.isBodyInFile,
       isBodyStreamed: job.isBodyStreamed,
-      isWebSocket: job.webSocket !== null,
+      isWebSocket: job.isWebSocket,
     });
     job.state = "queued";
     job.holdsPlace = true;

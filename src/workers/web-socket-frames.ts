@@ -73,7 +73,11 @@ function readClose(
   return isFirst ? "streaming" : "running";
 }
 
-/** The WS_CLOSED frame: how the connection ended. `code`: 1005 = the client gave none, 1006 = cut. */
-export function encodeClosed(id: number, code: number, reason: string): Buffer {
-  return encodeFrame(FrameType.WS_CLOSED, id, Buffer.from(reason), { count: code });
+/**
+ * The WS_CLOSED frame: how the connection ended. `code`: 1005 = the client gave none, 1006 = cut.
+ * `mayAnswer`: what came before may still be answered.
+ */
+export function encodeClosed(id: number, code: number, reason: string, mayAnswer = false): Buffer {
+  const fields = { count: code, isEnd: mayAnswer };
+  return encodeFrame(FrameType.WS_CLOSED, id, Buffer.from(reason), fields);
 }

@@ -1,6 +1,7 @@
 // What the frames of a worker mean: those about requests go to the table of jobs, the others are told
 // apart here.
 
+import { openSocket } from "./application-socket.ts";
 import { readJson, type ChannelListener } from "./channel.ts";
 import { FrameFault, FrameType } from "./frame.ts";
 import type { JobTable } from "./job-table.ts";
@@ -25,6 +26,10 @@ export function hearWorker(
 ): ChannelListener {
   return {
     onFrame: (type, id, isEnd, count, payload) => {
+      if (type === FrameType.WS_SOCKET) {
+        openSocket(worker, id, jobs.get(id), payload);
+        return;
+      }
       if (!jobs.onFrame(worker.number, type, id, isEnd, count, payload))
         onOwnFrame(worker, desk, type, { id, count, payload });
       else if (isLastFrame(type, isEnd)) worker.served += 1;

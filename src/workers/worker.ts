@@ -72,6 +72,8 @@ export class Worker {
   stacks: StackReport | null = null;
   isOrphan = false;
   #startTime = "";
+  /** Path of its files in the directory of its station, but for the names' ends. */
+  #base = "";
   #notes = -1;
   #outputs: Socket[] = [];
 
@@ -98,6 +100,7 @@ export class Worker {
     this.pid = pid;
     this.#startTime = startTimeOf(pid);
     const base = join(directory, `w${this.number}`);
+    this.#base = base;
     this.channel = new Channel(`${base}.channel`, listener);
     this.#notes = openSync(`${base}.notes`, constants.O_RDONLY);
     unlinkSync(`${base}.notes`);
@@ -111,6 +114,11 @@ export class Worker {
       readFifo(`${base}.stacks`, (line) => this.stacks?.hear(line)),
     ];
     this.stacks = new StackReport(() => this.channel?.say(FrameType.STACKS), signal);
+  }
+
+  /** Where it listens when it offers an application a socket for the request `id`. */
+  socketPath(id: number): string {
+    return `${this.#base}.${id}.socket`;
   }
 
   /** READY has come. */

@@ -214,7 +214,7 @@ async def socket_echo(scope: Scope, receive: Any, send: Any) -> None:
 
 
 async def socket(scope: Scope, receive: Any, send: Any) -> None:
-    """By the path: refuses, denies, fails, floods, or echoes."""
+    """By the path: refuses, denies, fails, reads only when the test lets it, floods, or echoes."""
     event = await receive()
     if event["type"] != "websocket.connect":
         raise RuntimeError(event["type"])
@@ -230,6 +230,12 @@ async def socket(scope: Scope, receive: Any, send: Any) -> None:
     elif path == "/fail-later":
         await send({"type": "websocket.accept"})
         raise RuntimeError("raised after the handshake")
+    elif path == "/gated":
+        await send({"type": "websocket.accept"})
+        while not (FOLDER / "gate.open").exists():
+            await asyncio.sleep(0.005)
+        while (event := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": f"{len(event['bytes'])} bytes"})
     elif path == "/flood":
         await send({"type": "websocket.accept"})
         for number in range(int(scope["query_string"])):

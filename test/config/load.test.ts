@@ -41,6 +41,13 @@ function failure(words: string[], environment: Record<string, string> = {}): str
   return assert.fail(`${words.join(" ")} was accepted`);
 }
 
+const WEB_SOCKETS = {
+  maxMessageBytes: 16_777_216,
+  pingIntervalMs: 20_000,
+  pingTimeoutMs: 20_000,
+  mayCompress: true,
+};
+
 test("gives every option its documented default", () => {
   const { workers, tempDir, ...rest } = loadHere(["app:app"]);
   assert.equal(workers, usableCores());
@@ -73,6 +80,7 @@ test("gives every option its documented default", () => {
     queueTimeoutMs: 5000,
     maxBody: 1_073_741_824,
     maxResponseSpill: 1_073_741_824,
+    webSockets: WEB_SOCKETS,
     accessLog: "off",
     logLevel: "info",
     logFormat: "text",
@@ -121,6 +129,34 @@ const CASES: readonly [string, string, Partial<Configuration>, string, RegExp][]
   ["queue", "10", { queue: 10 }, "ten", /whole number/],
   ["max-body", "512k", { maxBody: 524_288 }, "10MB", /must be a size/],
   ["max-response-spill", "1.5G", { maxResponseSpill: 1_610_612_736 }, "-1", /must be a size/],
+  [
+    "ws-max-size",
+    "512k",
+    { webSockets: { ...WEB_SOCKETS, maxMessageBytes: 524_288 } },
+    "1G",
+    /must be a size from 1 to 256M/,
+  ],
+  [
+    "ws-ping-interval",
+    "0",
+    { webSockets: { ...WEB_SOCKETS, pingIntervalMs: 0 } },
+    "soon",
+    /number of seconds/,
+  ],
+  [
+    "ws-ping-timeout",
+    "2.5",
+    { webSockets: { ...WEB_SOCKETS, pingTimeoutMs: 2500 } },
+    "-1",
+    /number of seconds/,
+  ],
+  [
+    "ws-per-message-deflate",
+    "false",
+    { webSockets: { ...WEB_SOCKETS, mayCompress: false } },
+    "maybe",
+    /true, false/,
+  ],
   ["temp-dir", "folder", { tempDir: join(scratch, "folder") }, "nowhere", /is no folder/],
   ["access-log", "a.log", { accessLog: join(scratch, "a.log") }, "no/a.log", /may write/],
   ["log-level", "debug", { logLevel: "debug" }, "loud", /debug, info, warning, error/],

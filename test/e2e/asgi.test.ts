@@ -57,7 +57,7 @@ test("gives the whole scope", async () => {
     headers.map(String).filter((field) => field.startsWith("x-two")),
     ["x-two,1", "x-two,2"],
   );
-  for (const extension of ["http.response.pathsend", "http.response.trailers"])
+  for (const extension of ["http.response.pathsend", "http.response.early_hint"])
     assert.ok(extensions.includes(extension), extension);
   client.destroy();
 });

@@ -144,9 +144,9 @@ test("serves others elsewhere when a worker that was free has its lock held", as
   for (const name of ["first", "second"]) {
     const order: string[] = [];
     const stuck = await RawClient.connect(typhon);
-    const ended = stuck.get(`/backtrack?name=${name}&after=0.1`).then((answer) => {
-      order.push(String(answer.status));
-    });
+    const ended = stuck
+      .get(`/backtrack?name=${name}&after=0.1`)
+      .then(({ status }) => order.push(String(status)));
     const late = await pidOf(folder, name);
     // By then another thread of that worker takes, and nobody else of it can run.
     await lapse(300);

@@ -91,6 +91,32 @@ test("what waits in the pipe is not run when its client has left", async (t) => 
   third.destroy();
 });
 
+for (const app of ["gate:app", "asgi_raw:app"])
+  test(`what waits in the pipe is not run when its client has closed its side for a while (${app})`, async (t) => {
+    const folder = makeScratch(t);
+    const typhon = await startTyphon(
+      t,
+      [app, "--workers", "1", "--threads", "1", "--concurrency", "1"],
+      { env: { GATE_DIR: folder } },
+    );
+    const hold = (name: string): string =>
+      app === "gate:app" ? `/hold?name=${name}` : `/hold?${name}`;
+    const first = await RawClient.connect(typhon);
+    first.write(`GET ${hold("first")} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await until("the first runs", () => existsSync(join(folder, "first.running")));
+    const second = await RawClient.connect(typhon);
+    second.write(`GET ${hold("second")} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    second.socket.end();
+    // Longer than the 250 ms after which nobody is believed to read the answer.
+    await lapse(1500);
+    writeFileSync(join(folder, "first.go"), "");
+    assert.equal((await second.readResponse()).status, 503);
+    assert(!existsSync(join(folder, "second.running")));
+    assert.equal((await first.readResponse()).status, 200);
+    first.destroy();
+    second.destroy();
+  });
+
 test("tells a running application that its client has left", async (t) => {
   const folder = makeScratch(t);
   const typhon = await startTyphon(t, ["gate:app", "--workers", "1"], {

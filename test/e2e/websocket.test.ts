@@ -6,16 +6,17 @@ import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { promisify } from "node:util";
 
 import { WebSocket } from "ws";
 
 import { until, within } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
-import { getOnce } from "../support/raw-client.ts";
+import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch, requirePython } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { FrameClient, HANDSHAKE, KEY, text } from "../websocket/frames.ts";
 
 const PATIENCE_MS = 20_000;
 let typhon: Typhon;
@@ -145,6 +146,102 @@ test("sockets do not count against requests: many stay open while others are ser
   for (const peer of peers) assert.equal(await peer.next(), "still here");
   for (const peer of peers) peer.socket.close();
   await Promise.all(peers.map((peer) => peer.end()));
+});
+
+test("pings are answered while the application reads nothing, until the client has to wait", async () => {
+  const peer = new Peer(typhon, "/gated");
+  await peer.opened;
+  const pongs: string[] = [];
+  peer.socket.on("pong", (payload) => pongs.push(String(payload)));
+  // As much as may be on its way to an application, and more than the kernel takes.
+  peer.socket.send(Buffer.alloc(200_000));
+  peer.socket.ping("first");
+  await until("a pong", () => pongs.length === 1);
+  for (let count = 0; count < 100; count += 1) peer.socket.send(randomBytes(200_000));
+  peer.socket.ping("last");
+  await until("the client waits", () => peer.socket.bufferedAmount > 0);
+  assert.deepEqual(pongs, ["first"]);
+  writeFileSync(join(folder, "gate.open"), "");
+  await until("the other pong", () => pongs.length === 2);
+  assert.deepEqual(pongs, ["first", "last"]);
+  await until("all answers", () => peer.messages.length === 101);
+  peer.socket.close(1000);
+  assert.equal(await peer.end(), "1000 ");
+});
+
+test("what an operator chooses holds: largest message, compression, pings", async (t) => {
+  const chosen =
+    "--ws-max-size 1k --ws-per-message-deflate false --ws-ping-interval 0.2 --ws-ping-timeout 0.2";
+  const other = await startTyphon(t, ["asgi_raw:app", "--workers", "1", ...chosen.split(" ")]);
+  const peer = new Peer(other, "/echo");
+  await peer.opened;
+  assert.equal(peer.socket.extensions, "");
+  peer.socket.send("x".repeat(1024));
+  assert.equal(await peer.next(), "x".repeat(1024));
+  peer.socket.send("x".repeat(1025));
+  assert.match(await peer.end(), /^1009/);
+  const silent = await FrameClient.open(other);
+  assert.deepEqual(await silent.hear(1), ["ping "]);
+  await silent.raw.readUntilCut();
+  silent.destroy();
+});
+
+describe("a handshake that is none", () => {
+  const line = "GET /echo HTTP/1.1";
+  const without = (name: string, value = ""): string =>
+    HANDSHAKE.replace(new RegExp(`${name}: .*\r\n`), value === "" ? "" : `${name}: ${value}\r\n`);
+  for (const [name, start, fields, status, code] of [
+    ["no version", line, without("Sec-WebSocket-Version"), 426, "WEBSOCKET_VERSION"],
+    ["version 8", line, without("Sec-WebSocket-Version", "8"), 426, "WEBSOCKET_VERSION"],
+    ["no key", line, without("Sec-WebSocket-Key"), 400, "WEBSOCKET_KEY"],
+    ["a key that is too short", line, without("Sec-WebSocket-Key", "AAAA"), 400, "WEBSOCKET_KEY"],
+    ["two keys", line, `${HANDSHAKE}Sec-WebSocket-Key: ${KEY}\r\n`, 400, "FIELD_REPEATED"],
+    ["POST", "POST /echo HTTP/1.1", HANDSHAKE, 405, "WEBSOCKET_METHOD"],
+    ["a body", line, `${HANDSHAKE}Content-Length: 1\r\n`, 400, "WEBSOCKET_BODY"],
+    ["a broken list", line, `${HANDSHAKE}Sec-WebSocket-Extensions: ;\r\n`, 400, "WEBSOCKET_LIST"],
+  ] as const)
+    test(`is refused with ${name}: ${status}`, async () => {
+      const client = await RawClient.connect(typhon);
+      const answer = await client.ask(`${start}\r\nHost: a\r\n${fields}\r\n`);
+      assert.equal(answer.status, status);
+      assert.match(answer.text, new RegExp(code));
+      if (status === 426) assert.equal(fieldOf(answer, "sec-websocket-version"), "13");
+      if (status === 405) assert.equal(fieldOf(answer, "allow"), "GET");
+      await client.readUntilCut();
+    });
+
+  for (const [name, start, fields] of [
+    ["HTTP/1.0", "GET / HTTP/1.0", HANDSHAKE],
+    ["no Connection", "GET / HTTP/1.1", without("Connection")],
+    ["another Upgrade", "GET / HTTP/1.1", without("Upgrade", "h2c")],
+  ] as const)
+    test(`is an ordinary request with ${name} (RFC 9110 §7.8)`, async () => {
+      const client = await RawClient.connect(typhon);
+      const answer = await client.ask(`${start}\r\nHost: a\r\n${fields}\r\n`);
+      assert.equal(answer.status, 200);
+      assert.match(answer.text, /^hello/);
+      client.destroy();
+    });
+
+  for (const offer of [
+    "permessage-deflate; unknown",
+    "permessage-deflate; server_max_window_bits=16",
+    "permessage-deflate; client_max_window_bits=7",
+    "x-webkit-deflate-frame",
+  ])
+    test(`is one with an offer that cannot be taken, without it: ${offer}`, async () => {
+      const client = await FrameClient.open(typhon, `Sec-WebSocket-Extensions: ${offer}\r\n`);
+      assert.equal(client.head.fields.get("sec-websocket-extensions"), undefined);
+      client.send(text("plain"));
+      assert.deepEqual(await client.hear(1), ["text plain"]);
+      client.destroy();
+    });
+});
+
+test("a subprotocol that the client has not offered is not chosen", async () => {
+  const client = await FrameClient.open(typhon, "Sec-WebSocket-Protocol: other\r\n");
+  assert.equal(client.head.fields.get("sec-websocket-protocol"), undefined);
+  client.destroy();
 });
 
 test("a worker that dies closes its WebSockets with 1011", async (t) => {

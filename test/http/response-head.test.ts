@@ -31,6 +31,7 @@ test("reads status, reason and fields as they are", () => {
     contentLength: null,
     hasDate: false,
     hasServer: false,
+    closes: false,
   });
 });
 
@@ -101,13 +102,33 @@ test("refuses fields of the connection (PEP 3333, RFC 9110 §7.6.1)", () => {
     "keep-alive",
     "Transfer-Encoding",
     "TE",
-    "Trailer",
     "Upgrade",
     "Proxy-Authenticate",
     "Proxy-Authorization",
     "Proxy-Connection",
   ])
     assert.match(faultOf(`200 OK\x00${name}\0x`, 1), /hop-by-hop/, name);
+});
+
+test("drops what an ASGI application says of the connection, and obeys a close", () => {
+  const record =
+    "200 OK\0Connection\0keep-alive\0X\0y\0transfer-encoding\0chunked\0Keep-Alive\0timeout=5";
+  const head = parseResponseHead(record, 4, "drop");
+  assert.deepEqual([head.names, head.values, head.closes], [["X"], ["y"], false]);
+  assert.equal(parseResponseHead(record, 4, "drop"), head);
+  assert.throws(() => parseResponseHead(record, 1, "drop"), /NUL/);
+  // The other manner does not see it.
+  assert.match(faultOf(record, 4), /hop-by-hop/);
+  for (const value of ["close", "Close", "x, close", "close,x", "\tclose "])
+    assert.ok(parseResponseHead(`200 OK\0connection\0${value}`, 1, "drop").closes, value);
+  for (const value of ["closed", "keep-alive", "", "x-close", "close-x"])
+    assert.ok(!parseResponseHead(`200 OK\0connection\0${value}`, 1, "drop").closes, value);
+  for (const name of ["TE", "Upgrade", "Proxy-Authenticate", "Proxy-Connection"])
+    assert.throws(() => parseResponseHead(`200 OK\x00${name}\0x`, 1, "drop"), /hop-by-hop/, name);
+});
+
+test("leaves the announcement of trailers to the application (RFC 9110 §6.6.2)", () => {
+  assert.deepEqual(parseResponseHead("200 OK\0Trailer\0x-a", 1).names, ["Trailer"]);
 });
 
 test("refuses two Content-Lengths and one that is no number", () => {

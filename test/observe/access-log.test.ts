@@ -48,6 +48,7 @@ function exchangeOf(requestHead: RequestHead, changes: Partial<Exchange> = {}): 
     receive: IGNORE,
     pauseBody: IGNORE,
     resumeBody: IGNORE,
+    hint: IGNORE,
     respond: IGNORE,
     fail: IGNORE,
     start: IGNORE,

@@ -171,6 +171,32 @@ describe("Sink", () => {
     sink.close();
   });
 
+  test("goes on when a target that refused takes lines again, though all its memory was full", async () => {
+    const path = join(scratch, "again.fifo");
+    execFileSync("mkfifo", [path]);
+    const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const sink = new Sink(path);
+    const told = new Told();
+    sink.listener = told;
+    closeSync(first);
+    const line = `${"x".repeat(99)}\n`;
+    for (let bytes = 0; bytes < 2 * MAX_WAITING_BYTES; bytes += 100) sink.write(line);
+    await eventually(() => told.failures.length > 0, "the failure is told");
+    // Line by line, until not one more fits.
+    for (let count = 0; count < 200; count += 1) {
+      sink.write(line);
+      await sink.flush();
+    }
+    const second = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const isRead = (): boolean => {
+      sink.write(line);
+      return hasBytes(second);
+    };
+    await eventually(isRead, "a line is read again");
+    sink.close();
+    closeSync(second);
+  });
+
   test("reopen goes on in a new file after a rotation, and nothing is lost", async () => {
     const path = join(scratch, "rotate.log");
     const sink = new Sink(path);
@@ -208,6 +234,16 @@ describe("Sink", () => {
     sink.close();
   });
 });
+
+/** Takes what a pipe holds; false if it is empty. */
+function hasBytes(fd: number): boolean {
+  try {
+    return readAll(fd) !== "";
+  } catch (error) {
+    assert(error instanceof Error && "code" in error && error.code === "EAGAIN");
+    return false;
+  }
+}
 
 function readAll(fd: number): string {
   const buffer = Buffer.alloc(65_536);

@@ -28,6 +28,14 @@ export class RecordedJob extends Job {
     this.heard.push(`body ${bytes.toString("latin1")}${isLast ? " last" : ""}`);
   }
 
+  onEarlyHint(record: string, count: number): void {
+    this.heard.push(`hint ${record} ${count}`);
+  }
+
+  onTrailers(record: string, count: number): void {
+    this.heard.push(`trailers ${record} ${count}`);
+  }
+
   onBodyWanted(send: (piece: Buffer, isLast: boolean) => void): void {
     this.heard.push("wanted");
     send(Buffer.from("streamed"), true);

@@ -26,9 +26,13 @@ beforeEach(async (context) => {
   if ("after" in context) client = await open(context);
 });
 
-async function open(context: TestContext, on: EchoFront = front): Promise<FrameClient> {
+async function open(
+  context: TestContext,
+  on: EchoFront = front,
+  fields = "",
+): Promise<FrameClient> {
   const count = on.accepted.length;
-  const opened = await FrameClient.open(on);
+  const opened = await FrameClient.open(on, fields);
   context.after(() => opened.destroy());
   accepted = await until("the WebSocket", () => on.accepted[count]);
   return opened;
@@ -298,6 +302,55 @@ describe("7: closing", () => {
     client.raw.socket.resetAndDestroy();
     await until("the end", () => accepted.closed.length > 0);
     assert.deepEqual(accepted.closed, ["1006"]);
+  });
+});
+
+describe("answers behind the client's last frame", () => {
+  const answering = async (context: TestContext, answerMs: number): Promise<void> => {
+    const own = await startEchoFront({ answerMs, maxMessageBytes: 1000 });
+    context.after(() => own.close());
+    // The reader of such a connection goes on behind a message that is too long.
+    client = await open(context, own, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    accepted.take = () => undefined;
+  };
+  const answer = (word: string): Promise<boolean> =>
+    new Promise((resolve) => accepted.connection.send(Buffer.from(word), true, true, resolve));
+
+  for (const [name, code, ...frames] of [
+    ["a close frame", 4001, close(4001, "bye"), text("late")],
+    ["a fault", 1002, ping("x", { rsv: 1 })],
+    ["two faults", 1009, binary(Buffer.alloc(1001)), ping("x", { rsv: 1 })],
+  ] as const)
+    it(`may be sent until the listener closes, behind ${name}`, async (context) => {
+      await answering(context, 60_000);
+      client.send(text("question"), ...frames);
+      await until("it is told", () => accepted.closed.length > 0);
+      assert.equal(accepted.mayAnswer, true);
+      assert.equal(await answer("answer"), true);
+      accepted.connection.close(1000, "");
+      assert.equal(await answer("too late"), false);
+      assert.deepEqual(await client.hear(1), ["text answer"]);
+      assert.equal(await client.readClose(), code);
+      assert.equal(accepted.closed.length, 1);
+      assert.equal(accepted.count, 1);
+    });
+
+  it("may be sent for a while", async (context) => {
+    await answering(context, 50);
+    client.send(close(4001));
+    assert.equal(await client.readClose(), 4001);
+    await until("it is told again", () => accepted.closed.length === 2);
+    assert.equal(accepted.mayAnswer, false);
+    assert.equal(await answer("too late"), false);
+  });
+
+  it("may be sent until the client is gone", async (context) => {
+    await answering(context, 60_000);
+    client.send(close(4001));
+    await until("it is told", () => accepted.closed.length > 0);
+    client.raw.socket.resetAndDestroy();
+    await until("it is told again", () => accepted.closed.length === 2);
+    assert.deepEqual([accepted.mayAnswer, accepted.closed[1]], [false, "4001"]);
   });
 });
 

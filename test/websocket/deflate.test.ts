@@ -2,6 +2,7 @@
 // small message cannot become a large one. Sections 12 and 13 of the Autobahn list.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { deflateRawSync } from "node:zlib";
@@ -173,6 +174,22 @@ describe("12: compressed messages", () => {
       more(half),
     );
     assert.equal(await other.readClose(), 1009);
+  });
+
+  it("may be as large as others, also where compression makes them longer", async (context) => {
+    const client = await open(context);
+    const noise = randomBytes(MAX_MESSAGE_BYTES);
+    const bytes = deflated(noise);
+    assert.ok(bytes.length > MAX_MESSAGE_BYTES);
+    const accepted = front.accepted.at(-1);
+    assert.ok(accepted !== undefined);
+    accepted.take = (message) => assert.ok(message.equals(noise));
+    client.send(binary(bytes, { rsv: RSV1 }));
+    await until("it has come", () => accepted.count === 1 || accepted.closed.length > 0);
+    assert.deepEqual(accepted.closed, []);
+    // One that is not compressed may not be as long as that.
+    client.send(binary(bytes));
+    assert.equal(await client.readClose(), 1009);
   });
 
   it("cannot fill memory while their reader is held", async (context) => {

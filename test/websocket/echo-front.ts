@@ -12,10 +12,11 @@ import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { acceptanceHead, readHandshake } from "../../src/websocket/handshake.ts";
 import { MESSAGE_MEMORY_BYTES } from "../../src/websocket/limits.ts";
 
-const NO_HANDSHAKE = { head: responseHead(200, "OK", []), body: Buffer.from("plain") };
-
 export interface EchoFrontOptions {
   readonly pingIntervalMs?: number;
+  readonly pingTimeoutMs?: number;
+  readonly maxMessageBytes?: number;
+  readonly answerMs?: number;
   readonly closeTimeoutMs?: number;
   readonly memoryBytes?: number;
 }
@@ -24,6 +25,8 @@ export interface EchoFrontOptions {
 export class Accepted implements WebSocketListener {
   readonly connection: WebSocketConnection;
   readonly closed: string[] = [];
+  /** Whether what came before the last frame may be answered. */
+  mayAnswer = false;
   /** Messages so far. */
   count = 0;
   /** What becomes of a message. */
@@ -39,7 +42,8 @@ export class Accepted implements WebSocketListener {
     this.take(bytes, isText);
   }
 
-  onClosed(code: number, reason: string): void {
+  onClosed(code: number, reason: string, mayAnswer: boolean): void {
+    this.mayAnswer = mayAnswer;
     this.closed.push(`${code} ${reason}`.trim());
   }
 }
@@ -63,8 +67,12 @@ export async function startEchoFront(options: EchoFrontOptions = {}): Promise<Ec
   const accept = (exchange: Exchange): void => {
     exchanges.push(exchange);
     const handshake = readHandshake(exchange.head);
-    if (handshake?.kind !== "handshake") {
-      exchange.respond((handshake ?? NO_HANDSHAKE).head, (handshake ?? NO_HANDSHAKE).body);
+    if (handshake === null) {
+      exchange.respond(responseHead(200, "OK", []), Buffer.from("plain"));
+      return;
+    }
+    if (handshake.kind === "refusal") {
+      exchange.fail(handshake.error);
       return;
     }
     const deflate = acceptDeflate(handshake.deflateOffers);

@@ -55,7 +55,8 @@ export function frame(
   if (size === 8) head.writeBigUInt64BE(BigInt(length), 2);
   if (!mask) return Buffer.concat([head, bytes]);
   const key = randomBytes(4);
-  const masked = Buffer.from(bytes.map((byte, index) => byte ^ (key[index % 4] ?? 0)));
+  const masked = Buffer.alloc(bytes.length);
+  for (let at = 0; at < bytes.length; at += 1) masked[at] = (bytes[at] ?? 0) ^ (key[at & 3] ?? 0);
   return Buffer.concat([head, key, masked]);
 }
 
@@ -101,9 +102,10 @@ export class FrameClient {
     address: Address,
     fields = "",
     behind: Buffer = Buffer.alloc(0),
+    path = "/ws",
   ): Promise<FrameClient> {
     const raw = await RawClient.connect(address);
-    const request = `GET /ws HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}${fields}\r\n`;
+    const request = `GET ${path} HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}${fields}\r\n`;
     raw.write(Buffer.concat([Buffer.from(request), behind]));
     const head = await raw.readHead();
     assert.equal(head.status, 101);

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 
 import * as limits from "../../src/websocket/limits.ts";
-import { until } from "../support/deadline.ts";
+import { lapse, until } from "../support/deadline.ts";
 import { startEchoFront, type EchoFront, type EchoFrontOptions } from "./echo-front.ts";
 import { binary, close, frame, FrameClient, more, Opcode, ping, tell, text } from "./frames.ts";
 
@@ -68,7 +68,6 @@ test("a message of too many fragments is refused, empty ones as well: 1008", asy
 for (const [name, one] of [
   ["pings", ping("x")],
   ["pongs", frame(Opcode.PONG, "x")],
-  ["empty messages", text("")],
 ] as const)
   test(`too many ${name} in a second are refused: 1008`, async (context) => {
     const { front, client } = await start(context);
@@ -77,8 +76,15 @@ for (const [name, one] of [
     while (heard.opcode !== Opcode.CLOSE) heard = await client.read();
     assert.match(tell(heard), /^close 1008 /);
     assert.match(front.accepted[0]?.closed.join() ?? "", /^1008 /);
-    assert.ok((front.accepted[0]?.count ?? 0) <= limits.MAX_CONTROL_FRAMES_PER_SECOND);
   });
+
+test("empty messages are messages: as many as a client likes", async (context) => {
+  const { front, client } = await start(context);
+  const count = 5 * limits.MAX_CONTROL_FRAMES_PER_SECOND;
+  client.send(...Array<Buffer>(count).fill(text("")));
+  for (let heard = 0; heard < count; heard += 1) assert.equal(tell(await client.read()), "text ");
+  assert.deepEqual(front.accepted[0]?.closed, []);
+});
 
 test("a client that pings and does not read gets the newest pong, and others are not owed", async (context) => {
   const { front, client } = await start(context);
@@ -128,14 +134,32 @@ test("memory of unfinished messages is given back at their end, and at their con
 });
 
 test("a client that answers no ping is cut", async (context) => {
-  const { front, client } = await start(context, { pingIntervalMs: 50 });
+  const { front, client } = await start(context, { pingIntervalMs: 50, pingTimeoutMs: 25 });
   assert.deepEqual(await client.hear(1), ["ping "]);
   await client.raw.readUntilCut();
   await until("it is told", () => front.accepted[0]?.closed.join() === "1006");
 });
 
+test("a client that answers no ping stays where it has for ever to do so", async (context) => {
+  const { front, client } = await start(context, { pingIntervalMs: 50, pingTimeoutMs: 0 });
+  assert.deepEqual(await client.hear(1), ["ping "]);
+  client.send(text("after the ping"));
+  assert.deepEqual(await client.hear(2), ["text after the ping", "ping "]);
+  assert.deepEqual(front.accepted[0]?.closed, []);
+});
+
+test("no pings are sent where there is no interval", async (context) => {
+  const { front, client } = await start(context, { pingIntervalMs: 0, pingTimeoutMs: 1 });
+  for (const word of ["a", "b", "c"]) {
+    await lapse(30);
+    client.send(text(word));
+    assert.deepEqual(await client.hear(1), [`text ${word}`]);
+  }
+  assert.deepEqual(front.accepted[0]?.closed, []);
+});
+
 test("a client that answers stays, and so does one that sends anything else", async (context) => {
-  const { front, client } = await start(context, { pingIntervalMs: 250 });
+  const { front, client } = await start(context, { pingIntervalMs: 250, pingTimeoutMs: 10_000 });
   for (let count = 0; count < 3; count += 1) {
     assert.deepEqual(await client.hear(1), ["ping "]);
     client.send(frame(Opcode.PONG));
@@ -147,7 +171,7 @@ test("a client that answers stays, and so does one that sends anything else", as
 });
 
 test("a client whose bytes are not read is not cut for its silence", async (context) => {
-  const { front, client } = await start(context, { pingIntervalMs: 50 });
+  const { front, client } = await start(context, { pingIntervalMs: 50, pingTimeoutMs: 25 });
   front.accepted[0]?.connection.pause();
   assert.deepEqual(await client.hear(4), ["ping ", "ping ", "ping ", "ping "]);
   client.send(text("x"));

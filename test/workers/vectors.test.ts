@@ -13,6 +13,7 @@ import {
   FrameFault,
   FrameType,
 } from "../../src/workers/frame.ts";
+import { encodeClosed } from "../../src/workers/web-socket-frames.ts";
 import { PAGE_BYTES, PageBatch, PageFlag } from "../../src/workers/page.ts";
 
 interface Vector {
@@ -91,6 +92,20 @@ describe("frames", () => {
       push();
       const { type, id, end, count, payload } = vector;
       assert.deepEqual(seen, [{ type, id, end, count, payload }]);
+    });
+
+  it("has a vector for every type", () => {
+    assert.deepEqual(
+      new Set(FRAMES.filter(({ fault }) => fault !== true).map(({ type }) => type)),
+      new Set<number>(Object.values(FrameType)),
+    );
+  });
+
+  for (const vector of FRAMES.filter(({ type }) => type === FrameType.WS_CLOSED))
+    it(`writes ${vector.name} as the end of a WebSocket`, () => {
+      const { id, count, payload } = vector;
+      const frame = encodeClosed(id, count, Buffer.from(payload, "hex").toString());
+      assert.equal(frame.toString("hex"), vector.hex);
     });
 
   for (const vector of FRAMES.filter(({ type }) => type >= FrameType.TAKE))

@@ -3,6 +3,8 @@
 // and waits with the client while the application does not read. An answer is taken from the worker as
 // fast as the client takes it.
 
+import type { FieldSection } from "../../http/field-section.ts";
+import type { ConnectionFields } from "../../http/response-head.ts";
 import { ApplicationJob } from "../python/application-job.ts";
 import { RequestStream } from "./request-stream.ts";
 
@@ -14,6 +16,10 @@ export class AsgiJob extends ApplicationJob {
   /** Bytes given to a client that had enough: credit for the worker when it has taken them. */
   #owed = 0;
   #isFlowing = true;
+
+  protected override get connectionFields(): ConnectionFields {
+    return "drop";
+  }
 
   begin(): void {
     const { head } = this.exchange;
@@ -53,8 +59,9 @@ export class AsgiJob extends ApplicationJob {
   }
 
   onGone(how: "reset" | "end"): void {
-    if (how === "end") this.context.pool.halfClose(this);
-    else this.abandon();
+    if (how === "reset") return this.abandon();
+    this.context.pool.halfClose(this, false);
+    this.dropSoon();
   }
 
   protected forward(bytes: Buffer): void {
@@ -66,9 +73,9 @@ export class AsgiJob extends ApplicationJob {
     if (isFlowing && this.#owed >= CREDIT_STEP_BYTES) this.onDrain();
   }
 
-  protected finish(): void {
+  protected finish(trailers?: FieldSection): void {
     this.end();
-    this.exchange.end();
+    this.exchange.end(trailers);
   }
 
   protected release(): void {

@@ -111,20 +111,20 @@ export class ClientMessages {
   /** Sends as much of the first message as there is room for; false: nothing. */
   #sendPiece({ bytes, isText }: Message): boolean {
     const left = bytes.length - this.#offset;
-    if (this.#unread >= MAX_UNREAD_MESSAGES || (left > 0 && this.#room === 0)) return false;
+    if (this.#unread >= MAX_UNREAD_MESSAGES || this.#room === 0) return false;
     const size = Math.min(left, this.#room, INPUT_FRAME_BYTES);
     const piece = bytes.subarray(this.#offset, this.#offset + size);
     const isEnd = size === left;
     const type = isText ? FrameType.WS_TEXT_IN : FrameType.WS_BINARY_IN;
     this.#put(encodeFrame(type, this.#options.id, piece, { isEnd }));
-    this.#sent += size;
+    // An empty message counts as one byte, so that it can be told that it was read.
+    this.#sent += bytes.length === 0 ? 1 : size;
     this.#offset += size;
     this.#options.budget.give(size);
     if (!isEnd) return true;
     this.#waiting.shift();
     this.#offset = 0;
-    // An empty one behind what was read can be told from nothing.
-    if (this.#sent > this.#read) this.#ends.push(this.#sent);
+    this.#ends.push(this.#sent);
     return true;
   }
 

@@ -8,11 +8,13 @@
 import { ERRORS, type HttpError } from "../../http/error.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import { responseHead, ResponseFault } from "../../http/response-head.ts";
+import { ResponseFault } from "../../http/response-head.ts";
 import { freeAtOnce } from "../../net/free-at-once.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
 import { WebSocketConnection, type WebSocketListener } from "../../websocket/connection.ts";
 import { acceptDeflate } from "../../websocket/deflate.ts";
+import { ANSWER_MS } from "../../websocket/limits.ts";
+import type { WebSocketSettings } from "../../websocket/settings.ts";
 import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
 import { monotonic } from "../../workers/clock.ts";
 import { FrameFault } from "../../workers/frame.ts";
@@ -21,17 +23,16 @@ import { encodeClosed } from "../../workers/web-socket-frames.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { AsgiJob } from "./asgi-job.ts";
 import { ClientMessages } from "./client-messages.ts";
-import type { OpenWebSocket, OpenWebSockets } from "./open-web-sockets.ts";
+import type { OpenWebSocket, OpenWebSockets } from "../python/open-web-sockets.ts";
 
 /** Credit is given back in steps of at least this: a frame for each message would double the frames. */
 const CREDIT_STEP_BYTES = 65_536;
 
-const DENIED = {
-  head: responseHead(403, "Forbidden", [["Content-Type", "text/plain; charset=utf-8"]]),
-  body: Buffer.from(
-    "403 Forbidden\nThe application has denied the WebSocket. (WEBSOCKET_DENIED)\n",
-  ),
-};
+/** What the WebSockets of an application have in common. */
+interface WebSocketHouse {
+  readonly open: OpenWebSockets;
+  readonly settings: WebSocketSettings;
+}
 
 export class WebSocketJob
   extends AsgiJob
@@ -40,6 +41,7 @@ export class WebSocketJob
   override readonly webSocket: WebSocketPart = this;
   readonly #handshake: Handshake;
   readonly #open: OpenWebSockets;
+  readonly #settings: WebSocketSettings;
   /** Both null until the application has accepted. */
   #connection: WebSocketConnection | null = null;
   #messages: ClientMessages | null = null;
@@ -53,11 +55,12 @@ export class WebSocketJob
     exchange: Exchange,
     context: ApplicationContext,
     handshake: Handshake,
-    open: OpenWebSockets,
+    house: WebSocketHouse,
   ) {
     super(exchange, context);
     this.#handshake = handshake;
-    this.#open = open;
+    this.#open = house.open;
+    this.#settings = house.settings;
   }
 
   override begin(): void {
@@ -85,7 +88,9 @@ export class WebSocketJob
 
   onAccept(record: string, count: number, send: (frames: Buffer) => void): void {
     const { exchange } = this;
-    const deflate = acceptDeflate(this.#handshake.deflateOffers);
+    const { mayCompress, maxMessageBytes } = this.#settings;
+    const offers = mayCompress ? this.#handshake.deflateOffers : [];
+    const deflate = acceptDeflate(offers, maxMessageBytes);
     const head = this.#readAcceptance(record, count, deflate?.field ?? "");
     const upgraded = head === null ? null : exchange.upgrade("websocket", head);
     if (upgraded === null) {
@@ -101,7 +106,13 @@ export class WebSocketJob
     timing.application = (monotonic() - this.takenAt) * 1000;
     const { budget } = this.#open;
     this.#messages = new ClientMessages({ id: this.id, send, budget });
-    this.#connection = new WebSocketConnection(upgraded, { deflate, budget, listener: this });
+    this.#connection = new WebSocketConnection(upgraded, {
+      ...this.#settings,
+      deflate,
+      budget,
+      answerMs: ANSWER_MS,
+      listener: this,
+    });
     this.#steer();
     this.#open.add(this);
     if (this.#isWorkerLeaving) this.#open.leave(this);
@@ -127,7 +138,7 @@ export class WebSocketJob
     if (isLast) this.#messages?.stop();
     if (this.#connection === null) {
       this.end();
-      this.exchange.respond(DENIED.head, DENIED.body);
+      this.exchange.fail(ERRORS.WEBSOCKET_DENIED);
       return;
     }
     if (maySend(code) || code === CloseCode.NONE) {
@@ -170,9 +181,10 @@ export class WebSocketJob
     this.#steer();
   }
 
-  onClosed(code: number, reason: string): void {
+  onClosed(code: number, reason: string, mayAnswer: boolean): void {
     this.#open.delete(this);
-    if (this.state === "answering") this.#messages?.end(encodeClosed(this.id, code, reason));
+    if (this.state === "answering")
+      this.#messages?.end(encodeClosed(this.id, code, reason, mayAnswer));
   }
 
   closeBy(code: number, reason: string): void {

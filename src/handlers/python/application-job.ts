@@ -4,8 +4,14 @@
 
 import { ERRORS, type HttpError } from "../../http/error.ts";
 import type { Exchange, ExchangeListener } from "../../http/exchange.ts";
+import { parseEarlyHint, parseTrailers, type FieldSection } from "../../http/field-section.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import { mayHaveBody, parseResponseHead, ResponseFault } from "../../http/response-head.ts";
+import {
+  mayHaveBody,
+  parseResponseHead,
+  ResponseFault,
+  type ConnectionFields,
+} from "../../http/response-head.ts";
 import { monotonic } from "../../workers/clock.ts";
 import { Job, type LostReason } from "../../workers/job.ts";
 import type { ApplicationContext } from "./context.ts";
@@ -13,6 +19,9 @@ import { requestRecord } from "./record.ts";
 
 /** RFC 9110 §9.2.1, without TRACE, which no application sees. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** A request of a client that has closed its sending side waits so long to be begun. */
+const HALF_CLOSED_WAIT_MS = 250;
 
 const LOST: Readonly<Record<LostReason, HttpError>> = {
   died: ERRORS.WORKER_DIED,
@@ -50,6 +59,11 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
     return this.context.mayRetry && bodyLength === 0 && SAFE_METHODS.has(method);
   }
 
+  /** What becomes of fields of the connection that the application sends. */
+  protected get connectionFields(): ConnectionFields {
+    return "refuse";
+  }
+
   /** Goes into the queue, now or when what it needs of the body is there. */
   abstract begin(): void;
   abstract onDrain(): void;
@@ -67,14 +81,24 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
 
   /** Passes bytes of the answer on. */
   protected abstract forward(bytes: Buffer): void;
-  /** All bytes of the answer have come. */
-  protected abstract finish(): void;
+  /** All bytes of the answer have come, and what stands behind them. */
+  protected abstract finish(trailers?: FieldSection): void;
   /** Gives back what the request held. */
   protected abstract release(): void;
 
+  onEarlyHint(record: string, count: number): void {
+    const fields = this.#read(() => parseEarlyHint(record, count));
+    if (fields !== null) {
+      this.exchange.hint(fields);
+      return;
+    }
+    this.context.pool.cancel(this);
+    this.fail(ERRORS.RESPONSE_INVALID);
+  }
+
   onHead(record: string, count: number, bytes: Buffer, isWhole: boolean): void {
     const { exchange } = this;
-    const head = this.#readHead(record, count);
+    const head = this.#read(() => parseResponseHead(record, count, this.connectionFields));
     if (head === null) {
       if (!isWhole) this.context.pool.cancel(this);
       this.end();
@@ -109,6 +133,16 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
     this.finish();
   }
 
+  onTrailers(record: string, count: number): void {
+    const trailers = this.#read(() => parseTrailers(record, count));
+    if (trailers === null) {
+      this.fail(ERRORS.RESPONSE_INVALID);
+      return;
+    }
+    this.exchange.timing.application = (monotonic() - this.takenAt) * 1000;
+    this.finish(trailers);
+  }
+
   onFault(text: string): void {
     this.context.onFault(this.exchange, text);
     this.fail(ERRORS.APPLICATION_ERROR);
@@ -141,6 +175,16 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
     return null;
   }
 
+  /** The client has closed its sending side: what has not been begun a little later never is. */
+  protected dropSoon(): void {
+    setTimeout(() => {
+      this.context.pool.halfClose(this, true);
+      if (this.state !== "waiting") return;
+      this.abandon();
+      this.exchange.abort();
+    }, HALF_CLOSED_WAIT_MS).unref();
+  }
+
   /** Nobody waits for the answer any more. */
   protected abandon(): void {
     this.context.pool.cancel(this);
@@ -160,9 +204,10 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
     this.release();
   }
 
-  #readHead(record: string, count: number): ResponseHead | null {
+  /** Null: it must not be sent, and the log says why. */
+  #read<T>(parse: () => T): T | null {
     try {
-      return parseResponseHead(record, count);
+      return parse();
     } catch (error) {
       if (!(error instanceof ResponseFault)) throw error;
       this.context.onFault(this.exchange, error.message);

@@ -7,8 +7,6 @@ import { Spool } from "../../net/spool.ts";
 import { ApplicationJob } from "../python/application-job.ts";
 import { RequestBody, type ReceivedBody } from "./request-body.ts";
 
-/** A request of a client that has closed its sending side waits so long to be begun. */
-const HALF_CLOSED_WAIT_MS = 250;
 /** Credit is given back in steps of at least this: a frame for each chunk would double the frames. */
 const CREDIT_STEP_BYTES = 262_144;
 
@@ -45,7 +43,7 @@ export class WsgiJob extends ApplicationJob {
   onGone(how: "reset" | "end"): void {
     // Close and half-close look alike (DESIGN: when has a client left?): what runs is still answered,
     // what waits is dropped a little later.
-    if (how === "end") setTimeout(() => this.#dropIfWaiting(), HALF_CLOSED_WAIT_MS).unref();
+    if (how === "end") this.dropSoon();
     else this.abandon();
   }
 
@@ -110,11 +108,5 @@ export class WsgiJob extends ApplicationJob {
     this.context.onStoreFailure(this.exchange, error);
     this.context.pool.cancel(this);
     this.fail(ERRORS.SPILL_FAILED);
-  }
-
-  #dropIfWaiting(): void {
-    if (this.state !== "waiting") return;
-    this.abandon();
-    this.exchange.abort();
   }
 }

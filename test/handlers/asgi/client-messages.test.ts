@@ -64,7 +64,8 @@ class Reader {
       this.heard.push(`closed ${count}`);
       return;
     }
-    this.outstanding += payload.length;
+    const isEmpty = payload.length === 0 && this.#pieces.length === 0;
+    this.outstanding += isEmpty ? 1 : payload.length;
     assert.ok(this.outstanding <= MESSAGE_WINDOW_BYTES);
     this.#pieces.push(payload);
     if (!isEnd) return;
@@ -114,6 +115,17 @@ describe("ClientMessages", () => {
     await turn();
     assert.equal(reader.heard.length, count + 1);
     assert.ok(!reader.messages.isFull);
+  });
+
+  it("is full of many empty messages as well, each of which counts as one byte", async () => {
+    const reader = new Reader();
+    let count = 0;
+    for (; !reader.messages.isFull; count += 1) reader.messages.push(Buffer.alloc(0), true);
+    assert.equal(count, MAX_UNREAD_MESSAGES);
+    await turn();
+    reader.grant(65_536);
+    assert.ok(!reader.messages.isFull);
+    assert.throws(() => reader.messages.grant(1), FrameFault);
   });
 
   it("refuses credit for what was not sent", () => {

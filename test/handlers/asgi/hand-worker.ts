@@ -164,7 +164,7 @@ export class HandWorker {
     const pool: Pool = Object.assign(Object.create(Pool.prototype), {
       submit: (job: Job) => table.submit(job),
       cancel: (job: Job) => table.cancel(job),
-      halfClose: (job: Job) => table.halfClose(job),
+      halfClose: (job: Job, isLate: boolean) => table.halfClose(job, isLate),
       credit: (job: Job, bytes: number) => table.credit(job, bytes),
     });
     return {

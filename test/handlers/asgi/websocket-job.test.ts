@@ -167,6 +167,7 @@ describe("a handshake", () => {
       overdue.map(({ job }) => job.id),
       [id],
     );
+    for (const one of overdue) worker.table.interrupt(one);
     assert.equal((await denial(late)).status, 504);
     accepted.send(text("still open"));
     await worker.hear(FrameType.CANCEL);
@@ -334,11 +335,43 @@ describe("the end", () => {
     client.close(4001, "bye");
     const { count, payload } = await worker.hear(FrameType.WS_CLOSED);
     assert.deepEqual([count, payload.toString()], [4001, "bye"]);
+    worker.say(FrameType.WS_CLOSE, id, "", { count: 1000 });
     await hears(heard, "close 4001 bye");
     assert.equal(worker.table.size, 1);
     worker.say(FrameType.WS_CLOSE, id, "", { isEnd: true });
     assert.equal(worker.table.size, 0);
     assert.deepEqual(worker.told, []);
+  });
+
+  it("by the client leaves time to answer what came before, until the worker has heard of it", async (context) => {
+    const worker = await HandWorker.start(context);
+    const client = await FrameClientOf(context, worker);
+    client.send(text("a"), closeFrame(4001, "bye"), text("late"));
+    assert.equal((await worker.hearMessage()).bytes.toString(), "a");
+    const { id, count, isEnd } = await worker.hear(FrameType.WS_CLOSED);
+    assert.deepEqual([count, isEnd], [4001, true]);
+    worker.say(FrameType.WS_TEXT, id, "echo of a", { isEnd: true });
+    worker.say(FrameType.WS_CLOSE, id, "", { count: 1000 });
+    assert.deepEqual(await client.hear(2), ["text echo of a", "close 4001 bye"]);
+    worker.say(FrameType.WS_CLOSE, id, "", { isEnd: true });
+    assert.equal(worker.table.size, 0);
+  });
+
+  it("by the client is over when the worker says nothing for a while, or is cut meanwhile", async (context) => {
+    for (const isCut of [true, false]) {
+      const worker = await HandWorker.start(context);
+      const client = await FrameClientOf(context, worker);
+      client.send(closeFrame(4001, "bye"));
+      const first = await worker.hear(FrameType.WS_CLOSED);
+      assert.deepEqual([first.count, first.isEnd], [4001, true]);
+      if (isCut) client.raw.socket.resetAndDestroy();
+      const { id, count, isEnd } = await worker.hear(FrameType.WS_CLOSED);
+      assert.deepEqual([count, isEnd], [4001, false]);
+      if (!isCut) assert.equal(await client.readClose(), 4001);
+      worker.say(FrameType.WS_TEXT, id, "too late", { isEnd: true });
+      worker.say(FrameType.WS_CLOSE, id, "", { isEnd: true });
+      assert.equal(worker.table.size, 0);
+    }
   });
 
   it("by a client that gives no code is 1005, by one that is cut 1006", async (context) => {
