@@ -16,7 +16,6 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 TEXT = "the quick brown fox jumps over the lazy dog while seven wizards mix ünïcödé pötions"
 WORDS = TEXT.split()
-)
 
 
 def numbers(seed: int) -> Iterator[int]:
