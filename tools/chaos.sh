@@ -16,7 +16,7 @@ if [ ! -x node_modules/.bin/node ]; then
 fi
 
 case " $* " in
-*" --help "* | *" -h "*) exec node_modules/.bin/node benchmarks/chaos/run.ts "$@" ;;
+*" --help "* | *" -h "* | *" --render"*) exec node_modules/.bin/node benchmarks/chaos/run.ts "$@" ;;
 esac
 sh tools/setup-python.sh
 
@@ -24,12 +24,12 @@ case " $* " in
 *" --peers "* | *" --servers"* | *" --keep "*)
   cache=benchmarks/.cache
   python=$cache/venv/bin/python
-  if ! "$python" -c 'import granian, gunicorn, flask' 2>/dev/null; then
+  if ! "$python" -c 'import granian, gunicorn, flask, uvicorn, uvloop, httptools, websockets' 2>/dev/null; then
     echo "chaos: fetching Granian, gunicorn and the other peers"
     mkdir -p "$cache"
     [ -x "$python" ] || python3 -m venv "$cache/venv" || fail "python3 -m venv failed; Debian has it in python3-venv"
     "$python" -m pip install --quiet --disable-pip-version-check \
-      granian gunicorn gunicorn_h1c 'uvicorn[standard]' a2wsgi flask django ||
+      granian gunicorn gunicorn_h1c 'uvicorn[standard]' uvloop httptools a2wsgi flask django ||
       fail "the peers could not be installed from PyPI"
   fi
   command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] ||

@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 node=node_modules/.bin/node
 python=.venv-test/bin/python
-all="format lint types unused architecture ruff mypy pytest unit conformance e2e"
+all="format lint types unused architecture ruff mypy pytest unit conformance e2e chaos"
 
 # What a shell or a platform sets for other programs must not steer the servers under test.
 unset PORT WEB_CONCURRENCY FORWARDED_ALLOW_IPS VIRTUAL_ENV NODE_OPTIONS PYTHONPATH PYTHONHOME || true
@@ -47,8 +47,8 @@ run_ruff() {
   "$python" -m ruff check
   "$python" -m ruff format --check
   # Applications have rules of their own.
-  "$python" -m ruff check --config test/apps/ruff.toml test/apps examples benchmarks/cases
-  "$python" -m ruff format --check --config test/apps/ruff.toml test/apps examples benchmarks/cases
+  "$python" -m ruff check --config test/apps/ruff.toml test/apps test/conformance examples benchmarks/cases
+  "$python" -m ruff format --check --config test/apps/ruff.toml test/apps test/conformance examples benchmarks/cases
 }
 
 run_mypy() {
@@ -66,8 +66,9 @@ run_unit() {
 }
 
 run_conformance() {
+  sh tools/build.sh
   # shellcheck disable=SC2046
-  node_tests $(find test/conformance -name '*.test.ts' | sort)
+  node_tests --test-concurrency=3 $(find test/conformance -name '*.test.ts' | sort)
 }
 
 # The command as it is published: bin/typhon takes dist/ when it is newer than the sources.
@@ -77,11 +78,20 @@ run_e2e() {
   node_tests --test-concurrency=3 $(find test/e2e -name '*.test.ts' | sort)
 }
 
+# Faults done to the real command, in their short form: outcomes and order, no milliseconds.
+run_chaos() {
+  node_tests benchmarks/test/chaos.test.ts
+  sh tools/chaos.sh --short
+}
+
+# Both fetch for half a minute: side by side.
+sh tools/setup-python.sh &
+setup=$!
 if [ ! -x "$node" ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "== npm ci"
-  npm ci --no-audit --no-fund
+  npm ci --no-audit --no-fund || { kill "$setup"; exit 1; }
 fi
-sh tools/setup-python.sh
+wait "$setup"
 
 [ $# -gt 0 ] || set -- $all
 for section in "$@"; do

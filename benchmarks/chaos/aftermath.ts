@@ -7,9 +7,8 @@ import { holdRequests } from "./held-requests.ts";
 import type { Subject } from "./subject.ts";
 import type { Verdict } from "./trial.ts";
 
-/** For a killed worker to be replaced by one that is ready; peers sleep seconds before they start one. */
-const RECOVERY_MS = 10_000;
-const HOLD_MS = 5_000;
+/** For a dead worker to be replaced; some sleep seconds before they start one. */
+const WORKERS_MS = 30_000;
 
 /** Expects a whole server: so many requests answered, all workers, all threads free. */
 export async function expectWhole(
@@ -23,7 +22,7 @@ export async function expectWhole(
     keptAlive: 3,
     fresh: 1,
     requests,
-    patienceMs: HOLD_MS,
+    patienceMs: subject.patienceMs,
   });
   await load.run();
   verdict.expect(
@@ -37,7 +36,7 @@ export async function expectWhole(
 export async function expectWorkers(subject: Subject, verdict: Verdict): Promise<void> {
   const wanted = subject.workers;
   try {
-    await until("all workers", () => subject.workerPids().length === wanted, RECOVERY_MS);
+    await until("all workers", () => subject.workerPids().length === wanted, WORKERS_MS);
   } catch {
     verdict.expect(false, `afterwards ${subject.workerPids().length} of ${wanted} workers ran`);
   }
@@ -46,9 +45,10 @@ export async function expectWorkers(subject: Subject, verdict: Verdict): Promise
 /** Expects that every thread runs a request when twice as many are there. */
 async function expectFreeThreads(subject: Subject, verdict: Verdict): Promise<void> {
   const threads = subject.workers * subject.threads;
-  // Where the kernel deals connections out to the workers, each has enough only if there are more.
-  const held = holdRequests(subject, { count: 2 * threads, patienceMs: HOLD_MS + 5000 });
-  const running = await held.waitForRunning(threads, HOLD_MS);
+  // Where the kernel deals connections out to the workers, each has enough only if there are many more.
+  const count = (subject.server === "typhon" ? 2 : 8) * threads;
+  const held = holdRequests(subject, { count, patienceMs: 2 * subject.patienceMs });
+  const running = await held.waitForRunning(threads, subject.patienceMs);
   await held.release();
   verdict.expect(
     running >= threads,

@@ -3,54 +3,67 @@
 import { parseArgs } from "node:util";
 
 import { UsageError } from "../arguments.ts";
-import { APP_NAMES, SERVER_NAMES, type AppName, type ServerName } from "./trial.ts";
+import { APP_NAMES, SERVER_NAMES, type AppName, type ServerName, type Size } from "./trial.ts";
 import { TRIALS } from "./trials.ts";
 
 export interface ChaosArguments {
-  readonly isShort: boolean;
+  readonly size: Size;
   /** Names of trials. */
   readonly only: readonly string[];
   readonly servers: readonly ServerName[];
-  readonly apps: readonly AppName[];
+  /** null: those that each trial names. */
+  readonly apps: readonly AppName[] | null;
+  /** Trials that run at the same time. */
+  readonly lanes: number;
   /** Of the trial that counts them; null = as many as fit into its time. */
   readonly requests: number | null;
   readonly seed: number;
   readonly isKept: boolean;
+  /** A file of results to render docs/faults.md from, instead of running anything. */
+  readonly render: string | null;
   /** No selector was given that leaves out trials of Typhon or makes them shorter. */
   readonly isWhole: boolean;
 }
 
 const NAMES = TRIALS.map(({ name }) => name);
+/** Two cores are then busy, and waiting costs nothing. */
+const SHORT_LANES = 5;
 const GROUPS = [...new Set(NAMES.map(groupOf))];
 
 export const USAGE = `npm run chaos -- [options]
 
-  --short            smaller counts: a minute and a half instead of a quarter of an hour
+  --short            what npm test does: about a minute; milliseconds are shown, not judged
+  --full             all counts that are promised: longer than a quarter of an hour
   --only NAMES       of ${GROUPS.join(", ")};
                      or single ones, such as crash.retry
-  --apps NAMES       of ${APP_NAMES.join(", ")}; default both, with --short raw
-  --peers            gunicorn gthread, Granian and nginx before gunicorn as well
+  --apps NAMES       of ${APP_NAMES.join(", ")}; default all, with --short what each trial names
+  --peers            gunicorn gthread, Granian, nginx before gunicorn and uvicorn as well
   --servers NAMES    of ${SERVER_NAMES.join(", ")}; default typhon
-  --requests N       of the trial "tokens"; default: as many as fit into 3 minutes
+  --requests N       of the trial "tokens"; default: as many as fit into a minute
   --seed N           of all that is random; printed with the results
+  --lanes N          trials at the same time; default 1, with --short ${SHORT_LANES}
   --keep             keep the run in benchmarks/results and show it in docs/faults.md
+  --render FILE      write docs/faults.md again from the results of a run
   --help
 `;
 
 const OPTIONS = {
   short: { type: "boolean", default: false },
+  full: { type: "boolean", default: false },
   only: { type: "string" },
   apps: { type: "string" },
   peers: { type: "boolean", default: false },
   servers: { type: "string" },
   requests: { type: "string" },
   seed: { type: "string" },
+  lanes: { type: "string" },
   keep: { type: "boolean", default: false },
+  render: { type: "string" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
 /** "crash.retry" → "crash". */
-export function groupOf(name: string): string {
+function groupOf(name: string): string {
   return name.split(".", 1)[0] ?? name;
 }
 
@@ -59,15 +72,19 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
   const values = parse(args);
   if (values.help) return null;
   const byDefault: readonly ServerName[] = values.peers ? SERVER_NAMES : ["typhon"];
+  if (values.short && values.full) throw new UsageError("--short excludes --full");
+  const size = values.short ? "short" : values.full ? "full" : "whole";
   const wanted = readNames("--only", values.only, [...GROUPS, ...NAMES]) ?? GROUPS;
   return {
-    isShort: values.short,
+    size,
     only: NAMES.filter((name) => wanted.includes(name) || wanted.includes(groupOf(name))),
     servers: readNames("--servers", values.servers, SERVER_NAMES) ?? byDefault,
-    apps: readNames("--apps", values.apps, APP_NAMES) ?? (values.short ? ["raw"] : APP_NAMES),
+    apps: readNames("--apps", values.apps, APP_NAMES) ?? (values.short ? null : APP_NAMES),
+    lanes: readNumber("--lanes", values.lanes) ?? (values.short ? SHORT_LANES : 1),
     requests: readNumber("--requests", values.requests),
     seed: readNumber("--seed", values.seed) ?? Date.now() % 1_000_000,
     isKept: values.keep,
+    render: values.render ?? null,
     isWhole: !values.short && values.only === undefined && values.apps === undefined,
   };
 }

@@ -34,9 +34,9 @@ export function mixedRequest(index: number): string {
 /** Those that run: one that a broken trial has left would disturb the next. */
 const running = new Set<ClosedLoad>();
 
-/** Stops every load that still runs. */
-export function stopAllLoads(): void {
-  for (const load of running) load.stop();
+/** Stops every load on these ports that still runs. */
+export function stopLoads(ports: readonly number[]): void {
+  for (const load of running) if (ports.includes(load.port)) load.stop();
 }
 
 export class ClosedLoad {
@@ -50,11 +50,13 @@ export class ClosedLoad {
   slowestMs = 0;
   /** Failures by what came instead. */
   readonly failures = new Map<string, number>();
+  readonly port: number;
   readonly #options: ClosedLoadOptions;
   #isStopped = false;
 
   constructor(options: ClosedLoadOptions) {
     this.#options = options;
+    this.port = options.port;
   }
 
   /** Resolves when all that was asked has had its end. */

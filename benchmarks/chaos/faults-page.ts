@@ -1,126 +1,148 @@
-// docs/faults.md, made from the newest kept run: what was done to the servers, what came of it, and how to
-// do it again. Run alone, it renders the page again.
+// docs/faults.md, made from the results of a kept run: promise by promise what was done to the servers,
+// what came of it, and how to do it again.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { ROOT } from "../places.ts";
+import { ASGI_SERVERS } from "../asgi-servers.ts";
 import { SERVERS } from "../servers.ts";
-import { groupOf } from "./arguments.ts";
+import { CHAPTERS, trialsOf, type Chapter } from "./chapters.ts";
+import { loadOutcomes, tellFaults, tellFigure, type ChaosResults, type Row } from "./outcomes.ts";
 import {
-  loadNewestOutcomes,
-  tellFaults,
-  tellFigure,
-  type ChaosResults,
-  type Row,
-} from "./outcomes.ts";
-import { SERVER_NAMES } from "./trial.ts";
+  APP_NAMES,
+  isAsync,
+  isPlain,
+  SERVER_NAMES,
+  serversOf,
+  speaks,
+  type AppName,
+  type ServerName,
+  type Trial,
+} from "./trial.ts";
 import { TRIALS } from "./trials.ts";
 
 const MAX_FAULTS = 3;
 
-/** What is done in each group of trials, for whoever reads the tables. */
-const GROUP_WORDS: Readonly<Record<string, readonly [title: string, words: string]>> = {
-  deadline: [
-    "Deadlines",
-    "`--timeout 1` (gunicorn: its `--timeout`, nginx: `proxy_read_timeout`). Requests that never come back, each stuck in another way, one after the other, while four clients ask short ones. Late is what a client measures, from sending to 504, less the deadline.",
-  ],
-  crash: [
-    "Crashes",
-    "2 workers × 4 threads. 16 requests wait until they are let go, 8 of them running; then one worker dies. The application notes which process runs which request. A replacement is measured with one worker: from the kill to the first answer. In a crash loop the application ends again and again, then it is mended.",
-  ],
-  reload: [
-    "Reloads",
-    "By SIGHUP, Typhon also by `typhon reload`, while 16 clients ask, 4 of them on a fresh connection each time; in every second reload the workers are idle. The new version has to answer.",
-  ],
-  drain: [
-    "The end",
-    "4 workers × 4 threads, 16 requests of 0.5 s running when SIGTERM comes (nginx: SIGQUIT, its graceful end).",
-  ],
-  overload: [
-    "Overload",
-    "An application that sleeps for 40 ms in 2 × 4 threads can answer 200 requests a second. 2,000 a second come, whatever the server does, on as many connections as it takes.",
-  ],
-  "client-leaves": [
-    "Clients that leave",
-    "Downloads that are left at their first bytes and uploads that are left half way, by a reset or a close, 32 at a time. Afterwards as many requests as there are threads have to run at the same time.",
-  ],
-  recycling: ["Recycling", "Under load from 16 clients, 4 of them on fresh connections."],
-  "front-killed": [
-    "The main process killed",
-    "SIGKILL to the process that listens while four requests are stuck, one of them with the interpreter's lock held. Then a start on the same port.",
-  ],
-  tokens: [
-    "Whose answer",
-    "24 clients, GET and POST, whole and streamed answers. At random: workers killed, SIGHUP, requests past their deadline, clients that leave. Each answer has to carry its request's token and id; the application notes each run.",
-  ],
-  machine: ["The machine", "A full temporary space, few descriptors, logs that cannot be written."],
+const APP_TITLES: Readonly<Record<AppName, string>> = {
+  raw: "WSGI",
+  flask: "Flask",
+  asgi: "ASGI",
+  fastapi: "FastAPI",
 };
 
-/** Renders docs/faults.md; false if no run is kept. */
-export function renderFaultsPage(): boolean {
-  const results = loadNewestOutcomes();
-  if (results === null) return false;
-  writeFileSync(join(ROOT, "docs", "faults.md"), faultsPage(results));
-  return true;
+interface Column {
+  readonly server: ServerName;
+  readonly app: AppName;
+  readonly title: string;
+}
+
+/** Typhon with each application, the others with the plain ones that they serve. */
+const COLUMNS: readonly Column[] = SERVER_NAMES.flatMap((server) =>
+  APP_NAMES.filter((app) => speaks(server, app) && (server === "typhon" || isPlain(app))).map(
+    (app) => ({ server, app, title: `${titleOf(server, app)}, ${APP_TITLES[app]}` }),
+  ),
+);
+
+/** Renders docs/faults.md from the results in `path`. */
+export function renderFaultsPage(path: string): void {
+  writeFileSync(join(ROOT, "docs", "faults.md"), faultsPage(loadOutcomes(path)));
 }
 
 /** The whole page. */
-function faultsPage(results: ChaosResults): string {
-  const groups = [...new Set(results.chaos.map(({ trial }) => groupOf(trial)))];
+export function faultsPage(results: ChaosResults): string {
+  const columns = COLUMNS.filter(({ server, app }) =>
+    results.chaos.some((row) => row.server === server && row.app === app),
+  );
   const minutes = Math.ceil(results.seconds / 60);
   const parts = [
     `# Faults\n`,
     `What was done to Typhon and to others, and what became of the requests. This page is made by \`npm run chaos -- --peers --keep\`; what Typhon promises is in [lifecycle.md](lifecycle.md).\n`,
     `\`\`\`
 npm run chaos                              everything, a quarter of an hour
-npm run chaos -- --short                   smaller counts, a minute and a half
+npm run chaos -- --short                   smaller counts, side by side: about a minute, a part of npm test
+npm run chaos -- --full                    all counts that are promised: longer
 npm run chaos -- --only crash,reload.load  some of it
+npm run chaos -- --apps asgi,fastapi       some applications
 npm run chaos -- --peers --keep            the others as well; writes this page
 npm run chaos -- --only tokens --requests 1000000 --seed 7
+npm run chaos -- --render FILE             writes this page again from benchmarks/results/…-chaos.json
 \`\`\`\n`,
-    `Exit code 1 if one promise of Typhon is broken. Full tables are in \`benchmarks/results/*-chaos.json\`.\n`,
-    `${results.date.slice(0, 10)}, ${minutes} min, seed ${results.seed}; ${describe(results)}.${results.isWhole ? "" : " **A narrowed run.**"}\n`,
-    `All servers: 2 workers with 4 threads unless said otherwise, settings as in the benchmarks (\`benchmarks/servers.ts\`); Granian with \`--respawn-failed-workers\`. "Held" and "broken" are said of the same promise for all, also of those who never made it.\n`,
-    `## Promises\n`,
-    promiseTable(results.chaos),
-    ...groups.map((group) => groupPart(group, results.chaos)),
+    `Exit code 1 if one promise of Typhon is broken. Milliseconds are judged by all runs but the short one, which asks for outcomes and their order only. Full tables are in \`benchmarks/results/*-chaos.json\`.\n`,
+    `${results.date.slice(0, 10)}, ${results.size} run of ${minutes} min, seed ${results.seed}; ${describe(results)}.${results.isWhole ? "" : " **A narrowed run.**"}\n`,
+    `All servers: 2 workers with 4 threads unless said otherwise (Typhon under ASGI: \`--concurrency 4\`), settings as in the benchmarks (\`benchmarks/servers.ts\`, \`asgi-servers.ts\`); Granian with \`--respawn-failed-workers\`. "Held" and "broken" are said of the same promise for all, also of those who never made it; — is explained below its table. The others are done to with the counts of the short run.\n`,
+    ...CHAPTERS.map((chapter, at) => chapterPart(at + 1, chapter, columns, results.chaos)),
   ];
   return `${parts.join("\n").trimEnd()}\n`;
 }
 
-function promiseTable(rows: readonly Row[]): string {
-  const servers = shownServers(rows);
-  const head = ["Promise", ...servers.map(titleOf)];
-  const lines = keysOf(rows).map(([trial, app]) => [
-    promiseOf(rows, trial, app),
-    ...servers.map((server) => {
-      const row = find(rows, trial, app, server);
-      return row === undefined ? "–" : wordOf(row);
-    }),
+function chapterPart(
+  number: number,
+  chapter: Chapter,
+  columns: readonly Column[],
+  rows: readonly Row[],
+): string {
+  const trials = trialsOf(chapter).flatMap((name) => TRIALS.find((one) => one.name === name) ?? []);
+  const own = trials.filter(({ name }) => rows.some(({ trial }) => trial === name));
+  const shown = columns.filter(({ server, app }) =>
+    own.some(({ name }) => find(rows, name, server, app) !== undefined),
+  );
+  const promises = own.map((trial) => [
+    `\`${trial.name}\`: ${escapeCell(trial.promise)}`,
+    ...shown.map((column) => cellOf(rows, trial, column)),
   ]);
-  return table(head, lines);
-}
-
-function groupPart(group: string, rows: readonly Row[]): string {
-  const [title, words] = GROUP_WORDS[group] ?? [group, ""];
-  const own = rows.filter(({ trial }) => groupOf(trial) === group);
-  const servers = shownServers(own);
-  const lines = keysOf(own).flatMap(([trial, app]) =>
-    servers.flatMap((server) => {
-      const row = find(own, trial, app, server);
-      return row === undefined ? [] : [lineOf(row)];
+  const done = own.flatMap(({ name }) =>
+    columns.flatMap((column) => {
+      const row = find(rows, name, column.server, column.app);
+      return row === undefined ? [] : [lineOf(row, column)];
     }),
   );
-  return `## ${title}\n\n${words}\n\n${table(["Trial", "Server", "Done", "Outcome", "Figures"], lines)}`;
+  const parts = [`## ${number}. ${chapter.title}\n`, `${chapter.words}\n`, sentenceList(chapter)];
+  if (own.length === 0) return [...parts, "Not in this run.\n"].join("\n");
+  return [
+    ...parts,
+    table(["Promise", ...shown.map(({ title }) => title)], promises),
+    reasonList(own, shown),
+    table(["Trial", "Server", "Done", "Outcome", "Figures"], done),
+  ]
+    .filter((part) => part !== "")
+    .join("\n");
 }
 
-function lineOf(row: Row): string[] {
+function sentenceList({ sentences }: Chapter): string {
+  return sentences
+    .map(({ text, shownBy }) => {
+      const names = shownBy.map((name) => `\`${name.endsWith(".ts") ? `test/${name}` : name}\``);
+      return `- ${text}: ${names.join(", ")}\n`;
+    })
+    .join("");
+}
+
+/** Why a column of the table has a dash. */
+function reasonList(trials: readonly Trial[], columns: readonly Column[]): string {
+  const lines = trials.flatMap((trial) => {
+    const isAskedOfAll = columns.every(({ server, app }) => serversOf(trial, app).includes(server));
+    const parts = isAskedOfAll ? [] : [trial.whyNot];
+    const isLeftOut = (app: AppName): boolean =>
+      columns.some((column) => column.app === app) && !trial.apps.includes(app);
+    const missing = APP_NAMES.filter(isLeftOut).map((app) => APP_TITLES[app]);
+    if (missing.length > 0) parts.push(`not done with ${missing.join(", ")}`);
+    return parts.length === 0 ? [] : [`- — \`${trial.name}\`: ${parts.join("; ")}\n`];
+  });
+  return lines.join("");
+}
+
+function cellOf(rows: readonly Row[], { name }: Trial, { server, app }: Column): string {
+  const row = find(rows, name, server, app);
+  return row === undefined ? "—" : wordOf(row);
+}
+
+function lineOf(row: Row, { title }: Column): string[] {
   const faults = tellFaults(row.faults, MAX_FAULTS).map(escapeCell).join("; ");
   const word = wordOf(row);
   return [
-    `${row.trial}${row.app === "flask" ? ", Flask" : ""}`,
-    titleOf(row.server),
+    `\`${row.trial}\``,
+    title,
     escapeCell(row.did),
     row.outcome === "held" || faults === "" ? word : `${word}: ${faults}`,
     row.figures.map(tellFigure).join(", "),
@@ -131,30 +153,13 @@ function wordOf({ outcome }: Row): string {
   return outcome === "broken" ? "**broken**" : outcome;
 }
 
-function promiseOf(rows: readonly Row[], trial: string, app: string): string {
-  const promise = rows.find((row) => row.trial === trial)?.promise ?? trial;
-  return app === "flask" ? `${promise} (Flask)` : promise;
-}
-
-/** Trials and applications, in the order of the trials. */
-function keysOf(rows: readonly Row[]): [string, string][] {
-  return TRIALS.flatMap(({ name, apps }) =>
-    apps
-      .filter((app) => rows.some((row) => row.trial === name && row.app === app))
-      .map((app): [string, string] => [name, app]),
-  );
-}
-
-function find(rows: readonly Row[], trial: string, app: string, server: string): Row | undefined {
+function find(rows: readonly Row[], trial: string, server: string, app: string): Row | undefined {
   return rows.find((row) => row.trial === trial && row.app === app && row.server === server);
 }
 
-function shownServers(rows: readonly Row[]): string[] {
-  return SERVER_NAMES.filter((name) => rows.some(({ server }) => server === name));
-}
-
-function titleOf(server: string): string {
-  return SERVERS.find(({ name }) => name === server)?.title ?? server;
+function titleOf(server: ServerName, app: AppName): string {
+  const known = isAsync(app) ? ASGI_SERVERS : SERVERS;
+  return known.find(({ name }) => name === server)?.title ?? server;
 }
 
 function describe({ machine }: ChaosResults): string {
@@ -172,9 +177,4 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [head, head.map(() => "---"), ...rows]
     .map((cells) => `| ${cells.join(" | ")} |\n`)
     .join("");
-}
-
-if (import.meta.main && !renderFaultsPage()) {
-  process.stderr.write("no run is kept; make one by: npm run chaos -- --peers --keep\n");
-  process.exit(1);
 }

@@ -2,7 +2,7 @@
 // guessed from time.
 
 import { until } from "../../test/support/deadline.ts";
-import { Client, get, post, type Answer } from "./client.ts";
+import { Client, get, PATIENCE_MS, post, type Answer } from "./client.ts";
 import type { Subject } from "./subject.ts";
 
 export interface HoldOptions {
@@ -31,6 +31,8 @@ export class HeldRequests {
     this.#subject = subject;
     this.#group = group;
     const clients: Client[] = [];
+    // Longer than anybody waits for them to run.
+    const patienceMs = options.patienceMs ?? Math.max(PATIENCE_MS, 2 * subject.patienceMs);
     this.#requests = Array.from({ length: options.count }, (_, at) => {
       const name = `${group}-${at}`;
       const isFatal = at === 0 && options.firstDies !== undefined;
@@ -39,7 +41,7 @@ export class HeldRequests {
       const client = new Client(subject.port);
       clients.push(client);
       const request = options.method === "POST" ? post(path, "x") : get(path);
-      return { name, answer: client.ask(request, options.patienceMs) };
+      return { name, answer: client.ask(request, patienceMs) };
     });
     this.#clients = clients;
   }

@@ -1,13 +1,13 @@
 // What a run of all trials leaves behind: rows, and the JSON that keeps them beside the benchmarks' results,
 // in the same form, so that whoever reads that folder can read these files as well.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Machine } from "../machine.ts";
 import { RESULTS } from "../places.ts";
 import type { Results } from "../results.ts";
-import type { Figure } from "./trial.ts";
+import type { Figure, Size } from "./trial.ts";
 
 export type RowOutcome = "held" | "broken" | "not built" | "not possible here";
 
@@ -17,6 +17,7 @@ export interface Row {
   readonly promise: string;
   readonly server: string;
   readonly app: string;
+  readonly size: Size;
   readonly outcome: RowOutcome;
   readonly did: string;
   readonly figures: readonly Figure[];
@@ -26,6 +27,7 @@ export interface Row {
 
 export interface ChaosResults extends Results {
   readonly seed: number;
+  readonly size: Size;
   readonly chaos: readonly Row[];
 }
 
@@ -33,6 +35,8 @@ interface ChaosRun {
   readonly date: string;
   readonly isWhole: boolean;
   readonly seed: number;
+  readonly size: Size;
+  readonly seconds: number;
   readonly machine: Machine;
   readonly chaos: readonly Row[];
 }
@@ -44,7 +48,7 @@ export function saveOutcomes(run: ChaosRun): string {
   const results: ChaosResults = {
     ...run,
     rounds: 1,
-    seconds: Math.round(run.chaos.reduce((sum, row) => sum + row.seconds, 0)),
+    seconds: Math.round(run.seconds),
     missing: [],
     throughput: null,
     memory: null,
@@ -60,14 +64,11 @@ export function saveOutcomes(run: ChaosRun): string {
   return path;
 }
 
-/** The newest run that is kept, a whole one if there is any; null if there is none. */
-export function loadNewestOutcomes(): ChaosResults | null {
-  if (!existsSync(RESULTS)) return null;
-  const kept = readdirSync(RESULTS)
-    .filter((name) => name.endsWith(SUFFIX))
-    .toSorted()
-    .map((name): ChaosResults => JSON.parse(readFileSync(join(RESULTS, name), "utf8")));
-  return kept.findLast((one) => one.isWhole) ?? kept.at(-1) ?? null;
+/** The results that saveOutcomes() wrote to `path`; throws if there are none. */
+export function loadOutcomes(path: string): ChaosResults {
+  const results: ChaosResults = JSON.parse(readFileSync(path, "utf8"));
+  if (!Array.isArray(results.chaos)) throw new Error(`${path} holds no run of npm run chaos`);
+  return results;
 }
 
 /** The distinct faults, how often each, the first few of them. */

@@ -3,17 +3,19 @@
 // the trial says otherwise. Only arguments are made here.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { APPS, COMMAND, requirePython } from "../../test/support/scratch.ts";
+import { ASGI_SERVERS } from "../asgi-servers.ts";
 import { SERVERS } from "../servers.ts";
-import type { AppName, ServerName } from "./trial.ts";
+import { isAsync, type AppName, type ServerName } from "./trial.ts";
 
 /** What a trial adds to the command of each server; nginx: lines of its location. */
 export interface Extras {
   readonly typhon?: readonly string[];
   readonly gunicorn?: readonly string[];
   readonly granian?: readonly string[];
+  readonly uvicorn?: readonly string[];
   readonly nginx?: string;
 }
 
@@ -41,15 +43,15 @@ const GRANIAN_ALWAYS = ["--respawn-failed-workers"];
 export function makePrograms(order: ProgramOrder): ChaosProgram[] {
   if (order.server === "typhon") return [makeTyphon(order)];
   const { server, app, workers, port, folder, extras } = order;
-  const found = SERVERS.find((one) => one.name === server);
-  if (found === undefined) throw new Error(`benchmarks/servers.ts has no ${server}`);
-  const target = { wsgi: `chaos_${app}:app`, asgi: "" };
+  const known = isAsync(app) ? ASGI_SERVERS : SERVERS;
+  const found = known.find((one) => one.name === server);
+  if (found === undefined) throw new Error(`the benchmarks have no ${server} for ${app}`);
+  const target = { wsgi: `chaos_${app}:app`, asgi: `chaos_${app}:app` };
   const programs = found.programs({ app: target, workers, port, folder }).map((program) => {
-    const isGranian = program.command.endsWith("granian");
-    const more = isGranian ? [...GRANIAN_ALWAYS, ...(extras.granian ?? [])] : extras.gunicorn;
+    const more = extrasOf(basename(program.command), extras);
     return {
       command: program.command,
-      args: program.command === "nginx" ? program.args : insert(program.args, more ?? []),
+      args: program.command === "nginx" ? program.args : insert(program.args, more),
       environment: { ...program.environment, PYTHONPATH: APPS },
     };
   });
@@ -58,12 +60,18 @@ export function makePrograms(order: ProgramOrder): ChaosProgram[] {
   return programs;
 }
 
+function extrasOf(command: string, extras: Extras): readonly string[] {
+  if (command === "granian") return [...GRANIAN_ALWAYS, ...(extras.granian ?? [])];
+  return (command === "uvicorn" ? extras.uvicorn : extras.gunicorn) ?? [];
+}
+
 function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): ChaosProgram {
   const args = [
     `chaos_${app}:app`,
     `--bind=127.0.0.1:${port}`,
     `--workers=${workers}`,
-    `--threads=${threads}`,
+    // Under ASGI as many at once, so that the same counts of requests fill it.
+    isAsync(app) ? `--concurrency=${threads}` : `--threads=${threads}`,
     `--app-dir=${APPS}`,
     `--python=${requirePython()}`,
     "--log-format=json",
@@ -72,9 +80,11 @@ function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): Chao
   return { command: COMMAND, args, environment: {} };
 }
 
-/** The application stands last. */
+/** The application stands last, or first and its options anywhere. */
 function insert(args: readonly string[], more: readonly string[]): string[] {
-  return [...args.slice(0, -1), ...more, ...args.slice(-1)];
+  return args.at(-1)?.endsWith(":app") === true
+    ? [...args.slice(0, -1), ...more, ...args.slice(-1)]
+    : [...args, ...more];
 }
 
 function addToLocation(path: string, lines: string): void {

@@ -6,21 +6,36 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { within } from "../../test/support/deadline.ts";
-import { stopAllLoads } from "./closed-load.ts";
+import { stopLoads } from "./closed-load.ts";
 import type { Row, RowOutcome } from "./outcomes.ts";
 import { Subject } from "./subject.ts";
-import { NotBuilt, NotPossible, Verdict } from "./trial.ts";
-import type { AppName, ServerName, Stage, Trial } from "./trial.ts";
+import {
+  NotBuilt,
+  NotPossible,
+  Verdict,
+  type AppName,
+  type ServerName,
+  type Size,
+  type Stage,
+  type Trial,
+} from "./trial.ts";
 
-/** Whatever hangs is given up, ms. The longest trial takes 3 minutes, in a short run 10 seconds. */
-const MAX_SHORT_MS = 90_000;
-const MAX_WHOLE_MS = 360_000;
-const GONE_MS = 2000;
+/** Whatever hangs is given up, ms. The longest trial takes 2 minutes, in a short run 10 seconds. */
+const MAX_MS: Readonly<Record<Size, number>> = {
+  short: 120_000,
+  whole: 360_000,
+  full: 3_600_000,
+};
+const GONE_MS = 20_000;
+/** Characters of a log. */
+const LAST_WORDS = 1500;
 
 export interface TrialRun {
   readonly server: ServerName;
   readonly app: AppName;
-  readonly isShort: boolean;
+  readonly size: Size;
+  /** Whether milliseconds are judged. */
+  readonly isTimed: boolean;
   readonly requests: number | null;
   readonly seed: number;
 }
@@ -32,7 +47,7 @@ export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
   // A run that is broken off leaves no folder either.
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   process.on("exit", removeFolder);
-  const verdict = new Verdict();
+  const verdict = new Verdict(run.isTimed);
   const subjects: Subject[] = [];
   const undoing: (() => void)[] = [];
   const stage: Stage = {
@@ -48,7 +63,7 @@ export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
     },
   };
   const obstacle = await attempt(trial, stage);
-  stopAllLoads();
+  stopLoads(subjects.map(({ port }) => port));
   if (obstacle === null && run.server === "typhon")
     for (const subject of subjects) await expectGoodEnd(subject, verdict);
   for (const subject of subjects) subject.kill();
@@ -60,6 +75,7 @@ export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
     promise: trial.promise,
     server: run.server,
     app: run.app,
+    size: run.size,
     outcome: obstacle ?? (verdict.faults.length === 0 ? "held" : "broken"),
     did: verdict.did,
     figures: verdict.figures,
@@ -70,10 +86,10 @@ export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
 
 /** null: it was done, well or not. */
 async function attempt(trial: Trial, stage: Stage): Promise<RowOutcome | null> {
-  const { verdict, isShort } = stage;
+  const { verdict, size } = stage;
   const running = trial.run(stage);
   try {
-    await within(isShort ? MAX_SHORT_MS : MAX_WHOLE_MS, running, "the end of the trial");
+    await within(MAX_MS[size], running, "the end of the trial");
     return null;
   } catch (error) {
     running.catch(() => undefined); // It was given up; its servers end under it.
@@ -88,6 +104,10 @@ async function expectGoodEnd(subject: Subject, verdict: Verdict): Promise<void> 
   if (subject.isKilled || subject.main.hasExited) return;
   const exit = await subject.stop();
   const code = exit?.code ?? exit?.signal ?? "nothing: it ran on";
-  verdict.expect(code === 0, `SIGTERM afterwards ended it with ${code}`);
-  verdict.expect(await subject.isGone(GONE_MS), "processes were left afterwards");
+  // What it said last is all that is left of a trial that cannot be had again.
+  const words = subject.log.trim().slice(-LAST_WORDS);
+  verdict.expect(code === 0, `SIGTERM afterwards ended it with ${code}; its log ends in\n${words}`);
+  const isGone = await subject.isGone(GONE_MS);
+  const left = subject.processes().map(({ pid, command }) => `${pid} ${command.slice(0, 80)}`);
+  verdict.expect(isGone, `processes were left afterwards: ${left.join(", ")}`);
 }

@@ -2,41 +2,77 @@
 // it as it goes. Exit code 1 if a promise of Typhon is broken; what peers break is only shown. Whatever
 // ends this program but SIGKILL ends every server that it has started.
 
+import { availableParallelism } from "node:os";
+
 import { UsageError } from "../arguments.ts";
 import { describeMachine } from "../machine.ts";
 import { readChaosArguments, USAGE, type ChaosArguments } from "./arguments.ts";
 import { renderFaultsPage } from "./faults-page.ts";
 import { saveOutcomes, tellFaults, tellFigure, type Row } from "./outcomes.ts";
-import { runTrial } from "./run-trial.ts";
+import { runTrial, type TrialRun } from "./run-trial.ts";
 import { Subject } from "./subject.ts";
+import { serversOf, type AppName, type Trial } from "./trial.ts";
 import { TRIALS } from "./trials.ts";
 
 const MAX_FAULTS = 6;
 
-async function runAll(args: ChaosArguments): Promise<Row[]> {
-  const rows: Row[] = [];
+interface Job {
+  readonly trial: Trial;
+  readonly run: TrialRun;
+}
+
+/** All that is asked for, in the order in which it is done. */
+function listJobs(args: ChaosArguments): Job[] {
+  const { size, requests, seed } = args;
+  const jobs: Job[] = [];
   for (const trial of TRIALS.filter(({ name }) => args.only.includes(name))) {
-    for (const app of trial.apps.filter((name) => args.apps.includes(name))) {
-      for (const server of trial.servers.filter((name) => args.servers.includes(name))) {
-        // The framework stands between Typhon and the fault; the peers are there to compare servers.
-        if (app !== "raw" && server !== "typhon") continue;
-        const { requests, seed } = args;
-        // Their waits for what never comes are long enough.
-        const isShort = args.isShort || server !== "typhon";
-        const row = await runTrial(trial, { server, app, isShort, requests, seed });
-        show(row);
-        rows.push(row);
+    for (const app of appsOf(trial, args)) {
+      for (const server of serversOf(trial, app).filter((name) => args.servers.includes(name))) {
+        const run = {
+          server,
+          app,
+          // The peers' waits for what never comes are long enough.
+          size: server === "typhon" ? size : "short",
+          isTimed: size !== "short",
+          requests,
+          seed,
+        } as const;
+        jobs.push({ trial, run });
       }
     }
   }
-  return rows;
+  return args.lanes === 1 ? jobs : jobs.toSorted((a, b) => slownessOf(b) - slownessOf(a));
+}
+
+function slownessOf({ trial }: Job): number {
+  return trial.isSlow === true ? 1 : 0;
+}
+
+function appsOf({ apps, short }: Trial, args: ChaosArguments): readonly AppName[] {
+  if (args.apps === null) return short ?? apps.slice(0, 1);
+  return apps.filter((name) => args.apps?.includes(name));
+}
+
+/** Does them in so many lanes; rows in the order of the jobs. */
+async function runAll(jobs: readonly Job[], lanes: number): Promise<Row[]> {
+  const rows = new Map<Job, Row>();
+  const left = [...jobs];
+  const work = async (): Promise<void> => {
+    for (let job = left.shift(); job !== undefined; job = left.shift()) {
+      const row = await runTrial(job.trial, job.run);
+      show(row);
+      rows.set(job, row);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, work));
+  return jobs.flatMap((job) => rows.get(job) ?? []);
 }
 
 function show(row: Row): void {
   const who = `${row.server}${row.app === "raw" ? "" : ` ${row.app}`}`;
   const figures = row.figures.map(tellFigure).join(", ");
   const done = [row.did, figures].filter((text) => text !== "").join("; ");
-  const cells = [row.outcome.padEnd(9), row.trial.padEnd(20), who.padEnd(16)];
+  const cells = [row.outcome.padEnd(9), row.trial.padEnd(21), who.padEnd(16)];
   process.stdout.write(`${cells.join(" ")} ${done} (${row.seconds.toFixed(1)} s)\n`);
   if (row.outcome === "held") return;
   for (const fault of tellFaults(row.faults, MAX_FAULTS))
@@ -44,12 +80,13 @@ function show(row: Row): void {
 }
 
 /** How many rows of Typhon have each outcome; true if none is broken. */
-function conclude(rows: readonly Row[]): boolean {
+function conclude(rows: readonly Row[], seconds: number): boolean {
   const own = rows.filter(({ server }) => server === "typhon");
   const of = (outcome: string): number => own.filter((row) => row.outcome === outcome).length;
   const others = ["not built", "not possible here"].filter((outcome) => of(outcome) > 0);
   const rest = others.map((outcome) => `, ${of(outcome)} ${outcome}`).join("");
-  process.stdout.write(`Typhon: ${of("held")} held, ${of("broken")} broken${rest}\n`);
+  const time = `${seconds.toFixed(0)} s on ${availableParallelism()} cores`;
+  process.stdout.write(`Typhon: ${of("held")} held, ${of("broken")} broken${rest}; ${time}\n`);
   return of("broken") === 0;
 }
 
@@ -59,13 +96,20 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  if (args.render !== null) {
+    renderFaultsPage(args.render);
+    return 0;
+  }
   const date = new Date().toISOString();
-  const chaos = await runAll(args);
-  const isFine = conclude(chaos);
+  const since = performance.now();
+  const chaos = await runAll(listJobs(args), args.lanes);
+  const seconds = (performance.now() - since) / 1000;
+  const isFine = conclude(chaos, seconds);
   if (args.isKept) {
-    const { isWhole, seed } = args;
-    const path = saveOutcomes({ date, isWhole, seed, machine: await describeMachine(), chaos });
-    renderFaultsPage();
+    const { isWhole, seed, size } = args;
+    const machine = await describeMachine();
+    const path = saveOutcomes({ date, isWhole, seed, size, seconds, machine, chaos });
+    renderFaultsPage(path);
     process.stdout.write(`written: ${path} and docs/faults.md\n`);
   }
   return isFine ? 0 : 1;

@@ -15,7 +15,7 @@ import { treeCpuSeconds } from "../process-tree.ts";
 import { Client, get } from "./client.ts";
 import { Notes } from "./notes.ts";
 import { makePrograms, type ChaosProgram, type Extras } from "./programs.ts";
-import { NotBuilt, type AppName, type ServerName } from "./trial.ts";
+import { isAsync, NotBuilt, type AppName, type ServerName } from "./trial.ts";
 
 /** What a trial may ask of a start. */
 export interface SubjectOptions {
@@ -27,7 +27,11 @@ export interface SubjectOptions {
   readonly port?: number;
   /** Limit of open files, by `ulimit -n`. */
   readonly maxDescriptors?: number;
+  /** Limit of the size of a file, KiB, by `ulimit -f`. */
+  readonly maxFileKib?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Words before the command, such as `unshare --pid`. */
+  readonly before?: readonly string[];
 }
 
 /** A line of Typhon's log. */
@@ -36,6 +40,9 @@ export type LogEvent = Readonly<Record<string, unknown>>;
 const START_MS = 30_000;
 /** Typhon's own limit for what runs at its end is 25 s. */
 const END_MS = 30_000;
+/** How long is waited for what has to happen at all: of a busy machine, and of who never does it. */
+const OWN_PATIENCE_MS = 30_000;
+const PEER_PATIENCE_MS = 5_000;
 const RELOAD_MS = 60_000;
 
 /** SIGKILL; false if the process has ended by itself meanwhile. */
@@ -56,12 +63,22 @@ export class Subject {
   readonly threads: number;
   readonly port: number;
   readonly notes: Notes;
+  readonly isAsync: boolean;
+  /** How long to wait for something that has to happen, whenever. */
+  readonly patienceMs: number;
   isKilled = false;
   /** The first has the workers, the last listens. The class starts and marks any program. */
   readonly #programs: Typhon[] = [];
 
-  private constructor(server: ServerName, port: number, folder: string, options: SubjectOptions) {
+  private constructor(
+    [server, app]: readonly [ServerName, AppName],
+    port: number,
+    folder: string,
+    options: SubjectOptions,
+  ) {
     this.server = server;
+    this.isAsync = isAsync(app);
+    this.patienceMs = server === "typhon" ? OWN_PATIENCE_MS : PEER_PATIENCE_MS;
     this.workers = options.workers ?? 2;
     this.threads = options.threads ?? 4;
     this.port = port;
@@ -80,7 +97,7 @@ export class Subject {
     onBegun: (subject: Subject) => void,
   ): Promise<Subject> {
     const port = options.port ?? (await findFreePort());
-    const self = new Subject(server, port, folder, options);
+    const self = new Subject([server, app], port, folder, options);
     const { workers, threads } = self;
     all.add(self);
     onBegun(self);
@@ -209,13 +226,17 @@ export class Subject {
     return program;
   }
 
-  #spawn(program: ChaosProgram, { maxDescriptors, environment }: SubjectOptions): void {
+  #spawn(program: ChaosProgram, options: SubjectOptions): void {
+    const { maxDescriptors, maxFileKib, environment, before = [] } = options;
     const { folder } = this.notes;
     const env = { ...program.environment, CHAOS_DIR: folder, ...environment };
-    const words = [program.command, ...program.args];
+    const words = [...before, program.command, ...program.args];
     // No core files: writing one delays the news of a death.
-    const limits = `ulimit -c 0; ${maxDescriptors === undefined ? "" : `ulimit -n ${maxDescriptors};`}`;
-    const args = ["-c", `${limits} exec "$@"`, "sh", ...words];
+    const limits = ["ulimit -c 0"];
+    if (maxDescriptors !== undefined) limits.push(`ulimit -n ${maxDescriptors}`);
+    // A shell counts file sizes in blocks of 512 bytes.
+    if (maxFileKib !== undefined) limits.push(`ulimit -f ${2 * maxFileKib}`);
+    const args = ["-c", `${limits.join("; ")}; exec "$@"`, "sh", ...words];
     this.#programs.push(new Typhon(args, { command: "sh", env, cwd: folder }));
   }
 

@@ -3,11 +3,21 @@
 
 import type { Subject, SubjectOptions } from "./subject.ts";
 
-export const SERVER_NAMES = ["typhon", "gunicorn-gthread", "granian", "nginx-gunicorn"] as const;
+export const SERVER_NAMES = [
+  "typhon",
+  "gunicorn-gthread",
+  "granian",
+  "nginx-gunicorn",
+  "uvicorn",
+] as const;
 export type ServerName = (typeof SERVER_NAMES)[number];
 
-export const APP_NAMES = ["raw", "flask"] as const;
+/** raw and flask are WSGI, asgi (without a framework) and fastapi are ASGI. */
+export const APP_NAMES = ["raw", "flask", "asgi", "fastapi"] as const;
 export type AppName = (typeof APP_NAMES)[number];
+
+/** How much is done: npm test, npm run chaos, or with all counts that are promised. */
+export type Size = "short" | "whole" | "full";
 
 export interface Trial {
   /** "group.what"; --only takes either. */
@@ -16,7 +26,15 @@ export interface Trial {
   readonly promise: string;
   /** Whom it can be asked of. */
   readonly servers: readonly ServerName[];
+  /** Whom with an ASGI application, where these are fewer. */
+  readonly asgiServers?: readonly ServerName[];
+  /** Why not of the others; "" where all are asked. */
+  readonly whyNot: string;
   readonly apps: readonly AppName[];
+  /** The applications of the short form; default: the first one. */
+  readonly short?: readonly AppName[];
+  /** Takes longer than most; begun first where several run side by side. */
+  readonly isSlow?: boolean;
   readonly run: (stage: Stage) => Promise<void>;
 }
 
@@ -24,7 +42,7 @@ export interface Trial {
 export interface Stage {
   readonly server: ServerName;
   readonly app: AppName;
-  readonly isShort: boolean;
+  readonly size: Size;
   /** Requests of the trial that counts them (--requests), or null for its own number. */
   readonly requests: number | null;
   readonly seed: number;
@@ -45,11 +63,17 @@ export interface Figure {
 
 /** What came of a trial, while it is found out. */
 export class Verdict {
+  /** Whether milliseconds are judged: not in the short form, whose machine may be slow and busy. */
+  readonly isTimed: boolean;
   /** What was done, with counts. */
   did = "";
   readonly figures: Figure[] = [];
   /** How the promise was broken; none = held. */
   readonly faults: string[] = [];
+
+  constructor(isTimed: boolean) {
+    this.isTimed = isTimed;
+  }
 
   figure(label: string, value: number, unit: string): void {
     this.figures.push({ label, value, unit });
@@ -59,6 +83,11 @@ export class Verdict {
   expect(isKept: boolean, fault: string): void {
     if (!isKept) this.faults.push(fault);
   }
+
+  /** A part of the promise that is a matter of time, or of what the machine had to spare. */
+  expectInTime(isKept: boolean, fault: string): void {
+    if (this.isTimed) this.expect(isKept, fault);
+  }
 }
 
 /** The command does not know an option that the trial needs. */
@@ -67,9 +96,32 @@ export class NotBuilt extends Error {}
 /** The machine does not allow it, such as mounting. */
 export class NotPossible extends Error {}
 
-/** 4 in a short run, 20 in a whole one: `counts(stage, 4, 20)`. */
-export function counts(stage: Stage, short: number, whole: number): number {
-  return stage.isShort ? short : whole;
+/** 4 in a short run, 20 in a whole one, 100 in a full one: `counts(stage, 4, 20, 100)`. */
+export function counts(stage: Stage, short: number, whole: number, full = whole): number {
+  return { short, whole, full }[stage.size];
+}
+
+/** Whether an application is ASGI. */
+export function isAsync(app: AppName): boolean {
+  return app === "asgi" || app === "fastapi";
+}
+
+/** Whether the application is the plain one of its interface, without a framework before it. */
+export function isPlain(app: AppName): boolean {
+  return app === "raw" || app === "asgi";
+}
+
+/** The servers that a trial is done to with this application. */
+export function serversOf(trial: Trial, app: AppName): readonly ServerName[] {
+  const asked = isAsync(app) ? (trial.asgiServers ?? trial.servers) : trial.servers;
+  // The framework stands between Typhon and the fault; the peers are there to compare servers.
+  return asked.filter((one) => speaks(one, app) && (one === "typhon" || isPlain(app)));
+}
+
+/** Whether a server speaks the interface of an application. */
+export function speaks(server: ServerName, app: AppName): boolean {
+  if (server === "uvicorn") return isAsync(app);
+  return !isAsync(app) || server === "typhon" || server === "granian";
 }
 
 /** Numbers 0 … 1 by a 32-bit linear congruential generator; the same seed gives the same. */

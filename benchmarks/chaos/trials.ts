@@ -1,30 +1,41 @@
-// All trials, in the order in which they are done and shown.
+// All trials, in the order in which they are shown.
 
 import { CLIENT_LEAVES } from "./trials/client-leaves.ts";
 import { CLIENT_TOLD } from "./trials/client-told.ts";
 import { CRASH_LOOP } from "./trials/crash-loop.ts";
 import { CRASH } from "./trials/crash.ts";
+import { DEADLINE_SCOPE } from "./trials/deadline-scope.ts";
 import { DEADLINE } from "./trials/deadline.ts";
 import { DESCRIPTORS } from "./trials/descriptors.ts";
 import { DRAIN } from "./trials/drain.ts";
+import { FIRST_PROCESS } from "./trials/first-process.ts";
 import { FRONT_KILLED } from "./trials/front-killed.ts";
 import { LOG_TARGETS } from "./trials/log-targets.ts";
+import { NEW_CODE } from "./trials/new-code.ts";
+import { OUT_OF_MEMORY } from "./trials/out-of-memory.ts";
 import { OVERLOAD } from "./trials/overload.ts";
+import { QUEUE_TRIALS } from "./trials/queue.ts";
 import { RECYCLING } from "./trials/recycling.ts";
 import { RELOAD } from "./trials/reload.ts";
 import { RETRY } from "./trials/retry.ts";
 import { TEMP_SPACE } from "./trials/temp-space.ts";
 import { TOKENS } from "./trials/tokens.ts";
+import { WEB_SOCKET } from "./trials/web-socket.ts";
 import type { Trial } from "./trial.ts";
 
 export const TRIALS: readonly Trial[] = [
   ...DEADLINE,
+  ...DEADLINE_SCOPE,
   ...CRASH,
+  ...OUT_OF_MEMORY,
   ...CRASH_LOOP,
   ...RETRY,
   ...RELOAD,
+  ...NEW_CODE,
   ...DRAIN,
+  ...FIRST_PROCESS,
   ...OVERLOAD,
+  ...QUEUE_TRIALS,
   ...CLIENT_LEAVES,
   ...CLIENT_TOLD,
   ...RECYCLING,
@@ -33,4 +44,5 @@ export const TRIALS: readonly Trial[] = [
   ...TEMP_SPACE,
   ...DESCRIPTORS,
   ...LOG_TARGETS,
+  ...WEB_SOCKET,
 ];

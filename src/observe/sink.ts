@@ -118,6 +118,8 @@ export class Sink {
     });
     stream.on("drop", (lines: string) => {
       this.#dropped += countLines(lines);
+      // A write that failed is tried again by the next one that is taken; when the memory is full none is.
+      if (this.#isFailing) stream.write("");
     });
     stream.on("drain", () => {
       this.#isFailing = false;

@@ -1,15 +1,16 @@
 """The pages of the chaos applications: each path is one fault, or one thing to watch under faults.
 
-Knows no framework: chaos_raw.py and chaos_flask.py serve the same pages. What has happened is noted
-in files of the folder CHAOS_DIR, one O_APPEND write a line, so that it stands there whatever
-becomes of the process. Other files say what an import is to do (`fault`), and which version of the
-code this is (`version`).
+Knows no framework: chaos_raw.py and chaos_flask.py serve the same pages; chaos_async.py has them as
+coroutines. What has happened is noted in files of the folder CHAOS_DIR, one O_APPEND write a line,
+so that it stands there whatever becomes of the process. Other files say what an import is to do
+(`fault`), and which version of the code this is (`version`).
 """
 
 import ctypes
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -120,6 +121,41 @@ def sleep_long(_environ: Environ) -> Body:
     return []
 
 
+STUCK = ("/sleep_in_steps", "/spin", "/take_lock_twice", "/backtrack", "/sleep_long")
+
+
+# Ways to cost something.
+
+
+def hoard(environ: Environ) -> Body:
+    """Keeps so many MiB for the life of the process."""
+    _hoard.append(b"\1" * (int(ask(environ, "mib")) << 20))
+    return [f"{len(_hoard)} {os.getpid()}".encode()]
+
+
+_hoard: list[bytes] = []
+
+
+def devour(_environ: Environ) -> Body:
+    """Takes memory until there is none."""
+    note("deaths", f"{os.getpid()} {time.monotonic():.6f}")
+    while True:
+        _hoard.append(b"\1" * (8 << 20))
+
+
+def leave_orphan(_environ: Environ) -> Body:
+    """Starts a program that starts another and does not wait for it."""
+    subprocess.run(["sh", "-c", "sleep 0.05 &"], check=True)
+    return [b"left"]
+
+
+def warm(_environ: Environ) -> Body:
+    """Notes which process is warm, after what such work may take."""
+    time.sleep(0.1)
+    note("warm", str(os.getpid()))
+    return [b"warm"]
+
+
 # Ways to die.
 
 
@@ -191,7 +227,7 @@ def wait_for_leaving(environ: Environ) -> Body:
     """Notes whether it was told, while it ran, that its client has left."""
     is_gone = environ["typhon.client_gone"]
     note("leavings", "begun")
-    last = time.monotonic() + 5
+    last = time.monotonic() + PATIENCE_SECONDS
     while not is_gone() and time.monotonic() < last:
         time.sleep(0.01)
     note("leavings", "told" if is_gone() else "never")
@@ -220,9 +256,16 @@ PAGES: dict[str, Callable[[Environ], Body]] = {
     "/download": download,
     "/upload": upload,
     "/wait_for_leaving": wait_for_leaving,
+    "/hoard": hoard,
+    "/devour": devour,
+    "/leave_orphan": leave_orphan,
+    "/warm": warm,
 }
 
 
 def respond(environ: Environ) -> Body:
     """The body of the page that PATH_INFO names."""
-    return PAGES.get(environ["PATH_INFO"], quick)(environ)
+    path = environ["PATH_INFO"]
+    if path in STUCK:
+        note("stuck", path)
+    return PAGES.get(path, quick)(environ)

@@ -11,7 +11,7 @@ import { listDescriptors } from "../../../test/support/processes.ts";
 import { expectWhole } from "../aftermath.ts";
 import { INSPECTABLE, readLiveHeap } from "../front-heap.ts";
 import type { Subject } from "../subject.ts";
-import { counts, SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
+import { APP_NAMES, counts, isPlain, SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
 import { readVitals, type Vitals } from "../vitals.ts";
 
 const CLIENTS = 32;
@@ -25,11 +25,13 @@ const LARGE_BYTES = 400_000;
 const DECLARED_BYTES = 1_000_000;
 const SMALL_PAGE = "/download?chunks=40&pause=0.002";
 const LARGE_PAGE = "/download?chunks=100&pause=0";
+/** Between a FIN and the close, ms. */
+const FIN_STAY_MS = 5;
 /** What V8 and malloc may keep for later, of all processes. */
 const MAX_GROWTH_BYTES = 64 << 20;
 /** What is really in use in Typhon's front: 60 bytes a client of the long run. */
 const MAX_LIVE_GROWTH_BYTES = 4 << 20;
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 20_000;
 /** A client that hears nothing leaves as well. */
 const BORED_MS = 5000;
 const LOOK_EVERY_MS = 20;
@@ -48,15 +50,18 @@ export const CLIENT_LEAVES: readonly Trial[] = [
     promise:
       "Clients that leave half way leave nothing behind: no thread, descriptor, file or memory",
     servers: SERVER_NAMES,
-    apps: ["raw", "flask"],
+    whyNot: "",
+    apps: APP_NAMES,
+    short: ["raw", "asgi"],
+    isSlow: true,
     run,
   },
 ];
 
 async function run(stage: Stage): Promise<void> {
   const { verdict } = stage;
-  const isWhole = stage.server === "typhon" && stage.app === "raw" && !stage.isShort;
-  const total = isWhole ? 100_000 : 2_000;
+  const isThorough = stage.server === "typhon" && isPlain(stage.app);
+  const total = isThorough ? counts(stage, 400, 20_000, 100_000) : 2_000;
   const spool = join(stage.folder, "spool");
   mkdirSync(spool);
   const subject = await stage.start({
@@ -65,14 +70,18 @@ async function run(stage: Stage): Promise<void> {
   });
   const warmUp = Math.ceil(total * WARM_UP_SHARE);
   await leaveMany(subject, warmUp);
-  const before = await settle(subject, null);
+  const settleMs = counts(stage, 300, 1500);
+  const before = await settle(subject, null, settleMs);
   const filesBefore = countFiles(subject, spool);
   const mostFiles = await watchFiles(subject, spool, leaveMany(subject, total - warmUp));
-  const after = await settle(subject, before);
+  const after = await settle(subject, before, settleMs);
   verdict.did = `${total} clients: downloads and uploads, half by reset, half by FIN`;
   const growth = after.rssBytes - before.rssBytes;
   verdict.figure("growth of memory", growth / 2 ** 20, "MiB");
-  verdict.expect(growth <= MAX_GROWTH_BYTES, `memory grew by ${(growth / 2 ** 20).toFixed(0)} MiB`);
+  verdict.expectInTime(
+    growth <= MAX_GROWTH_BYTES,
+    `memory grew by ${(growth / 2 ** 20).toFixed(0)} MiB`,
+  );
   verdict.expect(
     after.descriptors <= before.descriptors,
     `descriptors: ${before.descriptors} before, ${after.descriptors} after`,
@@ -82,15 +91,16 @@ async function run(stage: Stage): Promise<void> {
   if (stage.server === "typhon") {
     const live = after.liveBytes - before.liveBytes;
     verdict.figure("growth of what is in use in the front", live / 2 ** 20, "MiB");
-    verdict.expect(
+    verdict.expectInTime(
       live <= MAX_LIVE_GROWTH_BYTES,
       `${(live / 2 ** 20).toFixed(1)} MiB more are in use in the front`,
     );
     verdict.figure("temporary files at once", mostFiles, "");
-    verdict.expect(mostFiles > 0, "no temporary file was made");
+    // Under ASGI bodies stream both ways, and nothing is put away.
+    if (!subject.isAsync) verdict.expect(mostFiles > 0, "no temporary file was made");
   }
   expectClosed(stage, subject);
-  await expectWhole(subject, verdict, counts(stage, 200, 1000));
+  await expectWhole(subject, verdict, counts(stage, 50, 1000));
 }
 
 /** Each download that began has ended: its iterable was closed. */
@@ -125,8 +135,13 @@ function leaveOnce(port: number, [what, how]: Kind, isLarge: boolean): Promise<v
   const { promise, resolve } = Promise.withResolvers<void>();
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const leave = (): void => {
-    if (how === "reset") socket.resetAndDestroy();
-    else socket.destroy();
+    if (how === "reset") {
+      socket.resetAndDestroy();
+      return;
+    }
+    // A FIN by itself first: what is unread makes a reset of a close.
+    socket.end();
+    setTimeout(() => socket.destroy(), FIN_STAY_MS);
   };
   const leaveWhenDue = (): void => {
     // Reads no more, so that what is sent has to be kept.
@@ -157,7 +172,7 @@ interface Settled extends Vitals {
 }
 
 /** Reads when the server has had time to see that they left: as soon as it holds no more than before. */
-async function settle(subject: Subject, before: Vitals | null): Promise<Settled> {
+async function settle(subject: Subject, before: Vitals | null, settleMs: number): Promise<Settled> {
   const read = (): Vitals => readVitals(subject.processes().map(({ pid }) => pid));
   const isAsBefore = (): boolean => {
     const { begun, ended } = countDownloads(subject);
@@ -166,7 +181,7 @@ async function settle(subject: Subject, before: Vitals | null): Promise<Settled>
   await until("all is as before", isAsBefore, SETTLE_MS).catch(() => undefined);
   const liveBytes = subject.server === "typhon" ? await readLiveHeap(subject) : 0;
   // Freed pages go back to the kernel a moment later.
-  await sleep(1500);
+  await sleep(settleMs);
   return { ...read(), liveBytes };
 }
 

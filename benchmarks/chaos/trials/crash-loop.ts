@@ -14,26 +14,28 @@ const LOOPS = [
   ["exit", "at its import"],
 ] as const;
 
-/** Starts in 10 s, each worker's counted: pauses of 0.1 s that double allow 8. */
+/** Starts in at most 10 s, each worker's counted: pauses of 0.1 s that double allow 8. */
 const MAX_STARTS = 12;
 /** Who waits for longer is told to come again. */
 const QUEUE_SECONDS = 1;
 /** Share of one core. */
 const MAX_CPU = 0.4;
 /** The longest pause between starts, and a start. */
-const MENDED_MS = 32_000;
+const MENDED_MS = 60_000;
 
 export const CRASH_LOOP: readonly Trial[] = LOOPS.map(([fault, words]) => ({
   name: `crash.loop-${fault}`,
-  promise: `An application that ends ${words} is started about 10 times in 10 s, clients get 503 with Retry-After`,
+  promise: `An application that ends ${words} is started ever more rarely and never spins, clients get 503 with Retry-After, and it serves when it is mended`,
   servers: SERVER_NAMES,
-  apps: ["raw"],
+  whyNot: "",
+  apps: ["raw", "asgi"],
+  short: fault === "exit" ? ["raw"] : ["asgi"],
   run: (stage) => runLoop(stage, fault),
 }));
 
 async function runLoop(stage: Stage, fault: string): Promise<void> {
   const { verdict } = stage;
-  const seconds = counts(stage, 2, 10);
+  const seconds = counts(stage, 2, 6, 10);
   const waiting = ["--queue-timeout", String(QUEUE_SECONDS)];
   const subject = await stage.start({ extras: { typhon: waiting } });
   subject.notes.setFault(fault);
@@ -59,7 +61,7 @@ async function runLoop(stage: Stage, fault: string): Promise<void> {
   verdict.figure("processor", cpu, "cores");
   verdict.expect(starts <= MAX_STARTS, `${starts} starts in ${seconds} s`);
   verdict.expect(starts >= 1, "no start at all");
-  verdict.expect(cpu <= MAX_CPU, `${cpu.toFixed(2)} cores were busy with starting`);
+  verdict.expectInTime(cpu <= MAX_CPU, `${cpu.toFixed(2)} cores were busy with starting`);
   expectHonest(stage, load);
   if (mendedMs === null) verdict.expect(false, "never served again after it was mended");
   else verdict.figure("served after it was mended", mendedMs, "ms");

@@ -1,52 +1,70 @@
 // The end of a server while it works: what runs is answered, nothing new is taken, nothing is left. And
 // an operator who asks twice is not kept waiting.
 
+import { once } from "node:events";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { within } from "../../../test/support/deadline.ts";
+import { until, within } from "../../../test/support/deadline.ts";
 import { clockMs } from "../../load/arrivals.ts";
-import { askOnce, Client, fieldOf, get, tellAnswer } from "../client.ts";
-import { SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
+import { askOnce, fieldOf, get, tellAnswer } from "../client.ts";
+import { holdRequests } from "../held-requests.ts";
+import type { Subject } from "../subject.ts";
+import { APP_NAMES, SERVER_NAMES, type Stage, type Trial, type Verdict } from "../trial.ts";
 
-const REQUESTS = 16;
-const RUN_SECONDS = 0.5;
+const REQUESTS = 12;
 /** A server that has to end at once has ended within this. */
 const AT_ONCE_MS = 1000;
-const GONE_MS = 2000;
+/** Longer than any trial: what ends before does so because it was told twice. */
+const GRACEFUL_SECONDS = "600";
+const GONE_MS = 20_000;
+/** Who tells nothing has heard a signal by then. */
+const PEER_HEARD_MS = 500;
 
 export const DRAIN: readonly Trial[] = [
   {
     name: "drain.running",
     promise:
-      "SIGTERM: all that runs is answered with Connection: close, exit code 0, nothing is left",
+      "SIGTERM: nothing new is accepted, idle connections are closed at once, all that runs is answered with Connection: close, exit code 0, nothing is left",
     servers: SERVER_NAMES,
-    apps: ["raw", "flask"],
+    whyNot: "",
+    apps: APP_NAMES,
+    short: ["raw", "asgi"],
     run: runDrain,
   },
   {
     name: "drain.second-signal",
     promise: "A second SIGTERM ends everything at once",
     servers: ["typhon"],
-    apps: ["raw"],
+    whyNot: "the others have other signals for it",
+    apps: ["raw", "asgi"],
+    short: ["asgi"],
     run: runSecondSignal,
   },
 ];
 
 async function runDrain(stage: Stage): Promise<void> {
-  const { verdict } = stage;
+  const { verdict, server } = stage;
   const subject = await stage.start({ workers: 4 });
-  const clients = Array.from({ length: REQUESTS }, () => new Client(subject.port));
-  const idle = new Client(subject.port);
-  await idle.ask(get("/quick"));
-  const asked = clients.map((client) => client.ask(get(`/sleep?s=${RUN_SECONDS}`)));
-  await sleep(RUN_SECONDS * 500);
+  const idle = await openIdle(subject.port);
+  const held = holdRequests(subject, { count: REQUESTS });
+  const running = await held.waitForRunning(REQUESTS, subject.patienceMs);
+  if (server === "typhon")
+    verdict.expect(running === REQUESTS, `${running} of ${REQUESTS} requests ran`);
   const since = clockMs();
   const stopping = subject.stop();
-  await sleep(50);
-  const late = await askOnce(subject.port, get("/quick"), 5000);
-  const answers = await Promise.all(asked);
+  if (server === "typhon") await untilStopping(subject);
+  else await sleep(PEER_HEARD_MS);
+  const late = await askOnce(subject.port, get("/quick"), subject.patienceMs);
+  // Who comes now may be refused or be told so; silence would be neither.
+  const isTold = late.end === "refused" || late.status === 503;
+  verdict.expect(isTold, `a new client got ${tellAnswer(late)}`);
+  await within(subject.patienceMs, idle.ended, "close").catch(() =>
+    verdict.expect(false, "an idle connection was not closed before the running requests ended"),
+  );
+  const answers = await held.release();
   const exit = await stopping;
-  verdict.did = `SIGTERM with ${REQUESTS} requests of ${RUN_SECONDS} s running`;
+  verdict.did = `SIGTERM with ${REQUESTS} requests running and an idle connection`;
   verdict.figure("from the signal to the end", clockMs() - since, "ms");
   for (const answer of answers) {
     verdict.expect(answer.status === 200, `a running request got ${tellAnswer(answer)}`);
@@ -54,39 +72,53 @@ async function runDrain(stage: Stage): Promise<void> {
     if (answer.status === 200)
       verdict.expect(connection === "close", `an answer said Connection: "${connection}"`);
   }
-  // Who comes now may be refused or be told so; silence would be neither.
-  const isTold = late.end === "refused" || late.status === 503 || late.status === 200;
-  verdict.expect(isTold, `a new client got ${tellAnswer(late)}`);
   verdict.expect(exit !== null && exit.code === 0, `exit ${exit?.code ?? exit?.signal ?? "never"}`);
-  verdict.expect(
-    await subject.isGone(GONE_MS),
-    `${subject.processes().length} processes were left`,
-  );
-  idle.close();
+  await expectGone(subject, verdict);
+}
+
+/** A connection that was answered and stays; and its end. */
+async function openIdle(port: number): Promise<{ readonly ended: Promise<void> }> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  socket.on("error", () => undefined); // "close" follows and says all.
+  const ended = Promise.withResolvers<void>();
+  socket.on("close", () => ended.resolve());
+  socket.write(get("/quick"));
+  await once(socket, "data");
+  socket.resume();
+  return { ended: ended.promise };
 }
 
 async function runSecondSignal(stage: Stage): Promise<void> {
   const { verdict } = stage;
-  const subject = await stage.start();
-  const clients = Array.from({ length: 8 }, () => new Client(subject.port));
-  const asked = clients.map((client) => client.ask(get("/sleep_long")));
-  await sleep(200);
+  const subject = await stage.start({
+    extras: { typhon: [`--graceful-timeout=${GRACEFUL_SECONDS}`, "--timeout=0"] },
+  });
+  const held = holdRequests(subject, { count: 8 });
+  await held.waitForRunning(8, subject.patienceMs);
   subject.signal("SIGTERM");
-  await sleep(300);
+  await untilStopping(subject);
   verdict.expect(!subject.main.hasExited, "the first signal did not wait for what runs");
   const since = clockMs();
   subject.signal("SIGTERM");
   verdict.did = "SIGTERM twice with 8 requests running that never end";
+  const endMs = verdict.isTimed ? AT_ONCE_MS : subject.patienceMs;
   try {
-    await within(AT_ONCE_MS, subject.main.exited, "the end");
+    await within(endMs, subject.main.exited, "the end");
     verdict.figure("from the second signal to the end", clockMs() - since, "ms");
   } catch {
-    verdict.expect(false, `it ran on for more than ${AT_ONCE_MS} ms`);
+    verdict.expect(false, `it ran on for more than ${endMs} ms`);
   }
-  verdict.expect(
-    await subject.isGone(GONE_MS),
-    `${subject.processes().length} processes were left`,
-  );
-  for (const client of clients) client.close();
-  await Promise.all(asked);
+  await expectGone(subject, verdict);
+  for (const answer of await held.release())
+    verdict.expect(answer.status === 0, `a request that was cut got ${tellAnswer(answer)}`);
+}
+
+async function untilStopping(subject: Subject): Promise<void> {
+  const isStopping = (): boolean => subject.events("server.stopping").length > 0;
+  await until("the log tells of the stop", isStopping, subject.patienceMs);
+}
+
+async function expectGone(subject: Subject, verdict: Verdict): Promise<void> {
+  const isGone = await subject.isGone(GONE_MS);
+  verdict.expect(isGone, `${subject.processes().length} processes were left`);
 }

@@ -1,24 +1,45 @@
 // Workers that are replaced though nothing is wrong with them, under load: nobody may notice.
 
+import { until } from "../../../test/support/deadline.ts";
+import { get } from "../client.ts";
 import { ClosedLoad, mixedRequest } from "../closed-load.ts";
-import { counts, type Stage, type Trial } from "../trial.ts";
+import type { Subject } from "../subject.ts";
+import { counts, isPlain, type Stage, type Trial } from "../trial.ts";
 
-const MAX_REQUESTS = 500;
+const MAX_REQUESTS = 200;
 const JITTER = 50;
+/** More than a worker has before it hoards, and what each hoarding request takes. */
+const MAX_RSS = "96M";
+const HOARD_EVERY = 50;
+const HOARD_MIB = 8;
+/** By age and by size it goes on until so many are replaced. */
+const MIN_REPLACED = 3;
+const REPLACED_MS = 60_000;
 
 export const RECYCLING: readonly Trial[] = [
   {
     name: "recycling.requests",
-    promise: "Replacing each worker after 500 requests fails no request",
-    servers: ["typhon", "gunicorn-gthread", "nginx-gunicorn"],
-    apps: ["raw", "flask"],
+    promise: "Replacing each worker after 200 requests fails no request",
+    servers: ["typhon", "gunicorn-gthread", "nginx-gunicorn", "uvicorn"],
+    whyNot: "Granian replaces workers by age and memory only",
+    apps: ["raw", "flask", "asgi", "fastapi"],
+    short: ["raw", "asgi"],
     run: (stage) => run(stage, "--max-requests", String(MAX_REQUESTS)),
+  },
+  {
+    name: "recycling.rss",
+    promise: "Replacing each worker that has grown beyond a size fails no request",
+    servers: ["typhon"],
+    whyNot: "Granian alone has such a setting, and looks at it every 30 s",
+    apps: ["raw", "asgi"],
+    run: (stage) => run(stage, "--max-rss", MAX_RSS),
   },
   {
     name: "recycling.age",
     promise: "Replacing each worker after a second fails no request",
     servers: ["typhon"],
-    apps: ["raw"],
+    whyNot: "Granian alone has such a setting, and counts in hours",
+    apps: ["raw", "asgi"],
     run: (stage) => run(stage, "--max-age", "1"),
   },
 ];
@@ -26,28 +47,51 @@ export const RECYCLING: readonly Trial[] = [
 async function run(stage: Stage, option: string, value: string): Promise<void> {
   const { verdict } = stage;
   const isCounted = option === "--max-requests";
-  const isWhole = stage.app === "raw" && stage.server === "typhon" && isCounted;
-  const requests = isWhole ? counts(stage, 5_000, 100_000) : 5_000;
+  const isThorough = isPlain(stage.app) && stage.server === "typhon" && isCounted;
+  const requests = !isCounted
+    ? Infinity
+    : isThorough
+      ? counts(stage, 1_200, 20_000, 100_000)
+      : 2_000;
   const flags = isCounted
     ? [option, value, "--max-requests-jitter", String(JITTER)]
     : [option, value];
-  const subject = await stage.start({ extras: { typhon: flags, gunicorn: flags } });
+  const uvicornFlags = ["--limit-max-requests", value, "--limit-max-requests-jitter", `${JITTER}`];
+  const subject = await stage.start({
+    extras: { typhon: flags, gunicorn: flags, uvicorn: uvicornFlags },
+  });
   const load = new ClosedLoad({
     port: subject.port,
     keptAlive: 12,
     fresh: 4,
     requests,
-    request: mixedRequest,
+    request: option === "--max-rss" ? hoardingRequest : mixedRequest,
   });
-  // Slow enough that some workers grow old.
-  if (!isCounted) load.pauseMs = 8;
-  await load.run();
-  const replaced = subject.notes.starts().length - subject.workers;
+  // A framework takes a while to import: no more requests than a replacement has time for.
+  if (!isPlain(stage.app)) load.pauseMs = 20;
+  const going = load.run();
+  if (!isCounted) {
+    // As many requests as there are until some workers have grown old or large.
+    load.pauseMs = 8;
+    const isEnough = (): boolean => replacedSoFar(subject) >= MIN_REPLACED;
+    await until("some workers are replaced", isEnough, REPLACED_MS).catch(() => undefined);
+    load.stop();
+  }
+  await going;
+  const replaced = replacedSoFar(subject);
   verdict.did = `${load.asked} requests`;
   verdict.figure("workers replaced", replaced, "");
   const stale = load.stale > 0 ? `; ${load.stale} as an idle connection was closed` : "";
   verdict.expect(load.failed === 0, `${load.failed} failed: ${load.tellFailures()}${stale}`);
   // One at a time, and a start takes a while: half of what the count alone would make.
-  const least = isCounted ? Math.floor(requests / (MAX_REQUESTS + JITTER) / 4) : 1;
+  const least = isCounted ? Math.floor(requests / (MAX_REQUESTS + JITTER) / 4) : MIN_REPLACED;
   verdict.expect(replaced >= least, `only ${replaced} workers were replaced`);
+}
+
+function replacedSoFar(subject: Subject): number {
+  return subject.notes.starts().length - subject.workers;
+}
+
+function hoardingRequest(index: number): string {
+  return index % HOARD_EVERY === 0 ? get(`/hoard?mib=${HOARD_MIB}`) : mixedRequest(index);
 }
