@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Task, TimerHandle
     from typing import Any
 
-    from .asgi_intake import Slot
+    from .asgi_answers import Slot
     from .channel import Channel
 
 # So long an application has after its client's leave; most notice it at their next receive or send.
@@ -218,6 +218,8 @@ class AsgiExchange:
     def send_fault(self, text: str) -> None:
         """Ends the exchange: the application has failed. After the last frame: only a log line."""
         if self.has_ended:
+            # Behind the answer.
+            self.slot.answers.flush()
             self.channel.log(LEVEL_ERROR, text, self.request)
         else:
             self.send_last(encode_frame(FAULT, self.request, encode_text(text)))

@@ -161,7 +161,10 @@ class HttpExchange(AsgiExchange):
         if len(body) > MAX_BODY_FRAME_BYTES:
             return False
         self.state = "ended"
-        self.send_last(self._encode_head(body, END))
+        self.has_ended = True
+        self.slot.answers.add(self._encode_head(body, END), self.slot)
+        if self.waiters:
+            self.wake()
         return True
 
     def _start(self, message: Message) -> None:

@@ -14,6 +14,7 @@ from asyncio import current_task
 from contextvars import copy_context
 from threading import get_ident, get_native_id
 
+from .asgi_answers import Answers, Slot
 from .asgi_http import HttpExchange
 from .channel import EXIT_CHANNEL_ENDED, LEVEL_ERROR
 from .faults import describe
@@ -29,7 +30,6 @@ from .wire import (
     PAGE_BYTES,
     PAGE_HEADER_BYTES,
     RECORD_ON_CHANNEL,
-    SLOT_BYTES,
     STOPPED,
     TAKEN,
     WEBSOCKET,
@@ -58,32 +58,10 @@ QUIET_REQUESTS = 8
 # What the front holds it hands over at once; longer means that it has forgotten this request.
 MAX_FETCH_SECONDS = 30.0
 
-_NO_ID = bytes(8)
 _readv = os.readv
 _monotonic = time.monotonic
 _note = NOTE.pack_into
 _LAST_SLOT = CANCEL_SLOTS - 1
-
-
-class Slot:
-    """One slot of the notes, and what an exchange in it needs of this worker."""
-
-    __slots__ = ("_id_at", "_memory", "at", "channel", "loop", "page")
-
-    def __init__(
-        self, number: int, notes: Notes, channel: Channel, loop: AbstractEventLoop
-    ) -> None:
-        self.at = number * SLOT_BYTES
-        # As readv wants it.
-        self.page = (notes.page(number),)
-        self.channel = channel
-        self.loop = loop
-        self._memory = notes.memory
-        self._id_at = self.at + 8
-
-    def clear_note(self) -> None:
-        """The request of this slot is answered."""
-        self._memory[self._id_at : self._id_at + 8] = _NO_ID
 
 
 class AsgiIntake:
@@ -105,7 +83,10 @@ class AsgiIntake:
         self._loop = loop
         self._concurrency = concurrency
         self._thread = (get_native_id(), get_ident())
+        self._answers = Answers(channel)
         self._free: list[Slot] = []
+        # Free when the answers of this turn have gone.
+        self._soon_free: list[Slot] = []
         self._slots = 0
         # Requests that were not done when they had begun, and those of them that were not told.
         self.running: dict[int, HttpExchange] = {}
@@ -186,7 +167,7 @@ class AsgiIntake:
         """The application has returned, and the last frame has been sent."""
         if exchange.timer is not None or exchange.file is not None:
             exchange.release()
-        self._free.append(exchange.slot)
+        self._soon_free.append(exchange.slot)
         if self.running.pop(exchange.request, None) is None:
             return
         self._untold.pop(exchange.request, None)
@@ -205,7 +186,10 @@ class AsgiIntake:
 
     def _on_pages(self) -> None:
         try:
-            self._take_some()
+            try:
+                self._take_some()
+            finally:
+                self._answers.flush()
         except WireFault as fault:
             self._channel.poisoned(f"the queue carried {fault}")
         except BaseException as error:
@@ -217,6 +201,9 @@ class AsgiIntake:
     def _take_some(self) -> None:
         running = self.running
         free = self._free
+        free += self._soon_free
+        self._soon_free.clear()
+        answers = self._answers
         queue = self._queue
         memory = self._notes.memory
         cancels = self._cancels
@@ -226,7 +213,7 @@ class AsgiIntake:
                 self.taking = "full"
                 self._loop.remove_reader(self._queue)
                 break
-            slot = free.pop() if free else self._add_slot()
+            slot = free.pop() if free else self._find_slot()
             try:
                 size = _readv(queue, slot.page)
             except BlockingIOError:
@@ -249,6 +236,7 @@ class AsgiIntake:
                 slot.clear_note()
                 free.append(slot)
                 continue
+            answers.at(taken)
             make = WebSocketExchange if flags & WEBSOCKET else HttpExchange
             exchange = make(
                 slot,
@@ -267,10 +255,15 @@ class AsgiIntake:
             self._channel.send(encode_frame(TAKEN, 0, encode_ids(self._untold)))
             self._untold.clear()
 
-    def _add_slot(self) -> Slot:
+    def _find_slot(self) -> Slot:
         number = self._slots
+        if number == self._concurrency:
+            self._answers.flush()
+            self._free += self._soon_free
+            self._soon_free.clear()
+            return self._free.pop()
         self._slots += 1
-        return Slot(number, self._notes, self._channel, self._loop)
+        return Slot(number, self._notes, self._channel, self._loop, self._answers)
 
     # Frames that come for it find it among the running ones.
     def _wait_for_record(self, exchange: HttpExchange) -> None:

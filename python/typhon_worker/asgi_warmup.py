@@ -30,11 +30,19 @@ class Rehearsal:
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop = loop
         self.channel = self
+        self.answers = self
         self.status = ""
         self.faults: list[str] = []
 
     def clear_note(self) -> None:
         """There is none."""
+
+    def add(self, frame: bytes, _slot: object) -> None:
+        """As the answers do."""
+        self.send(frame)
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
     def send(self, frame: bytes) -> None:
         """Keeps the status of a HEAD, or the text of a FAULT."""

@@ -18,6 +18,8 @@ import { CHECKOUT, makeScratch, requirePython } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 const SUITE_MS = 240_000;
+/** One worker each: the applications count in memory what the tests ask for. Some leave streams without end. */
+const ALONE = ["--workers", "1", "--graceful-timeout", "1"];
 const FRAMEWORKS = ["django", "fastapi", "starlette", "quart", "litestar", "blacksheep"] as const;
 
 const run = promisify(execFile);
@@ -29,9 +31,8 @@ before(async () => {
   scratch = makeScratch(FILE);
   const fetched = execFileSync("sh", [join(CHECKOUT, "tools/fetch-gunicorn.sh")]);
   suites = join(CHECKOUT, fetched.toString().trim(), "tests/docker");
-  // One worker each: the applications count in memory what the tests ask for.
-  const place = ["--app-dir", join(suites, "asgi_compliance"), "--workers", "1"];
-  const own = await startTyphon(FILE, ["apps.main_app:app", ...place]);
+  const place = ["--app-dir", join(suites, "asgi_compliance")];
+  const own = await startTyphon(FILE, ["apps.main_app:app", ...place, ...ALONE]);
   const frameworks = await Promise.all(FRAMEWORKS.map((name) => startFramework(name)));
   const servers = {
     gunicorn: own.url,
@@ -57,7 +58,7 @@ before(async () => {
 function startFramework(name: string): Promise<Typhon> {
   const folder = join(suites, "asgi_framework_compat/frameworks", `${name}_app`);
   const application = name === "django" ? "asgi:application" : "app:app";
-  return startTyphon(FILE, [application, "--app-dir", folder, "--workers", "1"], {
+  return startTyphon(FILE, [application, "--app-dir", folder, ...ALONE], {
     env: { PYTHONDONTWRITEBYTECODE: "1" },
   });
 }
