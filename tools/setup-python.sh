@@ -28,6 +28,6 @@ fi
 echo "setup-python: making $venv"
 rm -rf "$venv"
 "$python" -m venv "$venv" || fail "$python -m venv failed; Debian has it in python3-venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
   --requirement "$wanted" || fail "pip could not install $wanted"
 printf '%s\n' "$state" >"$stamp"

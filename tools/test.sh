@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 node=node_modules/.bin/node
 python=.venv-test/bin/python
-all="format lint types unused architecture ruff mypy pytest unit conformance e2e chaos"
+all="format lint types unused architecture ruff mypy pytest unit acceptance chaos"
 
 # What a shell or a platform sets for other programs must not steer the servers under test.
 unset PORT WEB_CONCURRENCY FORWARDED_ALLOW_IPS VIRTUAL_ENV NODE_OPTIONS PYTHONPATH PYTHONHOME || true
@@ -65,13 +65,20 @@ run_unit() {
     -not -path 'test/conformance/*' -not -name architecture.test.ts | sort)
 }
 
+# The command as it is published: bin/typhon takes dist/ when it is newer than the sources. Many of
+# these tests wait, so more run at once than there are cores.
+run_acceptance() {
+  sh tools/build.sh
+  # shellcheck disable=SC2046
+  node_tests --test-concurrency=4 $(find test/conformance test/e2e -name '*.test.ts' | sort)
+}
+
 run_conformance() {
   sh tools/build.sh
   # shellcheck disable=SC2046
   node_tests --test-concurrency=3 $(find test/conformance -name '*.test.ts' | sort)
 }
 
-# The command as it is published: bin/typhon takes dist/ when it is newer than the sources.
 run_e2e() {
   sh tools/build.sh
   # shellcheck disable=SC2046
@@ -84,27 +91,38 @@ run_chaos() {
   sh tools/chaos.sh --short
 }
 
-# Both fetch for half a minute: side by side.
+# Both fetch for half a minute: side by side. What needs no Python does not wait for it.
 sh tools/setup-python.sh &
 setup=$!
+end_setup() {
+  [ -z "$setup" ] || wait "$setup"
+  setup=
+}
 if [ ! -x "$node" ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "== npm ci"
-  npm ci --no-audit --no-fund || { kill "$setup"; exit 1; }
+  npm ci --no-audit --no-fund || {
+    kill "$setup"
+    exit 1
+  }
 fi
-wait "$setup"
 
 [ $# -gt 0 ] || set -- $all
 for section in "$@"; do
+  case $section in
+  format | lint | types | unused | architecture) ;;
+  *) end_setup ;;
+  esac
   printf '\n== %s\n' "$section"
-  case " $all " in
+  case " $all conformance e2e " in
   *" $section "*) "run_$section" ;;
   *)
     if [ ! -f "$section" ]; then
-      echo "test: no section or file '$section'; sections: $all" >&2
+      echo "test: no section or file '$section'; sections: $all conformance e2e" >&2
       exit 2
     fi
     node_tests "$section"
     ;;
   esac
 done
+end_setup
 printf '\n== all passed: %s\n' "$*"
