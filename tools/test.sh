@@ -12,6 +12,9 @@ all="format lint types unused architecture ruff mypy pytest unit acceptance chao
 # What a shell or a platform sets for other programs must not steer the servers under test.
 unset PORT WEB_CONCURRENCY FORWARDED_ALLOW_IPS VIRTUAL_ENV NODE_OPTIONS PYTHONPATH PYTHONHOME || true
 
+# A hundred files of tests compile the same modules.
+export NODE_COMPILE_CACHE="$PWD/node_modules/.cache/compile"
+
 # The tools start by `#!/usr/bin/env node`, which may be an older one: they get ours.
 tool() {
   name=$1
