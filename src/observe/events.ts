@@ -32,6 +32,8 @@ export interface EventFields {
   /** Changes in a folder, or in all that are not watched yet, go unseen. */
   "watch.failed": { readonly folder: string; readonly code: string };
   "server.stopping": { readonly signal: string };
+  /** What was ended by force has not ended: it is left to the kernel. */
+  "server.stuck": Record<string, never>;
   "server.stopped": { readonly exitCode: number };
   /** The server cannot start or go on. */
   "server.failed": { readonly code?: string };

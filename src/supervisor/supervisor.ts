@@ -3,6 +3,8 @@
 // the pool's affair. What the process shows to others (PID file, control socket, service manager) is
 // opened when it listens and taken away at the end.
 
+import { setTimeout as delay } from "node:timers/promises";
+
 import type { Configuration } from "../config/configuration.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
@@ -17,6 +19,10 @@ import type { Reloader, ReloadOutcome } from "./reload-outcome.ts";
 import { Reloads } from "./reloads.ts";
 import { SdNotify } from "./sd-notify.ts";
 import { ENDING, Signals } from "./signals.ts";
+
+/** After the grace and the killing, workers have ended by then. */
+const LAST_RESORT_MS = 3000;
+const EXIT_STUCK = 1;
 
 /**
  * Serves until a signal ends it; resolves with the exit code. Rejects with OperatorError if the
@@ -101,7 +107,17 @@ class Life {
     this.#reloader.close();
     this.#service.stopping();
     const stopped = server.stop(configuration.gracefulTimeoutMs).then(() => 0);
-    return await Promise.race([stopped, signals.second.then((again) => ENDING[again])]);
+    const second = signals.second.then((again) => ENDING[again]);
+    return await Promise.race([stopped, second, this.#giveUp()]);
+  }
+
+  // What is ended by force at the end of the grace has long ended by then. If it has not, we go all the
+  // same: with this process the lifeline ends, and the kernel kills whatever hangs on it.
+  async #giveUp(): Promise<number> {
+    const { configuration, log } = this.#options;
+    await delay(configuration.gracefulTimeoutMs + LAST_RESORT_MS, undefined, { ref: false });
+    log.error("server.stuck", "the workers do not end; they are left to the kernel", {});
+    return EXIT_STUCK;
   }
 
   /** Takes away what others see of the process. */

@@ -91,6 +91,19 @@ test("a second signal ends it at once", async (t) => {
   running.destroy();
 });
 
+test("a launcher that does not react keeps nothing running", async (t) => {
+  const [typhon] = await startGate(t, "--workers", "1", "--graceful-timeout", "0.5");
+  const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
+  assert(launcher !== undefined);
+  process.kill(launcher.pid, "SIGSTOP");
+  typhon.signal("SIGTERM");
+  const exit = await within(20_000, typhon.exited, "the server ends");
+  assert.deepEqual(exit, { code: 1, signal: null });
+  await typhon.output.waitFor(/left to the kernel/);
+  process.kill(launcher.pid, "SIGCONT");
+  await typhon.leavesNothing();
+});
+
 test("leaves no file behind", async (t) => {
   const temp = makeScratch(t);
   const typhon = await startTyphon(t, ["raw:app", "--workers", "2"], { env: { TMPDIR: temp } });
