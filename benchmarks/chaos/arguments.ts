@@ -19,8 +19,8 @@ export interface ChaosArguments {
   readonly requests: number | null;
   readonly seed: number;
   readonly isKept: boolean;
-  /** A file of results to render docs/faults.md from, instead of running anything. */
-  readonly render: string | null;
+  /** Files of results to render docs/faults.md from, instead of running anything. */
+  readonly render: readonly string[] | null;
   /** No selector was given that leaves out trials of Typhon or makes them shorter. */
   readonly isWhole: boolean;
 }
@@ -43,7 +43,7 @@ export const USAGE = `npm run chaos -- [options]
   --seed N           of all that is random; printed with the results
   --lanes N          trials at the same time; default 1, with --short ${SHORT_LANES}
   --keep             keep the run in benchmarks/results and show it in docs/faults.md
-  --render FILE      write docs/faults.md again from the results of a run
+  --render FILES     write docs/faults.md again from the results of runs; a later one's rows replace
   --help
 `;
 
@@ -84,7 +84,7 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
     requests: readNumber("--requests", values.requests),
     seed: readNumber("--seed", values.seed) ?? Date.now() % 1_000_000,
     isKept: values.keep,
-    render: values.render ?? null,
+    render: values.render?.split(",") ?? null,
     isWhole: !values.short && values.only === undefined && values.apps === undefined,
   };
 }

@@ -44,17 +44,18 @@ const COLUMNS: readonly Column[] = SERVER_NAMES.flatMap((server) =>
   ),
 );
 
-/** Renders docs/faults.md from the results in `path`. */
-export function renderFaultsPage(path: string): void {
-  writeFileSync(join(ROOT, "docs", "faults.md"), faultsPage(loadOutcomes(path)));
+/** Renders docs/faults.md from the results in `paths`; what a later run did again replaces the earlier. */
+export function renderFaultsPage(paths: readonly string[]): void {
+  const runs = paths.map(loadOutcomes);
+  writeFileSync(join(ROOT, "docs", "faults.md"), faultsPage(runs));
 }
 
 /** The whole page. */
-export function faultsPage(results: ChaosResults): string {
+export function faultsPage(runs: readonly ChaosResults[]): string {
+  const rows = runs.toReversed().flatMap(({ chaos }) => chaos);
   const columns = COLUMNS.filter(({ server, app }) =>
-    results.chaos.some((row) => row.server === server && row.app === app),
+    rows.some((row) => row.server === server && row.app === app),
   );
-  const minutes = Math.ceil(results.seconds / 60);
   const parts = [
     `# Faults\n`,
     `What was done to Typhon and to others, and what became of the requests. This page is made by \`npm run chaos -- --peers --keep\`; what Typhon promises is in [lifecycle.md](lifecycle.md).\n`,
@@ -66,12 +67,12 @@ npm run chaos -- --only crash,reload.load  some of it
 npm run chaos -- --apps asgi,fastapi       some applications
 npm run chaos -- --peers --keep            the others as well; writes this page
 npm run chaos -- --only tokens --requests 1000000 --seed 7
-npm run chaos -- --render FILE             writes this page again from benchmarks/results/…-chaos.json
+npm run chaos -- --render FILE,FILE        writes this page again from benchmarks/results/…-chaos.json; rows of the later replace
 \`\`\`\n`,
     `Exit code 1 if one promise of Typhon is broken. Milliseconds are judged by all runs but the short one, which asks for outcomes and their order only. Full tables are in \`benchmarks/results/*-chaos.json\`.\n`,
-    `${results.date.slice(0, 10)}, ${results.size} run of ${minutes} min, seed ${results.seed}; ${describe(results)}.${results.isWhole ? "" : " **A narrowed run.**"}\n`,
+    ...runs.map((run) => `${describeRun(run)}\n`),
     `All servers: 2 workers with 4 threads unless said otherwise (Typhon under ASGI: \`--concurrency 4\`), settings as in the benchmarks (\`benchmarks/servers.ts\`, \`asgi-servers.ts\`); Granian with \`--respawn-failed-workers\`. "Held" and "broken" are said of the same promise for all, also of those who never made it; — is explained below its table. The others are done to with the counts of the short run.\n`,
-    ...CHAPTERS.map((chapter, at) => chapterPart(at + 1, chapter, columns, results.chaos)),
+    ...CHAPTERS.map((chapter, at) => chapterPart(at + 1, chapter, columns, rows)),
   ];
   return `${parts.join("\n").trimEnd()}\n`;
 }
@@ -160,6 +161,12 @@ function find(rows: readonly Row[], trial: string, server: string, app: string):
 function titleOf(server: ServerName, app: AppName): string {
   const known = isAsync(app) ? ASGI_SERVERS : SERVERS;
   return known.find(({ name }) => name === server)?.title ?? server;
+}
+
+function describeRun(run: ChaosResults): string {
+  const minutes = Math.ceil(run.seconds / 60);
+  const narrowed = run.isWhole ? "" : " **A narrowed run.**";
+  return `${run.date.slice(0, 16).replace("T", " ")}, ${run.size} run of ${minutes} min, seed ${run.seed}; ${describe(run)}.${narrowed}`;
 }
 
 function describe({ machine }: ChaosResults): string {

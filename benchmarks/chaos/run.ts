@@ -109,7 +109,7 @@ async function main(): Promise<number> {
     const { isWhole, seed, size } = args;
     const machine = await describeMachine();
     const path = saveOutcomes({ date, isWhole, seed, size, seconds, machine, chaos });
-    renderFaultsPage(path);
+    renderFaultsPage([path]);
     process.stdout.write(`written: ${path} and docs/faults.md\n`);
   }
   return isFine ? 0 : 1;

@@ -80,7 +80,7 @@ test("renders the page from results alone", () => {
       { ...row, server: "granian", app: "raw", outcome: "broken", faults: ["a | b", "a | b"] },
     ],
   };
-  const page = faultsPage(results);
+  const page = faultsPage([results]);
   assert.match(page, /\n## 2\. Crash\n/);
   assert.match(page, /\| `crash\.kill`: [^|]+ \| held \| \*\*broken\*\* \|\n/);
   assert.match(
@@ -90,4 +90,10 @@ test("renders the page from results alone", () => {
   assert.match(page, /\*\*broken\*\*: a \\\| b \(2 ×\)/);
   assert.match(page, /8 GiB, a system, Linux 6\.1; typhon 0\.1\.0/);
   assert.match(page, /\n## 10\. Never another's answer\n[^]*Not in this run\./);
+  // What was done again counts as it was the last time.
+  const again = { ...results, chaos: [{ ...row, outcome: "broken", did: "7 deaths" } as const] };
+  const both = faultsPage([results, again]);
+  assert.match(both, /\| `crash\.kill`: [^|]+ \| \*\*broken\*\* \| \*\*broken\*\* \|\n/);
+  assert.doesNotMatch(both, /Typhon, ASGI \| 5 deaths/);
+  assert.match(both, /7 deaths/);
 });

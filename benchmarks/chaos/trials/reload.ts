@@ -23,7 +23,7 @@ const NEW_VERSION_MS = 40_000;
 const PEER_LOADED_MS = 1500;
 const MAX_RSS_GROWTH = 0.05;
 /** Reloads to warm up, and those that are judged. */
-const LEAK_COUNTS = { short: [2, 4], whole: [20, 60], full: [50, 200] } as const;
+const LEAK_COUNTS = { short: [2, 4], whole: [50, 200], full: [50, 200] } as const;
 
 export const RELOAD: readonly Trial[] = [
   {
