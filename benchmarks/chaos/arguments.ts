@@ -28,6 +28,8 @@ export interface ChaosArguments {
 const NAMES = TRIALS.map(({ name }) => name);
 /** Two cores are then busy, and waiting costs nothing. */
 const SHORT_LANES = 5;
+/** Most trials wait most of the time; two beside each other leave the milliseconds what they are. */
+const WHOLE_LANES = 2;
 const GROUPS = [...new Set(NAMES.map(groupOf))];
 
 export const USAGE = `npm run chaos -- [options]
@@ -41,7 +43,7 @@ export const USAGE = `npm run chaos -- [options]
   --servers NAMES    of ${SERVER_NAMES.join(", ")}; default typhon
   --requests N       of the trial "tokens"; default: as many as fit into a minute
   --seed N           of all that is random; printed with the results
-  --lanes N          trials at the same time; default 1, with --short ${SHORT_LANES}
+  --lanes N          trials at the same time; default ${WHOLE_LANES}, with --short ${SHORT_LANES}
   --keep             keep the run in benchmarks/results and show it in docs/faults.md
   --render FILES     write docs/faults.md again from the results of runs; a later one's rows replace
   --help
@@ -80,7 +82,7 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
     only: NAMES.filter((name) => wanted.includes(name) || wanted.includes(groupOf(name))),
     servers: readNames("--servers", values.servers, SERVER_NAMES) ?? byDefault,
     apps: readNames("--apps", values.apps, APP_NAMES) ?? (values.short ? null : APP_NAMES),
-    lanes: readNumber("--lanes", values.lanes) ?? (values.short ? SHORT_LANES : 1),
+    lanes: readNumber("--lanes", values.lanes) ?? (values.short ? SHORT_LANES : WHOLE_LANES),
     requests: readNumber("--requests", values.requests),
     seed: readNumber("--seed", values.seed) ?? Date.now() % 1_000_000,
     isKept: values.keep,
