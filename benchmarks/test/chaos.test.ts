@@ -31,7 +31,7 @@ test("every trial says why it is not done to all servers, and its short form use
 test("runs all applications with all servers only where it is asked to", () => {
   assert.deepEqual(readChaosArguments([])?.apps, APP_NAMES);
   assert.deepEqual(readChaosArguments([])?.servers, ["typhon"]);
-  assert.equal(readChaosArguments([])?.lanes, 1);
+  assert.equal(readChaosArguments([])?.lanes, 2);
   assert.equal(readChaosArguments(["--short"])?.apps, null);
   assert.equal(readChaosArguments(["--full"])?.size, "full");
   assert.equal(readChaosArguments(["--peers"])?.servers.length, 5);

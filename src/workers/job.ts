@@ -56,6 +56,8 @@ export abstract class Job {
   worker = 0;
   /** When the last bytes of the answer came. */
   lastBytesAt = 0;
+  /** Whether it stood in nobody's notes when its latest time was over. */
+  isMissed = false;
   /** Whether it takes a place in the pipe, or of a thread that could read there. */
   holdsPlace = false;
   /** How often it was given to the workers once more. */

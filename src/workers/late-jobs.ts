@@ -5,9 +5,6 @@ import { monotonic } from "./clock.ts";
 import type { Job } from "./job.ts";
 import type { Note } from "./page.ts";
 
-/** A page that nobody has taken so long after its latest time is given up. Seconds. */
-const STRANDED_GRACE = 1;
-
 /** The worker that has noted a job, and its note. */
 export type Found = readonly [worker: number, note: Note];
 
@@ -38,14 +35,18 @@ export function findLate(
   const overdue: Job[] = [];
   const stranded: Job[] = [];
   for (const job of jobs) {
-    const end = latest(job) + STRANDED_GRACE;
+    const end = latest(job);
     // Ids grow with time: all that follow are younger.
     if (now < Math.min(end, job.submittedAt + leastTimeout)) break;
     if (job.state !== "queued" && job.state !== "abandoned") continue;
     if (job.takenAt === 0) locate(job, note(job.id));
     if (job.takenAt > 0 && isLate(job.timeout, job.takenAt, now)) overdue.push(job);
-    // Its latest time is over, so nobody will begin it, and nobody has.
-    else if (job.takenAt === 0 && now >= end) stranded.push(job);
+    // Its latest time is over, so nobody will begin it. Who has answered it meanwhile cleared the note
+    // after sending: between two ticks that answer has been read.
+    else if (job.takenAt === 0 && now >= end) {
+      if (job.isMissed) stranded.push(job);
+      job.isMissed = true;
+    }
   }
   for (const job of streams)
     if (!job.isHeldByClient() && isLate(job.gapTimeout, job.lastBytesAt, now)) overdue.push(job);
