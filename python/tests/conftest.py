@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from front import Front
+from front import Front, Worker
 
 Serve = Callable[..., Front]
 
@@ -46,3 +46,17 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def loop(request: pytest.FixtureRequest) -> str:
     """A loop that an ASGI application may run in: what is tested holds in each."""
     return str(request.param)
+
+
+@pytest.fixture
+def front(serve: Serve, loop: str, request: pytest.FixtureRequest) -> Front:
+    """A front before the ASGI application that stands in the module's APP."""
+    return serve(request.module.APP, interface="asgi", lifespan="off", loop=loop)
+
+
+@pytest.fixture
+def worker(front: Front) -> Iterator[Worker]:
+    """A worker that takes, and that has written nothing to standard error at the end."""
+    worker = front.start_taking(interface="asgi")
+    yield worker
+    assert worker.read_err() == ""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import Serve
-from front import Front, Worker, answer_of, wait_until
+from front import Worker, answer_of, wait_until
 from messages import encode_page, record
 from typhon_worker import wire
 
@@ -142,18 +140,6 @@ async def what_was_told(scope, receive, send):
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)
 """
-
-
-@pytest.fixture
-def front(serve: Serve, loop: str) -> Front:
-    return serve(APP, interface="asgi", lifespan="off", loop=loop)
-
-
-@pytest.fixture
-def worker(front: Front) -> Iterator[Worker]:
-    worker = front.start_taking(interface="asgi")
-    yield worker
-    assert worker.read_err() == ""
 
 
 def ask(worker: Worker, path: str, flags: int = 0, body: bytes = b"") -> int:

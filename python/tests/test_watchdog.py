@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conftest import Serve
-from front import Front, Worker, answer_of, read_some, wait_until
+from front import Worker, answer_of, read_some, wait_until
 from typhon_worker import wire
 from typhon_worker.stacks import STACKS_SIGNAL
 
@@ -91,18 +90,6 @@ async def what_was_told(scope, receive, send):
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)
 """
-
-
-@pytest.fixture
-def front(serve: Serve, loop: str) -> Front:
-    return serve(APP, interface="asgi", lifespan="off", loop=loop)
-
-
-@pytest.fixture
-def worker(front: Front) -> Iterator[Worker]:
-    worker = front.start_taking(interface="asgi")
-    yield worker
-    assert worker.read_err() == ""
 
 
 def begin(worker: Worker, folder: Path, name: str) -> int:

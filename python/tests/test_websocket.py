@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import pytest
 
-from conftest import Serve
-from front import Front, Worker, answer_of, wait_until
+from front import Worker, answer_of, wait_until
 from typhon_worker import wire
 
 APP = """
@@ -150,18 +148,6 @@ async def what_was_told(scope, receive, send):
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)
 """
-
-
-@pytest.fixture
-def front(serve: Serve, loop: str) -> Front:
-    return serve(APP, interface="asgi", lifespan="off", loop=loop)
-
-
-@pytest.fixture
-def worker(front: Front) -> Iterator[Worker]:
-    worker = front.start_taking(interface="asgi")
-    yield worker
-    assert worker.read_err() == ""
 
 
 def ask(worker: Worker, path: str, **more: str) -> int:
