@@ -1,6 +1,5 @@
 // One client's socket: turns its bytes into exchanges, one at a time and in order, and decides how the
-// connection ends; in which states, connection-state.ts draws. Parsing is HeadParser's and
-// ChunkedDecoder's, framing of answers Http1Exchange's.
+// connection ends (connection-state.ts draws the states). HeadParser and ChunkedDecoder parse.
 
 import type { Socket } from "node:net";
 
@@ -59,8 +58,9 @@ export class Http1Connection implements Line {
     socket.on("error", () => undefined);
   }
 
-  /** Since when the connection has been idle; Infinity if it is not. */
+  /** Since when the connection has been idle; Infinity if it is not, or has come since the last tick. */
   get idleSince(): number {
+    if (this.#isNew && this.#since === this.#context.now) return Infinity;
     return this.#state === "idle" ? this.#since : Infinity;
   }
 

@@ -288,6 +288,16 @@ test("the connections that have been idle longest are closed first", async (cont
   first.destroy();
 });
 
+test("a connection that has just come is not idle: its request may lie unread", async (context) => {
+  const front = await frontWithClock(context);
+  const client = await front.connect();
+  await until("the connection", () => front.connections.size === 1);
+  assert.equal(front.connections.closeOldestIdle(1), 0);
+  front.pass(250);
+  assert.equal(front.connections.closeOldestIdle(1), 1);
+  assert.equal((await client.readUntilCut()).length, 0);
+});
+
 test("refuse answers a socket without reading from it", async (context) => {
   const refused: string[] = [];
   const front = await frontWithClock(context, {

@@ -12,6 +12,8 @@ import { counts, type Stage, type Trial } from "../trial.ts";
 const LIMIT = 256;
 const IDLE_CLIENTS = 400;
 const BUSY_CLIENTS = 400;
+/** Places that the burst may have left free: an idle connection makes room for more than itself. */
+const MAX_LEFT_FREE = 20;
 const PROBE_EVERY_MS = 20;
 /** Share of one core, with 50 refusals a second. */
 const MAX_CPU = 0.5;
@@ -68,8 +70,10 @@ async function fillWithBusy(stage: Stage, subject: Subject): Promise<void> {
   const plateauMs = counts(stage, 1000, 2000);
   const head = `POST /upload HTTP/1.1\r\nHost: chaos\r\nContent-Length: 1000000\r\n\r\n`;
   const busy = Array.from({ length: BUSY_CLIENTS }, () => new Client(subject.port));
-  const asked = busy.map((client) => client.ask(head + "x".repeat(1000)));
+  const beginning = head + "x".repeat(1000);
+  const asked = busy.map((client) => client.ask(beginning));
   await sleep(500);
+  await fillLastPlaces(subject, beginning, busy, asked);
   const before = { cpu: subject.cpuSeconds(), at: clockMs() };
   const probing: Promise<Answer>[] = [];
   while (clockMs() - before.at < plateauMs) {
@@ -99,6 +103,22 @@ async function fillWithBusy(stage: Stage, subject: Subject): Promise<void> {
     recovery <= RECOVERY_MS,
     `served again only after ${recovery.toFixed(0)} ms`,
   );
+}
+
+/** Adds uploads until one is refused. */
+async function fillLastPlaces(
+  { port }: Subject,
+  beginning: string,
+  busy: Client[],
+  asked: Promise<Answer>[],
+): Promise<void> {
+  for (let added = 0; added < MAX_LEFT_FREE; added += 1) {
+    const client = new Client(port);
+    const answer = client.ask(beginning);
+    busy.push(client);
+    asked.push(answer);
+    if ((await Promise.race([answer, sleep(100)])) !== undefined) return;
+  }
 }
 
 function patienceOf({ server, patienceMs }: Subject): number {
