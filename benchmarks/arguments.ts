@@ -30,8 +30,8 @@ export interface Arguments {
 
 export const USAGE = `npm run bench -- [options]
 
-  --throughput --asgi --memory --connections --startup --mixed   only these (default: all);
-                     --memory brings --connections with it
+  --throughput --asgi --memory --connections --startup --mixed --asgi-mixed
+                     only these (default: all); --memory brings --connections with it
   --websocket        echoes over WebSockets; only where asked for
   --only NAMES       pages: of ${namesOf(CASES).join(", ")};
                      ${namesOf(ASGI_CASES).join(", ")};
@@ -56,6 +56,7 @@ const OPTIONS = {
   connections: { type: "boolean", default: false },
   startup: { type: "boolean", default: false },
   mixed: { type: "boolean", default: false },
+  "asgi-mixed": { type: "boolean", default: false },
   only: { type: "string" },
   servers: { type: "string" },
   workers: { type: "string" },

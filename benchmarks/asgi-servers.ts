@@ -22,7 +22,7 @@ import {
   type Start,
 } from "./servers.ts";
 
-const BOTH = ["asgi", "websocket"] as const;
+const ALL = ["asgi", "websocket", "asgi-mixed"] as const;
 
 /** In the order in which they are shown. */
 export const ASGI_SERVERS: readonly Server[] = [
@@ -30,35 +30,35 @@ export const ASGI_SERVERS: readonly Server[] = [
     name: "typhon",
     title: "Typhon",
     family: "typhon",
-    suites: BOTH,
+    suites: ALL,
     programs: (start) => [typhon(start)],
   },
   {
     name: "uvicorn",
     title: "uvicorn",
     family: "uvicorn",
-    suites: BOTH,
+    suites: ALL,
     programs: (start) => [uvicorn(start)],
   },
   {
     name: "granian",
     title: "Granian",
     family: "granian",
-    suites: BOTH,
+    suites: ALL,
     programs: (start) => [granian(start)],
   },
   {
     name: "gunicorn-asgi",
     title: "gunicorn asgi",
     family: "gunicorn",
-    suites: ["asgi"],
+    suites: ["asgi", "asgi-mixed"],
     programs: (start) => [gunicorn(start, "python")],
   },
   {
     name: "gunicorn-asgi-fast",
     title: "gunicorn asgi, parser in C",
     family: "gunicorn",
-    suites: ["asgi"],
+    suites: ["asgi", "asgi-mixed"],
     // gunicorn 27.0 with gunicorn_h1c 0.6.9 closes the connection without an answer in about two of
     // five posts of 1 MB.
     leavesOut: ["asgi-upload"],
@@ -68,7 +68,7 @@ export const ASGI_SERVERS: readonly Server[] = [
     name: "hypercorn",
     title: "Hypercorn",
     family: "hypercorn",
-    suites: BOTH,
+    suites: ALL,
     programs: (start) => [hypercorn(start)],
   },
 ];

@@ -8,7 +8,7 @@ import type { LoadOrder } from "./load/generate.ts";
 import type { LoadReport } from "./load/record.ts";
 import { BENCHMARKS } from "./places.ts";
 import { runProgram } from "./program.ts";
-import type { CapacityResult, MixedResult, MixedRound } from "./results.ts";
+import type { CapacityResult, MixedOutcome, MixedResult, MixedRound } from "./results.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import { median } from "./statistics.ts";
@@ -25,7 +25,13 @@ const LOADS = [0.5, 0.8];
 const MIXES = ["sleep", "cpu"] as const;
 type Mix = (typeof MIXES)[number];
 
-const PAGE = { wsgi: "mixed:app", asgi: "", path: "/short", postBytes: 0, expectedBody: "done\n" };
+const PAGE = {
+  wsgi: "mixed:app",
+  asgi: "mixed_asgi:app",
+  path: "/short",
+  postBytes: 0,
+  expectedBody: "done\n",
+};
 
 interface MixedPlan {
   readonly servers: readonly Server[];
@@ -34,11 +40,6 @@ interface MixedPlan {
   readonly seconds: number;
   /** Hears one line about each run. */
   tell(line: string): void;
-}
-
-interface MixedOutcome {
-  readonly capacity: readonly CapacityResult[];
-  readonly mixed: readonly MixedResult[];
 }
 
 /** Finds the capacities, then loads every server. */

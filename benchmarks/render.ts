@@ -8,7 +8,9 @@ import type { Machine } from "./machine.ts";
 import { BENCHMARKS, RESULTS } from "./places.ts";
 import { hasSuite, loadResults, SUITES, type Results, type Suite } from "./results.ts";
 import { median } from "./statistics.ts";
-import { mixedTables } from "./tables/mixed.ts";
+import { ASGI_SERVERS } from "./asgi-servers.ts";
+import { SERVERS } from "./servers.ts";
+import { mixedTables, type MixedField } from "./tables/mixed.ts";
 import { connectionsTable, memoryTable, startupTable } from "./tables/standing.ts";
 import { asgiTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
 
@@ -23,7 +25,15 @@ const TITLES: Readonly<Record<Suite, string>> = {
   connections: "Idle kept-alive connections",
   startup: "From start to the first answer",
   mixed: "Mixed load",
+  "asgi-mixed": "Mixed load, ASGI",
 };
+
+const WSGI: MixedField = {
+  servers: SERVERS,
+  goals: { sleep: 0.5, cpu: 0.5 },
+  threads: " × 4 threads",
+};
+const ASGI: MixedField = { servers: ASGI_SERVERS, goals: { sleep: 1, cpu: 0.5 }, threads: "" };
 
 /** Tables of one run, for the terminal. */
 export function renderTables(results: Results): string {
@@ -82,7 +92,7 @@ function describe(machine: Machine): string {
 
 function loadOfOthers(suite: Suite, results: Results): string {
   if (suite === "memory" || suite === "connections" || suite === "startup") return "";
-  const measured = results[suite] ?? [];
+  const measured = suite === "asgi-mixed" ? (results[suite]?.mixed ?? []) : (results[suite] ?? []);
   if (measured.length === 0) return "";
   const others = measured.flatMap(({ rounds }) => rounds.map((round) => round.others));
   const most = Math.max(...others).toFixed(2);
@@ -96,7 +106,10 @@ const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {
   memory: ({ memory }) => memoryTable(memory ?? []),
   connections: ({ connections }) => connectionsTable(connections ?? []),
   startup: ({ startup }) => startupTable(startup ?? []),
-  mixed: ({ capacity, mixed }) => mixedTables(capacity ?? [], mixed ?? []),
+  mixed: ({ capacity, mixed }) =>
+    mixedTables({ capacity: capacity ?? [], mixed: mixed ?? [] }, WSGI),
+  "asgi-mixed": (results) =>
+    mixedTables(results["asgi-mixed"] ?? { capacity: [], mixed: [] }, ASGI),
 };
 
 if (import.meta.main) renderReadme();

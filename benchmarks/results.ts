@@ -76,6 +76,12 @@ export interface CapacityResult {
   readonly requestsPerSecond: readonly number[];
 }
 
+/** All of one mixed load. */
+export interface MixedOutcome {
+  readonly capacity: readonly CapacityResult[];
+  readonly mixed: readonly MixedResult[];
+}
+
 /** One run. A suite that was not asked for is null. */
 export interface Results {
   /** ISO time of the start. */
@@ -96,6 +102,8 @@ export interface Results {
   readonly startup: readonly StartupResult[] | null;
   readonly capacity: readonly CapacityResult[] | null;
   readonly mixed: readonly MixedResult[] | null;
+  /** Absent from runs that are older than this suite. */
+  readonly "asgi-mixed"?: MixedOutcome | null;
 }
 
 /** Names of the suites in a result, in the order in which they are measured and shown. */
@@ -107,6 +115,7 @@ export const SUITES = [
   "connections",
   "startup",
   "mixed",
+  "asgi-mixed",
 ] as const;
 export type Suite = (typeof SUITES)[number];
 

@@ -93,6 +93,9 @@ async function measure(
       startup: await measureStartup({ ...common, servers: of("startup") }),
     }),
     mixed: () => measureMixed({ ...mixed, servers: of("mixed") }),
+    "asgi-mixed": async () => ({
+      "asgi-mixed": await measureMixed({ ...mixed, servers: field.asgi }),
+    }),
   };
   const results = { ...begun };
   for (const suite of args.suites) {
@@ -118,6 +121,7 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
     startup: null,
     capacity: null,
     mixed: null,
+    "asgi-mixed": null,
   };
 }
 

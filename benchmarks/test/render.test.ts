@@ -107,6 +107,25 @@ test("holds the mixed load's p99 against the best peer", () => {
   );
 });
 
+test("holds ASGI's mixed load against the best peer where it sleeps, against half of it where it computes", () => {
+  const row = (mix: "sleep" | "cpu", server: string, p99: number) => ({
+    mix,
+    workers: 2,
+    load: 0.8,
+    requestsPerSecond: 300,
+    server,
+    rounds: [{ sent: 9, failed: 0, p50: 1, p99, max: 200, lateness: 0, cpuMicros: 50, others: 0 }],
+  });
+  const rows = [["typhon", 9] as const, ["granian", 20] as const, ["uvicorn", 10] as const];
+  const mixed = (["sleep", "cpu"] as const).flatMap((mix) =>
+    rows.map(([server, p99]) => row(mix, server, p99)),
+  );
+  const text = figures([makeResults({ "asgi-mixed": { capacity: [], mixed } })]);
+  const section = text.slice(text.indexOf("### Mixed load, ASGI"));
+  assert.match(section, /p99 is 0\.90 of the best peer's, goal 1: met/);
+  assert.match(section, /p99 is 0\.90 of the best peer's, goal 0\.5: \*\*not met/);
+});
+
 test("replaces only what stands between the marks", () => {
   const text = "A\n<!-- figures: rendered by render.ts -->\nold\n<!-- end of figures -->\nB\n";
   const placed = placeFigures(text, "new\n");
