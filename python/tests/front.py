@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from messages import HOST, Frame, encode_page, record
+from messages import HOST, Frame, encode_page, frames_of, record
 from typhon_worker import wire
 
 PACKAGE_FOLDER = str(Path(__file__).resolve().parents[1])
@@ -96,7 +96,7 @@ class Worker:
         while not self.frames:
             chunk = read_some(self.channel.fileno(), f"a frame of worker {self.number}")
             assert chunk, f"the channel ended; stderr: {self.read_err()}"
-            self.frames += [Frame(*frame) for frame in self._decoder.push(chunk)]
+            self.frames += frames_of(self._decoder, chunk)
         return self.frames.pop(0)
 
     def expect(self, kind: int, request: int | None = None) -> Frame:
@@ -116,7 +116,7 @@ class Worker:
         """All frames up to the channel's end."""
         assert self.channel is not None
         while chunk := read_some(self.channel.fileno(), "the channel's end"):
-            self.frames += [Frame(*frame) for frame in self._decoder.push(chunk)]
+            self.frames += frames_of(self._decoder, chunk)
         frames, self.frames = self.frames, []
         return frames
 

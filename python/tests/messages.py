@@ -40,6 +40,18 @@ class Frame(NamedTuple):
         return self.payload.decode()
 
 
+def frames_of(decoder: wire.FrameDecoder, chunk: bytes) -> list[Frame]:
+    """What a chunk of any size completes."""
+    frames = []
+    while chunk:
+        room = decoder.room
+        part = chunk[: len(room)]
+        room[: len(part)] = part
+        frames += [Frame(*frame) for frame in decoder.push(len(part))]
+        chunk = chunk[len(part) :]
+    return frames
+
+
 def encode_page(
     request: int,
     flags: int = 0,

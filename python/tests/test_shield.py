@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from front import wait_until
-from messages import Frame, record
+from messages import Frame, frames_of, record
 from typhon_worker import interrupt, notes, wire
 from typhon_worker.channel import Channel
 from typhon_worker.gate import Seat
@@ -56,7 +56,7 @@ class Bench:
     def next_frame(self) -> Frame:
         while not self._frames:
             chunk = self.front.recv(65_536)
-            self._frames += [Frame(*frame) for frame in self._decoder.push(chunk)]
+            self._frames += frames_of(self._decoder, chunk)
         return self._frames.pop(0)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from messages import frames_of
 from typhon_worker import wire
 from typhon_worker.asgi_extensions import encode_early_hint, encode_trailers
 
@@ -39,7 +40,7 @@ def page_of(vector: dict[str, Any]) -> bytes:
 
 def decode(chunks: list[bytes]) -> list[tuple[int, int, int, int, bytes]]:
     decoder = wire.FrameDecoder()
-    return [frame for chunk in chunks for frame in decoder.push(chunk)]
+    return [tuple(frame) for chunk in chunks for frame in frames_of(decoder, chunk)]
 
 
 @pytest.mark.parametrize("vector", PAGES)
@@ -187,6 +188,22 @@ def test_decodes_frames_however_they_are_split() -> None:
         cuts = sorted(chance.randrange(len(stream)) for _ in range(chance.randrange(12)))
         pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
         assert decode(pieces) == whole, f"seed {seed}"
+
+
+def test_decodes_frames_that_are_larger_than_what_is_read_at_a_time() -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    sizes = (0, 5, wire.DECODER_BYTES - 16, wire.DECODER_BYTES, 3, wire.MAX_PAYLOAD_BYTES, 7)
+    sent = [(wire.INPUT, 0, 0, at, chance.randbytes(size)) for at, size in enumerate(sizes)]
+    stream = b"".join(wire.encode_frame(wire.INPUT, at, payload) for *_, at, payload in sent)
+    decoder = wire.FrameDecoder()
+    read = []
+    while stream:
+        piece = stream[: chance.randrange(1, 300_000)]
+        read += frames_of(decoder, piece)
+        stream = stream[len(piece) :]
+    assert [tuple(frame) for frame in read] == sent, f"seed {seed}"
+    assert len(decoder.room) == wire.DECODER_BYTES
 
 
 def test_refuses_random_bytes_with_nothing_but_a_wire_fault() -> None:

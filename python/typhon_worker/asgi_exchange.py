@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Task, TimerHandle
     from typing import Any
 
-    from .asgi_answers import Slot
-    from .channel import Channel
+    from .asgi_outbox import Outbox, Slot
 
 # So long an application has after its client's leave; most notice it at their next receive or send.
 GRACE_SECONDS = 10.0
@@ -49,7 +48,6 @@ class AsgiExchange:
         "_lock",
         "_owed",
         "body",
-        "channel",
         "flags",
         "granted",
         "has_ended",
@@ -58,6 +56,7 @@ class AsgiExchange:
         "is_gone",
         "loop",
         "names",
+        "outbox",
         "request",
         "sent",
         "slot",
@@ -79,7 +78,7 @@ class AsgiExchange:
         body: bytes,
     ) -> None:
         self.slot = slot
-        self.channel: Channel = slot.channel
+        self.outbox: Outbox = slot.outbox
         self.loop: AbstractEventLoop = slot.loop
         self.request = request
         self.flags = flags
@@ -162,13 +161,13 @@ class AsgiExchange:
         """Asks the front for what is not in the page."""
         if not self.has_fetched:
             self.has_fetched = True
-            self.channel.send(encode_frame(FETCH, self.request))
+            self.outbox.send(encode_frame(FETCH, self.request))
 
     def grant(self, size: int) -> None:
         """The application has so many bytes of what the front sends piece by piece."""
         self._owed += size
         if self._owed >= CREDIT_STEP_BYTES:
-            self.channel.send(encode_frame(INPUT_CREDIT, self.request, encode_credit(self._owed)))
+            self.outbox.send(encode_frame(INPUT_CREDIT, self.request, encode_credit(self._owed)))
             self._owed = 0
 
     # The answer.
@@ -182,9 +181,9 @@ class AsgiExchange:
         if size <= min(room, MAX_BODY_FRAME_BYTES) and not (self._lock and self._lock.locked()):
             self.sent += size
             if size <= _JOIN_BYTES:
-                self.channel.send(encode_frame(kind, self.request, bytes(payload), flags=last))
+                self.outbox.send(encode_frame(kind, self.request, bytes(payload), flags=last))
             else:
-                self.channel.send_body(kind, self.request, memoryview(payload), last)
+                self.outbox.send_body(kind, self.request, memoryview(payload), last)
             return
         if self._lock is None:
             self._lock = Lock()
@@ -196,7 +195,7 @@ class AsgiExchange:
                     piece = rest[: min(await self._wait_for_credit(), MAX_BODY_FRAME_BYTES)]
                     rest = rest[len(piece) :]
                 self.sent += len(piece)
-                self.channel.send_body(kind, self.request, piece, 0 if rest else last)
+                self.outbox.send_body(kind, self.request, piece, 0 if rest else last)
                 if not rest:
                     return
 
@@ -210,17 +209,14 @@ class AsgiExchange:
     def send_last(self, frame: bytes) -> None:
         """Sends the one last frame."""
         self.has_ended = True
-        self.channel.send(frame)
-        self.slot.clear_note()
+        self.outbox.send_last(frame, self.slot)
         if self.waiters:
             self.wake()
 
     def send_fault(self, text: str) -> None:
         """Ends the exchange: the application has failed. After the last frame: only a log line."""
         if self.has_ended:
-            # Behind the answer.
-            self.slot.answers.flush()
-            self.channel.log(LEVEL_ERROR, text, self.request)
+            self.outbox.log(LEVEL_ERROR, text, self.request)
         else:
             self.send_last(encode_frame(FAULT, self.request, encode_text(text)))
 

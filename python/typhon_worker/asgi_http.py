@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 # Bytes of a request's body that wait here for the application: four times what the front may send
 # of a streamed one before it has been read, and a body that does not fit into a page.
 MAX_INPUT_BYTES = MAX_PAYLOAD_BYTES
+_LARGE_PIECE_BYTES = 16_384
 # Beside it a frame has room for as much body as one may hold.
 _MAX_HEAD_BYTES = MAX_PAYLOAD_BYTES - MAX_BODY_FRAME_BYTES - HEAD_PREFIX_BYTES
 _BEFORE_LAST_BODY = ("waiting", "held", "streaming")
@@ -123,14 +124,25 @@ class HttpExchange(AsgiExchange):
                 await self.wait_for_news()
                 if self.is_gone or self.has_ended:
                     return {"type": "http.disconnect"}
-            pieces, self.input = self.input, []
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self.input_bytes = 0
-            is_last = self.has_input_ended
-            if self.flags & BODY_STREAMED and not is_last:
+            body = self._take_pieces()
+            is_last = self.has_input_ended and not self.input
+            if self.flags & BODY_STREAMED and not self.has_input_ended:
                 self.grant(len(body))
         self.is_received = is_last
         return {"type": "http.request", "body": body, "more_body": not is_last}
+
+    # Large ones as they came: joining them would copy them once more.
+    def _take_pieces(self) -> bytes:
+        pieces = self.input
+        if not pieces:
+            return b""
+        if len(pieces) == 1 or len(pieces[0]) >= _LARGE_PIECE_BYTES:
+            body = pieces.pop(0)
+        else:
+            body = b"".join(pieces)
+            pieces.clear()
+        self.input_bytes -= len(body)
+        return body
 
     async def _read_file(self) -> tuple[bytes, bool]:
         if self.file is None:
@@ -162,7 +174,7 @@ class HttpExchange(AsgiExchange):
             return False
         self.state = "ended"
         self.has_ended = True
-        self.slot.answers.add(self._encode_head(body, END), self.slot)
+        self.outbox.send_last(self._encode_head(body, END), self.slot)
         if self.waiters:
             self.wake()
         return True
@@ -203,7 +215,7 @@ class HttpExchange(AsgiExchange):
                 return
             first = body[:MAX_BODY_FRAME_BYTES]
             self.sent = len(first)
-            self.channel.send(self._encode_head(first, 0))
+            self.outbox.send(self._encode_head(first, 0))
             rest = memoryview(body)[len(first) :]
         self.state = "ended" if is_last else "streaming" if more else "trailing"
         if rest or is_last:
@@ -226,7 +238,7 @@ class HttpExchange(AsgiExchange):
             frame = encode_early_hint(self.request, message)
             # Behind the head nobody takes it.
             if self.state != "streaming":
-                self.channel.send(frame)
+                self.outbox.send(frame)
         elif kind == "http.response.debug" and self.state == "waiting":
             # For tests: it is not offered, and an application that sends it is not stopped.
             return

@@ -14,8 +14,8 @@ from asyncio import current_task
 from contextvars import copy_context
 from threading import get_ident, get_native_id
 
-from .asgi_answers import Answers, Slot
 from .asgi_http import HttpExchange
+from .asgi_outbox import Outbox, Slot
 from .channel import EXIT_CHANNEL_ENDED, LEVEL_ERROR
 from .faults import describe
 from .websocket import WebSocketExchange
@@ -83,7 +83,7 @@ class AsgiIntake:
         self._loop = loop
         self._concurrency = concurrency
         self._thread = (get_native_id(), get_ident())
-        self._answers = Answers(channel)
+        self._outbox = Outbox(channel, loop)
         self._free: list[Slot] = []
         # Free when the answers of this turn have gone.
         self._soon_free: list[Slot] = []
@@ -122,7 +122,7 @@ class AsgiIntake:
         if self.taking == "on":
             self._loop.remove_reader(self._queue)
         self.taking = "stopped"
-        self._channel.send(encode_frame(STOPPED))
+        self._outbox.send(encode_frame(STOPPED))
         self._stop_loop_when_done()
 
     def find_current(self) -> HttpExchange | None:
@@ -182,6 +182,7 @@ class AsgiIntake:
 
     def _stop_loop_when_done(self) -> None:
         if self.is_done:
+            self._outbox.flush()
             self._loop.stop()
 
     def _on_pages(self) -> None:
@@ -189,7 +190,7 @@ class AsgiIntake:
             try:
                 self._take_some()
             finally:
-                self._answers.flush()
+                self._outbox.flush()
         except WireFault as fault:
             self._channel.poisoned(f"the queue carried {fault}")
         except BaseException as error:
@@ -200,10 +201,11 @@ class AsgiIntake:
     # The hot path.
     def _take_some(self) -> None:
         running = self.running
+        outbox = self._outbox
+        outbox.flush()
         free = self._free
         free += self._soon_free
         self._soon_free.clear()
-        answers = self._answers
         queue = self._queue
         memory = self._notes.memory
         cancels = self._cancels
@@ -236,7 +238,7 @@ class AsgiIntake:
                 slot.clear_note()
                 free.append(slot)
                 continue
-            answers.at(taken)
+            outbox.hold(taken)
             make = WebSocketExchange if flags & WEBSOCKET else HttpExchange
             exchange = make(
                 slot,
@@ -252,18 +254,18 @@ class AsgiIntake:
             else:
                 self.begin(exchange)
         if self._untold and len(running) > QUIET_REQUESTS:
-            self._channel.send(encode_frame(TAKEN, 0, encode_ids(self._untold)))
+            outbox.send(encode_frame(TAKEN, 0, encode_ids(self._untold)))
             self._untold.clear()
 
     def _find_slot(self) -> Slot:
         number = self._slots
         if number == self._concurrency:
-            self._answers.flush()
+            self._outbox.flush()
             self._free += self._soon_free
             self._soon_free.clear()
             return self._free.pop()
         self._slots += 1
-        return Slot(number, self._notes, self._channel, self._loop, self._answers)
+        return Slot(number, self._notes, self._outbox, self._loop)
 
     # Frames that come for it find it among the running ones.
     def _wait_for_record(self, exchange: HttpExchange) -> None:

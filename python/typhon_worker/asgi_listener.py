@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
     Frame = tuple[int, int, int, int, bytes]
 
-_READ_BYTES = 65_536
-
-
 class AsgiListener:
     """Gives frames to the exchanges they are for; `tell_stacks` answers STACKS."""
 
@@ -123,15 +120,15 @@ class AsgiListener:
     # With the lock held. Whole frames only; the rest waits in the decoder.
     def _read(self) -> list[Frame]:
         try:
-            chunk = self._socket.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            size = self._socket.recv_into(self._decoder.room, 0, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return []
         except OSError:
-            chunk = b""
-        if not chunk:
+            size = 0
+        if not size:
             os._exit(EXIT_CHANNEL_ENDED)
         try:
-            return list(self._decoder.push(chunk))
+            return self._decoder.push(size)
         except WireFault as fault:
             self._channel.poisoned(f"the channel carried {fault}")
         return []

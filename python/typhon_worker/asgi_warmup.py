@@ -25,24 +25,20 @@ _ENDLESS_CREDIT = 1 << 62
 
 
 class Rehearsal:
-    """Slot and channel of a request that nobody has sent: keeps what the front would learn."""
+    """Slot and outbox of a request that nobody has sent: keeps what the front would learn."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop = loop
-        self.channel = self
-        self.answers = self
+        self.outbox = self
         self.status = ""
         self.faults: list[str] = []
 
     def clear_note(self) -> None:
         """There is none."""
 
-    def add(self, frame: bytes, _slot: object) -> None:
-        """As the answers do."""
+    def send_last(self, frame: bytes, _slot: object) -> None:
+        """As `send`."""
         self.send(frame)
-
-    def flush(self) -> None:
-        """Nothing waits."""
 
     def send(self, frame: bytes) -> None:
         """Keeps the status of a HEAD, or the text of a FAULT."""

@@ -27,8 +27,6 @@ LEVEL_ERROR = 3
 # Longer texts lose their middle: a frame has a limit, and so has what anybody reads of a log.
 MAX_TEXT_CHARACTERS = 65_536
 
-_READ_BYTES = 65_536
-
 
 def shorten(text: str) -> str:
     """Cuts the middle out of a text that is too long for a log."""
@@ -110,10 +108,10 @@ class Channel:
         try:
             while True:
                 readable.poll()
-                chunk = os.read(self.fd, _READ_BYTES)
-                if not chunk:
+                size = os.readv(self.fd, (decoder.room,))
+                if not size:
                     break
-                for frame in decoder.push(chunk):
+                for frame in decoder.push(size):
                     receive(*frame)
         except WireFault as fault:
             self.poisoned(f"the channel carried {fault}")

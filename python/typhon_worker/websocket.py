@@ -134,7 +134,7 @@ class WebSocketExchange(HttpExchange):
         self.is_closing = False
         if not (self.is_gone or self.has_ended):
             self.is_gone = True
-            self.channel.send(encode_frame(WS_CLOSE, self.request, count=NORMAL))
+            self.outbox.send(encode_frame(WS_CLOSE, self.request, count=NORMAL))
 
     def _give_up_on(self, code: int, reason: str) -> None:
         self._close(code, reason)
@@ -191,7 +191,7 @@ class WebSocketExchange(HttpExchange):
             [subprotocol.encode("latin-1")], message.get("headers") or (), "websocket.accept"
         )
         self.state = "open"
-        self.channel.send(encode_frame(WS_ACCEPT, self.request, payload, count=count))
+        self.outbox.send(encode_frame(WS_ACCEPT, self.request, payload, count=count))
 
     async def _send_message(self, message: Message) -> None:
         text = message.get("text")

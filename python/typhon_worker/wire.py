@@ -11,7 +11,7 @@ from struct import Struct, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from mmap import mmap
 
 PAGE_BYTES = 4096
@@ -21,6 +21,8 @@ SLOT_BYTES = PAGE_BYTES + 64
 FRAME_HEADER_BYTES = 16
 # A 1 MiB piece and what surrounds it.
 MAX_PAYLOAD_BYTES = 1_114_112
+# Memory that frames are read into: about what a Unix socket holds at a time.
+DECODER_BYTES = 262_144
 # Body bytes in one BODY frame: large enough that frames cost nothing, small enough to interleave.
 MAX_BODY_FRAME_BYTES = 262_144
 # Body bytes that may be sent for a request before its first CREDIT; under ASGI the application
@@ -171,32 +173,58 @@ def decode_credit(payload: bytes) -> int:
 
 
 class FrameDecoder:
-    """Cuts a stream of bytes into frames; holds at most one incomplete frame."""
+    """Cuts what is read into frames. Whoever reads asks for `room`, and says how much has come.
 
-    __slots__ = ("_held",)
+    Holds at most one incomplete frame; the payload of a frame is copied once.
+    """
+
+    __slots__ = ("_end", "_view")
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._view = memoryview(bytearray(DECODER_BYTES))
+        self._end = 0
 
-    def push(self, chunk: bytes) -> Iterator[tuple[int, int, int, int, bytes]]:
-        """Yields the frames that `chunk` completes: type, flags, count, id, payload.
+    @property
+    def room(self) -> memoryview:
+        """Where the next bytes are to be read into; never empty."""
+        return self._view[self._end :]
+
+    def push(self, size: int) -> list[tuple[int, int, int, int, bytes]]:
+        """Takes so many bytes out of `room`; returns the frames that they complete: type, flags,
+        count, id, payload.
 
         Raises WireFault on a length, a flag or a type that the front cannot mean.
         """
-        held = self._held
-        held += chunk
+        view = self._view
+        end = self._end + size
+        frames = []
         at = 0
-        while len(held) - at >= FRAME_HEADER_BYTES:
-            length, kind, flags, count, request = FRAME_HEADER.unpack_from(held, at)
+        needed = FRAME_HEADER_BYTES
+        while end - at >= FRAME_HEADER_BYTES:
+            length, kind, flags, count, request = FRAME_HEADER.unpack_from(view, at)
             if length > MAX_PAYLOAD_BYTES:
                 raise WireFault(f"a frame of {length} bytes")
             if flags > END:
                 raise WireFault(f"flags {flags:#x} in a frame")
-            end = at + FRAME_HEADER_BYTES + length
-            if end > len(held):
+            payload = at + FRAME_HEADER_BYTES
+            needed = FRAME_HEADER_BYTES + length
+            if at + needed > end:
                 break
-            payload = bytes(held[at + FRAME_HEADER_BYTES : end])
-            at = end
-            yield kind, flags, count, request, payload
-        if at:
-            del held[:at]
+            at += needed
+            frames.append((kind, flags, count, request, bytes(view[payload:at])))
+            needed = FRAME_HEADER_BYTES
+        self._keep(at, end, needed)
+        return frames
+
+    # The beginning of a frame that needs so many bytes goes to the front. A frame that is larger
+    # than usual gets a room of its own, for as long as it takes.
+    def _keep(self, at: int, end: int, needed: int) -> None:
+        view = self._view
+        rest = end - at
+        self._end = rest
+        size = max(needed, DECODER_BYTES)
+        if size != len(view):
+            self._view = memoryview(bytearray(size))
+            self._view[:rest] = view[at:end]
+        elif rest and at:
+            view[:rest] = view[at:end]
