@@ -6,11 +6,35 @@
 
 import { Socket, type Server, type SocketConstructorOpts } from "node:net";
 
-/** Bytes read from a socket at a time, as Node reads them. */
-const READ_BYTES = 65_536;
-const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
+import { READ_BYTES, WIDE_READ_BYTES, type WideReader } from "../net/wide-reader.ts";
 
-const ON_READ = { buffer: READ_BUFFER, callback: onRead };
+/** As large as Node's; and while a large body comes. */
+const BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
+const WIDE_BUFFER = Buffer.allocUnsafeSlow(WIDE_READ_BYTES);
+
+const ON_READ = { buffer: BUFFER, callback: onRead };
+
+/** A socket that reads into memory that all of them share. */
+class SharingSocket extends Socket implements WideReader {
+  /** What it reads into. */
+  buffer = BUFFER;
+  readonly #handle: Methods<"useUserBuffer">;
+
+  constructor(handle: Methods<"useUserBuffer">, highWaterMark: number) {
+    const options: SocketConstructorOpts = { allowHalfOpen: true, onread: ON_READ };
+    // Not among the documented options.
+    Object.assign(options, { handle, highWaterMark });
+    super(options);
+    this.#handle = handle;
+  }
+
+  readWide(isWide: boolean): void {
+    const buffer = isWide ? WIDE_BUFFER : BUFFER;
+    if (buffer === this.buffer || this.destroyed) return;
+    this.buffer = buffer;
+    this.#handle.useUserBuffer(buffer);
+  }
+}
 
 /**
  * Makes a listening server give sockets to `accept` whose "data" is valid during the call only. False:
@@ -31,24 +55,20 @@ export function shareReads(
       return;
     }
     if (hasMethods(handle, ["setNoDelay"])) handle.setNoDelay(true);
-    const options: SocketConstructorOpts = { allowHalfOpen: true, onread: ON_READ };
-    // Not among the documented options.
-    Object.assign(options, { handle, highWaterMark });
-    accept(new Socket(options));
+    accept(new SharingSocket(handle, highWaterMark));
   };
   return Reflect.set(listening, "onconnection", onConnection);
 }
 
-function hasMethods<N extends string>(
-  value: unknown,
-  names: readonly N[],
-): value is Record<N, (...values: unknown[]) => unknown> {
+type Methods<N extends string> = Record<N, (...values: unknown[]) => unknown>;
+
+function hasMethods<N extends string>(value: unknown, names: readonly N[]): value is Methods<N> {
   if (typeof value !== "object" || value === null) return false;
   return names.every((name) => typeof Reflect.get(value, name) === "function");
 }
 
 // Called by Node with the socket as `this`.
-function onRead(this: Socket, length: number): boolean {
-  this.emit("data", READ_BUFFER.subarray(0, length));
+function onRead(this: SharingSocket, length: number): boolean {
+  this.emit("data", this.buffer.subarray(0, length));
   return true;
 }

@@ -3,6 +3,7 @@
 
 import { ERRORS, RequestFault } from "../http/error.ts";
 import type { BodyReceiver } from "../http/exchange.ts";
+import { READ_BYTES } from "../net/wide-reader.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import { BODY_WINDOW_MS, MIN_BODY_BYTES_PER_SECOND } from "./limits.ts";
 
@@ -25,6 +26,11 @@ export class BodyIntake {
     if (length !== null && length > maxBytes) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
     this.#decoder = length === null ? new ChunkedDecoder(maxBytes) : null;
     this.#left = length ?? 0;
+  }
+
+  /** Whether more is to come than one read brings, as far as is known. */
+  get isLarge(): boolean {
+    return this.#decoder !== null || this.#left > READ_BYTES;
   }
 
   get isWhole(): boolean {

@@ -77,6 +77,7 @@ export class Http1Connection implements Line {
   receiveBody(receiver: BodyReceiver): void {
     if (this.#body === null || this.#body.receiver !== null) return;
     this.#body.begin(receiver, this.#context.now);
+    if (this.#body.isLarge) this.#ahead.expectMuch(true);
     // Bytes of the body are the client's word that it waits no longer. RFC 9110 §10.1.1.
     if (this.#awaitsContinue && this.#rest === 0 && this.#ahead.isEmpty)
       this.#socket.write(CONTINUE, "latin1");
@@ -238,6 +239,7 @@ export class Http1Connection implements Line {
     if (body.isWhole && this.#body === body) {
       this.#body = null;
       this.#state = "busy";
+      this.#ahead.expectMuch(false);
       this.#ahead.resume();
       receiver.onBodyEnd();
     }
@@ -245,9 +247,7 @@ export class Http1Connection implements Line {
   }
 
   #readAhead(): void {
-    const ahead = this.#ahead.take();
-    if (ahead !== null) this.#read(ahead);
-    else if (this.#hasEnded) this.#checkEnd();
+    if (!this.#ahead.pass((bytes) => this.#read(bytes)) && this.#hasEnded) this.#checkEnd();
     // What was read may have filled it again.
     if (this.#ahead.isEmpty && this.#body?.isPaused !== true) this.#ahead.resume();
   }

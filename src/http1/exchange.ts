@@ -27,7 +27,7 @@ import { mayHaveBody } from "../http/response-head.ts";
 import { freeAtOnce } from "../net/free-at-once.ts";
 import type { Peers } from "../net/address.ts";
 import { errorAnswer } from "./own-answers.ts";
-import { PIECE_BYTES, type Output } from "./output.ts";
+import { MAX_JOINED_BYTES, PIECE_BYTES, type Output } from "./output.ts";
 import {
   chunkLine,
   CHUNKED,
@@ -85,8 +85,8 @@ export class Http1Exchange implements Exchange {
   #closes = false;
   /** Early hints that have been sent. */
   #hints = 0;
-  /** A head that waits for the first bytes of its body, "" if none. */
-  #unsentHead = "";
+  /** What waits for the end of the turn, so that it goes in one system call: the head, small chunks. */
+  #unsent = "";
 
   constructor(line: Line, head: RequestHead, startedAt: number) {
     const { peers } = line;
@@ -170,7 +170,7 @@ export class Http1Exchange implements Exchange {
     const coding = this.#framing === "chunked" ? CHUNKED : "";
     this.status = head.status;
     this.#state = "answering";
-    this.#unsentHead = headText(head, this.requestId, -1, coding + this.#connectionLine());
+    this.#unsent = headText(head, this.requestId, -1, coding + this.#connectionLine());
     sendSoon(this);
   }
 
@@ -182,13 +182,20 @@ export class Http1Exchange implements Exchange {
       return true;
     }
     this.bytesSent += chunk.length;
-    const head = this.#unsentHead;
-    this.#unsentHead = "";
-    if (this.#framing === "chunked")
-      this.#line.output.send(head + chunkLine(chunk.length), chunk, "\r\n");
-    else this.#line.output.send(head, chunk, "");
+    const { output } = this.#line;
+    const isChunked = this.#framing === "chunked";
+    const before = isChunked ? chunkLine(chunk.length) : "";
+    const after = isChunked ? "\r\n" : "";
+    const waiting = this.#unsent;
+    if (waiting.length + chunk.length <= MAX_JOINED_BYTES) {
+      if (waiting === "") sendSoon(this);
+      this.#unsent += before + chunk.toString("latin1") + after;
+    } else {
+      this.#unsent = "";
+      output.send(waiting + before, chunk, after);
+    }
     if (chunk.length <= PIECE_BYTES) freeAtOnce(chunk);
-    return !this.#line.output.isFull;
+    return !output.isFull;
   }
 
   end(trailers?: FieldSection): void {
@@ -197,8 +204,8 @@ export class Http1Exchange implements Exchange {
       this.abort();
       return;
     }
-    const last = this.#unsentHead + (this.#framing === "chunked" ? this.#lastChunk(trailers) : "");
-    this.#unsentHead = "";
+    const last = this.#unsent + (this.#framing === "chunked" ? this.#lastChunk(trailers) : "");
+    this.#unsent = "";
     this.#state = "finished";
     if (last !== "") this.#line.output.send(last, EMPTY, "");
     this.#line.finish(this.#closes);
@@ -206,6 +213,7 @@ export class Http1Exchange implements Exchange {
 
   abort(): void {
     if (this.#state === "finished") return;
+    this.sendUnsent();
     this.#finish();
     this.#line.cut(this.#framing === "close");
   }
@@ -220,10 +228,10 @@ export class Http1Exchange implements Exchange {
     return this.#upgraded;
   }
 
-  /** Sends the head that no bytes of body have taken along. */
-  sendHead(): void {
-    const text = this.#unsentHead;
-    this.#unsentHead = "";
+  /** Sends what waits for the end of the turn. */
+  sendUnsent(): void {
+    const text = this.#unsent;
+    this.#unsent = "";
     if (text !== "") this.#line.output.send(text, EMPTY, "");
   }
 
@@ -244,7 +252,7 @@ export class Http1Exchange implements Exchange {
 
   #finish(): void {
     this.#state = "finished";
-    this.#unsentHead = "";
+    this.#unsent = "";
     if (this.#upgraded === null) return;
     this.bytesSent = this.#upgraded.bytesSent;
     this.bytesReceived = this.#upgraded.bytesReceived;
@@ -267,17 +275,16 @@ export class Http1Exchange implements Exchange {
   }
 }
 
-// A started answer's head goes out with the first bytes of its body, in one system call, or at the end
-// of the turn if there are none yet.
-let started: Http1Exchange[] = [];
+// Exchanges with something that goes out at the end of the turn.
+let unsent: Http1Exchange[] = [];
 
 function sendSoon(exchange: Http1Exchange): void {
-  if (started.length === 0) queueMicrotask(sendHeads);
-  started.push(exchange);
+  if (unsent.length === 0) queueMicrotask(sendAll);
+  unsent.push(exchange);
 }
 
-function sendHeads(): void {
-  const exchanges = started;
-  started = [];
-  for (const exchange of exchanges) exchange.sendHead();
+function sendAll(): void {
+  const exchanges = unsent;
+  unsent = [];
+  for (const exchange of exchanges) exchange.sendUnsent();
 }

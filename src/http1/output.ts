@@ -11,7 +11,7 @@ import { STALLED_READER_MS } from "./limits.ts";
  * Up to here head and body are joined to one string: 17 % less CPU a request than two parts in one writev
  * at 2 kB, 2 % at 8 kB, 45 % more at 10 kB (benchmarks/http1-hello.ts with BODY_BYTES).
  */
-const MAX_JOINED_BYTES = 8192;
+export const MAX_JOINED_BYTES = 8192;
 /** Bytes given to the socket at a time; the socket's own high-water mark, so that it tells when it has room. */
 export const PIECE_BYTES = 65_536;
 /** Memory of so many bytes is given back as soon as they are sent; less is left to the collector. */

@@ -3,12 +3,14 @@
 
 import type { Socket } from "node:net";
 
+import { freeAtOnce } from "../net/free-at-once.ts";
+import { isWideReader } from "../net/wide-reader.ts";
 import { READ_AHEAD_BYTES } from "./limits.ts";
 
 export class ReadAhead {
   readonly #socket: Socket;
   #bytes: Buffer | null = null;
-  /** Memory of what was taken last: the rest of it, when it comes back, needs no second copy. */
+  /** Memory of what is being read: the rest of it, when it comes back, needs no second copy. */
   #memory: ArrayBufferLike | null = null;
   #isPaused = false;
 
@@ -27,12 +29,30 @@ export class ReadAhead {
     if (this.#bytes.length >= READ_AHEAD_BYTES) this.pause();
   }
 
+  /** Gives what waits to `read`, which keeps what it does not use; false: nothing waits. */
+  pass(read: (bytes: Buffer) => void): boolean {
+    const bytes = this.take();
+    if (bytes === null) return false;
+    const { buffer } = bytes;
+    this.#memory = buffer;
+    read(bytes);
+    // Unless the rest has come back, or has been taken by somebody else.
+    if (this.#memory === buffer && this.#bytes?.buffer !== buffer) freeAtOnce(bytes);
+    this.#memory = null;
+    return true;
+  }
+
   /** Gives what waits, and forgets it. */
   take(): Buffer | null {
     const bytes = this.#bytes;
     this.#bytes = null;
-    this.#memory = bytes?.buffer ?? null;
+    this.#memory = null;
     return bytes;
+  }
+
+  /** Whether much is about to come, and somebody there who takes it. */
+  expectMuch(isMuch: boolean): void {
+    if (isWideReader(this.#socket)) this.#socket.readWide(isMuch);
   }
 
   pause(): void {

@@ -3,15 +3,17 @@
 
 import { connect, type Socket } from "node:net";
 
-import { freeAtOnce } from "../net/free-at-once.ts";
 import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
+import { giveRoomBack } from "./frame-memory.ts";
 
 /** Bytes read from a channel at a time; the payload of a large frame comes in several. */
 const READ_BYTES = 65_536;
 /** All channels read into this: what a callback does not use at once it copies. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
-/** Frames from here on are freed when they are written; the collector has the others. */
+/** The memory of frames from here on is given back when they are written; the collector has the others. */
 const FREED_BYTES = 8192;
+/** Smaller frames wait for others of the same turn, at most so many bytes: each write wakes the worker. */
+const GATHERED_BYTES = 8192;
 
 export interface ChannelListener extends FrameReceiver {
   /** The socket has ended: the worker is gone or has closed it. `fault`: it broke the protocol. */
@@ -23,6 +25,9 @@ export class Channel {
   readonly #socket: Socket;
   readonly #decoder: FrameDecoder;
   #listener: ChannelListener;
+  /** Frames that go when this turn is over, and their bytes. */
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
   #fault: string | null = null;
   #isClosed = false;
 
@@ -60,12 +65,15 @@ export class Channel {
 
   /** Sends whole frames, which are the channel's from here on. After the end they go nowhere. */
   send(frame: Buffer): void {
-    if (this.#socket.destroyed) return;
-    if (frame.length < FREED_BYTES) this.#socket.write(frame);
-    else
-      this.#socket.write(frame, (error) => {
-        if (error === null || error === undefined) freeAtOnce(frame);
-      });
+    const gathered = this.#gatheredBytes + frame.length;
+    if (gathered > GATHERED_BYTES) {
+      this.#flush();
+      this.#write(frame);
+      return;
+    }
+    if (this.#gatheredBytes === 0) setImmediate(this.#flush);
+    this.#gathered.push(frame);
+    this.#gatheredBytes = gathered;
   }
 
   /** Sends a frame without a payload. */
@@ -75,6 +83,26 @@ export class Channel {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  readonly #flush = (): void => {
+    const frames = this.#gathered;
+    const [first] = frames;
+    if (first === undefined) return;
+    const bytes = frames.length === 1 ? first : Buffer.concat(frames, this.#gatheredBytes);
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.#write(bytes);
+  };
+
+  #write(bytes: Buffer): void {
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    if (bytes.length < FREED_BYTES) socket.write(bytes);
+    else
+      socket.write(bytes, (error) => {
+        if (error === null || error === undefined) giveRoomBack(bytes);
+      });
   }
 
   #push(bytes: Buffer): void {

@@ -3,6 +3,7 @@
 // test/vectors/ is read by the tests of both. Knows bytes only: no socket, no request.
 
 import { freeAtOnce } from "../net/free-at-once.ts";
+import { takeRoom } from "./frame-memory.ts";
 
 const FRAME_HEADER_BYTES = 16;
 /** Largest payload of a frame: a 1 MiB piece and its surroundings. More ends the worker. */
@@ -49,7 +50,7 @@ export const FrameType = {
   WS_SOCKET_DONE: 0x4b,
 } as const;
 
-/** One frame for a worker. */
+/** One frame for a worker; its memory is that of who sends it. */
 export function encodeFrame(
   type: number,
   id: number,
@@ -57,7 +58,7 @@ export function encodeFrame(
   options: { readonly isEnd?: boolean; readonly count?: number } = {},
 ): Buffer {
   const length = payload === null ? 0 : payload.length;
-  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length);
+  const frame = takeRoom(FRAME_HEADER_BYTES + length);
   frame.writeUInt32LE(length, 0);
   frame[4] = type;
   frame[5] = options.isEnd === true ? END : 0;

@@ -1,6 +1,7 @@
 // Listening: real ports, both families, Unix sockets with what is left of them, and clear errors.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,6 +10,7 @@ import { after, test } from "node:test";
 
 import { listen, ListenError } from "../../src/front/listener.ts";
 import { shareReads } from "../../src/front/shared-reads.ts";
+import { isWideReader, READ_BYTES } from "../../src/net/wide-reader.ts";
 import { until } from "../support/deadline.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "listener-"));
@@ -61,6 +63,34 @@ test("all sockets read into the same memory", async () => {
   assert.deepEqual(texts.toSorted(), ["one", "two"]);
   assert.equal(memories.size, 1);
   listener.close();
+});
+
+test("what is read wide comes whole, and what follows it", async (context) => {
+  const chunks: Buffer[] = [];
+  let socket: Socket | null = null;
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (accepted) => {
+    socket = accepted;
+    accepted.on("data", (chunk: Buffer) => {
+      chunks.push(Buffer.from(chunk));
+      assert.ok(isWideReader(accepted));
+      accepted.readWide(chunks.length % 3 !== 2);
+    });
+  });
+  assert.ok(listener.address.kind === "tcp");
+  const sent = randomBytes(4_000_000);
+  const client = connect(listener.address.port, "127.0.0.1").on("error", () => undefined);
+  context.after(() => {
+    client.destroy();
+    socket?.destroy();
+    listener.close();
+  });
+  client.write(sent);
+  await until("all of it", () => chunks.reduce((sum, one) => sum + one.length, 0) >= sent.length);
+  assert.ok(Buffer.concat(chunks).equals(sent));
+  assert.ok(
+    chunks.some((chunk) => chunk.length > READ_BYTES),
+    "some reads were wide",
+  );
 });
 
 test("a server without a known handle stays as it is", () => {

@@ -394,6 +394,26 @@ test("abort cuts a chunked answer so that the client can tell", async () => {
   assert.deepEqual(finished, [exchange]);
 });
 
+test("what was written in the turn of an abort goes before the cut", async () => {
+  client.write(get("/"));
+  const exchange = await exchangeAt(0);
+  exchange.start(OK);
+  for (const part of ["one", "two"]) exchange.write(Buffer.from(part));
+  exchange.abort();
+  assert.ok((await client.readUntilCut()).toString("latin1").endsWith("3\r\none\r\n3\r\ntwo\r\n"));
+});
+
+test("small and large chunks of one turn keep their order", async () => {
+  client.write(get("/"));
+  const exchange = await exchangeAt(0);
+  exchange.start(OK);
+  const parts = [3, 20_000, 5, 8190, 1, 100_000, 2].map((size, at) => Buffer.alloc(size, 97 + at));
+  for (const part of parts) exchange.write(Buffer.from(part));
+  exchange.end();
+  const answer = await client.readResponse();
+  assert.ok(Buffer.from(answer.body).equals(Buffer.concat(parts)));
+});
+
 test("abort resets where the end of the connection is the end of the answer", async () => {
   client.write(get("/", "", "1.0"));
   const exchange = await exchangeAt(0);
