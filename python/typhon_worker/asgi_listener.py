@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     Frame = tuple[int, int, int, int, bytes]
 
+
 class AsgiListener:
     """Gives frames to the exchanges they are for; `tell_stacks` answers STACKS."""
 
