@@ -1,5 +1,5 @@
-// Codes of close frames (RFC 6455 §7.4): those that we send ourselves, which ones may stand on a wire, and
-// which one belongs to what a client did wrong. Pure.
+// Codes of close frames (RFC 6455 §7.4): those that we send ourselves, and which ones may stand on a wire.
+// Pure.
 
 import { MAX_REASON_BYTES } from "./limits.ts";
 
@@ -18,27 +18,17 @@ export const CloseCode = {
   TRY_AGAIN_LATER: 1013,
 } as const;
 
-/** What the library calls its errors (its documentation, "Error codes"); all others are of the protocol. */
-const OF_ERRORS: Readonly<Record<string, number>> = {
-  WS_ERR_INVALID_UTF8: CloseCode.INVALID_TEXT,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: CloseCode.POLICY_VIOLATION,
-  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: CloseCode.TOO_BIG,
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: CloseCode.TOO_BIG,
-};
+/** What a client did that it may not. */
+export interface Fault {
+  readonly code: number;
+  readonly reason: string;
+}
 
 /** Whether a code may be sent: assigned to be, or free for applications. */
 export function maySend(code: number): boolean {
   if (code >= 3000 && code <= 4999) return true;
   const isAssigned = code >= 1000 && code <= 1014;
   return isAssigned && code !== 1004 && code !== CloseCode.NONE && code !== CloseCode.ABNORMAL;
-}
-
-/** The code for an error of the frames' reader. */
-export function closeCodeOf(error: Error): number {
-  const code = "code" in error ? String(error.code) : "";
-  // zlib's: bytes that cannot be inflated.
-  if (code.startsWith("Z_")) return CloseCode.INVALID_TEXT;
-  return OF_ERRORS[code] ?? CloseCode.PROTOCOL_ERROR;
 }
 
 /** As much of a reason as fits into a close frame, whole characters. */

@@ -1,6 +1,6 @@
 // One WebSocket on a socket that HTTP has left (RFC 6455 §5 … §7): whole messages in, pieces of messages
-// out, control frames answered, and one word about how it ended. Frames are read and written by the
-// library; how many may come, and when the connection ends, is decided here.
+// out, control frames answered, and one word about how it ended. How many frames may come, and when the
+// connection ends, is decided here.
 //
 //   open ──close()──▶ closing ──the client's close frame─────▶ ending ──both sides closed──▶ closed
 //    │                   │                                      ▲   │                         ▲
@@ -12,31 +12,25 @@
 // nothing more is read, what came before may still be answered (RFC 6455 §5.5.1); then our close frame
 // follows. ending: all is said; what still comes is dropped for a while, so that the client reads it.
 
-import type { Duplex, Writable } from "node:stream";
+import type { Duplex } from "node:stream";
 
 import type { Upgraded } from "../http/exchange.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { CloseCode } from "./close-code.ts";
-import { extensionsOf, type Deflate } from "./deflate.ts";
+import type { Deflate } from "./deflate.ts";
 import { Farewell } from "./farewell.ts";
 import { FrameRate } from "./frame-rate.ts";
-import { openFrameReader, type FrameListener } from "./frame-reader.ts";
+import { FrameReader, type FrameListener } from "./frame-reader.ts";
+import { FrameWriter } from "./frame-writer.ts";
 import { Heartbeat, type Pulse } from "./heartbeat.ts";
 import { Inflow } from "./inflow.ts";
-import { Sender } from "./library.ts";
-import {
-  CLOSE_TIMEOUT_MS,
-  INFLATE_STEP_BYTES,
-  MAX_CONTROL_FRAMES_PER_SECOND,
-  MAX_MESSAGE_BYTES,
-} from "./limits.ts";
+import { CLOSE_TIMEOUT_MS, MAX_CONTROL_FRAMES_PER_SECOND, MAX_MESSAGE_BYTES } from "./limits.ts";
 import { Pongs } from "./pongs.ts";
 import type { WebSocketSettings } from "./settings.ts";
 import { UnfinishedMessage } from "./unfinished-message.ts";
 
 /** Bytes of a client's control frame around its payload. */
 const CONTROL_FRAME_BYTES = 6;
-const EMPTY = Buffer.alloc(0);
 
 export interface WebSocketListener {
   /** A whole message; the bytes are the listener's. */
@@ -63,7 +57,7 @@ export class WebSocketConnection implements Pulse {
   readonly #socket: Duplex;
   readonly #listener: WebSocketListener;
   readonly #deflate: Deflate | null;
-  readonly #sender: Sender;
+  readonly #writer: FrameWriter;
   readonly #pongs: Pongs;
   readonly #inflow: Inflow;
   readonly #heartbeat: Heartbeat;
@@ -89,15 +83,12 @@ export class WebSocketConnection implements Pulse {
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
     this.#answerMs = options.answerMs ?? 0;
     this.#unfinished = new UnfinishedMessage(budget);
-    if (deflate !== null) deflate.onInflated = (bytes) => this.#hold(bytes);
-    this.#sender = new Sender(socket, extensionsOf(deflate));
-    this.#pongs = new Pongs(socket, this.#sender);
-    this.#farewell = new Farewell(socket, this.#sender);
+    this.#writer = new FrameWriter(socket, deflate);
+    this.#pongs = new Pongs(socket, this.#writer);
+    this.#farewell = new Farewell(socket, this.#writer);
     this.#inflow = new Inflow({
       socket,
-      receiver: this.#openReader(options.maxMessageBytes ?? MAX_MESSAGE_BYTES),
-      // Each step of compressed bytes may become a thousand times as many.
-      stepBytes: deflate === null ? Infinity : INFLATE_STEP_BYTES,
+      reader: this.#openReader(options.maxMessageBytes ?? MAX_MESSAGE_BYTES),
       onEnd: () => this.cut(),
     });
     this.#heartbeat = new Heartbeat(this, options);
@@ -121,20 +112,21 @@ export class WebSocketConnection implements Pulse {
   }
 
   /**
-   * Sends a piece of a message. It must not change until `onDone`, which says whether the client has
-   * taken it; false: it never will.
+   * Sends a piece of a message, whose bytes are valid during the call only. `onDone` says whether the
+   * client has taken it; false: it never will.
    */
   send(piece: Buffer, isText: boolean, isLast: boolean, onDone: (isTaken: boolean) => void): void {
     if (this.#state !== "open" && this.#state !== "answering") {
       process.nextTick(onDone, false);
       return;
     }
-    const compress = this.#deflate !== null;
-    const options = { binary: !isText, compress, fin: isLast, mask: false };
-    this.#sender.send(piece, options, (error) => onDone(!error));
+    this.#writer.send(piece, isText, isLast, onDone);
   }
 
-  /** Stops reading: whoever hears the messages has enough. What has been read already still comes. */
+  /**
+   * Stops reading: whoever hears the messages has enough. What has been read already still comes, as far
+   * as the next frame that has to be inflated.
+   */
   pause(): void {
     if (this.#state === "open") this.#inflow.hold();
     else this.#hasGap = true;
@@ -165,7 +157,7 @@ export class WebSocketConnection implements Pulse {
   ping(onTaken: () => void): void {
     // As good a time as any to look whether it is idle.
     this.#deflate?.rest();
-    if (this.#state === "open") this.#sender.ping(EMPTY, false, onTaken);
+    if (this.#state === "open") this.#writer.ping(onTaken);
   }
 
   /** Ends the connection at once. */
@@ -173,17 +165,18 @@ export class WebSocketConnection implements Pulse {
     this.#socket.destroy();
   }
 
-  #openReader(maxMessageBytes: number): Writable {
+  #openReader(maxMessageBytes: number): FrameReader {
     const listener: FrameListener = {
-      onText: (bytes) => this.#onMessage(bytes, true),
-      onBinary: (bytes) => this.#onMessage(bytes, false),
+      onMessage: (bytes, isText) => this.#onMessage(bytes, isText),
       onPing: (bytes) => {
         if (this.#mayTakeControl(bytes) && this.#state === "open") this.#pongs.owe(bytes);
       },
       onPong: (bytes) => void this.#mayTakeControl(bytes),
+      onInflated: (bytes) => this.#hold(bytes),
       onLast: (code, reason) => this.#leave(code, reason),
+      onReady: () => this.#inflow.feed(),
     };
-    return openFrameReader(listener, this.#deflate, maxMessageBytes);
+    return new FrameReader(listener, this.#deflate, maxMessageBytes);
   }
 
   #hearSocket(): void {

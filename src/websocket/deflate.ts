@@ -1,10 +1,10 @@
 // Compression of messages (RFC 7692), with memory that is bounded: no context outlives its message, so
 // that an idle connection holds nothing of zlib, and a message that grows too large stops growing.
 
+import { CloseCode, type Fault } from "./close-code.ts";
 import {
   DEFLATE_JOBS,
   DEFLATE_MEMORY_LEVEL,
-  DEFLATE_THRESHOLD_BYTES,
   DEFLATE_WINDOW_BITS,
   MAX_MESSAGE_BYTES,
 } from "./limits.ts";
@@ -16,13 +16,16 @@ export const DEFLATE = "permessage-deflate";
 const LEVEL = 3;
 
 /** The reason of a close with 1009. */
-export const TOO_LARGE = "Max payload size exceeded";
+export const TOO_LARGE = "a message is too large";
+/** The library's code of an error: a frame has become too large. */
+const LIMIT_REACHED = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+const TOO_LARGE_FAULT: Fault = { code: CloseCode.TOO_BIG, reason: TOO_LARGE };
+const NOTHING = Buffer.alloc(0);
 
-type Processed = (error: Error | null, bytes: Buffer) => void;
+type Deflated = (error: Error | null, bytes: Buffer) => void;
+type Inflated = (bytes: Buffer, fault: Fault | null) => void;
 
 export class Deflate extends PerMessageDeflate {
-  /** Hears how many bytes a frame has become. */
-  onInflated: (bytes: number) => void = ignore;
   /** Frames at work, and whether a message has begun and not ended, in each direction. */
   #running = 0;
   #isReceiving = false;
@@ -38,7 +41,6 @@ export class Deflate extends PerMessageDeflate {
       isServer: true,
       maxPayload: maxMessageBytes,
       concurrencyLimit: DEFLATE_JOBS,
-      threshold: DEFLATE_THRESHOLD_BYTES,
       serverNoContextTakeover: true,
       clientNoContextTakeover: true,
       ...(ownWindow ? { serverMaxWindowBits: DEFLATE_WINDOW_BITS } : {}),
@@ -52,23 +54,23 @@ export class Deflate extends PerMessageDeflate {
     return extension.format({ [DEFLATE]: [this.params] });
   }
 
-  override decompress(bytes: Buffer, fin: boolean, callback: Processed): void {
+  /** Inflates a frame's payload, one at a time; later, `onInflated` has its bytes or what is wrong with it. */
+  inflate(bytes: Buffer, isLast: boolean, onInflated: Inflated): void {
     this.#running += 1;
-    this.#isReceiving = !fin;
-    super.decompress(bytes, fin, (error, inflated) => {
+    this.#isReceiving = !isLast;
+    this.decompress(bytes, isLast, (error, inflated) => {
       this.#leave();
       if (error) {
-        callback(error, bytes);
+        onInflated(NOTHING, faultOf(error));
         return;
       }
-      this.onInflated(inflated.length);
       const size = this.#inflatedBytes + inflated.length;
-      this.#inflatedBytes = fin ? 0 : size;
-      callback(size > this.#maxMessageBytes ? tooLarge() : null, inflated);
+      this.#inflatedBytes = isLast ? 0 : size;
+      onInflated(inflated, size > this.#maxMessageBytes ? TOO_LARGE_FAULT : null);
     });
   }
 
-  override compress(bytes: Buffer, fin: boolean, callback: Processed): void {
+  override compress(bytes: Buffer, fin: boolean, callback: Deflated): void {
     this.#running += 1;
     this.#isSending = !fin;
     super.compress(bytes, fin, (error, deflated) => {
@@ -120,16 +122,8 @@ function tryAccept(offer: ExtensionOffer, deflate: Deflate): Deflate | null {
   }
 }
 
-// As the library does it for one frame.
-function tooLarge(): Error {
-  return Object.assign(new RangeError(TOO_LARGE), { code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" });
-}
-
-/** The extensions of a connection, as the library's reader and writer want them. */
-export function extensionsOf(deflate: Deflate | null): Readonly<Record<string, Deflate>> {
-  return deflate === null ? {} : { [DEFLATE]: deflate };
-}
-
-function ignore(): void {
-  // Nobody counts.
+function faultOf(error: Error): Fault {
+  const isTooLarge = "code" in error && error.code === LIMIT_REACHED;
+  // What zlib says of bytes that cannot be inflated.
+  return isTooLarge ? TOO_LARGE_FAULT : { code: CloseCode.INVALID_TEXT, reason: error.message };
 }

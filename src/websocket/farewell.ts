@@ -3,30 +3,27 @@
 
 import type { Duplex } from "node:stream";
 
-import { CloseCode, fittingReason } from "./close-code.ts";
-import type { Sender } from "./library.ts";
+import type { FrameWriter } from "./frame-writer.ts";
 import { LINGER_BYTES, LINGER_MS } from "./limits.ts";
 
 export class Farewell {
   readonly #socket: Duplex;
-  readonly #sender: Sender;
+  readonly #writer: FrameWriter;
   /** Whether our close frame is out, and whether nothing of the client's is awaited any more. */
   #isSaid = false;
   #isLast = false;
   #lateBytes = 0;
   #deadline: NodeJS.Timeout | undefined;
 
-  constructor(socket: Duplex, sender: Sender) {
+  constructor(socket: Duplex, writer: FrameWriter) {
     this.#socket = socket;
-    this.#sender = sender;
+    this.#writer = writer;
     socket.on("finish", () => this.cutAfter(LINGER_MS));
   }
 
   /** Sends our close frame, once. `code`: one that may be sent, or 1005 for none. */
   say(code: number, reason: string): void {
-    const isBare = code === CloseCode.NONE;
-    const text = isBare ? "" : fittingReason(reason);
-    this.#sender.close(isBare ? undefined : code, text, false, () => {
+    this.#writer.close(code, reason, () => {
       this.#isSaid = true;
       if (this.#isLast) this.#socket.end();
     });

@@ -1,21 +1,21 @@
 // Bytes of one socket on their way to the reader of frames, and when the socket is read: not while more
-// has come than may be given on. What a read brings is valid during its event only, so it is copied.
+// has come than may be given on. What a read brings is valid during its event only; what of it has to wait
+// is copied.
 
-import type { Duplex, Writable } from "node:stream";
+import type { Duplex } from "node:stream";
+
+import type { FrameReader } from "./frame-reader.ts";
 
 export interface InflowOptions {
   readonly socket: Duplex;
-  /** The reader of frames; what it says comes while it is written to, or later. */
-  readonly receiver: Writable;
-  /** Bytes given to it at a time: between two it may be stopped. */
-  readonly stepBytes: number;
+  readonly reader: FrameReader;
   /** All has been read, and the client has ended its sending side. */
   readonly onEnd: () => void;
 }
 
 export class Inflow {
   readonly #options: InflowOptions;
-  /** Bytes that have come and were not given on. */
+  /** Bytes that have come and were not read. */
   #unread: Buffer | null = null;
   /** held: whoever hears the messages has enough. over: nobody reads any more, what comes is dropped. */
   #state: "flowing" | "held" | "over" = "flowing";
@@ -23,8 +23,6 @@ export class Inflow {
   #isSocketPaused = false;
   /** Whether the loop over unread bytes is on the stack. */
   #isFeeding = false;
-  /** Whether the receiver is at work on what it was given last. */
-  #isInflating = false;
 
   constructor(options: InflowOptions) {
     this.#options = options;
@@ -37,18 +35,18 @@ export class Inflow {
   /** Bytes have come, which are valid during the call only. */
   push(chunk: Buffer): void {
     if (this.#state === "over") return;
-    const bytes = Buffer.from(chunk);
-    this.#unread = this.#unread === null ? bytes : Buffer.concat([this.#unread, bytes]);
-    this.#feed();
+    this.#unread = this.#unread === null ? chunk : Buffer.concat([this.#unread, chunk]);
+    this.feed();
+    if (this.#unread !== null) this.#unread = Buffer.from(this.#unread);
   }
 
   /** The client has ended its sending side. */
   end(): void {
     this.#hasEnded = true;
-    this.#feed();
+    this.feed();
   }
 
-  /** Stops; what the receiver has been given may still come out of it. */
+  /** Stops; what is read already, to the end of its chunk or to a frame that has to be inflated, still comes. */
   hold(): void {
     if (this.#state !== "flowing") return;
     this.#state = "held";
@@ -58,39 +56,34 @@ export class Inflow {
   resume(): void {
     if (this.#state !== "held") return;
     this.#state = "flowing";
-    this.#feed();
+    this.feed();
   }
 
-  /** The receiver gets nothing more, and what the socket still brings is the caller's to drop. */
+  /** The reader gets nothing more, and what the socket still brings is the caller's to drop. */
   stop(): void {
     this.#state = "over";
+    this.#options.reader.stop();
     this.#unread = null;
     this.#steer();
   }
 
-  #feed(): void {
+  /** Gives the reader what it can take. */
+  feed(): void {
     if (this.#isFeeding) return;
+    const { reader, onEnd } = this.#options;
     this.#isFeeding = true;
-    const { receiver, stepBytes } = this.#options;
-    while (this.#unread !== null && !this.#isInflating && this.#state === "flowing") {
+    while (this.#unread !== null && this.#state === "flowing" && !reader.isWaiting) {
       const bytes: Buffer = this.#unread;
-      this.#unread = bytes.length > stepBytes ? bytes.subarray(stepBytes) : null;
-      receiver.write(bytes.subarray(0, stepBytes), () => this.#onFed());
-      this.#isInflating = receiver.writableLength > 0;
+      const read = reader.read(bytes);
+      this.#unread = read < bytes.length ? bytes.subarray(read) : null;
     }
     this.#isFeeding = false;
     this.#steer();
-    const isAllRead = this.#unread === null && !this.#isInflating;
-    if (this.#hasEnded && isAllRead && this.#state !== "over") this.#options.onEnd();
+    const isAllRead = this.#unread === null && !reader.isWaiting;
+    if (this.#hasEnded && isAllRead && this.#state !== "over") onEnd();
   }
 
-  #onFed(): void {
-    if (!this.#isInflating) return;
-    this.#isInflating = this.#options.receiver.writableLength > 0;
-    this.#feed();
-  }
-
-  // The socket flows while nothing waits in front of the receiver.
+  // The socket flows while nothing waits in front of the reader.
   #steer(): void {
     const mustPause = this.#state === "held" || this.#unread !== null;
     if (mustPause === this.#isSocketPaused) return;

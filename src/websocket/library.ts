@@ -1,10 +1,8 @@
-// What we use of the library `ws`: its parts that know frames and compression, and nothing of sockets and
-// handshakes. Its type declarations leave these out; here they are declared as far as we use them
-// (docs/dependencies.md says why not its WebSocketServer).
+// What we use of the library `ws`: its parts that know compression, and nothing of sockets, handshakes and
+// frames. Its type declarations leave these out; here they are declared as far as we use them
+// (docs/dependencies.md says why no more than these).
 
-import type { Duplex, Writable } from "node:stream";
-
-export { extension, PerMessageDeflate, Receiver, Sender } from "ws";
+export { extension, PerMessageDeflate } from "ws";
 
 /** Parameters of one offer of an extension: each name with the values that it was given. */
 export type ExtensionOffer = Readonly<Record<string, readonly (string | true)[]>>;
@@ -16,8 +14,6 @@ declare module "ws" {
     readonly maxPayload: number;
     /** Pieces that are deflated or inflated at a time, of all connections; the first instance decides. */
     readonly concurrencyLimit: number;
-    /** Shorter messages are sent as they are. */
-    readonly threshold: number;
     readonly serverNoContextTakeover: boolean;
     readonly clientNoContextTakeover: boolean;
     /** Missing: as the client likes it. */
@@ -37,38 +33,6 @@ declare module "ws" {
     decompress(bytes: Buffer, fin: boolean, callback: Processed): void;
     /** Frees zlib's memory. */
     cleanup(): void;
-  }
-
-  interface ReceiverSettings {
-    readonly isServer: boolean;
-    readonly extensions: Readonly<Record<string, PerMessageDeflate>>;
-    readonly maxPayload: number;
-    readonly maxFragments: number;
-    readonly maxBufferedChunks: number;
-  }
-
-  /** Reads frames: events "message", "ping", "pong", "conclude" (a close frame) and "error". */
-  export class Receiver extends Writable {
-    constructor(settings: ReceiverSettings);
-  }
-
-  interface MessageOptions {
-    readonly binary: boolean;
-    readonly compress: boolean;
-    readonly fin: boolean;
-    readonly mask: boolean;
-  }
-
-  type Sent = (error?: Error | null) => void;
-
-  /** Writes frames. */
-  export class Sender {
-    constructor(socket: Duplex, extensions: Readonly<Record<string, PerMessageDeflate>>);
-    send(bytes: Buffer, options: MessageOptions, callback: Sent): void;
-    ping(bytes: Buffer, mask: boolean, callback: Sent): void;
-    pong(bytes: Buffer, mask: boolean, callback: Sent): void;
-    /** `code`: undefined = a close frame without one. */
-    close(code: number | undefined, reason: string, mask: boolean, callback: Sent): void;
   }
 
   export const extension: {

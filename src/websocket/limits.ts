@@ -5,8 +5,11 @@
 export const MAX_MESSAGE_BYTES = 16_777_216;
 /** Frames of one message → 1008. A message of 4 MiB in frames of 64 bytes has as many (Autobahn 9.3.1). */
 export const MAX_FRAGMENTS = 65_536;
-/** Reads that one frame may come in → 1008. */
-export const MAX_READS_A_FRAME = 65_536;
+/**
+ * A frame that says that it has no more bytes gets memory for all of them at once; that of a longer one
+ * grows with what comes.
+ */
+export const TRUSTED_BYTES = 65_536;
 /** Pings and pongs in a second → 1008. They bring nothing; a thousand take about 1 % of a core. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 /**
@@ -38,8 +41,6 @@ export const DEFLATE_WINDOW_BITS = 12;
 export const DEFLATE_MEMORY_LEVEL = 5;
 /** Pieces that are deflated or inflated at a time, of all connections; more wait. ws: as many. */
 export const DEFLATE_JOBS = 10;
-/** Bytes of a compressed read that are inflated before a full receiver can stop it: at most 1,032 times as many. */
-export const INFLATE_STEP_BYTES = 4096;
 
 /** Bytes of the answer to a handshake that an application writes by itself. As of a request's head, halved. */
 export const MAX_UPGRADE_HEAD_BYTES = 16_384;

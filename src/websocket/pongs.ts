@@ -3,19 +3,19 @@
 
 import type { Duplex } from "node:stream";
 
-import type { Sender } from "./library.ts";
+import type { FrameWriter } from "./frame-writer.ts";
 
 /** With so many bytes waiting for the client pongs wait as well. */
 const CONGESTED_BYTES = 65_536;
 
 export class Pongs {
   readonly #socket: Duplex;
-  readonly #sender: Sender;
+  readonly #writer: FrameWriter;
   #owed: Buffer | null = null;
 
-  constructor(socket: Duplex, sender: Sender) {
+  constructor(socket: Duplex, writer: FrameWriter) {
     this.#socket = socket;
-    this.#sender = sender;
+    this.#writer = writer;
   }
 
   /** A ping has come. */
@@ -28,15 +28,11 @@ export class Pongs {
   pay(): void {
     const payload = this.#owed;
     this.#owed = null;
-    if (payload !== null) this.#sender.pong(payload, false, ignore);
+    if (payload !== null) this.#writer.pong(payload);
   }
 
   /** None may be sent any more. */
   stop(): void {
     this.#owed = null;
   }
-}
-
-function ignore(): void {
-  // Nobody waits for it.
 }

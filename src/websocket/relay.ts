@@ -13,9 +13,8 @@ import type { Duplex } from "node:stream";
 
 import type { Upgraded } from "../http/exchange.ts";
 import { freeAtOnce } from "../net/free-at-once.ts";
-import { CloseCode, fittingReason, maySend } from "./close-code.ts";
+import { CloseCode, maySend } from "./close-code.ts";
 import { FrameBorders } from "./frame-borders.ts";
-import { Sender } from "./library.ts";
 import {
   CLOSE_TIMEOUT_MS,
   LINGER_BYTES,
@@ -23,6 +22,7 @@ import {
   RELAY_BYTES,
   RELAY_STALLED_MS,
 } from "./limits.ts";
+import { encodeClose } from "./server-frame.ts";
 
 export interface RelayOptions {
   readonly upgraded: Upgraded;
@@ -190,8 +190,7 @@ export class WebSocketRelay {
   }
 
   #say({ code, reason }: Farewell): void {
-    const said = code === CloseCode.NONE ? undefined : code;
-    new Sender(this.#client, {}).close(said, fittingReason(reason), false, () => undefined);
+    this.#client.write(encodeClose(code, reason));
     this.#onSaid();
   }
 

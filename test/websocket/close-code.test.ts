@@ -1,11 +1,11 @@
-// Which codes may be sent, which belong to an error, and reasons that fit.
+// Which codes may be sent, and reasons that fit.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import fc from "fast-check";
 
-import { closeCodeOf, fittingReason, maySend } from "../../src/websocket/close-code.ts";
+import { fittingReason, maySend } from "../../src/websocket/close-code.ts";
 
 test("codes that RFC 6455 §7.4 and its registry let be sent may be sent, no others", () => {
   const may = Array.from({ length: 65_536 }, (_, code) => code).filter(maySend);
@@ -13,16 +13,6 @@ test("codes that RFC 6455 §7.4 and its registry let be sent may be sent, no oth
   assert.deepEqual(may.slice(0, 12), assigned);
   assert.equal(may.length, 12 + 2000);
   assert.deepEqual([may[12], may.at(-1)], [3000, 4999]);
-});
-
-test("errors of the reader have their codes; one that is not known is the protocol's", () => {
-  const codeOf = (code: string): number => closeCodeOf(Object.assign(new Error("x"), { code }));
-  assert.equal(codeOf("WS_ERR_INVALID_UTF8"), 1007);
-  assert.equal(codeOf("Z_DATA_ERROR"), 1007);
-  assert.equal(codeOf("WS_ERR_UNSUPPORTED_MESSAGE_LENGTH"), 1009);
-  assert.equal(codeOf("WS_ERR_TOO_MANY_BUFFERED_PARTS"), 1008);
-  assert.equal(codeOf("WS_ERR_EXPECTED_MASK"), 1002);
-  assert.equal(closeCodeOf(new Error("x")), 1002);
 });
 
 test("a reason fits, is whole characters, and is the beginning of what was given (property)", () => {

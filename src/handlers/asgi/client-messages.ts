@@ -2,6 +2,7 @@
 // No more is sent than the worker may hold unread; the rest waits here, and then with the client. What the
 // client sent before it left is still delivered, unless nobody reads it.
 
+import { freeAtOnce } from "../../net/free-at-once.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
 import { encodeFrame, FrameFault, FrameType, INPUT_FRAME_BYTES } from "../../workers/frame.ts";
 
@@ -14,6 +15,8 @@ export const MESSAGE_WINDOW_BYTES = 262_144;
 export const MAX_UNREAD_MESSAGES = 65_536;
 /** How long the end of a connection waits for an application that reads nothing of what came before. */
 const UNREAD_WAIT_MS = 10_000;
+/** Messages from here on are freed when they are sent; the collector has the others. */
+const FREED_BYTES = 8192;
 
 interface Message {
   readonly bytes: Buffer;
@@ -23,8 +26,8 @@ interface Message {
 export interface ClientMessagesOptions {
   /** The job's number. */
   readonly id: number;
-  /** Sends whole frames. */
-  readonly send: (frames: Buffer) => void;
+  /** Sends a whole frame. */
+  readonly send: (frame: Buffer) => void;
   /** For messages that wait. */
   readonly budget: MemoryBudget;
   readonly unreadWaitMs?: number;
@@ -41,8 +44,6 @@ export class ClientMessages {
   /** Where among the bytes sent each message ends that was not read; those before `#first` were. */
   #ends: number[] = [];
   #first = 0;
-  /** Frames of this turn: many small messages leave in one write. */
-  #frames: Buffer[] = [];
   /** What is to be said when all is sent. */
   #last: Buffer | null = null;
   #patience: NodeJS.Timeout | undefined;
@@ -86,7 +87,6 @@ export class ClientMessages {
   /** The job has ended: nothing is to be sent any more. */
   stop(): void {
     clearTimeout(this.#patience);
-    this.#frames = [];
     this.#last = null;
     this.#forget();
   }
@@ -104,7 +104,7 @@ export class ClientMessages {
     while (message !== undefined && this.#sendPiece(message)) [message] = this.#waiting;
     if (message !== undefined || this.#last === null) return;
     clearTimeout(this.#patience);
-    this.#put(this.#last);
+    this.#options.send(this.#last);
     this.#last = null;
   }
 
@@ -116,7 +116,7 @@ export class ClientMessages {
     const piece = bytes.subarray(this.#offset, this.#offset + size);
     const isEnd = size === left;
     const type = isText ? FrameType.WS_TEXT_IN : FrameType.WS_BINARY_IN;
-    this.#put(encodeFrame(type, this.#options.id, piece, { isEnd }));
+    this.#options.send(encodeFrame(type, this.#options.id, piece, { isEnd }));
     // An empty message counts as one byte, so that it can be told that it was read.
     this.#sent += bytes.length === 0 ? 1 : size;
     this.#offset += size;
@@ -125,20 +125,8 @@ export class ClientMessages {
     this.#waiting.shift();
     this.#offset = 0;
     this.#ends.push(this.#sent);
+    if (bytes.length >= FREED_BYTES) freeAtOnce(bytes);
     return true;
-  }
-
-  #put(frame: Buffer): void {
-    if (this.#frames.length === 0) queueMicrotask(() => this.#flush());
-    this.#frames.push(frame);
-  }
-
-  #flush(): void {
-    const frames = this.#frames;
-    this.#frames = [];
-    const [only] = frames;
-    if (only === undefined) return;
-    this.#options.send(frames.length === 1 ? only : Buffer.concat(frames));
   }
 
   /** Waits for the application to read, but not for ever. */

@@ -9,7 +9,6 @@ import { ERRORS, type HttpError } from "../../http/error.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { ResponseFault } from "../../http/response-head.ts";
-import { freeAtOnce } from "../../net/free-at-once.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
 import { WebSocketConnection, type WebSocketListener } from "../../websocket/connection.ts";
 import { acceptDeflate } from "../../websocket/deflate.ts";
@@ -121,12 +120,10 @@ export class WebSocketJob
   onPiece(bytes: Buffer, isText: boolean, isLast: boolean): void {
     if (this.#isRefused) return;
     if (this.#connection === null) throw new FrameFault("a message without WS_ACCEPT");
-    const piece = Buffer.from(bytes);
-    const { length } = piece;
-    this.#connection.send(piece, isText, isLast, (isTaken) => {
+    const { length } = bytes;
+    this.#connection.send(bytes, isText, isLast, (isTaken) => {
       // Nobody takes more of a connection that ends; the worker will hear of the end.
       if (!isTaken) return;
-      freeAtOnce(piece);
       this.#taken += length;
       if (this.#taken < CREDIT_STEP_BYTES) return;
       this.context.pool.credit(this, this.#taken);

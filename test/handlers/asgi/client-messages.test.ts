@@ -25,7 +25,6 @@ class Reader {
   readonly budget = new MemoryBudget(LIMIT);
   /** Bytes that came and were not granted. */
   outstanding = 0;
-  writes = 0;
   #pieces: Buffer[] = [];
 
   constructor(unreadWaitMs = 10_000) {
@@ -37,10 +36,7 @@ class Reader {
     });
     this.messages = new ClientMessages({
       id: 5,
-      send: (frames) => {
-        this.writes += 1;
-        decoder.push(frames);
-      },
+      send: (frame) => decoder.push(frame),
       budget: this.budget,
       unreadWaitMs,
     });
@@ -78,14 +74,29 @@ class Reader {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("ClientMessages", () => {
-  it("sends what came in one turn in one write", async () => {
-    const { messages, heard, ...reader } = new Reader();
-    messages.push(Buffer.from("a"), true);
-    messages.push(Buffer.alloc(0), false);
-    messages.push(Buffer.from("b"), false);
-    await turn();
-    assert.deepEqual(heard, ["text a", "binary ", "binary b"]);
-    assert.equal(reader.outstanding, 0);
+  it("sends messages as they come, empty ones too", () => {
+    const reader = new Reader();
+    reader.messages.push(Buffer.from("a"), true);
+    reader.messages.push(Buffer.alloc(0), false);
+    reader.messages.push(Buffer.alloc(0), true);
+    reader.messages.push(Buffer.from("b"), false);
+    assert.deepEqual(reader.heard, ["text a", "binary ", "text ", "binary b"]);
+    assert.equal(reader.outstanding, 4);
+  });
+
+  it("gives the memory of a large message back when all of it is sent", () => {
+    const reader = new Reader();
+    const sent = Buffer.alloc(100_000, "x");
+    const waiting = Buffer.alloc(MESSAGE_WINDOW_BYTES, "y");
+    reader.messages.push(sent, true);
+    reader.messages.push(waiting, true);
+    assert.deepEqual([sent.length, waiting.length], [0, MESSAGE_WINDOW_BYTES]);
+    reader.grant(100_000);
+    assert.equal(waiting.length, 0);
+    assert.deepEqual(
+      reader.heard.map((message) => message.length),
+      ["text ".length + 100_000, "text ".length + MESSAGE_WINDOW_BYTES],
+    );
   });
 
   it("is full when the window is, and has room again when it was read", async () => {
