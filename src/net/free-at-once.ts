@@ -4,5 +4,7 @@
 /** Frees a buffer that has memory of its own; one that shares its memory with other bytes is left alone. */
 export function freeAtOnce(bytes: Buffer): void {
   const { buffer } = bytes;
+  // Libraries share one buffer without bytes among all.
+  if (bytes.length === 0) return;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0);
 }

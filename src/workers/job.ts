@@ -35,7 +35,7 @@ export interface WebSocketPart {
    * The application has accepted: subprotocol and `count` extra fields, as docs/worker-protocol.md has
    * them. `send` takes frames for the worker, until the job has ended.
    */
-  onAccept(record: string, count: number, send: (frames: Buffer) => void): void;
+  onAccept(record: string, count: number, send: (frame: Buffer) => void): void;
   /** A piece of a message. Throws FrameFault where there can be none. */
   onPiece(bytes: Buffer, isText: boolean, isLast: boolean): void;
   /** The application closes, or denies what it has not accepted; `isLast`: the job has ended. */

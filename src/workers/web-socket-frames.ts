@@ -11,7 +11,7 @@ import type { Job, WebSocketPart } from "./job.ts";
 /** No close frame came. RFC 6455 §7.1.5. */
 const ABNORMAL_CLOSURE = 1006;
 
-type Send = (worker: number, frames: Buffer) => void;
+type Send = (worker: number, frame: Buffer) => void;
 
 /** Whether a frame of a worker is about a WebSocket. */
 export function isWebSocketFrame(type: number): boolean {
@@ -45,8 +45,8 @@ function readAccept(
   }
   if (job.state !== "queued") throw new FrameFault("a second WS_ACCEPT frame");
   job.state = "answering";
-  webSocket.onAccept(payload.toString("latin1"), count, (frames) => {
-    if (job.state !== "done") send(job.worker, frames);
+  webSocket.onAccept(payload.toString("latin1"), count, (frame) => {
+    if (job.state !== "done") send(job.worker, frame);
   });
   return "streaming";
 }

@@ -85,7 +85,7 @@ export class WebSocketJob
     this.exchange.abort();
   }
 
-  onAccept(record: string, count: number, send: (frames: Buffer) => void): void {
+  onAccept(record: string, count: number, send: (frame: Buffer) => void): void {
     const { exchange } = this;
     const { mayCompress, maxMessageBytes } = this.#settings;
     const offers = mayCompress ? this.#handshake.deflateOffers : [];
