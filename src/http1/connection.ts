@@ -24,6 +24,8 @@ export class Http1Connection implements Line {
   readonly #socket: Socket;
   readonly #context: ConnectionContext<Http1Connection>;
   readonly output: Output;
+  /** Its place among all connections; -1: it is none of them. */
+  place = -1;
   readonly #ahead: ReadAhead;
   readonly #heads: HeadReader;
   #state: ConnectionState = "idle";
@@ -50,9 +52,7 @@ export class Http1Connection implements Line {
     this.#ahead = new ReadAhead(socket);
     this.#heads = new HeadReader(context.parser);
     this.#since = context.now;
-    socket.on("data", this.#onData);
-    socket.on("end", this.#onEnd);
-    socket.on("drain", this.#onDrain);
+    socket.on("data", this.#onData).on("end", this.#onEnd).on("drain", this.#onDrain);
     socket.on("close", () => this.#onClose());
     // "close" follows each error, and says all that matters: the client is gone.
     socket.on("error", () => undefined);

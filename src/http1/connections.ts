@@ -31,7 +31,8 @@ export interface Http1Options {
 }
 
 export class Http1Connections {
-  readonly #connections = new Set<Http1Connection>();
+  /** Each knows its place. A Set would do what workers/job-book.ts tells of a Map, where clients do not stay. */
+  readonly #connections: Http1Connection[] = [];
   readonly #now: () => number;
   readonly #context: ConnectionContext<Http1Connection> & { now: number; isDraining: boolean };
   readonly #keepAliveMs: number;
@@ -55,18 +56,18 @@ export class Http1Connections {
 
   /** Open connections, those that linger included. */
   get size(): number {
-    return this.#connections.size;
+    return this.#connections.length;
   }
 
   /** Takes a connected socket, made with allowHalfOpen. */
   accept(socket: Socket): void {
-    this.#connections.add(new Http1Connection(socket, this.#context));
+    this.#add(new Http1Connection(socket, this.#context));
   }
 
   /** Takes a socket only to answer it with an error of the table. */
   refuse(socket: Socket, error: HttpError): void {
     const connection = new Http1Connection(socket, this.#context);
-    this.#connections.add(connection);
+    this.#add(connection);
     connection.refuse(error);
   }
 
@@ -74,7 +75,7 @@ export class Http1Connections {
   tick(): void {
     const now = this.#now();
     this.#context.now = now;
-    for (const connection of this.#connections) connection.tick(now);
+    for (const connection of this.#all()) connection.tick(now);
   }
 
   /**
@@ -83,16 +84,16 @@ export class Http1Connections {
    */
   drain(): Promise<void> {
     this.#context.isDraining = true;
-    for (const connection of this.#connections) connection.drain();
+    for (const connection of this.#all()) connection.drain();
     return new Promise((resolve) => {
-      if (this.#connections.size === 0) resolve();
+      if (this.size === 0) resolve();
       else this.#onEmpty.push(resolve);
     });
   }
 
   /** Cuts every connection; running exchanges are told. */
   destroyAll(): void {
-    for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.#all()) connection.destroy();
   }
 
   /** Closes the `count` connections that have been idle longest, at once. Returns how many there were. */
@@ -111,9 +112,26 @@ export class Http1Connections {
     return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
   }
 
+  /** All of now: what is done to one may end it. */
+  #all(): Http1Connection[] {
+    return [...this.#connections];
+  }
+
+  #add(connection: Http1Connection): void {
+    connection.place = this.#connections.length;
+    this.#connections.push(connection);
+  }
+
   #forget(connection: Http1Connection): void {
-    this.#connections.delete(connection);
-    if (this.#connections.size > 0) return;
+    const { place } = connection;
+    if (place < 0) return;
+    connection.place = -1;
+    const last = this.#connections.pop();
+    if (last !== undefined && last !== connection) {
+      last.place = place;
+      this.#connections[place] = last;
+    }
+    if (this.size > 0) return;
     const waiting = this.#onEmpty;
     this.#onEmpty = [];
     for (const resolve of waiting) resolve();

@@ -5,6 +5,7 @@
 import { monotonic } from "./clock.ts";
 import type { Commons } from "./commons.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
+import { JobBook } from "./job-book.ts";
 import { findLate, locate, type Found } from "./late-jobs.ts";
 import { LostPages } from "./lost-pages.ts";
 import type { RequestQueue } from "./queue.ts";
@@ -30,9 +31,7 @@ export class JobTable {
   /** Whether a worker runs many requests at once, so that a running one takes nobody's place. */
   isConcurrent = false;
   readonly #options: JobTableOptions;
-  readonly #jobs = new Map<number, Job>();
-  /** Jobs whose answer has begun and not ended. */
-  readonly #streams = new Set<Job>();
+  readonly #jobs = new JobBook();
   /** What is to be told about jobs whose worker is not known yet: the count of a CANCEL. */
   readonly #untold = new Map<Job, number>();
   readonly #lostPages = new LostPages();
@@ -70,7 +69,7 @@ export class JobTable {
   submit(job: Job): void {
     if (this.#queue === null) return this.lose(job, "unstaffed");
     job.id = this.nextId();
-    this.#jobs.set(job.id, job);
+    this.#jobs.add(job);
     const admission = this.#queue.submit(job);
     if (admission !== "taken") this.#remove(job, admission);
   }
@@ -93,7 +92,6 @@ export class JobTable {
       this.#queue?.drop();
     } else if (job.state === "queued" || job.state === "answering") {
       job.state = "abandoned";
-      this.#streams.delete(job);
       // In the pipe, where nobody begins it any more, or taken a moment ago.
       if (job.worker === 0) this.#cancels?.cancel(job.id);
       this.#sayCancel(job, CANCEL_CLIENT_GONE);
@@ -151,7 +149,7 @@ export class JobTable {
    * and those that it answered in part. What becomes of them is the caller's, by `retry` or `lose`.
    */
   takeHeld(worker: number, notes: readonly Note[]): Job[] {
-    const held = new Set([...this.#jobs.values()].filter((job) => job.worker === worker));
+    const held = new Set(this.#jobs.all().filter((job) => job.worker === worker));
     for (const { id } of notes) {
       const job = this.#jobs.get(id);
       if (job !== undefined) held.add(job);
@@ -183,13 +181,13 @@ export class JobTable {
   onFence(id: number): void {
     const order = this.#queue?.takeFence(id) ?? 0;
     const isBefore = (job: Job): boolean => job.worker === 0 && job.order > 0 && job.order < order;
-    this.#lostPages.suspect([...this.#jobs.values()].filter(isBefore), monotonic());
+    this.#lostPages.suspect(this.#jobs.all().filter(isBefore), monotonic());
   }
 
   /** Ends every job. */
   loseAll(reason: LostReason): void {
     this.#queue?.takeAll();
-    for (const job of this.#jobs.values()) this.#remove(job, reason);
+    for (const job of this.#jobs.all()) this.#remove(job, reason);
   }
 
   /**
@@ -214,8 +212,7 @@ export class JobTable {
     }
     const late = findLate(
       {
-        jobs: this.#jobs.values(),
-        streams: this.#streams,
+        jobs: this.#jobs.all(),
         latest: (job) => this.#queue?.latest(job) ?? job.submittedAt,
         leastTimeout: this.#options.leastTimeout,
       },
@@ -262,7 +259,7 @@ export class JobTable {
   }
 
   #onStopped(worker: number): void {
-    for (const job of this.#jobs.values()) if (job.worker === worker) job.onWorkerLeaving();
+    for (const job of this.#jobs.all()) if (job.worker === worker) job.onWorkerLeaving();
   }
 
   #onAnswer(job: Job, type: number, isEnd: boolean, count: number, payload: Buffer): void {
@@ -272,7 +269,6 @@ export class JobTable {
       : readAnswer(job, frame);
     if (became === "over") this.#finish(job);
     else if (became === "streaming") {
-      this.#streams.add(job);
       if (this.isConcurrent) this.#queue?.release(job);
     } else if (became === "unwanted") this.#sayCancel(job, CANCEL_CLIENT_GONE);
   }
@@ -287,7 +283,6 @@ export class JobTable {
     if (job.state === "done") return;
     job.state = "done";
     this.#jobs.delete(job.id);
-    this.#streams.delete(job);
     this.#untold.delete(job);
     this.#queue?.release(job);
   }

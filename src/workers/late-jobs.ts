@@ -10,9 +10,7 @@ export type Found = readonly [worker: number, note: Note];
 
 export interface LateOptions {
   /** All jobs, the oldest first. */
-  readonly jobs: Iterable<Job>;
-  /** Those whose answer has begun. */
-  readonly streams: Iterable<Job>;
+  readonly jobs: readonly Job[];
   /** Until when a job may be begun, seconds. */
   readonly latest: (job: Job) => number;
   /** The shortest time that any job has, seconds; Infinity: none has one. */
@@ -28,7 +26,7 @@ export interface LateJobs {
 
 /** Looks through the jobs; `note` finds a job's note by its id. */
 export function findLate(
-  { jobs, streams, latest, leastTimeout }: LateOptions,
+  { jobs, latest, leastTimeout }: LateOptions,
   now: number,
   note: (id: number) => Found | undefined,
 ): LateJobs {
@@ -48,8 +46,7 @@ export function findLate(
       job.isMissed = true;
     }
   }
-  for (const job of streams)
-    if (!job.isHeldByClient() && isLate(job.gapTimeout, job.lastBytesAt, now)) overdue.push(job);
+  for (const job of jobs) if (job.state === "answering" && isStalled(job, now)) overdue.push(job);
   return { overdue, stranded };
 }
 
@@ -60,6 +57,10 @@ export function locate(job: Job, found: Found | undefined): void {
   job.worker = worker;
   // Between reading the page and noting the time there is next to nothing.
   job.takenAt = note.takenAt > job.submittedAt ? note.takenAt : monotonic();
+}
+
+function isStalled(job: Job, now: number): boolean {
+  return isLate(job.gapTimeout, job.lastBytesAt, now) && !job.isHeldByClient();
 }
 
 function isLate(timeout: number, since: number, now: number): boolean {
