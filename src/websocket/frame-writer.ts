@@ -3,7 +3,7 @@
 
 import type { Duplex } from "node:stream";
 
-import { freeAtOnce } from "../net/free-at-once.ts";
+import { giveMemoryBack } from "../net/large-memory.ts";
 import type { Deflate } from "./deflate.ts";
 import { FIN, Opcode, RSV1 } from "./frame-header.ts";
 import { DEFLATE_THRESHOLD_BYTES } from "./limits.ts";
@@ -80,7 +80,7 @@ export class FrameWriter {
   #write(frame: Buffer, onDone: Done): void {
     this.#socket.write(frame, (error) => {
       const isTaken = error === null || error === undefined;
-      if (isTaken && frame.length >= FREED_BYTES) freeAtOnce(frame);
+      if (isTaken && frame.length >= FREED_BYTES) giveMemoryBack(frame);
       onDone(isTaken);
     });
   }
@@ -106,7 +106,7 @@ export class FrameWriter {
         this.#drop();
         return;
       }
-      freeAtOnce(bytes);
+      giveMemoryBack(bytes);
       this.#waiting.shift();
       this.#write(encodeFrame(first, deflated), onDone);
       this.#proceed();

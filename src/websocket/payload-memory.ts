@@ -1,18 +1,20 @@
 // The bytes of a message, or of one frame, while they come: one piece of memory that grows with what has
 // come, not with what was announced, so that a header of 14 bytes does not cost 16 MiB.
 
-import { freeAtOnce } from "../net/free-at-once.ts";
+import { giveMemoryBack, takeMemory } from "../net/large-memory.ts";
 import { TRUSTED_BYTES } from "./limits.ts";
 import type { Mask } from "./mask.ts";
 
 /** Memory is at most so many times as large as what has come. Each growth copies that. */
 const GROWTH = 4;
+/** From here on memory may be used again. */
+const FREED_BYTES = 8192;
 const EMPTY = Buffer.alloc(0);
 
 export class PayloadMemory {
   /** There will be no more bytes than so many, whatever is announced. */
   readonly #maxBytes: number;
-  #bytes = EMPTY;
+  #bytes: Buffer = EMPTY;
   #length = 0;
   /** How many there will be with the frame that was announced last, and whether that is all. */
   #expected = 0;
@@ -55,14 +57,15 @@ export class PayloadMemory {
     const old = this.#bytes;
     const expected = this.#expected;
     if (this.#length === 0 && this.#isLast && length === expected) {
-      this.#bytes = Buffer.allocUnsafe(length);
+      this.#bytes = takeMemory(length);
       return;
     }
     const trusted = expected <= TRUSTED_BYTES ? expected : length;
     const size = Math.max(trusted, GROWTH * this.#length);
-    // Not out of Node's pool: a byte that waits for others would keep 64 KiB of it.
-    this.#bytes = Buffer.allocUnsafeSlow(Math.min(size, this.#isLast ? expected : this.#maxBytes));
+    const wanted = Math.min(size, this.#isLast ? expected : this.#maxBytes);
+    // Little is not taken out of Node's pool: a byte that waits for others would keep 64 KiB of it.
+    this.#bytes = wanted < FREED_BYTES ? Buffer.allocUnsafeSlow(wanted) : takeMemory(wanted);
     old.copy(this.#bytes, 0, 0, this.#length);
-    if (this.#length > 0) freeAtOnce(old);
+    if (this.#length > 0) giveMemoryBack(old);
   }
 }

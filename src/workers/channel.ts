@@ -4,7 +4,7 @@
 import { connect, type Socket } from "node:net";
 
 import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
-import { giveRoomBack } from "./frame-memory.ts";
+import { giveMemoryBack } from "../net/large-memory.ts";
 
 /** Bytes read from a channel at a time; the payload of a large frame comes in several. */
 const READ_BYTES = 65_536;
@@ -101,7 +101,7 @@ export class Channel {
     if (bytes.length < FREED_BYTES) socket.write(bytes);
     else
       socket.write(bytes, (error) => {
-        if (error === null || error === undefined) giveRoomBack(bytes);
+        if (error === null || error === undefined) giveMemoryBack(bytes);
       });
   }
 

@@ -2,8 +2,7 @@
 // The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
 // test/vectors/ is read by the tests of both. Knows bytes only: no socket, no request.
 
-import { freeAtOnce } from "../net/free-at-once.ts";
-import { takeRoom } from "./frame-memory.ts";
+import { giveMemoryBack, takeMemory } from "../net/large-memory.ts";
 
 const FRAME_HEADER_BYTES = 16;
 /** Largest payload of a frame: a 1 MiB piece and its surroundings. More ends the worker. */
@@ -50,7 +49,7 @@ export const FrameType = {
   WS_SOCKET_DONE: 0x4b,
 } as const;
 
-/** One frame for a worker; its memory is that of who sends it. */
+/** One frame for a worker; whoever sends it gives its memory back. */
 export function encodeFrame(
   type: number,
   id: number,
@@ -58,7 +57,7 @@ export function encodeFrame(
   options: { readonly isEnd?: boolean; readonly count?: number } = {},
 ): Buffer {
   const length = payload === null ? 0 : payload.length;
-  const frame = takeRoom(FRAME_HEADER_BYTES + length);
+  const frame = takeMemory(FRAME_HEADER_BYTES + length);
   frame.writeUInt32LE(length, 0);
   frame[4] = type;
   frame[5] = options.isEnd === true ? END : 0;
@@ -137,8 +136,7 @@ export class FrameDecoder {
       this.#held = 0;
       this.#hasHeader = false;
       this.#deliver(frame, 0, frame.length);
-      // Its payload has been copied.
-      if (frame[4] === FrameType.BODY) freeAtOnce(frame);
+      if (isCopied(frame[4])) giveMemoryBack(frame);
       return at;
     }
     return at;
@@ -153,7 +151,7 @@ export class FrameDecoder {
   }
 
   #makeRoom(): void {
-    const frame = Buffer.allocUnsafe(frameBytes(this.#frame, 0));
+    const frame = takeMemory(frameBytes(this.#frame, 0));
     this.#frame.copy(frame);
     this.#frame = frame;
     this.#hasHeader = true;
@@ -172,6 +170,11 @@ export class FrameDecoder {
       bytes.subarray(at + FRAME_HEADER_BYTES, end),
     );
   }
+}
+
+/** Whether nobody has a use for the payload when it has been delivered. */
+function isCopied(type: number | undefined): boolean {
+  return type === FrameType.BODY || type === FrameType.WS_TEXT || type === FrameType.WS_BINARY;
 }
 
 function frameBytes(bytes: Buffer, at: number): number {

@@ -30,13 +30,14 @@ test("a frame that says that it is long takes no more than four times what has c
   assert.ok(bytes.buffer.byteLength <= 4 * 70_001);
 });
 
-test("a frame that is not long has the memory that it needs at once, and nothing beside", () => {
+test("a frame that is not long has memory for all of it at once, and not twice as much", () => {
   for (const length of [40_000, 65_536]) {
     const { memory, add } = memoryOf();
     memory.expect(length, true);
     add(Buffer.alloc(100));
     add(Buffer.alloc(length - 100));
-    assert.equal(memory.take().buffer.byteLength, length);
+    const { byteLength } = memory.take().buffer;
+    assert.ok(byteLength >= length && byteLength <= 2 * length, `${byteLength} for ${length}`);
   }
 });
 
