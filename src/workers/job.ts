@@ -54,7 +54,7 @@ export abstract class Job {
   takenAt = 0;
   /** Number of the worker that has it; 0 until the pool knows. */
   worker = 0;
-  /** When the last bytes of the answer came. */
+  /** When the last bytes of the answer came; 0 until then, and where they come on a socket of their own. */
   lastBytesAt = 0;
   /** Whether it stood in nobody's notes when its latest time was over. */
   isMissed = false;

@@ -60,7 +60,8 @@ export function locate(job: Job, found: Found | undefined): void {
 }
 
 function isStalled(job: Job, now: number): boolean {
-  return isLate(job.gapTimeout, job.lastBytesAt, now) && !job.isHeldByClient();
+  const { gapTimeout, lastBytesAt } = job;
+  return lastBytesAt > 0 && isLate(gapTimeout, lastBytesAt, now) && !job.isHeldByClient();
 }
 
 function isLate(timeout: number, since: number, now: number): boolean {
