@@ -19,7 +19,8 @@ const CONNECTIONS = 400;
 /** To find the capacity: always more than all threads can take, few enough that none waits seconds. */
 const SATURATING_CONNECTIONS = 96;
 const CAPACITY_ROUNDS = 3;
-const WARM_UP_SECONDS = 1;
+/** A server that has just started still compiles its own code. */
+const WARM_UP_SECONDS = 4;
 /** Shares of the slowest server's capacity. */
 const LOADS = [0.5, 0.8];
 const MIXES = ["sleep", "cpu"] as const;
