@@ -36,7 +36,8 @@ async function openStream(server: Typhon, query: string): Promise<RawClient> {
 
 async function expectEnded(place: string, name: string): Promise<number> {
   const note = join(place, `${name}.ended`);
-  await until(`${name} has ended`, () => existsSync(note));
+  // The file is there a moment before what is in it.
+  await until(`${name} has ended`, () => existsSync(note) && readFileSync(note, "utf8") !== "");
   return Number(readFileSync(note, "utf8"));
 }
 
