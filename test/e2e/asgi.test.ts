@@ -14,6 +14,7 @@ import { isRunning, readAnonymousMemory } from "../support/processes.ts";
 import { askOnce, fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { runTyphon, startTyphon, withDefaults, type Typhon } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 
 const MEGABYTE = 1024 * 1024;
 const HELLO = /^hello \d+$/;
@@ -172,7 +173,7 @@ test("tells the application that its client has left", async () => {
   client.write("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
   await until("it runs", () => existsSync(join(folder, "gone.running")));
   client.socket.resetAndDestroy();
-  await until("it was told", () => existsSync(join(folder, "gone.event")));
+  await until("it was told", () => isWritten(join(folder, "gone.event")));
   assert.equal(readFileSync(join(folder, "gone.event"), "utf8"), "http.disconnect");
   await until("sending raises OSError", () => existsSync(join(folder, "gone.send")));
 });

@@ -2,7 +2,7 @@
 // descriptors, so that they neither keep a connection open nor outlive the server's end unseen.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
@@ -12,6 +12,7 @@ import { listDescriptors } from "../support/processes.ts";
 import { getOnce } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 
 let typhon: Typhon;
 /** What the worker holds for itself. */
@@ -91,7 +92,7 @@ test("a program that the application starts inherits no blocked and no odd ignor
 test("a daemon neither keeps a connection open nor the worker's end from being known", async (t) => {
   const note = join(makeScratch(t), "daemon.pid");
   await listOf(`/daemon?${note}`);
-  await until("the daemon runs", () => existsSync(note));
+  await until("the daemon runs", () => isWritten(note));
   const daemon = Number(readFileSync(note, "utf8"));
   t.after(() => {
     try {

@@ -12,6 +12,7 @@ import { isRunning } from "../support/processes.ts";
 import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 
 async function startGate(context: TestContext, ...args: string[]): Promise<[Typhon, string]> {
   const folder = makeScratch(context);
@@ -23,7 +24,7 @@ async function hold(typhon: Typhon, folder: string, name: string): Promise<[RawC
   const client = await RawClient.connect(typhon);
   client.write(`GET /hold?name=${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
   const note = join(folder, `${name}.running`);
-  await until(`${name} runs`, () => existsSync(note));
+  await until(`${name} runs`, () => isWritten(note));
   return [client, Number(readFileSync(note, "utf8"))];
 }
 

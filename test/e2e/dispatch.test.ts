@@ -11,6 +11,7 @@ import { until } from "../support/deadline.ts";
 import { getOnce, RawClient, type RawResponse } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 
 interface Gate {
   readonly typhon: Typhon;
@@ -33,7 +34,7 @@ function meet(typhon: Typhon, group: string, count: number): Promise<RawResponse
 async function hold(gate: Gate, client: RawClient, name: string): Promise<number> {
   client.write(`GET /hold?name=${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
   const note = join(gate.folder, `${name}.running`);
-  await until(`${name} runs`, () => existsSync(note));
+  await until(`${name} runs`, () => isWritten(note));
   return Number(readFileSync(note, "utf8"));
 }
 

@@ -11,6 +11,7 @@ import { FILE } from "../support/file-scope.ts";
 import { askOnce, fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 
 const ARGS = ["asgi_events:app", "--workers", "1"];
 let typhon: Typhon;
@@ -36,8 +37,7 @@ async function openStream(server: Typhon, query: string): Promise<RawClient> {
 
 async function expectEnded(place: string, name: string): Promise<number> {
   const note = join(place, `${name}.ended`);
-  // The file is there a moment before what is in it.
-  await until(`${name} has ended`, () => existsSync(note) && readFileSync(note, "utf8") !== "");
+  await until(`${name} has ended`, () => isWritten(note));
   return Number(readFileSync(note, "utf8"));
 }
 

@@ -2,7 +2,7 @@
 // before it takes requests.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -10,6 +10,7 @@ import { until } from "../support/deadline.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { runTyphon, startTyphon, withDefaults } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 
 test("--max-requests replaces workers under load without a failed request", async (t) => {
   const typhon = await startTyphon(
@@ -92,7 +93,7 @@ test("a worker that is replaced finishes what it runs", async (t) => {
   });
   const client = await RawClient.connect(typhon);
   client.write("GET /hold?name=long HTTP/1.1\r\nHost: a\r\n\r\n");
-  await until("it runs", () => existsSync(join(folder, "long.running")));
+  await until("it runs", () => isWritten(join(folder, "long.running")));
   const pid = readFileSync(join(folder, "long.running"), "utf8");
   await until(
     "another serves",

@@ -16,6 +16,7 @@ import { FILE } from "../support/file-scope.ts";
 import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch, requirePython } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 import { FrameClient, HANDSHAKE, KEY, text } from "../websocket/frames.ts";
 
 const PATIENCE_MS = 20_000;
@@ -77,7 +78,7 @@ test("carries messages both ways, whole and in order", async () => {
   assert.equal(await peer.next(), "");
   peer.socket.close(1000, "enough");
   assert.equal(await peer.end(), "1000 enough");
-  await until("the application was told", () => existsSync(join(folder, "left")));
+  await until("the application was told", () => isWritten(join(folder, "left")));
   assert.equal(readFileSync(join(folder, "left"), "utf8"), "1000 enough");
 });
 
