@@ -10,6 +10,8 @@ const ROOM_BYTES = [READ_BYTES + 16, WIDE_READ_BYTES + 16] as const;
 const MAX_KEPT_BYTES = 16_777_216;
 /** They are kept for so long; whoever goes on makes new ones. */
 const KEPT_MS = 5000;
+/** Less is left to the collector. */
+const MIN_GIVEN_BYTES = 8192;
 /** Nothing gets memory that is more times as large. */
 const MAX_WASTE = 2;
 
@@ -25,6 +27,7 @@ export function takeMemory(bytes: number): Buffer {
 
 /** Takes memory back, once and from its only owner: nobody reads it any more. Any memory may be given. */
 export function giveMemoryBack(bytes: Buffer): void {
+  if (bytes.length < MIN_GIVEN_BYTES) return;
   const { buffer } = bytes;
   const rooms = kept.get(buffer.byteLength);
   if (rooms === undefined || !(buffer instanceof ArrayBuffer)) freeAtOnce(bytes);

@@ -3,19 +3,22 @@
 // which one is the last, and its code.
 
 import { CloseCode } from "./close-code.ts";
+import {
+  headerBytes,
+  KEY_BYTES,
+  LONGEST_BYTES,
+  MASK,
+  Opcode,
+  OPCODE,
+  payloadBytes,
+  SHORTEST_BYTES,
+} from "./frame-layout.ts";
 
-const SHORT_HEADER_BYTES = 2;
-const MASK_BYTES = 4;
-/** Values of the seven bits of length that say how many bytes the length itself has. */
-const LENGTH_16 = 126;
-const LENGTH_64 = 127;
-const OPCODE_CLOSE = 8;
 const CODE_BYTES = 2;
-const TWO_32 = 4_294_967_296;
 
 export class FrameBorders {
   /** The header that is being read. */
-  readonly #header = Buffer.alloc(SHORT_HEADER_BYTES + 8 + MASK_BYTES);
+  readonly #header = Buffer.alloc(LONGEST_BYTES);
   #held = 0;
   /** Bytes of payload that have not come. */
   #left = 0;
@@ -58,7 +61,7 @@ export class FrameBorders {
         this.#header[this.#held] = bytes[at] ?? 0;
         this.#held += 1;
         at += 1;
-        if (this.#held < headerBytes(this.#header, this.#held)) continue;
+        if (this.#held < neededBytes(this.#header, this.#held)) continue;
         this.#begin();
       }
       if (this.#left > 0) continue;
@@ -71,10 +74,10 @@ export class FrameBorders {
   /** The header is whole. */
   #begin(): void {
     const header = this.#header;
-    this.#left = payloadBytes(header);
-    this.#isClosing = ((header[0] ?? 0) & 0x0f) === OPCODE_CLOSE;
-    const isMasked = ((header[1] ?? 0) & 0x80) !== 0;
-    this.#key = header.subarray(this.#held - (isMasked ? MASK_BYTES : 0), this.#held);
+    this.#left = payloadBytes(header, 0);
+    this.#isClosing = ((header[0] ?? 0) & OPCODE) === Opcode.CLOSE;
+    const isMasked = ((header[1] ?? 0) & MASK) !== 0;
+    this.#key = header.subarray(this.#held - (isMasked ? KEY_BYTES : 0), this.#held);
     this.#held = 0;
   }
 
@@ -85,18 +88,6 @@ export class FrameBorders {
 }
 
 /** Bytes of a header of which `held` are there; before the second one more than are. */
-function headerBytes(header: Buffer, held: number): number {
-  if (held < SHORT_HEADER_BYTES) return SHORT_HEADER_BYTES;
-  const second = header[1] ?? 0;
-  const length = second & 0x7f;
-  const lengthBytes = length === LENGTH_64 ? 8 : length === LENGTH_16 ? 2 : 0;
-  return SHORT_HEADER_BYTES + lengthBytes + ((second & 0x80) === 0 ? 0 : MASK_BYTES);
-}
-
-/** More than a number holds exactly is as good as endless. */
-function payloadBytes(header: Buffer): number {
-  const length = (header[1] ?? 0) & 0x7f;
-  if (length === LENGTH_16) return header.readUInt16BE(SHORT_HEADER_BYTES);
-  if (length !== LENGTH_64) return length;
-  return header.readUInt32BE(SHORT_HEADER_BYTES) * TWO_32 + header.readUInt32BE(6);
+function neededBytes(header: Buffer, held: number): number {
+  return held < SHORTEST_BYTES ? SHORTEST_BYTES : headerBytes(header[1] ?? 0);
 }

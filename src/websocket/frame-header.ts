@@ -1,34 +1,22 @@
 // The header of a client's frame (RFC 6455 §5.2): read from however many pieces it comes in, and judged by
 // itself, apart from its payload. Knows nothing of what the frame says.
 
+import {
+  FIN,
+  headerBytes,
+  LENGTH,
+  LONGEST_BYTES,
+  MASK,
+  Opcode,
+  OPCODE,
+  payloadBytes,
+  RSV1,
+  RSV2_3,
+  SHORTEST_BYTES,
+} from "./frame-layout.ts";
 import { Mask } from "./mask.ts";
 
-export const Opcode = {
-  CONTINUATION: 0,
-  TEXT: 1,
-  BINARY: 2,
-  CLOSE: 8,
-  PING: 9,
-  PONG: 10,
-} as const;
-
-/** Bits of the first byte. */
-export const FIN = 0x80;
-export const RSV1 = 0x40;
-const RSV2_3 = 0x30;
-const OPCODE = 0x0f;
-/** And of the second: whether there is a mask; the length, or what kind of length follows. */
-const MASK = 0x80;
-const LENGTH = 0x7f;
-/** Values of the length's seven bits that say how many bytes the length itself has. */
-export const LENGTH_16 = 126;
-export const LENGTH_64 = 127;
-
-const SHORTEST_BYTES = 2;
-const KEY_BYTES = 4;
-const LONGEST_BYTES = SHORTEST_BYTES + 8 + KEY_BYTES;
 const MAX_CONTROL_BYTES = 125;
-const TWO_32 = 4_294_967_296;
 
 export class FrameHeader {
   /** Bytes of a header that was not whole. */
@@ -38,7 +26,7 @@ export class FrameHeader {
   #second = 0;
   /** The payload's. */
   readonly mask = new Mask();
-  /** The payload's. More than a number holds exactly is beyond all limits. */
+  /** The payload's. */
   length = 0;
 
   get isFinal(): boolean {
@@ -69,7 +57,7 @@ export class FrameHeader {
 
   /** Reads on, or begins the next one; returns the index behind what it has read. */
   read(bytes: Buffer, at: number): number {
-    const end = at + headerBytes(bytes[at + 1] ?? 0);
+    const end = at + neededBytes(bytes[at + 1] ?? 0);
     if (this.#count === 0 && at + 1 < bytes.length && end <= bytes.length) {
       this.#take(bytes, at, end);
       return end;
@@ -109,7 +97,7 @@ export class FrameHeader {
       next += 1;
       this.#first = held[0] ?? 0;
       this.#second = held[1] ?? 0;
-      if (this.#count < headerBytes(this.#second)) continue;
+      if (this.#count < neededBytes(this.#second)) continue;
       this.#take(held, 0, this.#count);
       this.#count = 0;
       return next;
@@ -118,20 +106,9 @@ export class FrameHeader {
   }
 
   #take(bytes: Buffer, at: number, end: number): void {
-    const second = bytes[at + 1] ?? 0;
     this.#first = bytes[at] ?? 0;
-    this.#second = second;
-    const lengthAt = at + SHORTEST_BYTES;
-    switch (end - lengthAt) {
-      case 2 + KEY_BYTES:
-        this.length = bytes.readUInt16BE(lengthAt);
-        break;
-      case 8 + KEY_BYTES:
-        this.length = bytes.readUInt32BE(lengthAt) * TWO_32 + bytes.readUInt32BE(lengthAt + 4);
-        break;
-      default:
-        this.length = second & LENGTH;
-    }
+    this.#second = bytes[at + 1] ?? 0;
+    this.length = payloadBytes(bytes, at);
     this.mask.begin(bytes, end);
   }
 }
@@ -140,10 +117,7 @@ function mayBegin(opcode: number): boolean {
   return opcode === Opcode.TEXT || opcode === Opcode.BINARY;
 }
 
-/** Bytes of a header by its second byte; one without a mask is read no further than to be refused. */
-function headerBytes(second: number): number {
-  if ((second & MASK) === 0) return SHORTEST_BYTES;
-  const length = second & LENGTH;
-  const lengthBytes = length === LENGTH_64 ? 8 : length === LENGTH_16 ? 2 : 0;
-  return SHORTEST_BYTES + lengthBytes + KEY_BYTES;
+/** Bytes to read by the second byte: of a header without a mask no more than it takes to refuse it. */
+function neededBytes(second: number): number {
+  return (second & MASK) === 0 ? SHORTEST_BYTES : headerBytes(second);
 }

@@ -9,7 +9,8 @@ import { isUtf8 } from "node:buffer";
 
 import { CloseCode, maySend } from "./close-code.ts";
 import { TOO_LARGE, type Deflate } from "./deflate.ts";
-import { FrameHeader, Opcode } from "./frame-header.ts";
+import { FrameHeader } from "./frame-header.ts";
+import { Opcode } from "./frame-layout.ts";
 import { MAX_FRAGMENTS } from "./limits.ts";
 import { PayloadMemory } from "./payload-memory.ts";
 

@@ -5,12 +5,10 @@ import type { Duplex } from "node:stream";
 
 import { giveMemoryBack } from "../net/large-memory.ts";
 import type { Deflate } from "./deflate.ts";
-import { FIN, Opcode, RSV1 } from "./frame-header.ts";
+import { FIN, Opcode, RSV1 } from "./frame-layout.ts";
 import { DEFLATE_THRESHOLD_BYTES } from "./limits.ts";
 import { encodeClose, encodeFrame } from "./server-frame.ts";
 
-/** Frames from here on are freed when they are written; the collector has the others. */
-const FREED_BYTES = 8192;
 const EMPTY = Buffer.alloc(0);
 
 /** Hears whether the client's kernel has been given a frame; false: it never will be. */
@@ -80,7 +78,7 @@ export class FrameWriter {
   #write(frame: Buffer, onDone: Done): void {
     this.#socket.write(frame, (error) => {
       const isTaken = error === null || error === undefined;
-      if (isTaken && frame.length >= FREED_BYTES) giveMemoryBack(frame);
+      if (isTaken) giveMemoryBack(frame);
       onDone(isTaken);
     });
   }

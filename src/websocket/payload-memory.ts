@@ -7,8 +7,8 @@ import type { Mask } from "./mask.ts";
 
 /** Memory is at most so many times as large as what has come. Each growth copies that. */
 const GROWTH = 4;
-/** From here on memory may be used again. */
-const FREED_BYTES = 8192;
+/** Less would come out of Node's own pool. */
+const POOLED_BYTES = Buffer.poolSize / 2;
 const EMPTY = Buffer.alloc(0);
 
 export class PayloadMemory {
@@ -63,8 +63,8 @@ export class PayloadMemory {
     const trusted = expected <= TRUSTED_BYTES ? expected : length;
     const size = Math.max(trusted, GROWTH * this.#length);
     const wanted = Math.min(size, this.#isLast ? expected : this.#maxBytes);
-    // Little is not taken out of Node's pool: a byte that waits for others would keep 64 KiB of it.
-    this.#bytes = wanted < FREED_BYTES ? Buffer.allocUnsafeSlow(wanted) : takeMemory(wanted);
+    // A byte that waits for others would keep 64 KiB of that pool.
+    this.#bytes = wanted < POOLED_BYTES ? Buffer.allocUnsafeSlow(wanted) : takeMemory(wanted);
     old.copy(this.#bytes, 0, 0, this.#length);
     if (this.#length > 0) giveMemoryBack(old);
   }

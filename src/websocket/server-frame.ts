@@ -3,11 +3,9 @@
 
 import { takeMemory } from "../net/large-memory.ts";
 import { CloseCode, fittingReason } from "./close-code.ts";
-import { FIN, LENGTH_16, LENGTH_64, Opcode } from "./frame-header.ts";
+import { FIN, LENGTH_16, LENGTH_64, Opcode, SHORTEST_BYTES, TWO_32 } from "./frame-layout.ts";
 
-const SHORTEST_BYTES = 2;
 const MAX_LENGTH_16 = 65_535;
-const TWO_32 = 4_294_967_296;
 
 /** One frame. `first`: its first byte, the opcode and its bits. */
 export function encodeFrame(first: number, payload: Buffer): Buffer {

@@ -3,8 +3,8 @@
 
 import { connect, type Socket } from "node:net";
 
-import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
 import { giveMemoryBack } from "../net/large-memory.ts";
+import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
 
 /** Bytes read from a channel at a time; the payload of a large frame comes in several. */
 const READ_BYTES = 65_536;

@@ -11,6 +11,7 @@ import { isRunning } from "../support/processes.ts";
 import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { isWritten } from "../support/notes.ts";
 
 async function startGate(context: TestContext, ...args: string[]): Promise<[Typhon, string]> {
   const folder = makeScratch(context);
@@ -20,7 +21,7 @@ async function startGate(context: TestContext, ...args: string[]): Promise<[Typh
 
 async function pidOf(folder: string, name: string): Promise<number> {
   const note = join(folder, `${name}.running`);
-  await until(`${name} runs`, () => existsSync(note) && readFileSync(note).length > 0);
+  await until(`${name} runs`, () => isWritten(note));
   return Number(readFileSync(note, "utf8"));
 }
 

@@ -15,8 +15,6 @@ export const MESSAGE_WINDOW_BYTES = 262_144;
 export const MAX_UNREAD_MESSAGES = 65_536;
 /** How long the end of a connection waits for an application that reads nothing of what came before. */
 const UNREAD_WAIT_MS = 10_000;
-/** Messages from here on are freed when they are sent; the collector has the others. */
-const FREED_BYTES = 8192;
 
 interface Message {
   readonly bytes: Buffer;
@@ -125,7 +123,7 @@ export class ClientMessages {
     this.#waiting.shift();
     this.#offset = 0;
     this.#ends.push(this.#sent);
-    if (bytes.length >= FREED_BYTES) giveMemoryBack(bytes);
+    giveMemoryBack(bytes);
     return true;
   }
 
