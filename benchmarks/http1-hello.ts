@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { listen } from "../src/front/listener.ts";
 import { responseHead } from "../src/http/response-head.ts";
 import { Http1Connections } from "../src/http1/connections.ts";
-import { CoarseClock } from "../src/net/deadline.ts";
+import { CoarseClock } from "../src/net/coarse-clock.ts";
 import { median } from "./statistics.ts";
 
 const SERVERS = ["typhon", "node:http"] as const;

@@ -26,7 +26,7 @@ const PARTS = [
   "routing",
   "observe",
   "front",
-  "handlers/own",
+  "handlers/builtin",
   "handlers/static",
   "handlers/python",
   "handlers/wsgi",
@@ -47,7 +47,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   observe: ["http"],
   front: ["http", "net", "http1", "http2"],
   "handlers/static": ["http", "net"],
-  "handlers/own": ["http", "net"],
+  "handlers/builtin": ["http", "net"],
   // What WSGI and ASGI have in common.
   "handlers/python": ["http", "net", "workers", "websocket"],
   "handlers/wsgi": ["http", "net", "workers", "websocket", "handlers/python"],

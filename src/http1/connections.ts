@@ -31,7 +31,7 @@ export interface Http1Options {
 }
 
 export class Http1Connections {
-  /** Each knows its place. A Set would do what workers/job-book.ts tells of a Map, where clients do not stay. */
+  /** Each knows its place. A Set would do what workers/jobs-by-id.ts tells of a Map, where clients do not stay. */
   readonly #connections: Http1Connection[] = [];
   readonly #now: () => number;
   readonly #context: ConnectionContext<Http1Connection> & { now: number; isDraining: boolean };

@@ -24,7 +24,7 @@ import {
 } from "../http/field-section.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
-import { freeAtOnce } from "../net/free-at-once.ts";
+import { detachBuffer } from "../net/detach-buffer.ts";
 import type { Peers } from "../net/address.ts";
 import { errorAnswer } from "./own-answers.ts";
 import { MAX_JOINED_BYTES, PIECE_BYTES, type Output } from "./output.ts";
@@ -194,7 +194,7 @@ export class Http1Exchange implements Exchange {
       this.#unsent = "";
       output.send(waiting + before, chunk, after);
     }
-    if (chunk.length <= PIECE_BYTES) freeAtOnce(chunk);
+    if (chunk.length <= PIECE_BYTES) detachBuffer(chunk);
     return !output.isFull;
   }
 

@@ -4,7 +4,7 @@
 
 import type { Socket } from "node:net";
 
-import { freeAtOnce } from "../net/free-at-once.ts";
+import { detachBuffer } from "../net/detach-buffer.ts";
 import { STALLED_READER_MS } from "./limits.ts";
 
 /**
@@ -131,7 +131,7 @@ export class Output {
     if (whole === null || whole.length < FREED_BYTES) this.#socket.write(piece);
     else
       this.#socket.write(piece, (error) => {
-        if (error === null || error === undefined) freeAtOnce(whole);
+        if (error === null || error === undefined) detachBuffer(whole);
       });
   }
 }

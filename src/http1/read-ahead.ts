@@ -3,7 +3,7 @@
 
 import type { Socket } from "node:net";
 
-import { freeAtOnce } from "../net/free-at-once.ts";
+import { detachBuffer } from "../net/detach-buffer.ts";
 import { isWideReader } from "../net/wide-reader.ts";
 import { READ_AHEAD_BYTES } from "./limits.ts";
 
@@ -37,7 +37,7 @@ export class ReadAhead {
     this.#memory = buffer;
     read(bytes);
     // Unless the rest has come back, or has been taken by somebody else.
-    if (this.#memory === buffer && this.#bytes?.buffer !== buffer) freeAtOnce(bytes);
+    if (this.#memory === buffer && this.#bytes?.buffer !== buffer) detachBuffer(bytes);
     this.#memory = null;
     return true;
   }

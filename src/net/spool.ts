@@ -12,7 +12,7 @@
 
 import type { FileHandle } from "node:fs/promises";
 
-import { freeAtOnce } from "./free-at-once.ts";
+import { detachBuffer } from "./detach-buffer.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { TempFolder } from "./temp-folder.ts";
 
@@ -159,7 +159,7 @@ export class Spool {
       const { bytesWritten } = await file.writev(chunks, this.#writtenEnd);
       const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
       if (bytesWritten < length) throw new Error("a short write to a temporary file");
-      for (const chunk of chunks) freeAtOnce(chunk);
+      for (const chunk of chunks) detachBuffer(chunk);
       this.#writtenEnd += length;
       if (this.#writtenEnd >= this.#options.maxFileBytes) this.#withheld += length;
       else this.#options.accept(length);

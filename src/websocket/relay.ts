@@ -12,7 +12,7 @@
 import type { Duplex } from "node:stream";
 
 import type { Upgraded } from "../http/exchange.ts";
-import { freeAtOnce } from "../net/free-at-once.ts";
+import { detachBuffer } from "../net/detach-buffer.ts";
 import { CloseCode, maySend } from "./close-code.ts";
 import { FrameBorders } from "./frame-borders.ts";
 import {
@@ -121,7 +121,7 @@ export class WebSocketRelay {
     const copy = Buffer.from(bytes);
     application.write(copy, (error) => {
       if (error !== null && error !== undefined) return;
-      freeAtOnce(copy);
+      detachBuffer(copy);
       if (application.writableLength < RELAY_BYTES) this.#client.resume();
     });
     // The client's close frame has to be found, behind whatever waits.

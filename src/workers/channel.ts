@@ -3,7 +3,7 @@
 
 import { connect, type Socket } from "node:net";
 
-import { giveMemoryBack } from "../net/large-memory.ts";
+import { releaseBuffer } from "../net/buffer-pool.ts";
 import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
 
 /** Bytes read from a channel at a time; the payload of a large frame comes in several. */
@@ -101,7 +101,7 @@ export class Channel {
     if (bytes.length < FREED_BYTES) socket.write(bytes);
     else
       socket.write(bytes, (error) => {
-        if (error === null || error === undefined) giveMemoryBack(bytes);
+        if (error === null || error === undefined) releaseBuffer(bytes);
       });
   }
 

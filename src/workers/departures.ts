@@ -7,20 +7,20 @@ import type { Job } from "./job.ts";
 import type { JobTable } from "./job-table.ts";
 import type { WorkerEnd } from "./launcher.ts";
 import type { WorkerLoss } from "./pool-contract.ts";
-import type { Roster } from "./roster.ts";
+import type { WorkerTable } from "./worker-table.ts";
 import type { Worker } from "./worker.ts";
 
 /** How long the channel of an ended worker is read for what it had still sent, ms. */
 const LAST_FRAMES_MS = 1000;
 
 export interface DeparturesOptions {
-  readonly roster: Roster;
+  readonly workers: WorkerTable;
   readonly jobs: JobTable;
   /** What hears the frames of a worker, with another ear for the channel's end. */
   readonly listenerOf: (worker: Worker, onChannelEnd: () => void) => ChannelListener;
   /** Whether the pool stops: every end was asked for, and nothing is run once more. */
   readonly isStopping: () => boolean;
-  /** It is out of the roster, and its requests are known; they are told afterwards. */
+  /** It is out of the workers, and its requests are known; they are told afterwards. */
   readonly onGone: (loss: WorkerLoss) => void;
 }
 
@@ -33,7 +33,7 @@ export class Departures {
 
   /** The launcher, or the process itself, says that it has ended. */
   ended(end: WorkerEnd): void {
-    const worker = this.#options.roster.get(end.worker);
+    const worker = this.#options.workers.get(end.worker);
     if (worker === undefined) return;
     if (worker.channel === null || worker.channel.isClosed) {
       this.#bury(worker, end);
@@ -50,7 +50,7 @@ export class Departures {
 
   /** The launcher has died: its workers go on, and their ends are seen by `tick`. */
   orphanAll(): void {
-    const { all } = this.#options.roster;
+    const { all } = this.#options.workers;
     for (const worker of all) if (worker.channel !== null) worker.orphan();
     // Forked and not heard of yet: it waits for a front that never comes, and goes.
     for (const worker of all) if (worker.channel === null) this.#bury(worker, unknownEnd(worker));
@@ -58,7 +58,7 @@ export class Departures {
 
   /** Nothing of the workers is left, or to be left. */
   buryAll(signal: number): void {
-    for (const worker of this.#options.roster.all) {
+    for (const worker of this.#options.workers.all) {
       if (worker.isOrphan) worker.signalOrphan(signal);
       this.#bury(worker, { ...unknownEnd(worker), signal });
     }
@@ -66,22 +66,22 @@ export class Departures {
 
   /** Looks for orphans that have gone. */
   tick(): void {
-    for (const worker of this.#options.roster.all)
+    for (const worker of this.#options.workers.all)
       if (worker.isOrphan && worker.isGone()) this.ended(unknownEnd(worker));
   }
 
   #bury(worker: Worker, end: WorkerEnd): void {
     if (worker.state === "ended") return;
-    const { roster, jobs, isStopping, onGone } = this.#options;
+    const { workers, jobs, isStopping, onGone } = this.#options;
     const wasAsked = worker.state === "draining" || isStopping();
     const held = jobs.takeHeld(worker.number, worker.readNotes());
     worker.end();
-    roster.remove(worker);
+    workers.remove(worker);
     const retried = isStopping() ? [] : held.filter((job) => mayRetry(job, held.length, worker));
     const lost = held.filter((job) => !retried.includes(job));
     const failure = worker.failure ?? { kind: "ended", text: tellEnd(end) };
     onGone({ worker, end, failure, lost, retried, wasAsked });
-    for (const job of lost) jobs.lose(job, "died");
+    for (const job of lost) jobs.lose(job, "worker-died");
     for (const job of retried) jobs.retry(job);
   }
 }

@@ -3,9 +3,9 @@
 // workers are numbers here, reached through `send`.
 
 import { monotonic } from "./clock.ts";
-import type { Commons } from "./commons.ts";
+import type { SharedFiles } from "./shared-files.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
-import { JobBook } from "./job-book.ts";
+import { JobsById } from "./jobs-by-id.ts";
 import { findLate, locate, type Found } from "./late-jobs.ts";
 import { LostPages } from "./lost-pages.ts";
 import type { RequestQueue } from "./queue.ts";
@@ -31,12 +31,12 @@ export class JobTable {
   /** Whether a worker runs many requests at once, so that a running one takes nobody's place. */
   isConcurrent = false;
   readonly #options: JobTableOptions;
-  readonly #jobs = new JobBook();
+  readonly #jobs = new JobsById();
   /** What is to be told about jobs whose worker is not known yet: the count of a CANCEL. */
   readonly #untold = new Map<Job, number>();
   readonly #lostPages = new LostPages();
   #queue: RequestQueue | null = null;
-  #cancels: Pick<Commons, "cancel"> | null = null;
+  #cancels: Pick<SharedFiles, "cancel"> | null = null;
   #lastId = 0;
 
   constructor(options: JobTableOptions) {
@@ -48,7 +48,7 @@ export class JobTable {
   }
 
   /** The pipe is there (again): from here on jobs can be submitted. */
-  use(queue: RequestQueue, cancels: Pick<Commons, "cancel">): void {
+  use(queue: RequestQueue, cancels: Pick<SharedFiles, "cancel">): void {
     this.#queue = queue;
     this.#cancels = cancels;
   }
@@ -67,7 +67,7 @@ export class JobTable {
 
   /** Takes a new job; a full queue loses it at once. */
   submit(job: Job): void {
-    if (this.#queue === null) return this.lose(job, "unstaffed");
+    if (this.#queue === null) return this.lose(job, "no-workers");
     job.id = this.nextId();
     this.#jobs.add(job);
     const admission = this.#queue.submit(job);
@@ -130,7 +130,7 @@ export class JobTable {
     job.worker = worker;
     switch (type) {
       case FrameType.EXPIRED:
-        this.#remove(job, "expired");
+        this.#remove(job, "queue-timeout");
         break;
       case FrameType.INPUT_CREDIT:
         job.onBodyRead(payload.readUInt32LE(0));
@@ -197,15 +197,15 @@ export class JobTable {
   tick(now: number, readNotes: () => ReadonlyMap<number, Found>): Overdue[] {
     this.#queue?.tick(now);
     this.#queue?.stir(() => this.nextId());
-    for (const job of this.#queue?.takeExpired(now) ?? []) this.#remove(job, "expired");
-    for (const job of this.#queue?.takeHopeless(now) ?? []) this.#remove(job, "hopeless");
+    for (const job of this.#queue?.takeExpired(now) ?? []) this.#remove(job, "queue-timeout");
+    for (const job of this.#queue?.takeHopeless(now) ?? []) this.#remove(job, "overloaded");
     let notes: ReadonlyMap<number, Found> | null = null;
     const note = (id: number): Found | undefined => {
       notes ??= readNotes();
       return notes.get(id);
     };
     for (const job of this.#lostPages.takeLost(now, ({ id }) => note(id) !== undefined))
-      this.#remove(job, "died");
+      this.#remove(job, "worker-died");
     for (const [job, count] of this.#untold) {
       locate(job, note(job.id));
       if (job.worker !== 0) this.#sayCancel(job, count);
@@ -220,7 +220,7 @@ export class JobTable {
       note,
     );
     // Whoever takes a stranded page says EXPIRED, which is then about a job that has ended.
-    for (const job of late.stranded) this.#remove(job, "expired");
+    for (const job of late.stranded) this.#remove(job, "queue-timeout");
     return late.overdue.map((job) => this.#overdue(job, now));
   }
 

@@ -13,19 +13,19 @@ import type { Socket } from "node:net";
 /** Why a job ended without an answer of the application. */
 export type LostReason =
   /** The worker that held it has ended. */
-  | "died"
+  | "worker-died"
   /** The queue is full. */
-  | "full"
+  | "queue-full"
   /** It waited longer than the queue's limit and was not begun. */
-  | "expired"
+  | "queue-timeout"
   /** At the rate of the last seconds it could not have been begun in time. */
-  | "hopeless"
+  | "overloaded"
   /** No worker is there, and none will be soon: the application ends again and again. */
-  | "unstaffed"
+  | "no-workers"
   /** It was begun and did not answer within its deadline. */
   | "deadline"
   /** The pool is stopping. */
-  | "stopped";
+  | "stopping";
 
 export type JobState = "new" | "waiting" | "queued" | "answering" | "abandoned" | "done";
 

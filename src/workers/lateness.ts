@@ -4,7 +4,7 @@
 // killed.
 
 import type { Overdue } from "./job.ts";
-import type { Roster } from "./roster.ts";
+import type { WorkerTable } from "./worker-table.ts";
 import type { Worker } from "./worker.ts";
 
 /** A worker has so long to come back from a request past its deadline, seconds. */
@@ -19,24 +19,24 @@ export interface LatenessOptions {
 }
 
 export class Lateness {
-  readonly #roster: Roster;
+  readonly #workers: WorkerTable;
   readonly #options: LatenessOptions;
 
-  constructor(roster: Roster, options: LatenessOptions) {
-    this.#roster = roster;
+  constructor(workers: WorkerTable, options: LatenessOptions) {
+    this.#workers = workers;
     this.#options = options;
   }
 
   /** A request has passed its deadline. */
   note(overdue: Overdue, now: number): void {
-    const worker = this.#roster.get(overdue.worker);
+    const worker = this.#workers.get(overdue.worker);
     worker?.overdue.set(overdue.job.id, now);
     if (worker?.stacks) worker.stacks.ask((text) => this.#options.report(overdue, text));
     else this.#options.report(overdue, "");
   }
 
   tick(now: number): void {
-    for (const worker of this.#roster.all) {
+    for (const worker of this.#workers.all) {
       if (worker.overdue.size === 0 || worker.state === "ended") continue;
       const since = worker.stillOverdue().map((id) => worker.overdue.get(id) ?? now);
       if (!since.some((at) => now - at >= OVERDUE_GRACE)) continue;

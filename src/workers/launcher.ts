@@ -6,7 +6,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
 
-import type { Commons } from "./commons.ts";
+import type { SharedFiles } from "./shared-files.ts";
 import { cutLines, LineCutter } from "./output.ts";
 
 /** What the launcher needs to know of an application; goes to the workers as it is. */
@@ -36,7 +36,7 @@ export interface LauncherOptions {
   readonly directory: string;
   readonly application: ApplicationOptions;
   /** What an earlier launcher has made and workers still use; null: it is made anew. */
-  readonly inherited: Commons | null;
+  readonly inherited: SharedFiles | null;
 }
 
 /** What the launcher says once the FIFOs are there. */

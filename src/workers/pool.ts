@@ -7,7 +7,7 @@
 // its workers go on, a new launcher starts others in their place.
 
 import { monotonic } from "./clock.ts";
-import type { Commons } from "./commons.ts";
+import type { SharedFiles } from "./shared-files.ts";
 import { Departures } from "./departures.ts";
 import type { Job } from "./job.ts";
 import { JobTable } from "./job-table.ts";
@@ -21,7 +21,7 @@ import {
   type WorkerLoss,
 } from "./pool-contract.ts";
 import { RequestQueue } from "./queue.ts";
-import { Roster } from "./roster.ts";
+import { WorkerTable } from "./worker-table.ts";
 import { Staffing } from "./staffing.ts";
 import { Station, type StationListener } from "./station.ts";
 import type { LoadFailure, Worker } from "./worker.ts";
@@ -35,7 +35,7 @@ type PoolState = "new" | "running" | "stopping" | "stopped";
 export class Pool implements StationListener, WorkerFramesDesk {
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
-  readonly #roster = new Roster();
+  readonly #workers = new WorkerTable();
   readonly #jobs: JobTable;
   readonly #staffing: Staffing;
   readonly #lateness: Lateness;
@@ -44,7 +44,7 @@ export class Pool implements StationListener, WorkerFramesDesk {
   isAsgi = false;
   #state: PoolState = "new";
   #station: Station | null = null;
-  #commons: Commons | null = null;
+  #shared: SharedFiles | null = null;
   #queue: RequestQueue | null = null;
   #opened: Opened | null = null;
   #interface = "";
@@ -59,11 +59,11 @@ export class Pool implements StationListener, WorkerFramesDesk {
     this.#listener = listener;
     this.#jobs = new JobTable({
       leastTimeout: options.leastTimeout,
-      send: (worker, frame) => this.#roster.get(worker)?.channel?.send(frame),
+      send: (worker, frame) => this.#workers.get(worker)?.channel?.send(frame),
     });
     const { workers, threads } = options.application;
     this.#staffing = new Staffing(
-      this.#roster,
+      this.#workers,
       { ...options, workers, threads },
       {
         start: (worker) => this.#openStation().startWorker(worker.number),
@@ -73,13 +73,13 @@ export class Pool implements StationListener, WorkerFramesDesk {
       },
     );
     this.#departures = new Departures({
-      roster: this.#roster,
+      workers: this.#workers,
       jobs: this.#jobs,
       listenerOf: (worker, onChannelEnd) => hearWorker(worker, this.#jobs, this, onChannelEnd),
       isStopping: () => this.#state !== "running",
       onGone: (loss) => this.#onGone(loss),
     });
-    this.#lateness = new Lateness(this.#roster, {
+    this.#lateness = new Lateness(this.#workers, {
       retire: (worker) => this.#staffing.retire(worker, monotonic()),
       kill: (worker) => this.#kill(worker),
       report: (overdue, stacks) =>
@@ -109,7 +109,7 @@ export class Pool implements StationListener, WorkerFramesDesk {
 
   /** Whether somebody takes requests. */
   get isServing(): boolean {
-    return this.#state === "running" && this.#roster.takers > 0;
+    return this.#state === "running" && this.#workers.takers > 0;
   }
 
   /** Tells the service manager (sd_notify(3)), if there is one. */
@@ -118,7 +118,7 @@ export class Pool implements StationListener, WorkerFramesDesk {
   }
 
   submit(job: Job): void {
-    if (this.#isUnstaffed) this.#jobs.lose(job, "unstaffed");
+    if (this.#isUnstaffed) this.#jobs.lose(job, "no-workers");
     else this.#jobs.submit(job);
   }
 
@@ -138,13 +138,13 @@ export class Pool implements StationListener, WorkerFramesDesk {
   tick(): void {
     if (this.#state === "new" || this.#state === "stopped") return;
     const now = monotonic();
-    for (const overdue of this.#jobs.tick(now, () => this.#roster.readNotes())) {
+    for (const overdue of this.#jobs.tick(now, () => this.#workers.readNotes())) {
       this.#lateness.note(overdue, now);
       this.#jobs.interrupt(overdue);
     }
     this.#lateness.tick(now);
     this.#departures.tick();
-    for (const worker of this.#roster.all) if (now >= worker.killAt) this.#kill(worker);
+    for (const worker of this.#workers.all) if (now >= worker.killAt) this.#kill(worker);
     if (this.#state === "running") this.#staffing.tick(now);
     this.#isUnstaffed = this.#staffing.isUnstaffed(now);
   }
@@ -155,30 +155,30 @@ export class Pool implements StationListener, WorkerFramesDesk {
     if (this.#state !== "running") return this.#settleStop.promise;
     this.#state = "stopping";
     const killAt = monotonic() + grace;
-    for (const worker of this.#roster.all)
+    for (const worker of this.#workers.all)
       if (worker.state === "starting") this.#kill(worker);
       else worker.drain(killAt);
     this.#stopWhenEmpty();
     return this.#settleStop.promise;
   }
 
-  onOpened(opened: Opened, commons: Commons): void {
+  onOpened(opened: Opened, shared: SharedFiles): void {
     this.#opened = opened;
-    if (this.#commons === commons) return;
+    if (this.#shared === shared) return;
     const { application, queueLimit, queueTimeout } = this.#options;
-    this.#commons = commons;
-    this.#queue = new RequestQueue(commons.queue, {
+    this.#shared = shared;
+    this.#queue = new RequestQueue(shared.queue, {
       limit: queueLimit,
       timeout: queueTimeout,
       capacity: application.workers * application.threads,
       workers: application.workers,
       pipePages: opened.pipePages,
     });
-    this.#jobs.use(this.#queue, commons);
+    this.#jobs.use(this.#queue, shared);
   }
 
   onStarted(number: number, pid: number): void {
-    const worker = this.#roster.get(number);
+    const worker = this.#workers.get(number);
     if (worker === undefined || this.#station === null) return;
     const onChannelEnd = (fault: string | null): void => this.#onChannelEnd(worker, fault);
     const listener = hearWorker(worker, this.#jobs, this, onChannelEnd);
@@ -238,18 +238,18 @@ export class Pool implements StationListener, WorkerFramesDesk {
       if (this.#opened !== null) this.#listener.onLauncherEnd(text);
       this.#staffing.setBack(text, monotonic());
     }
-    this.#jobs.loseAll(this.#state === "stopping" ? "stopped" : "died");
+    this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
     this.#jobs.leave();
     this.#queue?.close();
-    this.#commons?.close();
-    this.#queue = this.#commons = null;
+    this.#shared?.close();
+    this.#queue = this.#shared = null;
     this.#departures.buryAll(SIGKILL);
     this.#isPoisoned = false;
     this.#stopWhenEmpty();
   }
 
   #openStation(): Station {
-    this.#station ??= new Station(this.#options, this.#commons, this);
+    this.#station ??= new Station(this.#options, this.#shared, this);
     return this.#station;
   }
 
@@ -272,20 +272,20 @@ export class Pool implements StationListener, WorkerFramesDesk {
   }
 
   #stopWhenEmpty(): void {
-    if (this.#state !== "stopping" || !this.#roster.isEmpty) return;
+    if (this.#state !== "stopping" || !this.#workers.isEmpty) return;
     if (this.#station !== null) {
       this.#station.stop();
       return;
     }
-    this.#commons?.close();
-    this.#commons = null;
+    this.#shared?.close();
+    this.#shared = null;
     this.#state = "stopped";
     this.#settleStop.resolve();
   }
 
   #fence(): void {
     // At least one: it also proves which pages are gone.
-    this.#queue?.fence(Math.max(1, this.#roster.takers), () => this.#jobs.nextId());
+    this.#queue?.fence(Math.max(1, this.#workers.takers), () => this.#jobs.nextId());
   }
 
   #kill(worker: Worker): void {

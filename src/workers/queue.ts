@@ -34,7 +34,7 @@ export interface QueueOptions {
 }
 
 /** What became of a job that was submitted: taken, or not because too many wait, or too long. */
-export type Admission = "taken" | "full" | "hopeless";
+export type Admission = "taken" | "queue-full" | "overloaded";
 
 /** One application's queue over its pipe. */
 export class RequestQueue {
@@ -79,10 +79,11 @@ export class RequestQueue {
   /** Takes a job that has its id, or says why not. */
   submit(job: Job): Admission {
     job.submittedAt = monotonic();
-    if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit) return "full";
+    if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit)
+      return "queue-full";
     const isFree = this.#first === this.#waiting.length && this.#written < this.#depth;
     if (isFree && this.#write(job)) return "taken";
-    if (this.#isHopeless()) return "hopeless";
+    if (this.#isHopeless()) return "overloaded";
     job.state = "waiting";
     this.#waiting.push(job);
     return "taken";

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 
-import type { Roster } from "./roster.ts";
+import type { WorkerTable } from "./worker-table.ts";
 import type { Worker } from "./worker.ts";
 
 /** Pages that a process has in memory are of this size on every Linux that we know (getconf PAGESIZE). */
@@ -37,9 +37,9 @@ export class Recycling {
   }
 
   /** Marks the next worker that is to leave; returns it, or null. */
-  markNext(roster: Roster, now: number): Worker | null {
-    if (roster.all.some(({ leaving }) => leaving !== null)) return null;
-    const takers = roster.all.filter(({ state }) => state === "taking");
+  markNext(workers: WorkerTable, now: number): Worker | null {
+    if (workers.all.some(({ leaving }) => leaving !== null)) return null;
+    const takers = workers.all.filter(({ state }) => state === "taking");
     const isTimeToLook = now >= this.#lookAt;
     if (isTimeToLook) this.#lookAt = now + LOOK_SECONDS;
     for (const worker of takers) {

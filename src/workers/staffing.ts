@@ -7,7 +7,7 @@
 
 import { Backoff } from "./backoff.ts";
 import { Recycling, type RecyclingOptions } from "./recycling.ts";
-import type { Roster } from "./roster.ts";
+import type { WorkerTable } from "./worker-table.ts";
 import type { LoadFailure, Worker } from "./worker.ts";
 
 export interface StaffingOptions extends RecyclingOptions {
@@ -44,7 +44,7 @@ interface Yielding {
 }
 
 export class Staffing {
-  readonly #roster: Roster;
+  readonly #workers: WorkerTable;
   readonly #options: StaffingOptions;
   readonly #desk: StaffingDesk;
   readonly #backoff = new Backoff();
@@ -55,8 +55,8 @@ export class Staffing {
   #loading: Loading | null = null;
   #yielding: Yielding | null = null;
 
-  constructor(roster: Roster, options: StaffingOptions, desk: StaffingDesk) {
-    this.#roster = roster;
+  constructor(workers: WorkerTable, options: StaffingOptions, desk: StaffingDesk) {
+    this.#workers = workers;
     this.#options = options;
     this.#desk = desk;
     this.#recycling = new Recycling(options);
@@ -78,7 +78,7 @@ export class Staffing {
     worker.load(now);
     const loading = this.#loading;
     if (loading === null || worker.generation !== loading.generation) this.#take(worker);
-    else if (this.#roster.takers === 0) {
+    else if (this.#workers.takers === 0) {
       // Nobody serves: whoever is first does, the others follow.
       this.#take(worker);
       this.#commit(loading, now);
@@ -118,19 +118,21 @@ export class Staffing {
 
   /** Nobody takes, and nobody is about to. */
   isUnstaffed(now: number): boolean {
-    return this.#roster.staying === 0 && this.#roster.takers === 0 && !this.#backoff.mayStart(now);
+    return (
+      this.#workers.staying === 0 && this.#workers.takers === 0 && !this.#backoff.mayStart(now)
+    );
   }
 
   /** Starts who is missing. */
   fill(now: number): void {
     if (this.#loading !== null || this.#current === 0 || !this.#backoff.mayStart(now)) return;
-    for (let staying = this.#roster.staying; staying < this.#options.workers; staying += 1)
+    for (let staying = this.#workers.staying; staying < this.#options.workers; staying += 1)
       this.#desk.start(this.#add(this.#current));
   }
 
   tick(now: number): void {
     if (this.#yielding !== null && now >= this.#yielding.until) this.#endYielding();
-    for (const worker of this.#roster.all) {
+    for (const worker of this.#workers.all) {
       if (worker.state !== "starting" || now - worker.startedAt < this.#options.startTimeout)
         continue;
       const { startTimeout } = this.#options;
@@ -139,7 +141,7 @@ export class Staffing {
       this.#desk.kill(worker);
     }
     if (this.#loading !== null) return;
-    const due = this.#recycling.markNext(this.#roster, now);
+    const due = this.#recycling.markNext(this.#workers, now);
     if (due !== null) this.#desk.onRecycle(due);
     this.fill(now);
   }
@@ -150,7 +152,7 @@ export class Staffing {
   }
 
   #add(generation: number): Worker {
-    return this.#roster.add({
+    return this.#workers.add({
       threads: this.#options.threads,
       generation,
       maxRequests: this.#recycling.drawMaxRequests(),
@@ -169,7 +171,7 @@ export class Staffing {
     this.#current = loading.generation;
     for (const worker of loading.workers) worker.take();
     const workers = new Set<Worker>();
-    for (const worker of this.#roster.all) {
+    for (const worker of this.#workers.all) {
       if (worker.generation >= this.#current) continue;
       if (worker.state === "taking") workers.add(worker);
       if (worker.state === "starting" || worker.state === "loaded") this.#dismiss(worker);
@@ -201,7 +203,7 @@ export class Staffing {
 
   // Somebody new takes: as many of those who are to leave may go.
   #relieve(now: number): void {
-    const takers = this.#roster.all.filter(({ state }) => state === "taking");
+    const takers = this.#workers.all.filter(({ state }) => state === "taking");
     let surplus = takers.length - this.#options.workers;
     for (const worker of takers) {
       if (surplus <= 0) return;

@@ -1,11 +1,11 @@
 // A launcher and the private directory in which front, launcher and workers meet. What the workers
-// share outlives it (commons.ts): when a launcher dies, the next station inherits that. Opens and
+// share outlives it (shared-files.ts): when a launcher dies, the next station inherits that. Opens and
 // closes; decides nothing.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-import { Commons } from "./commons.ts";
+import { SharedFiles } from "./shared-files.ts";
 import {
   Launcher,
   type ApplicationOptions,
@@ -23,8 +23,8 @@ export interface StationOptions {
 }
 
 export interface StationListener {
-  /** Workers can be started. `commons`: those that were inherited, else new ones. */
-  onOpened(opened: Opened, commons: Commons): void;
+  /** Workers can be started. `shared`: those that were inherited, else new ones. */
+  onOpened(opened: Opened, shared: SharedFiles): void;
   onStarted(worker: number, pid: number): void;
   onEnded(end: WorkerEnd): void;
   /** The launcher is gone; what it said last. Its workers may live. */
@@ -35,10 +35,10 @@ export interface StationListener {
 export class Station implements LauncherListener {
   readonly directory: string;
   readonly #listener: StationListener;
-  readonly #inherited: Commons | null;
+  readonly #inherited: SharedFiles | null;
   readonly #launcher: Launcher;
 
-  constructor(options: StationOptions, inherited: Commons | null, listener: StationListener) {
+  constructor(options: StationOptions, inherited: SharedFiles | null, listener: StationListener) {
     this.#listener = listener;
     this.#inherited = inherited;
     this.directory = mkdtempSync(join(options.runFolder, "typhon-"));
@@ -63,7 +63,7 @@ export class Station implements LauncherListener {
   }
 
   onOpened(opened: Opened): void {
-    this.#listener.onOpened(opened, this.#inherited ?? new Commons(this.directory));
+    this.#listener.onOpened(opened, this.#inherited ?? new SharedFiles(this.directory));
   }
 
   onStarted(worker: number, pid: number): void {

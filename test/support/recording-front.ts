@@ -6,7 +6,7 @@ import type { ResponseHead } from "../../src/http/message.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { listen } from "../../src/front/listener.ts";
 import { Http1Connections, type Http1Options } from "../../src/http1/connections.ts";
-import { CoarseClock } from "../../src/net/deadline.ts";
+import { CoarseClock } from "../../src/net/coarse-clock.ts";
 import { type CaseServer, joinLines, type SeenRequest } from "./http1-cases.ts";
 import { RawClient } from "./raw-client.ts";
 

@@ -5,7 +5,7 @@ import { listen } from "../../src/front/listener.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { Http1Connections } from "../../src/http1/connections.ts";
-import { CoarseClock } from "../../src/net/deadline.ts";
+import { CoarseClock } from "../../src/net/coarse-clock.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { WebSocketConnection, type WebSocketListener } from "../../src/websocket/connection.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";

@@ -133,8 +133,8 @@ describe("JobTable", () => {
     head(answered);
     const notes = [answered, held].map((job) => ({ id: job.id, takenAt: 1, thread: "1" }));
     assert.deepEqual(table.takeHeld(WORKER, notes), [held]);
-    table.lose(held, "died");
-    assert.deepEqual(held.heard, ["lost died"]);
+    table.lose(held, "worker-died");
+    assert.deepEqual(held.heard, ["lost worker-died"]);
     assert.deepEqual(queued.heard, []);
   });
 
@@ -188,7 +188,7 @@ describe("JobTable", () => {
     table.tick(now + 1.5, () => notes);
     assert.deepEqual(lost.heard, []);
     table.tick(now + 1.6, () => notes);
-    assert.deepEqual(lost.heard, ["lost died"]);
+    assert.deepEqual(lost.heard, ["lost worker-died"]);
     assert.deepEqual([...kept.heard, ...later.heard], []);
   });
 
@@ -230,15 +230,15 @@ describe("JobTable", () => {
     table.tick(monotonic() + 5.1, noNotes);
     assert.deepEqual(job.heard, []);
     table.tick(monotonic() + 5.2, noNotes);
-    assert.deepEqual(job.heard, ["lost expired"]);
+    assert.deepEqual(job.heard, ["lost queue-timeout"]);
   });
 
   it("answers 20 waiting jobs in time and refuses the 23rd at once", () => {
     const jobs = Array.from({ length: 23 }, () => submit());
-    assert.deepEqual(jobs.at(-1)?.heard, ["lost full"]);
+    assert.deepEqual(jobs.at(-1)?.heard, ["lost queue-full"]);
     table.tick(monotonic() + 5.1, noNotes);
     // 16 lie in the pipe, 6 waited in front of it.
-    assert.equal(jobs.filter((job) => job.heard[0] === "lost expired").length, 6);
+    assert.equal(jobs.filter((job) => job.heard[0] === "lost queue-timeout").length, 6);
   });
 
   it("drops a cancelled job that waits, and keeps the books of one that runs until its end", () => {
@@ -267,8 +267,8 @@ describe("JobTable", () => {
 
   it("loses everything when the pool stops", () => {
     const jobs = Array.from({ length: 20 }, () => submit());
-    table.loseAll("stopped");
-    assert.ok(jobs.every((job) => job.heard[0] === "lost stopped" && job.heard.length === 1));
+    table.loseAll("stopping");
+    assert.ok(jobs.every((job) => job.heard[0] === "lost stopping" && job.heard.length === 1));
     assert.equal(table.size, 0);
   });
 });

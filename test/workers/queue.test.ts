@@ -70,7 +70,7 @@ describe("RequestQueue", () => {
   it("refuses a job when as many wait as may", () => {
     const answers = Array.from({ length: 25 }, () => queue.submit(newJob()));
     // 2 that can run, and 20 that wait.
-    assert.deepEqual(answers, [...Array(22).fill("taken"), ...Array(3).fill("full")]);
+    assert.deepEqual(answers, [...Array(22).fill("taken"), ...Array(3).fill("queue-full")]);
   });
 
   it("refuses a job that could not be begun in time at the rate of the last seconds", () => {
@@ -87,7 +87,7 @@ describe("RequestQueue", () => {
       queue.tick(start + step / 10);
     }
     // 16 lie ahead of a new one, which may wait for 5 s.
-    assert.equal(queue.submit(newJob()), "hopeless");
+    assert.equal(queue.submit(newJob()), "overloaded");
   });
 
   it("gives back from its end who was let in before the rate was known", () => {
@@ -116,7 +116,7 @@ describe("RequestQueue", () => {
     const jobs = Array.from({ length: 17 }, newJob);
     for (const job of jobs) queue.submit(job);
     for (let step = 0; step <= 30; step += 1) queue.tick(monotonic() + 1 + step / 10);
-    assert.equal(queue.submit(newJob()), "hopeless");
+    assert.equal(queue.submit(newJob()), "overloaded");
     if (jobs[0] !== undefined) queue.release(jobs[0]);
     assert.equal(queue.waiting, 0);
     assert.equal(queue.submit(newJob()), "taken");

@@ -158,7 +158,7 @@ export class WebSocketJob
 
   override onLost(reason: LostReason): void {
     if (this.#connection === null) super.onLost(reason);
-    else if (reason === "stopped") this.#break(CloseCode.SERVICE_RESTART, "the server stops");
+    else if (reason === "stopping") this.#break(CloseCode.SERVICE_RESTART, "the server stops");
     else this.#break(CloseCode.INTERNAL_ERROR, "the process ended");
   }
 

@@ -24,13 +24,13 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const HALF_CLOSED_WAIT_MS = 250;
 
 const LOST: Readonly<Record<LostReason, HttpError>> = {
-  died: ERRORS.WORKER_DIED,
-  full: ERRORS.QUEUE_FULL,
-  expired: ERRORS.QUEUE_TIMEOUT,
-  hopeless: ERRORS.OVERLOADED,
-  unstaffed: ERRORS.NO_WORKERS,
+  "worker-died": ERRORS.WORKER_DIED,
+  "queue-full": ERRORS.QUEUE_FULL,
+  "queue-timeout": ERRORS.QUEUE_TIMEOUT,
+  overloaded: ERRORS.OVERLOADED,
+  "no-workers": ERRORS.NO_WORKERS,
   deadline: ERRORS.DEADLINE,
-  stopped: ERRORS.STOPPING,
+  stopping: ERRORS.STOPPING,
 };
 
 export abstract class ApplicationJob extends Job implements ExchangeListener {

@@ -3,7 +3,7 @@
 // sends slowly holds no worker.
 
 import type { BodyReceiver, Exchange } from "../../http/exchange.ts";
-import { freeAtOnce } from "../../net/free-at-once.ts";
+import { detachBuffer } from "../../net/detach-buffer.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
 import type { TempFile, TempFolder } from "../../net/temp-folder.ts";
 
@@ -109,7 +109,7 @@ export class RequestBody implements BodyReceiver {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const { bytesWritten } = await file.handle.writev(chunks);
     if (bytesWritten < length) throw new Error("a short write to a temporary file");
-    for (const chunk of chunks) freeAtOnce(chunk);
+    for (const chunk of chunks) detachBuffer(chunk);
     if (this.#state !== "file") return;
     this.#held -= length;
     this.#options.budget.give(length);

@@ -91,7 +91,7 @@ export class WsgiWebSocketJob extends WsgiJob implements OpenWebSocket {
   override onLost(reason: LostReason): void {
     const relay = this.#relay;
     if (relay === null) super.onLost(reason);
-    else if (reason === "stopped") relay.close(CloseCode.SERVICE_RESTART, "the server stops");
+    else if (reason === "stopping") relay.close(CloseCode.SERVICE_RESTART, "the server stops");
     else
       setTimeout(() => {
         relay.close(CloseCode.INTERNAL_ERROR, "the process ended");

@@ -155,7 +155,7 @@ export class HandWorker {
 
   /** The worker ends without a word. */
   die(): void {
-    for (const job of this.table.takeHeld(WORKER, [])) this.table.lose(job, "died");
+    for (const job of this.table.takeHeld(WORKER, [])) this.table.lose(job, "worker-died");
   }
 
   #context(timeout: number): ApplicationContext {

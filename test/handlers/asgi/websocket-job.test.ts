@@ -449,7 +449,7 @@ describe("the end", () => {
     first.worker.die();
     await hears(first.heard, "close 1011 the process ended");
     const second = await open(context);
-    second.worker.table.loseAll("stopped");
+    second.worker.table.loseAll("stopping");
     await hears(second.heard, "close 1012 the server stops");
   });
 

@@ -4,7 +4,7 @@ import { monotonic } from "./clock.ts";
 import { Worker, type WorkerOptions } from "./worker.ts";
 import type { Found } from "./late-jobs.ts";
 
-export class Roster {
+export class WorkerTable {
   readonly #workers = new Map<number, Worker>();
   #lastNumber = 0;
 

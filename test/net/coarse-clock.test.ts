@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CoarseClock, TICK_MS } from "../../src/net/deadline.ts";
+import { CoarseClock, TICK_MS } from "../../src/net/coarse-clock.ts";
 
 test("ticks every TICK_MS, once for a clock started twice, and not after its stop", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });

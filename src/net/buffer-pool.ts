@@ -1,7 +1,7 @@
 // Memory for large frames, used again for the next ones: a buffer made anew for each of them keeps the
 // collector busy (a fifth of the front's time while megabytes are posted).
 
-import { freeAtOnce } from "./free-at-once.ts";
+import { detachBuffer } from "./detach-buffer.ts";
 import { READ_BYTES, WIDE_READ_BYTES } from "./wide-reader.ts";
 
 /** What one read of a client brings, as it is mostly and at most, behind the longest header of a frame. */
@@ -19,18 +19,18 @@ const kept: ReadonlyMap<number, ArrayBuffer[]> = new Map(ROOM_BYTES.map((bytes) 
 let isForgetPlanned = false;
 
 /** Memory of so many bytes, with whatever was in it. */
-export function takeMemory(bytes: number): Buffer {
+export function acquireBuffer(bytes: number): Buffer {
   const room = ROOM_BYTES.find((size) => size >= bytes);
   if (room === undefined || room > MAX_WASTE * bytes) return Buffer.allocUnsafe(bytes);
   return Buffer.from(kept.get(room)?.pop() ?? new ArrayBuffer(room), 0, bytes);
 }
 
 /** Takes memory back, once and from its only owner: nobody reads it any more. Any memory may be given. */
-export function giveMemoryBack(bytes: Buffer): void {
+export function releaseBuffer(bytes: Buffer): void {
   if (bytes.length < MIN_GIVEN_BYTES) return;
   const { buffer } = bytes;
   const rooms = kept.get(buffer.byteLength);
-  if (rooms === undefined || !(buffer instanceof ArrayBuffer)) freeAtOnce(bytes);
+  if (rooms === undefined || !(buffer instanceof ArrayBuffer)) detachBuffer(bytes);
   else if (rooms.length * buffer.byteLength < MAX_KEPT_BYTES) {
     rooms.push(buffer);
     if (isForgetPlanned) return;

@@ -9,7 +9,7 @@ import { join } from "node:path";
 const CANCEL_SLOTS = 8192;
 const ID_BYTES = 8;
 
-export class Commons {
+export class SharedFiles {
   /** The pipe, for writing pages; opened for reading too, so that it never ends. */
   readonly queue: number;
   /** Nothing is ever written: its end is everybody's end. */

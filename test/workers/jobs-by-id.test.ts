@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 
 import type { Job } from "../../src/workers/job.ts";
-import { JobBook } from "../../src/workers/job-book.ts";
+import { JobsById } from "../../src/workers/jobs-by-id.ts";
 import { RecordedJob } from "../support/jobs.ts";
 
 function jobOf(id: number): Job {
@@ -25,7 +25,7 @@ test("knows what a Map would know, in the same order, whatever comes and goes", 
   );
   fc.assert(
     fc.property(steps, fc.integer({ min: 0, max: 10_000 }), (list, start) => {
-      const book = new JobBook();
+      const book = new JobsById();
       const model = new Map<number, Job>();
       let id = start;
       for (const { skipped, removed } of list) {
@@ -53,7 +53,7 @@ test("knows what a Map would know, in the same order, whatever comes and goes", 
 });
 
 test("one that stays while a hundred thousand come and go is found", () => {
-  const book = new JobBook();
+  const book = new JobsById();
   const first = jobOf(1);
   book.add(first);
   for (let id = 2; id < 100_000; id += 1) {

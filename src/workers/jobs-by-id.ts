@@ -8,7 +8,7 @@ import type { Job } from "./job.ts";
 /** Ids that are looked up by their place; half of them at a time are left behind. */
 const RECENT_IDS = 4096;
 
-export class JobBook {
+export class JobsById {
   /** By id, from `#first` on. */
   readonly #recent: (Job | undefined)[] = [];
   #first = 0;

@@ -2,7 +2,7 @@
 // chunks lie about before it looks. Only for buffers that nobody else reads any more.
 
 /** Frees a buffer that has memory of its own; one that shares its memory with other bytes is left alone. */
-export function freeAtOnce(bytes: Buffer): void {
+export function detachBuffer(bytes: Buffer): void {
   const { buffer } = bytes;
   // Libraries share one buffer without bytes among all.
   if (bytes.length === 0) return;
