@@ -17,7 +17,7 @@ import { listen, type Listener } from "./front/listener.ts";
 import { FailureHandler } from "./handlers/builtin/failure.ts";
 import { HealthHandler } from "./handlers/builtin/health.ts";
 import { AsgiHandler } from "./handlers/asgi/handler.ts";
-import { exchangeOf } from "./handlers/python/application-job.ts";
+import { exchangeOf } from "./handlers/python/python-request.ts";
 import { WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";

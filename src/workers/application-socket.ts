@@ -1,6 +1,6 @@
-// A socket between the front and an application, for one request that speaks another protocol by itself
-// (docs/worker-protocol.md, "WebSockets under WSGI"). The worker listens and we connect, as for its
-// channel: Node can pass no descriptor. Knows sockets, not what they carry.
+// The socket between the front and an application that answers a WebSocket handshake by itself
+// (docs/worker-protocol.md, "WebSockets under WSGI"). The worker listens and the front connects, as for the
+// channel: Node cannot pass a descriptor. Knows sockets, not the protocol on them.
 
 import { connect } from "node:net";
 
@@ -12,8 +12,8 @@ import type { Worker } from "./worker.ts";
 const PAYLOAD_BYTES = 8;
 
 /**
- * Connects to the socket on which `worker` listens for the request `id`, and gives it to the request's
- * job. Where nobody waits for it any more (`job` undefined) its end is all that the worker hears.
+ * Connects to the socket on which `worker` listens for the request `id`, and gives the socket to the
+ * request's job. Where nobody waits for that any more (`job` undefined) the socket is closed at once.
  */
 export function openSocket(
   worker: Worker,
@@ -22,9 +22,10 @@ export function openSocket(
   payload: Buffer,
 ): void {
   if (payload.length !== PAYLOAD_BYTES) throw new FrameFault("a WS_SOCKET frame of another length");
-  if (job?.isWebSocket === false) throw new FrameFault("a WS_SOCKET frame without a handshake");
+  if (job !== undefined && job.listener.onSocket === undefined)
+    throw new FrameFault("a WS_SOCKET frame without a handshake");
   const socket = connect({ path: worker.socketPath(id), allowHalfOpen: true });
-  // "close" follows, and says all that matters.
+  // "close" follows each "error", and is enough to know.
   socket.on("error", () => undefined);
   socket.on("close", () => worker.channel?.say(FrameType.WS_SOCKET_DONE, id));
   const isWanted = job?.state === "queued" && (job.worker === 0 || job.worker === worker.number);
@@ -32,7 +33,6 @@ export function openSocket(
     socket.destroy();
     return;
   }
-  job.worker = worker.number;
-  job.takenAt = payload.readDoubleLE(0);
-  job.onSocket(socket);
+  job.take(worker.number, payload.readDoubleLE(0));
+  job.listener.onSocket?.(socket);
 }

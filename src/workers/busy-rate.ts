@@ -1,19 +1,19 @@
-// How many requests a second are done while others wait: what the workers can do, not what was asked of
-// them. Seconds in which nobody waited say nothing about that and are left out. Pure.
+// How many requests a second are done while others wait: the workers' capacity, not the demand. Time in
+// which no request waits says nothing about capacity and is left out. Pure.
 
-/** Time that is looked back on, in steps. Seconds. */
+/** The rate is that of the last STEPS steps of STEP seconds. */
 const STEP = 0.1;
 const STEPS = 50;
-/** With less busy time than this nothing is known. Seconds. */
+/** With less busy time than this the rate is unknown. Seconds. */
 const MIN_BUSY = 0.5;
 
 export class BusyRate {
-  /** Requests done and seconds passed in each step in which somebody waited. */
+  /** Requests done and seconds passed in each step in which requests waited; 0 in the others. */
   readonly #done: number[] = [];
   readonly #seconds: number[] = [];
   #current = 0;
   #since = 0;
-  /** Infinity: not known. */
+  /** Infinity while the rate is unknown. */
   perSecond = Infinity;
 
   /** A request is done. */
@@ -21,11 +21,10 @@ export class BusyRate {
     this.#current += 1;
   }
 
-  /** Ends a step if it was long enough. `isBusy`: somebody waits. */
+  /** Ends a step if it was long enough. `isBusy`: requests wait. */
   tick(now: number, isBusy: boolean): void {
     const passed = now - this.#since;
     if (passed < STEP) return;
-    // What lies further back than the time that is looked at is forgotten, busy or not.
     const isWhole = this.#since > 0 && isBusy;
     this.#done.push(isWhole ? this.#current : 0);
     this.#seconds.push(isWhole ? passed : 0);

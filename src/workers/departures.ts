@@ -90,7 +90,7 @@ export class Departures {
 function mayRetry(job: Job, held: number, worker: Worker): boolean {
   // Who was alone with the worker may be what killed it.
   const hasOtherSuspect = held > 1 || worker.overdue.size > 0;
-  return job.isRepeatable && job.retries === 0 && job.state === "queued" && hasOtherSuspect;
+  return job.mayRetry && hasOtherSuspect;
 }
 
 function unknownEnd(worker: Worker): WorkerEnd {

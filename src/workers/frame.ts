@@ -1,19 +1,19 @@
-// The frames of a worker's channel: encoding and decoding, pure.
-// The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
-// test/vectors/ is read by the tests of both. Knows bytes only: no socket, no request.
+// The frames of a worker's channel: encoding and decoding, pure. docs/worker-protocol.md specifies them;
+// the worker (python/typhon_worker) is the other side, and the tests of both read test/vectors/. Knows
+// bytes only: no socket, no request.
 
 import { releaseBuffer, acquireBuffer } from "../net/buffer-pool.ts";
 
 const FRAME_HEADER_BYTES = 16;
-/** Largest payload of a frame: a 1 MiB piece and its surroundings. More ends the worker. */
+/** Largest payload of a frame: 1 MiB of body, and 64 KiB for a head before it. More ends the worker. */
 export const MAX_PAYLOAD_BYTES = 1_114_112;
-/** Body bytes that we put into one INPUT frame. */
+/** Bytes of a body, or of a WebSocket message, in one frame to a worker. */
 export const INPUT_FRAME_BYTES = 262_144;
 
 const TWO_32 = 4_294_967_296;
 const END = 1;
 
-/** Frame types; those from 0x40 on go from the front to the worker. */
+/** Frame types; those from 0x40 on are sent by the front, the others by the worker. */
 export const FrameType = {
   READY: 0x02,
   FAILED: 0x03,
@@ -49,7 +49,16 @@ export const FrameType = {
   WS_SOCKET_DONE: 0x4b,
 } as const;
 
-/** One frame for a worker; whoever sends it gives its memory back. */
+/**
+ * Whether a frame is the last one about its request: a fault, or END, which a message of a WebSocket has
+ * too. EXPIRED is not among them: its request was never begun.
+ */
+export function isLastFrame(type: number, isEnd: boolean): boolean {
+  if (type === FrameType.FAULT) return true;
+  return isEnd && type !== FrameType.WS_TEXT && type !== FrameType.WS_BINARY;
+}
+
+/** One frame for a worker. Its memory comes from the buffer pool; the sender releases it. */
 export function encodeFrame(
   type: number,
   id: number,
@@ -84,18 +93,18 @@ export function encodeCredit(id: number, bytes: number): Buffer {
   return encodeFrame(FrameType.CREDIT, id, payload);
 }
 
-/** Takes decoded frames. `payload` is valid during the call only: what is kept is copied. */
+/** Takes decoded frames. `payload` is valid during the call only: a receiver copies what it keeps. */
 export interface FrameReceiver {
   onFrame(type: number, id: number, isEnd: boolean, count: number, payload: Buffer): void;
 }
 
-/** A frame that breaks the protocol: the worker that sent it has to end. */
+/** A frame that breaks the protocol: its worker is ended. */
 export class FrameFault extends Error {}
 
 /** Cuts a stream of bytes into frames. Holds at most one incomplete frame, of its declared size. */
 export class FrameDecoder {
   readonly #receiver: FrameReceiver;
-  /** The incomplete frame: its header, then room for all of it. */
+  /** The incomplete frame: room for its header, and once that is whole for all of the frame. */
   #frame: Buffer = Buffer.alloc(FRAME_HEADER_BYTES);
   #held = 0;
   #hasHeader = false;
@@ -104,12 +113,12 @@ export class FrameDecoder {
     this.#receiver = receiver;
   }
 
-  /** Whether a frame has begun and not ended: at the end of a stream its sender died inside it. */
+  /** Whether a frame has begun and not ended; at the end of the stream: its sender died inside it. */
   get isInsideFrame(): boolean {
     return this.#held > 0;
   }
 
-  /** Decodes what is there; keeps none of `chunk`. Throws FrameFault on what cannot be. */
+  /** Decodes all whole frames; keeps no reference to `chunk`. Throws FrameFault. */
   push(chunk: Buffer): void {
     let at = this.#held > 0 ? this.#complete(chunk) : 0;
     while (chunk.length - at >= FRAME_HEADER_BYTES) {
@@ -172,7 +181,7 @@ export class FrameDecoder {
   }
 }
 
-/** Whether nobody has a use for the payload when it has been delivered. */
+/** Whether receivers copy the payload, so that its memory can be used again. */
 function isCopied(type: number | undefined): boolean {
   return type === FrameType.BODY || type === FrameType.WS_TEXT || type === FrameType.WS_BINARY;
 }

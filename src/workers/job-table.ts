@@ -1,59 +1,71 @@
-// The books of one pool: every job that has not ended, who has it, and what its frames mean. Writes
-// jobs into the queue, gives answers back to them, and finds those that are late. Knows no process:
-// workers are numbers here, reached through `send`.
+// Every job of one pool that has not ended. Puts jobs into the queue, gives frames to the jobs that they are
+// about, and ends jobs that are late, cancelled or lost. Knows no process: a worker is a number here.
 
 import { monotonic } from "./clock.ts";
-import type { SharedFiles } from "./shared-files.ts";
+import {
+  encodeCredit,
+  encodeFrame,
+  encodeRecord,
+  FrameFault,
+  FrameType,
+  INPUT_FRAME_BYTES,
+  isLastFrame,
+} from "./frame.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
+import { enterNote, JobDeadlines, type Found } from "./job-deadlines.ts";
+import { readJobFrame, type JobFrame, type SendFrame } from "./job-frames.ts";
 import { JobsById } from "./jobs-by-id.ts";
-import { findLate, locate, type Found } from "./late-jobs.ts";
-import { LostPages } from "./lost-pages.ts";
+import { PAGE_BYTES, PAGE_HEADER_BYTES, type Note } from "./page.ts";
 import type { RequestQueue } from "./queue.ts";
-import { handOver } from "./hand-over.ts";
-import { readAnswer } from "./answer.ts";
-import { encodeCredit, encodeFrame, FrameType } from "./frame.ts";
-import type { Note } from "./page.ts";
-import { isWebSocketFrame, readWebSocketFrame } from "./web-socket-frames.ts";
+import type { SharedFiles } from "./shared-files.ts";
 
 const ID_BYTES = 8;
+const CREDIT_BYTES = 4;
 const CANCEL_CLIENT_GONE = 1;
 const CANCEL_DEADLINE = 2;
 const CANCEL_HALF_CLOSED = 3;
 
+type Cancels = Pick<SharedFiles, "cancel">;
+
 export interface JobTableOptions {
-  /** The shortest time that any job has (Job.timeout), seconds; Infinity: none has one. */
+  /** The shortest time limit of all jobs (JobRequest.timeout), seconds; Infinity if none has one. */
   readonly leastTimeout: number;
-  /** Sends a frame to a worker by number; nothing happens if it is gone. */
-  readonly send: (worker: number, frame: Buffer) => void;
+  /** Sends a frame to a worker by its number; drops the frame if the worker is gone. */
+  readonly send: SendFrame;
+  /** CLOCK_MONOTONIC seconds; tests give their own. */
+  readonly now?: () => number;
 }
 
 export class JobTable {
-  /** Whether a worker runs many requests at once, so that a running one takes nobody's place. */
+  /** Whether a worker runs many requests at once, so that a running one keeps no other waiting. */
   isConcurrent = false;
-  readonly #options: JobTableOptions;
+  readonly #send: SendFrame;
+  readonly #now: () => number;
   readonly #jobs = new JobsById();
-  /** What is to be told about jobs whose worker is not known yet: the count of a CANCEL. */
-  readonly #untold = new Map<Job, number>();
-  readonly #lostPages = new LostPages();
+  /** Jobs to cancel as soon as it is known which worker has them, and the count of their CANCEL. */
+  readonly #uncancelled = new Map<Job, number>();
+  readonly #deadlines: JobDeadlines;
   #queue: RequestQueue | null = null;
-  #cancels: Pick<SharedFiles, "cancel"> | null = null;
+  #cancels: Cancels | null = null;
   #lastId = 0;
 
-  constructor(options: JobTableOptions) {
-    this.#options = options;
+  constructor({ leastTimeout, send, now = monotonic }: JobTableOptions) {
+    this.#deadlines = new JobDeadlines(leastTimeout);
+    this.#send = send;
+    this.#now = now;
   }
 
   get size(): number {
     return this.#jobs.size;
   }
 
-  /** The pipe is there (again): from here on jobs can be submitted. */
-  use(queue: RequestQueue, cancels: Pick<SharedFiles, "cancel">): void {
+  /** The pipe is there, or there again: from here on jobs can be submitted. */
+  use(queue: RequestQueue, cancels: Cancels): void {
     this.#queue = queue;
     this.#cancels = cancels;
   }
 
-  /** The pipe is no more: until there is another nothing can be submitted. */
+  /** The pipe is gone: until there is another no job can be submitted. */
   leave(): void {
     this.#queue = null;
     this.#cancels = null;
@@ -68,51 +80,49 @@ export class JobTable {
   /** Takes a new job; a full queue loses it at once. */
   submit(job: Job): void {
     if (this.#queue === null) return this.lose(job, "no-workers");
-    job.id = this.nextId();
+    job.submit(this.nextId(), this.#now());
     this.#jobs.add(job);
     const admission = this.#queue.submit(job);
     if (admission !== "taken") this.#remove(job, admission);
   }
 
-  /** Runs a job once more, which `takeHeld` gave. */
+  /** Runs a job of `takeHeld` once more. */
   retry(job: Job): void {
-    job.retries += 1;
-    job.state = "new";
-    job.worker = 0;
-    job.takenAt = 0;
-    job.order = 0;
+    job.retry();
     this.submit(job);
   }
 
-  /** Nobody waits for this answer any more. The job hears nothing after this. */
+  /** Nobody waits for this response any more. The job's listener hears nothing after this. */
   cancel(job: Job): void {
     if (job.state === "waiting") {
-      job.state = "done";
-      this.#jobs.delete(job.id);
-      this.#queue?.drop();
-    } else if (job.state === "queued" || job.state === "answering") {
-      job.state = "abandoned";
-      // In the pipe, where nobody begins it any more, or taken a moment ago.
-      if (job.worker === 0) this.#cancels?.cancel(job.id);
-      this.#sayCancel(job, CANCEL_CLIENT_GONE);
+      this.#finish(job);
+      return;
     }
+    if (job.state !== "queued" && job.state !== "responding" && job.state !== "detached") return;
+    job.abandon();
+    // The page is in the pipe, where no worker begins it any more, or was taken a moment ago.
+    if (job.worker === 0) this.#cancels?.cancel(job.id);
+    this.#sendCancel(job, CANCEL_CLIENT_GONE);
   }
 
-  /** The client has closed its sending side, and may still read the answer; if `isLate` no worker begins it. */
+  /**
+   * The client has closed its sending side, and may still read the response. `isLate`: if no worker has
+   * the job by now, none begins it.
+   */
   halfClose(job: Job, isLate: boolean): void {
-    if (job.state !== "queued" && job.state !== "answering") return;
-    if (!isLate) this.#sayCancel(job, CANCEL_HALF_CLOSED);
+    if (job.state !== "queued" && job.state !== "responding") return;
+    if (!isLate) this.#sendCancel(job, CANCEL_HALF_CLOSED);
     else if (job.worker === 0) this.#cancels?.cancel(job.id);
   }
 
-  /** The worker may send so many more bytes of this answer. */
+  /** The worker may send `bytes` more of this response. */
   credit(job: Job, bytes: number): void {
-    if (job.state !== "answering") return;
-    job.lastBytesAt = monotonic();
-    this.#options.send(job.worker, encodeCredit(job.id, bytes));
+    if (job.state !== "responding") return;
+    job.progress(this.#now());
+    this.#send(job.worker, encodeCredit(job.id, bytes));
   }
 
-  /** A frame about a request. Returns false if the type is none of these. Throws FrameFault. */
+  /** A frame about a request. Returns false if the type is about something else. Throws FrameFault. */
   onFrame(
     worker: number,
     type: number,
@@ -121,169 +131,186 @@ export class JobTable {
     count: number,
     payload: Buffer,
   ): boolean {
-    if (type === FrameType.TAKEN) return this.#onTaken(worker, payload);
+    if (type === FrameType.TAKEN) {
+      this.#onTaken(worker, payload);
+      return true;
+    }
     if (type === FrameType.STOPPED) this.#onStopped(worker);
     if (!isAboutJob(type)) return false;
     const job = this.#jobs.get(id);
-    // Its deadline has passed, or another worker's number stands in it: late, and dropped.
+    // The frame is late: its job has ended, or belongs to another worker.
     if (job === undefined || (job.worker !== 0 && job.worker !== worker)) return true;
-    job.worker = worker;
+    if (job.state === "waiting") throw new FrameFault("a frame about a page that was not written");
+    if (job.worker === 0) job.take(worker, 0);
     switch (type) {
       case FrameType.EXPIRED:
         this.#remove(job, "queue-timeout");
         break;
       case FrameType.INPUT_CREDIT:
-        job.onBodyRead(payload.readUInt32LE(0));
+        if (payload.length !== CREDIT_BYTES)
+          throw new FrameFault("an INPUT_CREDIT frame of another length");
+        job.listener.onBodyRead?.(payload.readUInt32LE(0));
         break;
       case FrameType.FETCH:
-        handOver(job, (frame) => this.#options.send(job.worker, frame));
+        this.#sendFetched(job);
         break;
       default:
-        this.#onAnswer(job, type, isEnd, count, payload);
+        this.#onResponse(job, { type, isEnd, count, payload });
     }
     return true;
   }
 
   /**
-   * Takes the jobs of a worker that has ended out of the books: those that it noted and did not answer,
-   * and those that it answered in part. What becomes of them is the caller's, by `retry` or `lose`.
+   * Removes the jobs of a worker that has ended: those that it noted and had not answered, and those that
+   * it had answered in part. The caller ends each by `retry` or `lose`.
    */
   takeHeld(worker: number, notes: readonly Note[]): Job[] {
-    const held = new Set(this.#jobs.all().filter((job) => job.worker === worker));
-    for (const { id } of notes) {
-      const job = this.#jobs.get(id);
-      if (job !== undefined) held.add(job);
-    }
-    const waited: Job[] = [];
-    for (const job of held) {
-      const { state } = job;
-      this.#finish(job);
-      // Nobody waits for those that were abandoned. The others keep what they had reached.
-      if (state === "abandoned") continue;
-      job.state = state;
-      waited.push(job);
-    }
-    return waited;
+    const noted = new Set(notes.map(({ id }) => id));
+    const held = this.#jobs.all().filter((job) => job.worker === worker || noted.has(job.id));
+    for (const job of held) this.#forget(job);
+    // Nobody waits for an abandoned one.
+    for (const job of held) if (job.state === "abandoned") job.finish();
+    return held.filter((job) => job.state !== "done");
   }
 
-  /** Ends a job that `takeHeld` gave. */
+  /** Ends a job that is not in the table: a new one, or one of `takeHeld`. */
   lose(job: Job, reason: LostReason): void {
-    job.state = "done";
-    job.onLost(reason);
+    job.finish();
+    job.listener.onLost(reason);
   }
 
-  /** The job with this id, while it is in the books. */
+  /** The job with this id, until it has ended. */
   get(id: number): Job | undefined {
     return this.#jobs.get(id);
   }
 
-  /** A fence has been taken: what lay before it in the pipe has been taken too. */
+  /** A fence has been taken: every page before it in the pipe has been taken too. */
   onFence(id: number): void {
-    const order = this.#queue?.takeFence(id) ?? 0;
-    const isBefore = (job: Job): boolean => job.worker === 0 && job.order > 0 && job.order < order;
-    this.#lostPages.suspect(this.#jobs.all().filter(isBefore), monotonic());
+    const fence = this.#queue?.takeFence(id) ?? 0;
+    const isBefore = (job: Job): boolean => job.worker === 0 && job.place > 0 && job.place < fence;
+    this.#deadlines.suspect(this.#jobs.all().filter(isBefore), this.#now());
   }
 
   /** Ends every job. */
   loseAll(reason: LostReason): void {
-    this.#queue?.takeAll();
     for (const job of this.#jobs.all()) this.#remove(job, reason);
   }
 
   /**
-   * The coarse clock: ends jobs that waited too long, and returns those past their deadline, which it
-   * has ended too. `readNotes` is called at most once, and only if something is old enough.
+   * Called by the coarse clock: ends jobs that waited too long, and returns those past their deadline, which
+   * have ended too. `readNotes` is called at most once, and only if a job is old enough.
    */
   tick(now: number, readNotes: () => ReadonlyMap<number, Found>): Overdue[] {
-    this.#queue?.tick(now);
-    this.#queue?.stir(() => this.nextId());
-    for (const job of this.#queue?.takeExpired(now) ?? []) this.#remove(job, "queue-timeout");
-    for (const job of this.#queue?.takeHopeless(now) ?? []) this.#remove(job, "overloaded");
+    this.#tickQueue(now);
     let notes: ReadonlyMap<number, Found> | null = null;
     const note = (id: number): Found | undefined => {
       notes ??= readNotes();
       return notes.get(id);
     };
-    for (const job of this.#lostPages.takeLost(now, ({ id }) => note(id) !== undefined))
-      this.#remove(job, "worker-died");
-    for (const [job, count] of this.#untold) {
-      locate(job, note(job.id));
-      if (job.worker !== 0) this.#sayCancel(job, count);
+    for (const [job, count] of this.#uncancelled) {
+      enterNote(job, note(job.id), now);
+      if (job.worker !== 0) this.#sendCancel(job, count);
     }
-    const late = findLate(
-      {
-        jobs: this.#jobs.all(),
-        latest: (job) => this.#queue?.latest(job) ?? job.submittedAt,
-        leastTimeout: this.#options.leastTimeout,
-      },
-      now,
-      note,
-    );
-    // Whoever takes a stranded page says EXPIRED, which is then about a job that has ended.
-    for (const job of late.stranded) this.#remove(job, "queue-timeout");
-    return late.overdue.map((job) => this.#overdue(job, now));
+    const startTimeout = this.#queue?.timeout ?? 0;
+    const found = this.#deadlines.find(this.#jobs.all(), now, startTimeout, note);
+    for (const job of found.lost) this.#remove(job, "worker-died");
+    // A worker that still takes such a page answers EXPIRED, which is dropped: its job has ended.
+    for (const job of found.unbegun) this.#remove(job, "queue-timeout");
+    return found.overdue.map((job) => this.#endOverdue(job, now));
   }
 
-  /** Breaks off a job that `tick` has found past its deadline; its worker was asked before where it is. */
+  /** Breaks off a job of `tick`, once its worker has told where it is. */
   interrupt({ job, worker }: Overdue): void {
     const count = CANCEL_DEADLINE;
-    this.#options.send(worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
+    this.#send(worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
   }
 
-  #overdue(job: Job, now: number): Overdue {
-    const since = job.state === "answering" ? job.lastBytesAt : job.takenAt;
+  #tickQueue(now: number): void {
+    const queue = this.#queue;
+    if (queue === null) return;
+    queue.tick(now);
+    queue.wakeOne(() => this.nextId());
+    for (let job = queue.findExpired(now); job !== undefined; job = queue.findExpired(now))
+      this.#remove(job, "queue-timeout");
+    for (let job = queue.findOverload(now); job !== undefined; job = queue.findOverload(now))
+      this.#remove(job, "overloaded");
+  }
+
+  #endOverdue(job: Job, now: number): Overdue {
+    const since = job.state === "responding" ? job.lastBytesAt : job.takenAt;
     this.#remove(job, "deadline");
     return { job, worker: job.worker, age: now - since };
   }
 
-  #sayCancel(job: Job, count: number): void {
-    this.#untold.delete(job);
-    if (job.worker === 0) {
-      this.#untold.set(job, count);
-      return;
-    }
-    this.#options.send(job.worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
+  #sendCancel(job: Job, count: number): void {
+    this.#uncancelled.delete(job);
+    if (job.worker === 0) this.#uncancelled.set(job, count);
+    else this.#send(job.worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
   }
 
-  // A worker that runs many at once says which: they take no place from those that wait.
-  #onTaken(worker: number, payload: Buffer): true {
+  // A worker that runs many requests at once tells which: these keep no other waiting.
+  #onTaken(worker: number, payload: Buffer): void {
     for (let at = 0; at + ID_BYTES <= payload.length; at += ID_BYTES) {
       const job = this.#jobs.get(Number(payload.readBigUInt64LE(at)));
       if (job === undefined) continue;
-      job.worker = worker;
-      // The head of an answer tells it exactly; the acceptance of a WebSocket has none.
-      if (job.takenAt === 0) job.takenAt = monotonic();
+      if (job.state === "waiting") throw new FrameFault("a page was taken that was not written");
+      // A HEAD frame has the exact time; the acceptance of a WebSocket has none.
+      job.take(worker, job.takenAt === 0 ? this.#now() : 0);
       this.#queue?.release(job);
     }
-    return true;
   }
 
   #onStopped(worker: number): void {
-    for (const job of this.#jobs.all()) if (job.worker === worker) job.onWorkerLeaving();
+    for (const job of this.#jobs.all()) if (job.worker === worker) job.listener.onWorkerLeaving();
   }
 
-  #onAnswer(job: Job, type: number, isEnd: boolean, count: number, payload: Buffer): void {
-    const frame = { type, isEnd, count, payload };
-    const became = isWebSocketFrame(type)
-      ? readWebSocketFrame(job, frame, this.#options.send)
-      : readAnswer(job, frame);
-    if (became === "over") this.#finish(job);
-    else if (became === "streaming") {
-      if (this.isConcurrent) this.#queue?.release(job);
-    } else if (became === "unwanted") this.#sayCancel(job, CANCEL_CLIENT_GONE);
+  // Sends the record, if it did not fit into the page, and the body in INPUT frames: at once, or as it comes.
+  #sendFetched(job: Job): void {
+    const { id, worker, request } = job;
+    const { names, values, body } = request;
+    if (PAGE_HEADER_BYTES + names.length + values.length > PAGE_BYTES)
+      this.#send(worker, encodeRecord(id, names, values));
+    if (body !== null) this.#sendInput(job, body, true);
+    if (!request.isBodyStreamed) return;
+    job.listener.onBodyWanted?.((piece, isLast) => {
+      if (job.state !== "done") this.#sendInput(job, piece, isLast);
+    });
+  }
+
+  #sendInput({ id, worker }: Job, bytes: Buffer, isLast: boolean): void {
+    let at = 0;
+    do {
+      const end = Math.min(at + INPUT_FRAME_BYTES, bytes.length);
+      const isEnd = isLast && end === bytes.length;
+      this.#send(worker, encodeFrame(FrameType.INPUT, id, bytes.subarray(at, end), { isEnd }));
+      at = end;
+    } while (at < bytes.length);
+  }
+
+  #onResponse(job: Job, frame: JobFrame): void {
+    const outcome = readJobFrame(job, frame, this.#now(), this.#send);
+    if (isLastFrame(frame.type, frame.isEnd)) this.#finish(job);
+    else if (outcome === "unwanted") this.#sendCancel(job, CANCEL_CLIENT_GONE);
+    else if (outcome === "begun" && this.isConcurrent) this.#queue?.release(job);
   }
 
   #remove(job: Job, reason: LostReason): void {
-    const wasAbandoned = job.state === "abandoned";
+    const hasListener = job.state !== "abandoned" && job.state !== "done";
     this.#finish(job);
-    if (!wasAbandoned) job.onLost(reason);
+    if (hasListener) job.listener.onLost(reason);
   }
 
+  // The end of one job may have ended another: both may be requests of one connection.
   #finish(job: Job): void {
     if (job.state === "done") return;
-    job.state = "done";
+    if (job.state === "waiting") this.#queue?.drop();
+    job.finish();
+    this.#forget(job);
+  }
+
+  #forget(job: Job): void {
     this.#jobs.delete(job.id);
-    this.#untold.delete(job);
+    this.#uncancelled.delete(job);
     this.#queue?.release(job);
   }
 }
@@ -291,5 +318,5 @@ export class JobTable {
 function isAboutJob(type: number): boolean {
   if (type >= FrameType.HEAD && type <= FrameType.FETCH) return true;
   if (type >= FrameType.INPUT_CREDIT && type <= FrameType.TRAILERS) return true;
-  return isWebSocketFrame(type);
+  return type >= FrameType.WS_ACCEPT && type <= FrameType.WS_CLOSE;
 }

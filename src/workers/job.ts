@@ -1,129 +1,227 @@
-// A request on its way through the queue and a worker, as the pool sees it: a record to write, a body
-// to hand over, and somebody to tell what became of it. Handlers extend it; the pool knows no HTTP.
+// One request on its way through the queue and a worker: what is sent, who hears of the response, and the
+// one place where its state changes. Knows pages, frames and times, no HTTP.
 //
-//   new ─submit─▶ waiting ─page written─▶ queued ─HEAD─▶ answering ─last frame─▶ done
-//                    │                      └──cancel──────────┴──▶ abandoned ──────▲
-//                    └── full, expired, cancelled, worker died, deadline ───────────┘
+//          wait            enqueue            respond                finish
+//   new ─────────▶ waiting ─────────▶ queued ─────────▶ responding ──────────▶ done
+//    └────────────────enqueue───────────▲├───detach───▶ detached ────finish─────▲
+//                                        └───abandon──▶ abandoned ───finish─────┘
 //
-// An abandoned job stays in the books until its worker has sent its last frame: it still takes a page
-// or a thread.
+//   abandon also from responding and detached; finish from every state but done; retry: queued ─▶ new.
+//
+// queued: the page is in the pipe, or a worker has taken it; `worker` says which, as soon as that is known.
+// detached: the response travels on a socket between client and application, and frames tell only its end.
+// abandoned: nobody waits for the response, but the page or the thread is in use until the last frame.
 
 import type { Socket } from "node:net";
 
-/** Why a job ended without an answer of the application. */
+import { FrameFault } from "./frame.ts";
+import type { PageContent } from "./page.ts";
+import type { WebSocketLink } from "./web-socket-link.ts";
+
+/** Why a job ended without a response of the application. */
 export type LostReason =
-  /** The worker that held it has ended. */
+  /** The worker that had the job has ended. */
   | "worker-died"
   /** The queue is full. */
   | "queue-full"
-  /** It waited longer than the queue's limit and was not begun. */
+  /** The job waited longer than the queue's limit and was not begun. */
   | "queue-timeout"
-  /** At the rate of the last seconds it could not have been begun in time. */
+  /** At the rate of the last seconds the job could not be begun within the queue's limit. */
   | "overloaded"
-  /** No worker is there, and none will be soon: the application ends again and again. */
+  /** No worker serves and none will soon: the application ends again and again. */
   | "no-workers"
-  /** It was begun and did not answer within its deadline. */
+  /** The application ran past the job's deadline. */
   | "deadline"
   /** The pool is stopping. */
   | "stopping";
 
-export type JobState = "new" | "waiting" | "queued" | "answering" | "abandoned" | "done";
+export type JobState =
+  | "new"
+  | "waiting"
+  | "queued"
+  | "responding"
+  | "detached"
+  | "abandoned"
+  | "done";
 
-/** What a worker says of a WebSocket; bytes and texts are valid during the call only. */
-export interface WebSocketPart {
-  /**
-   * The application has accepted: subprotocol and `count` extra fields, as docs/worker-protocol.md has
-   * them. `send` takes frames for the worker, until the job has ended.
-   */
-  onAccept(record: string, count: number, send: (frame: Buffer) => void): void;
-  /** A piece of a message. Throws FrameFault where there can be none. */
-  onPiece(bytes: Buffer, isText: boolean, isLast: boolean): void;
-  /** The application closes, or denies what it has not accepted; `isLast`: the job has ended. */
-  onClose(code: number, reason: string, isLast: boolean): void;
+/** What the pool needs to know of a request. */
+export interface JobRequest extends PageContent {
+  /** From taking to the head of the response, seconds; 0 = no limit. */
+  readonly timeout: number;
+  /** Between two pieces of the response, seconds; 0 = no limit. */
+  readonly gapTimeout: number;
+  /** Whether running the request twice does no harm. */
+  readonly isRepeatable: boolean;
 }
 
-/** One request for one worker. Times are CLOCK_MONOTONIC seconds. */
-export abstract class Job {
-  /** Given by the pool, 1 … 2⁵³−1; never used twice. */
-  id = 0;
-  state: JobState = "new";
-  submittedAt = 0;
-  /** Its place among all pages written to the pipe, from 1; 0 until it is written. */
-  order = 0;
-  /** When a worker took it; 0 until the pool knows. */
-  takenAt = 0;
-  /** Number of the worker that has it; 0 until the pool knows. */
-  worker = 0;
-  /** When the last bytes of the answer came; 0 until then, and where they come on a socket of their own. */
-  lastBytesAt = 0;
-  /** Whether it stood in nobody's notes when its latest time was over. */
-  isMissed = false;
-  /** Whether it takes a place in the pipe, or of a thread that could read there. */
-  holdsPlace = false;
-  /** How often it was given to the workers once more. */
-  retries = 0;
-
-  /** Blocks of the record, latin-1 (docs/worker-protocol.md). */
-  abstract readonly names: string;
-  abstract readonly values: string;
-  /** Body in memory, or null. */
-  abstract readonly body: Buffer | null;
-  /** Whether the record's last value names a file with the body. */
-  abstract readonly isBodyInFile: boolean;
-  /** Whether the body comes while the request runs, when the worker asks for it. */
-  abstract readonly isBodyStreamed: boolean;
-  /** From taking to the head, seconds; 0 = none. */
-  abstract readonly timeout: number;
-  /** Between two chunks of the answer, seconds; 0 = none. */
-  abstract readonly gapTimeout: number;
-  /** Whether running it twice does no harm. */
-  abstract readonly isRepeatable: boolean;
-  /** Not null: it is a WebSocket handshake, and this hears what comes of it. */
-  readonly webSocket: WebSocketPart | null = null;
-  /** It has answered on a socket of its own (`onSocket`): an answer in frames counts no more. */
-  hasOwnSocket = false;
-
-  /** Whether it is a WebSocket handshake, in frames or on a socket of its own. */
-  get isWebSocket(): boolean {
-    return this.webSocket !== null;
-  }
-
+/**
+ * Hears of one job. A frame for which the listener has no method breaks the protocol: a listener that cannot
+ * be accepted as a WebSocket has no `onAccept`. Records are latin-1 (docs/worker-protocol.md).
+ */
+export interface JobListener {
   /**
-   * The head has come, with the first bytes of the body; `isWhole`: with all of them. Then up to
-   * 65,536 bytes are valid during the call only.
+   * The head of the response has come, with the first bytes of the body. `isWhole`: with all of them; up
+   * to 65,536 bytes are then valid during the call only.
    */
-  abstract onHead(head: string, count: number, body: Buffer, isWhole: boolean): void;
-  /** The worker asks for the body that is streamed; `send` takes pieces until the job has ended. */
-  abstract onBodyWanted(send: (piece: Buffer, isLast: boolean) => void): void;
-  /** The application has read so many bytes of it. */
-  abstract onBodyRead(bytes: number): void;
-  abstract onBody(bytes: Buffer, isLast: boolean): void;
-  /** What comes before the head: `103 Early Hints NUL name NUL value …` with `count` fields. */
-  abstract onEarlyHint(record: string, count: number): void;
-  /** The end of the answer, with fields behind the body: `name NUL value …`. */
-  abstract onTrailers(record: string, count: number): void;
-  /** The application failed; the text is for the log. Ends the job. */
-  abstract onFault(text: string): void;
-  /** Ends the job. */
-  abstract onLost(reason: LostReason): void;
-  /** Whether the answer waits for its client, so that no deadline counts. */
-  abstract isHeldByClient(): boolean;
-
-  /** The application has a socket, and this is its other end: the job's to destroy. Its errors are heard. */
-  onSocket(socket: Socket): void {
-    socket.destroy();
-  }
-
-  /** The worker that has it takes no more, and ends when what it runs has ended. */
-  onWorkerLeaving(): void {
-    // Most end soon by themselves.
-  }
+  onHead?(record: string, count: number, body: Buffer, isWhole: boolean): void;
+  onBody?(bytes: Buffer, isLast: boolean): void;
+  /** The response ends with `count` trailers: `name NUL value …`. */
+  onTrailers?(record: string, count: number): void;
+  /** Early hints with `count` fields, before the head: `103 Early Hints NUL name NUL value …`. */
+  onEarlyHint?(record: string, count: number): void;
+  /** The worker asks for a streamed body; `send` takes pieces of it, until the job has ended. */
+  onBodyWanted?(send: (piece: Buffer, isLast: boolean) => void): void;
+  /** The application has read `bytes` more of a streamed body, or of a client's messages. */
+  onBodyRead?(bytes: number): void;
+  /** The application accepts a WebSocket: `subprotocol NUL name NUL value …` with `count` fields. */
+  onAccept?(record: string, count: number, link: WebSocketLink): void;
+  /** A piece of a message, whose bytes are valid during the call only. */
+  onPiece?(bytes: Buffer, isText: boolean, isLast: boolean): void;
+  /** The application closes a WebSocket, or denies its handshake. `isLast`: the job has ended. */
+  onClose?(code: number, reason: string, isLast: boolean): void;
+  /** The application is offered the other end of this socket, whose errors are heard already. */
+  onSocket?(socket: Socket): void;
+  /** The application failed, and the job has ended; `text` is for the log. */
+  onFault(text: string): void;
+  /** The job has ended without the application. */
+  onLost(reason: LostReason): void;
+  /** Whether the response waits for its client, so that no deadline counts. */
+  isHeldByClient(): boolean;
+  /** The worker takes no more requests, and ends when those that it runs have ended. */
+  onWorkerLeaving(): void;
 }
 
-/** A job that ran past its deadline, told before it is ended. */
+/** A job that ran past its deadline, reported before its worker is told. */
 export interface Overdue {
   readonly job: Job;
   readonly worker: number;
-  /** Seconds since it was taken, or since the last bytes of its answer. */
+  /** Seconds since the job was taken, or since the last bytes of its response. */
   readonly age: number;
 }
+
+/**
+ * A move that the job's state does not allow: a fault of the caller, which looks at the state first. As a
+ * FrameFault it ends the worker whose frame led to it, and not the front with all its clients.
+ */
+export class JobStateError extends FrameFault {}
+
+/** One request for one worker. Times are CLOCK_MONOTONIC seconds. Its fields are written here alone. */
+class MovableJob {
+  readonly request: JobRequest;
+  listener: JobListener;
+  /** 1 … 2⁵³−1, never used twice; 0 before the job is submitted. */
+  id = 0;
+  state: JobState = "new";
+  submittedAt = 0;
+  /** Place of its page among all pages written to the pipe, from 1; 0 where it keeps nobody waiting. */
+  place = 0;
+  /** Number of the worker that has the job; 0 until that is known. */
+  worker = 0;
+  /** When that worker took the job; 0 until that is known. */
+  takenAt = 0;
+  /** When the last bytes of the response came, or credit for more of them went; 0 until then. */
+  lastBytesAt = 0;
+  #wasRetried = false;
+
+  constructor(request: JobRequest, listener: JobListener) {
+    this.request = request;
+    this.listener = listener;
+  }
+
+  /** Whether the job may be run once more after its worker died: no harm, no response yet, and once. */
+  get mayRetry(): boolean {
+    return this.request.isRepeatable && !this.#wasRetried && this.state === "queued";
+  }
+
+  /** From here on `listener` hears of the job: a WebSocket has been accepted. */
+  listenWith(listener: JobListener): void {
+    this.listener = listener;
+  }
+
+  /** The pool has the job: its number, and since when it waits. */
+  submit(id: number, now: number): void {
+    if (this.state !== "new") throw this.#illegal("submit");
+    this.id = id;
+    this.submittedAt = now;
+  }
+
+  /** There is no room in the pipe. */
+  wait(): void {
+    if (this.state !== "new") throw this.#illegal("wait");
+    this.state = "waiting";
+  }
+
+  /** Its page is written, as the `place`th. */
+  enqueue(place: number): void {
+    if (this.state !== "new" && this.state !== "waiting") throw this.#illegal("enqueue");
+    this.state = "queued";
+    this.place = place;
+  }
+
+  /** The job keeps nobody waiting any more; false: it did not before. */
+  leavePipe(): boolean {
+    const wasThere = this.place > 0;
+    this.place = 0;
+    return wasThere;
+  }
+
+  /** A worker has the job; `takenAt` 0: since when is not known yet. */
+  take(worker: number, takenAt: number): void {
+    const { state } = this;
+    if (state === "new" || state === "waiting" || state === "done") throw this.#illegal("take");
+    this.worker = worker;
+    if (takenAt > 0) this.takenAt = takenAt;
+  }
+
+  /** The head of the response has come, or the application has accepted or denied a WebSocket. */
+  respond(now: number): void {
+    if (this.state !== "queued") throw this.#illegal("respond");
+    this.state = "responding";
+    this.lastBytesAt = now;
+  }
+
+  /** More of the response has come, or may come. */
+  progress(now: number): void {
+    if (this.state !== "responding") throw this.#illegal("progress");
+    this.lastBytesAt = now;
+  }
+
+  /** The application has responded on its own socket: no deadline counts, and frames tell only the end. */
+  detach(now: number): void {
+    if (this.state !== "queued") throw this.#illegal("detach");
+    this.state = "detached";
+    this.lastBytesAt = now;
+  }
+
+  /** Nobody waits for the response any more. */
+  abandon(): void {
+    const { state } = this;
+    if (state !== "queued" && state !== "responding" && state !== "detached")
+      throw this.#illegal("abandon");
+    this.state = "abandoned";
+  }
+
+  /** The job is over, in whatever way. */
+  finish(): void {
+    if (this.state === "done") throw this.#illegal("finish");
+    this.state = "done";
+  }
+
+  /** The worker died before it responded: the job is new again. */
+  retry(): void {
+    if (!this.mayRetry) throw this.#illegal("retry");
+    this.#wasRetried = true;
+    this.state = "new";
+    this.worker = 0;
+    this.takenAt = 0;
+    this.place = 0;
+  }
+
+  #illegal(move: string): JobStateError {
+    return new JobStateError(`"${move}" of a job that is ${this.state}`);
+  }
+}
+
+/** A job is changed by its moves only: outside this file its fields are read-only. */
+export type Job = Readonly<MovableJob>;
+export const Job: new (...given: ConstructorParameters<typeof MovableJob>) => Job = MovableJob;

@@ -1,6 +1,6 @@
-// The pages of the queue and the notes that are made of them: encoding and decoding, pure.
-// The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
-// test/vectors/ is read by the tests of both. Knows bytes only: no descriptor, no request.
+// The pages of the queue, and the notes that workers make of them: encoding and decoding, pure.
+// docs/worker-protocol.md specifies both; the worker (python/typhon_worker) is the other side, and the tests
+// of both read test/vectors/. Knows bytes only: no descriptor, no request.
 
 export const PAGE_BYTES = 4096;
 export const PAGE_HEADER_BYTES = 32;
@@ -18,32 +18,29 @@ export const PageFlag = {
   WEBSOCKET: 64,
 } as const;
 
-/** What goes into a page; the blocks are latin-1, as docs/worker-protocol.md has them. */
+/** The content of a page. Names and values are latin-1 blocks (docs/worker-protocol.md, "The record"). */
 export interface PageContent {
-  readonly id: number;
-  /** CLOCK_MONOTONIC seconds; 0 = any time. */
-  readonly latest: number;
   readonly names: string;
   readonly values: string;
   /** A body in memory, or null. */
   readonly body: Buffer | null;
-  /** The last value names a file that holds the body. */
+  /** Whether the last value names a file that holds the body. */
   readonly isBodyInFile: boolean;
-  /** The body comes on the channel while the request runs. */
+  /** Whether the body comes on the channel while the request runs, when the worker asks for it. */
   readonly isBodyStreamed: boolean;
-  /** A WebSocket handshake. */
+  /** Whether the request is a WebSocket handshake. */
   readonly isWebSocket: boolean;
 }
 
-/** Pages on their way into the pipe: encodes requests one behind the other. */
+/** Pages that one write puts into the pipe: encodes requests one behind the other. */
 export class PageBatch {
   readonly bytes: Buffer;
   readonly #capacity: number;
-  /** Where each page's content ends, so that the next content leaves nothing of it behind. */
+  /** Where each page's content ends: a shorter one that takes its place zeroes the rest. */
   readonly #ends: number[];
   #pages = 0;
 
-  /** Room for `capacity` pages. */
+  /** `capacity`: pages that fit. */
   constructor(capacity: number) {
     this.#capacity = capacity;
     this.bytes = Buffer.alloc(capacity * PAGE_BYTES);
@@ -59,10 +56,11 @@ export class PageBatch {
   }
 
   /**
-   * Adds a request. What does not fit into a page stays behind and a flag says so: first the body,
-   * then the record. There must be room.
+   * Adds a request. `latest`: CLOCK_MONOTONIC second until which it may be begun, 0 = any time. Of a
+   * request that does not fit into a page first the body, then the record is left out, and a flag says
+   * so. There must be room.
    */
-  add(content: PageContent): void {
+  add(id: number, latest: number, content: PageContent): void {
     const { names, values, body } = content;
     const record = names.length + values.length;
     const at = this.#pages * PAGE_BYTES + PAGE_HEADER_BYTES;
@@ -72,7 +70,7 @@ export class PageBatch {
     if (PAGE_HEADER_BYTES + record > PAGE_BYTES) {
       flags |= PageFlag.RECORD_ON_CHANNEL;
       if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;
-      this.#header(content.id, content.latest, flags, 0, 0, 0);
+      this.#header(id, latest, flags, 0, 0, 0);
       return;
     }
     this.bytes.write(names + values, at, "latin1");
@@ -82,10 +80,10 @@ export class PageBatch {
       body.copy(this.bytes, at + record);
       used += body.length;
     } else if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;
-    this.#header(content.id, content.latest, flags, used, names.length, values.length);
+    this.#header(id, latest, flags, used, names.length, values.length);
   }
 
-  /** Adds a page that is no request: who takes it says so and goes on. There must be room. */
+  /** Adds a page without a request: the worker that takes it says so and goes on. There must be room. */
   addFence(id: number): void {
     this.#header(id, 0, PageFlag.FENCE, 0, 0, 0);
   }
@@ -95,10 +93,10 @@ export class PageBatch {
     this.#pages = 0;
   }
 
-  /** Only the first `pages` pages have been written: the others move to the front. */
+  /** Only the first `pages` pages have been written: the others move up. */
   drop(pages: number): void {
     this.bytes.copyWithin(0, pages * PAGE_BYTES, this.#pages * PAGE_BYTES);
-    // What stands where the moved pages came from is zeroed whole.
+    // The places that the pages moved from are zeroed whole when they are used again.
     this.#ends.fill(PAGE_BYTES);
     this.#pages -= pages;
   }
@@ -128,13 +126,13 @@ export class PageBatch {
   }
 }
 
-/** Bytes of one slot of a worker's notes: the page as read, the second of taking, the thread's names. */
+/** Bytes of one slot of a worker's notes: the page as read, the second of taking, the thread's ids. */
 export const SLOT_BYTES = PAGE_BYTES + 64;
 
-/** One request that a worker has noted as taken. */
+/** A request that a worker has noted as taken. */
 export interface Note {
   readonly id: number;
-  /** CLOCK_MONOTONIC seconds; 0 while the worker is between reading and noting the time. */
+  /** CLOCK_MONOTONIC seconds; 0 while the worker has read the page and not yet noted the time. */
   readonly takenAt: number;
   /** Python's name of the thread that runs it (`threading.get_ident()`), in hexadecimal. */
   readonly thread: string;

@@ -1,20 +1,19 @@
-// The queue of one application: a kernel pipe that all free workers read, and what waits in front of
-// it. The pipe does the dispatch: first come, first served, always to a worker that is free. This
-// file knows jobs and one descriptor; it does not know workers.
+// The queue of one application: a kernel pipe that all free workers read, and the jobs that wait in front of
+// it. The pipe dispatches: first come, first served, always to a worker that is free. Knows jobs and one
+// descriptor, no workers.
 //
 //   submit ─▶ waiting (here; may be dropped) ─▶ pipe (a page each) ─▶ a worker
 //
-// The pipe is kept short, `depth` jobs written and not finished, because what lies in it can be
-// neither dropped nor reordered.
+// The pipe is kept short, at most `depth` jobs written and not finished: a page in the pipe can be neither
+// dropped nor reordered.
 
 import { writeSync } from "node:fs";
 
 import { BusyRate } from "./busy-rate.ts";
-import { monotonic } from "./clock.ts";
 import type { Job } from "./job.ts";
 import { PAGE_BYTES, PageBatch } from "./page.ts";
 
-/** Pages that lie in the pipe per worker beyond what the workers run: 8 … 32 measured alike. */
+/** Pages in the pipe per worker beyond the requests that the workers run: 8 … 32 measured alike. */
 const PIPED_PAGES_A_WORKER = 16;
 /** Pages of the pipe left for fences. */
 const FENCE_PAGES = 8;
@@ -33,7 +32,7 @@ export interface QueueOptions {
   readonly pipePages: number;
 }
 
-/** What became of a job that was submitted: taken, or not because too many wait, or too long. */
+/** Whether a job was taken; if not, because too many wait, or because it would wait too long. */
 export type Admission = "taken" | "queue-full" | "overloaded";
 
 /** One application's queue over its pipe. */
@@ -43,25 +42,26 @@ export class RequestQueue {
   readonly #batch = new PageBatch(BATCH_PAGES);
   #isFlushPlanned = false;
   readonly #depth: number;
-  /** Jobs in front of the pipe; those before `#first` are gone. */
+  /** Jobs in front of the pipe, from index `#first` on. */
   #waiting: Job[] = [];
   #first = 0;
-  /** Jobs in `#waiting` that were dropped: skipped when their turn comes. */
+  /** Jobs among them that are done: they are skipped when their turn comes. */
   #dropped = 0;
-  /** Jobs that were written and have not ended. */
+  /** Jobs that have a place in the pipe: written, and neither ended nor running beside others. */
   #written = 0;
-  /** Pages written so far, and where among them the fences lie that have not been taken. */
+  /** Pages and fences written so far. */
   #order = 0;
+  /** Ids of the fences that have not been taken, and their places among the pages. */
   readonly #fences = new Map<number, number>();
-  /** The fence that stirs, until it has been taken; 0: none. */
-  #stirrer = 0;
-  /** Pages that had been written at the last tick, and when sleepers were last stirred. */
-  #writtenBefore = 0;
-  #stirredAt = 0;
+  /** Id of the fence of `wakeOne` that has not been taken; 0: there is none. */
+  #wakeFence = 0;
+  /** `#order` at the last tick, and when `wakeOne` last wrote a fence. */
+  #orderAtTick = 0;
+  #orderAtWake = 0;
 
   readonly #rate = new BusyRate();
 
-  /** `fd`: the pipe, opened for writing without waiting. */
+  /** `fd`: the pipe, opened for writing without blocking. */
   constructor(fd: number, options: QueueOptions) {
     this.#options = options;
     this.#fd = fd;
@@ -76,47 +76,46 @@ export class RequestQueue {
     return this.#waiting.length - this.#first - this.#dropped;
   }
 
-  /** Takes a job that has its id, or says why not. */
+  /** How long a job may wait before it is begun, seconds. */
+  get timeout(): number {
+    return this.#options.timeout;
+  }
+
+  /** Takes a job that has its id and time, or says why not. */
   submit(job: Job): Admission {
-    job.submittedAt = monotonic();
     if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit)
       return "queue-full";
     const isFree = this.#first === this.#waiting.length && this.#written < this.#depth;
     if (isFree && this.#write(job)) return "taken";
-    if (this.#isHopeless()) return "overloaded";
-    job.state = "waiting";
+    // While no job waits in front of the pipe every job is let in, so that a wrong rate cannot shut the
+    // queue for good.
+    if (this.waiting > 0 && this.#expectedWait() > this.#options.timeout) return "overloaded";
+    job.wait();
     this.#waiting.push(job);
     return "taken";
   }
 
-  /** Counts; called by the coarse clock. */
+  /** Called by the coarse clock: measures the rate, and writes pages that a full pipe has kept back. */
   tick(now: number): void {
     this.#rate.tick(now, this.waiting > 0);
     this.pump();
   }
 
-  // Whether a request that comes now would wait in vain, at the rate of the last seconds. While nobody
-  // waits in front of the pipe everybody is let in, so a rate that is wrong cannot close the tap.
-  #isHopeless(): boolean {
-    return this.waiting > 0 && this.#expectedWait() > this.#options.timeout;
-  }
-
-  // Of one who comes now, seconds; 0 while no rate is known.
+  // How long a job that comes now would wait, seconds; 0 while the rate is unknown.
   #expectedWait(): number {
     const ahead = this.waiting + Math.max(0, this.#written - this.#options.capacity);
     return ahead / this.#rate.perSecond;
   }
 
-  /** A job that was written has ended, or no longer keeps others waiting: its place goes to the next. */
+  /** A job has ended, or no longer keeps others waiting: its place, if it had one, goes to the next. */
   release(job: Job): void {
-    if (!job.holdsPlace) return;
-    job.holdsPlace = false;
+    if (!job.leavePipe()) return;
     this.#written -= 1;
     this.#rate.count();
     if (this.#first < this.#waiting.length) this.pump();
   }
 
-  /** Writes what waits, as far as the pipe's depth allows. */
+  /** Writes waiting jobs, as far as the pipe's depth allows. */
   pump(): void {
     if (this.#batch.pages > 0) this.flush();
     while (this.#first < this.#waiting.length && this.#written < this.#depth) {
@@ -128,53 +127,44 @@ export class RequestQueue {
     this.#compact();
   }
 
-  /** A waiting job has become "done" without having been written; its place is skipped. */
+  /** A waiting job is about to end: its turn is skipped. */
   drop(): void {
     this.#dropped += 1;
   }
 
-  /** Removes and returns the jobs whose time to wait is over. Called by the coarse clock. */
-  takeExpired(now: number): Job[] {
-    const expired: Job[] = [];
-    while (this.#first < this.#waiting.length) {
-      const job = this.#waiting[this.#first];
-      if (job?.state !== "waiting") this.#dropped -= 1;
-      else if (now - job.submittedAt >= this.#options.timeout) expired.push(job);
-      else break;
+  /** The oldest waiting job, if its time to wait is over. */
+  findExpired(now: number): Job | undefined {
+    while (this.#waiting[this.#first]?.state === "done") {
+      this.#dropped -= 1;
       this.#first += 1;
     }
     this.#compact();
-    return expired;
+    const job = this.#waiting[this.#first];
+    return job !== undefined && now - job.submittedAt >= this.#options.timeout ? job : undefined;
   }
 
-  /** Removes and returns the jobs at the end that were let in before it was known that they wait in vain. */
-  takeHopeless(now: number): Job[] {
-    const hopeless: Job[] = [];
-    while (this.#first < this.#waiting.length) {
-      const job = this.#waiting.at(-1);
-      if (job?.state !== "waiting") this.#dropped -= 1;
-      else if (now - job.submittedAt + this.#expectedWait() > this.#options.timeout)
-        hopeless.push(job);
-      else break;
+  /**
+   * The newest waiting job, if it would wait longer than it may at the rate of the last seconds. It was let
+   * in before that rate was known.
+   */
+  findOverload(now: number): Job | undefined {
+    while (this.waiting > 0 && this.#waiting.at(-1)?.state === "done") {
+      this.#dropped -= 1;
       this.#waiting.pop();
     }
-    this.#compact();
-    return hopeless;
+    const job = this.waiting > 0 ? this.#waiting.at(-1) : undefined;
+    if (job === undefined) return undefined;
+    const isLate = now - job.submittedAt + this.#expectedWait() > this.#options.timeout;
+    return isLate ? job : undefined;
   }
 
-  /** Removes and returns all that waits in front of the pipe. */
-  takeAll(): Job[] {
-    const jobs = this.#waiting.slice(this.#first).filter((job) => job.state === "waiting");
-    this.#waiting = [];
-    this.#first = 0;
-    this.#dropped = 0;
-    return jobs;
-  }
-
-  /** Writes `count` fences, as many as fit: they wake sleepers, which find what was stranded. */
+  /**
+   * Writes `count` fences, or as many as fit. Each wakes one sleeping worker, which finds pages whose own
+   * wake-up went to a worker that has ended.
+   */
   fence(count: number, nextId: () => number): void {
-    // It may be gone with a worker.
-    this.#stirrer = 0;
+    // The fence of wakeOne may have gone with that worker.
+    this.#wakeFence = 0;
     for (let i = 0; i < Math.min(count, FENCE_PAGES); i += 1) {
       if (this.#batch.isFull && !this.flush()) return;
       const id = nextId();
@@ -186,43 +176,38 @@ export class RequestQueue {
   }
 
   /**
-   * Wakes one more sleeper if pages that were written a tick ago may lie there still: whoever was woken
-   * for them cannot read while another thread of its process holds the interpreter's lock, and the
-   * kernel wakes nobody else. Called by the coarse clock.
+   * Called by the coarse clock: wakes one more sleeping worker, if pages that were written before the last
+   * tick may still be in the pipe. The thread that the kernel woke for them cannot read while another thread
+   * of its process holds the interpreter's lock, and the kernel wakes no second one for the same page.
    */
-  stir(nextId: () => number): void {
-    const mayLie = this.#written > 0 && this.#writtenBefore > this.#stirredAt;
-    if (mayLie && this.#stirrer === 0 && (!this.#batch.isFull || this.flush())) {
-      this.#stirrer = nextId();
-      this.#batch.addFence(this.#stirrer);
+  wakeOne(nextId: () => number): void {
+    const mayBeUnread = this.#written > 0 && this.#orderAtTick > this.#orderAtWake;
+    if (mayBeUnread && this.#wakeFence === 0 && (!this.#batch.isFull || this.flush())) {
+      this.#wakeFence = nextId();
+      this.#batch.addFence(this.#wakeFence);
       this.flush();
-      this.#stirredAt = this.#order;
+      this.#orderAtWake = this.#order;
     }
-    this.#writtenBefore = this.#order;
+    this.#orderAtTick = this.#order;
   }
 
-  /** A fence has been taken: its place among the pages, 0 if it proves nothing about them. */
+  /** A fence has been taken. Returns its place among the pages; 0 for a fence of `wakeOne`, which has none. */
   takeFence(id: number): number {
-    if (id === this.#stirrer) this.#stirrer = 0;
+    if (id === this.#wakeFence) this.#wakeFence = 0;
     const order = this.#fences.get(id) ?? 0;
     this.#fences.delete(id);
     return order;
   }
 
-  /** Seconds after which a job submitted at `submittedAt` may not be begun any more. */
-  latest(job: Job): number {
-    return job.submittedAt + this.#options.timeout;
-  }
-
-  /** Writes nothing more: whoever has opened the pipe closes it. */
+  /** Writes nothing more. The pipe is closed by its opener. */
   close(): void {
-    // A flush that is still planned must not write into whatever has this descriptor by then.
+    // A flush that is still planned must not write into another file that gets this descriptor's number.
     this.#batch.clear();
   }
 
   /**
-   * Writes the gathered pages. One write wakes one sleeper, so there are as many writes as there may be
-   * sleepers, and no more (docs/decisions/0001). False: the pipe is full, the rest stays.
+   * Writes the gathered pages. One write wakes one sleeping worker, so there are at most as many writes as
+   * workers (docs/decisions/0001). False: the pipe is full, and the rest stays gathered.
    */
   flush(): boolean {
     this.#isFlushPlanned = false;
@@ -241,20 +226,9 @@ export class RequestQueue {
 
   #write(job: Job): boolean {
     if (this.#batch.isFull && !this.flush()) return false;
-    this.#batch.add({
-      id: job.id,
-      latest: this.latest(job),
-      names: job.names,
-      values: job.values,
-      body: job.body,
-      isBodyInFile: job.isBodyInFile,
-      isBodyStreamed: job.isBodyStreamed,
-      isWebSocket: job.isWebSocket,
-    });
-    job.state = "queued";
-    job.holdsPlace = true;
+    this.#batch.add(job.id, job.submittedAt + this.#options.timeout, job.request);
     this.#order += 1;
-    job.order = this.#order;
+    job.enqueue(this.#order);
     this.#written += 1;
     if (!this.#isFlushPlanned) {
       this.#isFlushPlanned = true;

@@ -3,7 +3,7 @@
 
 import { openSocket } from "./application-socket.ts";
 import { readJson, type ChannelListener } from "./channel.ts";
-import { FrameFault, FrameType } from "./frame.ts";
+import { FrameFault, FrameType, isLastFrame } from "./frame.ts";
 import type { JobTable } from "./job-table.ts";
 import type { Worker } from "./worker.ts";
 
@@ -37,12 +37,6 @@ export function hearWorker(
     },
     onChannelEnd,
   };
-}
-
-// The end of a WebSocket's message is not its request's.
-function isLastFrame(type: number, isEnd: boolean): boolean {
-  if (type === FrameType.FAULT) return true;
-  return isEnd && type !== FrameType.WS_TEXT && type !== FrameType.WS_BINARY;
 }
 
 interface Content {

@@ -2,7 +2,7 @@
 
 import { monotonic } from "./clock.ts";
 import { Worker, type WorkerOptions } from "./worker.ts";
-import type { Found } from "./late-jobs.ts";
+import type { Found } from "./job-deadlines.ts";
 
 export class WorkerTable {
   readonly #workers = new Map<number, Worker>();

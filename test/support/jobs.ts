@@ -1,21 +1,22 @@
-// Jobs that remember what became of them.
+// Requests that remember what became of their jobs.
 
-import { Job, type LostReason } from "../../src/workers/job.ts";
+import { Job, type JobListener, type JobRequest, type LostReason } from "../../src/workers/job.ts";
 
-export class RecordedJob extends Job {
+export class RecordedRequest implements JobRequest, JobListener {
   readonly names: string = "host";
   readonly values: string;
   readonly body: Buffer | null;
   readonly isBodyInFile = false;
   isBodyStreamed = false;
+  readonly isWebSocket = false;
   timeout = 30;
   gapTimeout = 30;
   isRepeatable = true;
   readonly heard: string[] = [];
   isHeld = false;
+  readonly job = new Job(this, this);
 
   constructor(values = "GET\0/\0a", body: Buffer | null = null) {
-    super();
     this.values = values;
     this.body = body;
   }
@@ -55,5 +56,9 @@ export class RecordedJob extends Job {
 
   isHeldByClient(): boolean {
     return this.isHeld;
+  }
+
+  onWorkerLeaving(): void {
+    this.heard.push("leaving");
   }
 }

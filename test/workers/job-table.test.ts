@@ -1,26 +1,32 @@
-// What frames mean for jobs, and who is late. Time is given; the pipe is real.
+// What becomes of a job in each state: by frames, deadlines, its client, its worker's end. Time is given; the
+// pipe is real.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 
-import { monotonic } from "../../src/workers/clock.ts";
-import { JobTable } from "../../src/workers/job-table.ts";
-import { RequestQueue } from "../../src/workers/queue.ts";
 import { FrameFault, FrameType } from "../../src/workers/frame.ts";
-import { type Note } from "../../src/workers/page.ts";
+import type { Job, LostReason } from "../../src/workers/job.ts";
+import type { Found } from "../../src/workers/job-deadlines.ts";
+import { JobTable } from "../../src/workers/job-table.ts";
+import type { Note } from "../../src/workers/page.ts";
+import { RequestQueue } from "../../src/workers/queue.ts";
 import { makeFifo, type Fifo } from "../support/fifo.ts";
-import { RecordedJob } from "../support/jobs.ts";
+import { RecordedRequest } from "../support/jobs.ts";
 
 const WORKER = 7;
+/** CLOCK_MONOTONIC seconds at the start of each test. */
+const START = 1000;
 
 describe("JobTable", () => {
   let fifo: Fifo;
   let queue: RequestQueue;
   let table: JobTable;
-  let sent: [number, number, number][];
+  let now: number;
+  let sent: [worker: number, type: number, count: number][];
   let cancelled: number[];
 
   beforeEach(() => {
+    now = START;
     fifo = makeFifo();
     queue = new RequestQueue(fifo.fd, {
       limit: 20,
@@ -32,7 +38,8 @@ describe("JobTable", () => {
     sent = [];
     table = new JobTable({
       leastTimeout: 30,
-      send: (worker, frame) => sent.push([worker, frame[4] ?? 0, frame.readUInt16LE(6)]),
+      send: (worker, bytes) => sent.push([worker, bytes[4] ?? 0, bytes.readUInt16LE(6)]),
+      now: () => now,
     });
     cancelled = [];
     table.use(queue, { cancel: (id) => cancelled.push(id) });
@@ -42,233 +49,453 @@ describe("JobTable", () => {
     fifo.remove();
   });
 
-  function submit(job = new RecordedJob()): RecordedJob {
-    table.submit(job);
-    return job;
+  function submit(request = new RecordedRequest()): RecordedRequest {
+    table.submit(request.job);
+    return request;
   }
-  function head(job: RecordedJob, body = "", isEnd = true, worker = WORKER): void {
+  /** The 17th and later ones wait in front of the pipe. */
+  function submitMany(count: number): RecordedRequest[] {
+    return Array.from({ length: count }, () => submit());
+  }
+  /** One that waits in front of the pipe. */
+  function submitWaiting(): RecordedRequest {
+    submitMany(16);
+    const request = submit();
+    assert.equal(request.job.state, "waiting");
+    return request;
+  }
+  function frame(
+    { job }: RecordedRequest,
+    type: number,
+    payload: string | Buffer = "",
+    { isEnd = false, worker = WORKER } = {},
+  ): void {
+    table.onFrame(worker, type, job.id, isEnd, 0, Buffer.from(payload));
+  }
+  /** The head of a response; the worker took the request at this second. */
+  function head(request: RecordedRequest, body = "", { isEnd = true, worker = WORKER } = {}): void {
     const text = "200 OK";
-    const payload = Buffer.alloc(12);
-    payload.writeDoubleLE(monotonic(), 0);
-    payload.writeUInt32LE(text.length, 8);
-    const whole = Buffer.concat([payload, Buffer.from(text + body)]);
-    table.onFrame(worker, FrameType.HEAD, job.id, isEnd, 0, whole);
+    const prefix = Buffer.alloc(12);
+    prefix.writeDoubleLE(now, 0);
+    prefix.writeUInt32LE(text.length, 8);
+    const payload = Buffer.concat([prefix, Buffer.from(text + body)]);
+    frame(request, FrameType.HEAD, payload, { isEnd, worker });
   }
-  const body = (job: RecordedJob, text: string, isEnd: boolean): boolean =>
-    table.onFrame(WORKER, FrameType.BODY, job.id, isEnd, 0, Buffer.from(text));
-  const noNotes = (): Map<number, [number, Note]> => new Map();
-  const noted = (job: RecordedJob, takenAt: number): Map<number, [number, Note]> =>
-    new Map([[job.id, [WORKER, { id: job.id, takenAt, thread: "1" }]]]);
+  /** The worker has told that it runs the request. */
+  function taken(request: RecordedRequest): void {
+    const payload = Buffer.alloc(8);
+    payload.writeBigUInt64LE(BigInt(request.job.id));
+    table.onFrame(WORKER, FrameType.TAKEN, 0, false, 0, payload);
+  }
+  const noteOf = ({ job }: RecordedRequest, takenAt = now): Note => ({
+    id: job.id,
+    takenAt,
+    thread: "1",
+  });
+  const noted = (...requests: RecordedRequest[]): ReadonlyMap<number, Found> =>
+    new Map(requests.map((request) => [request.job.id, [WORKER, noteOf(request)]]));
+  /** Ticks at this second; `notes`: what the workers have noted. Returns the jobs past their deadline. */
+  const tick = (at: number, notes: ReadonlyMap<number, Found> = new Map()): Job[] => {
+    now = at;
+    return table.tick(now, () => notes).map(({ job }) => job);
+  };
+  /** The worker has ended: what it held is run once more if it may be, else lost. */
+  const die = (...notes: Note[]): void => {
+    for (const job of table.takeHeld(WORKER, notes))
+      if (job.mayRetry) table.retry(job);
+      else table.lose(job, "worker-died");
+  };
 
-  it("gives a whole answer to its job and forgets it", () => {
-    const job = submit();
-    head(job, "hello");
-    assert.deepEqual(job.heard, ["head 200 OK 0 hello whole"]);
-    assert.equal(job.state, "done");
-    assert.equal(table.size, 0);
+  describe("frames", () => {
+    it("give a whole response to its job, which has ended", () => {
+      const request = submit();
+      head(request, "hello");
+      assert.deepEqual(request.heard, ["head 200 OK 0 hello whole"]);
+      assert.equal(request.job.state, "done");
+      assert.equal(table.size, 0);
+    });
+
+    it("give a streamed response piece by piece", () => {
+      const request = submit();
+      head(request, "a", { isEnd: false });
+      frame(request, FrameType.BODY, "b");
+      frame(request, FrameType.BODY, "", { isEnd: true });
+      assert.deepEqual(request.heard, ["head 200 OK 0 a", "body b", "body  last"]);
+      assert.equal(table.size, 0);
+    });
+
+    it("of one worker never come to a job that another worker has", () => {
+      const request = submit();
+      head(request, "a", { isEnd: false });
+      frame(request, FrameType.BODY, "stolen", { isEnd: true, worker: WORKER + 1 });
+      assert.deepEqual(request.heard, ["head 200 OK 0 a"]);
+    });
+
+    it("of a response that comes after its job has ended are dropped", () => {
+      const request = submit();
+      head(request);
+      head(request, "again");
+      assert.equal(request.heard.length, 1);
+    });
+
+    it("that cannot be are refused: a second head, a body before it, a head beyond its frame", () => {
+      const request = submit();
+      assert.throws(() => frame(request, FrameType.BODY, "x"), FrameFault);
+      head(request, "", { isEnd: false });
+      assert.throws(() => head(request), FrameFault);
+      const long = Buffer.alloc(12);
+      long.writeUInt32LE(1, 8);
+      assert.throws(() => frame(submit(), FrameType.HEAD, long), FrameFault);
+    });
+
+    it("about a page that was not written are refused, whatever they say", () => {
+      const request = submitWaiting();
+      for (const type of [FrameType.EXPIRED, FrameType.HEAD, FrameType.FAULT, FrameType.FETCH])
+        assert.throws(() => frame(request, type), FrameFault);
+      assert.throws(() => taken(request), FrameFault);
+      assert.deepEqual([request.job.state, request.heard], ["waiting", []]);
+    });
+
+    it("of credit for input have a length, else they are refused", () => {
+      const request = submit();
+      assert.throws(() => frame(request, FrameType.INPUT_CREDIT, "abc"), FrameFault);
+      frame(request, FrameType.INPUT_CREDIT, Buffer.of(1, 1, 0, 0));
+      assert.deepEqual(request.heard, ["read 257"]);
+    });
+
+    it("tell a job that its application failed", () => {
+      const request = submit();
+      frame(request, FrameType.FAULT, "Traceback");
+      assert.deepEqual(request.heard, ["fault Traceback"]);
+    });
+
+    it("fetch a body that did not fit into the page, in pieces with an end", () => {
+      frame(submit(new RecordedRequest("v", Buffer.alloc(600_000))), FrameType.FETCH);
+      assert.deepEqual(
+        sent.map(([, type]) => type),
+        Array(3).fill(FrameType.INPUT),
+      );
+    });
+
+    it("fetch a record that did not fit before the body", () => {
+      frame(submit(new RecordedRequest("v".repeat(9000), Buffer.from("b"))), FrameType.FETCH);
+      assert.deepEqual(
+        sent.map(([, type]) => type),
+        [FrameType.RECORD, FrameType.INPUT],
+      );
+    });
+
+    it("fetch a streamed body as it comes", () => {
+      const request = new RecordedRequest();
+      request.isBodyStreamed = true;
+      frame(submit(request), FrameType.FETCH);
+      assert.deepEqual(request.heard, ["wanted"]);
+      assert.deepEqual(sent, [[WORKER, FrameType.INPUT, 0]]);
+    });
+
+    it("of a page that was not begun lose its job", () => {
+      const request = submit();
+      frame(request, FrameType.EXPIRED);
+      assert.deepEqual(request.heard, ["lost queue-timeout"]);
+    });
+
+    it("of a worker that takes no more reach the jobs that it has", () => {
+      const [mine, other] = submitMany(2);
+      assert.ok(mine !== undefined && other !== undefined);
+      taken(mine);
+      table.onFrame(WORKER, FrameType.STOPPED, 0, false, 0, Buffer.alloc(0));
+      assert.deepEqual([mine.heard, other.heard], [["leaving"], []]);
+    });
   });
 
-  it("gives a streamed answer piece by piece", () => {
-    const job = submit();
-    head(job, "a", false);
-    body(job, "b", false);
-    body(job, "", true);
-    assert.deepEqual(job.heard, ["head 200 OK 0 a", "body b", "body  last"]);
-    assert.equal(table.size, 0);
+  describe("a job that cannot be begun", () => {
+    it("is lost at once where there is no pipe", () => {
+      table.leave();
+      assert.deepEqual(submit().heard, ["lost no-workers"]);
+    });
+
+    it("is lost at once where the queue is full, the others when their time is over", () => {
+      const requests = submitMany(23);
+      assert.deepEqual(requests.at(-1)?.heard, ["lost queue-full"]);
+      tick(START + 5);
+      // 16 lie in the pipe, 6 waited in front of it.
+      const lost = requests.filter(({ heard }) => heard[0] === "lost queue-timeout");
+      assert.equal(lost.length, 6);
+      assert.equal(queue.waiting, 0);
+    });
+
+    it("is lost when the rate shows that it would wait too long", () => {
+      const requests = submitMany(20);
+      for (let step = 1; step <= 20; step += 1) {
+        tick(START + step / 10, noted(...requests));
+        const done = requests[step / 10 - 1];
+        if (done !== undefined) head(done);
+      }
+      tick(START + 2.1, noted(...requests));
+      assert.deepEqual(requests.at(-1)?.heard, ["lost overloaded"]);
+      assert.deepEqual(submit().heard, []);
+    });
+
+    it("is lost where its page lies in the pipe and nobody took it in time", () => {
+      const request = submit();
+      tick(START + 4.9);
+      // A worker that took it at the last moment may have answered, which is not read yet.
+      tick(START + 5.1);
+      assert.deepEqual(request.heard, []);
+      tick(START + 5.2);
+      assert.deepEqual(request.heard, ["lost queue-timeout"]);
+    });
+
+    it("does not count twice when the end of another has ended it too", () => {
+      submitMany(16);
+      const second = new RecordedRequest();
+      class Connected extends RecordedRequest {
+        override onLost(reason: LostReason): void {
+          super.onLost(reason);
+          table.cancel(second.job);
+        }
+      }
+      const first = submit(new Connected());
+      submit(second);
+      tick(START + 6);
+      assert.deepEqual([first.heard, second.heard], [["lost queue-timeout"], []]);
+      assert.deepEqual([queue.waiting, second.job.state], [0, "done"]);
+    });
   });
 
-  it("never gives one worker's frames to a job that another worker has", () => {
-    const job = submit();
-    head(job, "a", false);
-    table.onFrame(WORKER + 1, FrameType.BODY, job.id, true, 0, Buffer.from("stolen"));
-    assert.deepEqual(job.heard, ["head 200 OK 0 a"]);
+  describe("a deadline", () => {
+    it("is each job's own", () => {
+      const patient = new RecordedRequest();
+      patient.timeout = 0;
+      submit(patient);
+      const hasty = submit();
+      now = START + 0.5;
+      const notes = noted(patient, hasty);
+      assert.deepEqual(tick(START + 31, notes), [hasty.job]);
+    });
+
+    it("counts from the taking, and its worker is told after it was asked where it is", () => {
+      const request = submit();
+      const notes = new Map([[request.job.id, [WORKER, noteOf(request, START + 2)] as const]]);
+      assert.deepEqual(tick(START + 31, notes), []);
+      now = START + 32.5;
+      const overdue = table.tick(now, () => notes);
+      assert.deepEqual(
+        overdue.map(({ job, worker, age }) => [job, worker, age]),
+        [[request.job, WORKER, 30.5]],
+      );
+      assert.deepEqual(request.heard, ["lost deadline"]);
+      assert.deepEqual(sent, []);
+      for (const late of overdue) table.interrupt(late);
+      assert.deepEqual(sent, [[WORKER, FrameType.CANCEL, 2]]);
+    });
+
+    it("ends a stream whose pieces stop, but not one that its client holds up", () => {
+      const [stuck, held] = submitMany(2);
+      assert.ok(stuck !== undefined && held !== undefined);
+      head(stuck, "a", { isEnd: false });
+      head(held, "a", { isEnd: false });
+      held.isHeld = true;
+      assert.deepEqual(tick(START + 31), [stuck.job]);
+      assert.equal(stuck.heard.at(-1), "lost deadline");
+    });
+
+    it("between two pieces counts anew with each piece, and with credit for more", () => {
+      const request = submit();
+      head(request, "a", { isEnd: false });
+      now = START + 20;
+      frame(request, FrameType.BODY, "b");
+      assert.deepEqual(tick(START + 40), []);
+      table.credit(request.job, 1000);
+      assert.deepEqual(sent, [[WORKER, FrameType.CREDIT, 0]]);
+      assert.deepEqual(tick(START + 69), []);
+      assert.deepEqual(tick(START + 71), [request.job]);
+    });
+
+    it("frees the worker of a job that nobody waits for, which hears nothing", () => {
+      const request = submit();
+      taken(request);
+      table.cancel(request.job);
+      assert.deepEqual(tick(START + 31), [request.job]);
+      assert.deepEqual([request.heard, request.job.state, table.size], [[], "done", 0]);
+    });
+
+    it("does not count where the response is on a socket", () => {
+      const request = submit();
+      taken(request);
+      request.job.detach(now);
+      assert.deepEqual(tick(START + 1000), []);
+      head(request);
+      assert.deepEqual([request.heard, table.size], [[], 0]);
+    });
   });
 
-  it("drops a late answer to a finished request", () => {
-    const job = submit();
-    head(job);
-    head(job, "again");
-    assert.equal(job.heard.length, 1);
+  describe("a client that leaves", () => {
+    it("drops a job that waits", () => {
+      const request = submitWaiting();
+      table.cancel(request.job);
+      assert.deepEqual([request.job.state, queue.waiting, table.size], ["done", 0, 16]);
+      assert.deepEqual([sent, cancelled], [[], []]);
+    });
+
+    it("keeps the place of a job that runs until its end", () => {
+      const request = submit();
+      table.cancel(request.job);
+      assert.deepEqual([request.job.state, table.size], ["abandoned", 1]);
+      head(request, "nobody hears this");
+      assert.deepEqual([request.heard, table.size], [[], 0]);
+    });
+
+    it("keeps a job from being begun, and is told to the worker as soon as it is known", () => {
+      const request = submit();
+      table.cancel(request.job);
+      assert.deepEqual([sent, cancelled], [[], [request.job.id]]);
+      tick(START, noted(request));
+      assert.deepEqual(sent, [[WORKER, FrameType.CANCEL, 1]]);
+      tick(START + 0.1, noted(request));
+      assert.equal(sent.length, 1);
+    });
+
+    it("is told to the worker again where that begins a response", () => {
+      const request = submit();
+      table.cancel(request.job);
+      head(request, "a", { isEnd: false });
+      assert.deepEqual(sent, [[WORKER, FrameType.CANCEL, 1]]);
+    });
+
+    it("is told at once where the worker is known, in each state that it can have", () => {
+      const [begun, detached, running] = submitMany(3);
+      assert.ok(begun !== undefined && detached !== undefined && running !== undefined);
+      head(begun, "a", { isEnd: false });
+      taken(detached);
+      detached.job.detach(now);
+      taken(running);
+      for (const { job } of [begun, detached, running]) table.cancel(job);
+      assert.deepEqual(
+        sent,
+        [1, 2, 3].map(() => [WORKER, FrameType.CANCEL, 1]),
+      );
+      // Neither is cancelled twice, nor is a job that has ended.
+      head(running);
+      for (const { job } of [begun, detached, running]) table.cancel(job);
+      assert.equal(sent.length, 3);
+    });
+
+    it("closes its sending side: told to the worker, and after a while no worker begins the job", () => {
+      const [waiting, running] = submitMany(2);
+      assert.ok(waiting !== undefined && running !== undefined);
+      taken(running);
+      for (const { job } of [waiting, running]) table.halfClose(job, false);
+      assert.deepEqual([sent, cancelled], [[[WORKER, FrameType.CANCEL, 3]], []]);
+      for (const { job } of [waiting, running]) table.halfClose(job, true);
+      assert.deepEqual(cancelled, [waiting.job.id]);
+      assert.deepEqual([waiting.job.state, running.job.state], ["queued", "queued"]);
+    });
   });
 
-  it("refuses frames that cannot be: a second head, a body before it, a head beyond its frame", () => {
-    const job = submit();
-    assert.throws(() => body(job, "x", false), FrameFault);
-    head(job, "", false);
-    assert.throws(() => head(job), FrameFault);
-    const long = Buffer.alloc(12);
-    long.writeUInt32LE(1, 8);
-    const other = submit();
-    assert.throws(() => table.onFrame(WORKER, FrameType.HEAD, other.id, true, 0, long), FrameFault);
+  describe("a worker that dies", () => {
+    it("held the jobs that it noted and did not answer, and no others", () => {
+      const [answered, held, queued] = submitMany(3);
+      assert.ok(answered !== undefined && held !== undefined && queued !== undefined);
+      head(answered);
+      const jobs = table.takeHeld(WORKER, [noteOf(answered), noteOf(held)]);
+      assert.deepEqual(jobs, [held.job]);
+      table.lose(held.job, "worker-died");
+      assert.deepEqual(held.heard, ["lost worker-died"]);
+      assert.deepEqual(queued.heard, []);
+    });
+
+    it("loses a response that had begun: it is never run again", () => {
+      const request = submit();
+      head(request, "a", { isEnd: false });
+      die();
+      assert.deepEqual(request.heard, ["head 200 OK 0 a", "lost worker-died"]);
+      assert.deepEqual([request.job.state, table.size], ["done", 0]);
+    });
+
+    it("loses a response on a socket", () => {
+      const request = submit();
+      taken(request);
+      request.job.detach(now);
+      die();
+      assert.deepEqual(request.heard, ["lost worker-died"]);
+    });
+
+    it("ends a job that nobody waits for, which hears nothing", () => {
+      const request = submit();
+      table.cancel(request.job);
+      die(noteOf(request));
+      assert.deepEqual([request.heard, request.job.state], [[], "done"]);
+    });
+
+    it("has its job run once more, under a number that no page has had", () => {
+      const request = submit();
+      const { id } = request.job;
+      now = START + 3;
+      die(noteOf(request));
+      const { job } = request;
+      assert.ok(job.id > id);
+      assert.deepEqual([job.state, job.worker, job.takenAt], ["queued", 0, 0]);
+      assert.equal(job.submittedAt, START + 3);
+      head(request, "again");
+      assert.deepEqual(request.heard, ["head 200 OK 0 again whole"]);
+    });
+
+    it("has no job run a third time, nor one that may do harm", () => {
+      const twice = submit();
+      die(noteOf(twice));
+      assert.deepEqual(twice.heard, []);
+      die(noteOf(twice));
+      assert.deepEqual(twice.heard, ["lost worker-died"]);
+      const harmful = new RecordedRequest();
+      harmful.isRepeatable = false;
+      submit(harmful);
+      die(noteOf(harmful));
+      assert.deepEqual(harmful.heard, ["lost worker-died"]);
+    });
+
+    it("loses what went with its channel: taken before a fence, noted nowhere, not answered", () => {
+      const [lost, kept] = submitMany(2);
+      assert.ok(lost !== undefined && kept !== undefined);
+      const fence = table.nextId();
+      queue.fence(1, () => fence);
+      const later = submit();
+      table.onFence(fence);
+      tick(START + 0.5, noted(kept));
+      assert.deepEqual(lost.heard, []);
+      // The front may have stood still: frames that came meanwhile are read before the next tick.
+      tick(START + 1.5, noted(kept));
+      assert.deepEqual(lost.heard, []);
+      tick(START + 1.6, noted(kept));
+      assert.deepEqual(lost.heard, ["lost worker-died"]);
+      assert.deepEqual([...kept.heard, ...later.heard], []);
+    });
+
+    it("loses no job behind a fence that is answered meanwhile", () => {
+      const request = submit();
+      const fence = table.nextId();
+      queue.fence(1, () => fence);
+      table.onFence(fence);
+      tick(START + 1.5);
+      head(request);
+      tick(START + 1.6);
+      assert.deepEqual(request.heard, ["head 200 OK 0  whole"]);
+    });
   });
 
-  it("tells a job that its application failed", () => {
-    const job = submit();
-    table.onFrame(WORKER, FrameType.FAULT, job.id, false, 0, Buffer.from("Traceback"));
-    assert.deepEqual(job.heard, ["fault Traceback"]);
-  });
-
-  it("hands over a body that did not fit into the page, in pieces with an end", () => {
-    const job = submit(new RecordedJob("v", Buffer.alloc(600_000)));
-    table.onFrame(WORKER, FrameType.FETCH, job.id, false, 0, Buffer.alloc(0));
-    assert.deepEqual(
-      sent.map(([, type]) => type),
-      Array(3).fill(FrameType.INPUT),
-    );
-  });
-
-  it("hands over a record that did not fit before the body", () => {
-    const job = submit(new RecordedJob("v".repeat(9000), Buffer.from("b")));
-    table.onFrame(WORKER, FrameType.FETCH, job.id, false, 0, Buffer.alloc(0));
-    assert.deepEqual(
-      sent.map(([, type]) => type),
-      [FrameType.RECORD, FrameType.INPUT],
-    );
-  });
-
-  it("gives the jobs that a dead worker noted and did not answer, and no others", () => {
-    const answered = submit();
-    const held = submit();
-    const queued = submit();
-    head(answered);
-    const notes = [answered, held].map((job) => ({ id: job.id, takenAt: 1, thread: "1" }));
-    assert.deepEqual(table.takeHeld(WORKER, notes), [held]);
-    table.lose(held, "worker-died");
-    assert.deepEqual(held.heard, ["lost worker-died"]);
-    assert.deepEqual(queued.heard, []);
-  });
-
-  it("gives the jobs that a dead worker had begun to answer", () => {
-    const job = submit();
-    head(job, "a", false);
-    assert.deepEqual(table.takeHeld(WORKER, []), [job]);
-    assert.equal(job.state, "answering");
-  });
-
-  it("runs a job once more under a number that no page has had", () => {
-    const job = submit();
-    const first = job.id;
-    const [held] = table.takeHeld(WORKER, [{ id: first, takenAt: 1, thread: "1" }]);
-    assert.equal(held, job);
-    table.retry(job);
-    assert.ok(job.id > first);
-    assert.equal(job.retries, 1);
-    head(job, "again");
-    assert.deepEqual(job.heard, ["head 200 OK 0 again whole"]);
-  });
-
-  it("holds each job to its own time", () => {
-    const patient = new RecordedJob();
-    patient.timeout = 0;
-    const hasty = new RecordedJob();
-    submit(patient);
-    submit(hasty);
-    const now = monotonic() + 31;
-    const notes = new Map([...noted(patient, now - 30.5), ...noted(hasty, now - 30.5)]);
-    assert.deepEqual(
-      table.tick(now, () => notes).map(({ job }) => job),
-      [hasty],
-    );
-  });
-
-  it("finds what went with a broken channel: taken before a fence, noted nowhere, not answered", () => {
-    const lost = submit();
-    const kept = submit();
-    const fence = table.nextId();
-    queue.fence(1, () => fence);
-    const later = submit();
-    table.onFence(fence);
-    const now = monotonic();
-    const notes = new Map([
-      [kept.id, [WORKER, { id: kept.id, takenAt: now, thread: "1" }] as [number, Note]],
-    ]);
-    table.tick(now + 0.5, () => notes);
-    assert.deepEqual(lost.heard, []);
-    // The front may have stood still: what came meanwhile is read before the next tick.
-    table.tick(now + 1.5, () => notes);
-    assert.deepEqual(lost.heard, []);
-    table.tick(now + 1.6, () => notes);
-    assert.deepEqual(lost.heard, ["lost worker-died"]);
-    assert.deepEqual([...kept.heard, ...later.heard], []);
-  });
-
-  it("ends a job past its deadline, counted from its taking, and tells the worker", () => {
-    const job = submit();
-    const now = monotonic() + 31;
-    assert.deepEqual(
-      table.tick(now, () => noted(job, now - 29)),
-      [],
-    );
-    const overdue = table.tick(now + 1.5, () => noted(job, now - 29));
-    assert.equal(overdue.length, 1);
-    assert.equal(overdue[0]?.worker, WORKER);
-    assert.deepEqual(job.heard, ["lost deadline"]);
-    // Its worker is asked first where it is.
-    assert.notDeepEqual(sent.at(-1), [WORKER, FrameType.CANCEL, 2]);
-    for (const late of overdue) table.interrupt(late);
-    assert.deepEqual(sent.at(-1), [WORKER, FrameType.CANCEL, 2]);
-  });
-
-  it("ends a stream whose chunks stop, but not one that its client holds up", () => {
-    const stuck = submit();
-    const held = submit();
-    head(stuck, "a", false);
-    head(held, "a", false);
-    held.isHeld = true;
-    const overdue = table.tick(monotonic() + 31, noNotes);
-    assert.deepEqual(
-      overdue.map(({ job }) => job),
-      [stuck],
-    );
-    assert.equal(stuck.heard.at(-1), "lost deadline");
-  });
-
-  it("answers a job that nobody has taken in time", () => {
-    const job = submit();
-    table.tick(monotonic() + 4.9, noNotes);
-    // Who took it at the last moment may have answered, and what it has sent is not read yet.
-    table.tick(monotonic() + 5.1, noNotes);
-    assert.deepEqual(job.heard, []);
-    table.tick(monotonic() + 5.2, noNotes);
-    assert.deepEqual(job.heard, ["lost queue-timeout"]);
-  });
-
-  it("answers 20 waiting jobs in time and refuses the 23rd at once", () => {
-    const jobs = Array.from({ length: 23 }, () => submit());
-    assert.deepEqual(jobs.at(-1)?.heard, ["lost queue-full"]);
-    table.tick(monotonic() + 5.1, noNotes);
-    // 16 lie in the pipe, 6 waited in front of it.
-    assert.equal(jobs.filter((job) => job.heard[0] === "lost queue-timeout").length, 6);
-  });
-
-  it("drops a cancelled job that waits, and keeps the books of one that runs until its end", () => {
-    const jobs = Array.from({ length: 17 }, () => submit());
-    const [running] = jobs;
-    const waiting = jobs.at(-1);
-    assert.ok(running !== undefined && waiting !== undefined);
-    table.cancel(waiting);
-    assert.equal(waiting.state, "done");
-    table.cancel(running);
-    assert.equal(table.size, 16);
-    head(running, "nobody hears this");
-    assert.deepEqual(running.heard, []);
-    assert.equal(table.size, 15);
-  });
-
-  it("tells the worker of a cancelled job as soon as its notes show who has it", () => {
-    const job = submit();
-    table.cancel(job);
-    assert.deepEqual(sent, []);
-    // Who takes it from here on does not begin it.
-    assert.deepEqual(cancelled, [job.id]);
-    table.tick(monotonic(), () => noted(job, monotonic()));
-    assert.deepEqual(sent, [[WORKER, FrameType.CANCEL, 1]]);
-  });
-
-  it("loses everything when the pool stops", () => {
-    const jobs = Array.from({ length: 20 }, () => submit());
+  it("loses everything when the pool stops, in each state once", () => {
+    const requests = submitMany(20);
+    const [abandoned, begun, detached] = requests;
+    assert.ok(abandoned !== undefined && begun !== undefined && detached !== undefined);
+    table.cancel(abandoned.job);
+    head(begun, "", { isEnd: false });
+    taken(detached);
+    detached.job.detach(now);
     table.loseAll("stopping");
-    assert.ok(jobs.every((job) => job.heard[0] === "lost stopping" && job.heard.length === 1));
-    assert.equal(table.size, 0);
+    assert.deepEqual(abandoned.heard, []);
+    for (const { heard } of requests.slice(1))
+      assert.deepEqual(heard.slice(heard[0]?.startsWith("head") ? 1 : 0), ["lost stopping"]);
+    assert.ok(requests.every(({ job }) => job.state === "done"));
+    assert.deepEqual([table.size, queue.waiting], [0, 0]);
   });
 });

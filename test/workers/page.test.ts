@@ -15,8 +15,6 @@ import {
 
 describe("PageBatch", () => {
   const content = {
-    id: 1,
-    latest: 0,
     names: "a",
     isBodyInFile: false,
     isBodyStreamed: false,
@@ -26,9 +24,7 @@ describe("PageBatch", () => {
   it("puts record and body into one page, pages behind one another", () => {
     const batch = new PageBatch(2);
     batch.addFence(7);
-    batch.add({
-      id: 2 ** 40 + 5,
-      latest: 12.5,
+    batch.add(2 ** 40 + 5, 12.5, {
       names: "host\0accept",
       values: "GET\0/",
       body: Buffer.from("body"),
@@ -51,9 +47,9 @@ describe("PageBatch", () => {
   it("leaves behind first the body, then the record, and says so", () => {
     const batch = new PageBatch(3);
     const body = Buffer.alloc(4000);
-    batch.add({ ...content, values: "v".repeat(200), body });
-    batch.add({ ...content, values: "v".repeat(5000), body });
-    batch.add({ ...content, values: "v".repeat(5000), body: null, isBodyInFile: true });
+    batch.add(1, 0, { ...content, values: "v".repeat(200), body });
+    batch.add(1, 0, { ...content, values: "v".repeat(5000), body });
+    batch.add(1, 0, { ...content, values: "v".repeat(5000), body: null, isBodyInFile: true });
     const flags = [0, 1, 2].map((page) => batch.bytes.readUInt16LE(page * PAGE_BYTES + 6));
     assert.deepEqual(flags, [
       PageFlag.BODY_ON_CHANNEL,
@@ -73,7 +69,7 @@ describe("PageBatch", () => {
         for (const { values, body, drop } of steps) {
           if (batch.isFull) batch.clear();
           const at = batch.pages * PAGE_BYTES;
-          batch.add({ ...content, values: "v".repeat(values), body: Buffer.alloc(body, 98) });
+          batch.add(1, 0, { ...content, values: "v".repeat(values), body: Buffer.alloc(body, 98) });
           const page = batch.bytes.subarray(at, at + PAGE_BYTES);
           assert.ok(page.subarray(32 + page.readUInt16LE(4)).every((byte) => byte === 0));
           if (drop > 0 && drop < batch.pages) batch.drop(drop);
@@ -84,9 +80,9 @@ describe("PageBatch", () => {
 
   it("keeps the order of pages of which only some were written", () => {
     const batch = new PageBatch(4);
-    for (const id of [1, 2, 3]) batch.add({ ...content, id, values: "v", body: null });
+    for (const id of [1, 2, 3]) batch.add(id, 0, { ...content, values: "v", body: null });
     batch.drop(2);
-    batch.add({ ...content, id: 4, values: "v", body: null });
+    batch.add(4, 0, { ...content, values: "v", body: null });
     assert.equal(batch.pages, 2);
     assert.deepEqual(
       [batch.bytes.readUInt32LE(8), batch.bytes.readUInt32LE(PAGE_BYTES + 8)],

@@ -1,13 +1,16 @@
-// The pipe and what waits in front of it, over a real FIFO.
+// The pipe and the jobs that wait in front of it. The FIFO is real, time is given.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 
-import { monotonic } from "../../src/workers/clock.ts";
+import type { Job } from "../../src/workers/job.ts";
 import { RequestQueue } from "../../src/workers/queue.ts";
 import { PageFlag } from "../../src/workers/page.ts";
 import { makeFifo, type Fifo } from "../support/fifo.ts";
-import { RecordedJob } from "../support/jobs.ts";
+import { RecordedRequest } from "../support/jobs.ts";
+
+/** CLOCK_MONOTONIC seconds at which every job is submitted. */
+const START = 1000;
 
 describe("RequestQueue", () => {
   let fifo: Fifo;
@@ -31,11 +34,24 @@ describe("RequestQueue", () => {
     fifo.remove();
   });
 
-  const newJob = (): RecordedJob => {
-    const job = new RecordedJob();
+  const newJob = (request = new RecordedRequest()): Job => {
     lastId += 1;
-    job.id = lastId;
-    return job;
+    request.job.submit(lastId, START);
+    return request.job;
+  };
+  /** A waiting job ends, as the table ends it. */
+  const drop = (job: Job): void => {
+    queue.drop();
+    job.finish();
+  };
+  /** Ends the waiting jobs that `find` gives, and returns them. */
+  const dropAll = (find: () => Job | undefined): Job[] => {
+    const dropped: Job[] = [];
+    for (let job = find(); job !== undefined; job = find()) {
+      drop(job);
+      dropped.push(job);
+    }
+    return dropped;
   };
   const readIds = (): number[] => {
     queue.flush();
@@ -56,7 +72,7 @@ describe("RequestQueue", () => {
   });
 
   it("keeps in front of the pipe what is beyond its depth, in order", () => {
-    const jobs = Array.from({ length: 18 }, newJob);
+    const jobs = Array.from({ length: 18 }, () => newJob());
     for (const job of jobs) assert.equal(queue.submit(job), "taken");
     assert.equal(readIds().length, 16);
     assert.deepEqual(
@@ -74,8 +90,8 @@ describe("RequestQueue", () => {
   });
 
   it("refuses a job that could not be begun in time at the rate of the last seconds", () => {
-    const start = monotonic() + 1;
-    const jobs = Array.from({ length: 18 }, newJob);
+    const start = START + 1;
+    const jobs = Array.from({ length: 18 }, () => newJob());
     for (const job of jobs) queue.submit(job);
     // Two wait. For two seconds one job a second is done.
     for (let step = 0; step <= 20; step += 1) {
@@ -90,11 +106,11 @@ describe("RequestQueue", () => {
     assert.equal(queue.submit(newJob()), "overloaded");
   });
 
-  it("gives back from its end who was let in before the rate was known", () => {
-    const jobs = Array.from({ length: 19 }, newJob);
+  it("finds the newest jobs that were let in before the rate was known, and would wait too long", () => {
+    const jobs = Array.from({ length: 19 }, () => newJob());
     for (const job of jobs) queue.submit(job);
-    const start = monotonic() + 1;
-    assert.deepEqual(queue.takeHopeless(start), []);
+    const start = START + 1;
+    assert.equal(queue.findOverload(start), undefined);
     // Five a second are done, for a second: 17 lie ahead of the last one.
     for (let step = 0; step <= 10; step += 1) {
       const done = jobs[step];
@@ -105,17 +121,18 @@ describe("RequestQueue", () => {
       queue.tick(start + step / 10);
     }
     const waiting = queue.waiting;
-    assert.deepEqual(queue.takeHopeless(monotonic()), []);
+    assert.equal(queue.findOverload(START), undefined);
     // They have waited for three seconds already.
-    const hopeless = queue.takeHopeless(monotonic() + 3);
-    assert.ok(hopeless.length > 0);
-    assert.equal(queue.waiting, waiting - hopeless.length);
+    const overload = dropAll(() => queue.findOverload(START + 3));
+    assert.ok(overload.length > 0);
+    assert.ok(overload.every((job, index) => job.id < (overload[index - 1]?.id ?? Infinity)));
+    assert.equal(queue.waiting, waiting - overload.length);
   });
 
   it("lets everybody in while nobody waits, whatever the rate was", () => {
-    const jobs = Array.from({ length: 17 }, newJob);
+    const jobs = Array.from({ length: 17 }, () => newJob());
     for (const job of jobs) queue.submit(job);
-    for (let step = 0; step <= 30; step += 1) queue.tick(monotonic() + 1 + step / 10);
+    for (let step = 0; step <= 30; step += 1) queue.tick(START + 1 + step / 10);
     assert.equal(queue.submit(newJob()), "overloaded");
     if (jobs[0] !== undefined) queue.release(jobs[0]);
     assert.equal(queue.waiting, 0);
@@ -123,24 +140,27 @@ describe("RequestQueue", () => {
   });
 
   it("skips a job that was dropped while it waited and gives its place to another", () => {
-    const jobs = Array.from({ length: 22 }, newJob);
+    const jobs = Array.from({ length: 22 }, () => newJob());
     for (const job of jobs) queue.submit(job);
     const dropped = jobs[16];
     assert.ok(dropped !== undefined);
-    dropped.state = "done";
-    queue.drop();
+    drop(dropped);
     assert.equal(queue.submit(newJob()), "taken");
     readIds();
     if (jobs[0] !== undefined) queue.release(jobs[0]);
     assert.deepEqual(readIds(), [18]);
   });
 
-  it("gives back the waiting jobs whose time is over", () => {
+  it("finds the waiting jobs whose time is over, the oldest first", () => {
     for (let i = 0; i < 16; i += 1) queue.submit(newJob());
-    const late = newJob();
-    queue.submit(late);
-    assert.deepEqual(queue.takeExpired(monotonic()), []);
-    assert.deepEqual(queue.takeExpired(monotonic() + 6), [late]);
+    const late = [newJob(), newJob(), newJob()];
+    for (const job of late) queue.submit(job);
+    assert.equal(queue.findExpired(START + 4.9), undefined);
+    if (late[1] !== undefined) drop(late[1]);
+    assert.deepEqual(
+      dropAll(() => queue.findExpired(START + 5)),
+      [late[0], late[2]],
+    );
     assert.equal(queue.waiting, 0);
   });
 
@@ -156,7 +176,7 @@ describe("RequestQueue", () => {
     queue.submit(job);
     queue.flush();
     const page = fifo.read();
-    assert.equal(page?.readDoubleLE(16), job.submittedAt + 5);
+    assert.equal(page?.readDoubleLE(16), START + 5);
   });
 
   it("writes fences that carry ids of their own", () => {
@@ -169,41 +189,40 @@ describe("RequestQueue", () => {
     );
   });
 
-  it("wakes another sleeper for pages that may lie there since the last tick, once", () => {
+  it("wakes another sleeping worker for pages that may be unread since the last tick, once", () => {
     let id = 100;
-    const stir = (): void => queue.stir(() => (id += 1));
-    stir();
+    const wake = (): void => queue.wakeOne(() => (id += 1));
+    wake();
     const job = newJob();
     queue.submit(job);
-    stir();
+    wake();
     assert.deepEqual(readIds(), [job.id]);
-    stir();
+    wake();
     assert.deepEqual(readIds(), [101]);
-    stir();
+    wake();
     assert.deepEqual(readIds(), []);
     const next = newJob();
     queue.submit(next);
-    stir();
-    stir();
+    wake();
+    wake();
     // The last one has not been taken.
     assert.deepEqual(readIds(), [next.id]);
     assert.equal(queue.takeFence(101), 0);
-    stir();
+    wake();
     assert.deepEqual(readIds(), [102]);
     assert.equal(queue.takeFence(102), 0);
     const answered = newJob();
     queue.submit(answered);
     readIds();
-    stir();
+    wake();
     for (const done of [job, next, answered]) queue.release(done);
-    stir();
+    wake();
     assert.deepEqual(readIds(), []);
   });
 
   it("leaves no byte of a request behind in the next page", () => {
-    const long = new RecordedJob(`GET\0/${"x".repeat(2000)}`, Buffer.from("secret"));
-    long.id = 1;
-    queue.submit(long);
+    const long = new RecordedRequest(`GET\0/${"x".repeat(2000)}`, Buffer.from("secret"));
+    queue.submit(newJob(long));
     queue.submit(newJob());
     queue.flush();
     fifo.read();
@@ -222,7 +241,7 @@ describe("RequestQueue", () => {
       pipePages: 1000,
     });
     // The default pipe holds 16 pages; the queue believes that it holds more.
-    const jobs = Array.from({ length: 60 }, newJob);
+    const jobs = Array.from({ length: 60 }, () => newJob());
     for (const job of jobs) assert.equal(small.submit(job), "taken");
     const seen: number[] = [];
     for (let i = 0; i < 10 && seen.length < 60; i += 1) {

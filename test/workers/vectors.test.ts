@@ -13,8 +13,8 @@ import {
   FrameFault,
   FrameType,
 } from "../../src/workers/frame.ts";
-import { encodeClosed } from "../../src/workers/web-socket-frames.ts";
 import { PAGE_BYTES, PageBatch, PageFlag } from "../../src/workers/page.ts";
+import { WebSocketLink } from "../../src/workers/web-socket-link.ts";
 
 interface Vector {
   readonly name: string;
@@ -53,9 +53,7 @@ function encodePage(vector: PageVector): string {
     const isRecordAway = (flags & PageFlag.RECORD_ON_CHANNEL) !== 0;
     const isBodyAway = (flags & PageFlag.BODY_ON_CHANNEL) !== 0;
     const inline = vector.body === "" ? null : Buffer.from(vector.body, "latin1");
-    batch.add({
-      id,
-      latest,
+    batch.add(id, latest, {
       names: vector.names,
       values: isRecordAway ? "v".repeat(5000) : vector.values,
       body: isBodyAway ? Buffer.alloc(5000) : inline,
@@ -104,8 +102,10 @@ describe("frames", () => {
   for (const vector of FRAMES.filter(({ type }) => type === FrameType.WS_CLOSED))
     it(`writes ${vector.name} as the end of a WebSocket`, () => {
       const { id, count, payload } = vector;
-      const frame = encodeClosed(id, count, Buffer.from(payload, "hex").toString());
-      assert.equal(frame.toString("hex"), vector.hex);
+      const sent: string[] = [];
+      const link = new WebSocketLink(id, (frame) => sent.push(frame.toString("hex")));
+      link.sendClosed(count, Buffer.from(payload, "hex").toString());
+      assert.deepEqual(sent, [vector.hex]);
     });
 
   for (const vector of FRAMES.filter(({ type }) => type >= FrameType.TAKE))

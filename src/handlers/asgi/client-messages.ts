@@ -1,19 +1,21 @@
-// Messages of one client on their way to its worker, whole and in order, in frames (docs/worker-protocol.md).
-// No more is sent than the worker may hold unread; the rest waits here, and then with the client. What the
-// client sent before it left is still delivered, unless nobody reads it.
+// Messages of one client on their way to its worker, whole and in order (docs/worker-protocol.md,
+// "WebSockets"). No more is sent than the worker may hold unread; the rest waits here, and then with the
+// client. Messages that the client sent before it left are still delivered, unless the application stops
+// reading.
 
 import { releaseBuffer } from "../../net/buffer-pool.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
-import { encodeFrame, FrameFault, FrameType, INPUT_FRAME_BYTES } from "../../workers/frame.ts";
+import { FrameFault } from "../../workers/frame.ts";
+import type { WebSocketLink } from "../../workers/web-socket-link.ts";
 
-/** Bytes on their way to the application that it has not read. */
+/** Bytes on their way to the application that it has not read; not more than one frame holds. */
 export const MESSAGE_WINDOW_BYTES = 262_144;
 /**
- * Messages on their way to the application: each costs both sides more than its bytes. Workers say what was
- * read in steps of 65,536 bytes, so that with fewer messages of one byte both would wait for the other.
+ * Messages on their way to the application: each costs both sides more than its bytes. Workers grant what was
+ * read in steps of 65,536 bytes, so that with fewer messages of one byte both sides would wait for ever.
  */
 export const MAX_UNREAD_MESSAGES = 65_536;
-/** How long the end of a connection waits for an application that reads nothing of what came before. */
+/** How long the end of a connection waits for an application that reads no earlier messages. */
 const UNREAD_WAIT_MS = 10_000;
 
 interface Message {
@@ -21,48 +23,43 @@ interface Message {
   readonly isText: boolean;
 }
 
-export interface ClientMessagesOptions {
-  /** The job's number. */
-  readonly id: number;
-  /** Sends a whole frame. */
-  readonly send: (frame: Buffer) => void;
-  /** For messages that wait. */
-  readonly budget: MemoryBudget;
-  readonly unreadWaitMs?: number;
-}
-
 export class ClientMessages {
-  readonly #options: ClientMessagesOptions;
+  readonly #link: WebSocketLink;
+  readonly #budget: MemoryBudget;
+  readonly #unreadWaitMs: number;
   #waiting: Message[] = [];
-  /** Bytes of the first of them that are sent. */
+  /** Bytes of the first message in `#waiting` that are sent. */
   #offset = 0;
-  /** All bytes sent and read so far. */
+  /** Bytes of all messages that the worker was sent, and that the application has read. */
   #sent = 0;
   #read = 0;
-  /** Where among the bytes sent each message ends that was not read; those before `#first` were. */
+  /** Ends of sent messages among the bytes sent; those from index `#first` on are not read. */
   #ends: number[] = [];
   #first = 0;
-  /** What is to be said when all is sent. */
-  #last: Buffer | null = null;
+  /** Tells the worker how the connection ended, once all messages are sent; null: it is open, or told. */
+  #sendClosed: (() => void) | null = null;
   #patience: NodeJS.Timeout | undefined;
 
-  constructor(options: ClientMessagesOptions) {
-    this.#options = options;
+  /** `budget`: for messages that wait. */
+  constructor(link: WebSocketLink, budget: MemoryBudget, unreadWaitMs = UNREAD_WAIT_MS) {
+    this.#link = link;
+    this.#budget = budget;
+    this.#unreadWaitMs = unreadWaitMs;
   }
 
-  /** Whether the client is to wait. */
+  /** Whether the client has to wait. */
   get isFull(): boolean {
     return this.#waiting.length > 0 || this.#room === 0 || this.#unread >= MAX_UNREAD_MESSAGES;
   }
 
-  /** A message has come; its bytes are ours. */
+  /** A message has come. Its bytes belong to this class from here on. */
   push(bytes: Buffer, isText: boolean): void {
-    this.#options.budget.take(bytes.length);
+    this.#budget.take(bytes.length);
     this.#waiting.push({ bytes, isText });
     this.#pump();
   }
 
-  /** The application has read so many bytes. Throws FrameFault if there were not so many. */
+  /** The application has read `bytes` more. Throws FrameFault if fewer were sent. */
   grant(bytes: number): void {
     this.#read += bytes;
     if (this.#read > this.#sent) throw new FrameFault("credit for messages that were not sent");
@@ -72,20 +69,20 @@ export class ClientMessages {
       this.#first = 0;
     }
     this.#pump();
-    if (this.#last !== null) this.#wait();
+    if (this.#sendClosed !== null) this.#wait();
   }
 
-  /** Nothing more will come; `frame` tells the worker, behind all messages. */
-  end(frame: Buffer): void {
-    this.#last = frame;
+  /** The connection has ended, as WebSocketLink has it: the worker hears of it behind all messages. */
+  end(code: number, reason: string, mayAnswer: boolean): void {
+    this.#sendClosed = () => this.#link.sendClosed(code, reason, mayAnswer);
     this.#pump();
     this.#wait();
   }
 
-  /** The job has ended: nothing is to be sent any more. */
+  /** The job has ended: nothing is sent any more. */
   stop(): void {
     clearTimeout(this.#patience);
-    this.#last = null;
+    this.#sendClosed = null;
     this.#forget();
   }
 
@@ -100,25 +97,24 @@ export class ClientMessages {
   #pump(): void {
     let [message] = this.#waiting;
     while (message !== undefined && this.#sendPiece(message)) [message] = this.#waiting;
-    if (message !== undefined || this.#last === null) return;
+    if (message !== undefined || this.#sendClosed === null) return;
     clearTimeout(this.#patience);
-    this.#options.send(this.#last);
-    this.#last = null;
+    this.#sendClosed();
+    this.#sendClosed = null;
   }
 
-  /** Sends as much of the first message as there is room for; false: nothing. */
+  /** Sends as much of the first message as the worker has room for; false: it has none. */
   #sendPiece({ bytes, isText }: Message): boolean {
     const left = bytes.length - this.#offset;
     if (this.#unread >= MAX_UNREAD_MESSAGES || this.#room === 0) return false;
-    const size = Math.min(left, this.#room, INPUT_FRAME_BYTES);
+    const size = Math.min(left, this.#room);
     const piece = bytes.subarray(this.#offset, this.#offset + size);
     const isEnd = size === left;
-    const type = isText ? FrameType.WS_TEXT_IN : FrameType.WS_BINARY_IN;
-    this.#options.send(encodeFrame(type, this.#options.id, piece, { isEnd }));
-    // An empty message counts as one byte, so that it can be told that it was read.
+    this.#link.sendPiece(piece, isText, isEnd);
+    // An empty message counts as one byte, so that the worker can grant it.
     this.#sent += bytes.length === 0 ? 1 : size;
     this.#offset += size;
-    this.#options.budget.give(size);
+    this.#budget.give(size);
     if (!isEnd) return true;
     this.#waiting.shift();
     this.#offset = 0;
@@ -127,20 +123,19 @@ export class ClientMessages {
     return true;
   }
 
-  /** Waits for the application to read, but not for ever. */
+  /** Drops the messages that wait if the application reads nothing for a while. */
   #wait(): void {
     clearTimeout(this.#patience);
-    if (this.#last === null) return;
-    const wait = this.#options.unreadWaitMs ?? UNREAD_WAIT_MS;
+    if (this.#sendClosed === null) return;
     this.#patience = setTimeout(() => {
       this.#forget();
       this.#pump();
-    }, wait).unref();
+    }, this.#unreadWaitMs).unref();
   }
 
   #forget(): void {
     const bytes = this.#waiting.reduce((sum, message) => sum + message.bytes.length, 0);
-    this.#options.budget.give(bytes - this.#offset);
+    this.#budget.give(bytes - this.#offset);
     this.#waiting = [];
     this.#offset = 0;
   }

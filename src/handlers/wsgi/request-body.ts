@@ -1,56 +1,38 @@
-// The body of a request on its way into the queue: received whole before a worker hears of it, in
-// memory while it is small, then in a temporary file that a worker opens by its path. So a client that
-// sends slowly holds no worker.
+// WSGI, seen from a request: its body is received whole before a worker hears of the request, and the
+// response is taken from the worker as fast as it comes. So a slow client holds no thread, in either
+// direction.
 
-import type { BodyReceiver, Exchange } from "../../http/exchange.ts";
+import type { BodyReceiver } from "../../http/exchange.ts";
 import { detachBuffer } from "../../net/detach-buffer.ts";
-import type { MemoryBudget } from "../../net/memory-budget.ts";
-import type { TempFile, TempFolder } from "../../net/temp-folder.ts";
+import type { TempFile } from "../../net/temp-folder.ts";
+import type { PythonInterface, PythonRequest, RequestBody } from "../python/python-request.ts";
 
 /** Bytes of one body that stay in memory; gunicorn and nginx hold less, a form is smaller. */
 const MAX_BODY_IN_MEMORY_BYTES = 262_144;
 /** Bytes that may wait for the disk before the client has to. */
 const MAX_UNWRITTEN_BYTES = 1_048_576;
-
 /** Pieces that are kept apart before they are joined. */
 const MAX_CHUNKS = 256;
 
-/** A received body: in memory, or in a file that the caller removes. */
-export interface ReceivedBody {
-  readonly length: number;
-  readonly bytes: Buffer | null;
-  readonly file: string | null;
-}
-
-export interface RequestBodyOptions {
-  readonly folder: TempFolder;
-  readonly budget: MemoryBudget;
-}
-
-export class RequestBody implements BodyReceiver {
-  readonly #exchange: Exchange;
-  readonly #options: RequestBodyOptions;
-  readonly #onWhole: (body: ReceivedBody) => void;
-  readonly #onFailure: (error: Error) => void;
+/** In memory while it is small, then in a temporary file that the worker opens by its path. */
+class ReceivedBody implements RequestBody, BodyReceiver {
+  readonly #request: PythonRequest;
   #chunks: Buffer[] = [];
-  /** Bytes in #chunks, and bytes in all. */
+  /** Bytes in #chunks. */
   #held = 0;
+  /** Bytes received in all. */
   #length = 0;
   #file: TempFile | null = null;
   #state: "memory" | "file" | "whole" | "released" = "memory";
   #hasEnded = false;
   #isWriting = false;
 
-  constructor(
-    exchange: Exchange,
-    options: RequestBodyOptions,
-    onWhole: (body: ReceivedBody) => void,
-    onFailure: (error: Error) => void,
-  ) {
-    this.#exchange = exchange;
-    this.#options = options;
-    this.#onWhole = onWhole;
-    this.#onFailure = onFailure;
+  constructor(request: PythonRequest) {
+    this.#request = request;
+  }
+
+  begin(): void {
+    this.#request.exchange.receive(this);
   }
 
   onBody(chunk: Buffer): void {
@@ -60,11 +42,12 @@ export class RequestBody implements BodyReceiver {
     this.#chunks.push(Buffer.from(chunk));
     this.#held += chunk.length;
     this.#length += chunk.length;
-    this.#options.budget.take(chunk.length);
-    const isSmall = this.#length <= MAX_BODY_IN_MEMORY_BYTES && this.#options.budget.hasRoom;
+    const { exchange, context } = this.#request;
+    context.budget.take(chunk.length);
+    const isSmall = this.#length <= MAX_BODY_IN_MEMORY_BYTES && context.budget.hasRoom;
     if (this.#state === "memory" && isSmall) return;
     this.#state = "file";
-    if (this.#held >= MAX_UNWRITTEN_BYTES) this.#exchange.pauseBody();
+    if (this.#held >= MAX_UNWRITTEN_BYTES) exchange.pauseBody();
     void this.#write();
   }
 
@@ -76,12 +59,11 @@ export class RequestBody implements BodyReceiver {
     const bytes =
       this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks);
     this.#state = "whole";
-    this.#onWhole({ length: this.#length, bytes: bytes.length > 0 ? bytes : null, file: null });
+    this.#request.submit(bytes.length > 0 ? bytes : null);
   }
 
-  /** The request is over: gives memory and the file back. */
   release(): void {
-    this.#options.budget.give(this.#held);
+    this.#request.context.budget.give(this.#held);
     this.#held = 0;
     this.#chunks = [];
     this.#state = "released";
@@ -92,12 +74,12 @@ export class RequestBody implements BodyReceiver {
     if (this.#isWriting) return;
     this.#isWriting = true;
     try {
-      this.#file ??= await this.#options.folder.create();
+      this.#file ??= await this.#request.context.folder.create();
       while (this.#state === "file" && this.#chunks.length > 0) await this.#writeChunks(this.#file);
       if (this.#state === "file" && this.#hasEnded) await this.#finish(this.#file);
     } catch (error) {
       this.release();
-      this.#onFailure(error instanceof Error ? error : new Error(String(error)));
+      this.#request.failStore(error instanceof Error ? error : new Error(String(error)));
     }
     this.#isWriting = false;
     if (this.#isReleased()) void this.#remove();
@@ -112,15 +94,15 @@ export class RequestBody implements BodyReceiver {
     for (const chunk of chunks) detachBuffer(chunk);
     if (this.#state !== "file") return;
     this.#held -= length;
-    this.#options.budget.give(length);
-    if (this.#held < MAX_UNWRITTEN_BYTES) this.#exchange.resumeBody();
+    this.#request.context.budget.give(length);
+    if (this.#held < MAX_UNWRITTEN_BYTES) this.#request.exchange.resumeBody();
   }
 
   async #finish(file: TempFile): Promise<void> {
     await file.handle.close();
     if (this.#state !== "file") return;
     this.#state = "whole";
-    this.#onWhole({ length: this.#length, bytes: null, file: file.path });
+    this.#request.submitFile(file.path, this.#length);
   }
 
   #isReleased(): boolean {
@@ -131,6 +113,15 @@ export class RequestBody implements BodyReceiver {
     const file = this.#file;
     this.#file = null;
     if (file === null) return;
-    await this.#options.folder.discard(file);
+    await this.#request.context.folder.discard(file);
   }
 }
+
+export const WSGI: PythonInterface = {
+  // PEP 3333: an application must not send hop-by-hop fields.
+  connectionFields: "refuse",
+  hearsHalfClose: false,
+  spoolsResponses: true,
+  creditStepBytes: 262_144,
+  openRequestBody: (request) => new ReceivedBody(request),
+};

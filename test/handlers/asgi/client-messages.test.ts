@@ -12,7 +12,7 @@ import {
 } from "../../../src/handlers/asgi/client-messages.ts";
 import { MemoryBudget } from "../../../src/net/memory-budget.ts";
 import { FrameDecoder, FrameFault, FrameType } from "../../../src/workers/frame.ts";
-import { encodeClosed } from "../../../src/workers/web-socket-frames.ts";
+import { WebSocketLink } from "../../../src/workers/web-socket-link.ts";
 import { until } from "../../support/deadline.ts";
 
 const LIMIT = 1_000_000_000;
@@ -34,12 +34,8 @@ class Reader {
         this.#take(type, isEnd, count, Buffer.from(payload));
       },
     });
-    this.messages = new ClientMessages({
-      id: 5,
-      send: (frame) => decoder.push(frame),
-      budget: this.budget,
-      unreadWaitMs,
-    });
+    const link = new WebSocketLink(5, (frame) => decoder.push(frame));
+    this.messages = new ClientMessages(link, this.budget, unreadWaitMs);
   }
 
   grant(bytes: number): void {
@@ -149,7 +145,7 @@ describe("ClientMessages", () => {
     const reader = new Reader(300);
     reader.messages.push(Buffer.alloc(MESSAGE_WINDOW_BYTES), true);
     reader.messages.push(Buffer.from("unread"), true);
-    reader.messages.end(encodeClosed(5, 1000, ""));
+    reader.messages.end(1000, "", false);
     await turn();
     assert.equal(reader.heard.length, 1);
     await until("the end", () => reader.heard.length === 2);
@@ -160,7 +156,7 @@ describe("ClientMessages", () => {
   it("says nothing more when the job has ended", async () => {
     const reader = new Reader(5);
     reader.messages.push(Buffer.alloc(2 * MESSAGE_WINDOW_BYTES), true);
-    reader.messages.end(encodeClosed(5, 1000, ""));
+    reader.messages.end(1000, "", false);
     reader.messages.stop();
     await turn();
     assert.deepEqual(reader.heard, []);
@@ -191,7 +187,7 @@ describe("ClientMessages", () => {
           await turn();
           reader.grant(Math.floor(reader.outstanding * read));
         }
-        reader.messages.end(encodeClosed(5, 1005, ""));
+        reader.messages.end(1005, "", false);
         for (await turn(); reader.outstanding > 0; await turn()) reader.grant(reader.outstanding);
         assert.deepEqual(reader.heard, [...expected, "closed 1005"]);
         assert.ok(reader.hasGivenAll());

@@ -1,5 +1,5 @@
 // A front in this process whose one worker is the test: pages come out of a real pipe, frames go both ways
-// through the real books (JobTable), and nothing is said to the front but what the test says.
+// through the real table of jobs, and nothing is said to the front but what the test says.
 
 import assert from "node:assert/strict";
 
@@ -11,10 +11,8 @@ import { Http1Connections } from "../../../src/http1/connections.ts";
 import { MemoryBudget } from "../../../src/net/memory-budget.ts";
 import { TempFolder } from "../../../src/net/temp-folder.ts";
 import { FrameDecoder, FrameType } from "../../../src/workers/frame.ts";
-import type { Job } from "../../../src/workers/job.ts";
 import { JobTable } from "../../../src/workers/job-table.ts";
 import { PAGE_HEADER_BYTES } from "../../../src/workers/page.ts";
-import { Pool } from "../../../src/workers/pool.ts";
 import { RequestQueue } from "../../../src/workers/queue.ts";
 import { until } from "../../support/deadline.ts";
 import { makeFifo } from "../../support/fifo.ts";
@@ -160,15 +158,8 @@ export class HandWorker {
 
   #context(timeout: number): ApplicationContext {
     const { table } = this;
-    // What a job asks of its pool.
-    const pool: Pool = Object.assign(Object.create(Pool.prototype), {
-      submit: (job: Job) => table.submit(job),
-      cancel: (job: Job) => table.cancel(job),
-      halfClose: (job: Job, isLate: boolean) => table.halfClose(job, isLate),
-      credit: (job: Job, bytes: number) => table.credit(job, bytes),
-    });
     return {
-      pool,
+      pool: table,
       folder: new TempFolder("/nowhere"),
       budget: new MemoryBudget(1_000_000),
       timesOf: () => ({ timeout, gapTimeout: 1 }),

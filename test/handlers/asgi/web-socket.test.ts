@@ -457,7 +457,6 @@ describe("the end", () => {
     const worker = await HandWorker.start(context);
     const clients: FrameClient[] = [];
     for (let count = 0; count < 4; count += 1) clients.push(await FrameClientOf(context, worker));
-    assert.equal(worker.handler.openWebSockets, 4);
     worker.handler.closeAll(1012, 200);
     const codes: number[] = [];
     const closing = clients.map(async (client) => {
@@ -473,15 +472,6 @@ describe("the end", () => {
       assert.equal((await worker.hear(FrameType.WS_CLOSED)).count, 1012);
     const late = await FrameClientOf(context, worker);
     assert.equal((await late.read()).payload.readUInt16BE(), 1012);
-  });
-
-  it("of those of one worker leaves the others", async (context) => {
-    const { worker, heard } = await open(context);
-    worker.handler.closeOf([WORKER + 1], 1012, 0);
-    assert.equal(worker.handler.openWebSockets, 1);
-    worker.handler.closeOf([WORKER], 1012, 0);
-    await hears(heard, "close 1012 the server restarts");
-    assert.equal(worker.handler.openWebSockets, 0);
   });
 
   it("comes with the leave of its worker, also where it is accepted afterwards", async (context) => {

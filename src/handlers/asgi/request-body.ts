@@ -1,0 +1,113 @@
+// ASGI, seen from a request: bodies stream both ways with backpressure. A request's body waits with the client
+// while the application does not read, and the application's `send` waits for a slow client.
+
+import type { BodyReceiver } from "../../http/exchange.ts";
+import type { PythonInterface, PythonRequest, RequestBody } from "../python/python-request.ts";
+
+/** Bytes that may be on their way to the application; the worker holds as many. */
+const INPUT_WINDOW_BYTES = 262_144;
+/** A body up to here may go into the page; more would not fit beside a usual head. */
+const MAX_INLINE_BYTES = 2048;
+
+/**
+ * A small body that came with the head goes into the page. Any other streams while the request runs, when
+ * the application asks for it, and at most a window ahead of what the application has read.
+ */
+class StreamedBody implements RequestBody, BodyReceiver {
+  readonly #request: PythonRequest;
+  #isOpen = false;
+  #isClosed = false;
+  #hasEnded = false;
+  #isEndSent = false;
+  /** Bytes that came before the worker asked. */
+  #held: Buffer[] = [];
+  #send: ((piece: Buffer, isLast: boolean) => void) | null = null;
+  /** Bytes sent and not read by the application. */
+  #outstanding = 0;
+
+  constructor(request: PythonRequest) {
+    this.#request = request;
+  }
+
+  begin(): void {
+    const { bodyLength, names } = this.#request.exchange.head;
+    const isSmall = bodyLength !== null && bodyLength <= MAX_INLINE_BYTES;
+    // A client that awaits 100 Continue gets it when the application asks for the body.
+    if (!isSmall || names.includes("expect")) {
+      this.#request.submitStreamed();
+      return;
+    }
+    this.#open();
+    // Bytes that came with the head are here when this turn is over.
+    queueMicrotask(() => this.#submit());
+  }
+
+  flow(send: (piece: Buffer, isLast: boolean) => void): void {
+    if (this.#isClosed || this.#send !== null) return;
+    this.#send = send;
+    const held = this.#held;
+    this.#held = [];
+    for (const piece of held) this.#pass(piece);
+    if (this.#hasEnded) this.onBodyEnd();
+    else this.#open();
+  }
+
+  grant(bytes: number): void {
+    this.#outstanding -= bytes;
+    if (!this.#isClosed && this.#outstanding < INPUT_WINDOW_BYTES)
+      this.#request.exchange.resumeBody();
+  }
+
+  release(): void {
+    this.#isClosed = true;
+    this.#held = [];
+    this.#send = null;
+    // The connection drops the rest of the body, and must not wait for us.
+    if (this.#isOpen) this.#request.exchange.resumeBody();
+  }
+
+  onBody(chunk: Buffer): void {
+    if (this.#isClosed) return;
+    if (this.#send !== null) this.#pass(chunk);
+    else this.#held.push(Buffer.from(chunk));
+  }
+
+  onBodyEnd(): void {
+    this.#hasEnded = true;
+    if (this.#send === null || this.#isEndSent) return;
+    this.#isEndSent = true;
+    this.#send(Buffer.alloc(0), true);
+  }
+
+  #open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#request.exchange.receive(this);
+  }
+
+  #submit(): void {
+    // The client may have left in this turn.
+    if (this.#isClosed || this.#request.exchange.isFinished) return;
+    if (!this.#hasEnded) {
+      this.#request.submitStreamed();
+      return;
+    }
+    this.#isEndSent = true;
+    this.#request.submit(Buffer.concat(this.#held));
+  }
+
+  #pass(piece: Buffer): void {
+    this.#outstanding += piece.length;
+    this.#send?.(piece, false);
+    if (this.#outstanding >= INPUT_WINDOW_BYTES) this.#request.exchange.pauseBody();
+  }
+}
+
+export const ASGI: PythonInterface = {
+  // As ASGI has it for Transfer-Encoding; the others stand in most examples of event streams.
+  connectionFields: "drop",
+  hearsHalfClose: true,
+  spoolsResponses: false,
+  creditStepBytes: 65_536,
+  openRequestBody: (request) => new StreamedBody(request),
+};

@@ -1,0 +1,173 @@
+// A WebSocket of an ASGI application. Until the application accepts, it is a request like any other, with its
+// deadline and its responses. Then the front speaks the protocol with the client, and whole messages go both
+// ways until one side closes. The worker hears once how the connection ended, and sends the job's last frame.
+//
+//   AsgiHandshake ──WS_ACCEPT──▶ AsgiWebSocket ──the client, the application, the worker's end──▶ over
+//      └── denied by WS_CLOSE, a response, a fault, lost: as HTTP responds ────────────────────────▲
+
+import { ERRORS } from "../../http/error.ts";
+import type { Exchange, Upgraded } from "../../http/exchange.ts";
+import { ResponseFault } from "../../http/response-head.ts";
+import { CloseCode, maySend } from "../../websocket/close-code.ts";
+import { WebSocketConnection, type WebSocketListener } from "../../websocket/connection.ts";
+import { acceptDeflate, type Deflate } from "../../websocket/deflate.ts";
+import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
+import { ANSWER_MS } from "../../websocket/limits.ts";
+import type { WebSocketSettings } from "../../websocket/settings.ts";
+import { FrameFault } from "../../workers/frame.ts";
+import type { LostReason } from "../../workers/job.ts";
+import type { WebSocketLink } from "../../workers/web-socket-link.ts";
+import type { ApplicationContext } from "../python/context.ts";
+import { PythonRequest } from "../python/python-request.ts";
+import { ResponseCredit } from "../python/response-credit.ts";
+import { PythonWebSocket, type OpenWebSockets } from "../python/web-sockets.ts";
+import { ClientMessages } from "./client-messages.ts";
+import { ASGI } from "./request-body.ts";
+
+/** A handshake that the application has not accepted or denied. */
+export class AsgiHandshake extends PythonRequest {
+  readonly #handshake: Handshake;
+  readonly #open: OpenWebSockets;
+  readonly #settings: WebSocketSettings;
+
+  constructor(
+    exchange: Exchange,
+    context: ApplicationContext,
+    handshake: Handshake,
+    open: OpenWebSockets,
+    settings: WebSocketSettings,
+  ) {
+    super(exchange, context, ASGI, true);
+    exchange.scheme = exchange.scheme === "https" ? "wss" : "ws";
+    this.#handshake = handshake;
+    this.#open = open;
+    this.#settings = settings;
+  }
+
+  onAccept(record: string, count: number, link: WebSocketLink): void {
+    const { mayCompress, maxMessageBytes } = this.#settings;
+    const offers = mayCompress ? this.#handshake.deflateOffers : [];
+    const deflate = acceptDeflate(offers, maxMessageBytes);
+    const acceptance = (): Acceptance => decodeAcceptance(record, count, deflate?.field ?? "");
+    const head = this.read(() => acceptanceHead(this.#handshake, acceptance()));
+    const upgraded = head === null ? null : this.upgrade(head);
+    if (upgraded === null) {
+      link.sendClosed(CloseCode.ABNORMAL, "");
+      this.fail(ERRORS.RESPONSE_INVALID);
+      return;
+    }
+    const webSocket = new AsgiWebSocket(this, this.#open, link);
+    webSocket.connect(upgraded, deflate, this.#settings);
+  }
+
+  onPiece(): void {
+    // After an acceptance that could not be sent the worker has yet to hear that there is no connection.
+    if (!this.exchange.isFinished) throw new FrameFault("a message without WS_ACCEPT");
+  }
+
+  onClose(): void {
+    this.fail(ERRORS.WEBSOCKET_DENIED);
+  }
+}
+
+class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
+  readonly #budget: OpenWebSockets["budget"];
+  readonly #messages: ClientMessages;
+  readonly #credit: ResponseCredit;
+  #connection: WebSocketConnection | null = null;
+
+  constructor(request: PythonRequest, open: OpenWebSockets, link: WebSocketLink) {
+    super(request, open);
+    const { context, job } = request;
+    this.#budget = open.budget;
+    this.#messages = new ClientMessages(link, open.budget);
+    this.#credit = new ResponseCredit(context.pool, job, ASGI.creditStepBytes);
+  }
+
+  /** Speaks the protocol with the client. Messages that came behind the handshake are heard at once. */
+  connect(upgraded: Upgraded, deflate: Deflate | null, settings: WebSocketSettings): void {
+    this.#connection = new WebSocketConnection(upgraded, {
+      ...settings,
+      deflate,
+      budget: this.#budget,
+      answerMs: ANSWER_MS,
+      listener: this,
+    });
+    this.#steer();
+    this.opened();
+  }
+
+  close(code: number, reason: string): void {
+    this.#connection?.close(code, reason);
+  }
+
+  onPiece(bytes: Buffer, isText: boolean, isLast: boolean): void {
+    const { length } = bytes;
+    // A connection that ends takes no more; the worker will hear of the end.
+    this.#connection?.send(bytes, isText, isLast, (isTaken) => {
+      if (isTaken) this.#credit.add(length, true);
+    });
+  }
+
+  onClose(code: number, reason: string, isLast: boolean): void {
+    if (isLast) this.#messages.stop();
+    if (maySend(code) || code === CloseCode.NONE) {
+      this.close(code, reason);
+      return;
+    }
+    const { context, exchange } = this.request;
+    context.onFault(exchange, `the application closed with ${code}, which is no close code`);
+    this.close(CloseCode.INTERNAL_ERROR, "");
+  }
+
+  /** The only body of a WebSocket is an empty last one: the application has ended without a close. */
+  onBody(bytes: Buffer, isLast: boolean): void {
+    if (!isLast || bytes.length > 0) throw new FrameFault("a body after WS_ACCEPT");
+    this.onClose(CloseCode.NORMAL, "", true);
+  }
+
+  onBodyRead(bytes: number): void {
+    this.#messages.grant(bytes);
+    this.#steer();
+  }
+
+  onFault(text: string): void {
+    this.request.context.onFault(this.request.exchange, text);
+    this.#messages.stop();
+    this.close(CloseCode.INTERNAL_ERROR, "the application failed");
+  }
+
+  override onLost(reason: LostReason): void {
+    this.#messages.stop();
+    super.onLost(reason);
+  }
+
+  onMessage(bytes: Buffer, isText: boolean): void {
+    if (this.request.job.state !== "responding") return;
+    this.#messages.push(bytes, isText);
+    this.#steer();
+  }
+
+  onClosed(code: number, reason: string, mayAnswer: boolean): void {
+    this.closed();
+    if (this.request.job.state === "responding") this.#messages.end(code, reason, mayAnswer);
+  }
+
+  /** Reads from the client while the worker has room for its messages. */
+  #steer(): void {
+    if (this.#messages.isFull) this.#connection?.pause();
+    else this.#connection?.resume();
+  }
+}
+
+/** Reads `subprotocol NUL name NUL value …` with `count` fields. Throws ResponseFault. */
+function decodeAcceptance(record: string, count: number, extensions: string): Acceptance {
+  const [subprotocol = "", ...parts] = record.split("\0");
+  if (parts.length !== 2 * count)
+    throw new ResponseFault(`the acceptance does not hold ${count} fields: one holds NUL`);
+  const fields = Array.from(
+    { length: count },
+    (_, index) => [parts[2 * index] ?? "", parts[2 * index + 1] ?? ""] as const,
+  );
+  return { subprotocol, extensions, fields };
+}

@@ -1,0 +1,381 @@
+// One request of a Python application: joins an exchange and a job, hears both, and decides alone what the
+// client gets. How bodies travel is the interface's, WSGI's or ASGI's (PythonInterface).
+//
+//   exchange ──onDrain, onGone──▶ PythonRequest ◀──onHead, onBody, onFault, onLost …── job
+//                              RequestBody, Spool
+
+import { ERRORS, type HttpError } from "../../http/error.ts";
+import type { Exchange, ExchangeListener, Upgraded } from "../../http/exchange.ts";
+import { parseEarlyHint, parseTrailers, type FieldSection } from "../../http/field-section.ts";
+import type { ResponseHead } from "../../http/message.ts";
+import {
+  mayHaveBody,
+  parseResponseHead,
+  ResponseFault,
+  type ConnectionFields,
+} from "../../http/response-head.ts";
+import { Spool } from "../../net/spool.ts";
+import { monotonic } from "../../workers/clock.ts";
+import { Job, type JobListener, type JobRequest, type LostReason } from "../../workers/job.ts";
+import type { ApplicationContext } from "./context.ts";
+import { recordNames, recordValues } from "./record.ts";
+import { ResponseCredit } from "./response-credit.ts";
+
+/** RFC 9110 §9.2.1, without TRACE, which no application sees. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** For a request to be begun whose client has closed its sending side. */
+const HALF_CLOSED_WAIT_MS = 250;
+
+const LOST: Readonly<Record<LostReason, HttpError>> = {
+  "worker-died": ERRORS.WORKER_DIED,
+  "queue-full": ERRORS.QUEUE_FULL,
+  "queue-timeout": ERRORS.QUEUE_TIMEOUT,
+  overloaded: ERRORS.OVERLOADED,
+  "no-workers": ERRORS.NO_WORKERS,
+  deadline: ERRORS.DEADLINE,
+  stopping: ERRORS.STOPPING,
+};
+
+/** The body of a request on its way to a worker. */
+export interface RequestBody {
+  /** Takes the body from the client, and calls one of the request's `submit…` methods, now or later. */
+  begin(): void;
+  /** The worker asks for a streamed body: from here on pieces go to `send`. */
+  flow?(send: (piece: Buffer, isLast: boolean) => void): void;
+  /** The application has read `bytes` of it. */
+  grant?(bytes: number): void;
+  /** The request is over: gives back memory and files. */
+  release(): void;
+}
+
+/** What WSGI and ASGI do differently with a request. */
+export interface PythonInterface {
+  /** What becomes of fields of the connection that the application sends. */
+  readonly connectionFields: ConnectionFields;
+  /** Whether a running application hears that its client has closed its sending side. */
+  readonly hearsHalfClose: boolean;
+  /**
+   * Whether bytes that a slow client does not take go into memory and then into a file, so that the worker
+   * is free; else the worker waits with the client.
+   */
+  readonly spoolsResponses: boolean;
+  /** Credit for a response is given in steps of so many bytes; a quarter of what a worker has at first. */
+  readonly creditStepBytes: number;
+  readonly openRequestBody: (request: PythonRequest) => RequestBody;
+}
+
+export class PythonRequest implements ExchangeListener, JobRequest, JobListener {
+  readonly exchange: Exchange;
+  readonly context: ApplicationContext;
+  readonly job: Job;
+  names = "";
+  values = "";
+  body: Buffer | null = null;
+  isBodyInFile = false;
+  isBodyStreamed = false;
+  readonly isWebSocket: boolean;
+  readonly timeout: number;
+  readonly gapTimeout: number;
+  readonly #interface: PythonInterface;
+  #requestBody: RequestBody | null = null;
+  /** Null until a response comes in pieces. */
+  #credit: ResponseCredit | null = null;
+  /** Null until bytes of the response have to wait here. */
+  #spool: Spool | null = null;
+  /** Whether the client keeps up with the response. */
+  #isFlowing = true;
+  /** Number of a worker that has the request and takes no more; 0: none has said so. */
+  #leavingWorker = 0;
+
+  constructor(
+    exchange: Exchange,
+    context: ApplicationContext,
+    pythonInterface: PythonInterface,
+    isWebSocket = false,
+  ) {
+    this.exchange = exchange;
+    this.context = context;
+    this.#interface = pythonInterface;
+    this.isWebSocket = isWebSocket;
+    const { timeout, gapTimeout } = context.timesOf(exchange.head.path);
+    this.timeout = timeout;
+    this.gapTimeout = gapTimeout;
+    this.job = new Job(this, this);
+    exchange.listener = this;
+  }
+
+  get isRepeatable(): boolean {
+    const { method, bodyLength } = this.exchange.head;
+    return this.context.mayRetry && bodyLength === 0 && SAFE_METHODS.has(method);
+  }
+
+  /** Whether the worker that has the request takes no more. */
+  get isWorkerLeaving(): boolean {
+    return this.#leavingWorker !== 0 && this.#leavingWorker === this.job.worker;
+  }
+
+  /** Goes into the queue, now or when enough of the body is there. */
+  begin(): void {
+    // After a handshake a proxy that does not look at the response takes what follows for WebSocket frames:
+    // the connection ends, so that those bytes are never read as a request.
+    if (this.isWebSocket) this.exchange.isLast = true;
+    if (this.exchange.head.bodyLength === 0) {
+      this.submit(null);
+      return;
+    }
+    this.#requestBody = this.#interface.openRequestBody(this);
+    this.#requestBody.begin();
+  }
+
+  /** Goes into the queue, with a whole body in memory or without one. */
+  submit(body: Buffer | null): void {
+    this.body = body;
+    this.#enqueue(body?.length ?? 0, "");
+  }
+
+  /** Goes into the queue, with a whole body in a file. */
+  submitFile(path: string, length: number): void {
+    this.isBodyInFile = true;
+    this.#enqueue(length, path);
+  }
+
+  /** Goes into the queue; the body follows while the application reads it. */
+  submitStreamed(): void {
+    this.isBodyStreamed = true;
+    this.#enqueue(null, "");
+  }
+
+  /** Null: the body's length is not known yet. */
+  #enqueue(bodyLength: number | null, bodyFile: string): void {
+    const { exchange } = this;
+    const isUndeclared = exchange.head.bodyLength === null && bodyLength !== null;
+    this.names = recordNames(exchange.effectiveHead);
+    this.values = recordValues(exchange, isUndeclared ? String(bodyLength) : "", bodyFile);
+    this.context.pool.submit(this.job);
+  }
+
+  onDrain(): void {
+    this.#isFlowing = true;
+    if (this.#spool === null) this.#credit?.flush();
+    else this.#spool.drain();
+  }
+
+  onGone(how: "reset" | "end"): void {
+    if (how === "reset") {
+      this.abandon();
+      return;
+    }
+    if (this.isWebSocket && !this.exchange.isAnswering) {
+      this.#drop();
+      return;
+    }
+    // A client that has only closed its sending side looks like one that has left. A request that runs is
+    // answered; one that still waits a little later is not begun.
+    if (this.#interface.hearsHalfClose) this.context.pool.halfClose(this.job, false);
+    setTimeout(() => {
+      this.context.pool.halfClose(this.job, true);
+      if (this.job.state === "waiting") this.#drop();
+    }, HALF_CLOSED_WAIT_MS).unref();
+  }
+
+  onHead(record: string, count: number, bytes: Buffer, isWhole: boolean): void {
+    const { exchange } = this;
+    const { connectionFields } = this.#interface;
+    const head = this.read(() => parseResponseHead(record, count, connectionFields));
+    if (head === null) {
+      if (!isWhole) this.context.pool.cancel(this.job);
+      this.fail(ERRORS.RESPONSE_INVALID);
+      return;
+    }
+    // Of a response in pieces the application's time is known at the end.
+    this.#report(isWhole ? this.job.lastBytesAt : this.job.takenAt);
+    if (!isWhole) {
+      const { pool } = this.context;
+      this.#credit = new ResponseCredit(pool, this.job, this.#interface.creditStepBytes);
+      exchange.start(head);
+      if (bytes.length > 0) this.#forward(bytes);
+      return;
+    }
+    this.end();
+    const { contentLength } = head;
+    const isWrong = contentLength !== null && contentLength !== bytes.length;
+    if (isWrong && mayHaveBody(exchange.head.method, head.status)) {
+      this.context.onFault(
+        exchange,
+        `the application sent ${bytes.length} bytes, its Content-Length says ${contentLength}`,
+      );
+      exchange.fail(ERRORS.RESPONSE_INVALID);
+      return;
+    }
+    exchange.respond(head, bytes);
+  }
+
+  onBody(bytes: Buffer, isLast: boolean): void {
+    if (bytes.length > 0) this.#forward(bytes);
+    if (isLast) this.#finish();
+  }
+
+  onTrailers(record: string, count: number): void {
+    const trailers = this.read(() => parseTrailers(record, count));
+    if (trailers === null) {
+      this.fail(ERRORS.RESPONSE_INVALID);
+      return;
+    }
+    this.#finish(trailers);
+  }
+
+  onEarlyHint(record: string, count: number): void {
+    const fields = this.read(() => parseEarlyHint(record, count));
+    if (fields !== null) {
+      this.exchange.hint(fields);
+      return;
+    }
+    this.context.pool.cancel(this.job);
+    this.fail(ERRORS.RESPONSE_INVALID);
+  }
+
+  onBodyWanted(send: (piece: Buffer, isLast: boolean) => void): void {
+    this.#requestBody?.flow?.(send);
+  }
+
+  onBodyRead(bytes: number): void {
+    this.#requestBody?.grant?.(bytes);
+  }
+
+  onFault(text: string): void {
+    this.#report(monotonic());
+    this.context.onFault(this.exchange, text);
+    this.fail(ERRORS.APPLICATION_ERROR);
+  }
+
+  onLost(reason: LostReason): void {
+    this.#report(monotonic());
+    this.fail(LOST[reason]);
+  }
+
+  // A denied handshake has its response: what the application does afterwards has no deadline.
+  isHeldByClient(): boolean {
+    return this.exchange.isFinished || (this.#spool?.isHeld ?? !this.#isFlowing);
+  }
+
+  onWorkerLeaving(): void {
+    this.#leavingWorker = this.job.worker;
+  }
+
+  /**
+   * The connection leaves HTTP: the exchange is answered with 101, and others hear of it and the job from
+   * here on. Null: the client has left, or has a response.
+   */
+  upgrade(head: ResponseHead): Upgraded | null {
+    const upgraded = this.exchange.upgrade("websocket", head);
+    if (upgraded === null) return null;
+    this.exchange.listener = null;
+    this.#report(monotonic());
+    return upgraded;
+  }
+
+  /** Nobody waits for the response any more. */
+  abandon(): void {
+    this.context.pool.cancel(this.job);
+    this.end();
+  }
+
+  /** Before the head the client gets an error response; after it only a cut says that there is no more. */
+  fail(error: HttpError): void {
+    this.end();
+    if (this.exchange.isAnswering) this.exchange.abort();
+    else this.exchange.fail(error);
+  }
+
+  /** A temporary file could not be written or read. */
+  failStore(error: Error): void {
+    this.context.onStoreFailure(this.exchange, error);
+    this.context.pool.cancel(this.job);
+    this.fail(ERRORS.SPILL_FAILED);
+  }
+
+  #forward(bytes: Buffer): void {
+    if (this.#spool !== null) {
+      this.#spool.push(bytes);
+      return;
+    }
+    const { exchange, context } = this;
+    const { spoolsResponses } = this.#interface;
+    // The connection may free the bytes.
+    const { length } = bytes;
+    this.#isFlowing = exchange.write(bytes);
+    if (exchange.isFinished) {
+      context.onFault(exchange, "the application sent more bytes than its Content-Length");
+      this.abandon();
+      return;
+    }
+    this.#credit?.add(length, this.#isFlowing || spoolsResponses);
+    if (!this.#isFlowing && spoolsResponses) this.#spool = this.#openSpool();
+  }
+
+  #openSpool(): Spool {
+    const { exchange, context } = this;
+    return new Spool({
+      folder: context.folder,
+      budget: context.budget,
+      maxFileBytes: context.maxResponseSpill,
+      isSinkFull: true,
+      write: (chunk) => exchange.write(chunk),
+      end: () => this.#endResponse(),
+      accept: (bytes) => this.#credit?.add(bytes, true),
+      fail: (error) => this.failStore(error),
+    });
+  }
+
+  /** All bytes of the response have come. Trailers are ASGI's, which does not spool. */
+  #finish(trailers?: FieldSection): void {
+    this.#report(this.job.lastBytesAt);
+    if (this.#spool === null) this.#endResponse(trailers);
+    else this.#spool.end();
+  }
+
+  #endResponse(trailers?: FieldSection): void {
+    this.end();
+    this.exchange.end(trailers);
+  }
+
+  #drop(): void {
+    this.abandon();
+    this.exchange.abort();
+  }
+
+  /** Gives back what the request held. A response that is whole is the connection's already. */
+  protected end(): void {
+    this.exchange.listener = null;
+    this.#requestBody?.release();
+    this.#spool?.destroy();
+    this.#spool = null;
+  }
+
+  /** Tells the exchange where the time went, until `now`. */
+  #report(now: number): void {
+    const { timing } = this.exchange;
+    const { submittedAt, takenAt, worker } = this.job;
+    timing.worker = worker;
+    timing.queued = ((takenAt > 0 ? takenAt : now) - submittedAt) * 1000;
+    if (takenAt > 0) timing.application = (now - takenAt) * 1000;
+  }
+
+  /** Null: the record must not be sent, and the log says why. */
+  protected read<T>(parse: () => T): T | null {
+    try {
+      return parse();
+    } catch (error) {
+      if (!(error instanceof ResponseFault)) throw error;
+      this.#report(monotonic());
+      this.context.onFault(this.exchange, error.message);
+      return null;
+    }
+  }
+}
+
+/** The exchange of a job that a handler made; null for any other job. */
+export function exchangeOf({ request }: Job): Exchange | null {
+  return request instanceof PythonRequest ? request.exchange : null;
+}

@@ -1,0 +1,97 @@
+// Which jobs of a pool are late or lost, found at each tick of the coarse clock. When a worker took a request
+// that has no response yet is known from the workers' notes alone; they are read only for jobs that are old
+// enough.
+//
+// A worker clears a note after it has sent the response, and the front reads what was sent before the next
+// tick. So a job is without a note only if it had none at two ticks.
+
+import type { Job } from "./job.ts";
+import type { Note } from "./page.ts";
+
+/** Time in which frames that a worker sent before it cleared a note are read. Seconds. */
+const IN_FLIGHT_SECONDS = 1;
+
+/** The number of the worker that has noted a job, and its note. */
+export type Found = readonly [worker: number, note: Note];
+
+export class JobDeadlines {
+  readonly #leastTimeout: number;
+  /** Jobs whose page was taken by a worker that is not known, and when a fence proved that. */
+  readonly #suspects = new Map<Job, number>();
+  /** Jobs that are late or lost and had no note at the last tick. */
+  #unnoted = new Set<Job>();
+
+  /** `leastTimeout`: the shortest time limit of all jobs, seconds; Infinity if none has one. */
+  constructor(leastTimeout: number) {
+    this.#leastTimeout = leastTimeout;
+  }
+
+  /**
+   * A fence has been taken; `jobs` were written before it, and no worker is known to have them. Their
+   * responses may have been lost with a broken channel, after the worker had cleared its notes.
+   */
+  suspect(jobs: readonly Job[], now: number): void {
+    for (const job of jobs) this.#suspects.set(job, now);
+  }
+
+  /**
+   * Looks through the jobs, the oldest first. `overdue`: past their deadline. `unbegun`: past their start
+   * deadline, and no worker has them. `lost`: taken by a worker, and will get no response. `startTimeout`:
+   * how long a job may wait to be begun, seconds. `note` finds a job's note by its id.
+   */
+  find(
+    jobs: readonly Job[],
+    now: number,
+    startTimeout: number,
+    note: (id: number) => Found | undefined,
+  ): { readonly overdue: Job[]; readonly unbegun: Job[]; readonly lost: Job[] } {
+    const lost = this.#findLost(now, note);
+    const overdue: Job[] = [];
+    const unbegun: Job[] = [];
+    for (const job of jobs) {
+      // Ids grow with time: all jobs that follow are younger.
+      if (now - job.submittedAt < Math.min(startTimeout, this.#leastTimeout)) break;
+      if (!isUnanswered(job)) continue;
+      if (job.takenAt === 0) enterNote(job, note(job.id), now);
+      if (job.takenAt > 0 && isPast(job.request.timeout, job.takenAt, now)) overdue.push(job);
+      else if (job.takenAt === 0 && now - job.submittedAt >= startTimeout) unbegun.push(job);
+    }
+    for (const job of jobs)
+      if (job.state === "responding" && isStalled(job, now)) overdue.push(job);
+    const before = this.#unnoted;
+    this.#unnoted = new Set([...lost, ...unbegun]);
+    const hadNone = (job: Job): boolean => before.has(job);
+    return { overdue, unbegun: unbegun.filter(hadNone), lost: lost.filter(hadNone) };
+  }
+
+  #findLost(now: number, note: (id: number) => Found | undefined): Job[] {
+    const lost: Job[] = [];
+    for (const [job, since] of this.#suspects) {
+      if (job.worker !== 0 || !isUnanswered(job)) this.#suspects.delete(job);
+      else if (now - since < IN_FLIGHT_SECONDS) continue;
+      else if (note(job.id) === undefined) lost.push(job);
+      else this.#suspects.delete(job);
+    }
+    return lost;
+  }
+}
+
+/** Enters what a note says about a job: which worker has it, and since when. */
+export function enterNote(job: Job, found: Found | undefined, now: number): void {
+  if (found === undefined) return;
+  const [worker, note] = found;
+  // A worker notes the time right after it has read the page: a note without one is new.
+  job.take(worker, note.takenAt > job.submittedAt ? note.takenAt : now);
+}
+
+function isUnanswered(job: Job): boolean {
+  return job.state === "queued" || job.state === "abandoned";
+}
+
+function isStalled(job: Job, now: number): boolean {
+  return isPast(job.request.gapTimeout, job.lastBytesAt, now) && !job.listener.isHeldByClient();
+}
+
+function isPast(timeout: number, since: number, now: number): boolean {
+  return timeout > 0 && now - since >= timeout;
+}
