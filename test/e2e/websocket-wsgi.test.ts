@@ -194,7 +194,7 @@ for (const [path, fault] of [
   ["/not-accepted", /does not begin with HTTP\/1\.1 101/],
   ["/wrong-key", /has not the Sec-WebSocket-Accept of its key/],
   ["/endless-head", /has more than 16384 bytes/],
-  ["/half-head", /closed its socket inside the handshake's answer/],
+  ["/half-head", /closed its socket inside the response to the handshake/],
 ] as const)
   test(`what is no acceptance of the handshake is refused and logged (${path})`, async () => {
     const from = typhon.output.all.length;

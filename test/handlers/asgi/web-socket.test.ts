@@ -13,7 +13,7 @@ import { PageFlag } from "../../../src/workers/page.ts";
 import { until, within } from "../../support/deadline.ts";
 import { fieldOf, RawClient, type RawResponse } from "../../support/raw-client.ts";
 import { close as closeFrame, FrameClient, HANDSHAKE, text } from "../../websocket/frames.ts";
-import { HandWorker, WORKER } from "./hand-worker.ts";
+import { HandWorker, WORKER } from "../hand-worker.ts";
 
 interface Opened {
   readonly worker: HandWorker;

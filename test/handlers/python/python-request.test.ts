@@ -1,0 +1,318 @@
+// A request between its client and its worker: what the client gets in each case, and how bodies travel under
+// WSGI and ASGI. The client is a real socket, the worker is the test.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { describe, it, type TestContext } from "node:test";
+
+import { FrameType } from "../../../src/workers/frame.ts";
+import type { LostReason } from "../../../src/workers/job.ts";
+import { monotonic } from "../../../src/workers/clock.ts";
+import { PageFlag } from "../../../src/workers/page.ts";
+import { until } from "../../support/deadline.ts";
+import { fieldOf, RawClient } from "../../support/raw-client.ts";
+import { HandWorker, WORKER } from "../hand-worker.ts";
+
+const GET = "GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n";
+const BOTH = ["wsgi", "asgi"] as const;
+
+async function start(
+  context: TestContext,
+  python: "wsgi" | "asgi" = "wsgi",
+): Promise<{ readonly worker: HandWorker; readonly client: RawClient }> {
+  const worker = await HandWorker.start(context, { interface: python });
+  const client = await RawClient.connect(worker);
+  context.after(() => client.destroy());
+  return { worker, client };
+}
+
+/** Bytes of credit that the worker was given. */
+const credited = (worker: HandWorker): number =>
+  worker.told
+    .filter(({ type }) => type === FrameType.CREDIT)
+    .reduce((sum, { payload }) => sum + payload.readUInt32LE(), 0);
+
+for (const python of BOTH)
+  describe(`a response of ${python}`, () => {
+    it("in one piece is the client's, and says where the time went", async (context) => {
+      const { worker, client } = await start(context, python);
+      client.write(GET);
+      const { id, values } = await worker.take();
+      assert.deepEqual(values.slice(0, 6), ["GET", "/a?b=c", "/a", "b=c", "HTTP/1.1", "http"]);
+      worker.head(id, "200 OK\0X-A\0b", "hello", { isEnd: true, count: 1 });
+      const { status, text } = await client.readResponse();
+      assert.deepEqual([status, text], [200, "hello"]);
+      const timing = worker.finished[0]?.timing;
+      assert.equal(timing?.worker, WORKER);
+      assert.ok(timing.queued > 0 && timing.application >= 0);
+      assert.equal(worker.table.size, 0);
+    });
+
+    it("in several pieces is the client's, and its credit is given back in steps", async (context) => {
+      const { worker, client } = await start(context, python);
+      client.write(GET);
+      const { id } = await worker.take();
+      worker.head(id, "200 OK", "a".repeat(40_000));
+      const piece = Buffer.alloc(40_000, "b");
+      for (let count = 0; count < 19; count += 1) {
+        worker.say(FrameType.BODY, id, piece);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const step = python === "asgi" ? 65_536 : 262_144;
+      const least = 800_000 - step;
+      const response = client.readResponse();
+      await until("credit", () => credited(worker) > least);
+      assert.ok(worker.told.every(({ payload }) => payload.readUInt32LE() >= step));
+      worker.say(FrameType.BODY, id, "", { isEnd: true });
+      assert.equal((await response).text.length, 800_000);
+      assert.ok((worker.finished[0]?.timing.application ?? 0) > 0);
+    });
+
+    it("with another length than it declares is 500 or a cut, and in the log", async (context) => {
+      for (const isWhole of [true, false]) {
+        const { worker, client } = await start(context, python);
+        client.write(GET);
+        const { id } = await worker.take();
+        worker.head(id, "200 OK\0Content-Length\x003", "hello", { isEnd: isWhole, count: 1 });
+        if (isWhole) assert.equal((await client.readResponse()).status, 500);
+        else {
+          await client.readUntilCut();
+          assert.equal((await worker.hear(FrameType.CANCEL)).count, 1);
+          worker.say(FrameType.BODY, id, "", { isEnd: true });
+        }
+        assert.match(worker.faults.join(), isWhole ? /sent 5 bytes/ : /more bytes than/);
+        assert.equal(worker.table.size, 0);
+      }
+    });
+
+    it("that must not be sent is 500, and cancelled if more of it follows", async (context) => {
+      for (const isWhole of [true, false]) {
+        const { worker, client } = await start(context, python);
+        client.write(GET);
+        const { id } = await worker.take();
+        worker.head(id, "200 OK\0X\0a\r\nb", "", { isEnd: isWhole, count: 1 });
+        assert.equal((await client.readResponse()).status, 500);
+        assert.equal(worker.faults.length, 1);
+        assert.deepEqual(worker.faultyWorkers, [WORKER]);
+        if (isWhole) assert.deepEqual(worker.told, []);
+        else assert.equal((await worker.hear(FrameType.CANCEL)).count, 1);
+      }
+    });
+
+    it("of an application that fails is 500, and the log names the worker", async (context) => {
+      const { worker, client } = await start(context, python);
+      client.write(GET);
+      worker.say(FrameType.FAULT, (await worker.take()).id, "Traceback");
+      assert.equal((await client.readResponse()).status, 500);
+      assert.deepEqual([worker.faults, worker.faultyWorkers], [["Traceback"], [WORKER]]);
+      assert.equal(worker.finished[0]?.timing.worker, WORKER);
+    });
+
+    it("of an application that fails behind the head is cut", async (context) => {
+      const { worker, client } = await start(context, python);
+      client.write(GET);
+      const { id } = await worker.take();
+      worker.head(id, "200 OK", "some");
+      assert.equal((await client.readHead()).status, 200);
+      worker.say(FrameType.FAULT, id, "Traceback");
+      assert.doesNotMatch((await client.readUntilCut()).toString(), /\r\n0\r\n\r\n$/);
+      assert.equal(worker.table.size, 0);
+    });
+
+    for (const [reason, status] of [
+      ["worker-died", 502],
+      ["queue-full", 503],
+      ["queue-timeout", 503],
+      ["overloaded", 503],
+      ["no-workers", 503],
+      ["deadline", 504],
+      ["stopping", 503],
+    ] as const satisfies readonly (readonly [LostReason, number])[])
+      it(`that is lost, ${reason}, is ${status}`, async (context) => {
+        const { worker, client } = await start(context, python);
+        client.write(GET);
+        await worker.take();
+        worker.table.loseAll(reason);
+        assert.equal((await client.readResponse()).status, status);
+        assert.deepEqual(worker.faults, []);
+        assert.equal(worker.finished[0]?.timing.worker, WORKER);
+      });
+
+    it("is cancelled when its client leaves", async (context) => {
+      const { worker, client } = await start(context, python);
+      client.write(GET);
+      const { id } = await worker.take();
+      client.socket.resetAndDestroy();
+      assert.equal((await worker.hear(FrameType.CANCEL)).count, 1);
+      worker.say(FrameType.BODY, id, "", { isEnd: true });
+      assert.equal(worker.table.size, 0);
+    });
+
+    it("is the client's that has only closed its sending side", async (context) => {
+      const { worker, client } = await start(context, python);
+      client.write(GET);
+      const { id } = await worker.take();
+      client.end();
+      // Only an ASGI application can hear of it.
+      if (python === "asgi") assert.equal((await worker.hear(FrameType.CANCEL)).count, 3);
+      worker.head(id, "200 OK", "late", { isEnd: true });
+      assert.equal((await client.readResponse()).text, "late");
+      assert.deepEqual(worker.told, []);
+    });
+  });
+
+describe("a slow client", () => {
+  /** More than the kernel takes for a client that does not read. */
+  const LIMIT = 24_000_000;
+
+  async function stall(
+    context: TestContext,
+    python: "wsgi" | "asgi",
+  ): Promise<{ worker: HandWorker; client: RawClient; id: number; sent: number }> {
+    const { worker, client } = await start(context, python);
+    client.write(GET);
+    client.socket.pause();
+    const { id } = await worker.take();
+    worker.head(id, "200 OK");
+    const piece = Buffer.alloc(262_144, "x");
+    let sent = 0;
+    // As a worker does: only as much as it has credit for.
+    const window = python === "asgi" ? 262_144 : 1_048_576;
+    for (let idle = 0; idle < 20 && sent < LIMIT; idle += 1) {
+      if (sent - credited(worker) + piece.length <= window) {
+        worker.say(FrameType.BODY, id, piece);
+        sent += piece.length;
+        idle = 0;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return { worker, client, id, sent };
+  }
+
+  it("holds no WSGI worker: what it does not read is spooled", async (context) => {
+    const { worker, client, id, sent } = await stall(context, "wsgi");
+    assert.ok(sent >= LIMIT);
+    assert.ok(credited(worker) > sent - 1_048_576);
+    worker.say(FrameType.BODY, id, "", { isEnd: true });
+    assert.equal(worker.table.size, 0);
+    client.socket.resume();
+    assert.equal((await client.readResponse()).text.length, sent);
+  });
+
+  it("holds an ASGI application, which has no deadline meanwhile", async (context) => {
+    const { worker, client, id, sent } = await stall(context, "asgi");
+    assert.ok(sent < LIMIT);
+    // The time between two pieces is a second.
+    assert.deepEqual(
+      worker.table.tick(monotonic() + 20, () => new Map()),
+      [],
+    );
+    const response = client.readResponse();
+    client.socket.resume();
+    await until("all credit is back", () => credited(worker) === sent);
+    assert.equal(worker.table.tick(monotonic() + 20, () => new Map()).length, 1);
+    await assert.rejects(response);
+    assert.equal(worker.table.get(id), undefined);
+  });
+});
+
+describe("the body of a request", () => {
+  const post = (length: number): string =>
+    `POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${length}\r\n\r\n`;
+
+  it("is whole before a WSGI worker hears of it", async (context) => {
+    const { worker, client } = await start(context);
+    client.write(`${post(5)}he`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(worker.table.size, 0);
+    client.write("llo");
+    const { body, flags, values } = await worker.take();
+    assert.deepEqual([body, flags, values.slice(-2)], ["hello", PageFlag.BODY_INLINE, ["", ""]]);
+  });
+
+  it("that came in chunks to WSGI has its length in the record", async (context) => {
+    const { worker, client } = await start(context);
+    client.write("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.write("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    const { body, values } = await worker.take();
+    assert.deepEqual([body, values.slice(-2)], ["abcde", ["5", ""]]);
+  });
+
+  it("that is large is a file for WSGI, which is gone with the request", async (context) => {
+    const { worker, client } = await start(context);
+    client.write(post(1_000_000));
+    client.write(Buffer.alloc(1_000_000, "x"));
+    const { id, flags, values } = await worker.take();
+    assert.equal(flags, PageFlag.BODY_IN_FILE);
+    const path = values.at(-1) ?? "";
+    assert.equal(readFileSync(path).length, 1_000_000);
+    worker.head(id, "200 OK", "", { isEnd: true });
+    await until("it is removed", () => !existsSync(path));
+  });
+
+  it("that is small goes with its page to ASGI", async (context) => {
+    const { worker, client } = await start(context, "asgi");
+    client.write(`${post(5)}hello`);
+    const { body, flags } = await worker.take();
+    assert.deepEqual([body, flags], ["hello", PageFlag.BODY_INLINE]);
+  });
+
+  it("streams to ASGI when it is asked for, no more than a window ahead", async (context) => {
+    const { worker, client } = await start(context, "asgi");
+    client.write(post(1_000_000));
+    const { id, flags } = await worker.take();
+    assert.equal(flags, PageFlag.BODY_STREAMED);
+    client.write(Buffer.alloc(1_000_000, "x"));
+    worker.say(FrameType.FETCH, id);
+    const received = (): number =>
+      worker.told.reduce((sum, { payload }) => sum + payload.length, 0);
+    await until("the window is full", () => received() >= 262_144);
+    const first = received();
+    // One read of the client's socket may go beyond it.
+    assert.ok(first < 2 * 262_144);
+    for (let granted = 0; granted < 1_000_000;) {
+      await until("more", () => received() > granted);
+      worker.grant(id, received() - granted);
+      granted = received();
+    }
+    await until("the end", () => worker.told.at(-1)?.isEnd);
+  });
+
+  it("that waits for 100 Continue is asked for when ASGI wants it", async (context) => {
+    const { worker, client } = await start(context, "asgi");
+    client.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    const { id, flags } = await worker.take();
+    assert.equal(flags, PageFlag.BODY_STREAMED);
+    worker.say(FrameType.FETCH, id);
+    assert.equal((await client.readHead()).status, 100);
+  });
+});
+
+it("early hints come before the response, and one that cannot be sent is 500", async (context) => {
+  const { worker, client } = await start(context, "asgi");
+  client.write(GET);
+  const { id } = await worker.take();
+  worker.say(FrameType.EARLY_HINT, id, "103 Early Hints\0Link\0</a>", { count: 1 });
+  const hint = await client.readHead();
+  assert.deepEqual([hint.status, fieldOf(hint, "link")], [103, "</a>"]);
+  worker.say(FrameType.EARLY_HINT, id, "103 Early Hints\0Link\0a\r\nb", { count: 1 });
+  assert.equal((await client.readResponse()).status, 500);
+  assert.deepEqual(worker.faultyWorkers, [WORKER]);
+});
+
+it("trailers end a response, and those that cannot be sent cut it", async (context) => {
+  for (const [record, isSent] of [
+    ["X-Sum\x001", true],
+    ["Content-Length\x001", false],
+  ] as const) {
+    const { worker, client } = await start(context, "asgi");
+    client.write("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: close\r\n\r\n");
+    const { id } = await worker.take();
+    worker.head(id, "200 OK", "body");
+    worker.say(FrameType.TRAILERS, id, record, { isEnd: true, count: 1 });
+    const end = isSent ? client.readToEnd() : client.readUntilCut();
+    const hasTrailer = (await end).toString().endsWith("\r\n0\r\nX-Sum: 1\r\n\r\n");
+    assert.equal(hasTrailer, isSent);
+    assert.equal(worker.table.size, 0);
+  }
+});
