@@ -55,8 +55,9 @@ export interface JobRequest extends PageContent {
 }
 
 /**
- * Hears of one job. A frame for which the listener has no method breaks the protocol: a listener that cannot
- * be accepted as a WebSocket has no `onAccept`. Records are latin-1 (docs/worker-protocol.md).
+ * Hears of one job. The optional methods are those of a response, of a body that streams, and of a WebSocket:
+ * only a handshake has `onAccept` or `onSocket`, and without them these frames break the protocol. Records
+ * are latin-1 (docs/worker-protocol.md).
  */
 export interface JobListener {
   /**

@@ -49,7 +49,7 @@ export class AsgiHandshake extends PythonRequest {
     const offers = mayCompress ? this.#handshake.deflateOffers : [];
     const deflate = acceptDeflate(offers, maxMessageBytes);
     const acceptance = (): Acceptance => decodeAcceptance(record, count, deflate?.field ?? "");
-    const head = this.read(() => acceptanceHead(this.#handshake, acceptance()));
+    const head = this.parse(() => acceptanceHead(this.#handshake, acceptance()));
     const upgraded = head === null ? null : this.upgrade(head);
     if (upgraded === null) {
       link.sendClosed(CloseCode.ABNORMAL, "");

@@ -182,7 +182,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   onHead(record: string, count: number, bytes: Buffer, isWhole: boolean): void {
     const { exchange } = this;
     const { connectionFields } = this.#interface;
-    const head = this.read(() => parseResponseHead(record, count, connectionFields));
+    const head = this.parse(() => parseResponseHead(record, count, connectionFields));
     if (head === null) {
       if (!isWhole) this.context.pool.cancel(this.job);
       this.fail(ERRORS.RESPONSE_INVALID);
@@ -217,7 +217,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   }
 
   onTrailers(record: string, count: number): void {
-    const trailers = this.read(() => parseTrailers(record, count));
+    const trailers = this.parse(() => parseTrailers(record, count));
     if (trailers === null) {
       this.fail(ERRORS.RESPONSE_INVALID);
       return;
@@ -226,7 +226,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   }
 
   onEarlyHint(record: string, count: number): void {
-    const fields = this.read(() => parseEarlyHint(record, count));
+    const fields = this.parse(() => parseEarlyHint(record, count));
     if (fields !== null) {
       this.exchange.hint(fields);
       return;
@@ -363,9 +363,9 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   }
 
   /** Null: the record must not be sent, and the log says why. */
-  protected read<T>(parse: () => T): T | null {
+  protected parse<T>(read: () => T): T | null {
     try {
-      return parse();
+      return read();
     } catch (error) {
       if (!(error instanceof ResponseFault)) throw error;
       this.#report(monotonic());
