@@ -33,8 +33,7 @@ import { requestIds } from "./routing/request-ids.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
 import { CloseCode } from "./websocket/close-code.ts";
 import { explainStartFailure } from "./start-failure.ts";
-import { Pool } from "./workers/pool.ts";
-import { StartFailure, type PoolOptions, type PoolReady } from "./workers/pool-contract.ts";
+import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
 /** Bytes of bodies, of requests and answers together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
@@ -54,7 +53,7 @@ export interface Started {
   readonly addresses: readonly string[];
   /** Why it is not port 80, where nobody chose an address. */
   readonly notice: string | null;
-  readonly pool: PoolReady;
+  readonly pool: PoolStatus;
   /** Why the application did not load; development only, else the start has failed. */
   readonly failure: string | null;
 }
@@ -130,7 +129,7 @@ export class Server {
       this.#listeners = listeners;
       if (failure !== null) this.resume(failure);
       const addresses = listeners.map((listener) => listener.url);
-      return { addresses, notice, pool: this.#pool.ready, failure };
+      return { addresses, notice, pool: this.#pool.status(), failure };
     } catch (error) {
       await this.stop(0);
       throw explainStartFailure(error, this.#configuration) ?? error;
@@ -232,7 +231,7 @@ export class Server {
   }
 
   #answer(exchange: Exchange): void {
-    const application = this.#pool.isAsgi ? this.#asgi : this.#wsgi;
+    const application = this.#pool.interface === "asgi" ? this.#asgi : this.#wsgi;
     (this.#failure ?? application).handle(exchange);
   }
 

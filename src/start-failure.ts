@@ -4,7 +4,7 @@
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { ListenError } from "./front/listener.ts";
-import { StartFailure } from "./workers/pool-contract.ts";
+import { StartFailure } from "./workers/pool.ts";
 
 /** The operator's view of an error of `Server.start`; null if it is a fault of ours. */
 export function explainStartFailure(

@@ -73,12 +73,15 @@ export class Log {
   }
 
   /** A line that the application printed. Always written: its level is the application's affair. */
-  output(worker: number, stream: "stdout" | "stderr", line: string): void {
+  output(worker: number, stream: "stdout" | "stderr", line: string, application?: string): void {
     if (this.format === "json") {
-      this.#sink.write(this.#format("info", "application.output", line, { worker, stream }));
+      const fields = { ...(application === undefined ? {} : { application }), worker, stream };
+      this.#sink.write(this.#format("info", "application.output", line, fields));
       return;
     }
-    const source = stream === "stdout" ? `worker ${worker}` : `worker ${worker} stderr`;
+    const name =
+      application === undefined ? `worker ${worker}` : `worker ${worker} of ${application}`;
+    const source = stream === "stdout" ? name : `${name} stderr`;
     this.#sink.write(`${plainTime(Date.now())} INFO  [${source}] ${escapeText(line)}\n`);
   }
 

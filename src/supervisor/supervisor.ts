@@ -179,7 +179,7 @@ class Life {
     this.#status = `serves ${app} at ${where}`;
     log.info("server.started", `Typhon ${this.#status}`, {
       interface: pool.interface === "" ? "unknown" : pool.interface,
-      python: `${pool.implementation} ${pool.python}`,
+      python: pool.python,
       workers,
       threads,
       // performance.now() counts from the start of the process.
