@@ -9,7 +9,7 @@ import { Socket } from "node:net";
 import { cutLines, LineCutter } from "./output.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
 import type { WorkerEnd } from "./worker.ts";
-import { WorkerProcess, type WorkerProcessListener } from "./worker-process.ts";
+import { WorkerProcess, type WorkerPort, type WorkerProcessListener } from "./worker-process.ts";
 
 export interface LauncherOptions {
   /** Where the run directory is made: a tmpfs. */
@@ -71,6 +71,9 @@ const BOOT =
   "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
   "from typhon_worker import launcher; sys.path.remove(sys.argv[1]); launcher.main()";
 
+/** A launcher as the pool sees it: in tests an object without processes. */
+export type LauncherPort = Pick<Launcher, keyof Launcher>;
+
 /** The running launcher of one application. */
 export class Launcher {
   readonly #listener: LauncherListener;
@@ -117,7 +120,7 @@ export class Launcher {
   }
 
   /** Opens the files of a worker that was forked. */
-  openWorker(worker: number, pid: number, listener: WorkerProcessListener): WorkerProcess {
+  openWorker(worker: number, pid: number, listener: WorkerProcessListener): WorkerPort {
     const file = (name: string): string => this.#directory.workerFile(worker, name);
     return new WorkerProcess(pid, file, (signal) => this.signal(worker, signal), listener);
   }

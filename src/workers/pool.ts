@@ -8,14 +8,18 @@ import { monotonic } from "./clock.ts";
 import { FrameFault, FrameType } from "./frame.ts";
 import { JobTable } from "./job-table.ts";
 import type { Job, Overdue } from "./job.ts";
-import { Launcher, type LauncherListener, type LauncherOptions } from "./launcher.ts";
+import {
+  Launcher,
+  type LauncherListener,
+  type LauncherOptions,
+  type LauncherPort,
+} from "./launcher.ts";
 import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
 import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
 import { WorkerSet, type WorkerSetOptions } from "./worker-set.ts";
 import { WorkerTable } from "./worker-table.ts";
-import type { LoadFailure, PythonInterface, Worker, WorkerEnd, WorkerPort } from "./worker.ts";
-import type { WorkerProcessListener } from "./worker-process.ts";
+import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
 const SIGKILL = 9;
 /** The level of an error in `PoolListener.onMessage`. */
@@ -72,11 +76,6 @@ export class StartFailure extends Error {
     this.kind = failure.kind;
   }
 }
-
-/** What the pool needs of its launcher: a real one, or in tests an object without processes. */
-export type LauncherPort = Pick<Launcher, "start" | "signal" | "notify" | "stop"> & {
-  openWorker(worker: number, pid: number, listener: WorkerProcessListener): WorkerPort;
-};
 
 function openLauncher(
   options: LauncherOptions,

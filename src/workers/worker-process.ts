@@ -9,7 +9,6 @@ import { FrameType, type FrameReceiver } from "./frame.ts";
 import { readFifo } from "./output.ts";
 import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
 import { StackReport } from "./stack-report.ts";
-import type { WorkerPort } from "./worker.ts";
 
 /** Where the start time stands in /proc/PID/stat, counted behind the name (proc_pid_stat(5)). */
 const START_TIME_FIELD = 19;
@@ -22,7 +21,10 @@ export interface WorkerProcessListener extends FrameReceiver {
   onLine(stream: "stdout" | "stderr", line: string): void;
 }
 
-export class WorkerProcess implements WorkerPort {
+/** A worker's process as others see it: in tests an object without a process. */
+export type WorkerPort = Pick<WorkerProcess, keyof WorkerProcess>;
+
+export class WorkerProcess {
   readonly pid: number;
   readonly #file: (name: string) => string;
   readonly #channel: Channel;
@@ -59,22 +61,27 @@ export class WorkerProcess implements WorkerPort {
     ];
   }
 
+  /** Nothing more will come on the channel. */
   get isChannelClosed(): boolean {
     return this.#channel.isClosed;
   }
 
+  /** Sends whole frames, whose memory is the channel's from here on. */
   send(frame: Buffer): void {
     this.#channel.send(frame);
   }
 
+  /** Sends a frame without a payload. */
   say(type: number, id = 0): void {
     this.#channel.say(type, id);
   }
 
+  /** Where the worker listens when it offers an application a socket for the request `id`. */
   socketPath(id: number): string {
     return this.#file(`${id}.socket`);
   }
 
+  /** The requests in the first `slots` slots of the notes. */
   readNotes(slots: number): Note[] {
     if (this.#notes < 0) return [];
     const notes = Buffer.alloc(slots * SLOT_BYTES);
@@ -87,10 +94,12 @@ export class WorkerProcess implements WorkerPort {
     return Number(pages) * MEMORY_PAGE_BYTES;
   }
 
+  /** Calls `onText` once with the stacks of all threads, "" if they cannot be read. */
   askStacks(onText: (text: string) => void): void {
     this.#stacks.ask(onText);
   }
 
+  /** The worker has sent its stacks. */
   tellStacks(text: string): void {
     this.#stacks.tell(text);
   }
@@ -108,14 +117,17 @@ export class WorkerProcess implements WorkerPort {
     }
   }
 
+  /** The launcher has died: from here on signals go to the process itself. */
   orphan(): void {
     this.#isOrphan = true;
   }
 
+  /** For an orphan, whose end no launcher reports. */
   hasExited(): boolean {
     return startTimeOf(this.pid) !== this.#startTime;
   }
 
+  /** Closes all but the output, which ends by itself: children of the application may still write. */
   close(): void {
     this.#stacks.close();
     for (const output of this.#outputs) output.unref();

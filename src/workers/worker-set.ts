@@ -37,13 +37,6 @@ const OVERDUE_GRACE = 1;
 /** A kill can be lost with the launcher that carries it; it is repeated after so long, seconds. */
 const KILL_AGAIN_SECONDS = 1;
 
-/** A load of the code, until all of its workers are ready. */
-interface Load {
-  readonly generation: number;
-  readonly workers: readonly Worker[];
-  readonly settle: (failure: LoadFailure | null) => void;
-}
-
 export class WorkerSet {
   /** No worker takes requests, and none will soon; as of the last tick. */
   hasNoWorkers = false;
@@ -52,14 +45,18 @@ export class WorkerSet {
   readonly #listener: WorkerSetListener;
   readonly #backoff = new Backoff();
   readonly #recycling: Recycling;
+  /**
+   *   none ──load──▶ loading ──all are ready──▶ yielding ──the old take no more──▶ none
+   *                     └─────────────one failed, the launcher ended──────────────▲
+   */
+  #phase: "none" | "loading" | "yielding" = "none";
+  #settle: (failure: LoadFailure | null) => void = () => undefined;
   /** The generation that serves, and the last that was begun. */
   #current = 0;
   #last = 0;
-  #load: Load | null = null;
-  /** Old workers that have not yet said that they take no more, and how the load that replaced them settles. */
+  /** Old workers that have not yet said that they take no more, and until when the load waits for them. */
   readonly #yielding = new Set<Worker>();
   #yieldUntil = 0;
-  #settleYield: (() => void) | null = null;
   #isStopping = false;
 
   constructor(table: WorkerTable, options: WorkerSetOptions, listener: WorkerSetListener) {
@@ -72,12 +69,12 @@ export class WorkerSet {
   /** Loads the code beside the workers there are; resolves with null when the new code serves, or why not. */
   load(now: number): Promise<LoadFailure | null> {
     this.#giveUp({ kind: "superseded", text: "another load of the application began" }, now);
+    this.#endYielding();
     this.#last += 1;
-    const generation = this.#last;
+    this.#phase = "loading";
     const { promise, resolve } = Promise.withResolvers<LoadFailure | null>();
-    const workers = Array.from({ length: this.#options.workers }, () => this.#add(generation, now));
-    this.#load = { generation, workers, settle: resolve };
-    for (const worker of workers) this.#listener.start(worker);
+    this.#settle = resolve;
+    for (let count = 0; count < this.#options.workers; count += 1) this.#start(this.#last, now);
     return promise;
   }
 
@@ -87,12 +84,11 @@ export class WorkerSet {
     if (worker.state !== "starting") return;
     worker.load(now);
     worker.killAt = Infinity;
-    const load = this.#load;
-    if (worker.generation === load?.generation) {
-      // Where no worker serves, the first one that is ready does, and the others follow.
-      const isFirst = this.#table.takers.length === 0;
-      if (isFirst || load.workers.every(({ state }) => state === "loaded")) this.#commit(load, now);
-    } else worker.take();
+    const loading = this.#loadingWorkers();
+    if (worker.generation === this.#current) worker.take();
+    // Where no worker serves, the first one that is ready does, and the others follow.
+    else if (this.#table.takers.length === 0 || loading.every(({ state }) => state === "loaded"))
+      this.#commit(loading, now);
     this.hasNoWorkers = false;
     this.#listener.onReady(worker);
     this.#relieve(now);
@@ -112,7 +108,7 @@ export class WorkerSet {
     now: number,
   ): number | null {
     this.stopped(worker);
-    if (worker.generation === this.#load?.generation)
+    if (this.#phase === "loading" && worker.generation === this.#last)
       this.#giveUp(worker.failure ?? { kind: "ended", text: describeEnd(end) }, now);
     const isOfFailedLoad = worker.generation > this.#current;
     const lived = worker.readyAt === 0 ? 0 : now - worker.readyAt;
@@ -125,11 +121,6 @@ export class WorkerSet {
   launcherEnded(text: string, now: number): void {
     this.#giveUp({ kind: "launcher", text }, now);
     this.#backoff.note(0, 0, now);
-  }
-
-  /** The worker takes no more and finishes what it runs; another takes its place. */
-  retire(worker: Worker, now: number): void {
-    worker.drain(now + this.#options.drainTimeout);
   }
 
   kill(worker: Worker, now: number): void {
@@ -155,7 +146,7 @@ export class WorkerSet {
       if (worker.state === "starting") worker.failure ??= { kind: "timeout", text };
       this.kill(worker, now);
     }
-    if (!this.#isStopping && this.#load === null) {
+    if (!this.#isStopping && this.#phase !== "loading") {
       const due = this.#recycling.markNext(this.#table.all, now);
       if (due !== null) this.#listener.onRecycle(due);
       this.#fill(now);
@@ -168,50 +159,57 @@ export class WorkerSet {
     return this.#table.all.filter((worker) => worker.isStaying).length;
   }
 
-  #add(generation: number, now: number): Worker {
+  #start(generation: number, now: number): void {
     const maxRequests = this.#recycling.drawMaxRequests();
     const worker = this.#table.add({ generation, startedAt: now, maxRequests });
     worker.killAt = now + this.#options.startTimeout;
-    return worker;
+    this.#listener.start(worker);
   }
 
   // Starts the workers that are missing.
   #fill(now: number): void {
-    const isLoading = this.#load !== null || this.#current === 0;
+    const isLoading = this.#phase === "loading" || this.#current === 0;
     if (this.#isStopping || isLoading || !this.#backoff.mayStart(now)) return;
     for (let staying = this.#staying(); staying < this.#options.workers; staying += 1)
-      this.#listener.start(this.#add(this.#current, now));
+      this.#start(this.#current, now);
   }
 
-  #commit(load: Load, now: number): void {
-    this.#endYielding();
-    this.#load = null;
-    this.#current = load.generation;
-    for (const worker of load.workers) worker.take();
+  #loadingWorkers(): readonly Worker[] {
+    return this.#table.all.filter(({ generation }) => generation === this.#last);
+  }
+
+  #commit(loading: readonly Worker[], now: number): void {
+    this.#current = this.#last;
+    for (const worker of loading) worker.take();
     for (const worker of this.#table.all) {
-      if (worker.generation >= this.#current) continue;
+      if (worker.generation === this.#current) continue;
       if (worker.state === "taking") this.#yielding.add(worker);
       if (worker.state === "starting" || worker.state === "loaded") this.#dismiss(worker, now);
-      else this.retire(worker, now);
+      else this.#retire(worker, now);
     }
-    // Once the old workers take no more, every request that comes is answered by the new code.
-    this.#settleYield = () => load.settle(null);
+    // The load has succeeded when no old worker takes: then the new code answers every request that comes.
+    this.#phase = "yielding";
     this.#yieldUntil = now + YIELD_SECONDS;
     if (this.#yielding.size === 0) this.#endYielding();
   }
 
   #endYielding(): void {
-    this.#settleYield?.();
-    this.#settleYield = null;
+    if (this.#phase !== "yielding") return;
+    this.#phase = "none";
     this.#yielding.clear();
+    this.#settle(null);
   }
 
   #giveUp(failure: LoadFailure, now: number): void {
-    const load = this.#load;
-    if (load === null) return;
-    this.#load = null;
-    for (const worker of load.workers) if (worker.state !== "ended") this.#dismiss(worker, now);
-    load.settle(failure);
+    if (this.#phase !== "loading") return;
+    this.#phase = "none";
+    for (const worker of this.#loadingWorkers()) this.#dismiss(worker, now);
+    this.#settle(failure);
+  }
+
+  // The worker takes no more and finishes what it runs.
+  #retire(worker: Worker, now: number): void {
+    worker.drain(now + this.#options.drainTimeout);
   }
 
   // Ends a worker that has not taken anything yet.
@@ -227,7 +225,7 @@ export class WorkerSet {
     for (const worker of takers) {
       if (surplus <= 0) return;
       if (worker.leaving === null) continue;
-      this.retire(worker, now);
+      this.#retire(worker, now);
       surplus -= 1;
     }
   }
@@ -236,7 +234,7 @@ export class WorkerSet {
   // If it does not come back within the grace, another worker takes its place.
   #checkOverdue(worker: Worker, now: number): void {
     if (now - worker.overdueSince() < OVERDUE_GRACE) return;
-    if (worker.state !== "draining") this.retire(worker, now);
+    if (worker.state !== "draining") this.#retire(worker, now);
     else if (worker.hasOnlyOverdue()) worker.killAt = now;
   }
 }

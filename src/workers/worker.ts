@@ -8,6 +8,7 @@
 
 import { FrameType } from "./frame.ts";
 import type { Note } from "./page.ts";
+import type { WorkerPort } from "./worker-process.ts";
 
 export type WorkerState = "starting" | "loaded" | "taking" | "draining" | "ended";
 
@@ -27,32 +28,6 @@ export interface WorkerEnd {
   readonly signal: number | null;
   /** Bytes. */
   readonly peakRss: number;
-}
-
-/** The process of a worker: its channel, its notes, its place in the system. */
-export interface WorkerPort {
-  readonly pid: number;
-  /** Nothing more will come on the channel. */
-  readonly isChannelClosed: boolean;
-  /** Sends whole frames, which are the channel's from here on. */
-  send(frame: Buffer): void;
-  /** Sends a frame without a payload. */
-  say(type: number, id?: number): void;
-  /** Where the worker listens when it offers an application a socket for the request `id`. */
-  socketPath(id: number): string;
-  /** The requests in the first `slots` slots of the notes. */
-  readNotes(slots: number): Note[];
-  residentBytes(): number;
-  /** Calls `onText` once with the stacks of all threads, "" if they cannot be read. */
-  askStacks(onText: (text: string) => void): void;
-  /** The worker has sent its stacks. */
-  tellStacks(text: string): void;
-  signal(signal: number): void;
-  /** The launcher has died: signals go to the process itself, and its end is seen by `hasExited`. */
-  orphan(): void;
-  hasExited(): boolean;
-  /** Closes everything but the output, which ends by itself: children may still write. */
-  close(): void;
 }
 
 /** Lines of standard error that are kept for the log line about a worker's end. */
