@@ -151,7 +151,10 @@ export class Launcher {
     const number = (name: string): number => Number(fields.get(name) ?? 0);
     const nullable = (name: string): number | null =>
       typeof fields.get(name) === "number" ? number(name) : null;
-    const text = (name: string): string => String(fields.get(name) ?? "");
+    const text = (name: string): string => {
+      const value = fields.get(name);
+      return typeof value === "string" ? value : "";
+    };
     const worker = number("worker");
     switch (message.op) {
       case "opened":
