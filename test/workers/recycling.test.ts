@@ -65,6 +65,7 @@ it("marks a worker that is too large, looking once a second", () => {
 
 it("marks no second worker while one leaves, and none that does not take", () => {
   const recycling = new Recycling({ ...NEVER, maxAge: 1 });
+  table.add({ generation: 1, startedAt: 0, maxRequests: Infinity });
   const first = addTaker().worker;
   const second = addTaker().worker;
   assert.equal(recycling.markNext(table.all, 10), first);
@@ -72,6 +73,5 @@ it("marks no second worker while one leaves, and none that does not take", () =>
   first.drain(Infinity);
   assert.equal(recycling.markNext(table.all, 12), null);
   table.remove(first);
-  table.add({ generation: 1, startedAt: 0, maxRequests: Infinity });
   assert.equal(recycling.markNext(table.all, 13), second);
 });

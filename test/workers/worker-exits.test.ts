@@ -122,6 +122,7 @@ describe("the end of a process", () => {
     );
     die();
     die();
+    exits.channelEnded(worker);
     exits.tick(100);
     assert.equal(told.length, 1);
     assert.equal(lost.length, 1);

@@ -203,6 +203,20 @@ describe("a load", () => {
     assert.equal(worker(5).state, "taking");
   });
 
+  it("has succeeded when the next one begins before the old workers have said that they take no more", async () => {
+    await serve();
+    const first = set.load(10);
+    ready(3, 10);
+    ready(4, 10);
+    const second = set.load(10.1);
+    assert.equal(await first, null);
+    ready(5, 10.2);
+    ready(6, 10.2);
+    assert.equal(await settled(second), undefined);
+    for (const number of [1, 2, 3, 4]) set.stopped(worker(number));
+    assert.equal(await second, null);
+  });
+
   it("does not let a worker take whose READY comes after the load was given up", async () => {
     await serve();
     void set.load(10);
@@ -319,6 +333,22 @@ describe("no workers", () => {
     set.tick(1.1);
     ready(4, 1.2);
     assert.equal(set.hasNoWorkers, false);
+  });
+
+  it("ends with READY of a worker whose launcher has died, too", () => {
+    make({ workers: 1 });
+    void set.load(0);
+    ready(1, 0);
+    end(1, 0.1);
+    processOf(2);
+    worker(2).orphan();
+    set.launcherEnded("killed", 0.2);
+    set.tick(0.3);
+    assert.equal(set.hasNoWorkers, true);
+    ready(2, 0.3);
+    assert.equal(set.hasNoWorkers, false);
+    set.tick(0.3);
+    assert.equal(set.hasNoWorkers, false, "it takes until another is ready");
   });
 
   it("is not said while another worker takes", async () => {
