@@ -10,12 +10,14 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CASES_FOLDER, TYPHON, VENV_BIN } from "./places.ts";
+import { VENV_BIN } from "./places.ts";
 import {
   flags,
   KEEP_ALIVE_SECONDS,
   MAX_CONNECTIONS,
   PEER_ENVIRONMENT,
+  typhon,
+  TYPHON_ASGI,
   uvicorn,
   type Program,
   type Server,
@@ -31,7 +33,7 @@ export const ASGI_SERVERS: readonly Server[] = [
     title: "Typhon",
     family: "typhon",
     suites: ALL,
-    programs: (start) => [typhon(start)],
+    programs: (start) => [typhon(start, start.app.asgi, TYPHON_ASGI)],
   },
   {
     name: "uvicorn",
@@ -80,23 +82,6 @@ export const NEEDED_MODULES: Readonly<Record<string, string>> = {
   "gunicorn-asgi-fast": "gunicorn.workers.gasgi",
   hypercorn: "hypercorn",
 };
-
-function typhon({ app, workers, port }: Start): Program {
-  const given = {
-    "--bind": `127.0.0.1:${port}`,
-    "--workers": workers,
-    "--loop": "uvloop",
-    "--app-dir": CASES_FOLDER,
-    "--python": join(VENV_BIN, "python"),
-    "--access-log": "off",
-  };
-  return {
-    command: TYPHON,
-    args: [app.asgi, ...flags(given)],
-    environment: {},
-    clients: "first process",
-  };
-}
 
 function granian({ app, workers, port }: Start): Program {
   const given = {

@@ -202,3 +202,30 @@ export const WEBSOCKET_CASES: readonly WebSocketCase[] = [
   echo("websocket-1k", "1,024 bytes", 1024),
   echo("websocket-64k", "65,536 bytes", 65_536),
 ];
+
+/** Not among CASES, so that a run beside the peers takes no longer. */
+const RAW_UPLOAD: Case = {
+  name: "raw-upload",
+  title: "WSGI, 1 MB posted",
+  wsgi: "raw:app",
+  asgi: "raw_asgi:app",
+  path: "/length",
+  postBytes: 1_048_576,
+  expectedBody: "1048576",
+  goals: [],
+};
+
+const COMPARED = new Set([
+  "raw-hello",
+  "raw-10k",
+  "flask",
+  "raw-asgi-hello",
+  "fastapi-hello",
+  "asgi-upload",
+]);
+
+/** Pages of a comparison of two checkouts of Typhon: one for each way through the server. */
+export const COMPARED_PAGES: readonly Case[] = [
+  ...[...CASES, ...ASGI_CASES].filter(({ name }) => COMPARED.has(name)),
+  RAW_UPLOAD,
+];

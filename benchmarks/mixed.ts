@@ -1,6 +1,6 @@
 // Mixed load: nine short requests to one slow one, at a constant rate that every server in the run can
 // sustain: 50 % and 80 % of the slowest one's capacity on the same mix, found first in the same run.
-// What counts is what happens to the short requests. Rounds are interleaved as in throughput.ts.
+// The latency of the short requests counts.
 
 import { join } from "node:path";
 import { coresOfOthers, readClocks } from "./clocks.ts";
@@ -8,11 +8,11 @@ import type { LoadOrder } from "./load/generate.ts";
 import type { LoadReport } from "./load/record.ts";
 import { BENCHMARKS } from "./places.ts";
 import { runProgram } from "./program.ts";
-import type { CapacityResult, MixedOutcome, MixedResult, MixedRound } from "./results.ts";
+import type { CapacityResult, MixedOutcome, MixedResult } from "./results.ts";
+import { measureInTurns } from "./rounds.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import { median } from "./statistics.ts";
-import { rotate } from "./throughput.ts";
 
 /** Clients: several hundred, each with one kept-alive connection. */
 const CONNECTIONS = 400;
@@ -68,43 +68,34 @@ async function findCapacities(
   mix: Mix,
   workers: number,
 ): Promise<CapacityResult[]> {
-  const found = new Map<Server, number[]>(plan.servers.map((server) => [server, []]));
-  for (let round = 0; round < Math.min(CAPACITY_ROUNDS, plan.rounds); round++) {
-    for (const server of rotate(plan.servers, round)) {
-      const at = { mix, workers, load: 1, requestsPerSecond: 0 };
-      const { report } = await loadOnce(server, at, plan.seconds, round);
-      found.get(server)?.push(report.answersPerSecond);
-      plan.tell(`mixed ${mix} ${workers}w ${server.name}: ${report.answersPerSecond.toFixed(0)}/s`);
-    }
-  }
-  return plan.servers.map((server) => ({
+  const rounds = Math.min(CAPACITY_ROUNDS, plan.rounds);
+  const measured = await measureInTurns(plan.servers, rounds, async (server, round) => {
+    const at = { mix, workers, load: 1, requestsPerSecond: 0 };
+    const { answersPerSecond } = (await loadOnce(server, at, plan.seconds, round)).report;
+    plan.tell(`mixed ${mix} ${workers}w ${server.name}: ${answersPerSecond.toFixed(0)}/s`);
+    return answersPerSecond;
+  });
+  return measured.map(({ server, figures }) => ({
     mix,
     workers,
-    server: server.name,
-    requestsPerSecond: found.get(server) ?? [],
+    server,
+    requestsPerSecond: figures,
   }));
 }
 
 async function measureLoad(plan: MixedPlan, at: Load): Promise<MixedResult[]> {
-  const rounds = new Map<Server, MixedRound[]>(plan.servers.map((server) => [server, []]));
-  for (let round = 0; round < plan.rounds; round++) {
-    for (const server of rotate(plan.servers, round)) {
-      const { report, cpuMicros, others } = await loadOnce(server, at, plan.seconds, round);
-      const { sent, failed, p50, p99, max, lateness } = report;
-      rounds.get(server)?.push({ sent, failed, p50, p99, max, lateness, cpuMicros, others });
-      plan.tell(
-        `mixed ${at.mix} ${at.workers}w ${at.load * 100} % = ${at.requestsPerSecond}/s ` +
-          `round ${round + 1} ${server.name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, ` +
-          `max ${max.toFixed(1)} ms, ${failed} of ${sent} failed, ` +
-          `others ${others.toFixed(2)} cores`,
-      );
-    }
-  }
-  return plan.servers.map((server) => ({
-    ...at,
-    server: server.name,
-    rounds: rounds.get(server) ?? [],
-  }));
+  const measured = await measureInTurns(plan.servers, plan.rounds, async (server, round) => {
+    const { report, cpuMicros, others } = await loadOnce(server, at, plan.seconds, round);
+    const { sent, failed, p50, p99, max, lateness } = report;
+    plan.tell(
+      `mixed ${at.mix} ${at.workers}w ${at.load * 100} % = ${at.requestsPerSecond}/s ` +
+        `round ${round + 1} ${server.name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, ` +
+        `max ${max.toFixed(1)} ms, ${failed} of ${sent} failed, ` +
+        `others ${others.toFixed(2)} cores`,
+    );
+    return { sent, failed, p50, p99, max, lateness, cpuMicros, others };
+  });
+  return measured.map(({ server, figures }) => ({ ...at, server, rounds: figures }));
 }
 
 /** One fresh server under one load; the seed makes all servers of a round equal. */

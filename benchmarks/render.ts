@@ -7,9 +7,9 @@ import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 import { BENCHMARKS, RESULTS } from "./places.ts";
 import { hasSuite, loadResults, SUITES, type Results, type Suite } from "./results.ts";
-import { median } from "./statistics.ts";
 import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { SERVERS } from "./servers.ts";
+import { loadOfOthers } from "./tables/markdown.ts";
 import { mixedTables, type MixedField } from "./tables/mixed.ts";
 import { connectionsTable, memoryTable, startupTable } from "./tables/standing.ts";
 import { asgiTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
@@ -78,7 +78,7 @@ function newest(all: readonly Results[], suite: Suite): Results | null {
 function origin(suite: Suite, results: Results): string {
   const narrowed = results.isWhole ? "" : " **A narrowed run: to be taken as a hint.**";
   const missing = results.missing.length > 0 ? ` Missing: ${results.missing.join("; ")}.` : "";
-  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${loadOfOthers(suite, results)}.${missing}${narrowed}`;
+  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${othersOf(suite, results)}.${missing}${narrowed}`;
 }
 
 function describe(machine: Machine): string {
@@ -90,13 +90,10 @@ function describe(machine: Machine): string {
   );
 }
 
-function loadOfOthers(suite: Suite, results: Results): string {
+function othersOf(suite: Suite, results: Results): string {
   if (suite === "memory" || suite === "connections" || suite === "startup") return "";
   const measured = suite === "asgi-mixed" ? (results[suite]?.mixed ?? []) : (results[suite] ?? []);
-  if (measured.length === 0) return "";
-  const others = measured.flatMap(({ rounds }) => rounds.map((round) => round.others));
-  const most = Math.max(...others).toFixed(2);
-  return `; other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
+  return measured.length === 0 ? "" : `; ${loadOfOthers(measured)}`;
 }
 
 const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {

@@ -106,6 +106,28 @@ export interface Results {
   readonly "asgi-mixed"?: MixedOutcome | null;
 }
 
+/** One run of two checkouts. Their titles are the names of the servers in the results. */
+export interface Comparison {
+  /** ISO time of the start. */
+  readonly date: string;
+  readonly here: Compared;
+  readonly there: Compared;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly machine: Machine;
+  /** Empty with --start. Requests of WebSocket pages are messages. */
+  readonly load: readonly ThroughputResult[];
+  /** Both are empty without --start. */
+  readonly startup: readonly StartupResult[];
+  readonly connections: readonly ConnectionsResult[];
+}
+
+/** A checkout that was compared: its title in tables, and its commit. */
+export interface Compared {
+  readonly title: string;
+  readonly commit: string;
+}
+
 /** Names of the suites in a result, in the order in which they are measured and shown. */
 export const SUITES = [
   "throughput",
@@ -127,10 +149,21 @@ export function hasSuite(results: Results, suite: Suite): boolean {
   return (results[suite] ?? null) !== null;
 }
 
-/** Writes `<date>-<what>.json` into `folder`; returns the path. */
+/** Writes `<date>-<suites>.json` into `folder`; returns the path. */
 export function saveResults(folder: string, results: Results): string {
   const made = SUITES.filter((suite) => hasSuite(results, suite));
-  const what = made.length >= WHOLE.length ? "all" : made.join("-");
+  return save(folder, made.length >= WHOLE.length ? "all" : made.join("-"), results);
+}
+
+const COMPARISON = "against-";
+
+/** Writes `<date>-against-<commit>.json` into `folder`; returns the path. */
+export function saveComparison(folder: string, comparison: Comparison): string {
+  const what = comparison.startup.length > 0 ? "-start" : "";
+  return save(folder, `${COMPARISON}${comparison.there.commit.slice(0, 12)}${what}`, comparison);
+}
+
+function save(folder: string, what: string, results: { readonly date: string }): string {
   const date = results.date.slice(0, 16).replace("T", "-").replace(":", "");
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${date}-${what}.json`);
@@ -138,10 +171,10 @@ export function saveResults(folder: string, results: Results): string {
   return path;
 }
 
-/** All results of `folder`, oldest first. Files that are not results end the program. */
+/** All results of `folder` but comparisons, oldest first. Throws if a file holds no results. */
 export function loadResults(folder: string): Results[] {
   return readdirSync(folder)
-    .filter((name) => name.endsWith(".json"))
+    .filter((name) => name.endsWith(".json") && !name.includes(`-${COMPARISON}`))
     .toSorted()
     .map((name) => {
       const text = readFileSync(join(folder, name), "utf8");

@@ -4,29 +4,36 @@
 
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { readArguments, UsageError, USAGE, type Arguments } from "./arguments.ts";
+import {
+  readArguments,
+  readComparison,
+  SECONDS,
+  USAGE,
+  UsageError,
+  type Arguments,
+  type ComparisonArguments,
+} from "./arguments.ts";
 import { ASGI_SERVERS, NEEDED_MODULES } from "./asgi-servers.ts";
 import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
+import { compare } from "./comparison.ts";
 import { describeMachine } from "./machine.ts";
 import { measureConnections, measureMemory } from "./memory.ts";
 import { measureMixed } from "./mixed.ts";
 import { RESULTS, SCRATCH_RESULTS, TYPHON, VENV_BIN } from "./places.ts";
 import { killAllPrograms, runProgram } from "./program.ts";
 import { renderReadme, renderTables } from "./render.ts";
-import { saveResults, type Results, type Suite } from "./results.ts";
+import { saveComparison, saveResults, type Results, type Suite } from "./results.ts";
 import { killAllServers } from "./server-process.ts";
 import { SERVERS, type Server } from "./servers.ts";
-import { measureStartup } from "./startup.ts";
+import { measureStartup, STANDARD_LIBRARY } from "./startup.ts";
+import { comparisonTables } from "./tables/comparison.ts";
 import { askByWrk, measureThroughput } from "./throughput.ts";
 import { echoMessages, findWebSocketFault, hasWebSocketClient } from "./websocket.ts";
 
-/** Of one run with wrk; short, because rounds count for more than length. */
-const SECONDS = 3;
 /** Of one run of mixed load: some hundred rare requests have to be seen. */
 const MIXED_SECONDS = 6;
 /** Memory varies little from start to start. */
 const MEMORY_ROUNDS = 3;
-const IDLE_CONNECTIONS = 10_000;
 
 function tell(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
@@ -50,11 +57,7 @@ async function measure(
   const of = (suite: Suite): Server[] => field.wsgi.filter((one) => one.suites.includes(suite));
   const { rounds } = args;
   const common = { workers: args.workers ?? [1, 2], rounds, seconds: begun.seconds, tell };
-  const standing = {
-    ...common,
-    rounds: Math.min(rounds, MEMORY_ROUNDS),
-    connections: IDLE_CONNECTIONS,
-  };
+  const standing = { ...common, rounds: Math.min(rounds, MEMORY_ROUNDS) };
   const mixed = {
     ...common,
     workers: args.workers ?? [2, 4],
@@ -90,7 +93,11 @@ async function measure(
       connections: await measureConnections({ ...standing, servers: of("connections") }),
     }),
     startup: async () => ({
-      startup: await measureStartup({ ...common, servers: of("startup") }),
+      startup: await measureStartup({
+        ...common,
+        page: STANDARD_LIBRARY,
+        servers: of("startup"),
+      }),
     }),
     mixed: () => measureMixed({ ...mixed, servers: of("mixed") }),
     "asgi-mixed": async () => ({
@@ -178,11 +185,24 @@ async function survey(args: Arguments): Promise<Field> {
 }
 
 async function main(): Promise<void> {
-  const args = readArguments(process.argv.slice(2));
-  if (args === null) {
+  const words = process.argv.slice(2);
+  if (words.includes("--help") || words.includes("-h")) {
     process.stdout.write(USAGE);
     return;
   }
+  const comparison = readComparison(words);
+  if (comparison === null) await measureAndPrint(readArguments(words));
+  else await compareAndPrint(comparison);
+}
+
+async function compareAndPrint(args: ComparisonArguments): Promise<void> {
+  const comparison = await compare(args, tell);
+  const path = saveComparison(args.isKept ? RESULTS : SCRATCH_RESULTS, comparison);
+  process.stdout.write(`${comparisonTables(comparison)}\n`);
+  tell(`written: ${path}`);
+}
+
+async function measureAndPrint(args: Arguments): Promise<void> {
   const field = await survey(args);
   // What a later failure must not take along is in the scratch folder after each suite.
   const keepScratch = (results: Results): string => saveResults(SCRATCH_RESULTS, results);

@@ -28,11 +28,14 @@ const STEERING =
 /** Servers that run now, so that a signal can end them. */
 const running = new Set<RunningServer>();
 
-/** Which page a server is started for, and with how many workers. */
+/** The application of a server, and the request that tells when it has started. */
+export type Page = Pick<Case, "wsgi" | "asgi" | "path" | "postBytes" | "postJson"> & {
+  /** Without it any body of a response with status 200 will do. */
+  readonly expectedBody?: string;
+};
+
 interface Job {
-  readonly page: Pick<Case, "wsgi" | "asgi" | "path" | "postBytes" | "postJson"> & {
-    expectedBody?: string;
-  };
+  readonly page: Page;
   readonly workers: number;
 }
 

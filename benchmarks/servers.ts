@@ -51,6 +51,11 @@ export interface Server {
   programs(start: Start): readonly Program[];
 }
 
+type Flags = Readonly<Record<string, string | number>>;
+
+export const TYPHON_WSGI: Flags = { "--threads": THREADS };
+export const TYPHON_ASGI: Flags = { "--loop": "uvloop" };
+
 const EVERYWHERE = ["throughput", "memory", "connections", "startup", "mixed"] as const;
 export const PEER_ENVIRONMENT = { PYTHONPATH: CASES_FOLDER };
 
@@ -61,24 +66,7 @@ export const SERVERS: readonly Server[] = [
     title: "Typhon",
     family: "typhon",
     suites: EVERYWHERE,
-    programs: ({ app, workers, port }) => [
-      {
-        command: TYPHON,
-        args: [
-          app.wsgi,
-          ...flags({
-            "--bind": `127.0.0.1:${port}`,
-            "--workers": workers,
-            "--threads": THREADS,
-            "--app-dir": CASES_FOLDER,
-            "--python": join(VENV_BIN, "python"),
-            "--access-log": "off",
-          }),
-        ],
-        environment: {},
-        clients: "first process",
-      },
-    ],
+    programs: (start) => [typhon(start, start.app.wsgi, TYPHON_WSGI)],
   },
   {
     name: "granian",
@@ -136,8 +124,6 @@ export const SERVERS: readonly Server[] = [
   },
 ];
 
-type Flags = Readonly<Record<string, string | number>>;
-
 const GTHREAD: Flags = {
   "--worker-class": "gthread",
   "--threads": THREADS,
@@ -148,6 +134,24 @@ const GTHREAD: Flags = {
 /** Options as a command line has them, each name before its value. */
 export function flags(given: Flags): string[] {
   return Object.entries(given).flatMap(([name, value]) => [name, String(value)]);
+}
+
+/** Typhon of this checkout; `more`: the options of an interface, and what differs from the defaults here. */
+export function typhon({ workers, port }: Start, application: string, more: Flags): Program {
+  const given = {
+    "--bind": `127.0.0.1:${port}`,
+    "--workers": workers,
+    "--app-dir": CASES_FOLDER,
+    "--python": join(VENV_BIN, "python"),
+    "--access-log": "off",
+    ...more,
+  };
+  return {
+    command: TYPHON,
+    args: [application, ...flags(given)],
+    environment: {},
+    clients: "first process",
+  };
 }
 
 function tcp(start: Start): string {

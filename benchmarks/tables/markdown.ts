@@ -25,6 +25,15 @@ export function medianWithSpread(values: readonly number[]): string {
   return `${figure(median(values))} ±${Math.round(spread(values) * 100)} %`;
 }
 
+/** What other programs took of the processors while these results were measured. */
+export function loadOfOthers(
+  results: readonly { readonly rounds: readonly { readonly others: number }[] }[],
+): string {
+  const others = results.flatMap(({ rounds }) => rounds.map((round) => round.others));
+  const most = Math.max(...others).toFixed(2);
+  return `other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
+}
+
 /** How many times `base` a value is: "×2.31"; empty without a base. */
 export function ratio(value: number, base: number | null): string {
   return base === null || !(base > 0) ? "" : ` (×${(value / base).toFixed(2)})`;

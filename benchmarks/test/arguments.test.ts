@@ -10,40 +10,40 @@ import { SERVERS } from "../servers.ts";
 
 test("measures everything but WebSockets, and keeps it, without arguments", () => {
   const args = readArguments([]);
-  assert.deepEqual(args?.suites, WHOLE);
+  assert.deepEqual(args.suites, WHOLE);
   assert(WHOLE.includes("asgi") && !WHOLE.includes("websocket"));
-  assert.equal(args?.only.length, CASES.length + ASGI_CASES.length + WEBSOCKET_CASES.length);
+  assert.equal(args.only.length, CASES.length + ASGI_CASES.length + WEBSOCKET_CASES.length);
   assert.deepEqual(
-    new Set(args?.servers),
+    new Set(args.servers),
     new Set([...SERVERS, ...ASGI_SERVERS].map((one) => one.name)),
   );
-  assert.equal(args?.rounds, 5);
-  assert.equal(args?.isWhole, true);
+  assert.equal(args.rounds, 5);
+  assert.equal(args.isWhole, true);
 });
 
 test("keeps a whole suite, but not one with fewer servers or rounds", () => {
-  assert.equal(readArguments(["--mixed"])?.isWhole, true);
-  assert.equal(readArguments(["--mixed", "--servers", "typhon,granian"])?.isWhole, false);
-  assert.equal(readArguments(["--rounds", "3"])?.isWhole, false);
-  assert.equal(readArguments(["--quick"])?.isWhole, false);
-  assert.equal(readArguments(["--quick", "--keep"])?.isKept, true);
+  assert.equal(readArguments(["--mixed"]).isWhole, true);
+  assert.equal(readArguments(["--mixed", "--servers", "typhon,granian"]).isWhole, false);
+  assert.equal(readArguments(["--rounds", "3"]).isWhole, false);
+  assert.equal(readArguments(["--quick"]).isWhole, false);
+  assert.equal(readArguments(["--quick", "--keep"]).isKept, true);
 });
 
 test("takes pages as a wish for the closed loop alone", () => {
   const args = readArguments(["--only", "flask,raw-hello", "--workers", "2", "--seconds", "2"]);
-  assert.deepEqual(args?.suites, ["throughput"]);
-  assert.deepEqual(args?.only, ["raw-hello", "flask"]);
-  assert.deepEqual(args?.workers, [2]);
-  assert.equal(args?.seconds, 2);
+  assert.deepEqual(args.suites, ["throughput"]);
+  assert.deepEqual(args.only, ["raw-hello", "flask"]);
+  assert.deepEqual(args.workers, [2]);
+  assert.equal(args.seconds, 2);
 });
 
 test("takes ASGI and WebSocket pages as a wish for their own suites", () => {
-  const suitesOf = (...args: string[]) => readArguments(args)?.suites;
+  const suitesOf = (...args: string[]) => readArguments(args).suites;
   assert.deepEqual(suitesOf("--asgi"), ["asgi"]);
   assert.deepEqual(suitesOf("--websocket"), ["websocket"]);
   assert.deepEqual(suitesOf("--only", "fastapi-json,asgi-upload"), ["asgi"]);
   assert.deepEqual(suitesOf("--only", "websocket-16,raw-hello"), ["throughput", "websocket"]);
-  assert.deepEqual(readArguments(["--asgi", "--servers", "uvicorn"])?.servers, ["uvicorn"]);
+  assert.deepEqual(readArguments(["--asgi", "--servers", "uvicorn"]).servers, ["uvicorn"]);
 });
 
 test("no page has the name of another", () => {
@@ -52,7 +52,7 @@ test("no page has the name of another", () => {
 });
 
 test("asks for idle connections where memory is asked for", () => {
-  assert.deepEqual(readArguments(["--memory"])?.suites, ["memory", "connections"]);
+  assert.deepEqual(readArguments(["--memory"]).suites, ["memory", "connections"]);
 });
 
 test("refuses names and numbers that mean nothing, and says what would", () => {
