@@ -19,8 +19,8 @@ export interface Checkout {
 /** Builds the checkout that these benchmarks are part of. */
 export async function buildThisCheckout(): Promise<Checkout> {
   await build(ROOT);
-  const commit = await git("rev-parse", "HEAD");
-  const changes = await git("status", "--porcelain", "--untracked-files=no");
+  const commit = await git(ROOT, "rev-parse", "HEAD");
+  const changes = await git(ROOT, "status", "--porcelain", "--untracked-files=no");
   const state = changes === "" ? "" : " with changes";
   return { title: `this checkout${state}`, folder: ROOT, commit: `${commit}${state}` };
 }
@@ -29,41 +29,39 @@ export async function buildThisCheckout(): Promise<Checkout> {
  * Builds `revision`, any name that git knows, in a folder that the next comparison finds again.
  * Throws UsageError if there is no such revision.
  */
-export async function buildRevision(revision: string, cache = CACHE): Promise<Checkout> {
-  const commit = await findCommit(revision);
+export async function buildRevision(
+  revision: string,
+  { root, cache } = { root: ROOT, cache: CACHE },
+): Promise<Checkout> {
+  const commit = await findCommit(root, revision);
   const folder = join(cache, `revision-${commit.slice(0, 12)}`);
   if (!existsSync(join(folder, ".git"))) {
     // --force: the folder of an earlier comparison may have been deleted behind git's back.
-    await git("worktree", "add", "--quiet", "--force", "--detach", folder, commit);
+    await git(root, "worktree", "add", "--quiet", "--force", "--detach", folder, commit);
   }
-  await provideModules(folder);
+  await provideModules(root, folder);
   // The last step of a build: without this file an earlier one was interrupted.
   if (!existsSync(join(folder, "dist", ".built"))) await build(folder);
-  return { title: await git("rev-parse", "--short", commit), folder, commit };
+  return { title: await git(root, "rev-parse", "--short", commit), folder, commit };
 }
 
-async function findCommit(revision: string): Promise<string> {
+async function findCommit(root: string, revision: string): Promise<string> {
   try {
-    return await git(
-      "rev-parse",
-      "--verify",
-      "--quiet",
-      "--end-of-options",
-      `${revision}^{commit}`,
-    );
+    const name = `${revision}^{commit}`;
+    return await git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", name);
   } catch (error) {
     throw new UsageError(`--against: git knows no revision "${revision}"`, { cause: error });
   }
 }
 
-/** A symbolic link to our packages if the lock files agree, else packages of its own by npm. */
-async function provideModules(folder: string): Promise<void> {
+/** Links to the packages of `root` if the lock files agree; else npm installs packages for `folder` alone. */
+async function provideModules(root: string, folder: string): Promise<void> {
   const modules = join(folder, "node_modules");
   const lock = (checkout: string): string =>
     readFileSync(join(checkout, "package-lock.json"), "utf8");
   const isLink = lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  if (lock(folder) === lock(ROOT)) {
-    if (!existsSync(modules)) symlinkSync(join(ROOT, "node_modules"), modules);
+  if (lock(folder) === lock(root)) {
+    if (!existsSync(modules)) symlinkSync(join(root, "node_modules"), modules);
     return;
   }
   if (isLink) rmSync(modules);
@@ -76,6 +74,6 @@ async function build(folder: string): Promise<void> {
   await runProgram("sh", [join(folder, "tools", "build.sh")]);
 }
 
-async function git(...args: readonly string[]): Promise<string> {
-  return (await runProgram("git", ["-C", ROOT, ...args])).trim();
+async function git(root: string, ...args: readonly string[]): Promise<string> {
+  return (await runProgram("git", ["-C", root, ...args])).trim();
 }
