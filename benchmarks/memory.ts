@@ -1,6 +1,6 @@
-// Memory at rest: the whole server after its start with Flask, and what one idle kept-alive
-// connection adds to the processes that hold it. The kernel's own socket buffers are in no process's
-// memory and are the same for all.
+// Memory at rest: of the whole server after its start with Flask, and what one idle kept-alive
+// connection adds to the processes that hold the connections. The socket buffers of the kernel are in no
+// process's memory and are the same for all servers.
 
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -15,13 +15,13 @@ import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import { runWrk } from "./wrk.ts";
 
-/** Workers load the application after the first answer of another, and collectors run late. */
+/** After the first response other workers may still load the application, and garbage is still collected. */
 const SETTLE_MS = 1500;
 /** Idle connections to hold: Granian's and gunicorn's limits are set for as many. */
 const IDLE_CONNECTIONS = 10_000;
 /** Near its limit of descriptors Typhon closes idle connections; workers and logs need some as well. */
 const DESCRIPTOR_SHARE = 0.8;
-/** Asked before the idle connections come, so that code and buffers of first use are not counted. */
+/** Load before the idle connections come, so that code and buffers of first use are not counted. */
 const WARM_UP_SECONDS = 1;
 
 interface MemoryPlan {
@@ -32,7 +32,7 @@ interface MemoryPlan {
   tell(line: string): void;
 }
 
-/** Resident and proportional memory of every server that has answered one Flask page. */
+/** Resident and proportional memory of every server after its first response, a Flask page. */
 export async function measureMemory(plan: MemoryPlan): Promise<MemoryResult[]> {
   const results: MemoryResult[] = [];
   for (const workers of plan.workers) {
@@ -54,7 +54,7 @@ export async function measureMemory(plan: MemoryPlan): Promise<MemoryResult[]> {
   return results;
 }
 
-/** What each of many idle connections adds to the memory of the processes that hold them. */
+/** Memory that one of many idle connections adds to the processes that hold them. */
 export async function measureConnections(plan: MemoryPlan): Promise<ConnectionsResult[]> {
   const measured = await measureInTurns(plan.servers, plan.rounds, async (server) => {
     const figures = await withServer(server, "raw-hello", 1, holdConnections);

@@ -16,7 +16,7 @@ import { median } from "./statistics.ts";
 
 /** Clients: several hundred, each with one kept-alive connection. */
 const CONNECTIONS = 400;
-/** To find the capacity: always more than all threads can take, few enough that none waits seconds. */
+/** For the capacity: more connections than all servers have threads, few enough that none waits seconds. */
 const SATURATING_CONNECTIONS = 96;
 const CAPACITY_ROUNDS = 3;
 /** A server that has just started still compiles its own code. */
@@ -43,7 +43,7 @@ interface MixedPlan {
   tell(line: string): void;
 }
 
-/** Finds the capacities, then loads every server. */
+/** Finds the capacity of every server, then applies the loads. */
 export async function measureMixed(plan: MixedPlan): Promise<MixedOutcome> {
   const capacity: CapacityResult[] = [];
   const mixed: MixedResult[] = [];
@@ -71,9 +71,9 @@ async function findCapacities(
   const rounds = Math.min(CAPACITY_ROUNDS, plan.rounds);
   const measured = await measureInTurns(plan.servers, rounds, async (server, round) => {
     const at = { mix, workers, load: 1, requestsPerSecond: 0 };
-    const { answersPerSecond } = (await loadOnce(server, at, plan.seconds, round)).report;
-    plan.tell(`mixed ${mix} ${workers}w ${server.name}: ${answersPerSecond.toFixed(0)}/s`);
-    return answersPerSecond;
+    const { responsesPerSecond } = (await loadOnce(server, at, plan.seconds, round)).report;
+    plan.tell(`mixed ${mix} ${workers}w ${server.name}: ${responsesPerSecond.toFixed(0)}/s`);
+    return responsesPerSecond;
   });
   return measured.map(({ server, figures }) => ({
     mix,
@@ -98,7 +98,7 @@ async function measureLoad(plan: MixedPlan, at: Load): Promise<MixedResult[]> {
   return measured.map(({ server, figures }) => ({ ...at, server, rounds: figures }));
 }
 
-/** One fresh server under one load; the seed makes all servers of a round equal. */
+/** Starts a server for one load. The same seed gives all servers of a round the same requests. */
 async function loadOnce(
   server: Server,
   at: Load,
@@ -120,9 +120,9 @@ async function loadOnce(
     const script = join(BENCHMARKS, "load", "generate.ts");
     const output = await runProgram(process.execPath, [script, JSON.stringify(order)]);
     const report = parseReport(output);
-    const answered = Math.max(1, at.requestsPerSecond * (seconds + WARM_UP_SECONDS));
+    const requests = Math.max(1, at.requestsPerSecond * (seconds + WARM_UP_SECONDS));
     const after = readClocks(running);
-    const cpuMicros = ((after.server - before.server) / answered) * 1e6;
+    const cpuMicros = ((after.server - before.server) / requests) * 1e6;
     return { report, cpuMicros, others: coresOfOthers(before, after) };
   } catch (error) {
     const what = `${server.name}, mixed ${at.mix}: ${String(error)}`;
@@ -147,6 +147,6 @@ function parseReport(output: string): LoadReport {
     p99: number("p99"),
     max: number("max"),
     lateness: number("lateness"),
-    answersPerSecond: number("answersPerSecond"),
+    responsesPerSecond: number("responsesPerSecond"),
   };
 }

@@ -1,5 +1,5 @@
-// Short-lived programs (wrk, version questions, the load generators): their standard output, or an
-// error with what they wrote. Those that run now can be ended when we are.
+// Short-lived programs: wrk, git, the load generators. A program gives its standard output, or an error
+// with all of its output. Programs that still run can be ended together with this one.
 
 import { spawn, type ChildProcess } from "node:child_process";
 

@@ -1,6 +1,8 @@
-// Puts the newest figures into benchmarks/README.md, between its "figures" marks; the words around
-// them are written by hand. Each suite comes from the newest whole run that has it; only where there
-// is none, from the newest narrowed one, and then the table says so. Run alone, it renders again.
+// Puts the newest figures into benchmarks/README.md, between its "figures" marks; the text around the
+// marks is written by hand. The figures of a suite are from the newest whole run of the suite. Without one
+// they are from the newest narrowed run, and the text above the table says so.
+//
+//   node benchmarks/render.ts
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +13,7 @@ import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { SERVERS } from "./servers.ts";
 import { loadOfOthers } from "./tables/markdown.ts";
 import { mixedTables, type MixedField } from "./tables/mixed.ts";
-import { connectionsTable, memoryTable, startupTable } from "./tables/standing.ts";
+import { connectionsTable, memoryTable, startupTable } from "./tables/without-load.ts";
 import { asgiTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
 
 const BEGIN = "<!-- figures: rendered by render.ts -->";
@@ -23,7 +25,7 @@ const TITLES: Readonly<Record<Suite, string>> = {
   websocket: "WebSocket echo, 64 connections",
   memory: "Memory after the start with Flask",
   connections: "Idle kept-alive connections",
-  startup: "From start to the first answer",
+  startup: "From start to the first response",
   mixed: "Mixed load",
   "asgi-mixed": "Mixed load, ASGI",
 };
@@ -51,7 +53,7 @@ export function renderReadme(): void {
   writeFileSync(path, placeFigures(readFileSync(path, "utf8"), figures(loadResults(RESULTS))));
 }
 
-/** The text with what stands between the marks replaced; throws if they are not there. */
+/** `text` with everything between the marks replaced by `made`; throws if the marks are missing. */
 export function placeFigures(text: string, made: string): string {
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END);
@@ -59,7 +61,7 @@ export function placeFigures(text: string, made: string): string {
   return `${text.slice(0, begin + BEGIN.length)}\n\n${made}\n${text.slice(end)}`;
 }
 
-/** All suites with where their figures are from; a suite that was never run says so. */
+/** The tables of all suites, each below the date and the machine of its run. */
 export function figures(all: readonly Results[]): string {
   const parts = SUITES.map((suite) => {
     const title = `### ${TITLES[suite]}\n\n`;

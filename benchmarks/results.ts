@@ -1,12 +1,11 @@
-// What a run leaves behind: plain JSON, one file a run, and where such files are kept. Times are
-// milliseconds where the name does not say otherwise; memory is bytes. Rounds are kept, so that
-// noise can be seen later; medians are made when a table is.
+// The results of a run as plain JSON, one file a run. Times are milliseconds where the name does not say
+// otherwise; memory is bytes. All rounds are kept, so that noise can be seen later; the tables show medians.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 
-/** One round of one server on one page. `others`: cores that others used meanwhile (clocks.ts). */
+/** One round of one server on one page. `others`: cores used by other programs meanwhile (clocks.ts). */
 export interface ThroughputRound {
   readonly requests: number;
   readonly requestsPerSecond: number;
@@ -46,7 +45,7 @@ export interface StartupResult {
   readonly startMs: readonly number[];
 }
 
-/** What one load run says of the short requests; `failed` counts all that were not answered rightly. */
+/** The short requests of one load run. `failed` counts the requests without a right response. */
 export interface MixedRound {
   readonly sent: number;
   readonly failed: number;
@@ -76,7 +75,7 @@ export interface CapacityResult {
   readonly requestsPerSecond: readonly number[];
 }
 
-/** All of one mixed load. */
+/** The results of one suite of mixed load. */
 export interface MixedOutcome {
   readonly capacity: readonly CapacityResult[];
   readonly mixed: readonly MixedResult[];
@@ -141,7 +140,7 @@ export const SUITES = [
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
-/** What is measured where nothing is selected: all but what Typhon is only learning. */
+/** The suites of a run without selectors. */
 export const WHOLE: readonly Suite[] = SUITES.filter((suite) => suite !== "websocket");
 
 /** True if that suite was measured in this run. */
@@ -184,7 +183,7 @@ export function loadResults(folder: string): Results[] {
     });
 }
 
-/** Our own files: the shape is checked as far as telling them from another program's needs. */
+/** Tells results from other JSON by some of their names; these benchmarks wrote the files. */
 function isResults(value: unknown): value is Results {
   if (typeof value !== "object" || value === null) return false;
   return ["machine", "isWhole", "throughput", "mixed"].every((name) => name in value);

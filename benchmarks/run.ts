@@ -1,6 +1,6 @@
-// Measures Typhon beside its peers, all in one go, and keeps what comes of it: JSON in results/ and
-// the tables of README.md. tools/bench.sh has brought the peers. Whatever ends this program but
-// SIGKILL ends every server, client and wrk that it started.
+// Measures Typhon beside other servers, or with --against beside another revision of itself, all in one
+// run, and keeps the figures: JSON in results/ and the tables of README.md. tools/bench.sh has installed
+// the other servers. Whatever ends this program but SIGKILL ends every server and client of it as well.
 
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ import { comparisonTables } from "./tables/comparison.ts";
 import { askByWrk, measureThroughput } from "./throughput.ts";
 import { echoMessages, findWebSocketFault, hasWebSocketClient } from "./websocket.ts";
 
-/** Of one run of mixed load: some hundred rare requests have to be seen. */
+/** Of one run of mixed load: long enough for some hundred slow requests. */
 const MIXED_SECONDS = 6;
 /** Memory varies little from start to start. */
 const MEMORY_ROUNDS = 3;
@@ -39,7 +39,7 @@ function tell(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 }
 
-/** What can be measured: the servers of each interface, and what was asked for and is not there. */
+/** The servers that can be measured, by interface, and the reasons why others cannot. */
 interface Field {
   readonly wsgi: readonly Server[];
   readonly asgi: readonly Server[];
@@ -47,7 +47,7 @@ interface Field {
   readonly missing: readonly string[];
 }
 
-/** Measures the asked suites one by one; hands over what there is after each of them. */
+/** Measures the suites one by one; `onSuite` gets all results so far after each of them. */
 async function measure(
   args: Arguments,
   field: Field,
@@ -132,10 +132,7 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
   };
 }
 
-/**
- * What keeps a server from being measured, or null. Typhon is missing in a checkout that has not been
- * built; the others come with tools/bench.sh, where their newest version has what is needed.
- */
+/** Why a server cannot be measured, or null. tools/bench.sh has installed all but Typhon itself. */
 async function findFault({ name }: Server): Promise<string | null> {
   const needed = NEEDED_MODULES[name];
   try {
@@ -151,9 +148,9 @@ async function findFault({ name }: Server): Promise<string | null> {
   }
 }
 
-/** Looks for everything that the asked suites need; tells of each server that is left out. */
+/** Looks for everything that the suites need; tells of each server that is left out. */
 async function survey(args: Arguments): Promise<Field> {
-  // Both lists of servers have Typhon, which is missing from both or from none.
+  // A set, because Typhon is in both lists and would be named twice.
   const missing = new Set<string>();
   const usable = async (
     list: readonly Server[],
@@ -204,7 +201,7 @@ async function compareAndPrint(args: ComparisonArguments): Promise<void> {
 
 async function measureAndPrint(args: Arguments): Promise<void> {
   const field = await survey(args);
-  // What a later failure must not take along is in the scratch folder after each suite.
+  // Saved after each suite, so that a failure in a later one loses nothing.
   const keepScratch = (results: Results): string => saveResults(SCRATCH_RESULTS, results);
   const results = await measure(args, field, await begin(args, field.missing), keepScratch);
   const isKept = results.isWhole || args.isKept;

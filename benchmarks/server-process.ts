@@ -145,14 +145,14 @@ export class RunningServer {
         const isRight = page.expectedBody === undefined || response.body === page.expectedBody;
         if (response.status === 200 && isRight) return;
         last = `status ${response.status}, ${response.body.length} bytes`;
-        // nginx answers 502 until gunicorn has its socket; anything else is wrong for good.
+        // nginx sends 502 until gunicorn has its socket; any other wrong response is an error.
         if (response.status !== 502) break;
       } catch (error) {
         last = error instanceof Error ? error.message : String(error);
       }
       await sleep(POLL_MS);
     }
-    throw new Error(`${what} did not answer ${page.path} rightly (${last}):\n${this.log()}`);
+    throw new Error(`${what} gave no right response for ${page.path} (${last}):\n${this.log()}`);
   }
 }
 

@@ -13,10 +13,10 @@ import type { Load } from "./throughput.ts";
 import type { WrkOutcome } from "./wrk.ts";
 
 const CONNECTIONS = 64;
-/** A try before the rounds, to see whether a server speaks WebSocket at all. */
+/** The load that shows before the rounds whether a server speaks WebSocket. */
 const TRY = { connections: 1, seconds: 0.2, isWarmUp: true } as const;
 
-/** True if the generator can run. */
+/** Whether the npm package that the generator needs is installed. */
 export function hasWebSocketClient(): boolean {
   try {
     import.meta.resolve("ws");
@@ -26,7 +26,7 @@ export function hasWebSocketClient(): boolean {
   }
 }
 
-/** One stretch of echoes; in a warm-up every byte of every echo is compared, else its length. */
+/** The load of a WebSocket page. A warm-up compares every byte of every echo, a measured run the length. */
 export async function echoMessages(
   { page, port, seconds, isWarmUp }: Load<WebSocketCase>,
   connections = CONNECTIONS,
@@ -38,7 +38,7 @@ export async function echoMessages(
   return parseEchoes(await runProgram(process.execPath, [script, JSON.stringify(order)]));
 }
 
-/** Starts `server` and exchanges a few messages; what went wrong, or null. */
+/** Starts `server` and exchanges a few messages; returns what went wrong, or null. */
 export async function findWebSocketFault(server: Server): Promise<string | null> {
   const [page] = WEBSOCKET_CASES;
   if (page === undefined) return null;

@@ -1,5 +1,5 @@
-// One run of wrk against one page: closed loop, one thread, kept-alive connections. Any answer that is
-// not a success, and any broken connection, makes the run void: a server that drops work looks fast.
+// One run of wrk against one page: closed loop, one thread, kept-alive connections. One response that is
+// no success, or one broken connection, makes the run void: a server that drops requests looks fast.
 
 import { join } from "node:path";
 import { BENCHMARKS } from "./places.ts";
@@ -13,7 +13,7 @@ interface WrkRun {
   readonly path: string;
   /** Bytes to post; 0 = GET. */
   readonly postBytes: number;
-  /** JSON to post instead. */
+  /** JSON to post instead of so many bytes. */
   readonly postJson?: string | undefined;
   readonly seconds: number;
 }
@@ -27,7 +27,7 @@ export interface WrkOutcome {
   readonly max: number;
 }
 
-/** Runs wrk; throws if it fails or if one request was not answered with a success. */
+/** Runs wrk; throws if wrk fails or if one response is no success. */
 export async function runWrk(run: WrkRun): Promise<WrkOutcome> {
   const { port, path, postBytes, postJson, seconds } = run;
   const script = join(BENCHMARKS, "wrk.lua");
@@ -48,7 +48,7 @@ export async function runWrk(run: WrkRun): Promise<WrkOutcome> {
   return parseWrk(output);
 }
 
-/** Reads the JSON line that wrk.lua prints; throws if there is none or if anything failed. */
+/** Reads the JSON line that wrk.lua prints; throws if the line is missing or if a request failed. */
 export function parseWrk(output: string): WrkOutcome {
   const line = output.split("\n").find((one) => one.startsWith("{"));
   if (line === undefined) throw new Error(`wrk printed no outcome:\n${output}`);
@@ -60,7 +60,7 @@ export function parseWrk(output: string): WrkOutcome {
   };
   const failures = read("refused") + read("socketErrors") + read("timeouts");
   if (failures > 0) throw new Error(`wrk saw ${failures} failed requests: ${line}`);
-  if (read("requests") === 0) throw new Error(`wrk got no answer: ${line}`);
+  if (read("requests") === 0) throw new Error(`wrk got no response: ${line}`);
   return {
     requests: read("requests"),
     requestsPerSecond: (read("requests") / read("micros")) * 1e6,

@@ -1,4 +1,4 @@
-// Markdown tables and the few number formats that all tables share. Pure.
+// Markdown tables and the number formats that all tables share. Pure.
 
 import { median, spread } from "../statistics.ts";
 
@@ -25,7 +25,7 @@ export function medianWithSpread(values: readonly number[]): string {
   return `${figure(median(values))} ±${Math.round(spread(values) * 100)} %`;
 }
 
-/** What other programs took of the processors while these results were measured. */
+/** How many cores other programs used while these results were measured. */
 export function loadOfOthers(
   results: readonly { readonly rounds: readonly { readonly others: number }[] }[],
 ): string {
@@ -34,12 +34,12 @@ export function loadOfOthers(
   return `other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
 }
 
-/** How many times `base` a value is: "×2.31"; empty without a base. */
+/** The value as a multiple of `base`, " (×2.31)"; empty without a base. */
 export function ratio(value: number, base: number | null): string {
   return base === null || !(base > 0) ? "" : ` (×${(value / base).toFixed(2)})`;
 }
 
-/** "met" or "not met", with the share that was reached. */
+/** Whether a goal is met: the value is at most the limit. */
 export function verdict(value: number, limit: number): string {
   return value <= limit ? "met" : "**not met**";
 }

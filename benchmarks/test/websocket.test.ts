@@ -1,4 +1,4 @@
-// The WebSocket load generator against a real server of the ws package: every echo is looked at.
+// The WebSocket load generator against a real server of the ws package: every echo is checked.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
