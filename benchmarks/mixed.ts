@@ -7,7 +7,7 @@ import { coresOfOthers, readClocks } from "./clocks.ts";
 import type { LoadOrder } from "./load/generate.ts";
 import type { LoadReport } from "./load/record.ts";
 import { BENCHMARKS } from "./places.ts";
-import { runProgram } from "./program.ts";
+import { readNumbers, runProgram } from "./program.ts";
 import type { CapacityResult, MixedOutcome, MixedResult } from "./results.ts";
 import { measureInTurns } from "./rounds.ts";
 import { RunningServer } from "./server-process.ts";
@@ -33,6 +33,9 @@ const PAGE = {
   postBytes: 0,
   expectedBody: "done\n",
 };
+
+/** Figures that load/generate.ts prints. */
+const FIGURES = ["sent", "failed", "p50", "p99", "max", "lateness", "responsesPerSecond"] as const;
 
 interface MixedPlan {
   readonly servers: readonly Server[];
@@ -119,7 +122,7 @@ async function loadOnce(
     const before = readClocks(running);
     const script = join(BENCHMARKS, "load", "generate.ts");
     const output = await runProgram(process.execPath, [script, JSON.stringify(order)]);
-    const report = parseReport(output);
+    const report: LoadReport = readNumbers(output, FIGURES);
     const requests = Math.max(1, at.requestsPerSecond * (seconds + WARM_UP_SECONDS));
     const after = readClocks(running);
     const cpuMicros = ((after.server - before.server) / requests) * 1e6;
@@ -130,23 +133,4 @@ async function loadOnce(
   } finally {
     await running.stop();
   }
-}
-
-/** Reads the line that load/generate.ts prints; throws where a figure is missing. */
-function parseReport(output: string): LoadReport {
-  const report: unknown = JSON.parse(output);
-  const number = (name: keyof LoadReport): number => {
-    const value: unknown = Reflect.get(Object(report), name);
-    if (typeof value !== "number") throw new Error(`the load report lacks ${name}: ${output}`);
-    return value;
-  };
-  return {
-    sent: number("sent"),
-    failed: number("failed"),
-    p50: number("p50"),
-    p99: number("p99"),
-    max: number("max"),
-    lateness: number("lateness"),
-    responsesPerSecond: number("responsesPerSecond"),
-  };
 }

@@ -9,7 +9,7 @@ import { readdirSync, readFileSync } from "node:fs";
 const TICKS_PER_SECOND = 100;
 
 /** The fields of /proc/PID/stat that are used; CPU in seconds, that of ended children included. */
-export interface ProcessStat {
+interface ProcessStat {
   readonly pid: number;
   readonly parent: number;
   readonly session: number;

@@ -34,6 +34,23 @@ export function startProgram(command: string, args: readonly string[]): ChildPro
   return child;
 }
 
+/** Reads a JSON object with numbers that another program wrote; throws if one of them is missing. */
+export function readNumbers<Name extends string>(
+  json: string,
+  names: readonly Name[],
+): Record<Name, number> {
+  const object: unknown = JSON.parse(json);
+  if (hasNumbers(object, names)) return object;
+  throw new Error(`JSON lacks one of the numbers ${names.join(", ")}: ${json}`);
+}
+
+function hasNumbers<Name extends string>(
+  object: unknown,
+  names: readonly Name[],
+): object is Record<Name, number> {
+  return names.every((name) => typeof Reflect.get(Object(object), name) === "number");
+}
+
 /** Ends every program that still runs. */
 export function killAllPrograms(): void {
   for (const child of running) child.kill("SIGKILL");

@@ -122,7 +122,7 @@ export interface Comparison {
 }
 
 /** A checkout that was compared: its title in tables, and its commit. */
-export interface Compared {
+interface Compared {
   readonly title: string;
   readonly commit: string;
 }

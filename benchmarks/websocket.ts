@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { WEBSOCKET_CASES, type WebSocketCase } from "./cases.ts";
 import type { WebSocketOrder } from "./load/web-sockets.ts";
 import { BENCHMARKS } from "./places.ts";
-import { runProgram } from "./program.ts";
+import { readNumbers, runProgram } from "./program.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import type { Load } from "./throughput.ts";
@@ -59,18 +59,8 @@ export async function findWebSocketFault(server: Server): Promise<string | null>
 
 /** Reads the line that load/web-sockets.ts prints; throws where a figure is missing. */
 export function parseEchoes(output: string): WrkOutcome {
-  const report: unknown = JSON.parse(output);
-  const number = (name: keyof WrkOutcome): number => {
-    const value: unknown = Reflect.get(Object(report), name);
-    if (typeof value !== "number") throw new Error(`the report of echoes lacks ${name}: ${output}`);
-    return value;
-  };
-  if (number("requests") === 0) throw new Error(`no message came back: ${output}`);
-  return {
-    requests: number("requests"),
-    requestsPerSecond: number("requestsPerSecond"),
-    p50: number("p50"),
-    p99: number("p99"),
-    max: number("max"),
-  };
+  const figures = ["requests", "requestsPerSecond", "p50", "p99", "max"] as const;
+  const outcome = readNumbers(output, figures);
+  if (outcome.requests === 0) throw new Error(`no message came back: ${output}`);
+  return outcome;
 }

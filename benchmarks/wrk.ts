@@ -3,10 +3,14 @@
 
 import { join } from "node:path";
 import { BENCHMARKS } from "./places.ts";
-import { runProgram } from "./program.ts";
+import { readNumbers, runProgram } from "./program.ts";
 
 /** Enough that no worker waits for a client; few enough that one thread of wrk keeps up. */
 const CONNECTIONS = 32;
+
+/** Names in the JSON line of wrk.lua. */
+const FIGURES = ["requests", "micros", "p50", "p99", "max"] as const;
+const FAILURES = ["refused", "socketErrors", "timeouts"] as const;
 
 interface WrkRun {
   readonly port: number;
@@ -52,20 +56,16 @@ export async function runWrk(run: WrkRun): Promise<WrkOutcome> {
 export function parseWrk(output: string): WrkOutcome {
   const line = output.split("\n").find((one) => one.startsWith("{"));
   if (line === undefined) throw new Error(`wrk printed no outcome:\n${output}`);
-  const outcome: unknown = JSON.parse(line);
-  const read = (name: string): number => {
-    const value: unknown = Reflect.get(Object(outcome), name);
-    if (typeof value !== "number") throw new Error(`wrk's outcome has no ${name}: ${line}`);
-    return value;
-  };
-  const failures = read("refused") + read("socketErrors") + read("timeouts");
+  const outcome = readNumbers(line, [...FIGURES, ...FAILURES]);
+  const { requests, micros, p50, p99, max } = outcome;
+  const failures = FAILURES.reduce((sum, name) => sum + outcome[name], 0);
   if (failures > 0) throw new Error(`wrk saw ${failures} failed requests: ${line}`);
-  if (read("requests") === 0) throw new Error(`wrk got no response: ${line}`);
+  if (requests === 0) throw new Error(`wrk got no response: ${line}`);
   return {
-    requests: read("requests"),
-    requestsPerSecond: (read("requests") / read("micros")) * 1e6,
-    p50: read("p50") / 1000,
-    p99: read("p99") / 1000,
-    max: read("max") / 1000,
+    requests,
+    requestsPerSecond: (requests / micros) * 1e6,
+    p50: p50 / 1000,
+    p99: p99 / 1000,
+    max: max / 1000,
   };
 }

@@ -8,7 +8,7 @@
 import { connect, type Socket } from "node:net";
 
 /** The owner of a connection. */
-export interface ConnectionListener {
+interface ConnectionListener {
   onIdle(connection: Connection): void;
   onResponse(connection: Connection, status: number): void;
   /** `hadResponse`: at least one byte of the response to the last request had come. */

@@ -10,6 +10,7 @@
 import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { Worker } from "node:worker_threads";
+import { readNumbers } from "../program.ts";
 import { clockMs, makeSlowChooser } from "./arrivals.ts";
 import { Connection } from "./connection.ts";
 import { LoadRecord, type LoadReport, type Request } from "./record.ts";
@@ -173,23 +174,11 @@ class Generator {
   }
 }
 
-/** Reads the argument that mixed.ts wrote; throws where a field is missing. */
-function readOrder(text: string | undefined): LoadOrder {
-  const order: unknown = JSON.parse(text ?? "null");
-  const number = (name: string): number => {
-    const value: unknown = Reflect.get(Object(order), name);
-    if (typeof value !== "number") throw new Error(`the load order lacks ${name}`);
-    return value;
-  };
-  return {
-    port: number("port"),
-    slowPath: String(Reflect.get(Object(order), "slowPath")),
-    requestsPerSecond: number("requestsPerSecond"),
-    connections: number("connections"),
-    warmUpSeconds: number("warmUpSeconds"),
-    seconds: number("seconds"),
-    seed: number("seed"),
-  };
+/** Reads the argument that mixed.ts wrote; throws where a number is missing. */
+function readOrder(json = "null"): LoadOrder {
+  const rates = ["requestsPerSecond", "connections", "warmUpSeconds", "seconds"] as const;
+  const numbers = readNumbers(json, ["port", "seed", ...rates]);
+  return { ...numbers, slowPath: String(Reflect.get(Object(JSON.parse(json)), "slowPath")) };
 }
 
 /** Only root may raise it. Without it all servers are measured alike. */

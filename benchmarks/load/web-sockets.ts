@@ -4,6 +4,7 @@
 // its message, end the program with exit code 1 and one line that says so.
 
 import { WebSocket, type RawData } from "ws";
+import { readNumbers } from "../program.ts";
 import { percentile } from "../statistics.ts";
 import { clockMs } from "./arrivals.ts";
 
@@ -111,20 +112,12 @@ function fail(text: string): never {
   process.exit(1);
 }
 
-/** Reads the argument that websocket.ts wrote; throws where a field is missing. */
-function readOrder(text: string | undefined): WebSocketOrder {
-  const order: unknown = JSON.parse(text ?? "null");
-  const number = (name: string): number => {
-    const value: unknown = Reflect.get(Object(order), name);
-    if (typeof value !== "number") throw new Error(`the order lacks ${name}`);
-    return value;
-  };
+/** Reads the argument that websocket.ts wrote; throws where a number is missing. */
+function readOrder(json = "null"): WebSocketOrder {
+  const order: unknown = JSON.parse(json);
   return {
-    port: number("port"),
+    ...readNumbers(json, ["port", "connections", "messageBytes", "seconds"]),
     path: String(Reflect.get(Object(order), "path")),
-    connections: number("connections"),
-    messageBytes: number("messageBytes"),
-    seconds: number("seconds"),
     isCompared: Reflect.get(Object(order), "isCompared") === true,
   };
 }
