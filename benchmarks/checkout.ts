@@ -35,13 +35,15 @@ export async function buildRevision(
 ): Promise<Checkout> {
   const commit = await findCommit(root, revision);
   const folder = join(cache, `revision-${commit.slice(0, 12)}`);
-  if (!existsSync(join(folder, ".git"))) {
-    // --force: the folder of an earlier comparison may have been deleted behind git's back.
-    await git(root, "worktree", "add", "--quiet", "--force", "--detach", folder, commit);
+  // The last file of a build: without it the checkout or the build was interrupted.
+  const isBuilt = existsSync(join(folder, "dist", ".built"));
+  if (!isBuilt) {
+    rmSync(folder, { recursive: true, force: true });
+    // --force twice: git may still know the folder, even as one that is being made.
+    await git(root, "worktree", "add", "--quiet", "-f", "-f", "--detach", folder, commit);
   }
   await provideModules(root, folder);
-  // The last step of a build: without this file an earlier one was interrupted.
-  if (!existsSync(join(folder, "dist", ".built"))) await build(folder);
+  if (!isBuilt) await build(folder);
   return { title: await git(root, "rev-parse", "--short", commit), folder, commit };
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { UsageError } from "../arguments.ts";
 import { buildRevision } from "../checkout.ts";
@@ -61,16 +61,21 @@ test("builds another revision once, and shares the packages while the lock files
   assert.equal(readFileSync(join(checkout.folder, "dist", "builds"), "utf8"), "old\n");
 });
 
-test("builds again where a build was interrupted or the folder was deleted", async (t) => {
+test("begins again where a checkout or a build was interrupted, or the folder deleted", async (t) => {
   const repository = makeRepository(t);
-  repository.commit({ SOURCE: "first\n", "package-lock.json": makeLock("1.0.0") });
+  const commit = repository.commit({ SOURCE: "first\n", "package-lock.json": makeLock("1.0.0") });
   const { folder } = await buildRevision("HEAD", repository);
+  const builds = (): string => readFileSync(join(folder, "dist", "builds"), "utf8");
   rmSync(join(folder, "dist", ".built"));
-  await buildRevision("HEAD", repository);
-  assert.equal(readFileSync(join(folder, "dist", "builds"), "utf8"), "first\nfirst\n");
+  rmSync(join(folder, "SOURCE"));
+  await buildRevision(commit, repository);
+  assert.equal(builds(), "first\n");
   rmSync(folder, { recursive: true });
-  await buildRevision("HEAD", repository);
-  assert.equal(readFileSync(join(folder, "dist", "builds"), "utf8"), "first\n");
+  // The state that git leaves behind if it is killed while it makes the worktree.
+  const known = join(repository.root, ".git", "worktrees", basename(folder));
+  writeFileSync(join(known, "locked"), "initializing");
+  await buildRevision(commit, repository);
+  assert.equal(builds(), "first\n");
 });
 
 test("shares no packages with a revision that locks others", async (t) => {
