@@ -33,20 +33,6 @@ const LEAVE_MS = 5000;
 /** How often a stopping application looks whether requests still run. */
 const IDLE_CHECK_MS = 20;
 
-/** A handler with a life of its own. */
-export interface Service extends Handler {
-  readonly isReady: boolean;
-  /** Null, or in development why the code does not load. Rejects with OperatorError. */
-  start(): Promise<string | null>;
-  /** Lets begun requests finish for at most `graceMs`, then ends. Without `lastExchange` new requests are refused. */
-  stop(graceMs: number, lastExchange?: Promise<void>): Promise<void>;
-  /** Loads the code anew; null when the new code serves, or why the old code stays. */
-  reload(): Promise<string | null>;
-  /** Looks at deadlines; to be called every 100 ms. */
-  tick(): void;
-  status(): ApplicationStatus;
-}
-
 /** An application as it is now, as plain data. */
 export interface ApplicationStatus extends PoolReady {
   readonly name: string;
@@ -70,7 +56,8 @@ export interface ApplicationSurroundings {
   readonly isDevelopment: boolean;
 }
 
-export class PythonApplication implements Service {
+/** Responds to exchanges by a Python program; a handler with a life of its own. */
+export class PythonApplication implements Handler {
   readonly name: string;
   readonly #configuration: ApplicationConfiguration;
   readonly #log: Log;
@@ -120,6 +107,7 @@ export class PythonApplication implements Service {
     else exchange.fail(ERRORS.QUEUE_FULL);
   }
 
+  /** Resolves with null, or in development with the reason why the code does not load. Rejects with OperatorError. */
   async start(): Promise<string | null> {
     try {
       await this.#pool.start();
@@ -132,6 +120,10 @@ export class PythonApplication implements Service {
     return this.#failure;
   }
 
+  /**
+   * Lets begun requests finish for at most `graceMs`, then ends the workers. `lastExchange` resolves when
+   * no request can come any more; without it new requests are refused with 503 from now on.
+   */
   async stop(graceMs: number, lastExchange?: Promise<void>): Promise<void> {
     const end = performance.now() + graceMs;
     this.#isStopping = lastExchange === undefined;
@@ -142,6 +134,7 @@ export class PythonApplication implements Service {
     await this.#pool.stop(Math.max(0, end - performance.now()) / 1000);
   }
 
+  /** Loads the code anew beside the code that runs. Null when the new code serves, or why the old code stays. */
   async reload(): Promise<string | null> {
     const failure = await this.#pool.load();
     // A load that another one has overtaken says nothing about the code.
@@ -162,6 +155,7 @@ export class PythonApplication implements Service {
     for (const exchange of held) if (!exchange.isFinished) this.#answer(exchange);
   }
 
+  /** Looks at deadlines; to be called every 100 ms. */
   tick(): void {
     this.#pool.tick();
   }

@@ -4,6 +4,7 @@
 
 import type { Configuration } from "./configuration.ts";
 import { loadConfiguration } from "./load.ts";
+import { OperatorError, quote } from "./operator-error.ts";
 import { OPTIONS } from "./schema.ts";
 
 type OptionValue = string | number | boolean | readonly (string | number)[];
@@ -18,16 +19,15 @@ export interface ServerOptions extends Partial<
 
 /** The configuration that `options` ask for; paths are below `cwd`. Throws OperatorError. */
 export function embeddedConfiguration(options: ServerOptions, cwd: string): Configuration {
+  const { app, ...others } = options;
+  const known = new Map(Object.entries<{ readonly name: string }>(OPTIONS));
   const texts = new Map<string, readonly string[]>();
-  for (const [key, option] of Object.entries(OPTIONS)) {
-    const value: OptionValue | undefined = Object.hasOwn(options, key)
-      ? options[key as keyof typeof OPTIONS]
-      : undefined;
-    if (value === undefined) continue;
-    const values = typeof value === "object" ? value : [value];
-    texts.set(option.name, values.map(String));
+  for (const [key, value] of Object.entries<OptionValue | undefined>(others)) {
+    const option = known.get(key);
+    if (option === undefined) throw new OperatorError(`there is no option ${quote(key)}`);
+    if (value !== undefined) texts.set(option.name, [value].flat().map(String));
   }
-  const flags = { wantsHelp: false, wantsVersion: false, app: options.app, texts };
+  const flags = { wantsHelp: false, wantsVersion: false, app, texts };
   // The interpreter is looked for on PATH, and a virtual environment that is active is used.
   const { PATH, VIRTUAL_ENV, HOME } = process.env;
   return loadConfiguration(flags, { PATH, VIRTUAL_ENV, HOME }, cwd);
