@@ -108,6 +108,8 @@ export class FrameHeader {
   #take(bytes: Buffer, at: number, end: number): void {
     this.#first = bytes[at] ?? 0;
     this.#second = bytes[at + 1] ?? 0;
+    // An unmasked frame is refused by its first two bytes: its length need not have come.
+    if ((this.#second & MASK) === 0) return;
     this.length = payloadBytes(bytes, at);
     this.mask.begin(bytes, end);
   }
