@@ -24,7 +24,7 @@ import {
 } from "../http/field-section.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
-import { detachBuffer } from "../net/detach-buffer.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
 import type { Peers } from "../net/address.ts";
 import { errorAnswer } from "./own-answers.ts";
 import { MAX_JOINED_BYTES, PIECE_BYTES, type Output } from "./output.ts";

@@ -3,7 +3,7 @@
 
 import type { Duplex } from "node:stream";
 
-import { releaseBuffer } from "../net/buffer-pool.ts";
+import { bufferPool } from "../net/buffer-pool.ts";
 import type { Deflate } from "./deflate.ts";
 import { FIN, Opcode, RSV1 } from "./frame-layout.ts";
 import { DEFLATE_THRESHOLD_BYTES } from "./limits.ts";
@@ -78,7 +78,7 @@ export class FrameWriter {
   #write(frame: Buffer, onDone: Done): void {
     this.#socket.write(frame, (error) => {
       const isTaken = error === null || error === undefined;
-      if (isTaken) releaseBuffer(frame);
+      if (isTaken) bufferPool.release(frame);
       onDone(isTaken);
     });
   }
@@ -104,7 +104,7 @@ export class FrameWriter {
         this.#drop();
         return;
       }
-      releaseBuffer(bytes);
+      bufferPool.release(bytes);
       this.#waiting.shift();
       this.#write(encodeFrame(first, deflated), onDone);
       this.#proceed();

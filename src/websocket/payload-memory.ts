@@ -1,7 +1,7 @@
 // The bytes of a message, or of one frame, while they come: one piece of memory that grows with what has
 // come, not with what was announced, so that a header of 14 bytes does not cost 16 MiB.
 
-import { releaseBuffer, acquireBuffer } from "../net/buffer-pool.ts";
+import { bufferPool } from "../net/buffer-pool.ts";
 import { TRUSTED_BYTES } from "./limits.ts";
 import type { Mask } from "./mask.ts";
 
@@ -57,15 +57,16 @@ export class PayloadMemory {
     const old = this.#bytes;
     const expected = this.#expected;
     if (this.#length === 0 && this.#isLast && length === expected) {
-      this.#bytes = acquireBuffer(length);
+      this.#bytes = bufferPool.acquire(length);
       return;
     }
     const trusted = expected <= TRUSTED_BYTES ? expected : length;
     const size = Math.max(trusted, GROWTH * this.#length);
     const wanted = Math.min(size, this.#isLast ? expected : this.#maxBytes);
     // A byte that waits for others would keep 64 KiB of that pool.
-    this.#bytes = wanted < POOLED_BYTES ? Buffer.allocUnsafeSlow(wanted) : acquireBuffer(wanted);
+    this.#bytes =
+      wanted < POOLED_BYTES ? Buffer.allocUnsafeSlow(wanted) : bufferPool.acquire(wanted);
     old.copy(this.#bytes, 0, 0, this.#length);
-    if (this.#length > 0) releaseBuffer(old);
+    if (this.#length > 0) bufferPool.release(old);
   }
 }

@@ -12,7 +12,7 @@
 import type { Duplex } from "node:stream";
 
 import type { Upgraded } from "../http/exchange.ts";
-import { detachBuffer } from "../net/detach-buffer.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
 import { CloseCode, maySend } from "./close-code.ts";
 import { FrameBorders } from "./frame-borders.ts";
 import {

@@ -1,7 +1,7 @@
 // Frames as a server sends them (RFC 6455 §5.2), never masked: header and payload in one piece of memory,
 // because two buffers in one writev cost a quarter more than one write.
 
-import { acquireBuffer } from "../net/buffer-pool.ts";
+import { bufferPool } from "../net/buffer-pool.ts";
 import { CloseCode, fittingReason } from "./close-code.ts";
 import { FIN, LENGTH_16, LENGTH_64, Opcode, SHORTEST_BYTES, TWO_32 } from "./frame-layout.ts";
 
@@ -12,7 +12,7 @@ export function encodeFrame(first: number, payload: Buffer): Buffer {
   const { length } = payload;
   const lengthBytes = length < LENGTH_16 ? 0 : length <= MAX_LENGTH_16 ? 2 : 8;
   const start = SHORTEST_BYTES + lengthBytes;
-  const frame = acquireBuffer(start + length);
+  const frame = bufferPool.acquire(start + length);
   frame[0] = first;
   if (lengthBytes === 0) frame[1] = length;
   else if (lengthBytes === 2) {
