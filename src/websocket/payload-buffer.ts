@@ -1,49 +1,45 @@
-// The bytes of a message, or of one frame, while they come: one piece of memory that grows with what has
-// come, not with what was announced, so that a header of 14 bytes does not cost 16 MiB.
+// The payload of one message, or of one frame, while it comes. The buffer grows with the bytes that have come,
+// not with the length that was announced: a header of 14 bytes must not cost the server 16 MiB.
 
 import { bufferPool } from "../net/buffer-pool.ts";
 import { TRUSTED_BYTES } from "./limits.ts";
 import type { Mask } from "./mask.ts";
 
-/** Memory is at most so many times as large as what has come. Each growth copies that. */
+/** The buffer is at most so many times as large as the bytes that have come. Each growth copies these bytes. */
 const GROWTH = 4;
-/** Less would come out of Node's own pool. */
-const POOLED_BYTES = Buffer.poolSize / 2;
+/** Smaller buffers would be slices of Node's shared pool, see `#grow`. */
+const SLICED_BYTES = Buffer.poolSize / 2;
 const EMPTY = Buffer.alloc(0);
 
-export class PayloadMemory {
-  /** There will be no more bytes than so many, whatever is announced. */
+export class PayloadBuffer {
+  /** The payload never becomes longer, whatever is announced. */
   readonly #maxBytes: number;
   #bytes: Buffer = EMPTY;
   #length = 0;
-  /** How many there will be with the frame that was announced last, and whether that is all. */
+  /** Length of the payload at the end of the frame announced last. */
   #expected = 0;
+  /** Whether no frame follows that one. */
   #isLast = false;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes so far. */
-  get length(): number {
-    return this.#length;
-  }
-
-  /** So many more are announced. `isLast`: and none afterwards. */
+  /** Announces a frame of `bytes` bytes. `isLast`: no frame follows it. */
   expect(bytes: number, isLast: boolean): void {
     this.#expected = this.#length + bytes;
     this.#isLast = isLast;
   }
 
-  /** Takes bytes `at` … `end` of a masked payload. */
-  append(bytes: Buffer, at: number, end: number, mask: Mask): void {
-    const length = this.#length + end - at;
+  /** Appends bytes `start` … `end` of a masked payload. */
+  append(bytes: Buffer, start: number, end: number, mask: Mask): void {
+    const length = this.#length + end - start;
     if (length > this.#bytes.length) this.#grow(length);
-    mask.copy(bytes, at, end, this.#bytes, this.#length);
+    mask.copy(bytes, start, end, this.#bytes, this.#length);
     this.#length = length;
   }
 
-  /** All that came, which is the caller's. */
+  /** Returns the whole payload, which becomes the caller's, and begins the next one. */
   take(): Buffer {
     const bytes = this.#bytes;
     const length = this.#length;
@@ -57,15 +53,16 @@ export class PayloadMemory {
     const old = this.#bytes;
     const expected = this.#expected;
     if (this.#length === 0 && this.#isLast && length === expected) {
+      // The payload came in one piece, and is soon taken.
       this.#bytes = bufferPool.acquire(length);
       return;
     }
     const trusted = expected <= TRUSTED_BYTES ? expected : length;
     const size = Math.max(trusted, GROWTH * this.#length);
     const wanted = Math.min(size, this.#isLast ? expected : this.#maxBytes);
-    // A byte that waits for others would keep 64 KiB of that pool.
-    this.#bytes =
-      wanted < POOLED_BYTES ? Buffer.allocUnsafeSlow(wanted) : bufferPool.acquire(wanted);
+    // A slice that waits for a slow client would keep all 64 KiB of Node's pool.
+    const isSlice = wanted < SLICED_BYTES;
+    this.#bytes = isSlice ? Buffer.allocUnsafeSlow(wanted) : bufferPool.acquire(wanted);
     old.copy(this.#bytes, 0, 0, this.#length);
     if (this.#length > 0) bufferPool.release(old);
   }
