@@ -13,10 +13,12 @@
 // more is read; messages that came before may still be answered (RFC 6455 §5.5.1), then our close frame is
 // sent. ending: both close frames are sent; later bytes of the client are dropped.
 
+import type { Duplex } from "node:stream";
+
 import type { Upgraded } from "../http/exchange.ts";
+import { LingeringClose } from "../net/lingering-close.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { CloseCode, type CloseStatus } from "./close-code.ts";
-import { CloseHandshake } from "./close-handshake.ts";
 import type { Deflate } from "./deflate.ts";
 import { FrameInput } from "./frame-input.ts";
 import { FrameRate } from "./frame-rate.ts";
@@ -81,7 +83,8 @@ export class WebSocketConnection {
   readonly #writer: FrameWriter;
   readonly #input: FrameInput;
   readonly #heartbeat: Heartbeat;
-  readonly #closeHandshake: CloseHandshake;
+  readonly #stream: Duplex;
+  readonly #lingering: LingeringClose;
   readonly #closeTimeoutMs: number;
   readonly #answerMs: number;
   readonly #controlFrames = new FrameRate(MAX_CONTROL_FRAMES_PER_SECOND);
@@ -93,18 +96,20 @@ export class WebSocketConnection {
   #reported: CloseStatus | null = null;
   /** Whether a message was dropped while closing: no later one may be delivered. */
   #hasGap = false;
-  #answerTimer: NodeJS.Timeout | undefined;
+  /** Limits the time in each state but open and closed. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(upgraded: Upgraded, options: WebSocketOptions) {
     const { pingIntervalMs = PING_INTERVAL_MS, pingTimeoutMs = PING_TIMEOUT_MS } = options;
     const stream = upgraded.socket;
+    this.#stream = stream;
     this.#listener = options.listener;
     this.#deflate = options.deflate;
     this.#budget = options.budget;
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
     this.#answerMs = options.answerMs ?? 0;
     this.#writer = new FrameWriter(stream, options.deflate);
-    this.#closeHandshake = new CloseHandshake(stream);
+    this.#lingering = new LingeringClose(stream);
     const reader = this.#openReader(options.maxMessageBytes ?? MAX_MESSAGE_BYTES);
     this.#input = new FrameInput(stream, reader, () => stream.destroy());
     this.#heartbeat = new Heartbeat(upgraded, this.#input, (onTaken) => this.#ping(onTaken), {
@@ -155,7 +160,7 @@ export class WebSocketConnection {
     this.#state = "closing";
     this.#hasGap = this.#input.isPaused;
     this.#writer.close(code, reason);
-    this.#closeHandshake.limit(this.#closeTimeoutMs);
+    this.#cutAfter(this.#closeTimeoutMs);
     // The client's close frame has to be found behind the messages that wait.
     this.#input.resume();
   }
@@ -181,7 +186,7 @@ export class WebSocketConnection {
 
   #onData(chunk: Buffer): void {
     if (this.#hasEndedReading()) {
-      this.#closeHandshake.drop(chunk.length);
+      this.#lingering.drop(chunk.length);
       return;
     }
     this.#heartbeat.onInput();
@@ -230,7 +235,7 @@ export class WebSocketConnection {
   #beginAnswering(code: number, reason: string): void {
     this.#state = "answering";
     this.#stopReading();
-    this.#answerTimer = setTimeout(() => {
+    this.#timer = setTimeout(() => {
       this.#endAnswering();
       this.#listener.onClosed(code, reason, false);
     }, this.#answerMs).unref();
@@ -249,10 +254,9 @@ export class WebSocketConnection {
   #end(code: number, reason: string): void {
     if (this.#state === "ending" || this.#state === "closed") return;
     this.#state = "ending";
-    clearTimeout(this.#answerTimer);
     this.#stopReading();
     this.#writer.end();
-    this.#closeHandshake.limit(this.#closeTimeoutMs);
+    this.#cutAfter(this.#closeTimeoutMs);
     this.#report(code, reason);
   }
 
@@ -260,12 +264,16 @@ export class WebSocketConnection {
     const wasAnswering = this.#state === "answering";
     if (this.#state === "closed") return;
     this.#state = "closed";
-    clearTimeout(this.#answerTimer);
-    this.#closeHandshake.clear();
+    clearTimeout(this.#timer);
     this.#stopReading();
     this.#deflate?.close();
     if (!wasAnswering || this.#reported === null) this.#report(CloseCode.ABNORMAL, "");
     else this.#listener.onClosed(this.#reported.code, this.#reported.reason, false);
+  }
+
+  #cutAfter(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#stream.destroy(), ms).unref();
   }
 
   #stopReading(): void {

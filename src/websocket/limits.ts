@@ -30,9 +30,6 @@ export const PING_TIMEOUT_MS = 20_000;
 export const ANSWER_MS = 1000;
 /** Time for the client to reply to our close frame. websockets: 10 s; ws: 30 s. */
 export const CLOSE_TIMEOUT_MS = 10_000;
-/** After our last byte the client may go on sending for so long and so much, so that it can read that byte. */
-export const LINGER_MS = 2000;
-export const LINGER_BYTES = 16_777_216;
 
 /** Shorter messages are not compressed. */
 export const DEFLATE_THRESHOLD_BYTES = 1024;

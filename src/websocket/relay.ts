@@ -13,8 +13,8 @@ import type { Duplex } from "node:stream";
 
 import type { Upgraded } from "../http/exchange.ts";
 import { detachBuffer } from "../net/buffer-pool.ts";
+import { LingeringClose } from "../net/lingering-close.ts";
 import { CloseCode, maySend, type CloseStatus } from "./close-code.ts";
-import { CloseHandshake } from "./close-handshake.ts";
 import { FrameBoundaries } from "./frame-boundaries.ts";
 import { encodeClose } from "./frame.ts";
 import { CLOSE_TIMEOUT_MS, RELAY_BYTES, RELAY_STALLED_MS } from "./limits.ts";
@@ -35,7 +35,7 @@ export class WebSocketRelay {
   readonly #client: Duplex;
   readonly #application: Duplex;
   readonly #onClosed: () => void;
-  readonly #closeHandshake: CloseHandshake;
+  readonly #lingering: LingeringClose;
   readonly #closeTimeoutMs: number;
   readonly #stalledMs: number;
   readonly #clientFrames = new FrameBoundaries();
@@ -45,6 +45,8 @@ export class WebSocketRelay {
   #pendingClose: CloseStatus | null = null;
   /** Whether bytes of the client were dropped: no later ones may go to the application. */
   #hasGap = false;
+  /** Limits the time of the current step of the closing handshake. */
+  #closeTimer: NodeJS.Timeout | undefined;
   /** Runs while RELAY_BYTES wait for the client; each write that the client takes starts it anew. */
   #stallTimer: NodeJS.Timeout | undefined;
 
@@ -54,7 +56,7 @@ export class WebSocketRelay {
     this.#client = client;
     this.#application = application;
     this.#onClosed = options.onClosed;
-    this.#closeHandshake = new CloseHandshake(client);
+    this.#lingering = new LingeringClose(client);
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
     this.#stalledMs = options.stalledMs ?? RELAY_STALLED_MS;
     client.on("data", (chunk: Buffer) => this.#onClientBytes(chunk));
@@ -77,24 +79,21 @@ export class WebSocketRelay {
   close(code: number, reason: string): void {
     if (this.#state !== "open" || this.#pendingClose !== null) return;
     this.#pendingClose = { code, reason };
-    this.#closeHandshake.limit(this.#closeTimeoutMs);
+    this.#limitStep();
     if (this.#applicationFrames.isAtBoundary) this.#sendClose(this.#pendingClose);
   }
 
   #onClientBytes(chunk: Buffer): void {
     if (this.#state === "ending" || this.#state === "closed") {
-      this.#closeHandshake.drop(chunk.length);
+      this.#lingering.drop(chunk.length);
       return;
     }
     const hadClosed = this.#clientFrames.hasClosed;
     this.#passToApplication(chunk.subarray(0, this.#clientFrames.read(chunk)));
     if (hadClosed || !this.#clientFrames.hasClosed) return;
     if (this.#state === "closing") this.#end();
-    else {
-      // The application should reply with a close frame; if it does not, we do.
-      const reply = (): void => this.close(this.#replyCode, "");
-      this.#closeHandshake.limit(this.#closeTimeoutMs, reply);
-    }
+    // The application should reply with a close frame; if it does not, we do.
+    else this.#limitStep(() => this.close(this.#replyCode, ""));
   }
 
   /** `bytes` are valid during the call only. */
@@ -123,7 +122,7 @@ export class WebSocketRelay {
   #onClientClosed(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#closeHandshake.clear();
+    clearTimeout(this.#closeTimer);
     clearTimeout(this.#stallTimer);
     this.#application.destroy();
     this.#onClosed();
@@ -186,17 +185,23 @@ export class WebSocketRelay {
   /** A close frame is on its way to the client, the application's or ours. */
   #onCloseSent(): void {
     this.#state = "closing";
-    this.#closeHandshake.limit(this.#closeTimeoutMs);
+    this.#limitStep();
     // The application's bytes are read and dropped: it must not block on a client that takes no more.
     this.#application.resume();
     this.#client.resume();
     if (this.#clientFrames.hasClosed || this.#client.readableEnded) this.#end();
   }
 
+  /** Begins a step of the closing handshake, which is cut by default if it takes too long. */
+  #limitStep(onTimeout: () => void = () => this.#client.destroy()): void {
+    clearTimeout(this.#closeTimer);
+    this.#closeTimer = setTimeout(onTimeout, this.#closeTimeoutMs).unref();
+  }
+
   /** Both close frames are sent, or none can be. */
   #end(): void {
     this.#state = "ending";
-    this.#closeHandshake.limit(this.#closeTimeoutMs);
+    this.#limitStep();
     this.#application.end();
     this.#client.end();
     this.#client.resume();

@@ -30,7 +30,7 @@ export function readUpgradeHead(bytes: Buffer, handshake: Handshake): UpgradeHea
   const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
   const status = STATUS_LINE.exec(first);
   if (status === null)
-    throw new ResponseFault("the bytes written into the socket do not begin with HTTP/1.1 101");
+    throw new ResponseFault("the response to the handshake does not begin with HTTP/1.1 101");
   const fields = lines.map(readField);
   check(fields, handshake);
   const sent = fields.filter(([name]) => !["upgrade", "connection"].includes(name.toLowerCase()));

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 
+import { LINGER_BYTES, LINGER_MS } from "../../src/net/lingering-close.ts";
 import * as limits from "../../src/websocket/limits.ts";
 import { lapse, until } from "../support/deadline.ts";
 import { startEchoFront, type EchoFront, type EchoFrontOptions } from "./echo-front.ts";
@@ -29,7 +30,7 @@ async function open(context: TestContext, front: EchoFront): Promise<FrameClient
 test("docs/limits.md names every limit of WebSocket with its value", () => {
   const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
   const rows = page.split("\n").filter((line) => line.startsWith("| "));
-  for (const [name, value] of Object.entries<number>(limits)) {
+  for (const [name, value] of Object.entries<number>({ ...limits, LINGER_MS, LINGER_BYTES })) {
     const row = rows.find((line) => line.includes(`\`${name}\``) && line.includes(String(value)));
     assert.ok(row !== undefined, `${name} ${value}`);
   }
