@@ -15,7 +15,7 @@
 
 import type { Duplex } from "node:stream";
 
-import type { Upgraded } from "../http/exchange.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
 import { LingeringClose } from "../net/lingering-close.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { CloseCode, type CloseStatus } from "./close-code.ts";
@@ -61,8 +61,8 @@ export interface WebSocketListener {
   onMessage(bytes: Buffer, isText: boolean): void;
   /**
    * No more messages will come. Close code: the client's, ours after a protocol error, 1006 if the connection
-   * was cut. Called once; with `mayAnswer` called first when the listener may still send, until it calls
-   * `close`, and a second time if the connection ends before that.
+   * was cut. Called once. With `mayAnswer` the listener may still send, and calls `close` when it has answered
+   * all messages; if the connection ends before that, this is called a second time.
    */
   onClosed(code: number, reason: string, mayAnswer: boolean): void;
 }
@@ -99,9 +99,9 @@ export class WebSocketConnection {
   /** Limits the time in each state but open and closed. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(upgraded: Upgraded, options: WebSocketOptions) {
+  constructor(upgraded: UpgradedStream, options: WebSocketOptions) {
     const { pingIntervalMs = PING_INTERVAL_MS, pingTimeoutMs = PING_TIMEOUT_MS } = options;
-    const stream = upgraded.socket;
+    const stream = upgraded.stream;
     this.#stream = stream;
     this.#listener = options.listener;
     this.#deflate = options.deflate;

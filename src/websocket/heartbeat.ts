@@ -2,12 +2,12 @@
 // nothing of the bytes that wait for the client goes out. Any byte counts as well as a pong, because a client
 // in the midst of a large frame cannot send a pong.
 
-import type { Upgraded } from "../http/exchange.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
 import type { FrameInput } from "./frame-input.ts";
 import { PING_INTERVAL_MS } from "./limits.ts";
 
 export class Heartbeat {
-  readonly #upgraded: Upgraded;
+  readonly #upgraded: UpgradedStream;
   readonly #input: FrameInput;
   readonly #ping: (onTaken: () => void) => void;
   readonly #sendsPings: boolean;
@@ -27,7 +27,7 @@ export class Heartbeat {
    * client that takes no bytes is found. `timeoutMs` 0: a client may stay silent for ever.
    */
   constructor(
-    upgraded: Upgraded,
+    upgraded: UpgradedStream,
     input: FrameInput,
     ping: (onTaken: () => void) => void,
     { intervalMs, timeoutMs }: { readonly intervalMs: number; readonly timeoutMs: number },
@@ -55,7 +55,7 @@ export class Heartbeat {
   }
 
   #beat(): void {
-    if (this.#isStalled()) this.#upgraded.socket.destroy();
+    if (this.#isStalled()) this.#upgraded.stream.destroy();
     else if (this.#sendsPings && (!this.#isAwaitingPong || this.#input.isPaused)) this.#sendPing();
   }
 
@@ -72,7 +72,7 @@ export class Heartbeat {
 
   #giveUp(): void {
     // While nothing is read, no pong can come.
-    if (this.#isAwaitingPong && !this.#input.isPaused) this.#upgraded.socket.destroy();
+    if (this.#isAwaitingPong && !this.#input.isPaused) this.#upgraded.stream.destroy();
   }
 
   /** Acts after pending input: when the process continues after SIGSTOP, the pong may already be in the socket. */
@@ -84,8 +84,8 @@ export class Heartbeat {
 
   /** Whether bytes have waited since the last beat, and the kernel has taken none. */
   #isStalled(): boolean {
-    const { socket, bytesSent } = this.#upgraded;
-    const isWaiting = socket.writableLength > 0;
+    const { stream, bytesSent } = this.#upgraded;
+    const isWaiting = stream.writableLength > 0;
     const isStalled = isWaiting && this.#wasWaiting && bytesSent === this.#bytesSent;
     this.#wasWaiting = isWaiting;
     this.#bytesSent = bytesSent;

@@ -11,7 +11,7 @@
 
 import type { Duplex } from "node:stream";
 
-import type { Upgraded } from "../http/exchange.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
 import { detachBuffer } from "../net/buffer-pool.ts";
 import { LingeringClose } from "../net/lingering-close.ts";
 import { CloseCode, maySend, type CloseStatus } from "./close-code.ts";
@@ -20,7 +20,7 @@ import { encodeClose } from "./frame.ts";
 import { CLOSE_TIMEOUT_MS, RELAY_BYTES, RELAY_STALLED_MS } from "./limits.ts";
 
 export interface RelayOptions {
-  readonly upgraded: Upgraded;
+  readonly upgraded: UpgradedStream;
   /** The application's socket; its "error" events are the caller's to handle. */
   readonly application: Duplex;
   /** Bytes of the application behind the head of its response. */
@@ -52,7 +52,7 @@ export class WebSocketRelay {
 
   constructor(options: RelayOptions) {
     const { upgraded, application, first } = options;
-    const client = upgraded.socket;
+    const client = upgraded.stream;
     this.#client = client;
     this.#application = application;
     this.#onClosed = options.onClosed;

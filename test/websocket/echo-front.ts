@@ -4,7 +4,7 @@
 import type { Duplex } from "node:stream";
 
 import { listen } from "../../src/front/listener.ts";
-import type { Exchange, Upgraded } from "../../src/http/exchange.ts";
+import type { Exchange, UpgradedStream } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { Http1Connections } from "../../src/http1/connections.ts";
 import { CoarseClock } from "../../src/net/coarse-clock.ts";
@@ -39,9 +39,9 @@ export class Accepted implements WebSocketListener {
   /** What becomes of a message. */
   take: (bytes: Buffer, isText: boolean) => void;
 
-  constructor(upgraded: Upgraded, options: Omit<WebSocketOptions, "listener">) {
+  constructor(upgraded: UpgradedStream, options: Omit<WebSocketOptions, "listener">) {
     this.take = (bytes, isText) => this.connection.send(bytes, isText, true, () => undefined);
-    this.stream = upgraded.socket;
+    this.stream = upgraded.stream;
     this.connection = new WebSocketConnection(upgraded, { ...options, listener: this });
   }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { duplexPair, type Duplex } from "node:stream";
 import { test } from "node:test";
 
-import type { Upgraded } from "../../src/http/exchange.ts";
+import type { UpgradedStream } from "../../src/http/exchange.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { WebSocketRelay } from "../../src/websocket/relay.ts";
@@ -19,12 +19,12 @@ interface Client {
   readonly hasEnded: () => boolean;
 }
 
-function connect(ahead: Buffer = Buffer.alloc(0)): { client: Client; upgraded: Upgraded } {
+function connect(ahead: Buffer = Buffer.alloc(0)): { client: Client; upgraded: UpgradedStream } {
   const [stream, served] = duplexPair();
   const chunks: Buffer[] = [];
   // The sender frees its bytes as soon as they are taken.
   stream.on("data", (chunk: Buffer) => chunks.push(Buffer.from(chunk)));
-  const upgraded = { socket: served, ahead, bytesSent: 0, bytesReceived: 0 };
+  const upgraded = { stream: served, ahead, bytesSent: 0, bytesReceived: 0 };
   const received = (): Buffer => Buffer.concat(chunks);
   return { client: { stream, received, hasEnded: () => stream.readableEnded }, upgraded };
 }
@@ -88,7 +88,7 @@ test("the relay joins any duplex stream to an application", async () => {
   let hasClosed = false;
   new WebSocketRelay({
     upgraded,
-    application: application.upgraded.socket,
+    application: application.upgraded.stream,
     first: text("first", unmasked),
     onClosed: () => (hasClosed = true),
   });
