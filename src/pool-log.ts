@@ -19,22 +19,19 @@ const LEVELS = ["debug", "info", "warning", "error"] as const;
 export class PoolLog implements PoolListener {
   readonly #log: Log;
   readonly #exchangeOf: (job: Job) => Exchange | null;
-  /** A field of every event; none where there is only one application. */
-  readonly #application: { readonly application?: string };
-  /** " of NAME", which follows a worker's number. */
+  /** " of NAME", where there are several applications. */
   readonly #ofApplication: string;
 
-  /** `application`: the application's name; "" if it is the only one. */
-  constructor(log: Log, exchangeOf: (job: Job) => Exchange | null, application = "") {
+  /** `log`: the application's (`Log.of`), which names the application in the fields of each event. */
+  constructor(log: Log, exchangeOf: (job: Job) => Exchange | null) {
     this.#log = log;
     this.#exchangeOf = exchangeOf;
-    this.#application = application === "" ? {} : { application };
-    this.#ofApplication = application === "" ? "" : ` of ${application}`;
+    this.#ofApplication = log.application === "" ? "" : ` of ${log.application}`;
   }
 
   onWorkerReady(worker: Worker): void {
     this.#log.debug("worker.ready", `${this.#name(worker.number)} is ready`, {
-      ...this.#fields(worker.number),
+      worker: worker.number,
       pid: worker.pid,
     });
   }
@@ -44,7 +41,6 @@ export class PoolLog implements PoolListener {
     const isQuiet = wasAsked && lost.length === 0 && retried.length === 0;
     if (failure !== null)
       this.#log.error("application.failed", failure.text, {
-        ...this.#application,
         kind: failure.kind,
         worker: number,
       });
@@ -54,7 +50,7 @@ export class PoolLog implements PoolListener {
         "worker.ended",
         `${this.#name(number)} ended ${describeEnd(end, wasAsked)}${describePause(pause)}`,
         {
-          ...this.#fields(number),
+          worker: number,
           pid,
           code: end.code,
           signal: end.signal,
@@ -76,18 +72,18 @@ export class PoolLog implements PoolListener {
 
   onRecycle({ number, pid, leaving }: Worker): void {
     this.#log.info("worker.recycled", `${this.#name(number)} is replaced: ${leaving}`, {
-      ...this.#fields(number),
+      worker: number,
       pid,
     });
   }
 
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void {
-    this.#log.output(worker.number, stream, line, this.#application.application);
+    this.#log.output(worker.number, stream, line);
   }
 
   onMessage({ number }: Worker, level: number, text: string): void {
     const name = LEVELS[level] ?? "error";
-    this.#log.write(name, "worker.message", `${this.#name(number)}: ${text}`, this.#fields(number));
+    this.#log.write(name, "worker.message", `${this.#name(number)}: ${text}`, { worker: number });
   }
 
   onOverdue(
@@ -112,29 +108,24 @@ export class PoolLog implements PoolListener {
     this.#log.error(
       "launcher.ended",
       `the launcher${this.#ofApplication} ended and is replaced: ${text}`,
-      this.#application,
+      {},
     );
   }
 
   onLauncherLine(line: string): void {
-    this.#log.warning("launcher.output", line, this.#application);
+    this.#log.warning("launcher.output", line, {});
   }
 
   #name(worker: number): string {
     return `worker ${worker}${this.#ofApplication}`;
   }
 
-  #fields(worker: number): { readonly application?: string; readonly worker: number } {
-    return { ...this.#application, worker };
-  }
-
   #requestFields(
     job: Job,
     worker: number,
-  ): { application?: string; requestId: string; method: string; path: string; worker: number } {
+  ): { requestId: string; method: string; path: string; worker: number } {
     const exchange = this.#exchangeOf(job);
     return {
-      ...this.#application,
       requestId: exchange?.requestId ?? "",
       method: exchange?.head.method ?? "",
       path: exchange?.head.path ?? "",

@@ -3,15 +3,11 @@
 // written. Names are "what.happened"; times end in Ms, sizes in Bytes.
 
 interface RequestFields {
-  readonly application?: string;
   readonly requestId: string;
   readonly method: string;
   readonly path: string;
   readonly worker: number;
 }
-
-/** `application`: the application's name; missing where there is only one. */
-type WorkerFields = { readonly application?: string; readonly worker: number };
 
 /** The fields of each event by its name. */
 export interface EventFields {
@@ -45,27 +41,19 @@ export interface EventFields {
   "server.fault": { readonly code?: string };
   "signal.received": { readonly signal: string };
 
-  "application.output": {
-    readonly application?: string;
-    readonly worker: number;
-    readonly stream: "stdout" | "stderr";
-  };
+  "application.output": { readonly worker: number; readonly stream: "stdout" | "stderr" };
   /** The application raised, or its answer cannot be sent; the text holds the traceback. */
   "application.fault": {
-    readonly application?: string;
     readonly requestId: string;
     readonly worker?: number;
     readonly method?: string;
     readonly path?: string;
   };
-  "application.failed": {
-    readonly application?: string;
-    readonly kind: string;
-    readonly worker?: number;
-  };
+  "application.failed": { readonly kind: string; readonly worker?: number };
 
-  "worker.ready": WorkerFields & { readonly pid: number };
-  "worker.ended": WorkerFields & {
+  "worker.ready": { readonly worker: number; readonly pid: number };
+  "worker.ended": {
+    readonly worker: number;
     readonly pid: number;
     readonly code: number | null;
     readonly signal: number | null;
@@ -76,11 +64,11 @@ export interface EventFields {
     readonly lastWords?: string;
   };
   /** It is to be replaced, though nothing is wrong with it. */
-  "worker.recycled": WorkerFields & { readonly pid: number };
+  "worker.recycled": { readonly worker: number; readonly pid: number };
   /** A worker's own message. */
-  "worker.message": WorkerFields & { readonly requestId?: string };
-  "launcher.ended": { readonly application?: string; readonly pid?: number };
-  "launcher.output": { readonly application?: string; readonly pid?: number };
+  "worker.message": { readonly worker: number; readonly requestId?: string };
+  "launcher.ended": { readonly pid?: number };
+  "launcher.output": { readonly pid?: number };
 
   /** It ran past its deadline; the text holds the stacks of its worker's threads. */
   "request.overdue": RequestFields & { readonly ms: number };

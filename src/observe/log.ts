@@ -32,13 +32,21 @@ export class Log {
   readonly level: LogLevel;
   readonly format: "text" | "json";
   readonly #sink: Sink;
+  /** The application that each line is about; "" where there is only one. */
+  readonly application: string;
   readonly #least: number;
 
-  constructor(sink: Sink, options: LogOptions) {
+  constructor(sink: Sink, options: LogOptions, application = "") {
     this.#sink = sink;
     this.level = options.level;
     this.format = options.format;
     this.#least = LOG_LEVELS.indexOf(options.level);
+    this.application = application;
+  }
+
+  /** The same log for one application: each line names the application. "" names none. */
+  of(application: string): Log {
+    return new Log(this.#sink, this, application);
   }
 
   /** Whether a line of this level would be written; for texts that are dear to make. */
@@ -73,15 +81,13 @@ export class Log {
   }
 
   /** A line that the application printed. Always written: its level is the application's affair. */
-  output(worker: number, stream: "stdout" | "stderr", line: string, application?: string): void {
+  output(worker: number, stream: "stdout" | "stderr", line: string): void {
     if (this.format === "json") {
-      const fields = { ...(application === undefined ? {} : { application }), worker, stream };
-      this.#sink.write(this.#format("info", "application.output", line, fields));
+      this.#sink.write(this.#format("info", "application.output", line, { worker, stream }));
       return;
     }
-    const name =
-      application === undefined ? `worker ${worker}` : `worker ${worker} of ${application}`;
-    const source = stream === "stdout" ? name : `${name} stderr`;
+    const application = this.application === "" ? "" : ` of ${this.application}`;
+    const source = `worker ${worker}${application}${stream === "stdout" ? "" : " stderr"}`;
     this.#sink.write(`${plainTime(Date.now())} INFO  [${source}] ${escapeText(line)}\n`);
   }
 
@@ -102,14 +108,16 @@ export class Log {
     fields: Readonly<Record<string, FieldValue>>,
   ): string {
     const now = Date.now();
+    const application = this.application === "" ? {} : { application: this.application };
+    const all = { ...application, ...fields };
     if (this.format === "json") {
       // Ours stand first; a field can not take their names, see EventFields.
-      const record = { time: isoTime(now), level, event, message: text, ...fields };
+      const record = { time: isoTime(now), level, event, message: text, ...all };
       return `${JSON.stringify(record)}\n`;
     }
     let line = `${plainTime(now)} ${LABELS[level]} ${escapeLines(text)}`;
     let separator = "  ";
-    for (const [name, value] of Object.entries(fields)) {
+    for (const [name, value] of Object.entries(all)) {
       if (value === undefined || value === null) continue;
       // After a traceback the fields would look like a part of it.
       if (separator === "  " && text.includes("\n")) separator = "\n    ";

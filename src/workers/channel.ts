@@ -3,15 +3,13 @@
 
 import { connect, type Socket } from "node:net";
 
-import { releaseBuffer } from "../net/buffer-pool.ts";
+import { bufferPool, MIN_RELEASED_BYTES } from "../net/buffer-pool.ts";
 import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
 
 /** Bytes read from a channel at a time; a large frame comes in several reads. */
 const READ_BYTES = 65_536;
 /** All channels read into this buffer: a receiver copies the bytes that it keeps. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
-/** Frames of at least so many bytes go back to the buffer pool when written; smaller ones are collected. */
-const FREED_BYTES = 8192;
 /** Bytes of small frames gathered during one turn of the event loop: each write wakes the worker. */
 const GATHERED_BYTES = 8192;
 
@@ -88,10 +86,10 @@ export class Channel {
   #write(bytes: Buffer): void {
     const socket = this.#socket;
     if (socket.destroyed) return;
-    if (bytes.length < FREED_BYTES) socket.write(bytes);
+    if (bytes.length < MIN_RELEASED_BYTES) socket.write(bytes);
     else
       socket.write(bytes, (error) => {
-        if (error === null || error === undefined) releaseBuffer(bytes);
+        if (error === null || error === undefined) bufferPool.release(bytes);
       });
   }
 

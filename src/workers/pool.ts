@@ -176,6 +176,11 @@ export class Pool implements LauncherListener {
     };
   }
 
+  /** Requests that wait or run. */
+  get requests(): number {
+    return this.#jobs.size;
+  }
+
   /** Tells the service manager (sd_notify(3)), if there is one. */
   notify(text: string): void {
     this.#launcher?.notify(text);

@@ -29,7 +29,7 @@ async function linesOf(
   format: "text" | "json" = "text",
 ): Promise<string[]> {
   const { sink, read } = scratchSink();
-  write(new PoolLog(new Log(sink, { level: "debug", format }), () => null, application));
+  write(new PoolLog(new Log(sink, { level: "debug", format }).of(application), () => null));
   // Without the date.
   return (await read())
     .trimEnd()
