@@ -97,9 +97,4 @@ describe("log levels", () => {
     assert.doesNotMatch(text, /one|two/);
     assert.match(text, /three\n.*four\n.*five\n$/);
   });
-  test("isWritten tells beforehand", () => {
-    const log = new Log(scratchSink().sink, { level: "info", format: "text" });
-    assert.equal(log.isWritten("debug"), false);
-    assert.equal(log.isWritten("info"), true);
-  });
 });

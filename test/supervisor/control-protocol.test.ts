@@ -5,9 +5,9 @@ import { test } from "node:test";
 
 import {
   MAX_LINE_BYTES,
-  readAnswer,
+  readReply,
   readRequest,
-  writeAnswer,
+  writeReply,
   writeRequest,
 } from "../../src/supervisor/control-protocol.ts";
 
@@ -22,20 +22,20 @@ test("whatever else comes asks for nothing", () => {
 });
 
 test("answers are read as they are written", () => {
-  for (const answer of [
+  for (const reply of [
     { ok: true, pid: 12, ms: 123 },
     { ok: false, text: "Traceback\n…" },
   ] as const)
-    assert.deepEqual(readAnswer(writeAnswer(answer)), answer);
+    assert.deepEqual(readReply(writeReply(reply)), reply);
   for (const line of ["", "{", '{"ok":true}', '{"ok":false}', '{"ok":"false","text":"x"}'])
-    assert.equal(readAnswer(line), null, line);
+    assert.equal(readReply(line), null, line);
 });
 
 test("of a long text the end stays, and the line keeps its limit whatever is in it", () => {
   for (const filler of ["x", "\u0000", "\ud800", "€"]) {
-    const line = writeAnswer({ ok: false, text: `${filler.repeat(200_000)}the end` });
+    const line = writeReply({ ok: false, text: `${filler.repeat(200_000)}the end` });
     assert(Buffer.byteLength(line) < MAX_LINE_BYTES);
-    const answer = readAnswer(line);
-    assert(answer?.ok === false && answer.text.endsWith("the end"));
+    const reply = readReply(line);
+    assert(reply?.ok === false && reply.text.endsWith("the end"));
   }
 });

@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 import { askControl, ControlError, isControlled } from "../../src/supervisor/control-client.ts";
 import { MAX_LINE_BYTES } from "../../src/supervisor/control-protocol.ts";
 import { ControlSocket } from "../../src/supervisor/control-socket.ts";
-import type { ReloadOutcome } from "../../src/supervisor/reload-outcome.ts";
+import type { ReloadOutcome } from "../../src/supervisor/reloads.ts";
 import { PATIENCE_MS, until, within } from "../support/deadline.ts";
 import { makeScratch } from "../support/scratch.ts";
 

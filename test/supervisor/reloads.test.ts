@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Log } from "../../src/observe/log.ts";
-import type { ReloadOutcome } from "../../src/supervisor/reload-outcome.ts";
+import type { ReloadOutcome } from "../../src/supervisor/reloads.ts";
 import { Reloads } from "../../src/supervisor/reloads.ts";
 import { scratchSink } from "../observe/scratch-log.ts";
 
@@ -17,14 +17,14 @@ function makeReloads(): {
 } {
   const { sink, read } = scratchSink();
   const loads: PromiseWithResolvers<string | null>[] = [];
-  const reloads = new Reloads({
-    load: () => {
+  const reloads = new Reloads(
+    () => {
       const load = Promise.withResolvers<string | null>();
       loads.push(load);
       return load.promise;
     },
-    log: new Log(sink, { level: "info", format: "json" }),
-  });
+    new Log(sink, { level: "info", format: "json" }),
+  );
   return { reloads, loads, readLog: read };
 }
 

@@ -36,12 +36,11 @@ class Watched {
     writeFileSync(this.path(name), text);
   }
 
-  onChange(path: string): void {
-    this.#changed.add(relative(this.folder, path));
-  }
-
-  onFailure(folder: string, code: string): void {
-    this.failures.push(`${folder} ${code}`);
+  watcher(): FolderWatch {
+    return new FolderWatch(
+      (path) => this.#changed.add(relative(this.folder, path)),
+      (folder, code) => this.failures.push(`${folder} ${code}`),
+    );
   }
 
   /** Waits until `name` was seen to change, and forgets all that was. */
@@ -71,7 +70,7 @@ async function watch(
   const folder = makeScratch(context);
   prepare(folder);
   const watched = new Watched(folder);
-  const watcher = new FolderWatch(watched);
+  const watcher = watched.watcher();
   context.after(() => watcher.close());
   await watcher.start([folder]);
   return watched;
@@ -168,7 +167,7 @@ test("a folder that was asked for is watched whatever it is", async (t) => {
   mkdirSync(folder);
   writeFileSync(join(folder, "pyvenv.cfg"), "");
   const watched = new Watched(folder);
-  const watcher = new FolderWatch(watched);
+  const watcher = watched.watcher();
   t.after(() => watcher.close());
   await watcher.start([folder]);
   watched.write("app.py");
