@@ -5,7 +5,8 @@ import type { Configuration } from "./config/configuration.ts";
 import { openAccessLog, openLog } from "./observe/log-targets.ts";
 import { Server, type Started } from "./server.ts";
 
-export type { BindAddress, Configuration } from "./config/configuration.ts";
+export type { Configuration } from "./config/configuration.ts";
+export type { ListenAddress } from "./net/address.ts";
 export type { Started } from "./server.ts";
 
 /** A server that has not been started. */

@@ -38,7 +38,7 @@ const PARTS = [
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   net: [],
-  config: [],
+  config: ["net"],
   http1: ["http", "net"],
   http2: ["http", "net"],
   websocket: ["http", "net"],
@@ -58,7 +58,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "pool-log.ts": ["http", "observe", "workers"],
   "start-failure.ts": ["config", "front", "workers"],
   supervisor: ["config", "observe", "server.ts"],
-  "index.ts": ["config", "observe", "server.ts"],
+  "index.ts": ["config", "net", "observe", "server.ts"],
   cli: ["config", "observe", "supervisor"],
 };
 

@@ -11,7 +11,7 @@ const NO_BREAK = "\u00a0";
 const EXAMPLES = [
   ["typhon app:app", "Flask: the object app in app.py"],
   ["typhon mysite.wsgi -p 9000 -w 4", "Django: port 9000, four processes"],
-  ["typhon 'shop:create_app()'", "a function that returns the application"],
+  ["typhon 'shop:create_app()'", "a function that returns the app"],
   ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
 ] as const;
 
@@ -38,7 +38,7 @@ export function renderHelp(): string {
   lines.push(
     "",
     `Each option may also come from a variable: --max-body from ${variableOf("max-body")}.`,
-    "Sizes: 512k, 10M, 1G. Seconds may have fractions. More in docs/options.md.",
+    "Sizes: 512k, 10M, 1G. Seconds may have fractions. Details: docs/options.md.",
     "",
     "Examples:",
     ...EXAMPLES.map(([command, what]) => `  ${command.padEnd(42)}${what}`),

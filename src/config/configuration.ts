@@ -1,9 +1,7 @@
 // What the operator asked for, checked, as plain data. Made by load.ts from flags and TYPHON_…
 // variables by the one table in schema.ts; times are milliseconds, sizes bytes.
 
-export type BindAddress =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
+import type { ListenAddress } from "../net/address.ts";
 
 export interface Configuration {
   /** The application as given: module:callable, module, path/to/file.py[:callable], module:factory(). */
@@ -12,7 +10,7 @@ export interface Configuration {
    * "default": nobody chose; port 80 on all addresses where it may be bound, else 127.0.0.1:8000.
    * Otherwise the addresses, in the order given.
    */
-  readonly bind: "default" | readonly BindAddress[];
+  readonly bind: "default" | readonly ListenAddress[];
   readonly workers: number;
   readonly threads: number;
   readonly interface: "auto" | "wsgi" | "asgi";

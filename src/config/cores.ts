@@ -1,15 +1,15 @@
-// How many processor cores this process may use: its CPU affinity (which a cpuset narrows) and the
-// CPU quota of its control groups, version 1 or 2, and of all groups above. A container that may use
-// 1.5 of 64 cores gets two workers, not 64. Reads /proc and /sys/fs/cgroup only through `read`.
+// The number of processor cores that this process may use: its CPU affinity (which includes a cpuset) and
+// the CPU quota of its control group, version 1 or 2, and of all parent groups. A container with 1.5 of 64
+// cores gets two workers, not 64. Files are read only by `read`, so tests can supply them.
 
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { posix } from "node:path";
 
-/** The text of a file, or null if it is not there or may not be read. */
+/** The text of a file, or null if the file does not exist or may not be read. */
 type ReadText = (path: string) => string | null;
 
-/** Cores that this process may use, at least 1. */
+/** Cores that this process may use, rounded up, at least 1. */
 export function usableCores(
   read: ReadText = readTextFile,
   affinity: number = availableParallelism(),
@@ -21,12 +21,12 @@ export function usableCores(
 
 interface Mount {
   readonly version: 1 | 2;
-  /** The group that the mount shows, as /proc/self/cgroup names it. */
+  /** The group at the mount point, as named in /proc/self/cgroup. */
   readonly root: string;
   readonly point: string;
 }
 
-// The folders of the group and of those above it, in every hierarchy that knows of CPU time.
+// The folders of the process's group and of its parents, in each hierarchy that can limit CPU time.
 function groupFolders(read: ReadText): string[] {
   const mounts = parseMounts(read("/proc/self/mountinfo") ?? "");
   const folders: string[] = [];
@@ -43,8 +43,8 @@ function groupFolders(read: ReadText): string[] {
 }
 
 function foldersUpTo(mount: Mount, group: string): string[] {
-  // Without a namespace of its own a container sees the host's name of its group, and the mount shows
-  // that group as its root.
+  // A container without its own cgroup namespace sees its group's name on the host, and the root of its
+  // mount is that group.
   const isBelow = group === mount.root || group.startsWith(`${mount.root.replace(/\/$/, "")}/`);
   let below = isBelow ? posix.relative(mount.root, group) : "";
   const folders = [posix.join(mount.point, below)];
@@ -91,7 +91,7 @@ function readTextFile(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    // Not Linux, or not for us to read: then there is no limit that we could know of.
+    // Not Linux, or not readable: no limit is known.
     return null;
   }
 }

@@ -1,6 +1,6 @@
-// Where to listen when nobody has said: port 80 on all addresses, where it may be bound, else a port of
-// this machine only. A busy port is an error and not a reason to go elsewhere: two servers would answer
-// at two places, and nobody would know which.
+// The default address: port 80 on all addresses if this user may bind it, else port 8000 on 127.0.0.1. A port
+// in use is an error and no reason to take the other address: then two servers would run at two addresses,
+// and nobody would know which one a client reaches.
 
 import type { Socket } from "node:net";
 
@@ -10,16 +10,14 @@ import { listen, ListenError, type Listener } from "./listener.ts";
 const PUBLIC: ListenAddress = { kind: "tcp", host: "0.0.0.0", port: 80 };
 const LOCAL: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 8000 };
 
-export interface DefaultAddresses {
-  /** What to try first, and what to take if that needs rights we lack. */
-  readonly first: ListenAddress;
-  readonly second: ListenAddress;
-}
-
-/** `notice`: a line for the operator where it is not the first address, else null. Rejects with ListenError. */
+/**
+ * Listens at `first`, or at `second` if the process has no right to bind `first`. `notice`: a line for the
+ * operator about the second case, else null. Rejects with ListenError.
+ */
 export async function listenDefault(
   accept: (socket: Socket) => void,
-  { first, second }: DefaultAddresses = { first: PUBLIC, second: LOCAL },
+  first: ListenAddress = PUBLIC,
+  second: ListenAddress = LOCAL,
 ): Promise<{ listeners: readonly Listener[]; notice: string | null }> {
   try {
     return { listeners: [await listen(first, accept)], notice: null };

@@ -33,7 +33,8 @@ export class Sink {
   readonly #path: string | null;
   #stream: SonicBoom;
   #gathered = "";
-  #timer: NodeJS.Timeout | null = null;
+  /** Whether a timer will write the collected lines. */
+  #isScheduled = false;
   #dropped = 0;
   #reportedAt = 0;
   #isFailing = false;
@@ -56,8 +57,10 @@ export class Sink {
       return;
     }
     // unref: a collected line does not keep the process alive; the end of the process flushes it.
-    this.#timer ??= setTimeout(() => {
-      this.#timer = null;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setTimeout(() => {
+      this.#isScheduled = false;
       this.#pass();
     }, GATHER_MS).unref();
   }
