@@ -3,20 +3,30 @@
 // cores gets two workers, not 64. Files are read only by `read`, so tests can supply them.
 
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { cpus } from "node:os";
 import { posix } from "node:path";
 
 /** The text of a file, or null if the file does not exist or may not be read. */
 type ReadText = (path: string) => string | null;
 
-/** Cores that this process may use, rounded up, at least 1. */
-export function usableCores(
-  read: ReadText = readTextFile,
-  affinity: number = availableParallelism(),
-): number {
-  let cores = affinity;
+/** Cores that this process may use, rounded up, at least 1. `online`: the cores of the machine. */
+export function usableCores(read: ReadText = readTextFile, online: number = cpus().length): number {
+  let cores = Math.min(online, allowedCores(read("/proc/self/status") ?? ""));
   for (const folder of groupFolders(read)) cores = Math.min(cores, quotaOf(folder, read));
   return Math.max(1, Math.ceil(cores));
+}
+
+// The CPU affinity: "Cpus_allowed_list:\t0-3,8". Not os.availableParallelism(): it already contains the quota,
+// rounded down, so that 1.5 cores would be one worker (seen with libuv 1.52).
+function allowedCores(status: string): number {
+  const list = /^Cpus_allowed_list:\s*([\d,-]+)$/m.exec(status)?.[1];
+  if (list === undefined) return Infinity;
+  let count = 0;
+  for (const range of list.split(",")) {
+    const [first = "", last = first] = range.split("-");
+    count += Number(last) - Number(first) + 1;
+  }
+  return count;
 }
 
 interface Mount {
