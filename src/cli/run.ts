@@ -42,7 +42,7 @@ async function serve(flags: Flags, environment: Environment): Promise<number> {
   const configuration = loadConfiguration(flags, environment, process.cwd());
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
-  const log = openLog({ level: configuration.logLevel, format: configuration.logFormat });
+  const log = openLog(configuration.logs);
   try {
     return await supervise(configuration, log);
   } finally {

@@ -3,7 +3,7 @@
 
 import { isIP } from "node:net";
 
-import type { Configuration } from "./configuration.ts";
+import type { ApplicationConfiguration } from "./configuration.ts";
 import { quote } from "./operator-error.ts";
 
 /** A text that its option does not accept; the message continues "--option 'text' …". */
@@ -44,7 +44,7 @@ export function seconds(min: number): Reader<number> {
 }
 
 /** "30" → prefix "", which is all paths; "/reports=300" → /reports and the paths below it. */
-export function readTimeout(text: string): Configuration["routeTimeouts"][number] {
+export function readTimeout(text: string): ApplicationConfiguration["routeTimeouts"][number] {
   const at = text.lastIndexOf("=");
   if (!text.startsWith("/") || at === -1) return { prefix: "", ms: seconds(0)(text) };
   return { prefix: readPrefix(text.slice(0, at)), ms: seconds(0)(text.slice(at + 1)) };

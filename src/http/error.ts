@@ -167,6 +167,8 @@ export const ERRORS = {
     "Sec-WebSocket-Protocol must be a list of tokens, Sec-WebSocket-Extensions one of extensions.",
   ),
   WEBSOCKET_DENIED: refuse("WEBSOCKET_DENIED", 403, "The application has denied the WebSocket."),
+  NOT_FOUND: failure("NOT_FOUND", 404, "Nothing is served at this path."),
+  HOST_UNKNOWN: failure("HOST_UNKNOWN", 421, "This server does not serve the host of the request."),
   SERVER_FAULT: failure("SERVER_FAULT", 500, "The server failed."),
   APPLICATION_ERROR: failure("APPLICATION_ERROR", 500, "The application failed."),
   RESPONSE_INVALID: failure(

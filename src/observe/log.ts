@@ -29,14 +29,22 @@ export interface LogOptions {
 
 /** Writes events to one sink. */
 export class Log {
-  readonly #isJson: boolean;
   readonly #sink: Sink;
+  readonly #options: LogOptions;
   readonly #least: number;
+  /** The application that the lines are about; "" if there is only one. */
+  readonly #application: string;
 
-  constructor(sink: Sink, options: LogOptions) {
+  constructor(sink: Sink, options: LogOptions, application = "") {
     this.#sink = sink;
-    this.#isJson = options.format === "json";
+    this.#options = options;
     this.#least = LOG_LEVELS.indexOf(options.level);
+    this.#application = application;
+  }
+
+  /** The same log for one application: each line names the application. "" names none. */
+  of(application: string): Log {
+    return new Log(this.#sink, this.#options, application);
   }
 
   /** Writes one event. `text` may have several lines (a traceback); none of them looks like a record. */
@@ -68,11 +76,12 @@ export class Log {
 
   /** Writes a line that the application printed, whatever --log-level is: the line has no level. */
   output(worker: number, stream: "stdout" | "stderr", line: string): void {
-    if (this.#isJson) {
+    if (this.#options.format === "json") {
       this.#sink.write(this.#format("info", "application.output", line, { worker, stream }));
       return;
     }
-    const source = stream === "stdout" ? `worker ${worker}` : `worker ${worker} stderr`;
+    const application = this.#application === "" ? "" : `${this.#application} `;
+    const source = `${application}worker ${worker}${stream === "stdout" ? "" : " stderr"}`;
     this.#sink.write(`${plainTime(Date.now())} INFO  [${source}] ${escapeText(line)}\n`);
   }
 
@@ -93,14 +102,16 @@ export class Log {
     fields: Readonly<Record<string, FieldValue>>,
   ): string {
     const now = Date.now();
-    if (this.#isJson) {
+    const application = this.#application === "" ? {} : { application: this.#application };
+    const all = { ...application, ...fields };
+    if (this.#options.format === "json") {
       // Our members come first. No field has one of their names (events.ts).
-      const record = { time: isoTime(now), level, event, message: text, ...fields };
+      const record = { time: isoTime(now), level, event, message: text, ...all };
       return `${JSON.stringify(record)}\n`;
     }
     let line = `${plainTime(now)} ${LABELS[level]} ${escapeLines(text)}`;
     let separator = "  ";
-    for (const [name, value] of Object.entries(fields)) {
+    for (const [name, value] of Object.entries(all)) {
       if (value === undefined || value === null) continue;
       // On the traceback's last line the fields would look like a part of the traceback.
       if (separator === "  " && text.includes("\n")) separator = "\n    ";

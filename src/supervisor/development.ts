@@ -30,7 +30,7 @@ export interface DevelopedServer {
   /** Null: the new code serves. */
   reload(): Promise<string | null>;
   hold(): void;
-  resume(failure: string | null): void;
+  resume(): void;
 }
 
 export interface DevelopmentOptions {
@@ -55,7 +55,6 @@ export class Development implements Reloader {
   readonly #changed = new Set<string>();
   /** Counts changes: the outcome of a load that began before the last one says nothing. */
   #changes = 0;
-  #failure: string | null = null;
   /** For who waits for the next outcome. */
   #settle: PromiseWithResolvers<ReloadOutcome> | null = null;
 
@@ -68,9 +67,8 @@ export class Development implements Reloader {
     await this.#watch.start(this.#options.folders);
   }
 
-  /** The server serves, or shows `failure`. */
-  begin(failure: string | null): void {
-    this.#failure = failure;
+  /** The server serves, or shows why its code does not load. */
+  begin(): void {
     this.#state = "idle";
     if (this.#changes > 0) this.#wish();
   }
@@ -105,7 +103,7 @@ export class Development implements Reloader {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#settle?.resolve({ kind: "stopped" });
     // Who waited is answered before the end.
-    if (isHolding) this.#options.server.resume(this.#failure);
+    if (isHolding) this.#options.server.resume();
   }
 
   #wish(): void {
@@ -132,11 +130,10 @@ export class Development implements Reloader {
     const failure = await server.reload().catch(String);
     if (this.#isOutdated(changes)) return;
     this.#state = "idle";
-    this.#failure = failure;
     this.#changed.clear();
     const outcome = outcomeOf(failure, this.#changedAt);
     logOutcome(log, outcome, this.#nameFiles(files));
-    server.resume(failure);
+    server.resume();
     this.#settle?.resolve(outcome);
     this.#settle = null;
   }
