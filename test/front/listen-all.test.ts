@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
-import { listenDefault } from "../../src/front/default-address.ts";
+import { listenDefault } from "../../src/front/listen-all.ts";
 import { listen, ListenError } from "../../src/front/listener.ts";
 import type { ListenAddress } from "../../src/net/address.ts";
 
@@ -29,7 +29,7 @@ test("a busy first address is an error, not a reason to go elsewhere", async () 
 test("without the right to the first address it takes the second, and says how to get the first", () => {
   // A process of its own, since root may bind everything: it gives its rights away.
   const program = `
-    import { listenDefault } from ${JSON.stringify(new URL("../../src/front/default-address.ts", import.meta.url).href)};
+    import { listenDefault } from ${JSON.stringify(new URL("../../src/front/listen-all.ts", import.meta.url).href)};
     import { ListenError } from ${JSON.stringify(new URL("../../src/front/listener.ts", import.meta.url).href)};
     const second = { kind: "tcp", host: "127.0.0.1", port: 0 };
     if (process.getuid?.() === 0) { process.setgid(65534); process.setuid(65534); }
