@@ -41,9 +41,9 @@ export interface ExchangeTiming {
 }
 
 /** A connection that has left HTTP (RFC 9110 §7.8). Whoever has it hears its events and ends it. */
-export interface Upgraded {
-  /** What it reads is valid during "data" only. Its errors are heard by who made the exchange. */
-  readonly socket: Duplex;
+export interface UpgradedStream {
+  /** Bytes are valid during "data" only. Its errors are heard by the engine. */
+  readonly stream: Duplex;
   /** Bytes that came behind the request. */
   readonly ahead: Buffer;
   /** Bytes since then: those that the kernel has taken, and those that have come. */
@@ -125,7 +125,7 @@ export interface Exchange {
    * Answers with 101, whose head is given, and leaves HTTP for `protocol`. The exchange is finished when
    * the socket has closed. Null: the client has left, or has an answer.
    */
-  upgrade(protocol: string, head: ResponseHead): Upgraded | null;
+  upgrade(protocol: string, head: ResponseHead): UpgradedStream | null;
 }
 
 /** Answers exchanges. Never throws: a fault of its own becomes `exchange.fail`. */

@@ -13,7 +13,7 @@ import type {
   Exchange,
   ExchangeListener,
   ExchangeTiming,
-  Upgraded,
+  UpgradedStream,
 } from "../http/exchange.ts";
 import {
   MAX_EARLY_HINT_BYTES,
@@ -24,7 +24,7 @@ import {
 } from "../http/field-section.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { mayHaveBody } from "../http/response-head.ts";
-import { detachBuffer } from "../net/detach-buffer.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
 import type { Peers } from "../net/address.ts";
 import { errorAnswer } from "./own-answers.ts";
 import { MAX_JOINED_BYTES, PIECE_BYTES, type Output } from "./output.ts";
@@ -53,7 +53,7 @@ export interface Line {
   /** Ends the connection without delay; `mustReset`: the client could take its end for the answer's. */
   cut(mustReset: boolean): void;
   /** Leaves the socket to another protocol. */
-  handOver(): Upgraded;
+  handOver(): UpgradedStream;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -77,7 +77,7 @@ export class Http1Exchange implements Exchange {
 
   readonly #line: Line;
   #state: "receiving" | "answering" | "upgraded" | "finished" = "receiving";
-  #upgraded: Upgraded | null = null;
+  #upgraded: UpgradedStream | null = null;
   #framing: BodyFraming = "none";
   /** Bytes that Content-Length has announced. */
   #length = 0;
@@ -218,7 +218,7 @@ export class Http1Exchange implements Exchange {
     this.#line.cut(this.#framing === "close");
   }
 
-  upgrade(protocol: string, head: ResponseHead): Upgraded | null {
+  upgrade(protocol: string, head: ResponseHead): UpgradedStream | null {
     if (this.#state !== "receiving") return null;
     this.status = head.status;
     this.#state = "upgraded";

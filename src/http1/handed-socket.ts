@@ -3,28 +3,28 @@
 
 import type { Socket } from "node:net";
 
-import type { Upgraded } from "../http/exchange.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
 
-export class HandedSocket implements Upgraded {
-  readonly socket: Socket;
+export class HandedSocket implements UpgradedStream {
+  readonly stream: Socket;
   readonly ahead: Buffer;
   readonly #readBefore: number;
   readonly #writtenBefore: number;
 
   /** `ahead`: what the connection had read and not used, if anything. */
   constructor(socket: Socket, ahead: Buffer | null) {
-    this.socket = socket;
+    this.stream = socket;
     this.ahead = ahead ?? Buffer.alloc(0);
     this.#readBefore = socket.bytesRead - this.ahead.length;
     this.#writtenBefore = socket.bytesWritten;
   }
 
   get bytesReceived(): number {
-    return this.socket.bytesRead - this.#readBefore;
+    return this.stream.bytesRead - this.#readBefore;
   }
 
   get bytesSent(): number {
-    const { bytesWritten, writableLength } = this.socket;
+    const { bytesWritten, writableLength } = this.stream;
     return Math.max(0, bytesWritten - writableLength - this.#writtenBefore);
   }
 }
