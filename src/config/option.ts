@@ -18,7 +18,7 @@ type Group = (typeof GROUPS)[number];
 
 /** One option with a value. */
 export interface Option<T> {
-  /** The flag without its dashes. */
+  /** The flag without its dashes, such as "max-body". */
   readonly name: string;
   /** The letter of the short flag, or null. */
   readonly short: string | null;
@@ -40,20 +40,30 @@ export interface Option<T> {
   readonly read: Reader<T>;
 }
 
-type Given<T> = Pick<Option<T>, "name" | "placeholder" | "help" | "doc" | "read"> &
-  Partial<Option<T>>;
+type Given<T> = Pick<Option<T>, "placeholder" | "help" | "doc" | "read"> & Partial<Option<T>>;
 
-/** Makes the options of one heading. */
-export function inGroup(group: Group): <T>(given: Given<T>) => Option<T> {
-  return (given) => ({
-    short: null,
-    isRepeatable: false,
-    fallback: null,
-    fallbackWords: null,
-    otherVariable: null,
-    ...given,
-    group,
-  });
+/** Makes the options of one heading. An option's name is its key: `maxBody` is --max-body. */
+export function inGroup<V extends object>(
+  group: Group,
+  table: { readonly [K in keyof V]: Given<V[K]> },
+): { readonly [K in keyof V]: Option<V[K]> };
+export function inGroup(
+  group: Group,
+  table: Readonly<Record<string, Given<unknown>>>,
+): Readonly<Record<string, Option<unknown>>> {
+  const options: Record<string, Option<unknown>> = {};
+  for (const [key, given] of Object.entries(table))
+    options[key] = {
+      short: null,
+      isRepeatable: false,
+      fallback: null,
+      fallbackWords: null,
+      otherVariable: null,
+      ...given,
+      name: key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+      group,
+    };
+  return options;
 }
 
 /** The common part of all flags without a value; their default is false. */

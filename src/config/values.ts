@@ -69,8 +69,8 @@ export function readSize(text: string): number {
 }
 
 /** One word of `choices`. */
-export function oneOf<T extends string>(choices: readonly T[]): Reader<T> {
-  return (text) => {
+export function oneOf<const T extends readonly string[]>(choices: T): Reader<T[number]> {
+  return (text): T[number] => {
     const chosen = choices.find((choice) => choice === text);
     if (chosen === undefined) throw new BadValue(`must be one of ${choices.join(", ")}`);
     return chosen;
