@@ -10,7 +10,7 @@ import type { ListenAddress } from "../../src/net/address.ts";
 
 const ANY: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 0 };
 
-test("takes the first address where it can be had, and says nothing", async () => {
+test("takes the first address if possible, without a notice", async () => {
   const { listeners, notice } = await listenDefault(() => undefined, ANY, ANY);
   assert.equal(listeners.length, 1);
   assert.equal(notice, null);
@@ -26,7 +26,7 @@ test("a busy first address is an error, not a reason to go elsewhere", async () 
   busy.close();
 });
 
-test("without the right to the first address it takes the second, and says how to get the first", () => {
+test("without the right to the first address it takes the second, and the notice says how to get the first", () => {
   // A process of its own, since root may bind everything: it gives its rights away.
   const program = `
     import { listenDefault } from ${JSON.stringify(new URL("../../src/front/listen-all.ts", import.meta.url).href)};

@@ -78,7 +78,7 @@ describe("Sink", () => {
     assert.throws(() => new Sink(join(scratch, "no", "folder.log")), { code: "ENOENT" });
   });
 
-  test("a pipe that nobody reads costs lines, not memory and not the loop; they are counted", async () => {
+  test("a pipe without a reader costs counted lines, neither memory nor the event loop", async () => {
     const fifo = join(scratch, "slow");
     execFileSync("mkfifo", [fifo]);
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -116,7 +116,7 @@ describe("Sink", () => {
     closeSync(reader);
   });
 
-  test("a pipe that nobody reads does not keep the process from ending with its code", async () => {
+  test("a pipe without a reader does not keep the process from ending with its code", async () => {
     const module = JSON.stringify(new URL("../../src/observe/sink.ts", import.meta.url).href);
     const script = `
       const { Sink } = await import(${module});
@@ -134,7 +134,7 @@ describe("Sink", () => {
     child.stdout.destroy();
   });
 
-  test("a pipe whose reader has gone is told once, and the server's part goes on", async () => {
+  test("a pipe whose reader has ended is reported once, and later writes go on", async () => {
     const fifo = join(scratch, "gone");
     execFileSync("mkfifo", [fifo]);
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -153,7 +153,7 @@ describe("Sink", () => {
     closeSync(again);
   });
 
-  test("a full disk is told once; the flush at the end does not hang", async () => {
+  test("a full disk is reported once, and the flush at the end does not hang", async () => {
     const sink = new Sink("/dev/full");
     const reports = new Reports(sink);
     sink.write("a\n");
@@ -163,7 +163,7 @@ describe("Sink", () => {
     assert.deepEqual(reports.failures, ["ENOSPC"]);
   });
 
-  test("goes on when a target that refused takes lines again, though all its memory was full", async () => {
+  test("goes on when a failed target accepts lines again, even with full memory", async () => {
     const path = join(scratch, "again.fifo");
     execFileSync("mkfifo", [path]);
     const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -207,7 +207,7 @@ describe("Sink", () => {
     assert.equal(before + now, `old 1\nold 2\n${"later\n".repeat(written)}`);
   });
 
-  test("reopen keeps the old file where the new one cannot be opened", async () => {
+  test("reopen keeps the old file if the new one cannot be opened", async () => {
     const folder = mkdtempSync(join(scratch, "moved-"));
     const path = join(folder, "keep.log");
     const sink = new Sink(path);
