@@ -88,7 +88,7 @@ const APPLICATION = inGroup("Application", {
     placeholder: "PATH",
     fallbackWords: "virtual environment, else python3",
     help: "the interpreter, or its virtual environment",
-    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Default: the active virtual environment (`VIRTUAL_ENV`), then `.venv/` beside the application (in `--app-dir`, or in the folder of the file), then `python3` on `PATH`.",
+    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`.",
     read: readText,
   },
   appDir: {
@@ -145,7 +145,7 @@ const WORKERS = inGroup("Workers", {
     fallbackWords: "the usable cores",
     otherVariable: "WEB_CONCURRENCY",
     help: "Python processes",
-    doc: "The number of Python processes that run the application. Default: the number of processor cores that Typhon may use, with the limits of its control group (containers) and its CPU affinity taken into account.",
+    doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity.",
     read: wholeNumber(1, MAX_WORKERS),
   },
   threads: {
@@ -354,7 +354,7 @@ const PROCESS = inGroup("Process", {
     isRepeatable: true,
     fallbackWords: "--app-dir",
     help: "a folder that --reload watches; may be repeated",
-    doc: "A folder whose files `--reload` watches, with all folders below it. May be given several times. Default: the folder of `--app-dir`.",
+    doc: "A folder whose files `--reload` watches, with all folders below it. May be given several times. Without this option it is the folder of `--app-dir`, or the folder of the application if that is a file elsewhere.",
     read: readText,
   },
 });
