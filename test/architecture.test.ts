@@ -37,7 +37,7 @@ const PARTS = [
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   net: [],
-  config: [],
+  config: ["net"],
   http1: ["http", "net"],
   http2: ["http", "net"],
   websocket: ["http", "net"],

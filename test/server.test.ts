@@ -128,7 +128,7 @@ before(async () => {
 
 after(async () => {
   await server.stop(1000);
-  for (const sink of sinks) sink.close();
+  for (const sink of sinks) await sink.flush();
 });
 
 describe("two applications behind one server", () => {

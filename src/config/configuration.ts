@@ -2,9 +2,7 @@
 // Made by load.ts from flags and TYPHON_… variables by the one table in schema.ts, or in code
 // (config/embedded.ts). Times are milliseconds, sizes bytes.
 
-export type BindAddress =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
+import type { ListenAddress } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
@@ -74,7 +72,7 @@ export interface Configuration {
      * "default": no address was chosen; port 80 on all addresses where it may be bound, else
      * 127.0.0.1:8000. Otherwise the addresses, in the order given.
      */
-    readonly bind: "default" | readonly BindAddress[];
+    readonly bind: "default" | readonly ListenAddress[];
     /** Addresses and CIDR ranges whose forwarded fields are believed; ["*"] = all; a Unix socket counts as 127.0.0.1. */
     readonly forwardedAllowIps: readonly string[];
     readonly keepAliveMs: number;

@@ -6,8 +6,9 @@ import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
+import type { ListenAddress } from "../net/address.ts";
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
-import type { ApplicationConfiguration, BindAddress, Configuration } from "./configuration.ts";
+import type { ApplicationConfiguration, Configuration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
 import { readFlags, type Flags } from "./flags.ts";
 import { findInterpreter } from "./interpreter.ts";
@@ -200,7 +201,7 @@ function readBind(
   return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
 }
 
-function joinAddress(sources: Sources, environment: Environment): BindAddress {
+function joinAddress(sources: Sources, environment: Environment): ListenAddress {
   const text = environment["PORT"] ?? "";
   const given = sources.ask(OPTIONS.port)?.value;
   const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);

@@ -1,25 +1,25 @@
-// Keeps the process away from its limit of open files: there libuv accepts and closes without a word,
-// and pipes to workers and temporary files fail as well. Near the limit the connections that have been
-// idle longest go first; if none is idle, a new one gets 503.
+// Keeps the process below its limit of open files. At the limit libuv accepts a connection and closes it at
+// once, and pipes to workers and temporary files fail as well. Near the limit the connections that have been
+// idle longest are closed; if none is idle, a new connection gets 503.
 
 import { readdirSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 
-/** Share of the limit that may be in use; the rest is for workers, bodies and the log. */
+/** Share of the limit at which idle connections are closed; the rest is for workers, bodies and the log. */
 const USABLE_SHARE = 0.9;
-/** Idle connections closed at a time, as a share of the limit: looking for them costs a walk over all. */
+/** Idle connections closed at a time, as a share of the limit: finding the oldest needs a loop over all. */
 const CLOSED_SHARE = 0.01;
-/** Share from which a new connection is closed without an answer: even a refusal holds a descriptor. */
+/** Share at which a new connection is closed without a response: even a 503 holds a descriptor for a while. */
 const FULL_SHARE = 0.97;
-/** Connections between two counts of all descriptors, at least, and as a share of the limit. */
+/** New connections between two counts of all descriptors: a least number, and a share of the limit. */
 const RECOUNT_AFTER = 256;
 const RECOUNT_SHARE = 1 / 64;
-/** Where /proc is not there to ask: what most systems give. */
+/** The limit if /proc cannot be read: the default of most systems. */
 const FALLBACK_LIMIT = 1024;
 
-/** The connections that share the process's descriptors. */
+/** The connections that the guard admits, refuses and closes. */
 export interface GuardedConnections {
   readonly size: number;
   accept(socket: Socket): void;
@@ -30,11 +30,11 @@ export interface GuardedConnections {
 export class DescriptorGuard {
   readonly #connections: GuardedConnections;
   readonly #limit: number;
-  /** Descriptors that are no connections, at the last count. */
+  /** Descriptors other than connections, at the last count. */
   #others = 0;
   #untilRecount = 0;
 
-  /** `limit`: of open files; read from /proc if not given. */
+  /** `limit`: the limit of open files; read from /proc by default. */
   constructor(connections: GuardedConnections, limit: number = readLimit()) {
     this.#connections = connections;
     this.#limit = limit;
@@ -53,8 +53,8 @@ export class DescriptorGuard {
     this.#connections.accept(socket);
   }
 
-  // Counting all costs a system call a descriptor, so only connections are counted each time. A quarter
-  // of the limit in use cannot be near it.
+  // Counting all descriptors costs a system call for each, so mostly only connections are counted. Below a
+  // quarter of the limit no count is needed at all.
   #count(): number {
     const { size } = this.#connections;
     this.#untilRecount -= 1;

@@ -8,9 +8,9 @@
 import { relative } from "node:path";
 
 import type { Log } from "../observe/log.ts";
-import { dropBytecode } from "./bytecode.ts";
-import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reload-outcome.ts";
-import { FolderWatch, type WatchListener } from "./watch.ts";
+import { dropBytecode } from "./code-files.ts";
+import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reloads.ts";
+import { FolderWatch } from "./watch.ts";
 
 /** A save is several events, and a formatter may follow it. */
 const QUIET_MS = 20;
@@ -42,9 +42,12 @@ export interface DevelopmentOptions {
 
 type State = "starting" | "idle" | "settling" | "loading" | "closed";
 
-export class Development implements Reloader, WatchListener {
+export class Development implements Reloader {
   readonly #options: DevelopmentOptions;
-  readonly #watch = new FolderWatch(this);
+  readonly #watch = new FolderWatch(
+    (path) => this.onChange(path),
+    (folder, code) => this.#onWatchFailure(folder, code),
+  );
   #state: State = "starting";
   #timer: NodeJS.Timeout | null = null;
   /** When the changes began that are being waited for (performance.now()). */
@@ -83,7 +86,7 @@ export class Development implements Reloader, WatchListener {
     this.#wish();
   }
 
-  onFailure(folder: string, code: string): void {
+  #onWatchFailure(folder: string, code: string): void {
     const { log } = this.#options;
     const remedy = REMEDIES.get(code) ?? "";
     log.warning(

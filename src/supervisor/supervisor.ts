@@ -9,13 +9,13 @@ import type { Configuration } from "../config/configuration.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
 import { Server, type Started } from "../server.ts";
-import { dropOutdatedBytecode } from "./bytecode.ts";
+import { dropOutdatedBytecode } from "./code-files.ts";
 import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development } from "./development.ts";
 import { PidFile } from "./pid-file.ts";
-import type { Reloader, ReloadOutcome } from "./reload-outcome.ts";
+import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
 import { SdNotify } from "./sd-notify.ts";
 import { ENDING, Signals } from "./signals.ts";
@@ -133,13 +133,10 @@ class Life {
 
   #makeReloads(): Reloads {
     const { configuration, server, log } = this.#options;
-    return new Reloads({
-      load: async () => {
-        await dropOutdatedBytecode(configuration.process.reloadDirs);
-        return await server.reload();
-      },
-      log,
-    });
+    return new Reloads(async () => {
+      await dropOutdatedBytecode(configuration.process.reloadDirs);
+      return await server.reload();
+    }, log);
   }
 
   // For whoever asks; the service manager hears of it. Of a file that was saved it does not.

@@ -264,7 +264,7 @@ describe("the application", () => {
     assert.equal(loadHere([], { TYPHON_APP: "a:b" }).app, "a:b");
     assert.equal(loadHere(["c:d"], { TYPHON_APP: "a:b" }).app, "c:d");
   });
-  test("is asked for where it is missing", () => {
+  test("its absence is an error with an example", () => {
     assert.match(failure([]), /no application given; for example: typhon app:app/);
   });
   for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app"])
@@ -324,7 +324,7 @@ describe("the address", () => {
     ]);
     assert.match(failure(["app:app"], { PORT: "http" }), /^PORT 'http' must be a port/);
   });
-  test("a TYPHON_PORT that Kubernetes made is passed over", () => {
+  test("a TYPHON_PORT set by Kubernetes is ignored", () => {
     assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");
   });
   test("the path of a Unix socket may not be too long", () => {
@@ -333,7 +333,7 @@ describe("the address", () => {
 });
 
 describe("sources", () => {
-  test("of a repeated flag the last one holds", () => {
+  test("the last of a repeated flag wins", () => {
     assert.equal(loadHere(["app:app", "-w", "2", "-w", "3"]).workers, 3);
   });
   test("--env gathers, the later value wins, TYPHON_ENV has one a line", () => {
@@ -349,7 +349,7 @@ describe("sources", () => {
   test("an empty variable counts as none", () => {
     assert.equal(loadHere(["app:app"], { TYPHON_THREADS: "" }).threads, 4);
   });
-  test("an empty list of proxies believes nobody", () => {
+  test("an empty list of proxies trusts no peer", () => {
     assert.deepEqual(loadHere(["app:app", "--forwarded-allow-ips="]).forwardedAllowIps, []);
     const { forwardedAllowIps } = loadHere(["app:app"], { TYPHON_FORWARDED_ALLOW_IPS: "" });
     assert.deepEqual(forwardedAllowIps, []);

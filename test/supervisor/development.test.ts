@@ -75,7 +75,7 @@ async function develop(context: TestContext, failure: string | null = null): Pro
   return subject;
 }
 
-test("requests wait from a change until its code serves", async (t) => {
+test("requests wait from a change until the new code serves", async (t) => {
   const subject = await develop(t);
   subject.development.begin();
   subject.save();
@@ -87,7 +87,7 @@ test("requests wait from a change until its code serves", async (t) => {
   assert.match(await subject.readLog(), /"event":"server.reloaded".*"changed":"app.py"/);
 });
 
-test("code that does not load is shown, until it is mended", async (t) => {
+test("code that does not load is shown until it is fixed", async (t) => {
   const subject = await develop(t);
   subject.development.begin();
   subject.save();
@@ -101,7 +101,7 @@ test("code that does not load is shown, until it is mended", async (t) => {
   assert.match(await subject.readLog(), /"event":"server.reload-failed","message":".*NameError"/);
 });
 
-test("a change during a load makes another, and the first one's outcome is not told", async (t) => {
+test("a change during a load causes another load, and only its outcome is reported", async (t) => {
   const subject = await develop(t);
   subject.development.begin();
   subject.save("a.py");
@@ -119,7 +119,7 @@ test("a change during a load makes another, and the first one's outcome is not t
   assert.match(log, /"changed":"a.py and 1 more"/);
 });
 
-test("a load that ends after the next change tells nothing either", async (t) => {
+test("the outcome of a load that ends after the next change is not reported", async (t) => {
   const subject = await develop(t);
   subject.development.begin();
   subject.save("a.py");
@@ -142,7 +142,7 @@ test("a change during the start is loaded when the server has started", async (t
   await subject.does("resume");
 });
 
-test("who asks for a reload is told how it ended, without a change too", async (t) => {
+test("a request for a reload gets the outcome, also without a changed file", async (t) => {
   const subject = await develop(t);
   subject.development.begin();
   const asked = [subject.development.request("a"), subject.development.request("b")];
@@ -151,7 +151,7 @@ test("who asks for a reload is told how it ended, without a change too", async (
   for (const outcome of await Promise.all(asked)) assert.equal(outcome.kind, "failed");
 });
 
-test("at the end who waits is answered by what served before", async (t) => {
+test("at the stop waiting requests are served by the old code", async (t) => {
   const subject = await develop(t, "SyntaxError");
   subject.development.begin();
   subject.save();
@@ -164,7 +164,7 @@ test("at the end who waits is answered by what served before", async (t) => {
   assert.deepEqual(await subject.development.request("b"), { kind: "stopped" });
 });
 
-test("what Python has compiled of a changed file is gone before it is loaded", async (t) => {
+test("the bytecode of a changed file is deleted before the load", async (t) => {
   const subject = await develop(t);
   subject.development.begin();
   mkdirSync(join(subject.folder, "__pycache__"));
