@@ -21,7 +21,7 @@ import { exchangeOf } from "./handlers/python/application-job.ts";
 import { WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
-import { Http1Connections } from "./http1/connections.ts";
+import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
 import { TempFolder } from "./net/temp-folder.ts";
@@ -63,7 +63,7 @@ export class Server {
   readonly #configuration: Configuration;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
-  readonly #connections: Http1Connections;
+  readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
   readonly #pool: Pool;
@@ -107,7 +107,7 @@ export class Server {
     this.#health = configuration.health
       ? new HealthHandler(() => !this.#isStopping && this.#pool.isServing)
       : null;
-    this.#connections = new Http1Connections({
+    this.#connections = new Http1Engine({
       maxBodyBytes: configuration.maxBody,
       keepAliveMs: configuration.keepAliveMs,
       onExchange: (exchange) => this.#route(exchange),
@@ -239,7 +239,7 @@ export class Server {
   #onFault(exchange: Exchange, text: string): void {
     this.#log.error("application.fault", text, {
       requestId: exchange.requestId,
-      worker: exchange.timing.worker,
+      worker: exchange.handling.worker,
       method: exchange.head.method,
       path: exchange.head.path,
     });

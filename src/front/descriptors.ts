@@ -5,7 +5,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 
-import { ERRORS, type HttpError } from "../http/error.ts";
+import type { Engine } from "../http/engine.ts";
+import { ERRORS } from "../http/error.ts";
 
 /** Share of the limit that may be in use; the rest is for workers, bodies and the log. */
 const USABLE_SHARE = 0.9;
@@ -19,23 +20,16 @@ const RECOUNT_SHARE = 1 / 64;
 /** Where /proc is not there to ask: what most systems give. */
 const FALLBACK_LIMIT = 1024;
 
-/** The connections that share the process's descriptors. */
-export interface GuardedConnections {
-  readonly size: number;
-  accept(socket: Socket): void;
-  refuse(socket: Socket, error: HttpError): void;
-  closeOldestIdle(count: number): number;
-}
-
 export class DescriptorGuard {
-  readonly #connections: GuardedConnections;
+  /** Its connections share the process's descriptors. */
+  readonly #connections: Engine;
   readonly #limit: number;
   /** Descriptors that are no connections, at the last count. */
   #others = 0;
   #untilRecount = 0;
 
   /** `limit`: of open files; read from /proc if not given. */
-  constructor(connections: GuardedConnections, limit: number = readLimit()) {
+  constructor(connections: Engine, limit: number = readLimit()) {
     this.#connections = connections;
     this.#limit = limit;
   }

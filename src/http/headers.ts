@@ -1,5 +1,5 @@
-// Field names and what the front must know of each: whether it may stand twice, whether it frames or
-// routes the message, whether an application may set it. Names are interned: a look-up gives the one
+// Field names and what the server must know of each: whether the field may stand twice, whether it frames
+// or routes the message, whether an application may set it. Names are interned: a look-up gives the one
 // lower-case string, so that a head allocates no names. Pure but for that bounded cache.
 
 import { isAllOf, TOKEN } from "./grammar.ts";
@@ -19,8 +19,8 @@ export const DATE = 512;
 export const SERVER = 1024;
 /** Means something before the body is read, so that it must not come after it. RFC 9110 §6.5.1. */
 export const NOT_IN_TRAILER = 2048;
-/** Says what to do with an answer, so that it comes before the body or not at all. RFC 9110 §6.5.1. */
-export const ANSWER_CONTROL = 4096;
+/** Says what to do with a response, so that it comes before the body or not at all. RFC 9110 §6.5.1. */
+export const RESPONSE_CONTROL = 4096;
 
 /** A valid field name. */
 export interface FieldName {
@@ -31,7 +31,7 @@ export interface FieldName {
   readonly once: number;
 }
 
-/** Names in the cache; an application knows some hundred. Those of the tables are always in it. */
+/** Names in the cache; an application knows some hundred. Names of the tables are always in it. */
 const MAX_CACHED_NAMES = 2048;
 const MAX_CACHED_NAME_LENGTH = 64;
 
@@ -54,7 +54,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["x-forwarded-host", FORWARDED],
   ["x-forwarded-proto", FORWARDED],
   ["x-request-id", REQUEST_ID],
-  ["date", DATE | ANSWER_CONTROL],
+  ["date", DATE | RESPONSE_CONTROL],
   ["server", SERVER],
   ["authorization", NOT_IN_TRAILER],
   ["cookie", NOT_IN_TRAILER],
@@ -71,17 +71,17 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["if-modified-since", NOT_IN_TRAILER],
   ["if-unmodified-since", NOT_IN_TRAILER],
   ["if-range", NOT_IN_TRAILER],
-  ["age", ANSWER_CONTROL],
-  ["expires", ANSWER_CONTROL],
-  ["location", ANSWER_CONTROL],
-  ["retry-after", ANSWER_CONTROL],
-  ["vary", ANSWER_CONTROL],
-  ["warning", ANSWER_CONTROL],
-  ["www-authenticate", ANSWER_CONTROL],
+  ["age", RESPONSE_CONTROL],
+  ["expires", RESPONSE_CONTROL],
+  ["location", RESPONSE_CONTROL],
+  ["retry-after", RESPONSE_CONTROL],
+  ["vary", RESPONSE_CONTROL],
+  ["warning", RESPONSE_CONTROL],
+  ["www-authenticate", RESPONSE_CONTROL],
 ]);
 
-// Fields of one value whose second line two readers would treat differently: one takes the first, one
-// the last, one joins them. User-Agent, Referer and the like are left: nobody decides by them.
+// Fields of one value whose second line two readers would treat differently: one reader takes the first,
+// one the last, one joins them. User-Agent, Referer and the like are left out: no reader decides by them.
 const ONCE: readonly string[] = [
   "host",
   "content-length",
@@ -100,7 +100,7 @@ const ONCE: readonly string[] = [
   "sec-websocket-version",
 ];
 
-// What clients and applications send most, so that no flood of other names keeps them out of the cache.
+// The names that clients and applications send most: no flood of other names keeps them out of the cache.
 const COMMON: readonly string[] = [
   "Accept",
   "Accept-Charset",

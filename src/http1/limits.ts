@@ -31,8 +31,5 @@ export const STALLED_READER_MS = 60_000;
 
 /** Bytes of further requests that are read while one is being answered; then the socket is paused. */
 export const READ_AHEAD_BYTES = 32_768;
-/** After our last byte the client may go on sending for so long and so much, so that it reads it. */
-export const LINGER_MS = 2000;
-export const LINGER_BYTES = 16_777_216;
 /** While draining, a connection that has sent nothing yet may still send its request for so long. */
 export const DRAIN_NEW_MS = 1000;

@@ -14,7 +14,7 @@
 
 import type { Duplex } from "node:stream";
 
-import type { Upgraded } from "../http/exchange.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { CloseCode } from "./close-code.ts";
 import type { Deflate } from "./deflate.ts";
@@ -53,7 +53,7 @@ export interface WebSocketOptions extends Partial<WebSocketSettings> {
 }
 
 export class WebSocketConnection implements Pulse {
-  readonly #upgraded: Upgraded;
+  readonly #upgraded: UpgradedStream;
   readonly #socket: Duplex;
   readonly #listener: WebSocketListener;
   readonly #deflate: Deflate | null;
@@ -73,9 +73,9 @@ export class WebSocketConnection implements Pulse {
   #hasGap = false;
   #patience: NodeJS.Timeout | undefined;
 
-  constructor(upgraded: Upgraded, options: WebSocketOptions) {
+  constructor(upgraded: UpgradedStream, options: WebSocketOptions) {
     const { deflate, budget, listener } = options;
-    const { socket } = upgraded;
+    const socket = upgraded.stream;
     this.#upgraded = upgraded;
     this.#socket = socket;
     this.#listener = listener;

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import { isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
-import { HAS_UPGRADE, type RequestHead, type ResponseHead } from "../http/message.ts";
+import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { responseHead, ResponseFault } from "../http/response-head.ts";
 import { DEFLATE } from "./deflate.ts";
 import { extension, type ExtensionOffer } from "./library.ts";
@@ -44,11 +44,7 @@ export interface Acceptance {
 
 /** Reads a request; null: it is no handshake. */
 export function readHandshake(head: RequestHead): Handshake | Refusal | null {
-  if ((head.fields & HAS_UPGRADE) === 0) return null;
-  // RFC 9110 §7.8: Upgrade means nothing in HTTP/1.0.
-  if (head.version !== "1.1") return null;
-  if (!hasMember(head, "upgrade", "websocket") || !hasMember(head, "connection", "upgrade"))
-    return null;
+  if (head.protocol !== "websocket") return null;
   if (head.method !== "GET") return refuse(ERRORS.WEBSOCKET_METHOD);
   if (valueOf(head, "sec-websocket-version") !== VERSION) return refuse(ERRORS.WEBSOCKET_VERSION);
   const key = valueOf(head, "sec-websocket-key");
@@ -100,10 +96,6 @@ function readOffers(value: string | null): readonly ExtensionOffer[] | null {
     // RFC 6455 §9.1: a field of another grammar fails the handshake.
     return null;
   }
-}
-
-function hasMember(head: RequestHead, name: string, member: string): boolean {
-  return listMembers(valueOf(head, name) ?? "").some((one) => one.toLowerCase() === member);
 }
 
 /** All lines of a field as one list; null if there is none. */

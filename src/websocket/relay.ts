@@ -11,7 +11,7 @@
 
 import type { Duplex } from "node:stream";
 
-import type { Upgraded } from "../http/exchange.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
 import { detachBuffer } from "../net/detach-buffer.ts";
 import { CloseCode, maySend } from "./close-code.ts";
 import { FrameBorders } from "./frame-borders.ts";
@@ -25,7 +25,7 @@ import {
 import { encodeClose } from "./server-frame.ts";
 
 export interface RelayOptions {
-  readonly upgraded: Upgraded;
+  readonly upgraded: UpgradedStream;
   /** The application's socket, whose errors somebody else hears. */
   readonly application: Duplex;
   /** What was read of it behind the head of its answer. */
@@ -60,7 +60,7 @@ export class WebSocketRelay {
 
   constructor(options: RelayOptions) {
     const { upgraded, application, first } = options;
-    const client = upgraded.socket;
+    const client = upgraded.stream;
     this.#client = client;
     this.#application = application;
     this.#onClosed = options.onClosed;
