@@ -12,7 +12,7 @@ import { ERRORS } from "../http/error.ts";
 const USABLE_SHARE = 0.9;
 /** Idle connections closed at a time, as a share of the limit: looking for them costs a walk over all. */
 const CLOSED_SHARE = 0.01;
-/** Share from which a new connection is closed without an answer: even a refusal holds a descriptor. */
+/** Share from which a new connection is closed without a response: even a refusal holds a descriptor. */
 const FULL_SHARE = 0.97;
 /** Connections between two counts of all descriptors, at least, and as a share of the limit. */
 const RECOUNT_AFTER = 256;

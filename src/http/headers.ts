@@ -117,7 +117,7 @@ function remember(raw: string): FieldName {
     once: ONCE.includes(lower) ? 1 << ONCE.indexOf(lower) : 0,
   };
   if (cache.size < MAX_CACHED_NAMES && raw.length <= MAX_CACHED_NAME_LENGTH) {
-    // A name is a slice of the head it came in; a copy does not keep that head alive.
+    // A name is a slice of its head's text; a copy does not keep that text alive.
     cache.set(Buffer.from(raw, "latin1").toString("latin1"), name);
   }
   return name;

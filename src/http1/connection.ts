@@ -92,7 +92,7 @@ export class Http1Connection implements ResponseWriter {
   #isNew = true;
   /** Whether the client has ended its sending side. */
   #hasEnded = false;
-  /** Whether the loop over incoming bytes is on the stack: it goes on by itself. */
+  /** Whether the loop of `#read` is on the stack: no other may begin. */
   #isReading = false;
   /** Bytes of the chunk being read that come after its last head. */
   #rest = 0;
@@ -100,7 +100,7 @@ export class Http1Connection implements ResponseWriter {
   // Of the request and its response.
   #exchange: Exchange | null = null;
   #body: RequestBodyReader | null = null;
-  /** Whether the client lets the connection go on after this request. */
+  /** Whether the client accepts another request on the connection after this one. RFC 9112 §9.3. */
   #isPersistent = false;
   #awaitsContinue = false;
   /** What tells the client where the response ends. */
@@ -119,11 +119,11 @@ export class Http1Connection implements ResponseWriter {
     this.#since = context.now;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("drain", this.#onDrain);
     socket.on("close", () => this.#onClose());
-    // "close" follows each error, and says all that matters: the client is gone.
+    // "close" follows each error, and says what matters: the client is gone.
     socket.on("error", () => undefined);
   }
 
-  /** Since when the connection has been idle; Infinity if it is not, or has come since the last tick. */
+  /** Time since when the connection is idle; Infinity while busy, or if accepted since the last tick. */
   get idleSince(): number {
     if (this.#isNew && this.#since === this.#context.now) return Infinity;
     return this.#state === "idle" ? this.#since : Infinity;
@@ -184,7 +184,7 @@ export class Http1Connection implements ResponseWriter {
   receiveBody(receiver: BodyReceiver): void {
     if (this.#body === null || this.#body.receiver !== null) return;
     this.#body.begin(receiver, this.#context.now);
-    if (this.#body.isLarge) this.#ahead.expectMuch(true);
+    if (this.#body.isLarge) this.#ahead.expectLargeBody(true);
     // Bytes of the body are the client's word that it waits no longer (RFC 9110 §10.1.1); after the head
     // of the response 100 Continue would stand in the middle of it.
     const isAwaited = this.#awaitsContinue && this.#exchange?.isResponding === false;
@@ -254,10 +254,10 @@ export class Http1Connection implements ResponseWriter {
     return (this.#facts ??= { scheme: this.#scheme, ...peersOf(this.#socket) });
   }
 
-  /** The line of a response's Connection field; with it is decided whether the connection ends. */
+  /** The line of a response's Connection field. Decides whether the connection ends with the response. */
   #connectionLine(head: ResponseHead): string {
     this.#closes ||= this.#framing === "close" || !this.#mayPersist();
-    // Mostly "", which needs no look.
+    // Almost always "".
     this.#closes ||= head.connection !== "" && hasMember(head.connection, "close");
     if (this.#closes) return CLOSE;
     return this.#isHttp10 ? KEEP_ALIVE : "";
@@ -334,7 +334,7 @@ export class Http1Connection implements ResponseWriter {
     }
     if (this.#state === "idle" && heads.hasBegun) {
       this.#state = "head";
-      // The time of a new connection runs since it came.
+      // For the first head the time runs from when the connection was accepted.
       if (!this.#isNew) this.#since = this.#context.now;
     }
     return chunk.length;
@@ -368,7 +368,7 @@ export class Http1Connection implements ResponseWriter {
     if (body.isWhole && this.#body === body) {
       this.#body = null;
       this.#state = "busy";
-      this.#ahead.expectMuch(false);
+      this.#ahead.expectLargeBody(false);
       this.#ahead.resume();
       receiver.onBodyEnd();
     }
@@ -376,8 +376,8 @@ export class Http1Connection implements ResponseWriter {
   }
 
   #readAhead(): void {
-    if (!this.#ahead.pass((bytes) => this.#read(bytes)) && this.#hasEnded) this.#checkEnd();
-    // Reading may have filled it again.
+    if (!this.#ahead.feed((bytes) => this.#read(bytes)) && this.#hasEnded) this.#checkEnd();
+    // The unused bytes may have come back.
     if (this.#ahead.isEmpty && this.#body?.isPaused !== true) this.#ahead.resume();
   }
 

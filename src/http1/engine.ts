@@ -31,7 +31,10 @@ export interface Http1Options {
 }
 
 export class Http1Engine implements Engine {
-  /** Each connection knows its index. A Set would do what workers/jobs-by-id.ts tells of a Map, where clients do not stay. */
+  /**
+   * Each connection knows its index here. Not a Set: where clients do not stay, it would leave dead tables
+   * behind, as workers/jobs-by-id.ts tells of a Map.
+   */
   readonly #connections: Http1Connection[] = [];
   readonly #now: () => number;
   readonly #context: ConnectionContext & { now: number; isDraining: boolean };

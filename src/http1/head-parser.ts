@@ -197,7 +197,7 @@ export class HeadParser {
   }
 }
 
-/** The text has no second or third word yet. Throws if its first line has ended or cannot be one. */
+/** For a text without a second or third word: null if more text may bring them, else throws the fault. */
 function wholeLineOrNull(text: string, start: number): null {
   const lineEnd = text.indexOf("\n", start);
   if (lineEnd !== -1) throw fault(ERRORS.REQUEST_LINE_INVALID);
@@ -213,7 +213,7 @@ function checkMethod(method: string): void {
   if (method === "CONNECT") throw fault(ERRORS.METHOD_CONNECT);
 }
 
-/** What is wrong with the line that has no name before its first colon. */
+/** The fault of a field line that has no token before its first colon. */
 function nameFault(text: string, at: number): RequestFault {
   if (isBlank(text.charCodeAt(at))) return fault(ERRORS.FIELD_FOLDED);
   const code = text.charCodeAt(endOf(text, at, TOKEN));

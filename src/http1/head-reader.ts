@@ -58,7 +58,7 @@ export class HeadReader {
     }
     this.#partial = null;
     const head = this.#parser.parse(partial.text, 0, this.#scheme);
-    // The end of a head is where its first empty line is, for both.
+    // Both find the end of a head at its first empty line, so the parser has it all.
     if (head === null) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
     this.end = start + taken;
     return head;

@@ -12,14 +12,14 @@ import { STALLED_READER_MS } from "./limits.ts";
  * at 2 kB, 2 % at 8 kB, 45 % more at 10 kB (benchmarks/http1-hello.ts with BODY_BYTES).
  */
 const MAX_JOINED_BYTES = 8192;
-/** Bytes given to the socket at a time; the socket's own high-water mark, so that it tells when it has room. */
+/** Bytes given to the socket at a time: its own high-water mark, so that "drain" tells when it has room. */
 const PIECE_BYTES = 65_536;
 /** Memory of so many bytes is given back as soon as they are sent; less is left to the collector. */
 const FREED_BYTES = 32_768;
 
 /**
- * Where responses are joined that the kernel takes at once, as it mostly does: a buffer for each would keep
- * the collector busy.
+ * Responses that are too long for one string are joined in this one buffer: the kernel mostly takes all bytes
+ * at once, and a buffer for each response would keep the collector busy.
  */
 const SCRATCH_BYTES = PIECE_BYTES + 4096;
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
@@ -33,7 +33,7 @@ export class Output {
   /** Buffers that wait for room in the socket, null = none; and bytes of the first that are given to it. */
   #waiting: Buffer[] | null = null;
   #given = 0;
-  /** Bytes that the kernel has taken while others wait, -1 = none wait; and the tick that saw it first. */
+  /** Bytes that the kernel had taken at a tick while others waited, -1 = none; and the time of that tick. */
   #taken = -1;
   #takenAt = 0;
 
@@ -135,7 +135,7 @@ export class Output {
       return;
     }
     this.#socket.write(joinInto(scratch, text, bytes, tail));
-    // The bytes that the kernel has not taken at once still lie in it.
+    // Bytes that the kernel has not taken at once still lie in the buffer.
     if (this.#socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   }
 

@@ -7,18 +7,13 @@ export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-/** Both ends of a connection; addresses without brackets, "" and 0 for a Unix socket. */
-export interface Peers {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-}
-
 const MAPPED = "::ffff:";
 
-/** Asks the kernel, while the socket is connected. */
-export function peersOf(socket: Socket): Peers {
+/**
+ * Both ends of a connected socket, as the kernel says; addresses without brackets, "" and 0 for a Unix
+ * socket.
+ */
+export function peersOf(socket: Socket) {
   return {
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
