@@ -1,5 +1,5 @@
-// Hello requests over HTTP/1.1: our engine, and node:http, each in a process of its own, under wrk, in
-// interleaved rounds. Prints requests/s and CPU µs a request of the serving process, medians.
+// Hello requests over HTTP/1.1: Typhon's engine and node:http, each in a process of its own, under wrk,
+// in interleaved rounds. Prints the medians of requests/s and of the serving process's CPU µs a request.
 //
 //   BODY_BYTES=13 node benchmarks/http1-hello.ts [rounds] [seconds]
 //
@@ -97,7 +97,7 @@ async function measure(name: ServerName, seconds: number): Promise<Round> {
   }
 }
 
-/** Requests that wrk got answered. */
+/** Runs wrk; returns the number of responses. */
 async function wrk(url: string, seconds: number): Promise<number> {
   const { stdout } = await promisify(execFile)("wrk", ["-t1", "-c64", `-d${seconds}`, url]);
   return Number(/(\d+) requests in/.exec(stdout)?.[1] ?? "0");

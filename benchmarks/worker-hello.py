@@ -3,7 +3,7 @@
     python benchmarks/worker-hello.py [--threads N] [--requests N] [--window N] [--rounds N]
                                       [--app MODULE:CALLABLE --app-dir DIR] [--profile]
 
-A front in Python keeps `window` requests in the pipe and reads the answers. The worker's time comes
+A front in Python keeps `window` requests in the pipe and reads the responses. The worker's time comes
 from the scheduler (nanoseconds, all of its threads), so what the generator costs is not in it.
 """
 
@@ -52,16 +52,16 @@ def run(front: Front, worker: Worker, requests: int, window: int) -> float:
     """CPU seconds of the worker for so many requests."""
     names, values = record("GET", "/", FIELDS)
     before = cpu_seconds(worker.pid)
-    written = answered = 0
-    while answered < requests:
-        while written < requests and written - answered < window:
+    written = received = 0
+    while received < requests:
+        while written < requests and written - received < window:
             front.put(encode_page(front.next_id(), 0, names, values))
             written += 1
         frame = worker.next_frame()
         assert frame.kind == wire.HEAD, frame
         while not frame.is_end:
             frame = worker.next_frame()
-        answered += 1
+        received += 1
     return cpu_seconds(worker.pid) - before
 
 

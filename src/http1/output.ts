@@ -4,7 +4,7 @@
 
 import type { Socket } from "node:net";
 
-import { detachBuffer } from "../net/detach-buffer.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
 import { STALLED_READER_MS } from "./limits.ts";
 
 /**

@@ -3,7 +3,7 @@
 
 import type { Socket } from "node:net";
 
-import { detachBuffer } from "../net/detach-buffer.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
 import { isWideReader } from "../net/wide-reader.ts";
 import { READ_AHEAD_BYTES } from "./limits.ts";
 

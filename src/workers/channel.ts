@@ -3,15 +3,13 @@
 
 import { connect, type Socket } from "node:net";
 
-import { releaseBuffer } from "../net/buffer-pool.ts";
+import { bufferPool, MIN_RELEASED_BYTES } from "../net/buffer-pool.ts";
 import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
 
 /** Bytes read from a channel at a time; the payload of a large frame comes in several. */
 const READ_BYTES = 65_536;
 /** All channels read into this: what a callback does not use at once it copies. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
-/** The memory of frames from here on is given back when they are written; the collector has the others. */
-const FREED_BYTES = 8192;
 /** Smaller frames wait for others of the same turn, at most so many bytes: each write wakes the worker. */
 const GATHERED_BYTES = 8192;
 
@@ -98,10 +96,10 @@ export class Channel {
   #write(bytes: Buffer): void {
     const socket = this.#socket;
     if (socket.destroyed) return;
-    if (bytes.length < FREED_BYTES) socket.write(bytes);
+    if (bytes.length < MIN_RELEASED_BYTES) socket.write(bytes);
     else
       socket.write(bytes, (error) => {
-        if (error === null || error === undefined) releaseBuffer(bytes);
+        if (error === null || error === undefined) bufferPool.release(bytes);
       });
   }
 

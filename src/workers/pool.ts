@@ -112,6 +112,11 @@ export class Pool implements StationListener, WorkerFramesDesk {
     return this.#state === "running" && this.#workers.takers > 0;
   }
 
+  /** Requests that wait or run. */
+  get requests(): number {
+    return this.#jobs.size;
+  }
+
   /** Tells the service manager (sd_notify(3)), if there is one. */
   notify(text: string): void {
     this.#station?.notify(text);

@@ -62,7 +62,7 @@ const COMBINED =
   /^(\S+) - - \[\d\d\/\w{3}\/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "([^"]*)" (\d{3}) (\d+) "([^"]*)" "([^"]*)" id=(\S+) queue_ms=(\d+\.\d) app_ms=(\d+\.\d) total_ms=\d+\.\d received=(\d+) worker=(\S+)\n$/;
 
 describe("AccessLog as text", () => {
-  test("has the combined log's words, then ours", async () => {
+  test("has the fields of the combined log, then ours", async () => {
     const fields = { host: "x", referer: "http://r/", "user-agent": "curl/8" };
     const match = COMBINED.exec(await lineOf("text", exchangeOf(head(fields))));
     assert.deepEqual(match?.slice(1), [
@@ -79,7 +79,7 @@ describe("AccessLog as text", () => {
       "2",
     ]);
   });
-  test("writes - for what is not there, and 499 where the client left unanswered", async () => {
+  test("writes - for missing values, and 499 if the client left before a response", async () => {
     const bare = exchangeOf(head({}), {
       remoteAddress: "",
       requestId: "",
@@ -102,7 +102,7 @@ describe("AccessLog as text", () => {
       "-",
     ]);
   });
-  test("no field of the client chooses the shape of the line", async () => {
+  test("no value of a client can change the form of the line", async () => {
     const bytes = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join("");
     const forged = `" 200 0 "-" "-"\r\n127.0.0.1 - - ${bytes}`;
     const exchange = exchangeOf(
@@ -125,7 +125,7 @@ describe("AccessLog as text", () => {
 });
 
 describe("AccessLog as JSON", () => {
-  test("has the same as names and values, one object a line", async () => {
+  test("has the same values by name, one object a line", async () => {
     const forged = '"}\n{"status":500}\u0085\xff';
     const line = await lineOf("json", exchangeOf(head({ "user-agent": forged })));
     assert.equal(line.indexOf("\n"), line.length - 1);

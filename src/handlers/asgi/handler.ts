@@ -5,7 +5,7 @@
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake, type Handshake } from "../../websocket/handshake.ts";
 import type { ApplicationContext } from "../python/context.ts";
-import { DEFAULT_SETTINGS, type WebSocketSettings } from "../../websocket/settings.ts";
+import { DEFAULT_SETTINGS, type WebSocketSettings } from "../../websocket/connection.ts";
 import { OpenWebSockets } from "../python/open-web-sockets.ts";
 import { AsgiJob } from "./asgi-job.ts";
 import { WebSocketJob } from "./websocket-job.ts";

@@ -10,10 +10,13 @@ import type { Exchange } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { ResponseFault } from "../../http/response-head.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
-import { WebSocketConnection, type WebSocketListener } from "../../websocket/connection.ts";
+import {
+  WebSocketConnection,
+  type WebSocketListener,
+  type WebSocketSettings,
+} from "../../websocket/connection.ts";
 import { acceptDeflate } from "../../websocket/deflate.ts";
 import { ANSWER_MS } from "../../websocket/limits.ts";
-import type { WebSocketSettings } from "../../websocket/settings.ts";
 import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
 import { monotonic } from "../../workers/clock.ts";
 import { FrameFault } from "../../workers/frame.ts";

@@ -1,8 +1,11 @@
-// The server's own answers about itself: /livez (it runs) and /readyz (it can take requests). Given
-// before the queue, so that they come however much waits there.
+// The server's own responses about itself: /livez (it runs) and /readyz (it can take requests). They
+// pass by every queue, so that they come however many requests wait there.
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { responseHead } from "../../http/response-head.ts";
+
+export const LIVENESS_PATH = "/livez";
+export const READINESS_PATH = "/readyz";
 
 const PLAIN: readonly [string, string][] = [
   ["Content-Type", "text/plain; charset=utf-8"],
@@ -14,22 +17,16 @@ const NOT_READY = {
   body: Buffer.from("not ready\n"),
 };
 
+/** Responds 200 while `isFine`, else 503. */
 export class HealthHandler implements Handler {
-  readonly #isReady: () => boolean;
+  readonly #isFine: () => boolean;
 
-  constructor(isReady: () => boolean) {
-    this.#isReady = isReady;
-  }
-
-  /** Whether the exchange asks for one of the two. */
-  isFor({ head }: Exchange): boolean {
-    const isAsked = head.path === "/livez" || head.path === "/readyz";
-    return isAsked && (head.method === "GET" || head.method === "HEAD");
+  constructor(isFine: () => boolean) {
+    this.#isFine = isFine;
   }
 
   handle(exchange: Exchange): void {
-    const isFine = exchange.head.path === "/livez" || this.#isReady();
-    const { head, body } = isFine ? OK : NOT_READY;
+    const { head, body } = this.#isFine() ? OK : NOT_READY;
     exchange.respond(head, body);
   }
 }

@@ -1,13 +1,13 @@
-// The tables of a server that stands still or starts: memory, idle connections, start-up time. Pure.
+// The tables of the suites without load: memory, idle connections, start-up time. Pure.
 
 import type { ConnectionsResult, MemoryResult, StartupResult } from "../results.ts";
 import { SERVERS } from "../servers.ts";
 import { median } from "../statistics.ts";
 import { figure, medianWithSpread, ratio, table, verdict } from "./markdown.ts";
 
-/** Goal: the front's memory a connection, at most. */
+/** Goal for the memory of the front: bytes a connection, at most. */
 const MAX_CONNECTION_BYTES = 6 * 1024;
-/** Goal: from start to the first answer, less than. */
+/** Goal for the time from start to the first response: less than so many milliseconds. */
 const MAX_STARTUP_MS = 300;
 
 const MIB = 1 << 20;
@@ -36,7 +36,7 @@ export function memoryTable(results: readonly MemoryResult[]): string {
   );
 }
 
-/** Growth a connection, and how many of those opened were still held. */
+/** Growth of memory a connection, and the number of connections that the server held. */
 export function connectionsTable(results: readonly ConnectionsResult[]): string {
   const rows = rowsOf(results, (server) => {
     const found = results.find((one) => one.server === server);
@@ -51,7 +51,7 @@ export function connectionsTable(results: readonly ConnectionsResult[]): string 
   return `${made}\nGoal for Typhon's front, at most ${MAX_CONNECTION_BYTES} bytes: ${outcome}.\n`;
 }
 
-/** From spawn to the first answer. */
+/** Time from start to the first response. */
 export function startupTable(results: readonly StartupResult[]): string {
   const counts = workerCounts(results);
   const rows = rowsOf(results, (server) =>

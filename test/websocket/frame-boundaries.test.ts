@@ -1,20 +1,20 @@
-// Where frames end, in bytes that come in any pieces.
+// Where frames end in a stream of bytes that comes in any pieces.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import fc from "fast-check";
 
-import { FrameBorders } from "../../src/websocket/frame-borders.ts";
+import { FrameBoundaries } from "../../src/websocket/frame-boundaries.ts";
 import { binary, close, more, ping, text } from "./frames.ts";
 
 /** Reads in pieces that end at `cuts`; returns how many bytes were read. */
-function readCut(borders: FrameBorders, bytes: Buffer, cuts: readonly number[]): number {
+function readCut(boundaries: FrameBoundaries, bytes: Buffer, cuts: readonly number[]): number {
   const ends = [...new Set(cuts)].toSorted((a, b) => a - b);
   let at = 0;
   let read = 0;
   for (const end of [...ends, bytes.length]) {
-    read += borders.read(bytes.subarray(at, end));
+    read += boundaries.read(bytes.subarray(at, end));
     at = end;
   }
   return read;
@@ -36,12 +36,12 @@ for (const [index, frame] of FRAMES.entries())
   test(`knows the end of frame ${index} of ${frame.length} bytes, and no byte before it`, () => {
     for (const last of [1, 2, 3, 9, frame.length - 1]) {
       if (last >= frame.length) continue;
-      const borders = new FrameBorders();
-      assert.equal(borders.read(frame.subarray(0, last)), last);
-      assert.equal(borders.isAtBorder, false);
-      assert.equal(borders.read(frame.subarray(last)), frame.length - last);
-      assert.equal(borders.isAtBorder, true);
-      assert.equal(borders.hasClosed, false);
+      const boundaries = new FrameBoundaries();
+      assert.equal(boundaries.read(frame.subarray(0, last)), last);
+      assert.equal(boundaries.isAtBoundary, false);
+      assert.equal(boundaries.read(frame.subarray(last)), frame.length - last);
+      assert.equal(boundaries.isAtBoundary, true);
+      assert.equal(boundaries.hasClosed, false);
     }
   });
 
@@ -50,11 +50,11 @@ test("stops behind the close frame, however the bytes are cut", () => {
   const bytes = Buffer.concat([before, text("behind")]);
   fc.assert(
     fc.property(fc.array(fc.nat(bytes.length), { maxLength: 12 }), (cuts) => {
-      const borders = new FrameBorders();
-      assert.equal(readCut(borders, bytes, cuts), before.length);
-      assert.equal(borders.hasClosed, true);
-      assert.equal(borders.isAtBorder, true);
-      assert.equal(borders.closeCode, 4321);
+      const boundaries = new FrameBoundaries();
+      assert.equal(readCut(boundaries, bytes, cuts), before.length);
+      assert.equal(boundaries.hasClosed, true);
+      assert.equal(boundaries.isAtBoundary, true);
+      assert.equal(boundaries.closeCode, 4321);
     }),
   );
 });
@@ -66,26 +66,26 @@ test("reads a code byte by byte, masked or not, and knows when there is none", (
       [close(1000, "", { mask }), 1000],
       [close(undefined, "", { mask }), 1005],
     ] as const) {
-      const borders = new FrameBorders();
-      for (const byte of frame) assert.equal(borders.read(Buffer.of(byte)), 1);
-      assert.equal(borders.hasClosed, true);
-      assert.equal(borders.closeCode, code);
+      const boundaries = new FrameBoundaries();
+      for (const byte of frame) assert.equal(boundaries.read(Buffer.of(byte)), 1);
+      assert.equal(boundaries.hasClosed, true);
+      assert.equal(boundaries.closeCode, code);
     }
 });
 
-test("stops at the next border when asked to", () => {
+test("stops at the next boundary when asked to", () => {
   const [one, two] = [text("one"), text("two")];
   const both = Buffer.concat([one, two]);
-  const borders = new FrameBorders();
-  assert.equal(borders.read(both.subarray(0, 3), true), 3);
-  assert.equal(borders.read(both.subarray(3), true), one.length - 3);
-  assert.equal(borders.read(two, true), two.length);
+  const boundaries = new FrameBoundaries();
+  assert.equal(boundaries.read(both.subarray(0, 3), true), 3);
+  assert.equal(boundaries.read(both.subarray(3), true), one.length - 3);
+  assert.equal(boundaries.read(two, true), two.length);
 });
 
 test("a length beyond all numbers never ends", () => {
   const frame = binary("", { lengthBytes: 8, mask: false });
   frame.writeBigUInt64BE(2n ** 64n - 1n, 2);
-  const borders = new FrameBorders();
-  borders.read(Buffer.concat([frame, Buffer.alloc(100_000)]));
-  assert.equal(borders.isAtBorder, false);
+  const boundaries = new FrameBoundaries();
+  boundaries.read(Buffer.concat([frame, Buffer.alloc(100_000)]));
+  assert.equal(boundaries.isAtBoundary, false);
 });

@@ -4,17 +4,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Mask } from "../../src/websocket/mask.ts";
-import { PayloadMemory } from "../../src/websocket/payload-memory.ts";
+import { PayloadBuffer } from "../../src/websocket/payload-buffer.ts";
 
 const MIB = 1_048_576;
 
 interface Filling {
-  readonly memory: PayloadMemory;
+  readonly memory: PayloadBuffer;
   readonly add: (bytes: Buffer) => void;
 }
 
 function memoryOf(maxBytes = 16 * MIB): Filling {
-  const memory = new PayloadMemory(maxBytes);
+  const memory = new PayloadBuffer(maxBytes);
   const mask = new Mask();
   mask.begin(Buffer.alloc(4), 4);
   return { memory, add: (bytes) => memory.append(bytes, 0, bytes.length, mask) };
@@ -48,9 +48,7 @@ test("what came in many pieces is whole, and the next begins with nothing", () =
     memory.expect(piece.length, false);
     add(piece);
   }
-  assert.equal(memory.length, 500_000);
   assert.ok(memory.take().equals(Buffer.alloc(500_000, piece)));
-  assert.equal(memory.length, 0);
   assert.equal(memory.take().length, 0);
 });
 
