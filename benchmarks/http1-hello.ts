@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 
 import { listen } from "../src/front/listener.ts";
 import { responseHead } from "../src/http/response-head.ts";
-import { Http1Connections } from "../src/http1/connections.ts";
+import { Http1Engine } from "../src/http1/engine.ts";
 import { CoarseClock } from "../src/net/coarse-clock.ts";
 import { median } from "./statistics.ts";
 
@@ -40,7 +40,7 @@ async function serve(name: ServerName): Promise<void> {
 
 async function serveTyphon(body: Buffer): Promise<number> {
   const head = responseHead(200, "OK", [["Content-Type", "text/plain"]]);
-  const connections = new Http1Connections({
+  const connections = new Http1Engine({
     onExchange: (exchange) => exchange.respond(head, body),
   });
   new CoarseClock().start(() => connections.tick());

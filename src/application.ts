@@ -207,7 +207,7 @@ export class PythonApplication implements Handler {
   #onFault(exchange: Exchange, text: string): void {
     this.#log.error("application.fault", text, {
       requestId: exchange.requestId,
-      worker: exchange.timing.worker,
+      worker: exchange.handling.worker,
       method: exchange.head.method,
       path: exchange.head.path,
     });

@@ -14,7 +14,7 @@ import { ListenError, type Listener } from "./front/listener.ts";
 import { HealthHandler, LIVENESS_PATH, READINESS_PATH } from "./handlers/builtin/health.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
-import { Http1Connections } from "./http1/connections.ts";
+import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
 import { TempFolder } from "./net/temp-folder.ts";
@@ -46,7 +46,7 @@ export class Server {
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
   readonly #router: Router;
-  readonly #connections: Http1Connections;
+  readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
   readonly #clock = new CoarseClock();
@@ -71,7 +71,7 @@ export class Server {
       ...configuration.routes.map((route) => this.#applicationRoute(route)),
       ...(health ? this.#healthRoutes() : []),
     ]);
-    this.#connections = new Http1Connections({
+    this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       keepAliveMs,
       onExchange: (exchange) => this.#route(exchange),

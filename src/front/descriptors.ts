@@ -5,7 +5,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 
-import { ERRORS, type HttpError } from "../http/error.ts";
+import type { Engine } from "../http/engine.ts";
+import { ERRORS } from "../http/error.ts";
 
 /** Share of the limit at which idle connections are closed; the rest is for workers, bodies and the log. */
 const USABLE_SHARE = 0.9;
@@ -19,24 +20,17 @@ const RECOUNT_SHARE = 1 / 64;
 /** The limit if /proc cannot be read: the default of most systems. */
 const FALLBACK_LIMIT = 1024;
 
-/** The connections that the guard admits, refuses and closes. */
-export interface GuardedConnections {
-  readonly size: number;
-  accept(socket: Socket): void;
-  refuse(socket: Socket, error: HttpError): void;
-  closeOldestIdle(count: number): number;
-}
-
 export class DescriptorGuard {
-  readonly #connections: GuardedConnections;
+  /** The engine whose connections the guard admits, refuses and closes. */
+  readonly #engine: Engine;
   readonly #limit: number;
   /** Descriptors other than connections, at the last count. */
   #others = 0;
   #untilRecount = 0;
 
   /** `limit`: the limit of open files; read from /proc by default. */
-  constructor(connections: GuardedConnections, limit: number = readLimit()) {
-    this.#connections = connections;
+  constructor(engine: Engine, limit: number = readLimit()) {
+    this.#engine = engine;
     this.#limit = limit;
   }
 
@@ -44,19 +38,19 @@ export class DescriptorGuard {
     const open = this.#count();
     if (open >= this.#limit * USABLE_SHARE) {
       const count = Math.max(1, Math.floor(this.#limit * CLOSED_SHARE));
-      if (this.#connections.closeOldestIdle(count) === 0) {
+      if (this.#engine.closeOldestIdle(count) === 0) {
         if (open >= this.#limit * FULL_SHARE) socket.destroy();
-        else this.#connections.refuse(socket, ERRORS.NO_DESCRIPTORS);
+        else this.#engine.refuse(socket, ERRORS.NO_DESCRIPTORS);
         return;
       }
     }
-    this.#connections.accept(socket);
+    this.#engine.accept(socket);
   }
 
   // Counting all descriptors costs a system call for each, so mostly only connections are counted. Below a
   // quarter of the limit no count is needed at all.
   #count(): number {
-    const { size } = this.#connections;
+    const { size } = this.#engine;
     this.#untilRecount -= 1;
     if (this.#untilRecount <= 0 && size + this.#others >= this.#limit / 4) {
       this.#untilRecount = Math.max(RECOUNT_AFTER, this.#limit * RECOUNT_SHARE);

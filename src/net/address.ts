@@ -8,18 +8,13 @@ export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-/** The addresses of both ends of a connection, without brackets; "" and 0 for a Unix socket. */
-export interface Peers {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-}
-
 const MAPPED = "::ffff:";
 
-/** Reads the addresses of a connected socket, which the kernel forgets when the socket closes. */
-export function peersOf(socket: Socket): Peers {
+/**
+ * Reads the addresses of both ends of a connected socket, which the kernel forgets when the socket closes:
+ * without brackets; "" and 0 for a Unix socket.
+ */
+export function peersOf(socket: Socket) {
   return {
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,

@@ -50,21 +50,21 @@ export class AccessLog {
 }
 
 function textLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { head, timing } = exchange;
+  const { head, handling } = exchange;
   const address = exchange.remoteAddress === "" ? "-" : escapeWord(exchange.remoteAddress);
   const id = exchange.requestId === "" ? "-" : escapeWord(exchange.requestId);
-  const worker = timing.worker === 0 ? "-" : String(timing.worker);
+  const worker = handling.worker === 0 ? "-" : String(handling.worker);
   return (
     `${address} - - [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
     `HTTP/${head.version}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
     `"${quoted(head, "referer")}" "${quoted(head, "user-agent")}" id=${id} ` +
-    `queue_ms=${tenths(timing.queued)} app_ms=${tenths(timing.application)} ` +
+    `queue_ms=${tenths(handling.queuedMs)} app_ms=${tenths(handling.runMs)} ` +
     `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}\n`
   );
 }
 
 function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { head, timing } = exchange;
+  const { head, handling } = exchange;
   // A client's text is latin-1, one character a byte; JSON.stringify escapes quotes and control characters.
   return `${JSON.stringify({
     time: isoTime(now),
@@ -80,10 +80,10 @@ function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
     referer: fieldOf(head, "referer"),
     userAgent: fieldOf(head, "user-agent"),
     requestId: exchange.requestId,
-    queueMs: round(timing.queued),
-    applicationMs: round(timing.application),
+    queueMs: round(handling.queuedMs),
+    applicationMs: round(handling.runMs),
     totalMs: round(totalMs),
-    worker: timing.worker === 0 ? null : timing.worker,
+    worker: handling.worker === 0 ? null : handling.worker,
   })}\n`;
 }
 

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import { isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
-import { HAS_UPGRADE, type RequestHead, type ResponseHead } from "../http/message.ts";
+import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { responseHead, ResponseFault } from "../http/response-head.ts";
 import { parseOffers, type DeflateOffer } from "./deflate.ts";
 
@@ -40,7 +40,7 @@ type Refusal = { readonly kind: "refusal"; readonly error: HttpError };
 
 /** Reads the head of a request as a handshake; null: the client does not ask for a WebSocket. */
 export function readHandshake(head: RequestHead): Handshake | Refusal | null {
-  if (!asksForWebSocket(head)) return null;
+  if (head.protocol !== "websocket") return null;
   const version = valueOf(head, "sec-websocket-version");
   const key = valueOf(head, "sec-websocket-key");
   if (head.version === "2") {
@@ -52,13 +52,6 @@ export function readHandshake(head: RequestHead): Handshake | Refusal | null {
   if (key === null || !KEY.test(key)) return refuse(ERRORS.WEBSOCKET_KEY);
   if (head.bodyLength !== 0) return refuse(ERRORS.WEBSOCKET_BODY);
   return readLists(head, key);
-}
-
-/** Upgrade in HTTP/1.1 (RFC 9110 §7.8: it means nothing in HTTP/1.0), extended CONNECT in HTTP/2 (RFC 8441 §4). */
-function asksForWebSocket(head: RequestHead): boolean {
-  if (head.version === "2") return head.method === "CONNECT";
-  if (head.version !== "1.1" || (head.fields & HAS_UPGRADE) === 0) return false;
-  return hasMember(head, "upgrade", "websocket") && hasMember(head, "connection", "upgrade");
 }
 
 function readLists(head: RequestHead, key: string | null): Handshake | Refusal {
@@ -106,10 +99,6 @@ export function acceptanceHead(handshake: Handshake, acceptance: Acceptance): Re
 
 function field(name: string, value: string): readonly (readonly [string, string])[] {
   return value === "" ? [] : [[name, value]];
-}
-
-function hasMember(head: RequestHead, name: string, member: string): boolean {
-  return listMembers(valueOf(head, name) ?? "").some((one) => one.toLowerCase() === member);
 }
 
 /** Joins all lines of a field to one list; null: there is no such field. */

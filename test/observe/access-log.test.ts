@@ -1,16 +1,23 @@
 // Access lines: the combined log's words first, ours behind, and no client's byte outside its quotes.
-// The exchange is a plain object with the fields that the log reads, in the contract's type.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { ERRORS } from "../../src/http/error.ts";
-import type { Exchange } from "../../src/http/exchange.ts";
+import { Exchange, type ConnectionFacts } from "../../src/http/exchange.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { AccessLog } from "../../src/observe/access-log.ts";
+import { MemoryStream } from "../support/memory-engine.ts";
 import { scratchSink } from "./scratch-log.ts";
 
 const IGNORE = (): void => undefined;
+const FACTS: ConnectionFacts = {
+  scheme: "http",
+  remoteAddress: "192.0.2.1",
+  remotePort: 1234,
+  localAddress: "192.0.2.2",
+  localPort: 80,
+};
 
 function head(fields: Readonly<Record<string, string>>, target = "/a?b=c"): RequestHead {
   return {
@@ -23,41 +30,25 @@ function head(fields: Readonly<Record<string, string>>, target = "/a?b=c"): Requ
     values: Object.values(fields),
     fields: 0,
     bodyLength: 0,
+    protocol: "",
   };
 }
 
-function exchangeOf(requestHead: RequestHead, changes: Partial<Exchange> = {}): Exchange {
-  return {
-    head: requestHead,
-    startedAt: performance.now() - 10,
-    scheme: "http",
-    remoteAddress: "192.0.2.1",
-    remotePort: 1234,
-    localAddress: "192.0.2.2",
-    localPort: 80,
-    requestId: "abc-1",
-    effectiveHead: requestHead,
-    timing: { queued: 0.14, application: 3.46, worker: 2 },
-    status: 200,
-    bytesSent: 1234,
-    bytesReceived: 5,
-    isFinished: true,
-    isAnswering: true,
-    listener: null,
-    isLast: false,
-    receive: IGNORE,
-    pauseBody: IGNORE,
-    resumeBody: IGNORE,
-    hint: IGNORE,
-    respond: IGNORE,
-    fail: IGNORE,
-    start: IGNORE,
-    write: () => true,
-    end: IGNORE,
-    abort: IGNORE,
-    upgrade: () => null,
-    ...changes,
-  };
+interface Changes {
+  readonly remoteAddress?: string;
+  readonly requestId?: string;
+  readonly status?: number;
+  readonly bytesSent?: number;
+  readonly handling?: Partial<Exchange["handling"]>;
+}
+
+/** A finished exchange, as if its client and its handler had done this. */
+function exchangeOf(requestHead: RequestHead, changes: Changes = {}): Exchange {
+  const exchange = new Exchange(requestHead, FACTS, new MemoryStream(IGNORE));
+  const { handling, ...rest } = changes;
+  Object.assign(exchange.handling, { worker: 2, queuedMs: 0.14, runMs: 3.46, ...handling });
+  const usual = { requestId: "abc-1", status: 200, bytesSent: 1234, bytesReceived: 5 };
+  return Object.assign(exchange, usual, rest);
 }
 
 async function lineOf(format: "text" | "json", exchange: Exchange): Promise<string> {
@@ -94,7 +85,7 @@ describe("AccessLog as text", () => {
       requestId: "",
       status: 0,
       bytesSent: 0,
-      timing: { queued: 0, application: 0, worker: 0 },
+      handling: { queuedMs: 0, runMs: 0, worker: 0 },
     });
     const match = COMBINED.exec(await lineOf("text", bare));
     assert.deepEqual(match?.slice(1), [

@@ -42,6 +42,7 @@ function head(host: string, path: string, method = "GET"): RequestHead {
     values,
     fields: 0,
     bodyLength,
+    protocol: "",
   };
 }
 

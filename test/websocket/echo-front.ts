@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import { listen } from "../../src/front/listener.ts";
 import type { Exchange, UpgradedStream } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import { Http1Connections } from "../../src/http1/connections.ts";
+import { Http1Engine } from "../../src/http1/engine.ts";
 import { CoarseClock } from "../../src/net/coarse-clock.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import {
@@ -59,7 +59,7 @@ export class Accepted implements WebSocketListener {
 export interface EchoFront {
   readonly port: number;
   readonly url: string;
-  readonly connections: Http1Connections;
+  readonly connections: Http1Engine;
   readonly accepted: readonly Accepted[];
   readonly exchanges: readonly Exchange[];
   readonly finished: readonly Exchange[];
@@ -87,11 +87,11 @@ export async function startEchoFront(options: EchoFrontOptions = {}): Promise<Ec
     const extensions = deflate?.field ?? "";
     const head = acceptanceHead(handshake, { subprotocol: "", extensions, fields: [] });
     exchange.requestId = "id-1";
-    const upgraded = exchange.upgrade("websocket", head);
+    const upgraded = exchange.upgrade(head);
     if (upgraded === null) return;
     accepted.push(new Accepted(upgraded, { ...options, deflate, budget }));
   };
-  const connections = new Http1Connections({
+  const connections = new Http1Engine({
     onExchange: accept,
     onFinish: (exchange) => finished.push(exchange),
   });

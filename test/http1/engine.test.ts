@@ -8,7 +8,7 @@ import { type TestContext, test } from "node:test";
 import { ERRORS } from "../../src/http/error.ts";
 import type { BodyReceiver, Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import type { Http1Options } from "../../src/http1/connections.ts";
+import type { Http1Options } from "../../src/http1/engine.ts";
 import { until, within } from "../support/deadline.ts";
 import { type RecordingFront, startRecordingFront } from "../support/recording-front.ts";
 

@@ -1,17 +1,18 @@
-// A socket that another protocol has taken over (RFC 9110 §7.8), with what was read too far, and how many
-// bytes it has carried since. We go on hearing its end, for the books; all else is the new owner's.
+// A socket that another protocol has taken over (RFC 9110 §7.8), with the bytes that were read too far, and
+// how many bytes it has carried since. The connection goes on hearing the socket's end, so that the exchange
+// finishes; everything else is the new owner's.
 
 import type { Socket } from "node:net";
 
 import type { UpgradedStream } from "../http/exchange.ts";
 
-export class HandedSocket implements UpgradedStream {
+export class UpgradedSocket implements UpgradedStream {
   readonly stream: Socket;
   readonly ahead: Buffer;
   readonly #readBefore: number;
   readonly #writtenBefore: number;
 
-  /** `ahead`: what the connection had read and not used, if anything. */
+  /** `ahead`: bytes that the connection had read and not used, if any. */
   constructor(socket: Socket, ahead: Buffer | null) {
     this.stream = socket;
     this.ahead = ahead ?? Buffer.alloc(0);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { RequestFault } from "../../src/http/error.ts";
-import { bodyLength } from "../../src/http1/framing.ts";
+import { bodyLength } from "../../src/http1/request-body.ts";
 
 function result(
   length: string | null,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { RequestFault } from "../../src/http/error.ts";
-import { PartialHead } from "../../src/http1/partial-head.ts";
+import { PartialHead } from "../../src/http1/head-reader.ts";
 
 const HEAD = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 

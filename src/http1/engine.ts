@@ -1,12 +1,12 @@
-// All HTTP/1.1 connections of a front: accepts sockets, looks at every deadline when the clock ticks, and
+// All HTTP/1.1 connections of a server: accepts sockets, looks at every deadline when the clock ticks, and
 // lets the connections go when the server stops or descriptors run out.
 
 import type { Socket } from "node:net";
 
+import type { Engine } from "../http/engine.ts";
 import type { HttpError } from "../http/error.ts";
-import type { Exchange } from "../http/exchange.ts";
-import type { ConnectionContext } from "./connection-context.ts";
-import { Http1Connection } from "./connection.ts";
+import type { ConnectionFacts, Exchange } from "../http/exchange.ts";
+import { Http1Connection, type ConnectionContext } from "./connection.ts";
 import { HeadParser } from "./head-parser.ts";
 import {
   DEFAULT_KEEP_ALIVE_MS,
@@ -22,7 +22,7 @@ export interface Http1Options {
   readonly keepAliveMs?: number;
   /** A request is there; called once for each, in order on one connection. Must not throw. */
   readonly onExchange: (exchange: Exchange) => void;
-  /** Its answer has been given or cannot be: exactly once for each exchange. */
+  /** The response has been given or cannot be: exactly once for each exchange. */
   readonly onFinish?: (exchange: Exchange) => void;
   /** Bytes that made no exchange were refused; the address is "" for a Unix socket. */
   readonly onRefused?: (error: HttpError, remoteAddress: string) => void;
@@ -30,11 +30,14 @@ export interface Http1Options {
   readonly now?: () => number;
 }
 
-export class Http1Connections {
-  /** Each knows its place. A Set would do what workers/jobs-by-id.ts tells of a Map, where clients do not stay. */
+export class Http1Engine implements Engine {
+  /**
+   * Each connection knows its index here. Not a Set: where clients do not stay, it would leave dead tables
+   * behind, as workers/jobs-by-id.ts tells of a Map.
+   */
   readonly #connections: Http1Connection[] = [];
   readonly #now: () => number;
-  readonly #context: ConnectionContext<Http1Connection> & { now: number; isDraining: boolean };
+  readonly #context: ConnectionContext & { now: number; isDraining: boolean };
   readonly #keepAliveMs: number;
   #onEmpty: (() => void)[] = [];
 
@@ -50,38 +53,28 @@ export class Http1Connections {
       onExchange: options.onExchange,
       onFinish: options.onFinish ?? ignore,
       onRefused: options.onRefused ?? ignore,
-      onClosed: (connection) => this.#forget(connection),
+      onClosed: (connection) => this.#remove(connection),
     };
   }
 
-  /** Open connections, those that linger included. */
   get size(): number {
     return this.#connections.length;
   }
 
-  /** Takes a connected socket, made with allowHalfOpen. */
-  accept(socket: Socket): void {
-    this.#add(new Http1Connection(socket, this.#context));
+  accept(socket: Socket, scheme: ConnectionFacts["scheme"] = "http"): void {
+    this.#add(socket, scheme);
   }
 
-  /** Takes a socket only to answer it with an error of the table. */
   refuse(socket: Socket, error: HttpError): void {
-    const connection = new Http1Connection(socket, this.#context);
-    this.#add(connection);
-    connection.refuse(error);
+    this.#add(socket, "http").refuse(error);
   }
 
-  /** Looks at all deadlines; to be called every TICK_MS. */
   tick(): void {
     const now = this.#now();
     this.#context.now = now;
     for (const connection of this.#all()) connection.tick(now);
   }
 
-  /**
-   * Closes idle connections at once and the others with their next answer; resolves when none is left.
-   * For ever: connections that come later are drained as well.
-   */
   drain(): Promise<void> {
     this.#context.isDraining = true;
     for (const connection of this.#all()) connection.drain();
@@ -91,12 +84,10 @@ export class Http1Connections {
     });
   }
 
-  /** Cuts every connection; running exchanges are told. */
   destroyAll(): void {
     for (const connection of this.#all()) connection.destroy();
   }
 
-  /** Closes the `count` connections that have been idle longest, at once. Returns how many there were. */
   closeOldestIdle(count: number): number {
     const idle: Http1Connection[] = [];
     for (const connection of this.#connections)
@@ -112,24 +103,26 @@ export class Http1Connections {
     return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
   }
 
-  /** All of now: what is done to one may end it. */
+  /** A copy: a call to one connection may remove it from the list. */
   #all(): Http1Connection[] {
     return [...this.#connections];
   }
 
-  #add(connection: Http1Connection): void {
-    connection.place = this.#connections.length;
+  #add(socket: Socket, scheme: ConnectionFacts["scheme"]): Http1Connection {
+    const connection = new Http1Connection(socket, scheme, this.#context);
+    connection.index = this.#connections.length;
     this.#connections.push(connection);
+    return connection;
   }
 
-  #forget(connection: Http1Connection): void {
-    const { place } = connection;
-    if (place < 0) return;
-    connection.place = -1;
+  #remove(connection: Http1Connection): void {
+    const { index } = connection;
+    if (index < 0) return;
+    connection.index = -1;
     const last = this.#connections.pop();
     if (last !== undefined && last !== connection) {
-      last.place = place;
-      this.#connections[place] = last;
+      last.index = index;
+      this.#connections[index] = last;
     }
     if (this.size > 0) return;
     const waiting = this.#onEmpty;
@@ -139,5 +132,5 @@ export class Http1Connections {
 }
 
 function ignore(): void {
-  // Nobody listens.
+  // The option is missing.
 }
