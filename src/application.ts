@@ -108,6 +108,7 @@ export class PythonApplication implements Handler {
   }
 
   handle(exchange: Exchange): void {
+    exchange.handling.application = this.name;
     if (this.#held === null) this.#answer(exchange);
     else if (this.#held.length < MAX_HELD) this.#held.push(exchange);
     else exchange.fail(ERRORS.QUEUE_FULL);

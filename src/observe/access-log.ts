@@ -54,12 +54,13 @@ function textLine(exchange: Exchange, now: number, totalMs: number): string {
   const address = exchange.remoteAddress === "" ? "-" : escapeWord(exchange.remoteAddress);
   const id = exchange.requestId === "" ? "-" : escapeWord(exchange.requestId);
   const worker = handling.worker === 0 ? "-" : String(handling.worker);
+  const application = handling.application === "" ? "" : ` application=${handling.application}`;
   return (
     `${address} - - [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
     `HTTP/${head.version}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
     `"${quoted(head, "referer")}" "${quoted(head, "user-agent")}" id=${id} ` +
     `queue_ms=${tenths(handling.queuedMs)} app_ms=${tenths(handling.runMs)} ` +
-    `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}\n`
+    `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}${application}\n`
   );
 }
 
@@ -84,6 +85,8 @@ function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
     applicationMs: round(handling.runMs),
     totalMs: round(totalMs),
     worker: handling.worker === 0 ? null : handling.worker,
+    // undefined: no such field, where there is only one application.
+    application: handling.application || undefined,
   })}\n`;
 }
 
