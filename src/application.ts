@@ -67,7 +67,8 @@ export class PythonApplication implements Handler {
   readonly #asgi: AsgiHandler;
   /** The handler of the interface that the application speaks. */
   #handler: Handler;
-  #isStopping = false;
+  /** "draining": begun connections still bring requests; "stopping": new requests are refused. */
+  #state: "running" | "draining" | "stopping" = "running";
   /** Requests that wait for the new code; null: requests need not wait. */
   #held: Exchange[] | null = null;
   /** Why the last load failed, in development. */
@@ -104,7 +105,7 @@ export class PythonApplication implements Handler {
   }
 
   get isReady(): boolean {
-    return !this.#isStopping && this.#pool.isServing;
+    return this.#state === "running" && this.#pool.isServing;
   }
 
   handle(exchange: Exchange): void {
@@ -133,7 +134,7 @@ export class PythonApplication implements Handler {
    */
   async stop(graceMs: number, lastExchange?: Promise<void>): Promise<void> {
     const end = performance.now() + graceMs;
-    this.#isStopping = lastExchange === undefined;
+    this.#state = lastExchange === undefined ? "stopping" : "draining";
     // Spread out, so that the clients do not all come back in one moment.
     for (const handler of [this.#asgi, this.#wsgi])
       handler.closeAll(CloseCode.SERVICE_RESTART, graceMs / 2);
@@ -180,7 +181,7 @@ export class PythonApplication implements Handler {
   }
 
   #answer(exchange: Exchange): void {
-    if (this.#isStopping) exchange.fail(ERRORS.STOPPING);
+    if (this.#state === "stopping") exchange.fail(ERRORS.STOPPING);
     else if (this.#failurePage !== null) this.#failurePage.handle(exchange);
     else this.#handler.handle(exchange);
   }

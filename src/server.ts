@@ -11,9 +11,9 @@ import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
-import { HealthHandler, LIVENESS_PATH, READINESS_PATH } from "./handlers/builtin/health.ts";
+import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
 import { ERRORS } from "./http/error.ts";
-import type { Exchange, Handler } from "./http/exchange.ts";
+import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
@@ -28,7 +28,6 @@ import { TrustedProxies } from "./routing/trusted-proxies.ts";
 const BODY_MEMORY_BYTES = 67_108_864;
 /** How often late requests and workers are looked for: a 504 may be late by one tick. */
 const APPLICATION_TICK_MS = 100;
-const HEALTH_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -52,7 +51,6 @@ export class Server {
   readonly #clock = new CoarseClock();
   readonly #applicationClock = new CoarseClock(APPLICATION_TICK_MS);
   #listeners: readonly Listener[] = [];
-  #isStopping = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { bind, forwardedAllowIps, keepAliveMs, maxBody } = configuration.listeners;
@@ -61,15 +59,19 @@ export class Server {
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
     this.#folder = new TempFolder(tempDir);
-    const budget = new MemoryBudget(BODY_MEMORY_BYTES);
-    const folder = this.#folder;
-    const surroundings = { log, folder, budget, tempDir, isDevelopment: reload };
+    const surroundings = {
+      log,
+      folder: this.#folder,
+      budget: new MemoryBudget(BODY_MEMORY_BYTES),
+      tempDir,
+      isDevelopment: reload,
+    };
     this.applications = configuration.applications.map(
-      (application) => new PythonApplication(application, surroundings),
+      (one) => new PythonApplication(one, surroundings),
     );
     this.#router = new Router([
       ...configuration.routes.map((route) => this.#applicationRoute(route)),
-      ...(health ? this.#healthRoutes() : []),
+      ...(health ? HEALTH_PATHS.map((path) => this.#healthRoute(path)) : []),
     ]);
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
@@ -107,7 +109,6 @@ export class Server {
 
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
-    this.#isStopping = true;
     for (const listener of this.#listeners) listener.close();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     const drained = this.#connections.drain().then(() => clearTimeout(timer));
@@ -119,9 +120,7 @@ export class Server {
 
   /** Loads the code of every application anew. Null, or why the old code of some of them goes on. */
   async reload(): Promise<string | null> {
-    const failures = await Promise.all(
-      this.applications.map((application) => application.reload()),
-    );
+    const failures = await Promise.all(this.applications.map((one) => one.reload()));
     return failures.filter((failure) => failure !== null).join("\n") || null;
   }
 
@@ -135,36 +134,23 @@ export class Server {
     for (const application of this.applications) application.resume();
   }
 
-  /** Tells the service manager (sd_notify(3)), where there is one. */
-  notify(text: string): void {
-    this.applications[0]?.notify(text);
-  }
-
   #applicationRoute({ host, path, application }: RouteConfiguration): Route {
     const handler = this.applications.find(({ name }) => name === application);
     if (handler === undefined) throw new OperatorError(`no application is named "${application}"`);
     return { host, path, isExact: false, methods: null, handler };
   }
 
-  #healthRoutes(): Route[] {
-    const isReady = (): boolean =>
-      !this.#isStopping && this.applications.every((application) => application.isReady);
-    const route = (path: string, handler: Handler): Route => {
-      return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
-    };
-    return [
-      route(LIVENESS_PATH, new HealthHandler(() => true)),
-      route(READINESS_PATH, new HealthHandler(isReady)),
-    ];
+  #healthRoute(path: string): Route {
+    const handler = new HealthHandler(() => this.applications.every(({ isReady }) => isReady));
+    return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
   }
 
   #route(exchange: Exchange): void {
     try {
       this.#proxies.identify(exchange);
-      const head = exchange.effectiveHead;
-      const handler = this.#router.match(head);
-      if (handler !== null) handler.handle(exchange);
-      else exchange.fail(this.#router.knowsHost(head) ? ERRORS.NOT_FOUND : ERRORS.HOST_UNKNOWN);
+      const found = this.#router.match(exchange.effectiveHead);
+      if ("code" in found) exchange.fail(found);
+      else found.handle(exchange);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
       const stack = error instanceof Error ? error.stack : undefined;

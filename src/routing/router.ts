@@ -4,6 +4,7 @@
 // one host the longest path. A request that matches no path of a specific host is left to the less
 // specific hosts. Paths match at segment borders: "/api" stands for /api and /api/v1, not for /apis.
 
+import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Handler } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
 
@@ -24,33 +25,31 @@ export class Router {
   readonly #routes: readonly Route[];
   /** The handler of every request, where there is only one. */
   readonly #only: Handler | null;
+  /** Whether the host of a request matters at all. */
+  readonly #hasHosts: boolean;
 
   constructor(routes: readonly Route[]) {
     this.#routes = routes.toSorted(
       (a, b) => specificity(b.host) - specificity(a.host) || b.path.length - a.path.length,
     );
+    this.#hasHosts = routes.some(({ host }) => host !== "");
     const [first, second] = this.#routes;
     const isOnly = second === undefined && first?.host === "" && first.path === "";
     this.#only = isOnly && first.methods === null && !first.isExact ? first.handler : null;
   }
 
-  /** The handler for a request; null where no route matches. */
-  match(head: RequestHead): Handler | null {
+  /** The handler for a request, or the error where no route matches. */
+  match(head: RequestHead): Handler | HttpError {
     if (this.#only !== null) return this.#only;
     const { method, path } = head;
-    const host = hostName(head);
+    const host = this.#hasHosts ? hostName(head) : "";
     for (const route of this.#routes) {
       const isPath = route.isExact ? path === route.path : isBelow(path, route.path);
       if (!isPath || !isHost(host, route.host)) continue;
       if (route.methods === null || route.methods.has(method)) return route.handler;
     }
-    return null;
-  }
-
-  /** Whether the host of a request is served at some path. */
-  knowsHost(head: RequestHead): boolean {
-    const host = hostName(head);
-    return this.#routes.some((route) => isHost(host, route.host));
+    const isKnown = this.#routes.some((route) => isHost(host, route.host));
+    return isKnown ? ERRORS.NOT_FOUND : ERRORS.HOST_UNKNOWN;
   }
 }
 

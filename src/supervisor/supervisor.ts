@@ -74,7 +74,7 @@ class Life {
   constructor(options: LifeOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
-    this.#service = new SdNotify(process.env, (text) => server.notify(text));
+    this.#service = new SdNotify(process.env, (text) => server.applications[0]?.notify(text));
     const { reload, reloadDirs } = configuration.process;
     this.#development = reload ? new Development({ server, log, folders: reloadDirs }) : null;
     this.#reloader = this.#development ?? this.#makeReloads();

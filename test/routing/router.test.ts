@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { ERRORS } from "../../src/http/error.ts";
 import type { Handler } from "../../src/http/exchange.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { Router, type Route } from "../../src/routing/router.ts";
@@ -48,7 +49,7 @@ function head(host: string, path: string, method = "GET"): RequestHead {
 
 function find(routes: readonly Route[], host: string, path: string, method = "GET"): string | null {
   const handler = new Router(routes).match(head(host, path, method));
-  return handler !== null && "name" in handler ? String(handler.name) : null;
+  return "name" in handler ? String(handler.name) : null;
 }
 
 describe("Router", () => {
@@ -105,11 +106,9 @@ describe("Router", () => {
     assert.equal(find(routes, "", "/livez/x"), "");
   });
 
-  test("a request that no route is for gets no handler", () => {
+  test("a request without a route is 404 where its host is served, else 421", () => {
     const router = new Router([route("example.com/api")]);
-    assert.equal(router.match(head("example.com", "/")), null);
-    assert.equal(router.match(head("other.org", "/api")), null);
-    assert.equal(router.knowsHost(head("example.com", "/")), true);
-    assert.equal(router.knowsHost(head("other.org", "/")), false);
+    assert.equal(router.match(head("example.com", "/")), ERRORS.NOT_FOUND);
+    assert.equal(router.match(head("other.org", "/api")), ERRORS.HOST_UNKNOWN);
   });
 });

@@ -4,8 +4,10 @@
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { responseHead } from "../../http/response-head.ts";
 
-export const LIVENESS_PATH = "/livez";
-export const READINESS_PATH = "/readyz";
+const LIVENESS_PATH = "/livez";
+export const HEALTH_PATHS = [LIVENESS_PATH, "/readyz"] as const;
+/** Requests with other methods are left to the applications. */
+export const HEALTH_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 const PLAIN: readonly [string, string][] = [
   ["Content-Type", "text/plain; charset=utf-8"],
@@ -17,16 +19,17 @@ const NOT_READY = {
   body: Buffer.from("not ready\n"),
 };
 
-/** Responds 200 while `isFine`, else 503. */
+/** Responds 200 for liveness always, for readiness while `isReady`. */
 export class HealthHandler implements Handler {
-  readonly #isFine: () => boolean;
+  readonly #isReady: () => boolean;
 
-  constructor(isFine: () => boolean) {
-    this.#isFine = isFine;
+  constructor(isReady: () => boolean) {
+    this.#isReady = isReady;
   }
 
   handle(exchange: Exchange): void {
-    const { head, body } = this.#isFine() ? OK : NOT_READY;
+    const isFine = exchange.head.path === LIVENESS_PATH || this.#isReady();
+    const { head, body } = isFine ? OK : NOT_READY;
     exchange.respond(head, body);
   }
 }
