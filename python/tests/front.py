@@ -88,7 +88,7 @@ class Worker:
         self, kind: int, request: int = 0, payload: bytes = b"", flags: int = 0, count: int = 0
     ) -> None:
         assert self.channel is not None
-        self.channel.sendall(frames.encode_frame(kind, request, payload, flags=flags, count=count))
+        self.channel.sendall(frames.encode(kind, request, payload, flags=flags, count=count))
 
     def next_frame(self) -> Frame:
         """The next frame, in order."""

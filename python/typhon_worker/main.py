@@ -22,7 +22,7 @@ from .application.importer import LoadError, load
 from .process import process_setup, sd_notify
 from .process.launcher import CONTROL, EXIT_FAULT, Launcher
 from .process.worker_context import WorkerContext
-from .wire.frames import FAILED, encode_frame
+from .wire import frames
 from .wire.settings import Settings
 from .wsgi.worker import run_wsgi
 
@@ -71,7 +71,7 @@ def _run_worker(context: WorkerContext) -> None:
         run(app, context)
     except LoadError as error:
         failure = {"kind": error.kind, "text": str(error)}
-        context.channel.send(encode_frame(FAILED, 0, json.dumps(failure).encode()))
+        context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
         process_setup.flush_streams()
         os._exit(EXIT_NOT_LOADED)
 

@@ -54,7 +54,7 @@ def line() -> Iterator[Wire]:
 
 
 def frame(request: int, size: int = 5) -> bytes:
-    return frames.encode_frame(frames.BODY, request, b"x" * size)
+    return frames.encode(frames.BODY, request, b"x" * size)
 
 
 def in_turn(line: Wire, work: Callable[[Any], object]) -> Outbox:

@@ -167,7 +167,7 @@ def test_frames_that_come_meanwhile_are_heard_when_the_loop_is_back(
     wait_until(lambda: worker.noted() == [waiting], "the waiting one")
     request = begin(worker, tmp_path, "for_a_while")
     # Read by the watchdog, one after the other, in pieces too.
-    frame = frames.encode_frame(frames.CANCEL, waiting, count=frames.CLIENT_GONE)
+    frame = frames.encode(frames.CANCEL, waiting, count=frames.CLIENT_GONE)
     assert worker.channel is not None
     for at in range(len(frame)):
         worker.channel.sendall(frame[at : at + 1])

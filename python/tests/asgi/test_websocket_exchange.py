@@ -410,7 +410,7 @@ def test_gives_up_on_a_client_whose_text_is_none(worker: Worker) -> None:
 
 def test_gives_up_on_a_client_with_endless_empty_messages(worker: Worker) -> None:
     request = opened(worker, "/slow")
-    frame = frames.encode_frame(frames.WS_BINARY_IN, request, flags=frames.END)
+    frame = frames.encode(frames.WS_BINARY_IN, request, flags=frames.END)
     assert worker.channel is not None
     for _ in range(65):
         worker.channel.sendall(frame * 1024)

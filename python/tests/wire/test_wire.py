@@ -47,7 +47,7 @@ def decode(chunks: list[bytes]) -> list[tuple[int, int, int, int, bytes]]:
 @pytest.mark.parametrize("at", [0, pages.SLOT_BYTES])
 def test_decodes_the_page_in_any_slot(vector: dict[str, Any], at: int) -> None:
     slots = bytes(at) + page_of(vector)
-    request, flags, latest, names, values, body = pages.decode_page(slots, at, pages.ASGI_PAGES)
+    request, flags, latest, names, values, body = pages.decode(slots, at, pages.ASGI_PAGES)
     assert {
         "id": request,
         "flags": flags,
@@ -61,7 +61,7 @@ def test_decodes_the_page_in_any_slot(vector: dict[str, Any], at: int) -> None:
 @pytest.mark.parametrize("vector", REFUSED_PAGES)
 def test_refuses_the_page(vector: dict[str, Any]) -> None:
     with pytest.raises(WireFault):
-        pages.decode_page(page_of(vector), 0)
+        pages.decode(page_of(vector), 0)
 
 
 def test_refuses_any_page_or_stays_inside_of_it() -> None:
@@ -73,7 +73,7 @@ def test_refuses_any_page_or_stays_inside_of_it() -> None:
         for _ in range(chance.randrange(4)):
             page[chance.randrange(pages.PAGE_HEADER_BYTES)] = chance.randrange(256)
         try:
-            *_, names, values, body = pages.decode_page(bytes(page), 0)
+            *_, names, values, body = pages.decode(bytes(page), 0)
         except WireFault:
             continue
         accepted += 1
@@ -88,7 +88,7 @@ def test_decodes_and_encodes_the_frame(vector: dict[str, Any]) -> None:
     flags = frames.END if vector["end"] else 0
     decoded = (vector["type"], flags, vector["count"], vector["id"], payload)
     assert decode([frame]) == [decoded]
-    encoded = frames.encode_frame(
+    encoded = frames.encode(
         vector["type"], vector["id"], payload, flags=flags, count=vector["count"]
     )
     assert encoded == frame
@@ -192,7 +192,7 @@ def test_decodes_frames_that_are_larger_than_what_is_read_at_a_time() -> None:
     chance = random.Random(seed)
     sizes = (0, 5, frames.DECODER_BYTES - 16, frames.DECODER_BYTES, 3, frames.MAX_PAYLOAD_BYTES, 7)
     sent = [(frames.INPUT, 0, 0, at, chance.randbytes(size)) for at, size in enumerate(sizes)]
-    stream = b"".join(frames.encode_frame(frames.INPUT, at, payload) for *_, at, payload in sent)
+    stream = b"".join(frames.encode(frames.INPUT, at, payload) for *_, at, payload in sent)
     decoder = frames.FrameDecoder()
     read = []
     while stream:

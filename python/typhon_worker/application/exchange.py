@@ -9,19 +9,7 @@ future.
 
 from __future__ import annotations
 
-from typhon_worker.wire import WireFault
-from typhon_worker.wire.frames import (
-    FAULT,
-    FETCH,
-    HEAD,
-    HEAD_PREFIX_BYTES,
-    LEVEL_ERROR,
-    MAX_BODY_FRAME_BYTES,
-    MAX_PAYLOAD_BYTES,
-    encode_frame,
-    encode_text,
-    pack_head,
-)
+from typhon_worker.wire import WireFault, frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,29 +18,26 @@ if TYPE_CHECKING:
     class FrameSender(Protocol):
         """Where an exchange sends its frames: the channel, or what stands before it."""
 
-        def send(self, frame: bytes, /) -> None:
-            """As Channel.send."""
+        def send(self, frame: bytes, /) -> None: ...
 
-        def send_body(self, kind: int, request: int, payload: memoryview, flags: int, /) -> None:
-            """As Channel.send_body."""
+        def send_body(
+            self, kind: int, request: int, payload: memoryview, flags: int, /
+        ) -> None: ...
 
-        def log(self, level: int, text: str, request: int = 0, /) -> None:
-            """As Channel.log."""
+        def log(self, level: int, text: str, request: int = 0, /) -> None: ...
 
     class ExchangeSlot(Protocol):
         """A slot of the notes, and where an exchange in it sends its frames."""
 
         @property
-        def channel(self) -> FrameSender:
-            """The channel, or what stands before it."""
+        def channel(self) -> FrameSender: ...
 
-        def clear_note(self) -> None:
-            """As Slot.clear_note."""
+        def clear_note(self) -> None: ...
 
 
 # Bytes of a request's body that may wait here for the application. The front sends at most a
 # quarter of it unread where it streams, and whole pieces of up to 1 MiB where it does not.
-MAX_INPUT_BYTES = MAX_PAYLOAD_BYTES
+MAX_INPUT_BYTES = frames.MAX_PAYLOAD_BYTES
 # The front sends at once what was fetched. If it takes longer, it has forgotten the request.
 MAX_FETCH_SECONDS = 30.0
 # A payload up to this size is copied behind its header, a larger one is sent as a second piece:
@@ -158,31 +143,35 @@ class Exchange:
             self.input_bytes = 0
             self.has_input_ended = False
             self.has_fetched = True
-            self.slot.channel.send(encode_frame(FETCH, self.request))
+            self.slot.channel.send(frames.encode(frames.FETCH, self.request))
 
     def encode_head_frame(self, head: bytes, count: int, body: bytes, flags: int) -> bytes:
         """Encodes HEAD with the first bytes of the body. Raises ValueError on a head too long."""
         size = len(head)
-        length = HEAD_PREFIX_BYTES + size + len(body)
-        if length > MAX_PAYLOAD_BYTES:
+        length = frames.HEAD_PREFIX_BYTES + size + len(body)
+        if length > frames.MAX_PAYLOAD_BYTES:
             raise ValueError(f"a head of {size} bytes is more than a frame can hold")
-        return pack_head(length, HEAD, flags, count, self.request, self.taken, size) + head + body
+        return (
+            frames.pack_head(length, frames.HEAD, flags, count, self.request, self.taken, size)
+            + head
+            + body
+        )
 
     def may_send(self, size: int) -> bool:
         """Whether the credit allows one frame of so many bytes now."""
-        return size <= self.granted - self.sent and size <= MAX_BODY_FRAME_BYTES
+        return size <= self.granted - self.sent and size <= frames.MAX_BODY_FRAME_BYTES
 
     def send_piece(self, kind: int, payload: bytes | memoryview, flags: int) -> None:
         """Sends one frame that `may_send` allows."""
         self.sent += len(payload)
         if len(payload) <= JOIN_BYTES:
-            self.slot.channel.send(encode_frame(kind, self.request, bytes(payload), flags=flags))
+            self.slot.channel.send(frames.encode(kind, self.request, bytes(payload), flags=flags))
         else:
             self.slot.channel.send_body(kind, self.request, memoryview(payload), flags)
 
     def next_piece(self, rest: memoryview) -> memoryview:
         """Returns the first bytes of `rest` that fit into a frame and the credit."""
-        return rest[: min(self.granted - self.sent, MAX_BODY_FRAME_BYTES)]
+        return rest[: min(self.granted - self.sent, frames.MAX_BODY_FRAME_BYTES)]
 
     def send_last(self, frame: bytes) -> None:
         """Sends the one last frame and clears the note."""
@@ -191,9 +180,9 @@ class Exchange:
     def send_fault(self, text: str) -> None:
         """Ends the exchange because the application failed; after the last frame it only logs."""
         if self.has_ended:
-            self.slot.channel.log(LEVEL_ERROR, text, self.request)
+            self.slot.channel.log(frames.LEVEL_ERROR, text, self.request)
         else:
-            self.send_last(encode_frame(FAULT, self.request, encode_text(text)))
+            self.send_last(frames.encode(frames.FAULT, self.request, frames.encode_text(text)))
 
 
 def parse_content_length(value: Any) -> int:

@@ -8,19 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from typhon_worker.wire import WireFault
-from typhon_worker.wire.frames import (
-    CANCEL,
-    CREDIT,
-    END,
-    INPUT,
-    RECORD,
-    STACKS,
-    STOP,
-    TAKE,
-    decode_credit,
-    decode_record,
-)
+from typhon_worker.wire import WireFault, frames
 
 from .exchange import Exchange
 
@@ -31,20 +19,15 @@ if TYPE_CHECKING:
     class Intake(Protocol):
         """Takes requests, and knows the exchanges that run."""
 
-        def find(self, request: int, /) -> Exchange | None:
-            """Returns the exchange with this id, if it runs here."""
+        def find(self, request: int, /) -> Exchange | None: ...
 
-        def take(self) -> None:
-            """Begins to take."""
+        def take(self) -> None: ...
 
-        def stop(self) -> None:
-            """Stops taking."""
+        def stop(self) -> None: ...
 
-        def take_record(self, exchange: Any, names: bytes, values: bytes, /) -> None:
-            """The record that did not fit into the page has come."""
+        def take_record(self, exchange: Any, names: bytes, values: bytes, /) -> None: ...
 
-        def take_cancel(self, exchange: Any, count: int, /) -> None:
-            """A CANCEL has come."""
+        def take_cancel(self, exchange: Any, count: int, /) -> None: ...
 
 
 class FrontListener:
@@ -54,13 +37,13 @@ class FrontListener:
         self._intake = intake
         # By type. A handler gets what `receive` gets.
         self.handlers: dict[int, Callable[[int, int, int, int, bytes], None]] = {
-            TAKE: lambda *_: intake.take(),
-            STOP: lambda *_: intake.stop(),
-            RECORD: self._on_record,
-            INPUT: self._on_input,
-            CREDIT: self._on_credit,
-            CANCEL: self._on_cancel,
-            STACKS: lambda *_: tell_stacks(),
+            frames.TAKE: lambda *_: intake.take(),
+            frames.STOP: lambda *_: intake.stop(),
+            frames.RECORD: self._on_record,
+            frames.INPUT: self._on_input,
+            frames.CREDIT: self._on_credit,
+            frames.CANCEL: self._on_cancel,
+            frames.STACKS: lambda *_: tell_stacks(),
         }
 
     def receive(self, kind: int, flags: int, count: int, request: int, payload: bytes) -> None:
@@ -73,7 +56,7 @@ class FrontListener:
     def _on_record(
         self, _kind: int, _flags: int, _count: int, request: int, payload: bytes
     ) -> None:
-        names, values = decode_record(payload)
+        names, values = frames.decode_record(payload)
         exchange = self._intake.find(request)
         if exchange is not None:
             self._intake.take_record(exchange, names, values)
@@ -81,12 +64,12 @@ class FrontListener:
     def _on_input(self, _kind: int, flags: int, _count: int, request: int, payload: bytes) -> None:
         exchange = self._intake.find(request)
         if exchange is not None:
-            exchange.take_input(payload, flags == END)
+            exchange.take_input(payload, flags == frames.END)
 
     def _on_credit(
         self, _kind: int, _flags: int, _count: int, request: int, payload: bytes
     ) -> None:
-        credit = decode_credit(payload)
+        credit = frames.decode_credit(payload)
         exchange = self._intake.find(request)
         if exchange is not None:
             exchange.take_credit(credit)

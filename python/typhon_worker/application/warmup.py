@@ -8,18 +8,12 @@ is a line in the log, and never fails the start.
 from __future__ import annotations
 
 from typhon_worker.process.channel import Channel
-from typhon_worker.wire.frames import (
-    FAULT,
-    FRAME_HEADER_BYTES,
-    HEAD,
-    HEAD_PREFIX_BYTES,
-    LEVEL_WARNING,
-)
+from typhon_worker.wire import frames
 
 # More than any response has: no front would grant credit.
 ENDLESS_CREDIT = 1 << 62
 _TYPE_AT = 4
-_HEAD_AT = FRAME_HEADER_BYTES + HEAD_PREFIX_BYTES
+_HEAD_AT = frames.FRAME_HEADER_BYTES + frames.HEAD_PREFIX_BYTES
 
 
 class WarmupSlot:
@@ -36,10 +30,10 @@ class WarmupSlot:
     def send(self, frame: bytes) -> None:
         """Keeps the status of a HEAD, or the text of a FAULT."""
         kind = frame[_TYPE_AT]
-        if kind == HEAD:
+        if kind == frames.HEAD:
             self._status = frame[_HEAD_AT : _HEAD_AT + 3].decode("latin-1")
-        elif kind == FAULT:
-            self._faults.append(frame[FRAME_HEADER_BYTES:].decode())
+        elif kind == frames.FAULT:
+            self._faults.append(frame[frames.FRAME_HEADER_BYTES :].decode())
 
     def send_last(self, frame: bytes, _slot: object) -> None:
         """As `send`."""
@@ -61,4 +55,4 @@ class WarmupSlot:
             return
         else:
             outcome = f"status {self._status}"
-        channel.log(LEVEL_WARNING, f"warm-up GET {path}: {outcome}")
+        channel.log(frames.LEVEL_WARNING, f"warm-up GET {path}: {outcome}")

@@ -18,20 +18,7 @@ from io import FileIO
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
 from typhon_worker.application.exchange import Exchange
 from typhon_worker.process.tracebacks import describe_failure, describe_type
-from typhon_worker.wire.frames import (
-    ASGI_CREDIT_BYTES,
-    BODY,
-    DEADLINE,
-    END,
-    HALF_CLOSED,
-    HEAD_PREFIX_BYTES,
-    INPUT_CREDIT,
-    MAX_BODY_FRAME_BYTES,
-    MAX_PAYLOAD_BYTES,
-    encode_credit,
-    encode_frame,
-)
-from typhon_worker.wire.pages import BODY_IN_FILE, BODY_ON_CHANNEL, BODY_STREAMED
+from typhon_worker.wire import frames, pages
 
 from .outbox import TaskSlot
 from .response_head import encode_early_hint, encode_head, encode_trailers
@@ -47,13 +34,13 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 10.0
 # Credit for input is granted in steps of this: the front may send four of them unread.
 CREDIT_STEP_BYTES = 65_536
-_FILE_PIECE_BYTES = MAX_BODY_FRAME_BYTES
+_FILE_PIECE_BYTES = frames.MAX_BODY_FRAME_BYTES
 # A piece of this size is passed on alone: joining it with others would copy it once more.
 _LARGE_PIECE_BYTES = 16_384
 # Leaves room in a frame for as much body as one may have.
-_MAX_HEAD_BYTES = MAX_PAYLOAD_BYTES - MAX_BODY_FRAME_BYTES - HEAD_PREFIX_BYTES
+_MAX_HEAD_BYTES = frames.MAX_PAYLOAD_BYTES - frames.MAX_BODY_FRAME_BYTES - frames.HEAD_PREFIX_BYTES
 _BEFORE_LAST_BODY = ("waiting", "held", "streaming")
-_NOT_IN_PAGE = BODY_STREAMED | BODY_ON_CHANNEL | BODY_IN_FILE
+_NOT_IN_PAGE = pages.BODY_STREAMED | pages.BODY_ON_CHANNEL | pages.BODY_IN_FILE
 
 
 class HttpExchange(Exchange):
@@ -84,7 +71,7 @@ class HttpExchange(Exchange):
     slot: TaskSlot
 
     def begin(self) -> None:
-        self.granted = ASGI_CREDIT_BYTES
+        self.granted = frames.ASGI_CREDIT_BYTES
         self.outbox = self.slot.channel
         self.loop = self.slot.loop
         self.task: Task[None] | None = None
@@ -108,11 +95,11 @@ class HttpExchange(Exchange):
     # What the front sends.
 
     def take_cancel(self, count: int) -> None:
-        if count == HALF_CLOSED:
+        if count == frames.HALF_CLOSED:
             self.is_half_closed = True
         else:
             self.is_cancelled = True
-            if count == DEADLINE:
+            if count == frames.DEADLINE:
                 self._cancel_task()
             elif self.timer is None:
                 self.timer = self.loop.call_later(GRACE_SECONDS, self._cancel_task)
@@ -151,7 +138,9 @@ class HttpExchange(Exchange):
         """Grants the front so many more bytes of input: the application has received as many."""
         self._owed += size
         if self._owed >= CREDIT_STEP_BYTES:
-            self.outbox.send(encode_frame(INPUT_CREDIT, self.request, encode_credit(self._owed)))
+            self.outbox.send(
+                frames.encode(frames.INPUT_CREDIT, self.request, frames.encode_credit(self._owed))
+            )
             self._owed = 0
 
     # What the application asks for.
@@ -170,7 +159,7 @@ class HttpExchange(Exchange):
         return {"type": "http.disconnect"}
 
     async def _receive_piece(self) -> Message:
-        if self.flags & BODY_IN_FILE:
+        if self.flags & pages.BODY_IN_FILE:
             body, is_last = await self._read_file()
         else:
             self.fetch()
@@ -180,7 +169,7 @@ class HttpExchange(Exchange):
                     return {"type": "http.disconnect"}
             body = self._take_pieces()
             is_last = self.has_input_ended and not self.input
-            if self.flags & BODY_STREAMED and not self.has_input_ended:
+            if self.flags & pages.BODY_STREAMED and not self.has_input_ended:
                 self.grant(len(body))
         self.is_received = is_last
         return {"type": "http.request", "body": body, "more_body": not is_last}
@@ -225,10 +214,15 @@ class HttpExchange(Exchange):
         is_simple = self.state == "held" and type(body) is bytes and not self.has_trailers
         if not is_simple or self.is_bodiless or 0 <= self.declared != len(body):
             return False
-        if len(body) > MAX_BODY_FRAME_BYTES:
+        if len(body) > frames.MAX_BODY_FRAME_BYTES:
             return False
         self.state = "ended"
-        self.send_last(self.encode_head_frame(self.head, self.count, body, END))
+        self.has_ended = True
+        self.outbox.send_last(
+            self.encode_head_frame(self.head, self.count, body, frames.END), self.slot
+        )
+        if self.waiters:
+            self.wake()
         return True
 
     def start(self, message: Message) -> None:
@@ -265,17 +259,17 @@ class HttpExchange(Exchange):
         is_last = not (more or self.has_trailers)
         rest: bytes | memoryview = body
         if self.state == "held":
-            if is_last and len(body) <= MAX_BODY_FRAME_BYTES:
+            if is_last and len(body) <= frames.MAX_BODY_FRAME_BYTES:
                 self.state = "ended"
-                self.send_last(self.encode_head_frame(self.head, self.count, body, END))
+                self.send_last(self.encode_head_frame(self.head, self.count, body, frames.END))
                 return
-            first = body[:MAX_BODY_FRAME_BYTES]
+            first = body[: frames.MAX_BODY_FRAME_BYTES]
             self.sent = len(first)
             self.outbox.send(self.encode_head_frame(self.head, self.count, first, 0))
             rest = memoryview(body)[len(first) :]
         self.state = "ended" if is_last else "streaming" if more else "trailing"
         if rest or is_last:
-            await self.send_pieces(BODY, rest, END if is_last else 0)
+            await self.send_pieces(frames.BODY, rest, frames.END if is_last else 0)
         if is_last:
             self.has_ended = True
             self.slot.clear_note()
@@ -382,7 +376,7 @@ class HttpExchange(Exchange):
 
     def give_up(self) -> None:
         """Sends the last frame of a request that nobody waits for."""
-        self.send_last(encode_frame(BODY, self.request, flags=END))
+        self.send_last(frames.encode(frames.BODY, self.request, flags=frames.END))
 
     def release(self) -> None:
         """Frees what the exchange holds, after its end."""

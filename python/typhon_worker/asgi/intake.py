@@ -6,26 +6,14 @@ written. Everything happens in the loop's thread, except `find_current`.
 
 from __future__ import annotations
 
-import os
 from asyncio import AbstractEventLoop, Task, current_task
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 
 from typhon_worker.application.exchange import MAX_FETCH_SECONDS
-from typhon_worker.process.channel import EXIT_CHANNEL_ENDED
 from typhon_worker.process.page_queue import PageQueue
-from typhon_worker.process.tracebacks import describe
 from typhon_worker.process.worker_context import WorkerContext
-from typhon_worker.wire import WireFault
-from typhon_worker.wire.frames import (
-    HALF_CLOSED,
-    LEVEL_ERROR,
-    STOPPED,
-    TAKEN,
-    encode_frame,
-    encode_ids,
-)
-from typhon_worker.wire.pages import ASGI_PAGES, RECORD_ON_CHANNEL, WEBSOCKET
+from typhon_worker.wire import WireFault, frames, pages
 
 from .http_exchange import HttpExchange
 from .outbox import Outbox, TaskSlot
@@ -54,7 +42,7 @@ class AsgiIntake:
         self._loop = loop
         self._concurrency = context.settings.concurrency
         self._queue = PageQueue(
-            context.queue_fd, context.notes, context.cancels, context.channel, ASGI_PAGES
+            context.queue_fd, context.notes, context.cancels, context.channel, pages.ASGI_PAGES
         )
         self._outbox = Outbox(context.channel, loop)
         self._free: list[TaskSlot] = []
@@ -102,7 +90,7 @@ class AsgiIntake:
         if self.taking == "on":
             self._loop.remove_reader(self._queue.fd)
         self.taking = "stopped"
-        self._outbox.send(encode_frame(STOPPED))
+        self._outbox.send(frames.encode(frames.STOPPED))
         self._stop_loop_when_done()
 
     def take_record(self, exchange: HttpExchange, names: bytes, values: bytes) -> None:
@@ -116,7 +104,7 @@ class AsgiIntake:
 
     def take_cancel(self, exchange: HttpExchange, count: int) -> None:
         """A CANCEL has come."""
-        if exchange.task is None and count != HALF_CLOSED:
+        if exchange.task is None and count != frames.HALF_CLOSED:
             # The record has not come, and is no longer needed.
             exchange.give_up()
             self.on_ended(exchange)
@@ -172,12 +160,9 @@ class AsgiIntake:
                 self._take_some()
             finally:
                 self._outbox.flush()
-        except WireFault as fault:
-            self._channel.poisoned(f"the queue carried {fault}")
         except BaseException as error:
-            # A fault of the server, which would come again at each turn.
-            self._channel.log(LEVEL_ERROR, f"the worker failed: {describe(error, is_ours=True)}")
-            os._exit(EXIT_CHANNEL_ENDED)
+            # A fault of the server would come again at each turn.
+            self._queue.fail(error)
 
     # The hot path.
     def _take_some(self) -> None:
@@ -204,14 +189,14 @@ class AsgiIntake:
                 continue
             _, flags, taken, _, _, _ = page
             outbox.hold(taken)
-            make = WebSocketExchange if flags & WEBSOCKET else HttpExchange
+            make = WebSocketExchange if flags & pages.WEBSOCKET else HttpExchange
             exchange = make(slot, *page)
-            if flags & RECORD_ON_CHANNEL:
+            if flags & pages.RECORD_ON_CHANNEL:
                 self._wait_for_record(exchange)
             else:
                 self._begin(exchange)
         if self._untold and len(running) > QUIET_REQUESTS:
-            outbox.send(encode_frame(TAKEN, 0, encode_ids(self._untold)))
+            outbox.send(frames.encode(frames.TAKEN, 0, frames.encode_ids(self._untold)))
             self._untold.clear()
 
     def _find_slot(self) -> TaskSlot:

@@ -12,7 +12,7 @@ from asyncio import AbstractEventLoop
 from typhon_worker.application.importer import LoadError
 from typhon_worker.process.channel import Channel
 from typhon_worker.process.tracebacks import describe
-from typhon_worker.wire.frames import LEVEL_ERROR, LEVEL_WARNING
+from typhon_worker.wire import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Lifespan:
             self._take_absence(error)
         elif error is not None and self._phase in ("started", "ending"):
             text = f"the application's lifespan failed\n{describe(error)}"
-            self._channel.log(LEVEL_ERROR, text)
+            self._channel.log(frames.LEVEL_ERROR, text)
         _settle(self._has_started)
         _settle(self._has_ended)
 
@@ -106,7 +106,7 @@ class Lifespan:
         elif kind == "lifespan.shutdown.failed" and self._phase == "ending":
             self._phase = "ended"
             text = f"the application's shutdown failed: {_text_of(message)}"
-            self._channel.log(LEVEL_ERROR, text)
+            self._channel.log(frames.LEVEL_ERROR, text)
             _settle(self._has_ended)
         else:
             raise RuntimeError(f"Unexpected ASGI message '{kind}' (lifespan {self._phase}).")
@@ -126,7 +126,7 @@ class Lifespan:
         if error is not None and self._received:
             # An application that has received a message supports the protocol, so this is a
             # failure and worth a line.
-            self._channel.log(LEVEL_WARNING, f"{text}\n(--lifespan on makes this fatal)")
+            self._channel.log(frames.LEVEL_WARNING, f"{text}\n(--lifespan on makes this fatal)")
 
 
 def _text_of(message: Message) -> str:

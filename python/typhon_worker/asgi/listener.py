@@ -14,8 +14,7 @@ from collections.abc import Callable
 
 from typhon_worker.application.listener import FrontListener
 from typhon_worker.process.channel import EXIT_CHANNEL_ENDED, Channel
-from typhon_worker.wire import WireFault
-from typhon_worker.wire.frames import END, STACKS, WS_BINARY_IN, WS_CLOSED, WS_TEXT_IN, FrameDecoder
+from typhon_worker.wire import WireFault, frames
 
 from .intake import AsgiIntake
 from .websocket_exchange import WebSocketExchange
@@ -39,15 +38,15 @@ class AsgiListener(FrontListener):
         self._loop = loop
         # A socket can be read without blocking, even if the other thread has read everything.
         self._socket = socket.socket(fileno=channel.fd)
-        self._decoder = FrameDecoder()
+        self._decoder = frames.FrameDecoder()
         # Held while bytes are read and decoded, so that frames stay in their order.
         self._lock = allocate_lock()
         self._waiting: list[Frame] = []
         # How often the loop has read here: it does not change while the loop is blocked.
         self.visits = 0
-        self.handlers[WS_TEXT_IN] = self._on_message
-        self.handlers[WS_BINARY_IN] = self._on_message
-        self.handlers[WS_CLOSED] = self._on_closed
+        self.handlers[frames.WS_TEXT_IN] = self._on_message
+        self.handlers[frames.WS_BINARY_IN] = self._on_message
+        self.handlers[frames.WS_CLOSED] = self._on_closed
 
     @property
     def is_behind(self) -> bool:
@@ -58,20 +57,20 @@ class AsgiListener(FrontListener):
         """In the loop: reads and handles what has come."""
         self.visits += 1
         with self._lock:
-            frames = self._read()
+            received = self._read()
             if self._waiting:
-                frames[:0] = self._waiting
+                received[:0] = self._waiting
                 self._waiting = []
-        self._handle(frames)
+        self._handle(received)
 
     def read_for_loop(self) -> list[Frame]:
         """In the watchdog: reads frames and keeps them for the loop, except STACKS."""
         with self._lock:
-            frames = self._read()
-            self._waiting += [frame for frame in frames if frame[0] != STACKS]
-        if frames:
+            received = self._read()
+            self._waiting += [frame for frame in received if frame[0] != frames.STACKS]
+        if received:
             self._loop.call_soon_threadsafe(self._catch_up)
-        return frames
+        return received
 
     def close_in_child(self) -> None:
         """In a forked child: forgets the descriptor, which is closed as the channel's."""
@@ -79,12 +78,12 @@ class AsgiListener(FrontListener):
 
     def _catch_up(self) -> None:
         with self._lock:
-            frames, self._waiting = self._waiting, []
-        self._handle(frames)
+            received, self._waiting = self._waiting, []
+        self._handle(received)
 
-    def _handle(self, frames: list[Frame]) -> None:
+    def _handle(self, received: list[Frame]) -> None:
         try:
-            for frame in frames:
+            for frame in received:
                 self.receive(*frame)
         except WireFault as fault:
             self._channel.poisoned(f"the channel carried {fault}")
@@ -108,12 +107,12 @@ class AsgiListener(FrontListener):
     def _on_message(self, kind: int, flags: int, _count: int, request: int, payload: bytes) -> None:
         exchange = self._find_websocket(request)
         if exchange is not None:
-            exchange.take_message(kind, payload, flags == END)
+            exchange.take_message(kind, payload, flags == frames.END)
 
     def _on_closed(self, _kind: int, flags: int, count: int, request: int, payload: bytes) -> None:
         exchange = self._find_websocket(request)
         if exchange is not None:
-            exchange.take_close(count, payload, flags == END)
+            exchange.take_close(count, payload, flags == frames.END)
 
     def _find_websocket(self, request: int) -> WebSocketExchange | None:
         exchange = self._running.get(request)

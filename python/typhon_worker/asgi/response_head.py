@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from typhon_worker.application.exchange import parse_content_length
 from typhon_worker.process.tracebacks import describe_type
-from typhon_worker.wire.frames import EARLY_HINT, END, MAX_PAYLOAD_BYTES, TRAILERS, encode_frame
+from typhon_worker.wire import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,22 +62,24 @@ def encode_early_hint(request: int, links: Iterable[bytes]) -> bytes:
     """Encodes the frame of an `http.response.early_hint`. Raises TypeError, ValueError."""
     fields = [(b"link", link) for link in links]
     return _encode_small(
-        EARLY_HINT, request, [b"103 Early Hints"], fields, 0, "http.response.early_hint"
+        frames.EARLY_HINT, request, [b"103 Early Hints"], fields, 0, "http.response.early_hint"
     )
 
 
 def encode_trailers(request: int, trailers: Fields) -> bytes:
     """Encodes the last frame of a response with trailers. Raises TypeError, ValueError."""
-    return _encode_small(TRAILERS, request, [], trailers, END, "http.response.trailers")
+    return _encode_small(
+        frames.TRAILERS, request, [], trailers, frames.END, "http.response.trailers"
+    )
 
 
 def _encode_small(
     frame: int, request: int, first: list[bytes], headers: Fields, flags: int, kind: str
 ) -> bytes:
     fields, count = encode_fields(first, headers, kind)
-    if len(fields) > MAX_PAYLOAD_BYTES or count > _MAX_FIELDS:
+    if len(fields) > frames.MAX_PAYLOAD_BYTES or count > _MAX_FIELDS:
         raise ValueError(f"{kind}: {count} fields of {len(fields)} bytes are too many")
-    return encode_frame(frame, request, fields, flags=flags, count=count)
+    return frames.encode(frame, request, fields, flags=flags, count=count)
 
 
 def _explain_fields(headers: Any, kind: str) -> str:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote_to_bytes
 
-from typhon_worker.wire import record
-from typhon_worker.wire.pages import WEBSOCKET
+from typhon_worker.wire import pages, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class ScopeMaker:
             "state": self._state.copy(),
             "extensions": self._http_extensions.copy(),
         }
-        if flags & WEBSOCKET:
+        if flags & pages.WEBSOCKET:
             self._become_websocket(scope)
         elif layout.te or protocol == b"HTTP/1.0":
             keeps_trailers = any(

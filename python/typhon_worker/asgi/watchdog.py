@@ -24,7 +24,7 @@ from types import CodeType
 
 from typhon_worker.application.cancellation import RequestTimeout, find_setter, is_application_code
 from typhon_worker.process.channel import Channel
-from typhon_worker.wire.frames import CANCEL, DEADLINE, STACKS
+from typhon_worker.wire import frames
 
 from .intake import AsgiIntake
 from .listener import AsgiListener
@@ -88,13 +88,13 @@ class Watchdog:
         # Late requests, each with the second when its deadline was seen to have passed.
         late: dict[int, float] = {}
         while True:
-            frames = self._listener.read_for_loop()
-            if not (frames or self._listener.is_behind):
+            received = self._listener.read_for_loop()
+            if not (received or self._listener.is_behind):
                 return
-            for kind, _flags, count, request, _payload in frames:
-                if kind == STACKS:
+            for kind, _flags, count, request, _payload in received:
+                if kind == frames.STACKS:
                     self._tell_stacks()
-                elif kind == CANCEL and count == DEADLINE:
+                elif kind == frames.CANCEL and count == frames.DEADLINE:
                     late[request] = time.monotonic()
             if late and self._try_interrupt(late):
                 late.clear()

@@ -16,16 +16,7 @@ from collections import deque
 
 from typhon_worker.application.cancellation import ClientGone
 from typhon_worker.process.tracebacks import describe_type
-from typhon_worker.wire.frames import (
-    END,
-    HALF_CLOSED,
-    WS_ACCEPT,
-    WS_BINARY,
-    WS_CLOSE,
-    WS_TEXT,
-    WS_TEXT_IN,
-    encode_frame,
-)
+from typhon_worker.wire import frames
 
 from .http_exchange import HttpExchange
 from .response_head import encode_fields
@@ -95,7 +86,7 @@ class WebSocketExchange(HttpExchange):
             piece = b"".join((*self.pieces, piece))
             self.pieces = []
         message: Message
-        if kind == WS_TEXT_IN:
+        if kind == frames.WS_TEXT_IN:
             try:
                 message = {"type": "websocket.receive", "text": piece.decode()}
             except UnicodeDecodeError:
@@ -122,7 +113,7 @@ class WebSocketExchange(HttpExchange):
         self.wake()
 
     def take_cancel(self, count: int) -> None:
-        if count != HALF_CLOSED:
+        if count != frames.HALF_CLOSED:
             self.messages.clear()
             super().take_cancel(count)
 
@@ -131,7 +122,7 @@ class WebSocketExchange(HttpExchange):
         self.is_closing = False
         if not (self.is_cancelled or self.has_ended):
             self.is_cancelled = True
-            self.outbox.send(encode_frame(WS_CLOSE, self.request, count=NORMAL))
+            self.outbox.send(frames.encode(frames.WS_CLOSE, self.request, count=NORMAL))
 
     # Closes because of what the client sent (RFC 6455 §7.1.7).
     def _fail_connection(self, code: int, reason: str) -> None:
@@ -189,22 +180,24 @@ class WebSocketExchange(HttpExchange):
             [subprotocol.encode("latin-1")], message.get("headers") or (), "websocket.accept"
         )
         self.state = "open"
-        self.outbox.send(encode_frame(WS_ACCEPT, self.request, payload, count=count))
+        self.outbox.send(frames.encode(frames.WS_ACCEPT, self.request, payload, count=count))
 
     async def _send_message(self, message: Message) -> None:
         text = message.get("text")
         if text is not None:
             if not isinstance(text, str):
                 raise TypeError(f"websocket.send: the text is {describe_type(text)}, not a str")
-            await self.send_pieces(WS_TEXT, text.encode(), END)
+            await self.send_pieces(frames.WS_TEXT, text.encode(), frames.END)
             return
         chunk = message.get("bytes")
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
             raise TypeError(f"websocket.send: the bytes are {describe_type(chunk)}, not bytes")
-        await self.send_pieces(WS_BINARY, bytes(chunk), END)
+        await self.send_pieces(frames.WS_BINARY, bytes(chunk), frames.END)
 
     def _close(self, code: int, reason: str) -> None:
-        frame = encode_frame(WS_CLOSE, self.request, reason.encode(), flags=END, count=code)
+        frame = frames.encode(
+            frames.WS_CLOSE, self.request, reason.encode(), flags=frames.END, count=code
+        )
         if self.state == "open":
             self.code, self.reason = code, reason
         self.state = "ended"
@@ -233,4 +226,4 @@ class WebSocketExchange(HttpExchange):
             self.send_fault("ASGI callable returned without completing handshake.")
 
     def give_up(self) -> None:
-        self.send_last(encode_frame(WS_CLOSE, self.request, flags=END, count=NORMAL))
+        self.send_last(frames.encode(frames.WS_CLOSE, self.request, flags=frames.END, count=NORMAL))

@@ -20,8 +20,7 @@ from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
 from typhon_worker.process.tracebacks import describe
 from typhon_worker.process.worker_context import WorkerContext
-from typhon_worker.wire.frames import LEVEL_ERROR, READY, STACKS_TOLD, encode_frame, encode_text
-from typhon_worker.wire.record import encode_get
+from typhon_worker.wire import frames, record
 
 from .event_loop import find_starter, make_loop
 from .http_exchange import HttpExchange
@@ -54,7 +53,7 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
 
     def tell_stacks() -> None:
         report = describe_loop(intake, thread, asyncio.all_tasks(loop))
-        channel.send(encode_frame(STACKS_TOLD, 0, encode_text(report)))
+        channel.send(frames.encode(frames.STACKS_TOLD, 0, frames.encode_text(report)))
 
     async def start() -> None:
         await lifespan.start()
@@ -75,21 +74,23 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
     # reads without blocking anyway.
     os.set_blocking(channel.fd, True)
     watchdog.start()
-    channel.send(encode_frame(READY, 0, b'{"interface":"asgi"}'))
+    channel.send(frames.encode(frames.READY, 0, b'{"interface":"asgi"}'))
     while not intake.is_done:
         _run_until_stopped(loop, context)
     try:
         loop.run_until_complete(lifespan.end())
         _close(loop)
     except BaseException as error:
-        channel.log(LEVEL_ERROR, f"the application's end failed: {describe(error, is_ours=True)}")
+        channel.log(
+            frames.LEVEL_ERROR, f"the application's end failed: {describe(error, is_ours=True)}"
+        )
 
 
 async def _warm_up(server: AsgiServer, loop: AbstractEventLoop, context: WorkerContext) -> None:
     for number, path in enumerate(context.settings.warmup, 1):
         slot: Any = WarmupSlot()
         slot.loop = loop
-        names, values = encode_get(path, f"warmup-{number}")
+        names, values = record.encode_get(path, f"warmup-{number}")
         exchange = HttpExchange(slot, 0, 0, time.monotonic(), names, values, b"")
         exchange.granted = ENDLESS_CREDIT
         # In a task of its own, as each request is.
@@ -103,7 +104,7 @@ def _run_until_stopped(loop: AbstractEventLoop, context: WorkerContext) -> None:
     try:
         loop.run_forever()
     except BaseException as error:
-        context.channel.log(LEVEL_ERROR, describe(error, is_ours=True))
+        context.channel.log(frames.LEVEL_ERROR, describe(error, is_ours=True))
 
 
 # As asyncio.run does.

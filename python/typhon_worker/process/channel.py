@@ -13,15 +13,7 @@ import socket
 from _thread import allocate_lock
 from collections.abc import Callable
 
-from typhon_worker.wire import WireFault
-from typhon_worker.wire.frames import (
-    LOG,
-    POISONED,
-    FrameDecoder,
-    encode_frame,
-    encode_text,
-    pack_frame,
-)
+from typhon_worker.wire import WireFault, frames
 
 EXIT_CHANNEL_ENDED = 1
 EXIT_POISONED = 4
@@ -62,7 +54,7 @@ class Channel:
 
     def send_body(self, kind: int, request: int, payload: memoryview, flags: int) -> None:
         """Sends a frame with a large payload without copying the payload."""
-        header = pack_frame(len(payload), kind, flags, 0, request)
+        header = frames.pack_frame(len(payload), kind, flags, 0, request)
         with self._lock:
             try:
                 sent = os.writev(self.fd, (header, payload)) - len(header)
@@ -75,16 +67,16 @@ class Channel:
 
     def log(self, level: int, text: str, request: int = 0) -> None:
         """Sends a text for the log."""
-        self.send(encode_frame(LOG, request, encode_text(text), count=level))
+        self.send(frames.encode(frames.LOG, request, frames.encode_text(text), count=level))
 
     def poisoned(self, text: str) -> None:
         """Tells the front that it broke the protocol, and exits."""
-        self.send(encode_frame(POISONED, 0, encode_text(text)))
+        self.send(frames.encode(frames.POISONED, 0, frames.encode_text(text)))
         os._exit(EXIT_POISONED)
 
     def listen(self, receive: Callable[[int, int, int, int, bytes], None]) -> None:
         """Gives each frame to `receive`: type, flags, count, id, payload. Never returns."""
-        decoder = FrameDecoder()
+        decoder = frames.FrameDecoder()
         # poll, not a blocking read: the kernel wakes a thread that sleeps inside read each time the
         # front has taken what this process sent, once a response, which costs 4 µs a request.
         readable = select.poll()

@@ -15,39 +15,29 @@ import time
 from mmap import PROT_READ, mmap
 from threading import get_ident, get_native_id
 
-from typhon_worker.wire import WireFault
-from typhon_worker.wire.frames import EXPIRED, FENCE, encode_frame
-from typhon_worker.wire.pages import (
-    CANCEL_SLOTS,
-    FENCE_PAGE,
-    ID_AT,
-    NO_ID,
-    NOTE,
-    PAGE_BYTES,
-    SLOT_BYTES,
-    decode_page,
-)
+from typhon_worker.wire import WireFault, frames, pages
 
 from .channel import EXIT_CHANNEL_ENDED, Channel
+from .tracebacks import describe
 
 Page = tuple[int, int, float, bytes, bytes, bytes]
 
-_ID_BYTES = len(NO_ID)
-_LAST_CANCEL_SLOT = CANCEL_SLOTS - 1
+_ID_BYTES = len(pages.NO_ID)
+_LAST_CANCEL_SLOT = pages.CANCEL_SLOTS - 1
 
 _monotonic = time.monotonic
 _readv = os.readv
-_write_note = NOTE.pack_into
+_write_note = pages.NOTE.pack_into
 
 
 def create_notes(path: str, slots: int) -> int:
     """Creates a worker's notes, zeroed, and returns the descriptor. Fails with OSError."""
-    return _create(path, slots * SLOT_BYTES)
+    return _create(path, slots * pages.SLOT_BYTES)
 
 
 def create_cancels(path: str) -> int:
     """Creates the application's cancels, zeroed, and returns the descriptor. Fails with OSError."""
-    return _create(path, CANCEL_SLOTS * _ID_BYTES)
+    return _create(path, pages.CANCEL_SLOTS * _ID_BYTES)
 
 
 def _create(path: str, size: int) -> int:
@@ -61,14 +51,14 @@ class Notes:
 
     def __init__(self, fd: int, slots: int) -> None:
         """Maps and closes `fd`."""
-        self.memory = mmap(fd, slots * SLOT_BYTES)
+        self.memory = mmap(fd, slots * pages.SLOT_BYTES)
         os.close(fd)
         self._pages: list[memoryview] = []
 
     def page(self, at: int) -> memoryview:
         """Returns the bytes of the page in the slot at offset `at`."""
         with memoryview(self.memory) as whole:
-            page = whole[at : at + PAGE_BYTES]
+            page = whole[at : at + pages.PAGE_BYTES]
         self._pages.append(page)
         return page
 
@@ -90,7 +80,7 @@ class Slot:
     __slots__ = ("_id_at", "_memory", "at", "native_thread", "page", "thread")
 
     def __init__(self, number: int, notes: Notes) -> None:
-        self.at = number * SLOT_BYTES
+        self.at = number * pages.SLOT_BYTES
         # A tuple, as readv wants it.
         self.page = (notes.page(self.at),)
         # The thread that runs the slot's requests: threading.get_ident() and the kernel's id. Both
@@ -98,7 +88,7 @@ class Slot:
         self.thread = 0
         self.native_thread = 0
         self._memory = notes.memory
-        self._id_at = self.at + ID_AT
+        self._id_at = self.at + pages.ID_AT
 
     def bind_thread(self) -> None:
         """Makes the calling thread the one that runs the slot's requests."""
@@ -107,7 +97,7 @@ class Slot:
 
     def clear_note(self) -> None:
         """Notes that the slot's request is answered."""
-        self._memory[self._id_at : self._id_at + _ID_BYTES] = NO_ID
+        self._memory[self._id_at : self._id_at + _ID_BYTES] = pages.NO_ID
 
 
 class Cancels:
@@ -119,7 +109,7 @@ class Cancels:
 
     def __init__(self, fd: int) -> None:
         """Maps `fd`, which may be closed afterwards."""
-        self._memory = mmap(fd, CANCEL_SLOTS * _ID_BYTES, prot=PROT_READ)
+        self._memory = mmap(fd, pages.CANCEL_SLOTS * _ID_BYTES, prot=PROT_READ)
         # Native byte order: the front runs on the same machine.
         self.slots = memoryview(self._memory).cast("Q")
 
@@ -152,19 +142,31 @@ class PageQueue:
         at = slot.at
         size = _readv(self.fd, slot.page)
         taken = _monotonic()
-        _write_note(memory, at + PAGE_BYTES, taken, slot.native_thread, slot.thread)
-        if size != PAGE_BYTES:
+        _write_note(memory, at + pages.PAGE_BYTES, taken, slot.native_thread, slot.thread)
+        if size != pages.PAGE_BYTES:
             if size == 0:
                 # No writer is left: the front is gone.
                 os._exit(EXIT_CHANNEL_ENDED)
             raise WireFault(f"{size} bytes instead of a page")
-        request, flags, latest, names, values, body = decode_page(memory, at, self._allowed)
+        request, flags, latest, names, values, body = pages.decode(memory, at, self._allowed)
         if (
-            flags == FENCE_PAGE
+            flags == pages.FENCE_PAGE
             or 0.0 < latest < taken
             or self._cancels[request & _LAST_CANCEL_SLOT] == request
         ):
-            self._channel.send(encode_frame(FENCE if flags == FENCE_PAGE else EXPIRED, request))
+            self._channel.send(
+                frames.encode(
+                    frames.FENCE if flags == pages.FENCE_PAGE else frames.EXPIRED, request
+                )
+            )
             slot.clear_note()
             return None
         return request, flags, taken, names, values, body
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the process after an exception of `take`, or a fault of the server in serving."""
+        if isinstance(error, WireFault):
+            self._channel.poisoned(f"the queue carried {error}")
+        text = f"the worker failed: {describe(error, is_ours=True)}"
+        self._channel.log(frames.LEVEL_ERROR, text)
+        os._exit(EXIT_CHANNEL_ENDED)

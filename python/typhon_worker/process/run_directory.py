@@ -12,7 +12,7 @@ import fcntl
 import os
 import socket
 
-from typhon_worker.wire.pages import PAGE_BYTES
+from typhon_worker.wire import pages
 
 from .page_queue import create_cancels, create_notes
 from .process_setup import reopen
@@ -150,15 +150,15 @@ def _take_over() -> tuple[int, int, int]:
 
 # Sets the size of a pipe and returns it in pages: as many as asked for, or as many as the kernel
 # allows this user.
-def _enlarge(fd: int, pages: int) -> int:
+def _enlarge(fd: int, wanted_pages: int) -> int:
     size = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
-    wanted = min(pages * PAGE_BYTES, MAX_PIPE_BYTES)
+    wanted = min(wanted_pages * pages.PAGE_BYTES, MAX_PIPE_BYTES)
     while wanted > size:
         try:
-            return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, wanted) // PAGE_BYTES
+            return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, wanted) // pages.PAGE_BYTES
         except OSError:
             wanted //= 2
-    return size // PAGE_BYTES
+    return size // pages.PAGE_BYTES
 
 
 # "5.14-rc1" → (5, 14)

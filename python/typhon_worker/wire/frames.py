@@ -84,7 +84,7 @@ pack_frame = FRAME_HEADER.pack
 pack_head = HEAD_FRAME.pack
 
 
-def encode_frame(
+def encode(
     kind: int, request: int = 0, payload: bytes = b"", *, flags: int = 0, count: int = 0
 ) -> bytes:
     """Encodes one frame. The payload has at most MAX_PAYLOAD_BYTES."""

@@ -46,7 +46,7 @@ NOTE = Struct("<dI4xQ")
 _unpack_page = PAGE_HEADER.unpack_from
 
 
-def decode_page(
+def decode(
     slots: mmap | bytes, at: int, allowed: frozenset[int] = WSGI_PAGES
 ) -> tuple[int, int, float, bytes, bytes, bytes]:
     """Reads the page at offset `at` → id, flags, latest second, names block, values block, body.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 
-from typhon_worker.wire import record
-from typhon_worker.wire.pages import BODY_IN_FILE, BODY_INLINE, BODY_ON_CHANNEL, RECORD_ON_CHANNEL
+from typhon_worker.wire import pages, record
 from typhon_worker.wire.settings import Settings
 
 from .exchange import FileWrapper, WsgiExchange
@@ -115,7 +114,7 @@ class EnvironMaker:
 
     def make(self, exchange: WsgiExchange) -> dict[str, Any]:
         """Makes the environ. Raises WireFault, and OSError if the head or the body is missing."""
-        if exchange.flags & RECORD_ON_CHANNEL:
+        if exchange.flags & pages.RECORD_ON_CHANNEL:
             exchange.fetch_record()
         layout: EnvironLayout = self.layouts[exchange.names]
         values = exchange.values.decode("latin-1").split("\0")
@@ -155,11 +154,11 @@ def _name_server(environ: dict[str, Any], values: list[str]) -> None:
 
 def _open_body(exchange: WsgiExchange, path: str) -> object:
     flags = exchange.flags
-    if not flags & (BODY_IN_FILE | BODY_ON_CHANNEL | BODY_INLINE):
+    if not flags & (pages.BODY_IN_FILE | pages.BODY_ON_CHANNEL | pages.BODY_INLINE):
         return io.BytesIO()
-    if flags & BODY_INLINE:
+    if flags & pages.BODY_INLINE:
         return io.BytesIO(exchange.body)
-    if flags & BODY_ON_CHANNEL:
+    if flags & pages.BODY_ON_CHANNEL:
         return open_fetched(exchange)
     return open(path.encode("latin-1"), "rb")
 

@@ -17,13 +17,7 @@ from typhon_worker.application.cancellation import ClientGone, RequestTimeout
 from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange
 from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
-from typhon_worker.wire.frames import (
-    BODY,
-    END,
-    MAX_BODY_FRAME_BYTES,
-    WSGI_CREDIT_BYTES,
-    encode_frame,
-)
+from typhon_worker.wire import frames
 
 from .response_head import encode_head, explain_head
 
@@ -36,7 +30,7 @@ if TYPE_CHECKING:
     ExcInfo = tuple[Any, Any, Any]
 
 # Reads of a file that is sent from here: larger than the block sizes that applications ask for.
-_FILE_BLOCK_BYTES = MAX_BODY_FRAME_BYTES
+_FILE_BLOCK_BYTES = frames.MAX_BODY_FRAME_BYTES
 
 
 class ThreadSlot(Slot):
@@ -83,7 +77,7 @@ class WsgiExchange(Exchange):
     slot: ThreadSlot
 
     def begin(self) -> None:
-        self.granted = WSGI_CREDIT_BYTES
+        self.granted = frames.WSGI_CREDIT_BYTES
         self.record: tuple[bytes, bytes] | None = None
         # The head that was given last: encoded, its number of fields, its Content-Length or -1.
         self.head: bytes | None = None
@@ -202,7 +196,7 @@ class WsgiExchange(Exchange):
             for chunk in chunks:
                 self._has_bytes(chunk)
             body = b"".join(chunks)
-        if self.is_started or len(body) > MAX_BODY_FRAME_BYTES:
+        if self.is_started or len(body) > frames.MAX_BODY_FRAME_BYTES:
             if body:
                 self._send(body)
             self._end()
@@ -297,7 +291,7 @@ class WsgiExchange(Exchange):
             return
         if self.head is None:
             raise ApplicationFault("the application sent a body before calling start_response()")
-        first = chunk[:MAX_BODY_FRAME_BYTES]
+        first = chunk[: frames.MAX_BODY_FRAME_BYTES]
         self.send_head(self.head, self.count, first, False)
         if len(first) < len(chunk):
             self._send_body(memoryview(chunk)[len(first) :])
@@ -328,27 +322,28 @@ class WsgiExchange(Exchange):
 
         At most MAX_BODY_FRAME_BYTES of body.
         """
-        frame = self.encode_head_frame(head, count, body, END if is_end else 0)
+        frame = self.encode_head_frame(head, count, body, frames.END if is_end else 0)
         self.is_started = True
         self.sent = len(body)
+        slot = self.slot
+        slot.channel.send(frame)
         if is_end:
-            self.send_last(frame)
-        else:
-            self.slot.channel.send(frame)
+            self.has_ended = True
+            slot.clear_note()
 
     def _send_body(self, chunk: bytes | memoryview) -> None:
         if self.may_send(len(chunk)):
-            self.send_piece(BODY, chunk, 0)
+            self.send_piece(frames.BODY, chunk, 0)
             return
         rest = memoryview(chunk)
         while rest:
             self._wait_for_credit()
             piece = self.next_piece(rest)
-            self.send_piece(BODY, piece, 0)
+            self.send_piece(frames.BODY, piece, 0)
             rest = rest[len(piece) :]
 
     def _send_end(self) -> None:
-        self.send_last(encode_frame(BODY, self.request, flags=END))
+        self.send_last(frames.encode(frames.BODY, self.request, flags=frames.END))
 
     def send_last(self, frame: bytes) -> None:
         slot = self.slot

@@ -11,13 +11,9 @@ import select
 from collections.abc import Callable
 from threading import Event
 
-from typhon_worker.process.channel import EXIT_CHANNEL_ENDED
 from typhon_worker.process.page_queue import Page, PageQueue
-from typhon_worker.process.tracebacks import describe
 from typhon_worker.process.worker_context import WorkerContext
-from typhon_worker.wire import WireFault
-from typhon_worker.wire.frames import DEADLINE, HALF_CLOSED, LEVEL_ERROR, STOPPED, encode_frame
-from typhon_worker.wire.pages import WEBSOCKET, WSGI_PAGES
+from typhon_worker.wire import frames, pages
 
 from .exchange import ThreadSlot, WsgiExchange
 from .interrupt import Interrupter
@@ -40,7 +36,7 @@ class WsgiIntake:
         self._interrupter = interrupter
         self._serve = serve
         self._queue = PageQueue(
-            context.queue_fd, context.notes, context.cancels, context.channel, WSGI_PAGES
+            context.queue_fd, context.notes, context.cancels, context.channel, pages.WSGI_PAGES
         )
         self._threads = LeaderFollowers(slots, self._work, self._tell_stopped)
         # Set by TAKE, and by STOP.
@@ -84,11 +80,11 @@ class WsgiIntake:
 
     def take_cancel(self, exchange: WsgiExchange, count: int) -> None:
         """Nobody waits for the response any more; a passed deadline also interrupts."""
-        if count == HALF_CLOSED:
+        if count == frames.HALF_CLOSED:
             # The client still reads the response, and WSGI has no way to tell the application.
             return
         exchange.take_cancel(count)
-        if count == DEADLINE:
+        if count == frames.DEADLINE:
             self._interrupter.interrupt(exchange.slot, exchange.request)
 
     def close_in_child(self) -> None:
@@ -97,17 +93,14 @@ class WsgiIntake:
         self._epoll.close()
 
     def _tell_stopped(self) -> None:
-        self._channel.send(encode_frame(STOPPED))
+        self._channel.send(frames.encode(frames.STOPPED))
 
     def _work(self, slot: ThreadSlot) -> None:
         try:
             self._take_while_leading(slot)
-        except WireFault as fault:
-            self._channel.poisoned(f"the queue carried {fault}")
         except BaseException as error:
-            # A fault of the server. The thread must not just vanish with its request.
-            self._channel.log(LEVEL_ERROR, f"the worker failed: {describe(error, is_ours=True)}")
-            os._exit(EXIT_CHANNEL_ENDED)
+            # The thread must not just vanish with its request.
+            self._queue.fail(error)
 
     # The hot path, measured by worker-hello.py.
     def _take_while_leading(self, slot: ThreadSlot) -> None:
@@ -125,7 +118,7 @@ class WsgiIntake:
                 page = self._wait_for_page(slot)
             if page is None:
                 continue
-            make = WebSocketExchange if page[1] & WEBSOCKET else WsgiExchange
+            make = WebSocketExchange if page[1] & pages.WEBSOCKET else WsgiExchange
             exchange = slot.exchange = make(slot, *page)
             slot.is_reading = False
             if not threads.is_watched:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from struct import pack
 
 from typhon_worker.process.tracebacks import ApplicationFault
-from typhon_worker.wire.frames import LEVEL_WARNING, WS_SOCKET, encode_frame
+from typhon_worker.wire import frames
 
 from .exchange import FileWrapper, WsgiExchange
 
@@ -106,7 +106,7 @@ class Sockets:
                 listener.settimeout(MAX_CONNECT_SECONDS)
                 self._ends[request] = None
                 taken = pack("<d", exchange.taken)
-                exchange.slot.channel.send(encode_frame(WS_SOCKET, request, taken))
+                exchange.slot.channel.send(frames.encode(frames.WS_SOCKET, request, taken))
                 end, _ = listener.accept()
             except OSError:
                 self._ends.pop(request, None)
@@ -168,7 +168,7 @@ class WebSocketExchange(WsgiExchange):
             self.client = sockets.open(self)
         except OSError as error:
             text = f"no socket could be opened for a WebSocket: {error}"
-            self.slot.channel.log(LEVEL_WARNING, text, self.request)
+            self.slot.channel.log(frames.LEVEL_WARNING, text, self.request)
             return
         environ.update(dict.fromkeys(NAMES, self.client))
 

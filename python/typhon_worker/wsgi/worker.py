@@ -18,8 +18,7 @@ from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
 from typhon_worker.process.stacks import describe_threads
 from typhon_worker.process.worker_context import WorkerContext
-from typhon_worker.wire.frames import READY, STACKS_TOLD, WS_SOCKET_DONE, encode_frame, encode_text
-from typhon_worker.wire.record import encode_get
+from typhon_worker.wire import frames, record
 
 from .exchange import ThreadSlot, WsgiExchange
 from .intake import WsgiIntake
@@ -49,25 +48,25 @@ def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
     def tell_stacks() -> None:
         with interrupter.pause:
             report = describe_threads({slot.thread: slot.exchange for slot in slots})
-        channel.send(encode_frame(STACKS_TOLD, 0, encode_text(report)))
+        channel.send(frames.encode(frames.STACKS_TOLD, 0, frames.encode_text(report)))
 
     def on_socket_done(_kind: int, _flags: int, _count: int, request: int, _: bytes) -> None:
         sockets.done(request)
 
     listener = FrontListener(intake, tell_stacks)
-    listener.handlers[WS_SOCKET_DONE] = on_socket_done
+    listener.handlers[frames.WS_SOCKET_DONE] = on_socket_done
     _warm_up(server, context)
     Thread(
         target=channel.listen, args=(listener.receive,), name="typhon-channel", daemon=True
     ).start()
-    channel.send(encode_frame(READY, 0, b'{"interface":"wsgi"}'))
+    channel.send(frames.encode(frames.READY, 0, b'{"interface":"wsgi"}'))
     intake.run()
 
 
 def _warm_up(server: WsgiServer, context: WorkerContext) -> None:
     for number, path in enumerate(context.settings.warmup, 1):
         slot: Any = WarmupSlot()
-        names, values = encode_get(path, f"warmup-{number}")
+        names, values = record.encode_get(path, f"warmup-{number}")
         exchange = WsgiExchange(slot, 0, 0, time.monotonic(), names, values, b"")
         exchange.granted = ENDLESS_CREDIT
         server.serve(exchange)
