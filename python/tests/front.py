@@ -302,8 +302,8 @@ class Front:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def answer_of(worker: Worker, request: int) -> tuple[list[str], bytes]:
-    """The whole answer to a request: its head and its body, credit given as it comes."""
+def response_to(worker: Worker, request: int) -> tuple[list[str], bytes]:
+    """The whole response to a request: its head and its body, credit given as it comes."""
     frame = worker.expect(frames.HEAD, request)
     head, body = frame.head(), frame.body()
     while not frame.is_end:

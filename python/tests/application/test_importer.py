@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import write_module
-from front import Front, answer_of
+from front import Front, response_to
 from typhon_worker.wire import frames
 
 WSGI = """
@@ -58,7 +58,7 @@ def load(folder: Path, app: str, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("app", "answer"),
+    ("app", "response"),
     [
         ("main:app", "main app"),
         ("main", "main app"),
@@ -80,7 +80,7 @@ def load(folder: Path, app: str, **settings: Any) -> str:
         ("my-site.py", "my-site app"),
     ],
 )
-def test_finds_the_application(tmp_path: Path, app: str, answer: str) -> None:
+def test_finds_the_application(tmp_path: Path, app: str, response: str) -> None:
     for name in ("main", "package/__init__", "package/inner", "folder/deep", "my-site"):
         write_module(tmp_path, WSGI, name)
     no_app = WSGI.replace("def app(", "def another(").replace("= app\n", "= None\n")
@@ -90,7 +90,7 @@ def test_finds_the_application(tmp_path: Path, app: str, answer: str) -> None:
     write_module(tmp_path, "from .lib import app", "relative/user")
     with Front(app, str(tmp_path)) as front:
         worker = front.start_taking()
-        assert answer_of(worker, front.ask())[1].decode() == answer
+        assert response_to(worker, front.ask())[1].decode() == response
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_gives_the_application_its_world(tmp_path: Path) -> None:
         launcher_env={"KEPT": "1", "SET_HERE": "0", "PYTHONPATH": str(extra)},
     ) as front:
         worker = front.start_taking()
-        body = answer_of(worker, front.ask())[1]
+        body = response_to(worker, front.ask())[1]
     import json
 
     *told, path = json.loads(body)
@@ -282,7 +282,7 @@ def test_leaves_names_of_its_own_modules_to_the_application(tmp_path: Path) -> N
     )
     with Front("main:app", str(tmp_path)) as front:
         worker = front.start_taking()
-        body = answer_of(worker, front.ask())[1].decode()
+        body = response_to(worker, front.ask())[1].decode()
     assert body == " ".join(f"mine: {name}" for name in names)
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, answer_of
+from front import Front, response_to
 from typhon_worker.wire import frames
 
 APP = """
 import asyncio
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": str(text).encode()})
 
 async def app(scope, receive, send):
     loop = asyncio.get_running_loop()
-    await answer(send, f"{type(loop).__module__} {asyncio.get_event_loop() is loop}")
+    await respond(send, f"{type(loop).__module__} {asyncio.get_event_loop() is loop}")
 """
 # What uvloop does, as far as it is asked here.
 UVLOOP = """
@@ -35,7 +35,7 @@ def new_event_loop():
 
 def body_of(front: Front) -> str:
     worker = front.start_taking(interface="asgi")
-    body = answer_of(worker, front.ask())[1].decode()
+    body = response_to(worker, front.ask())[1].decode()
     assert worker.read_err() == ""
     return body
 
@@ -65,7 +65,7 @@ def test_names_the_interpreter_that_has_no_uvloop(serve: Serve, tmp_path: Path) 
 def test_keeps_the_loop_that_the_application_has_made(serve: Serve, tmp_path: Path) -> None:
     write_module(tmp_path, UVLOOP, "uvloop")
     front = serve(
-        APP.replace("await answer(send, f", "await answer(send, loop is mine) #")
+        APP.replace("await respond(send, f", "await respond(send, loop is mine) #")
         + "\nmine = asyncio.new_event_loop()\nasyncio.set_event_loop(mine)\n",
         lifespan="off",
     )
@@ -137,7 +137,7 @@ def test_a_worker_of_wsgi_does_not_import_asyncio(serve: Serve) -> None:
         """
     )
     worker = front.start_taking()
-    assert answer_of(worker, front.ask())[1] == b""
+    assert response_to(worker, front.ask())[1] == b""
 
 
 @pytest.mark.parametrize("interface", ["auto", "asgi"])

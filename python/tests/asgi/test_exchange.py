@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from front import Worker, answer_of, wait_until
+from front import Worker, response_to, wait_until
 from messages import encode_page, record
 from typhon_worker.wire import frames, pages
 
@@ -16,7 +16,7 @@ import asyncio, json
 
 told = []
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": text.encode()})
 
@@ -32,24 +32,24 @@ async def body_of(receive):
 
 async def echo(scope, receive, send):
     pieces, how = await body_of(receive)
-    await answer(send, f"{how} {b''.join(pieces).decode()}")
+    await respond(send, f"{how} {b''.join(pieces).decode()}")
 
 async def count(scope, receive, send):
     pieces, how = await body_of(receive)
-    await answer(send, f"{how} {sum(map(len, pieces))}")
+    await respond(send, f"{how} {sum(map(len, pieces))}")
 
 async def ignores(scope, receive, send):
-    await answer(send, scope["path"])
+    await respond(send, scope["path"])
 
 async def reads_once(scope, receive, send):
     gate = app.gate = asyncio.Event()
     told.append(str(len((await receive())["body"])))
     await gate.wait()
-    await answer(send, "read")
+    await respond(send, "read")
 
 async def opens(scope, receive, send):
     app.gate.set()
-    await answer(send, "opened")
+    await respond(send, "opened")
 
 async def waits(scope, receive, send):
     # As frameworks do it that look whether the client is there.
@@ -59,7 +59,7 @@ async def waits(scope, receive, send):
             while (await receive())["type"] != "http.disconnect":
                 pass
         told.append("disconnect")
-        await answer(send, "anybody?")
+        await respond(send, "anybody?")
         told.append("answered")
     except BaseException as error:
         told.append(type(error).__name__)
@@ -77,7 +77,7 @@ async def polls(scope, receive, send):
         except asyncio.TimeoutError:
             pass
     exchange = receive.__self__
-    await answer(send, str(len(exchange.waiters)))
+    await respond(send, str(len(exchange.waiters)))
 
 async def sleeps(scope, receive, send):
     try:
@@ -122,10 +122,10 @@ async def twice(scope, receive, send):
     await asyncio.gather(send(one), send(two))
     await send({"type": "http.response.body"})
 
-async def after_the_answer(scope, receive, send):
+async def after_the_response(scope, receive, send):
     waiting = asyncio.ensure_future(last_of(receive))
     await asyncio.sleep(0)
-    await answer(send, "answer")
+    await respond(send, "answer")
     told.append((await waiting)["type"] + " " + (await receive())["type"])
 
 async def last_of(receive):
@@ -135,7 +135,7 @@ async def last_of(receive):
 async def what_was_told(scope, receive, send):
     text = ", ".join(told)
     told.clear()
-    await answer(send, text)
+    await respond(send, text)
 
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)
@@ -147,7 +147,7 @@ def ask(worker: Worker, path: str, flags: int = 0, body: bytes = b"") -> int:
 
 
 def body_of(worker: Worker, request: int) -> str:
-    return answer_of(worker, request)[1].decode()
+    return response_to(worker, request)[1].decode()
 
 
 def what_was_told(worker: Worker) -> str:
@@ -280,8 +280,8 @@ def test_a_client_that_leaves_amid_its_body_disconnects(worker: Worker) -> None:
     assert what_was_told(worker) == "waits, disconnect, ClientGone"
 
 
-def test_receive_disconnects_once_the_answer_is_given(worker: Worker) -> None:
-    assert body_of(worker, ask(worker, "/after_the_answer")) == "answer"
+def test_receive_disconnects_once_the_response_is_given(worker: Worker) -> None:
+    assert body_of(worker, ask(worker, "/after_the_response")) == "answer"
     told: list[str] = []
     wait_until(lambda: told.append(what_was_told(worker)) or any(told), "the application")
     assert any(text == "http.disconnect http.disconnect" for text in told)

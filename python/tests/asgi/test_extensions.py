@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from front import Worker, answer_of, wait_until
+from front import Worker, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -128,10 +128,10 @@ def fault_of(worker: Worker, request: int) -> str:
 def test_sends_a_file_by_its_path(worker: Worker, tmp_path: Path, size: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(256)) * (size // 256) + bytes(size % 256))
-    head, sent = answer_of(worker, ask(worker, "/file", f"{path},{size}"))
+    head, sent = response_to(worker, ask(worker, "/file", f"{path},{size}"))
     assert head == ["200 OK", "content-length", str(size)]
     assert sent == path.read_bytes()
-    assert answer_of(worker, ask(worker, "/file", path)) == (["200 OK"], sent)
+    assert response_to(worker, ask(worker, "/file", path)) == (["200 OK"], sent)
     wait_until(lambda: not worker.noted(), "an empty note")
 
 
@@ -145,7 +145,7 @@ def test_sends_no_file_to_head(worker: Worker, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 1_000_000)
     request = ask(worker, "/file", f"{path},1000000", "HEAD")
-    assert answer_of(worker, request) == (["200 OK", "content-length", "1000000"], b"")
+    assert response_to(worker, request) == (["200 OK", "content-length", "1000000"], b"")
 
 
 def test_a_file_that_is_not_there_is_a_fault_before_any_head(
@@ -183,7 +183,7 @@ def test_a_client_that_leaves_amid_a_file_ends_it(worker: Worker, tmp_path: Path
     assert (last.is_end, last.payload) == (True, b"")
 
 
-def test_ends_an_answer_with_trailers(worker: Worker) -> None:
+def test_ends_a_response_with_trailers(worker: Worker) -> None:
     request = ask(worker, "/trails")
     head = worker.expect(frames.HEAD, request)
     assert (head.is_end, head.body()) == (False, b"body")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import Serve
-from front import Front, Worker, answer_of, wait_until
+from front import Front, Worker, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -137,12 +137,14 @@ def worker(front: Front) -> Iterator[Worker]:
     assert worker.read_err() == ""
 
 
-def answer(worker: Worker, path: str, method: str = "GET", **more: str) -> tuple[list[str], bytes]:
-    return answer_of(worker, worker.front.ask(method, path, **more))
+def get_response(
+    worker: Worker, path: str, method: str = "GET", **more: str
+) -> tuple[list[str], bytes]:
+    return response_to(worker, worker.front.ask(method, path, **more))
 
 
 @pytest.mark.parametrize("path", ["/hello", "/waits"])
-def test_sends_an_answer_that_is_there_whole_in_one_frame(worker: Worker, path: str) -> None:
+def test_sends_a_response_that_is_there_whole_in_one_frame(worker: Worker, path: str) -> None:
     request = worker.front.ask(path=path)
     frame = worker.expect(frames.HEAD, request)
     assert (frame.is_end, frame.count, frame.body()) == (True, 1, b"hello")
@@ -151,7 +153,7 @@ def test_sends_an_answer_that_is_there_whole_in_one_frame(worker: Worker, path: 
 
 
 def test_takes_what_is_left_out_for_its_default(worker: Worker) -> None:
-    assert answer(worker, "/defaults") == (["200 OK"], b"")
+    assert get_response(worker, "/defaults") == (["200 OK"], b"")
 
 
 def test_sends_chunks_as_they_come_and_nothing_for_empty_ones(worker: Worker) -> None:
@@ -170,7 +172,7 @@ def test_sends_the_head_with_the_first_body_even_an_empty_one(worker: Worker) ->
 
 
 def test_takes_any_iterable_of_headers_and_any_bytes(worker: Worker) -> None:
-    assert answer(worker, "/lists") == (["200 OK", "a", "b"], b"an array and a view")
+    assert get_response(worker, "/lists") == (["200 OK", "a", "b"], b"an array and a view")
 
 
 @pytest.mark.parametrize(
@@ -178,22 +180,22 @@ def test_takes_any_iterable_of_headers_and_any_bytes(worker: Worker) -> None:
     [("200", "200 OK"), ("404", "404 Not Found"), ("299", "299 "), ("599", "599 ")],
 )
 def test_adds_the_reason_to_the_status(worker: Worker, status: str, line: str) -> None:
-    assert answer(worker, "/status", query=status)[0] == [line]
+    assert get_response(worker, "/status", query=status)[0] == [line]
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", "200"), ("GET", "204"), ("GET", "304")])
 def test_keeps_a_body_that_may_not_be_sent(worker: Worker, method: str, status: str) -> None:
-    assert answer(worker, "/status", method, query=status)[1] == b""
+    assert get_response(worker, "/status", method, query=status)[1] == b""
 
 
 def test_sends_a_large_body_as_credit_comes(worker: Worker) -> None:
-    assert answer(worker, "/large")[1] == b"y" * 1_000_000
+    assert get_response(worker, "/large")[1] == b"y" * 1_000_000
 
 
 @pytest.mark.parametrize("path", ["/length", "/length_of_chunks"])
 def test_holds_a_body_to_its_length(worker: Worker, path: str) -> None:
-    assert answer(worker, path, query="5,5") == (["200 OK", "content-length", "5"], b"xxxxx")
-    assert answer(worker, path, "HEAD", query="3,5")[0] == ["200 OK", "content-length", "5"]
+    assert get_response(worker, path, query="5,5") == (["200 OK", "content-length", "5"], b"xxxxx")
+    assert get_response(worker, path, "HEAD", query="3,5")[0] == ["200 OK", "content-length", "5"]
     for query, text in (("6,5", "longer"), ("4,5", "shorter")):
         request = worker.front.ask(path=path, query=query)
         frame = worker.next_frame()
@@ -212,7 +214,7 @@ def test_holds_a_body_to_its_length(worker: Worker, path: str) -> None:
         ("/no_end", "begun", "ASGI callable returned without completing response."),
     ],
 )
-def test_tells_what_is_missing_from_an_answer(
+def test_tells_what_is_missing_from_a_response(
     worker: Worker, path: str, query: str, text: str
 ) -> None:
     request = worker.front.ask(path=path, query=query)
@@ -234,7 +236,7 @@ def test_tells_an_exception_without_frames_of_ours(worker: Worker, query: str) -
     assert "typhon_worker" not in text
 
 
-def test_logs_what_is_raised_after_the_answer(worker: Worker) -> None:
+def test_logs_what_is_raised_after_the_response(worker: Worker) -> None:
     request = worker.front.ask(path="/raises_after")
     assert worker.expect(frames.HEAD, request).body() == b"hello"
     log = worker.expect(frames.LOG, request)
@@ -245,7 +247,7 @@ def test_logs_what_is_raised_after_the_answer(worker: Worker) -> None:
 def test_a_request_that_ends_the_program_ends_alone(worker: Worker) -> None:
     request = worker.front.ask(path="/exits")
     assert worker.expect(frames.FAULT, request).text().endswith("SystemExit: 3")
-    assert answer(worker, "/hello")[1] == b"hello"
+    assert get_response(worker, "/hello")[1] == b"hello"
 
 
 START = "http.response.start"
@@ -296,7 +298,7 @@ def test_raises_in_an_application_that_breaks_a_rule(worker: Worker, name: str, 
     assert frame.request == request
     if frame.kind == frames.HEAD:
         worker.expect(frames.LOG, request)
-    assert answer(worker, "/what_was_told")[1].decode() == told
+    assert get_response(worker, "/what_was_told")[1].decode() == told
 
 
 CLASS_OF_ASGI_2 = """
@@ -305,12 +307,12 @@ class app:
         self.scope = scope
 
     async def __call__(self, receive, send):
-        await answer(self.scope, receive, send)
+        await respond(self.scope, receive, send)
 """
 FUNCTION_OF_ASGI_2 = """
 def app(scope):
     async def inner(receive, send):
-        await answer(scope, receive, send)
+        await respond(scope, receive, send)
     return inner
 """
 
@@ -318,16 +320,16 @@ def app(scope):
 @pytest.mark.parametrize("source", [CLASS_OF_ASGI_2, FUNCTION_OF_ASGI_2])
 def test_calls_an_application_of_asgi_2_twice(serve: Serve, source: str) -> None:
     front = serve(
-        "async def answer(scope, receive, send):\n"
+        "async def respond(scope, receive, send):\n"
         "    await send({'type': 'http.response.start', 'status': 200})\n"
         "    version = scope['asgi']['version'].encode()\n"
         "    await send({'type': 'http.response.body', 'body': version})\n" + source
     )
     worker = front.start_taking(interface="asgi")
-    assert answer(worker, "/")[1] == b"2.0"
+    assert get_response(worker, "/")[1] == b"2.0"
 
 
 def test_calls_a_plain_function_that_returns_what_can_be_awaited(serve: Serve) -> None:
     front = serve(APP + "\nreal = hello\ndef app(*call): return real(*call)", interface="asgi")
     worker = front.start_taking(interface="asgi")
-    assert answer(worker, "/")[1] == b"hello"
+    assert get_response(worker, "/")[1] == b"hello"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import Front, Worker, answer_of, wait_until
+from front import Front, Worker, response_to, wait_until
 from messages import encode_page, record
 from typhon_worker.wire import frames, pages
 
@@ -23,7 +23,7 @@ from pathlib import Path
 seen = contextvars.ContextVar("seen", default="nothing")
 gates = {}
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": text.encode()})
 
@@ -31,12 +31,12 @@ async def app(scope, receive, send):
     name = scope["path"][1:]
     if name.startswith("open-"):
         gates[name[5:]].set()
-        return await answer(send, "opened")
+        return await respond(send, "opened")
     if name.startswith("wait-"):
         gates[name[5:]] = asyncio.Event()
         await gates[name[5:]].wait()
     if name == "works-on":
-        await answer(send, name)
+        await respond(send, name)
         gates[name] = asyncio.Event()
         await gates[name].wait()
         print("worked on", flush=True)
@@ -45,7 +45,7 @@ async def app(scope, receive, send):
     seen.set(name)
     task = asyncio.current_task()
     assert task in asyncio.all_tasks()
-    await answer(send, f"{name} {os.getpid()} {told}")
+    await respond(send, f"{name} {os.getpid()} {told}")
 """
 
 
@@ -60,7 +60,7 @@ def worker(front: Front) -> Iterator[Worker]:
 
 
 def body_of(worker: Worker, request: int) -> str:
-    return answer_of(worker, request)[1].decode()
+    return response_to(worker, request)[1].decode()
 
 
 def wait_for(worker: Worker, count: int) -> None:
@@ -213,7 +213,7 @@ def test_stops_taking_finishes_and_exits(worker: Worker) -> None:
     assert worker.read_err() == ""
 
 
-def test_waits_for_what_works_on_after_its_answer(worker: Worker) -> None:
+def test_waits_for_what_works_on_after_its_response(worker: Worker) -> None:
     front = worker.front
     request = front.ask(path="/works-on")
     assert body_of(worker, request) == "works-on"
@@ -230,7 +230,7 @@ def test_takes_nothing_before_it_may(front: Front) -> None:
     first.expect(frames.READY)
     second = front.start_taking(interface="asgi")
     for _ in range(20):
-        answer_of(second, front.ask(path="/quick"))
+        response_to(second, front.ask(path="/quick"))
     wait_until(lambda: not first.noted(), "empty notes")
     assert not first.has_frame()
 
@@ -268,7 +268,7 @@ async def app(scope, receive, send):
 """
 
 
-def test_requests_stay_noted_until_their_answers_are_written(
+def test_requests_stay_noted_until_their_responses_are_written(
     serve: Serve, loop: str, tmp_path: Path
 ) -> None:
     front = serve(QUICK, interface="asgi", lifespan="off", loop=loop, concurrency=10)
@@ -278,8 +278,8 @@ def test_requests_stay_noted_until_their_answers_are_written(
     blocks = front.ask(path="/blocks", query=str(path))
     worker = front.start_taking(interface="asgi")
     with path.open("w"):
-        # The first may have waited long enough; the second is answered, and its answer waits.
+        # The first may have waited long enough; the second is answered, and its response waits.
         assert blocks in worker.noted()
-    assert answer_of(worker, quick)[1] == b"a"
-    assert answer_of(worker, blocks)[1] == b"blocks"
+    assert response_to(worker, quick)[1] == b"a"
+    assert response_to(worker, blocks)[1] == b"blocks"
     wait_until(lambda: not worker.noted(), "empty notes")

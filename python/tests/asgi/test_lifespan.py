@@ -5,25 +5,25 @@ from __future__ import annotations
 import pytest
 
 from conftest import Serve
-from front import answer_of
+from front import response_to
 from typhon_worker.wire import frames
 
-ANSWERS = """
+RESPOND = """
 import asyncio, os, sys
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": str(text).encode()})
 """
 KEEPS_STATE = (
-    ANSWERS
+    RESPOND
     + """
 async def app(scope, receive, send):
     if scope["type"] == "http":
         scope["state"]["count"] = scope["state"]["count"] + 1
         scope["state"]["shared"].append("seen")
         text = f"{scope['state']['count']} {len(scope['state']['shared'])}"
-        return await answer(send, text)
+        return await respond(send, text)
     assert scope["asgi"] == {"version": "3.0", "spec_version": "2.0"}
     assert await receive() == {"type": "lifespan.startup"}
     scope["state"].update(count=0, shared=[])
@@ -43,7 +43,7 @@ def test_starts_before_it_is_ready_and_ends_after_the_last_request(serve: Serve)
     worker = front.start_taking(interface="asgi")
     assert worker.read_out() == "started\n"
     # Each request has its own copy of what the start has made.
-    assert [answer_of(worker, front.ask())[1] for _ in range(2)] == [b"1 1", b"1 2"]
+    assert [response_to(worker, front.ask())[1] for _ in range(2)] == [b"1 1", b"1 2"]
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     assert front.hear("ended")["code"] == 0
@@ -62,11 +62,11 @@ def test_stops_before_it_has_begun_to_take(serve: Serve) -> None:
 
 
 FAILS = (
-    ANSWERS
+    RESPOND
     + """
 async def app(scope, receive, send):
     if scope["type"] == "http":
-        return await answer(send, "served")
+        return await respond(send, "served")
     {how}
 """
 )
@@ -118,7 +118,7 @@ def test_does_not_start_an_application_that_fails(
 def test_serves_an_application_that_takes_no_part(serve: Serve, wanted: str, how: str) -> None:
     front = serve(FAILS.replace("{how}", how), lifespan=wanted)
     worker = front.start_taking(interface="asgi")
-    assert answer_of(worker, front.ask())[1] == b"served"
+    assert response_to(worker, front.ask())[1] == b"served"
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     assert front.hear("ended")["code"] == 0
@@ -136,11 +136,11 @@ def test_tells_what_was_raised_by_an_application_that_knows_the_protocol(serve: 
 
 
 ENDS = (
-    ANSWERS
+    RESPOND
     + """
 async def app(scope, receive, send):
     if scope["type"] == "http":
-        return await answer(send, "served")
+        return await respond(send, "served")
     await receive()
     await send({"type": "lifespan.startup.complete"})
     {how}
@@ -181,7 +181,7 @@ def test_logs_a_shutdown_that_fails_and_ends_all_the_same(
 def test_ends_when_the_lifespan_has_returned_without_a_word(serve: Serve, how: str) -> None:
     front = serve(ENDS.replace("{how}", how))
     worker = front.start_taking(interface="asgi")
-    assert answer_of(worker, front.ask())[1] == b"served"
+    assert response_to(worker, front.ask())[1] == b"served"
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     assert front.hear("ended")["code"] == 0
@@ -189,7 +189,7 @@ def test_ends_when_the_lifespan_has_returned_without_a_word(serve: Serve, how: s
 
 def test_cancels_what_the_application_leaves_behind(serve: Serve) -> None:
     front = serve(
-        ANSWERS
+        RESPOND
         + """
 async def works():
     try:
@@ -208,11 +208,11 @@ async def app(scope, receive, send):
         app.task = asyncio.create_task(works())
         app.generator = generates()
         await app.generator.__anext__()
-        await answer(send, await asyncio.to_thread(os.getpid))
+        await respond(send, await asyncio.to_thread(os.getpid))
 """
     )
     worker = front.start_taking(interface="asgi")
-    assert answer_of(worker, front.ask())[1] == str(worker.pid).encode()
+    assert response_to(worker, front.ask())[1] == str(worker.pid).encode()
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     assert front.hear("ended")["code"] == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import Front, answer_of, wait_until
+from front import Front, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -16,12 +16,12 @@ import asyncio, json
 
 seen = []
 
-async def answer(send, status, text=b""):
+async def respond(send, status, text=b""):
     await send({"type": "http.response.start", "status": status})
     await send({"type": "http.response.body", "body": text})
 
 async def missing(scope, receive, send):
-    await answer(send, 404)
+    await respond(send, 404)
 
 async def raises(scope, receive, send):
     raise ValueError("on purpose")
@@ -51,7 +51,7 @@ async def tell(scope, receive, send):
         seen.append([request_id, scope["method"], scope["path"], scope["query_string"].decode(),
                      dict(scope["headers"])[b"host"].decode(), scope["client"], scope["server"],
                      scope["state"], str(await receive())])
-    await answer(send, 200, json.dumps(seen).encode())
+    await respond(send, 200, json.dumps(seen).encode())
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -82,7 +82,7 @@ def test_asks_for_each_path_after_the_start_and_before_it_is_ready(serve: Serve)
     front, told = begin(serve, "/tell?a=1&b=%20", "/te%20ll", "/large")
     assert told == []
     worker = front.workers[0]
-    seen = json.loads(answer_of(worker, front.ask(path="/tell"))[1])
+    seen = json.loads(response_to(worker, front.ask(path="/tell"))[1])
     body = "{'type': 'http.request', 'body': b'', 'more_body': False}"
     rest = ["localhost", ["127.0.0.1", 0], ["localhost", 80], {"started": True}, body]
     assert seen == [
@@ -108,4 +108,4 @@ def test_what_fails_is_a_line_in_the_log_and_no_more(
     assert len(told) == 2
     assert told[0].startswith(f"warm-up GET {path}: {first}")
     assert told[0].endswith(last)
-    assert answer_of(front.workers[0], front.ask(path="/tell"))[1] == b"[]"
+    assert response_to(front.workers[0], front.ask(path="/tell"))[1] == b"[]"

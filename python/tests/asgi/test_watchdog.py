@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import Worker, answer_of, read_some, wait_until
+from front import Worker, read_some, response_to, wait_until
 from typhon_worker.process.stacks import STACKS_SIGNAL
 from typhon_worker.wire import frames, pages
 
@@ -18,7 +18,7 @@ import asyncio, os, threading, time
 
 told = []
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": text.encode()})
 
@@ -74,18 +74,18 @@ async def begins(scope, receive, send):
 async def for_a_while(scope, receive, send):
     tell_begun(scope)
     time.sleep(0.3)
-    await answer(send, "slept")
+    await respond(send, "slept")
 
 async def sleeps(scope, receive, send):
     await asyncio.sleep(3600)
 
 async def quick(scope, receive, send):
-    await answer(send, "quick")
+    await respond(send, "quick")
 
 async def what_was_told(scope, receive, send):
     text = ", ".join(told)
     told.clear()
-    await answer(send, text)
+    await respond(send, text)
 
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)
@@ -102,7 +102,7 @@ def begin(worker: Worker, folder: Path, name: str) -> int:
 
 
 def body_of(worker: Worker, request: int) -> str:
-    return answer_of(worker, request)[1].decode()
+    return response_to(worker, request)[1].decode()
 
 
 @pytest.mark.parametrize("name", ["sleeps_badly", "computes", "waits_for_a_lock"])
@@ -140,7 +140,7 @@ def test_tells_the_application_why_and_lets_it_clean_up(worker: Worker, tmp_path
     assert told == "RequestTimeout: the request ran past its deadline, cleaned up"
 
 
-def test_ends_an_answer_that_has_begun(worker: Worker, tmp_path: Path) -> None:
+def test_ends_a_response_that_has_begun(worker: Worker, tmp_path: Path) -> None:
     request = begin(worker, tmp_path, "begins")
     assert worker.expect(frames.HEAD, request).body() == b"first"
     worker.send(frames.CANCEL, request, count=frames.DEADLINE)

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from front import Worker, answer_of, wait_until
+from front import Worker, response_to, wait_until
 from typhon_worker.wire import frames, pages
 
 APP = """
@@ -56,7 +56,7 @@ async def ticks(scope, receive, send):
 
 async def open_gate(scope, receive, send):
     app.gate.set()
-    await answer(send, "open")
+    await respond(send, "open")
 
 async def names(scope, receive, send):
     subprotocol = scope["subprotocols"][-1]
@@ -126,7 +126,7 @@ async def breaks(scope, receive, send):
         "body": [accepts, {"type": "websocket.http.response.body"}],
         "unknown": [{"type": "websocket.unknown"}],
         "after_close": [accepts, {"type": "websocket.close"}, {"type": "websocket.send"}],
-        "accept_in_answer": [{"type": "websocket.http.response.start", "status": 200}, accepts],
+        "accept_in_response": [{"type": "websocket.http.response.start", "status": 200}, accepts],
         "nothing": [accepts, {"type": "websocket.send"}],
         "text": [accepts, {"type": "websocket.send", "text": b"x"}],
         "bytes": [accepts, {"type": "websocket.send", "bytes": "x"}],
@@ -138,12 +138,12 @@ async def breaks(scope, receive, send):
     except Exception as error:
         told.append(f"{type(error).__name__}: {error}")
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": text.encode()})
 
 async def what_was_told(scope, receive, send):
-    await answer(send, told.pop() if told else "")
+    await respond(send, told.pop() if told else "")
 
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)
@@ -164,7 +164,7 @@ def opened(worker: Worker, path: str, **more: str) -> int:
 
 
 def what_was_told(worker: Worker) -> str:
-    return answer_of(worker, worker.front.ask(path="/what_was_told"))[1].decode()
+    return response_to(worker, worker.front.ask(path="/what_was_told"))[1].decode()
 
 
 def closed(worker: Worker, request: int) -> tuple[int, str]:
@@ -215,7 +215,7 @@ def test_grants_pieces_of_a_message_before_it_is_whole(worker: Worker) -> None:
         worker.send(frames.WS_BINARY_IN, request, bytes(70_000))
     worker.send(frames.STACKS)
     worker.expect(frames.STACKS_TOLD)
-    assert answer_of(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
+    assert response_to(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
     for granted in (100_000, 140_000):
         credit = worker.expect(frames.INPUT_CREDIT, request)
         assert struct.unpack("<I", credit.payload) == (granted,)
@@ -286,7 +286,7 @@ def test_refuses_by_a_close_before_it_has_accepted(worker: Worker) -> None:
 
 
 def test_answers_by_http_before_it_has_accepted(worker: Worker) -> None:
-    assert answer_of(worker, ask(worker, "/answers")) == (
+    assert response_to(worker, ask(worker, "/answers")) == (
         ["401 Unauthorized", "a", "b"],
         b"who are you",
     )
@@ -327,8 +327,8 @@ def test_messages_come_before_the_close_that_followed_them(worker: Worker) -> No
     request = opened(worker, "/slow")
     worker.send(frames.WS_BINARY_IN, request, b"1last", flags=frames.END)
     worker.send(frames.WS_CLOSED, request, count=1001)
-    assert answer_of(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
-    # It has read the message; nobody is there for its answer.
+    assert response_to(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
+    # It has read the message; nobody waits for its response.
     assert closed(worker, request) == (1000, "")
 
 
@@ -348,7 +348,7 @@ def test_an_application_that_returns_has_answered(worker: Worker) -> None:
     request = opened(worker, "/half_hearing")
     worker.send(frames.WS_TEXT_IN, request, b"question", flags=frames.END)
     worker.send(frames.WS_CLOSED, request, count=1000, flags=frames.END)
-    assert answer_of(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
+    assert response_to(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
     assert worker.expect(frames.WS_TEXT, request).text() == "answer"
     assert closed(worker, request) == (1000, "")
     assert what_was_told(worker) == ""
@@ -359,12 +359,12 @@ def test_nothing_is_answered_when_the_front_waits_no_longer(worker: Worker) -> N
     worker.send(frames.WS_TEXT_IN, request, b"question", flags=frames.END)
     worker.send(frames.WS_CLOSED, request, count=1000, flags=frames.END)
     worker.send(frames.WS_CLOSED, request, count=1000)
-    assert answer_of(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
+    assert response_to(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
     assert closed(worker, request) == (1000, "")
     assert what_was_told(worker) == "ClientGone"
 
 
-def test_who_owes_no_answer_is_gone_at_once(worker: Worker) -> None:
+def test_who_owes_no_response_is_gone_at_once(worker: Worker) -> None:
     request = opened(worker, "/ticks")
     worker.expect(frames.WS_TEXT, request)
     worker.send(frames.WS_CLOSED, request, count=1000, flags=frames.END)
@@ -438,7 +438,7 @@ LATER = "'websocket.send' or 'websocket.close'"
         ),
         ("after_close", f"RuntimeError: Unexpected ASGI message 'websocket.send'{ENDED}"),
         (
-            "accept_in_answer",
+            "accept_in_response",
             f"RuntimeError: Expected ASGI message '{BODY}', but got 'websocket.accept'.",
         ),
         ("nothing", "TypeError: websocket.send: the bytes are None, not bytes"),

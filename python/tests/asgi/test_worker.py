@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, answer_of
+from front import Front, response_to
 from typhon_worker.wire import frames
 
-ANSWERS = """
+RESPOND = """
 import asyncio, os, sys
 
-async def answer(send, text):
+async def respond(send, text):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": str(text).encode()})
 """
@@ -24,7 +24,7 @@ async def answer(send, text):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_leaves_signals_to_the_front(serve: Serve, loop: str, number: signal.Signals) -> None:
     front = serve(
-        ANSWERS + "async def app(scope, receive, send): await answer(send, 'served')",
+        RESPOND + "async def app(scope, receive, send): await respond(send, 'served')",
         interface="asgi",
         lifespan="off",
         loop=loop,
@@ -32,7 +32,7 @@ def test_leaves_signals_to_the_front(serve: Serve, loop: str, number: signal.Sig
     worker = front.start_taking(interface="asgi")
     for _ in range(3):
         os.kill(worker.pid, number)
-        assert answer_of(worker, front.ask())[1] == b"served"
+        assert response_to(worker, front.ask())[1] == b"served"
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     assert front.hear("ended")["code"] == 0
@@ -41,7 +41,7 @@ def test_leaves_signals_to_the_front(serve: Serve, loop: str, number: signal.Sig
 
 def test_runs_programs_and_threads_for_the_application(serve: Serve, loop: str) -> None:
     front = serve(
-        ANSWERS
+        RESPOND
         + """
 async def app(scope, receive, send):
     child = await asyncio.create_subprocess_exec(
@@ -49,7 +49,7 @@ async def app(scope, receive, send):
     )
     told = (await child.communicate())[0].decode().strip()
     name = await asyncio.to_thread(os.getpid)
-    await answer(send, f"{told} {child.returncode} {name == os.getpid()}")
+    await respond(send, f"{told} {child.returncode} {name == os.getpid()}")
 """,
         interface="asgi",
         lifespan="off",
@@ -57,7 +57,7 @@ async def app(scope, receive, send):
     )
     worker = front.start_taking(interface="asgi")
     for _ in range(2):
-        assert answer_of(worker, front.ask())[1] == b"told 3 True"
+        assert response_to(worker, front.ask())[1] == b"told 3 True"
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     assert front.hear("ended")["code"] == 0
@@ -90,7 +90,7 @@ def test_a_child_of_the_application_holds_nothing_of_the_server(serve: Serve, lo
     )
     worker = front.start_taking(interface="asgi")
     for _ in range(2):
-        names = answer_of(worker, front.ask())[1].decode().split(", ")
+        names = response_to(worker, front.ask())[1].decode().split(", ")
         ours = [name for name in names if "typhon" in name]
         assert {name.removesuffix(" (deleted)").rpartition("/")[2] for name in ours} == {
             "w1.out",
@@ -167,7 +167,7 @@ def test_a_task_that_ends_the_program_at_the_end_is_a_line_in_the_log(
     serve: Serve, loop: str
 ) -> None:
     front = serve(
-        ANSWERS
+        RESPOND
         + """
 async def waits():
     try:
@@ -178,14 +178,14 @@ async def waits():
 async def app(scope, receive, send):
     app.task = asyncio.create_task(waits())
     await asyncio.sleep(0)
-    await answer(send, "served")
+    await respond(send, "served")
 """,
         interface="asgi",
         lifespan="off",
         loop=loop,
     )
     worker = front.start_taking(interface="asgi")
-    assert answer_of(worker, front.ask())[1] == b"served"
+    assert response_to(worker, front.ask())[1] == b"served"
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     log = worker.expect(frames.LOG, 0)

@@ -6,7 +6,7 @@ import os
 import stat
 
 from conftest import Serve
-from front import answer_of, wait_until
+from front import response_to, wait_until
 from typhon_worker.wire import frames, pages
 
 APP = """
@@ -27,7 +27,7 @@ def test_does_not_begin_what_was_given_up(serve: Serve) -> None:
     front.give_up(given_up)
     worker.send(frames.TAKE)
     worker.expect(frames.EXPIRED, given_up)
-    assert answer_of(worker, wanted)[1] == b"1"
+    assert response_to(worker, wanted)[1] == b"1"
     wait_until(lambda: not worker.noted(), "empty notes")
 
 
@@ -36,10 +36,10 @@ def test_begins_another_request_of_the_same_slot(serve: Serve) -> None:
     worker = front.start_taking()
     front._last_id = 5
     front.give_up(6 + pages.CANCEL_SLOTS)
-    assert answer_of(worker, front.ask())[1] == b"1"
+    assert response_to(worker, front.ask())[1] == b"1"
     front._last_id = 5 + pages.CANCEL_SLOTS
     worker.expect(frames.EXPIRED, front.ask())
-    assert answer_of(worker, front.ask())[1] == b"2"
+    assert response_to(worker, front.ask())[1] == b"2"
 
 
 def test_the_slots_are_a_file_of_the_user_alone(serve: Serve) -> None:

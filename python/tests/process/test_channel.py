@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import answer_of
+from front import response_to
 from typhon_worker.process import channel
 from typhon_worker.wire import frames
 
@@ -20,10 +20,10 @@ def app(environ, start_response):
 """
 
 
-def test_taking_answers_does_not_wake_the_listener(serve: Serve) -> None:
+def test_taking_responses_does_not_wake_the_listener(serve: Serve) -> None:
     front = serve(APP)
     worker = front.start_taking()
-    answer_of(worker, front.ask())
+    response_to(worker, front.ask())
     # Threads in the order of their making: the main one, then the listener.
     tasks = sorted(int(task.name) for task in Path(f"/proc/{worker.pid}/task").iterdir())
     assert len(tasks) == 2
@@ -34,7 +34,7 @@ def test_taking_answers_does_not_wake_the_listener(serve: Serve) -> None:
 
     before = wake_ups()
     for _ in range(200):
-        answer_of(worker, front.ask())
+        response_to(worker, front.ask())
     assert wake_ups() - before < 10
 
 

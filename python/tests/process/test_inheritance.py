@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import BOOT, PACKAGE_FOLDER, TAKE_PLACES, Front, answer_of, is_alive, wait_until
+from front import BOOT, PACKAGE_FOLDER, TAKE_PLACES, Front, is_alive, response_to, wait_until
 from typhon_worker.wire import frames
 
 # Tells who has answered; "/wait" holds the worker until the FIFO is opened for reading.
@@ -58,15 +58,15 @@ def test_workers_old_and_new_take_from_one_queue(
     assert os.listdir(second.directory) == []
     old = first.workers[0]
     assert is_alive(old.pid)
-    assert answer_of(old, first.ask())[1] == str(old.pid).encode()
+    assert response_to(old, first.ask())[1] == str(old.pid).encode()
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     held = first.ask(query=str(gate))
     wait_until(lambda: old.noted() == [held], "the old worker to be busy")
     new = second.start_taking(number=2)
-    assert answer_of(new, first.ask())[1] == str(new.pid).encode()
+    assert response_to(new, first.ask())[1] == str(new.pid).encode()
     gate.read_text()
-    assert answer_of(old, held)[1] == str(old.pid).encode()
+    assert response_to(old, held)[1] == str(old.pid).encode()
 
 
 def test_workers_old_and_new_read_the_same_cancels(fronts: tuple[Front, Front]) -> None:

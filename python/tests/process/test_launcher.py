@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, answer_of, is_alive, wait_until
+from front import Front, is_alive, response_to, wait_until
 from typhon_worker.process import run_directory
 from typhon_worker.wire import frames
 
@@ -81,7 +81,7 @@ def test_reports_how_a_worker_ended_and_its_memory(serve: Serve) -> None:
     ended = front.hear("ended")
     assert (ended["worker"], ended["code"], ended["signal"]) == (2, 0, None)
     third = front.start_taking()
-    assert answer_of(third, front.ask())[1] == str(third.pid).encode()
+    assert response_to(third, front.ask())[1] == str(third.pid).encode()
 
 
 def test_leaves_nothing_in_the_directory_that_the_front_has_opened(serve: Serve) -> None:
@@ -253,7 +253,7 @@ def test_reports_a_worker_that_could_not_be_started(serve: Serve) -> None:
     ended = front.hear("ended")
     assert (ended["worker"], ended["code"]) == (1, 1)
     worker = front.start_taking(number=2)
-    assert answer_of(worker, front.ask())[1] == str(worker.pid).encode()
+    assert response_to(worker, front.ask())[1] == str(worker.pid).encode()
 
 
 def test_adopts_and_buries_orphans(serve: Serve) -> None:
@@ -284,7 +284,7 @@ def test_adopts_and_buries_orphans(serve: Serve) -> None:
         return "_ctypes" in Path(f"/proc/{front.launcher.pid}/maps").read_text()
 
     wait_until(is_subreaper, "the subreaper")
-    answer_of(worker, front.ask())
+    response_to(worker, front.ask())
     children = Path(f"/proc/{front.launcher.pid}/task/{front.launcher.pid}/children")
 
     def adopted() -> set[int]:

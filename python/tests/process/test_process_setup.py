@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import answer_of, is_alive, wait_until
+from front import is_alive, response_to, wait_until
 from typhon_worker.wire import frames
 
 # Each way to make a child, which tells what it holds and then waits for its end.
@@ -119,7 +119,7 @@ def test_a_child_holds_nothing_of_ours_and_heeds_signals(serve: Serve, how: str)
     ours = {os.readlink(fd) for fd in folder.iterdir() if int(fd.name) > 2}
     # Queue, lifeline, notes, cancels, stacks, channel, epoll and the bell.
     assert len(ours) == 8
-    _, body = answer_of(worker, front.ask(query=how.replace(" ", "+")))
+    _, body = response_to(worker, front.ask(query=how.replace(" ", "+")))
     report = json.loads(body)
     # What else it holds is the application's own, such as the pipes of multiprocessing.
     assert not ours & set(report["fds"].values()), report
@@ -149,7 +149,7 @@ def test_a_child_that_returns_into_the_server_ends_without_a_word(serve: Serve) 
         launcher_env={"PYTHONWARNINGS": "ignore"},
     )
     worker = front.start_taking()
-    assert answer_of(worker, front.ask())[1] == b"1"
+    assert response_to(worker, front.ask())[1] == b"1"
     assert not worker.has_frame()
 
 
@@ -165,7 +165,7 @@ def test_a_daemon_of_the_application_outlives_its_worker(serve: Serve) -> None:
         launcher_env={"PYTHONWARNINGS": "ignore"},
     )
     worker = front.start_taking()
-    daemon = int(answer_of(worker, front.ask())[1])
+    daemon = int(response_to(worker, front.ask())[1])
     front.say(op="signal", worker=1, signal=9)
     front.hear("ended")
     assert is_alive(daemon)
@@ -187,7 +187,7 @@ def test_a_worker_leaves_its_end_to_the_front(serve: Serve, number: int) -> None
     )
     worker = front.start_taking()
     for _ in range(2):
-        assert answer_of(worker, front.ask(query=str(int(number))))[1] == b"still here"
+        assert response_to(worker, front.ask(query=str(int(number))))[1] == b"still here"
     worker.send(frames.STOP)
     assert front.hear("ended")["code"] == 0
 
@@ -211,7 +211,7 @@ def test_an_application_may_handle_signals_itself(serve: Serve) -> None:
         launcher_env={"PYTHONWARNINGS": "ignore"},
     )
     worker = front.start_taking()
-    assert answer_of(worker, front.ask())[1] == b"['term'] 7"
+    assert response_to(worker, front.ask())[1] == b"['term'] 7"
 
 
 def test_a_worker_has_its_name_streams_and_nothing_of_the_launcher(serve: Serve) -> None:
@@ -228,7 +228,7 @@ def test_a_worker_has_its_name_streams_and_nothing_of_the_launcher(serve: Serve)
         """
     )
     worker = front.start_taking()
-    body = answer_of(worker, front.ask())[1].decode()
+    body = response_to(worker, front.ask())[1].decode()
     assert body == "[True, 'utf-8', 'backslashreplace'] '' True"
     assert worker.read_out() == "by path"
     assert worker.read_err() == "from a shell\n"
@@ -265,7 +265,7 @@ def test_runs_threads_and_atexit_of_the_application(serve: Serve) -> None:
         """
     )
     worker = front.start_taking()
-    assert answer_of(worker, front.ask())[1] == b"True"
+    assert response_to(worker, front.ask())[1] == b"True"
     worker.send(frames.STOP)
     assert front.hear("ended")["code"] == 0
     assert worker.read_out() == "at exit\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import answer_of
+from front import response_to
 
 APP = """
 import json, os, subprocess
@@ -73,4 +73,4 @@ def test_leaves_nothing_of_it_to_the_application_and_its_children(serve: Serve) 
     names += ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]
     front = serve(APP, launcher_env=dict.fromkeys(names, "1"))
     worker = front.start_taking()
-    assert json.loads(answer_of(worker, front.ask())[1]) == []
+    assert json.loads(response_to(worker, front.ask())[1]) == []

@@ -83,7 +83,7 @@ def test_has_what_pep_3333_asks_for() -> None:
     }
 
 
-def test_says_whether_anybody_waits_for_the_answer() -> None:
+def test_says_whether_anybody_waits_for_the_response() -> None:
     exchange = exchange_of()
     is_client_gone = make_maker().make(exchange)["typhon.client_gone"]
     assert is_client_gone() is False

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, Worker, answer_of, wait_until
+from front import Front, Worker, response_to, wait_until
 from messages import encode_page, record
 from typhon_worker.wire import frames, pages
 
@@ -111,7 +111,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
 
 
 def closed(worker: Worker) -> str:
-    return answer_of(worker, worker.front.ask(path="/what_was_closed"))[1].decode()
+    return response_to(worker, worker.front.ask(path="/what_was_closed"))[1].decode()
 
 
 def receive(worker: Worker, request: int, size: int) -> None:
@@ -157,7 +157,7 @@ def test_sends_exactly_what_it_has_credit_for(worker: Worker, name: str) -> None
 
 
 def test_sends_a_large_body_as_credit_comes(worker: Worker) -> None:
-    _, body = answer_of(worker, worker.front.ask(path="/large"))
+    _, body = response_to(worker, worker.front.ask(path="/large"))
     assert body == b"y" * 3_000_000
 
 
@@ -183,12 +183,12 @@ def test_cancels_a_request_that_waits_for_its_body(worker: Worker) -> None:
 
 def test_forgets_what_is_about_a_request_that_has_ended(worker: Worker) -> None:
     request = worker.front.ask(path="/ignore", query="q")
-    answer_of(worker, request)
+    response_to(worker, request)
     worker.send(frames.CANCEL, request, count=1)
     grant(worker, request, 5)
     worker.send(frames.INPUT, request, b"late", flags=frames.END)
     worker.send(frames.RECORD, request, frames._PAIR.pack(0, 0))
-    assert answer_of(worker, worker.front.ask(path="/ignore", query="r"))[1] == b"r"
+    assert response_to(worker, worker.front.ask(path="/ignore", query="r"))[1] == b"r"
 
 
 def test_fetches_a_body_when_it_is_read(worker: Worker) -> None:
@@ -266,7 +266,7 @@ def test_faults_when_the_body_file_has_gone(worker: Worker) -> None:
 
 def test_a_gigabyte_passes_through_flat_memory_both_ways(worker: Worker, tmp_path: Path) -> None:
     def peak() -> int:
-        return int(answer_of(worker, worker.front.ask(path="/peak"))[1])
+        return int(response_to(worker, worker.front.ask(path="/peak"))[1])
 
     before = peak()
     request = worker.front.ask(path="/gigabyte")

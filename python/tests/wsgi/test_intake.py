@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import answer_of, wait_until
+from front import response_to, wait_until
 from messages import encode_page, record
 from typhon_worker.wire import frames, pages
 
@@ -78,7 +78,7 @@ def test_a_second_thread_takes_while_the_first_is_stuck(serve: Serve, tmp_path: 
     # Each of these has to be taken by the last thread, which may not stick.
     for _ in range(3):
         request = front.ask(path="/quick")
-        assert answer_of(worker, request)[1].split()[0] == b"quick"
+        assert response_to(worker, request)[1].split()[0] == b"quick"
     assert sorted(worker.noted()) == slow
     for fd in held:
         os.close(fd)
@@ -89,15 +89,15 @@ def test_a_second_thread_takes_while_the_first_is_stuck(serve: Serve, tmp_path: 
     again = gate(tmp_path, "one")
     request = front.ask(path="/one")
     fd = begun(again)
-    assert answer_of(worker, front.ask(path="/quick"))[1].split()[0] == b"quick"
+    assert response_to(worker, front.ask(path="/quick"))[1].split()[0] == b"quick"
     os.close(fd)
-    assert answer_of(worker, request)[1].split()[0] == b"one"
+    assert response_to(worker, request)[1].split()[0] == b"one"
 
 
 def test_threads_are_started_only_when_they_are_needed(serve: Serve, tmp_path: Path) -> None:
     front = serve(GATED, threads=8)
     worker = front.start_taking()
-    answer_of(worker, front.ask(path="/quick"))
+    response_to(worker, front.ask(path="/quick"))
     threads = os.listdir(f"/proc/{worker.pid}/task")
     # The one that takes, one that watches, the channel's.
     assert len(threads) <= 3
@@ -106,7 +106,7 @@ def test_threads_are_started_only_when_they_are_needed(serve: Serve, tmp_path: P
 def test_a_worker_that_runs_nothing_does_not_wake_up(serve: Serve) -> None:
     front = serve(GATED, threads=4)
     worker = front.start_taking()
-    answer_of(worker, front.ask(path="/quick"))
+    response_to(worker, front.ask(path="/quick"))
 
     def switches() -> int:
         total = 0
@@ -160,7 +160,7 @@ def test_answers_a_fence_and_goes_on(serve: Serve) -> None:
     worker = front.start_taking()
     front.put(encode_page(front.next_id(), pages.FENCE_PAGE))
     worker.expect(frames.FENCE, 1)
-    assert answer_of(worker, front.ask(path="/quick"))
+    assert response_to(worker, front.ask(path="/quick"))
     wait_until(lambda: not worker.noted(), "empty notes")
 
 
@@ -211,7 +211,7 @@ def test_stops_taking_finishes_and_exits(serve: Serve, tmp_path: Path) -> None:
 def test_stops_while_nothing_runs(serve: Serve, threads: int) -> None:
     front = serve(GATED, threads=threads)
     worker = front.start_taking()
-    answer_of(worker, front.ask(path="/quick"))
+    response_to(worker, front.ask(path="/quick"))
     worker.send(frames.STOP)
     worker.expect(frames.STOPPED)
     assert front.hear("ended")["code"] == 0
@@ -234,7 +234,7 @@ def test_takes_nothing_before_it_may(serve: Serve) -> None:
     first.expect(frames.READY)
     second = front.start_taking()
     for _ in range(20):
-        answer_of(second, front.ask(path="/quick"))
+        response_to(second, front.ask(path="/quick"))
     wait_until(lambda: not first.noted(), "empty notes")
     assert not first.has_frame()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, Worker, answer_of, wait_until
+from front import Front, Worker, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -128,7 +128,7 @@ def let_pass(worker: Worker, request: int) -> None:
 
 
 def what_was_seen(worker: Worker) -> str:
-    return answer_of(worker, worker.front.ask(path="/what_was_seen"))[1].decode()
+    return response_to(worker, worker.front.ask(path="/what_was_seen"))[1].decode()
 
 
 @pytest.mark.parametrize("name", ["loop", "steps", "library"])

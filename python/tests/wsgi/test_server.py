@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, Worker, answer_of
+from front import Front, Worker, response_to
 from messages import Frame
 from typhon_worker.wire import frames
 
@@ -261,7 +261,7 @@ def ask(worker: Worker, name: str, method: str = "GET") -> int:
 
 
 def closed(worker: Worker) -> str:
-    return answer_of(worker, ask(worker, "log_of_closed"))[1].decode()
+    return response_to(worker, ask(worker, "log_of_closed"))[1].decode()
 
 
 def fault(worker: Worker, name: str, method: str = "GET") -> str:
@@ -272,7 +272,7 @@ def fault(worker: Worker, name: str, method: str = "GET") -> str:
 
 
 def frames_from(worker: Worker, name: str, method: str = "GET") -> list[Frame]:
-    """All frames of an answer, up to the last one."""
+    """All frames of a response, up to the last one."""
     request = ask(worker, name, method)
     seen = [worker.next_frame()]
     while not (seen[-1].is_end or seen[-1].kind == frames.FAULT):
@@ -401,9 +401,9 @@ def test_faults_without_a_head_when_the_body_raises_first(worker: Worker) -> Non
     assert closed(worker) == "before"
 
 
-def test_logs_what_close_raises_after_the_answer(worker: Worker) -> None:
+def test_logs_what_close_raises_after_the_response(worker: Worker) -> None:
     request = ask(worker, "raises_in_close")
-    assert answer_of(worker, request)[1] == b"whole"
+    assert response_to(worker, request)[1] == b"whole"
     log = worker.expect(frames.LOG, request)
     assert log.count == 3
     assert log.text().endswith("OSError: in close")
@@ -493,8 +493,8 @@ def test_stays_silent_under_the_validator(serve: Serve) -> None:
     worker = front.start_taking()
     body = b"12345\n67890\nrest"
     fields = (("host", "a"), ("content-length", "16"), ("content-type", "text/plain"))
-    assert answer_of(worker, front.ask("POST", "/x", fields, body=body))[1] == (
+    assert response_to(worker, front.ask("POST", "/x", fields, body=body))[1] == (
         b"12|345\n|67890\nrest|"
     )
-    assert answer_of(worker, front.ask("GET", "/app/y%20z", query="a=b"))[1] == b"|||"
+    assert response_to(worker, front.ask("GET", "/app/y%20z", query="a=b"))[1] == b"|||"
     assert worker.read_err() == "noted\nnoted\n"

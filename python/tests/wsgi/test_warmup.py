@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import Front, answer_of
+from front import Front, response_to
 from typhon_worker.wire import frames
 
 APP = """
@@ -70,7 +70,7 @@ def app(environ, start_response):
 def test_asks_for_each_path_as_a_client_would_before_it_is_ready(serve: Serve) -> None:
     front = serve(APP, warmup=["/a%20b?x=1&y=?", "/app/é"], root_path="/app")
     worker = front.start_taking()
-    first, second = json.loads(answer_of(worker, front.ask())[1])
+    first, second = json.loads(response_to(worker, front.ask())[1])
     assert first == {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "/app",
@@ -92,10 +92,10 @@ def test_asks_for_each_path_as_a_client_would_before_it_is_ready(serve: Serve) -
     assert second["PATH_INFO"] == "/\xc3\xa9"
 
 
-def test_takes_answers_of_any_size_and_closes_them(serve: Serve) -> None:
+def test_takes_responses_of_any_size_and_closes_them(serve: Serve) -> None:
     front = serve(APP, warmup=["/large", "/file", "/moved"])
     worker = front.start_taking()
-    assert json.loads(answer_of(worker, front.ask())[1]) == ["closed"]
+    assert json.loads(response_to(worker, front.ask())[1]) == ["closed"]
     assert not worker.has_frame()
     assert worker.noted() == []
 
@@ -126,7 +126,7 @@ def test_tells_in_one_message_what_fails_and_starts(
     assert "typhon_worker" not in log.text()
     worker.expect(frames.READY)
     worker.send(frames.TAKE)
-    assert len(json.loads(answer_of(worker, front.ask())[1])) == 1
+    assert len(json.loads(response_to(worker, front.ask())[1])) == 1
 
 
 @pytest.mark.parametrize("paths", [["relative"], [""], ["/a\0b"], [5], [None]])

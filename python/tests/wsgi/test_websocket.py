@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import DEADLINE, Front, Worker, answer_of, wait_until
+from front import DEADLINE, Front, Worker, response_to, wait_until
 from typhon_worker.wire import frames, pages
 
 # Applications by path. `step` waits until the test has made a file, and tells by one of its own.
@@ -195,13 +195,13 @@ def no_text(worker: Worker, request: int) -> None:
 
 def test_an_ordinary_request_has_no_socket(session: Session) -> None:
     request = session.front.ask(path="/names")
-    assert answer_of(session.worker, request) == (["200 OK"], b"")
+    assert response_to(session.worker, request) == (["200 OK"], b"")
 
 
-def test_an_unused_socket_is_shut_before_the_ordinary_answer(session: Session) -> None:
+def test_an_unused_socket_is_shut_before_the_ordinary_response(session: Session) -> None:
     for path, body in (("/names", b"gunicorn.socket,werkzeug.socket"), ("/streams", b"one two")):
         request, client = session.open(path)
-        assert answer_of(session.worker, request) == (["200 OK"], body)
+        assert response_to(session.worker, request) == (["200 OK"], body)
         client.setblocking(False)
         assert client.recv(1) == b"", "its end was there before the answer"
         session.close(request, client)
@@ -307,7 +307,7 @@ def test_the_application_can_ask_whether_the_client_has_gone(session: Session) -
     request, client = session.open("/gone")
     assert not session.worker.has_frame()
     session.close(request, client)
-    assert answer_of(session.worker, request) == (["200 OK"], b"gone")
+    assert response_to(session.worker, request) == (["200 OK"], b"gone")
 
 
 def test_a_front_that_closes_before_the_worker_has_accepted(session: Session) -> None:
@@ -316,7 +316,7 @@ def test_a_front_that_closes_before_the_worker_has_accepted(session: Session) ->
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(session.path_of(request)))
     session.worker.send(frames.WS_SOCKET_DONE, request)
-    assert answer_of(session.worker, request) == (["200 OK"], b"gone")
+    assert response_to(session.worker, request) == (["200 OK"], b"gone")
 
 
 def test_a_close_in_a_child_is_not_the_workers(session: Session) -> None:
@@ -333,7 +333,7 @@ def test_without_a_directory_there_is_no_socket_and_the_log_says_so(session: Ses
         request = session.ask("/names")
         logged = session.worker.expect(frames.LOG, request)
         assert "no socket could be opened for a WebSocket" in logged.text()
-        assert answer_of(session.worker, request) == (["200 OK"], b"")
+        assert response_to(session.worker, request) == (["200 OK"], b"")
     finally:
         moved.rename(session.front.directory)
 
