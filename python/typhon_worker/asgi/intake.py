@@ -37,7 +37,6 @@ class AsgiIntake:
     """Takes pages and runs them: `serve` answers an exchange, `start` makes a task of that."""
 
     def __init__(self, context: WorkerContext, loop: AbstractEventLoop) -> None:
-        self._channel = context.channel
         self._notes = context.notes
         self._loop = loop
         self._concurrency = context.settings.concurrency

@@ -56,7 +56,7 @@ class ScopeMaker:
         self._http_extensions = _choose_extensions(False, b"GET", b"HTTP/1.1")
         self._websocket_extensions: dict[str, Any] = {name: {} for name in WEBSOCKET_EXTENSIONS}
         self.layouts = record.Layouts(ScopeLayout)
-        self.servers: dict[tuple[bytes, bytes], tuple[str, int | None] | None] = {}
+        self.servers: dict[tuple[bytes, bytes], tuple[str, int] | None] = {}
 
     def make(self, flags: int, names: bytes, block: bytes) -> dict[str, Any]:
         """Makes the scope from the two blocks of a record. Raises WireFault."""
@@ -64,7 +64,10 @@ class ScopeMaker:
         values = block.split(b"\0")
         if len(values) != layout.size:
             raise record.miscounted(len(values), layout.size)
-        method, _, raw_path, query, protocol, scheme, remote, port = values[: record.SERVER_NAME]
+        method, protocol = values[record.METHOD], values[record.PROTOCOL]
+        scheme = values[record.SCHEME]
+        remote, port = values[record.REMOTE_ADDRESS], values[record.REMOTE_PORT]
+        raw_path = values[record.PATH]
         path = raw_path.decode("latin-1")
         if "%" in path or not path.isascii():
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
@@ -82,7 +85,7 @@ class ScopeMaker:
             "scheme": _SCHEMES.get(scheme) or scheme.decode("latin-1"),
             "path": path,
             "raw_path": raw_path,
-            "query_string": query,
+            "query_string": values[record.QUERY],
             "root_path": root,
             # Not strict: the body length and the body file have no name.
             "headers": list(zip(layout.names, values[record.REQUEST_ID :])),  # noqa: B905
@@ -113,8 +116,8 @@ class ScopeMaker:
         ]
         scope["extensions"] = self._websocket_extensions.copy()
 
-    # A Unix socket has no name. In ASGI its path would be one, but a record does not have it.
-    def _name(self, server: tuple[bytes, bytes]) -> tuple[str, int | None] | None:
+    # For a Unix socket ASGI has its path, which a record does not have.
+    def _name(self, server: tuple[bytes, bytes]) -> tuple[str, int] | None:
         host, port = server
         named = (host.decode("latin-1"), int(port or 0)) if host else None
         if len(self.servers) >= MAX_SERVERS:

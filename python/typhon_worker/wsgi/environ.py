@@ -17,20 +17,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TextIO
 
-# The keys of a record's first values, in their order.
-_KEYS = (
-    "REQUEST_METHOD",
-    "REQUEST_URI",
-    "PATH_INFO",
-    "QUERY_STRING",
-    "SERVER_PROTOCOL",
-    "wsgi.url_scheme",
-    "REMOTE_ADDR",
-    "REMOTE_PORT",
-    "SERVER_NAME",
-    "SERVER_PORT",
-    "HTTP_X_REQUEST_ID",
-)
+# The key of each value of a record before the fields.
+_KEY_AT = {
+    record.METHOD: "REQUEST_METHOD",
+    record.TARGET: "REQUEST_URI",
+    record.PATH: "PATH_INFO",
+    record.QUERY: "QUERY_STRING",
+    record.PROTOCOL: "SERVER_PROTOCOL",
+    record.SCHEME: "wsgi.url_scheme",
+    record.REMOTE_ADDRESS: "REMOTE_ADDR",
+    record.REMOTE_PORT: "REMOTE_PORT",
+    record.SERVER_NAME: "SERVER_NAME",
+    record.SERVER_PORT: "SERVER_PORT",
+    record.REQUEST_ID: "HTTP_X_REQUEST_ID",
+}
+_KEYS = tuple(_KEY_AT[at] for at in range(record.FIELDS))
 _KEY_OF = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 # `Proxy` would become HTTP_PROXY, which programs take for the proxy that they should use (httpoxy).
 # The front sets the request id.
