@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve
-from front import Front, response_to
+from front import Front, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -97,7 +97,7 @@ def test_takes_responses_of_any_size_and_closes_them(serve: Serve) -> None:
     worker = front.start_taking()
     assert json.loads(response_to(worker, front.ask())[1]) == ["closed"]
     assert not worker.has_frame()
-    assert worker.noted() == []
+    wait_until(lambda: not worker.noted(), "empty notes")
 
 
 @pytest.mark.parametrize(
