@@ -2,7 +2,7 @@
 // the worker (python/typhon_worker) is the other side, and the tests of both read test/vectors/. Knows
 // bytes only: no socket, no request.
 
-import { releaseBuffer, acquireBuffer } from "../net/buffer-pool.ts";
+import { bufferPool } from "../net/buffer-pool.ts";
 
 const FRAME_HEADER_BYTES = 16;
 /** Largest payload of a frame: 1 MiB of body, and 64 KiB for a head before it. More ends the worker. */
@@ -66,7 +66,7 @@ export function encodeFrame(
   options: { readonly isEnd?: boolean; readonly count?: number } = {},
 ): Buffer {
   const length = payload === null ? 0 : payload.length;
-  const frame = acquireBuffer(FRAME_HEADER_BYTES + length);
+  const frame = bufferPool.acquire(FRAME_HEADER_BYTES + length);
   frame.writeUInt32LE(length, 0);
   frame[4] = type;
   frame[5] = options.isEnd === true ? END : 0;
@@ -145,7 +145,7 @@ export class FrameDecoder {
       this.#held = 0;
       this.#hasHeader = false;
       this.#deliver(frame, 0, frame.length);
-      if (isCopied(frame[4])) releaseBuffer(frame);
+      if (isCopied(frame[4])) bufferPool.release(frame);
       return at;
     }
     return at;
@@ -160,7 +160,7 @@ export class FrameDecoder {
   }
 
   #makeRoom(): void {
-    const frame = acquireBuffer(frameBytes(this.#frame, 0));
+    const frame = bufferPool.acquire(frameBytes(this.#frame, 0));
     this.#frame.copy(frame);
     this.#frame = frame;
     this.#hasHeader = true;

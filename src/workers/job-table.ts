@@ -17,7 +17,7 @@ import { readJobFrame, type JobFrame, type SendFrame } from "./job-frames.ts";
 import { JobsById } from "./jobs-by-id.ts";
 import { PAGE_BYTES, PAGE_HEADER_BYTES, type Note } from "./page.ts";
 import type { RequestQueue } from "./queue.ts";
-import type { SharedFiles } from "./shared-files.ts";
+import type { SharedFiles } from "./run-directory.ts";
 
 const ID_BYTES = 8;
 const CREDIT_BYTES = 4;

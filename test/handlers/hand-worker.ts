@@ -10,7 +10,7 @@ import { AsgiHandler } from "../../src/handlers/asgi/handler.ts";
 import type { ApplicationContext } from "../../src/handlers/python/context.ts";
 import { WsgiHandler } from "../../src/handlers/wsgi/handler.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
-import { Http1Connections } from "../../src/http1/connections.ts";
+import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { TempFolder } from "../../src/net/temp-folder.ts";
 import { monotonic } from "../../src/workers/clock.ts";
@@ -61,7 +61,7 @@ export class HandWorker {
   readonly handler: AsgiHandler | WsgiHandler;
   /** Gets each exchange. */
   handle = (exchange: Exchange): void => this.handler.handle(exchange);
-  readonly connections: Http1Connections;
+  readonly connections: Http1Engine;
   port = 0;
   readonly #folder: string;
   /** The next page of the pipe; null: there is none. */
@@ -94,7 +94,7 @@ export class HandWorker {
     this.#folder = makeScratch(scope);
     this.context = this.#context(timeout, options.mayRetry ?? false);
     this.handler = isAsgi ? new AsgiHandler(this.context, 100) : new WsgiHandler(this.context, 100);
-    this.connections = new Http1Connections({
+    this.connections = new Http1Engine({
       onExchange: (exchange) => {
         exchange.requestId = "id-1";
         this.handle(exchange);
@@ -225,7 +225,7 @@ export class HandWorker {
       maxResponseSpill: 64_000_000,
       onFault: (exchange, text) => {
         this.faults.push(text);
-        this.faultyWorkers.push(exchange.timing.worker);
+        this.faultyWorkers.push(exchange.handling.worker);
       },
       onStoreFailure: (_, error) => void this.faults.push(error.message),
     };

@@ -34,27 +34,27 @@ const SLOW_READ_EVERY_MS = 50;
 const TRIALS = [
   [
     "machine.log-pipe",
-    "An access log into a pipe that nobody reads costs lines, never requests; the lost ones are counted",
+    "If no program reads the pipe of the access log, lines are lost and counted, but no request suffers",
     runPipe,
   ],
   [
     "machine.log-slow",
-    "An access log that is read slowly costs lines, never requests; the lost ones are counted",
+    "If the access log is read slowly, lines are lost and counted, but no request suffers",
     runSlow,
   ],
   [
     "machine.log-gone",
-    "An access log whose reader goes away costs lines, never requests, and goes on when another reads",
+    "If the reader of the access log ends, lines are lost but no request suffers, and the log goes on with the next reader",
     runGone,
   ],
   [
     "machine.log-full",
-    "An access log on a full file system costs lines, never requests, and goes on when there is room",
+    "If the file system of the access log is full, lines are lost but no request suffers, and the log goes on when there is room",
     runFull,
   ],
   [
     "machine.log-deleted",
-    "An access log that was deleted is made anew on SIGUSR1, no request notices",
+    "An access log that was deleted is created again on SIGUSR1, and no request suffers",
     runDeleted,
   ],
 ] as const;
@@ -63,7 +63,7 @@ export const LOG_TARGETS: readonly Trial[] = TRIALS.map(([name, promise, run]) =
   name,
   promise,
   servers: ["typhon"],
-  whyNot: "the benchmarks' settings of the others write no access log",
+  whyNot: "the other servers write no access log with the settings of the benchmarks",
   apps: ["raw"],
   run,
 }));

@@ -3,7 +3,7 @@
 // client. Messages that the client sent before it left are still delivered, unless the application stops
 // reading.
 
-import { releaseBuffer } from "../../net/buffer-pool.ts";
+import { bufferPool } from "../../net/buffer-pool.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
 import { FrameFault } from "../../workers/frame.ts";
 import type { WebSocketLink } from "../../workers/web-socket-link.ts";
@@ -119,7 +119,7 @@ export class ClientMessages {
     this.#waiting.shift();
     this.#offset = 0;
     this.#ends.push(this.#sent);
-    releaseBuffer(bytes);
+    bufferPool.release(bytes);
     return true;
   }
 

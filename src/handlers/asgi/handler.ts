@@ -1,10 +1,10 @@
 // The handler of an ASGI application. A request goes to a worker at once, and its body and its response
 // stream with backpressure; a WebSocket handshake becomes a WebSocket, if the application accepts. What a
-// request means to Python is the worker's (python/typhon_worker).
+// request means to Python is the worker's (python/typhon_worker/asgi).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake } from "../../websocket/handshake.ts";
-import { DEFAULT_SETTINGS, type WebSocketSettings } from "../../websocket/settings.ts";
+import { DEFAULT_SETTINGS, type WebSocketSettings } from "../../websocket/connection.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { PythonRequest } from "../python/python-request.ts";
 import { OpenWebSockets } from "../python/web-sockets.ts";

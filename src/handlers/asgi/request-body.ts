@@ -2,7 +2,8 @@
 // while the application does not read, and the application's `send` waits for a slow client.
 
 import type { BodyReceiver } from "../../http/exchange.ts";
-import type { PythonInterface, PythonRequest, RequestBody } from "../python/python-request.ts";
+import { HAS_EXPECT } from "../../http/message.ts";
+import type { InterfaceRules, PythonRequest, RequestBody } from "../python/python-request.ts";
 
 /** Bytes that may be on their way to the application; the worker holds as many. */
 const INPUT_WINDOW_BYTES = 262_144;
@@ -30,10 +31,10 @@ class StreamedBody implements RequestBody, BodyReceiver {
   }
 
   begin(): void {
-    const { bodyLength, names } = this.#request.exchange.head;
+    const { bodyLength, fields } = this.#request.exchange.head;
     const isSmall = bodyLength !== null && bodyLength <= MAX_INLINE_BYTES;
     // A client that awaits 100 Continue gets it when the application asks for the body.
-    if (!isSmall || names.includes("expect")) {
+    if (!isSmall || (fields & HAS_EXPECT) !== 0) {
       this.#request.submitStreamed();
       return;
     }
@@ -103,7 +104,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
   }
 }
 
-export const ASGI: PythonInterface = {
+export const ASGI: InterfaceRules = {
   // As ASGI has it for Transfer-Encoding; the others stand in most examples of event streams.
   connectionFields: "drop",
   hearsHalfClose: true,

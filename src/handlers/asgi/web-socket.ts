@@ -6,20 +6,23 @@
 //      └── denied by WS_CLOSE, a response, a fault, lost: as HTTP responds ────────────────────────▲
 
 import { ERRORS } from "../../http/error.ts";
-import type { Exchange, Upgraded } from "../../http/exchange.ts";
-import { ResponseFault } from "../../http/response-head.ts";
+import type { Exchange, UpgradedStream } from "../../http/exchange.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
-import { WebSocketConnection, type WebSocketListener } from "../../websocket/connection.ts";
+import {
+  WebSocketConnection,
+  type WebSocketListener,
+  type WebSocketSettings,
+} from "../../websocket/connection.ts";
 import { acceptDeflate, type Deflate } from "../../websocket/deflate.ts";
 import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
 import { ANSWER_MS } from "../../websocket/limits.ts";
-import type { WebSocketSettings } from "../../websocket/settings.ts";
 import { FrameFault } from "../../workers/frame.ts";
 import type { LostReason } from "../../workers/job.ts";
 import type { WebSocketLink } from "../../workers/web-socket-link.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { PythonRequest } from "../python/python-request.ts";
 import { ResponseCredit } from "../python/response-credit.ts";
+import { splitRecord } from "../python/response-record.ts";
 import { PythonWebSocket, type OpenWebSockets } from "../python/web-sockets.ts";
 import { ClientMessages } from "./client-messages.ts";
 import { ASGI } from "./request-body.ts";
@@ -85,7 +88,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
   }
 
   /** Speaks the protocol with the client. Messages that came behind the handshake are heard at once. */
-  connect(upgraded: Upgraded, deflate: Deflate | null, settings: WebSocketSettings): void {
+  connect(upgraded: UpgradedStream, deflate: Deflate | null, settings: WebSocketSettings): void {
     this.#connection = new WebSocketConnection(upgraded, {
       ...settings,
       deflate,
@@ -162,12 +165,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
 
 /** Reads `subprotocol NUL name NUL value …` with `count` fields. Throws ResponseFault. */
 function decodeAcceptance(record: string, count: number, extensions: string): Acceptance {
-  const [subprotocol = "", ...parts] = record.split("\0");
-  if (parts.length !== 2 * count)
-    throw new ResponseFault(`the acceptance does not hold ${count} fields: one holds NUL`);
-  const fields = Array.from(
-    { length: count },
-    (_, index) => [parts[2 * index] ?? "", parts[2 * index + 1] ?? ""] as const,
-  );
-  return { subprotocol, extensions, fields };
+  const { first, names, values } = splitRecord(record, count);
+  const fields = names.map((name, index) => [name, values[index] ?? ""] as const);
+  return { subprotocol: first, extensions, fields };
 }

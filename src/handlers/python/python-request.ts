@@ -1,25 +1,26 @@
 // One request of a Python application: joins an exchange and a job, hears both, and decides alone what the
-// client gets. How bodies travel is the interface's, WSGI's or ASGI's (PythonInterface).
+// client gets. How bodies travel is the interface's, WSGI's or ASGI's (InterfaceRules).
 //
 //   exchange ──onDrain, onGone──▶ PythonRequest ◀──onHead, onBody, onFault, onLost …── job
 //                              RequestBody, Spool
 
 import { ERRORS, type HttpError } from "../../http/error.ts";
-import type { Exchange, ExchangeListener, Upgraded } from "../../http/exchange.ts";
-import { parseEarlyHint, parseTrailers, type FieldSection } from "../../http/field-section.ts";
+import type { Exchange, ExchangeListener, UpgradedStream } from "../../http/exchange.ts";
+import type { FieldSection } from "../../http/field-section.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import {
-  mayHaveBody,
-  parseResponseHead,
-  ResponseFault,
-  type ConnectionFields,
-} from "../../http/response-head.ts";
+import { mayHaveBody, ResponseFault } from "../../http/response-head.ts";
 import { Spool } from "../../net/spool.ts";
 import { monotonic } from "../../workers/clock.ts";
 import { Job, type JobListener, type JobRequest, type LostReason } from "../../workers/job.ts";
 import type { ApplicationContext } from "./context.ts";
 import { recordNames, recordValues } from "./record.ts";
 import { ResponseCredit } from "./response-credit.ts";
+import {
+  parseEarlyHint,
+  parseResponseHead,
+  parseTrailers,
+  type ConnectionFields,
+} from "./response-record.ts";
 
 /** RFC 9110 §9.2.1, without TRACE, which no application sees. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -50,7 +51,7 @@ export interface RequestBody {
 }
 
 /** What WSGI and ASGI do differently with a request. */
-export interface PythonInterface {
+export interface InterfaceRules {
   /** What becomes of fields of the connection that the application sends. */
   readonly connectionFields: ConnectionFields;
   /** Whether a running application hears that its client has closed its sending side. */
@@ -77,7 +78,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   readonly isWebSocket: boolean;
   readonly timeout: number;
   readonly gapTimeout: number;
-  readonly #interface: PythonInterface;
+  readonly #rules: InterfaceRules;
   #requestBody: RequestBody | null = null;
   /** Null until a response comes in pieces. */
   #credit: ResponseCredit | null = null;
@@ -91,12 +92,12 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   constructor(
     exchange: Exchange,
     context: ApplicationContext,
-    pythonInterface: PythonInterface,
+    rules: InterfaceRules,
     isWebSocket = false,
   ) {
     this.exchange = exchange;
     this.context = context;
-    this.#interface = pythonInterface;
+    this.#rules = rules;
     this.isWebSocket = isWebSocket;
     const { timeout, gapTimeout } = context.timesOf(exchange.head.path);
     this.timeout = timeout;
@@ -117,14 +118,11 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
 
   /** Goes into the queue, now or when enough of the body is there. */
   begin(): void {
-    // After a handshake a proxy that does not look at the response takes what follows for WebSocket frames:
-    // the connection ends, so that those bytes are never read as a request.
-    if (this.isWebSocket) this.exchange.isLast = true;
     if (this.exchange.head.bodyLength === 0) {
       this.submit(null);
       return;
     }
-    this.#requestBody = this.#interface.openRequestBody(this);
+    this.#requestBody = this.#rules.openRequestBody(this);
     this.#requestBody.begin();
   }
 
@@ -166,13 +164,13 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
       this.abandon();
       return;
     }
-    if (this.isWebSocket && !this.exchange.isAnswering) {
+    if (this.isWebSocket && !this.exchange.isResponding) {
       this.#drop();
       return;
     }
     // A client that has only closed its sending side looks like one that has left. A request that runs is
     // answered; one that still waits a little later is not begun.
-    if (this.#interface.hearsHalfClose) this.context.pool.halfClose(this.job, false);
+    if (this.#rules.hearsHalfClose) this.context.pool.halfClose(this.job, false);
     setTimeout(() => {
       this.context.pool.halfClose(this.job, true);
       if (this.job.state === "waiting") this.#drop();
@@ -181,7 +179,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
 
   onHead(record: string, count: number, bytes: Buffer, isWhole: boolean): void {
     const { exchange } = this;
-    const { connectionFields } = this.#interface;
+    const { connectionFields } = this.#rules;
     const head = this.parse(() => parseResponseHead(record, count, connectionFields));
     if (head === null) {
       if (!isWhole) this.context.pool.cancel(this.job);
@@ -192,7 +190,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
     this.#report(isWhole ? this.job.lastBytesAt : this.job.takenAt);
     if (!isWhole) {
       const { pool } = this.context;
-      this.#credit = new ResponseCredit(pool, this.job, this.#interface.creditStepBytes);
+      this.#credit = new ResponseCredit(pool, this.job, this.#rules.creditStepBytes);
       exchange.start(head);
       if (bytes.length > 0) this.#forward(bytes);
       return;
@@ -267,8 +265,8 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
    * The connection leaves HTTP: the exchange is answered with 101, and others hear of it and the job from
    * here on. Null: the client has left, or has a response.
    */
-  upgrade(head: ResponseHead): Upgraded | null {
-    const upgraded = this.exchange.upgrade("websocket", head);
+  upgrade(head: ResponseHead): UpgradedStream | null {
+    const upgraded = this.exchange.upgrade(head);
     if (upgraded === null) return null;
     this.exchange.listener = null;
     this.#report(monotonic());
@@ -284,7 +282,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   /** Before the head the client gets an error response; after it only a cut says that there is no more. */
   fail(error: HttpError): void {
     this.end();
-    if (this.exchange.isAnswering) this.exchange.abort();
+    if (this.exchange.isResponding) this.exchange.abort();
     else this.exchange.fail(error);
   }
 
@@ -301,7 +299,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
       return;
     }
     const { exchange, context } = this;
-    const { spoolsResponses } = this.#interface;
+    const { spoolsResponses } = this.#rules;
     // The connection may free the bytes.
     const { length } = bytes;
     this.#isFlowing = exchange.write(bytes);
@@ -320,7 +318,6 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
       folder: context.folder,
       budget: context.budget,
       maxFileBytes: context.maxResponseSpill,
-      isSinkFull: true,
       write: (chunk) => exchange.write(chunk),
       end: () => this.#endResponse(),
       accept: (bytes) => this.#credit?.add(bytes, true),
@@ -355,11 +352,11 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
 
   /** Tells the exchange where the time went, until `now`. */
   #report(now: number): void {
-    const { timing } = this.exchange;
+    const { handling } = this.exchange;
     const { submittedAt, takenAt, worker } = this.job;
-    timing.worker = worker;
-    timing.queued = ((takenAt > 0 ? takenAt : now) - submittedAt) * 1000;
-    if (takenAt > 0) timing.application = (now - takenAt) * 1000;
+    handling.worker = worker;
+    handling.queuedMs = ((takenAt > 0 ? takenAt : now) - submittedAt) * 1000;
+    if (takenAt > 0) handling.runMs = (now - takenAt) * 1000;
   }
 
   /** Null: the record must not be sent, and the log says why. */

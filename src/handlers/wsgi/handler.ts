@@ -1,6 +1,6 @@
 // The handler of a WSGI application (PEP 3333). A request goes to a worker when its body is whole; a
 // WebSocket handshake may become a WebSocket on a socket of the application. What a request means to Python
-// is the worker's (python/typhon_worker).
+// is the worker's (python/typhon_worker/wsgi).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake } from "../../websocket/handshake.ts";

@@ -3,9 +3,9 @@
 // direction.
 
 import type { BodyReceiver } from "../../http/exchange.ts";
-import { detachBuffer } from "../../net/detach-buffer.ts";
+import { detachBuffer } from "../../net/buffer-pool.ts";
 import type { TempFile } from "../../net/temp-folder.ts";
-import type { PythonInterface, PythonRequest, RequestBody } from "../python/python-request.ts";
+import type { InterfaceRules, PythonRequest, RequestBody } from "../python/python-request.ts";
 
 /** Bytes of one body that stay in memory; gunicorn and nginx hold less, a form is smaller. */
 const MAX_BODY_IN_MEMORY_BYTES = 262_144;
@@ -117,7 +117,7 @@ class ReceivedBody implements RequestBody, BodyReceiver {
   }
 }
 
-export const WSGI: PythonInterface = {
+export const WSGI: InterfaceRules = {
   // PEP 3333: an application must not send hop-by-hop fields.
   connectionFields: "refuse",
   hearsHalfClose: false,

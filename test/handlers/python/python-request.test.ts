@@ -42,9 +42,9 @@ for (const python of BOTH)
       worker.head(id, "200 OK\0X-A\0b", "hello", { isEnd: true, count: 1 });
       const { status, text } = await client.readResponse();
       assert.deepEqual([status, text], [200, "hello"]);
-      const timing = worker.finished[0]?.timing;
+      const timing = worker.finished[0]?.handling;
       assert.equal(timing?.worker, WORKER);
-      assert.ok(timing.queued > 0 && timing.application >= 0);
+      assert.ok(timing.queuedMs > 0 && timing.runMs >= 0);
       assert.equal(worker.table.size, 0);
     });
 
@@ -65,7 +65,7 @@ for (const python of BOTH)
       assert.ok(worker.told.every(({ payload }) => payload.readUInt32LE() >= step));
       worker.say(FrameType.BODY, id, "", { isEnd: true });
       assert.equal((await response).text.length, 800_000);
-      assert.ok((worker.finished[0]?.timing.application ?? 0) > 0);
+      assert.ok((worker.finished[0]?.handling.runMs ?? 0) > 0);
     });
 
     it("with another length than it declares is 500 or a cut, and in the log", async (context) => {
@@ -105,7 +105,7 @@ for (const python of BOTH)
       worker.say(FrameType.FAULT, (await worker.take()).id, "Traceback");
       assert.equal((await client.readResponse()).status, 500);
       assert.deepEqual([worker.faults, worker.faultyWorkers], [["Traceback"], [WORKER]]);
-      assert.equal(worker.finished[0]?.timing.worker, WORKER);
+      assert.equal(worker.finished[0]?.handling.worker, WORKER);
     });
 
     it("of an application that fails behind the head is cut", async (context) => {
@@ -135,7 +135,7 @@ for (const python of BOTH)
         worker.table.loseAll(reason);
         assert.equal((await client.readResponse()).status, status);
         assert.deepEqual(worker.faults, []);
-        assert.equal(worker.finished[0]?.timing.worker, WORKER);
+        assert.equal(worker.finished[0]?.handling.worker, WORKER);
       });
 
     it("is cancelled when its client leaves", async (context) => {
