@@ -34,11 +34,12 @@ const GROUPS = [...new Set(NAMES.map(groupOf))];
 
 export const USAGE = `npm run chaos -- [options]
 
-  --short            what npm test does: about a minute; milliseconds are shown, not judged
+  --short            small counts; milliseconds are shown, not judged. Without --apps what npm test
+                     does: the trials of promises that no end-to-end test shows
   --full             all counts that are promised: longer than a quarter of an hour
   --only NAMES       of ${GROUPS.join(", ")};
                      or single ones, such as crash.retry
-  --apps NAMES       of ${APP_NAMES.join(", ")}; default all, with --short what each trial names
+  --apps NAMES       of ${APP_NAMES.join(", ")}; default all, with --short as above
   --peers            gunicorn gthread, Granian, nginx before gunicorn and uvicorn as well
   --servers NAMES    of ${SERVER_NAMES.join(", ")}; default typhon
   --requests N       of the trial "tokens"; default: as many as fit into a minute

@@ -1,5 +1,6 @@
-// The promises about faults, sentence by sentence, each with what shows it: a trial of this folder, or an
-// end-to-end test where no load is needed to show it. A test holds the names to what there is.
+// The promises about faults, sentence by sentence, each with the trials of this folder and the tests that
+// show it. A test holds the names to the trials and files that exist, and every sentence to at least one of
+// them that npm test runs.
 
 interface Sentence {
   readonly text: string;
@@ -30,9 +31,15 @@ export const CHAPTERS: readonly Chapter[] = [
         "deadline.c",
         "deadline.c-later",
         "deadline.sleep",
+        "e2e/deadline.test.ts",
+        "e2e/asgi.test.ts",
       ),
-      say("other requests of a worker that is to be killed may finish", "deadline.beside"),
-      say("deadlines of a path", "deadline.routes"),
+      say(
+        "other requests of a worker that is to be killed may finish",
+        "deadline.beside",
+        "e2e/deadline.test.ts",
+      ),
+      say("deadlines of a path", "deadline.routes", "e2e/deadline.test.ts"),
       say("waiting in the queue does not count; streams", "e2e/deadline.test.ts"),
     ],
   },
@@ -47,15 +54,29 @@ export const CHAPTERS: readonly Chapter[] = [
         "crash.segfault",
         "crash.exit",
         "crash.out-of-memory",
+        "e2e/crash.test.ts",
       ),
-      say("bystanders are run once more elsewhere, suspects are not", "crash.retry"),
-      say("a replacement serves within import time + 100 ms", "crash.replacement"),
-      say("a crash loop backs off and never spins", "crash.loop-exit-soon", "crash.loop-exit"),
+      say(
+        "bystanders are run once more elsewhere, suspects are not",
+        "crash.retry",
+        "e2e/crash.test.ts",
+      ),
+      say(
+        "a replacement serves within import time + 100 ms",
+        "crash.replacement",
+        "e2e/crash.test.ts",
+      ),
+      say(
+        "a crash loop backs off and never spins",
+        "crash.loop-exit-soon",
+        "crash.loop-exit",
+        "e2e/crash.test.ts",
+      ),
       say(
         "signal or exit code, requests, peak memory and last words are logged",
         "e2e/crash.test.ts",
       ),
-      say("the launcher's death loses no request", "crash.launcher"),
+      say("the launcher's death loses no request", "crash.launcher", "e2e/crash.test.ts"),
     ],
   },
   {
@@ -63,8 +84,17 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "By SIGHUP, Typhon also by `typhon reload`, while 16 clients ask, 4 of them on a fresh connection each time; in every second reload the workers are idle. The new version has to answer.",
     sentences: [
-      say("no request fails, workers busy or idle", "reload.load"),
-      say("code that does not load never replaces code that runs", "reload.broken"),
+      say(
+        "no request fails, workers busy or idle",
+        "reload.load",
+        "e2e/reload-signal.test.ts",
+        "e2e/reload-command.test.ts",
+      ),
+      say(
+        "code that does not load never replaces code that runs",
+        "reload.broken",
+        "e2e/reload-command.test.ts",
+      ),
       say("nothing grows", "reload.leak"),
       say("`--reload` for development", "reload.development", "e2e/development.test.ts"),
     ],
@@ -72,15 +102,22 @@ export const CHAPTERS: readonly Chapter[] = [
   {
     title: "Warm-up",
     words: "Workers are replaced by reloads and kills under load; each notes that it was warmed.",
-    sentences: [say("a new worker answers `--warmup` paths first", "reload.warm-up")],
+    sentences: [
+      say("a new worker answers `--warmup` paths first", "reload.warm-up", "e2e/recycling.test.ts"),
+    ],
   },
   {
     title: "Drain",
     words:
       "4 workers × 4 threads, 12 requests running and an idle connection when SIGTERM comes (nginx: SIGQUIT, its graceful end).",
     sentences: [
-      say("what runs is answered, nothing new is accepted, exit code 0", "drain.running"),
-      say("a second signal ends at once", "drain.second-signal"),
+      say(
+        "what runs is answered, nothing new is accepted, exit code 0",
+        "drain.running",
+        "e2e/shutdown.test.ts",
+        "e2e/asgi.test.ts",
+      ),
+      say("a second signal ends at once", "drain.second-signal", "e2e/shutdown.test.ts"),
       say("as PID 1, without zombies", "drain.first-process"),
     ],
   },
@@ -89,10 +126,18 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "An application that sleeps for 40 ms in 2 × 4 threads can answer 200 requests a second. 2,000 a second come, whatever the server does, on as many connections as it takes.",
     sentences: [
-      say("at ten times its capacity it does what it can and refuses the rest at once", "overload"),
-      say("a bounded queue, and health beside it", "overload.queue"),
-      say("nobody waits longer than --queue-timeout", "overload.queue-timeout"),
-      say("who has left is not run", "overload.left"),
+      say(
+        "at ten times its capacity it does what it can and refuses the rest at once",
+        "overload",
+        "e2e/overload.test.ts",
+      ),
+      say("a bounded queue, and health beside it", "overload.queue", "e2e/dispatch.test.ts"),
+      say(
+        "nobody waits longer than --queue-timeout",
+        "overload.queue-timeout",
+        "e2e/dispatch.test.ts",
+      ),
+      say("who has left is not run", "overload.left", "e2e/overload.test.ts"),
     ],
   },
   {
@@ -100,7 +145,12 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "Downloads that are left at their first bytes and uploads that are left half way, by a reset or a FIN, 32 at a time. Afterwards as many requests as there are threads have to run at the same time.",
     sentences: [
-      say("a running request is told", "client-leaves.told"),
+      say(
+        "a running request is told",
+        "client-leaves.told",
+        "e2e/overload.test.ts",
+        "e2e/asgi.test.ts",
+      ),
       say("nothing is left behind by aborted uploads and downloads", "client-leaves"),
     ],
   },
@@ -113,6 +163,7 @@ export const CHAPTERS: readonly Chapter[] = [
         "recycling.requests",
         "recycling.rss",
         "recycling.age",
+        "e2e/recycling.test.ts",
       ),
     ],
   },
@@ -121,7 +172,11 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "SIGKILL to the process that listens while four requests are stuck, one of them with the interpreter's lock held. Then a start on the same port.",
     sentences: [
-      say("nothing is left after 2 s, a restart binds at once", "front-killed"),
+      say(
+        "nothing is left after 2 s, a restart binds at once",
+        "front-killed",
+        "e2e/crash.test.ts",
+      ),
       say(
         "PID file, service manager, passed sockets",
         "e2e/pid-file.test.ts",
@@ -149,6 +204,8 @@ export const CHAPTERS: readonly Chapter[] = [
         "machine.log-gone",
         "machine.log-full",
         "machine.log-deleted",
+        "e2e/logs.test.ts",
+        "observe/sink.test.ts",
       ),
     ],
   },
@@ -156,10 +213,10 @@ export const CHAPTERS: readonly Chapter[] = [
     title: "WebSockets",
     words: "200 open WebSockets in 2 workers, each of which has echoed; then the fault.",
     sentences: [
-      say("a reload: 1012, spread, no cut", "websocket.reload"),
-      say("the end: 1012, exit code 0", "websocket.drain"),
-      say("a killed worker: 1011, nobody else's", "websocket.kill"),
-      say("a killed front leaves nothing", "websocket.front-killed"),
+      say("a reload: 1012, spread, no cut", "websocket.reload", "e2e/websocket.test.ts"),
+      say("the end: 1012, exit code 0", "websocket.drain", "e2e/websocket.test.ts"),
+      say("a killed worker: 1011, nobody else's", "websocket.kill", "e2e/websocket.test.ts"),
+      say("a killed front leaves nothing", "websocket.front-killed", "e2e/websocket.test.ts"),
     ],
   },
 ];

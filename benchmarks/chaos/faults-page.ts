@@ -61,7 +61,7 @@ export function faultsPage(runs: readonly ChaosResults[]): string {
     `What was done to Typhon and to others, and what became of the requests. This page is made by \`npm run chaos -- --peers --keep\`; what Typhon promises is in [lifecycle.md](lifecycle.md).\n`,
     `\`\`\`
 npm run chaos                              everything, a quarter of an hour
-npm run chaos -- --short                   smaller counts, side by side: about a minute, a part of npm test
+npm run chaos -- --short                   a part of npm test: promises that no end-to-end test shows, small counts
 npm run chaos -- --full                    all counts that are promised: longer
 npm run chaos -- --only crash,reload.load  some of it
 npm run chaos -- --apps asgi,fastapi       some applications

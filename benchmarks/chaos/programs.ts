@@ -5,7 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { APPS, COMMAND, requirePython } from "../../test/support/scratch.ts";
+import { APPS, COMMAND } from "../../test/support/scratch.ts";
+import { withDefaults } from "../../test/support/typhon.ts";
 import { ASGI_SERVERS } from "../asgi-servers.ts";
 import { SERVERS } from "../servers.ts";
 import { isAsync, type AppName, type ServerName } from "./trial.ts";
@@ -66,17 +67,15 @@ function extrasOf(command: string, extras: Extras): readonly string[] {
 }
 
 function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): ChaosProgram {
-  const args = [
+  const args = withDefaults([
     `chaos_${app}:app`,
     `--bind=127.0.0.1:${port}`,
     `--workers=${workers}`,
     // Under ASGI as many at once, so that the same counts of requests fill it.
     isAsync(app) ? `--concurrency=${threads}` : `--threads=${threads}`,
-    `--app-dir=${APPS}`,
-    `--python=${requirePython()}`,
     "--log-format=json",
     ...(extras.typhon ?? []),
-  ];
+  ]);
   return { command: COMMAND, args, environment: {} };
 }
 

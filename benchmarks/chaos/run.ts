@@ -48,8 +48,8 @@ function slownessOf({ trial }: Job): number {
   return trial.isSlow === true ? 1 : 0;
 }
 
-function appsOf({ apps, short }: Trial, args: ChaosArguments): readonly AppName[] {
-  if (args.apps === null) return short ?? apps.slice(0, 1);
+function appsOf({ apps, short = [] }: Trial, args: ChaosArguments): readonly AppName[] {
+  if (args.apps === null) return short;
   return apps.filter((name) => args.apps?.includes(name));
 }
 

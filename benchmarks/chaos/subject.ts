@@ -1,15 +1,13 @@
 // A server that faults are done to: its programs, its processes, its log, and the application's notes.
 // Any server looks alike here; what only Typhon has (events in its log, `typhon reload`) says so.
 
-import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until, within } from "../../test/support/deadline.ts";
 import { findGroup, findMarked, isRunning } from "../../test/support/processes.ts";
 import type { ProcessFacts } from "../../test/support/processes.ts";
-import { COMMAND } from "../../test/support/scratch.ts";
-import { Typhon, type Exit } from "../../test/support/typhon.ts";
+import { runTyphon, Typhon, type Exit } from "../../test/support/typhon.ts";
 import { findFreePort } from "../client.ts";
 import { treeCpuSeconds } from "../process-tree.ts";
 import { Client, get } from "./client.ts";
@@ -43,7 +41,6 @@ const END_MS = 30_000;
 /** How long is waited for what has to happen at all: of a busy machine, and of who never does it. */
 const OWN_PATIENCE_MS = 30_000;
 const PEER_PATIENCE_MS = 5_000;
-const RELOAD_MS = 60_000;
 
 /** SIGKILL; false if the process has ended by itself meanwhile. */
 export function killProcess(pid: number): boolean {
@@ -170,13 +167,9 @@ export class Subject {
   }
 
   /** `typhon reload`: its exit code and what it printed. Needs `--pid` (pidFile). */
-  reload(): Promise<{ code: number | null; output: string }> {
-    const { promise, resolve } = Promise.withResolvers<{ code: number | null; output: string }>();
-    const args = ["reload", "--pid", this.pidFile];
-    const child = execFile(COMMAND, args, { timeout: RELOAD_MS }, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode, output: stdout + stderr }),
-    );
-    return promise;
+  async reload(): Promise<{ code: number | null; output: string }> {
+    const { code, stdout, stderr } = await runTyphon(["reload", "--pid", this.pidFile]);
+    return { code, output: stdout + stderr };
   }
 
   get pidFile(): string {

@@ -16,7 +16,7 @@ export type ServerName = (typeof SERVER_NAMES)[number];
 export const APP_NAMES = ["raw", "flask", "asgi", "fastapi"] as const;
 export type AppName = (typeof APP_NAMES)[number];
 
-/** How much is done: npm test, npm run chaos, or with all counts that are promised. */
+/** How much is done: by npm test and npm run test:all, by npm run chaos, or with all counts that are promised. */
 export type Size = "short" | "whole" | "full";
 
 export interface Trial {
@@ -31,7 +31,7 @@ export interface Trial {
   /** Why not of the others; "" where all are asked. */
   readonly whyNot: string;
   readonly apps: readonly AppName[];
-  /** The applications of the short form; default: the first one. */
+  /** Applications with which npm test does the trial; default: none, an end-to-end test shows the promise. */
   readonly short?: readonly AppName[];
   /** Takes longer than most; begun first where several run side by side. */
   readonly isSlow?: boolean;

@@ -19,7 +19,6 @@ export const CLIENT_TOLD: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "WSGI has no such thing, and nobody else adds it",
     apps: ["raw", "flask", "asgi", "fastapi"],
-    short: ["raw", "asgi"],
     run,
   },
 ];

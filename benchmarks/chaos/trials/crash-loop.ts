@@ -29,7 +29,6 @@ export const CRASH_LOOP: readonly Trial[] = LOOPS.map(([fault, words]) => ({
   servers: SERVER_NAMES,
   whyNot: "",
   apps: ["raw", "asgi"],
-  short: fault === "exit" ? ["raw"] : ["asgi"],
   run: (stage) => runLoop(stage, fault),
 }));
 

@@ -46,7 +46,6 @@ interface Way {
   /** In ASGI only the request waits, and the loop goes on. */
   readonly isTask: boolean;
   readonly apps: readonly AppName[];
-  readonly short: readonly AppName[];
 }
 
 const STUCK = { query: "", others: 4, apps: APP_NAMES, isTask: false };
@@ -60,7 +59,6 @@ const WAYS: readonly Way[] = [
     wsgi: "interrupted",
     asgi: "interrupted",
     isTask: true,
-    short: ["raw", "asgi"],
   },
   {
     ...STUCK,
@@ -69,7 +67,6 @@ const WAYS: readonly Way[] = [
     words: "in an endless loop",
     wsgi: "interrupted",
     asgi: "interrupted",
-    short: ["raw", "asgi"],
   },
   {
     ...STUCK,
@@ -80,7 +77,6 @@ const WAYS: readonly Way[] = [
     wsgi: "killed",
     asgi: "interrupted",
     isTask: true,
-    short: ["raw"],
   },
   {
     ...STUCK,
@@ -89,7 +85,6 @@ const WAYS: readonly Way[] = [
     words: "in C with the interpreter's lock held",
     wsgi: "killed",
     asgi: "killed",
-    short: ["raw", "asgi"],
   },
   {
     // By then the worker's next thread waits for requests, and the kernel may wake it: it cannot come.
@@ -102,7 +97,6 @@ const WAYS: readonly Way[] = [
     asgi: "killed",
     isTask: false,
     apps: ["raw"],
-    short: ["raw"],
   },
   {
     ...STUCK,
@@ -112,7 +106,6 @@ const WAYS: readonly Way[] = [
     words: "in one long sleep",
     wsgi: "killed",
     asgi: "killed",
-    short: ["raw"],
   },
 ];
 
@@ -122,7 +115,6 @@ export const DEADLINE: readonly Trial[] = WAYS.map((way) => ({
   servers: SERVER_NAMES,
   whyNot: "",
   apps: way.apps,
-  short: way.short,
   run: (stage) => run(stage, way),
 }));
 

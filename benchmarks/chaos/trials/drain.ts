@@ -29,7 +29,6 @@ export const DRAIN: readonly Trial[] = [
     servers: SERVER_NAMES,
     whyNot: "",
     apps: APP_NAMES,
-    short: ["raw", "asgi"],
     run: runDrain,
   },
   {
@@ -38,7 +37,6 @@ export const DRAIN: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "the others have other signals for it",
     apps: ["raw", "asgi"],
-    short: ["asgi"],
     run: runSecondSignal,
   },
 ];

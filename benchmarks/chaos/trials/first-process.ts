@@ -21,6 +21,7 @@ export const FIRST_PROCESS: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "each has another process as PID 1 in practice",
     apps: ["raw", "asgi"],
+    short: ["raw"],
     run,
   },
 ];

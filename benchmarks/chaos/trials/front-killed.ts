@@ -20,7 +20,6 @@ export const FRONT_KILLED: readonly Trial[] = [
     servers: SERVER_NAMES,
     whyNot: "",
     apps: ["raw", "asgi"],
-    short: ["raw"],
     run,
   },
 ];

@@ -36,35 +36,41 @@ const TRIALS = [
     "machine.log-pipe",
     "An access log into a pipe that nobody reads costs lines, never requests; the lost ones are counted",
     runPipe,
+    ["raw"],
   ],
   [
     "machine.log-slow",
     "An access log that is read slowly costs lines, never requests; the lost ones are counted",
     runSlow,
+    [],
   ],
   [
     "machine.log-gone",
     "An access log whose reader goes away costs lines, never requests, and goes on when another reads",
     runGone,
+    [],
   ],
   [
     "machine.log-full",
     "An access log on a full file system costs lines, never requests, and goes on when there is room",
     runFull,
+    [],
   ],
   [
     "machine.log-deleted",
     "An access log that was deleted is made anew on SIGUSR1, no request notices",
     runDeleted,
+    [],
   ],
 ] as const;
 
-export const LOG_TARGETS: readonly Trial[] = TRIALS.map(([name, promise, run]) => ({
+export const LOG_TARGETS: readonly Trial[] = TRIALS.map(([name, promise, run, short]) => ({
   name,
   promise,
   servers: ["typhon"],
   whyNot: "the benchmarks' settings of the others write no access log",
   apps: ["raw"],
+  short,
   run,
 }));
 

@@ -19,6 +19,7 @@ export const OUT_OF_MEMORY: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "which process the kernel ends is chance there",
     apps: ["raw", "asgi"],
+    short: ["raw"],
     run,
   },
 ];

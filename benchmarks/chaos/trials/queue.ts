@@ -31,7 +31,7 @@ export const QUEUE_TRIALS: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: ONLY_OURS,
     apps: ["raw", "asgi"],
-    short: ["raw", "asgi"],
+    short: ["asgi"],
     run: runFull,
   },
   {
@@ -48,7 +48,6 @@ export const QUEUE_TRIALS: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: ONLY_OURS,
     apps: ["raw", "asgi"],
-    short: ["raw", "asgi"],
     run: runLeft,
   },
 ];

@@ -23,7 +23,6 @@ export const RECYCLING: readonly Trial[] = [
     servers: ["typhon", "gunicorn-gthread", "nginx-gunicorn", "uvicorn"],
     whyNot: "Granian replaces workers by age and memory only",
     apps: ["raw", "flask", "asgi", "fastapi"],
-    short: ["raw", "asgi"],
     run: (stage) => run(stage, "--max-requests", String(MAX_REQUESTS)),
   },
   {

@@ -21,7 +21,7 @@ export const RETRY: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "nobody else runs a request again when its worker died",
     apps: ["raw", "flask", "asgi", "fastapi"],
-    short: ["raw", "asgi"],
+    short: ["asgi"],
     run: runRetry,
   },
   {

@@ -28,6 +28,7 @@ export const TEMP_SPACE: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "only nginx keeps uploads in files as well",
     apps: ["raw", "flask"],
+    short: ["raw"],
     run: runFull,
   },
   {
@@ -36,6 +37,7 @@ export const TEMP_SPACE: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "only nginx keeps uploads in files as well",
     apps: ["raw"],
+    short: ["raw"],
     run: runQuota,
   },
 ];
