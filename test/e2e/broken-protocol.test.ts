@@ -19,17 +19,18 @@ before(async () => {
 
 for (const [page, reason] of [
   // The first: the frame names request 1.
-  ["/headless", "a HEAD frame without a head"],
-  ["/garbage", "a frame of 4294967295 bytes"],
-  ["/huge", "a frame of 4294967295 bytes"],
-  ["/unknown", "a frame of type 127"],
-  ["/half", "the channel ended inside a frame"],
+  ["/headless", "broke the protocol: a HEAD frame without a head"],
+  ["/garbage", "broke the protocol: a frame of 4294967295 bytes"],
+  ["/huge", "broke the protocol: a frame of 4294967295 bytes"],
+  ["/unknown", "broke the protocol: a frame of type 127"],
+  // This one ends its process by itself: its end may be known before its last bytes have been read.
+  ["/half", "broke the protocol: the channel ended inside a frame|ended with exit code 1"],
 ] as const) {
   test(`a worker that breaks the protocol (${page}) ends, and the front serves on`, async () => {
     const from = typhon.output.all.length;
     const earlier = typhon.workers().map(({ pid }) => pid);
     assert.equal((await getOnce(typhon, page)).status, 502);
-    const fault = new RegExp(`ERROR worker \\d+: broke the protocol: ${reason} `);
+    const fault = new RegExp(`ERROR worker \\d+:? (?:${reason}) `);
     await typhon.output.waitFor(fault, from);
     await until("one worker has gone", () => {
       const now = new Set(typhon.workers().map(({ pid }) => pid));
