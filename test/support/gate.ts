@@ -23,7 +23,8 @@ export class Gate {
   /** Where the application writes its notes. */
   readonly folder: string;
 
-  private constructor(typhon: Typhon, folder: string) {
+  /** An application that writes and reads the same notes. */
+  constructor(typhon: Typhon, folder: string) {
     this.typhon = typhon;
     this.folder = folder;
   }
