@@ -192,7 +192,7 @@ ROUTES = {
 
 
 async def socket_echo(scope: Scope, receive: Any, send: Any) -> None:
-    """Sends back what comes, its process for `which process?`, until the client says `close CODE REASON`."""
+    """Sends back what comes, its process id for `which process?`; `close CODE REASON` ends it."""
     offered = scope["subprotocols"]
     chosen = "chat" if "chat" in offered else None
     await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"x-own", b"1")]})
