@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test, type TestContext } from "node:test";
 
@@ -106,10 +107,15 @@ describe("one server, from reload to reload", () => {
 test("does nothing during the start", async (t) => {
   const app = new ChangingApp(t);
   app.answer("first", "wait_for('load')");
-  const typhon = new Typhon(withDefaults(app.args), {});
+  const log = join(makeScratch(t), "access.log");
+  const typhon = new Typhon(withDefaults([...app.args, "--access-log", log]), {});
   t.after(() => typhon.kill());
   await until("it is loading", () => app.waitsFor("load"));
+  rmSync(log);
   typhon.signal("SIGHUP");
+  // Signals are taken in order: when this one has been taken, so has the other.
+  typhon.signal("SIGUSR1");
+  await until("the access log is opened anew", () => existsSync(log));
   app.go("load");
   await typhon.waitForStart();
   await asks(typhon, "first");
