@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { within } from "../../test/support/deadline.ts";
+import { readCommand } from "../../test/support/processes.ts";
 import { stopLoads } from "./closed-load.ts";
 import type { Row, RowOutcome } from "./outcomes.ts";
 import { Subject } from "./subject.ts";
@@ -108,6 +109,6 @@ async function expectGoodEnd(subject: Subject, verdict: Verdict): Promise<void> 
   const words = subject.log.trim().slice(-LAST_WORDS);
   verdict.expect(code === 0, `SIGTERM afterwards ended it with ${code}; its log ends in\n${words}`);
   const isGone = await subject.isGone(GONE_MS);
-  const left = subject.processes().map(({ pid, command }) => `${pid} ${command.slice(0, 80)}`);
+  const left = subject.processes().map(({ pid }) => `${pid} ${readCommand(pid).slice(0, 80)}`);
   verdict.expect(isGone, `processes were left afterwards: ${left.join(", ")}`);
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until, within } from "../../test/support/deadline.ts";
-import { findGroup, findMarked, isRunning } from "../../test/support/processes.ts";
+import { isRunning } from "../../test/support/processes.ts";
 import type { ProcessFacts } from "../../test/support/processes.ts";
 import { runTyphon, Typhon, type Exit } from "../../test/support/typhon.ts";
 import { findFreePort } from "../client.ts";
@@ -135,8 +135,7 @@ export class Subject {
 
   /** All its processes that run. */
   processes(): ProcessFacts[] {
-    const found = this.#programs.flatMap((one) => [...findMarked(one.mark), ...findGroup(one.pid)]);
-    return [...new Map(found.map((facts) => [facts.pid, facts])).values()];
+    return this.#programs.flatMap((program) => program.processes());
   }
 
   /** The processes that have loaded the application and run, oldest first. */

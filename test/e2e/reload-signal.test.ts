@@ -11,7 +11,7 @@ import { ChangingApp } from "../supervisor/changing-app.ts";
 import { PATIENCE_MS, until, within } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { Output } from "../support/output.ts";
-import { findMarked, MARK_VARIABLE } from "../support/processes.ts";
+import { findStarted, MARK_VARIABLE, readCommand } from "../support/processes.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
 import { COMMAND, makeScratch, requirePython } from "../support/scratch.ts";
 import { startTyphon, Typhon, withDefaults } from "../support/typhon.ts";
@@ -177,17 +177,17 @@ test("a terminal that is closed ends the server that was started in it", async (
     stdio: ["pipe", "pipe", "inherit"],
   });
   t.after(() => {
-    for (const { pid } of findMarked(mark)) process.kill(pid, "SIGKILL");
+    for (const { pid } of findStarted(mark, null)) process.kill(pid, "SIGKILL");
   });
   const output = new Output();
   output.collect(terminal.stdout, "stdout");
   await output.waitFor(/http:\/\/[\w.:]+/);
-  const server = findMarked(mark).find(({ command }) => command.startsWith("typhon "));
+  const server = findStarted(mark, null).find(({ pid }) => readCommand(pid).startsWith("typhon "));
   assert(server !== undefined);
   // While the terminal is there, the signal is somebody's wish.
   process.kill(server.pid, "SIGHUP");
   await output.waitFor(/new code serves/);
   terminal.stdin.end();
   await output.waitFor(/^0$/m);
-  await until("nothing is left", () => findMarked(mark).length === 0);
+  await until("nothing is left", () => findStarted(mark, null).length === 0);
 });

@@ -9,7 +9,7 @@ import { once } from "node:events";
 
 import { until, within } from "./deadline.ts";
 import { Output } from "./output.ts";
-import { findGroup, findMarked, MARK_VARIABLE, type ProcessFacts } from "./processes.ts";
+import { findGrandchildren, findStarted, MARK_VARIABLE, type ProcessFacts } from "./processes.ts";
 import { APPS, CHECKOUT, COMMAND, requirePython, type Scope } from "./scratch.ts";
 
 /** A start with Django on a loaded machine takes seconds. */
@@ -93,18 +93,14 @@ export class Typhon {
     this.#url = url;
   }
 
-  /** Every process that the server has started and that runs still, itself included. */
+  /** Every process that the server has started and that still runs, itself included. */
   processes(): ProcessFacts[] {
-    return findMarked(this.mark);
+    return findStarted(this.mark, this.pid);
   }
 
   /** The processes that run the application: children of the launcher, whose parent is the server. */
   workers(): ProcessFacts[] {
-    const all = this.processes();
-    const launchers = new Set(
-      all.filter(({ parent }) => parent === this.pid).map(({ pid }) => pid),
-    );
-    return all.filter(({ parent }) => launchers.has(parent));
+    return findGrandchildren(this.pid);
   }
 
   signal(name: NodeJS.Signals): void {
@@ -123,13 +119,13 @@ export class Typhon {
   async leavesNothing(): Promise<void> {
     await until(
       `nothing of the server is left\n${this.output.all.slice(-4000)}`,
-      () => findMarked(this.mark).length === 0 && findGroup(this.pid).length === 0,
+      () => this.processes().length === 0,
     );
   }
 
   /** Ends everything at once. Only processes with our mark or in our group are touched. */
   kill(): void {
-    for (const { pid } of [...findMarked(this.mark), ...findGroup(this.pid)]) {
+    for (const { pid } of this.processes()) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
