@@ -15,7 +15,7 @@ export interface ChaosArguments {
   readonly apps: readonly AppName[] | null;
   /** Trials that run at the same time. */
   readonly lanes: number;
-  /** Of the trial that counts them; null = as many as fit into its time. */
+  /** Requests of the trial `tokens`; null: as many as fit into its time. */
   readonly requests: number | null;
   readonly seed: number;
   readonly isKept: boolean;
@@ -26,9 +26,9 @@ export interface ChaosArguments {
 }
 
 const NAMES = TRIALS.map(({ name }) => name);
-/** Two cores are then busy, and waiting costs nothing. */
+/** Most trials wait most of the time: so many keep two cores busy. */
 const SHORT_LANES = 5;
-/** Most trials wait most of the time; two beside each other leave the milliseconds what they are. */
+/** Two trials side by side do not disturb each other's milliseconds. */
 const WHOLE_LANES = 2;
 const GROUPS = [...new Set(NAMES.map(groupOf))];
 

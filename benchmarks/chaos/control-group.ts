@@ -17,7 +17,7 @@ export function limitMemory(stage: Stage, bytes: number): string[] {
   if (group === null) return askSystemd(bytes);
   const remove = (): void => {
     process.off("exit", remove);
-    // What was killed last may not have left it yet; an empty group costs nothing.
+    // A process that was killed last may still be in the group; a group that is left costs nothing.
     try {
       rmdirSync(group);
     } catch {

@@ -1,5 +1,5 @@
-// docs/faults.md, made from the results of a kept run: promise by promise what was done to the servers,
-// what came of it, and how to do it again.
+// docs/faults.md, made from the results of a kept run: promise by promise the fault, the outcome, and the
+// command that repeats it.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -71,7 +71,7 @@ function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): Chao
     `chaos_${app}:app`,
     `--bind=127.0.0.1:${port}`,
     `--workers=${workers}`,
-    // Under ASGI as many at once, so that the same counts of requests fill it.
+    // Under ASGI as many requests at once as threads under WSGI: the same counts fill both.
     isAsync(app) ? `--concurrency=${threads}` : `--threads=${threads}`,
     "--log-format=json",
     ...(extras.typhon ?? []),
@@ -79,7 +79,7 @@ function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): Chao
   return { command: COMMAND, args, environment: {} };
 }
 
-/** The application stands last, or first and its options anywhere. */
+/** Puts options before the application where that is the last word, else behind all words. */
 function insert(args: readonly string[], more: readonly string[]): string[] {
   return args.at(-1)?.endsWith(":app") === true
     ? [...args.slice(0, -1), ...more, ...args.slice(-1)]

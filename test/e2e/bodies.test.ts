@@ -1,5 +1,5 @@
-// Bodies in both directions: their length is known when the application hears of them, a slow client
-// never holds a worker, and a large one does not make a process grow.
+// Bodies in both directions: an application knows the length of each request body, a slow client never holds
+// a worker, and a large body does not make a process grow.
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
@@ -18,12 +18,12 @@ const MEGABYTE = 1024 * 1024;
 /** Eight times what a process may grow by; npm run test:all sends a gigabyte. */
 const LARGE_MIB = Number(process.env["TEST_BODY_MIB"] ?? "256");
 const LARGE_BYTES = LARGE_MIB * MEGABYTE;
-/** What the front or a worker may grow by, whatever passes through. */
+/** Memory that the front or a worker may grow by, however large the body. */
 const MAX_GROWTH_BYTES = 32 * MEGABYTE;
 /** The large body on a loaded machine. */
 const TRANSFER_MS = 180_000;
 
-/** One worker with one thread: whatever held it would hold everybody. */
+/** One worker with one thread: a request that held it would hold all others. */
 const ALONE = ["--workers", "1", "--threads", "1"];
 let single: Typhon;
 let gate: Typhon;
@@ -112,7 +112,7 @@ test("a client that reads nothing holds no worker", async () => {
   const slow = await RawClient.connect(gate);
   slow.socket.pause();
   slow.write("GET /flood?mb=64 HTTP/1.1\r\nHost: a\r\n\r\n");
-  // The one thread has given everything away and closed its iterable though nobody has read.
+  // The thread has handed over the whole body and closed its iterable, though the client has read nothing.
   await until("the application is done", () => existsSync(join(gateFolder, "flood.closed")));
   assert.match((await getOnce(gate, "/quick")).text, /^quick/);
   slow.socket.resume();
@@ -164,7 +164,7 @@ test(`takes ${LARGE_MIB} MiB without growing`, async (t) => {
   const digest = createHash("sha256");
   for (let count = 0; count < LARGE_MIB; count += 1) digest.update(block);
   const expected = `${LARGE_BYTES} ${digest.digest("hex")}`;
-  // A server that has never seen much: what an earlier body has left behind would hide the growth.
+  // A fresh server: memory that an earlier body has left behind would hide the growth.
   const typhon = await startTyphon(t, ["raw:app", ...ALONE, "--temp-dir", temp]);
   await askOnce(typhon, "POST /hash HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
   await measureGrowth(t, typhon, async () => {

@@ -1,5 +1,5 @@
-// Django Channels: the chat of its tutorial. Its in-memory layer joins the clients of one worker; that is
-// all of them with one worker, and with two each client still gets what belongs to its own room.
+// Django Channels: the chat of its tutorial. Its in-memory layer connects the clients of one worker: with one
+// worker all clients; with two, clients of the same room and worker.
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -15,10 +15,10 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 const MESSAGES = 20;
 
-/** One who has joined a room. */
+/** A client that has joined a room. */
 class Guest {
   readonly socket: WebSocket;
-  /** Which process has it; 0 until it has said so. */
+  /** The process of its WebSocket; 0 until the application has told it. */
   worker = 0;
   readonly heard: string[] = [];
   #failure: Error | null = null;
@@ -92,7 +92,7 @@ describe("with two workers", () => {
   test("the in-memory layer joins those of one worker (docs/guide/channels.md)", async (t) => {
     const guests: Guest[] = [];
     const workers = (): Set<number> => new Set(guests.map(({ worker }) => worker));
-    // Whoever is free takes a handshake: sooner or later it is the other one.
+    // A free worker takes the handshake: sooner or later it is the other one.
     while (workers().size < 2 && guests.length < 200)
       guests.push(...(await Promise.all([1, 2, 3, 4].map(() => Guest.join(t, typhon, "hall")))));
     assert.equal(workers().size, 2, "one worker took every handshake");

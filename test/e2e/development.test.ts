@@ -1,5 +1,5 @@
-// --reload: after a save the next request is answered by the new code, what does not load is shown as a
-// page until it is mended, and nobody has to ask twice.
+// --reload: after a save the next request is answered by the new code; code that does not load is shown as
+// a page until it is mended.
 
 import assert from "node:assert/strict";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
@@ -181,7 +181,7 @@ test("Ctrl-C while code is loaded answers who waits, and ends at once", async (t
   await until("it is loading", () => app.waitsFor("never"));
   const client = await RawClient.connect(typhon);
   client.write(GET);
-  // Answered in any case, but only when the server is about to end.
+  // The request is answered, but only when the server is about to end.
   typhon.signal("SIGINT");
   const answer = await within(PATIENCE_MS, client.readResponse(), "the answer");
   assert.equal(answer.text, "first");

@@ -1,5 +1,4 @@
-// What an application is told about its request: PEP 3333's keys, decoding, colliding names, and whom
-// the server believes when a proxy speaks.
+// The environ of a request: PEP 3333's keys, decoding, colliding names, and which proxies are trusted.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // `typhon reload`: new code takes over without a lost request, code that does not load changes nothing,
-// and whoever asks is told which of the two it was.
+// and the command tells which of the two it was.
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";

@@ -70,7 +70,7 @@ describe("one server, from reload to reload", () => {
     app.answer("third");
     for (let count = 0; count < 3; count += 1) {
       typhon.signal("SIGHUP");
-      // Answered by the loop that takes signals: each is taken before the next is sent.
+      // The event loop that answers this also takes signals: each is taken before the next is sent.
       assert.equal((await getOnce(typhon, "/")).text, "second");
     }
     app.go("load");
@@ -184,7 +184,7 @@ test("a terminal that is closed ends the server that was started in it", async (
   await output.waitFor(/http:\/\/[\w.:]+/);
   const server = findStarted(mark, null).find(({ pid }) => readCommand(pid).startsWith("typhon "));
   assert(server !== undefined);
-  // While the terminal is there, the signal is somebody's wish.
+  // While the terminal is open, SIGHUP asks for a reload.
   process.kill(server.pid, "SIGHUP");
   await output.waitFor(/new code serves/);
   terminal.stdin.end();

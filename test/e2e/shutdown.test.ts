@@ -1,4 +1,5 @@
-// The end of a server: what runs is finished, what is idle is closed, nothing is left, exit code 0.
+// The end of a server: running requests are finished, idle connections are closed, no process is left, exit
+// code 0.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
@@ -21,7 +22,7 @@ async function refusesConnections(typhon: Typhon): Promise<void> {
     try {
       (await RawClient.connect(typhon)).destroy();
     } catch {
-      // Refused: what is waited for.
+      // The connection was refused.
       return;
     }
   }

@@ -13,7 +13,7 @@ import { runTyphon, withDefaults, type TyphonOptions } from "../support/typhon.t
 
 const BROKEN = join(APPS, "broken");
 
-/** What a failed start says: everything of `parts`, the exit code, nothing of our insides. */
+/** The message of a failed start: it matches all of `parts` and shows no stack of ours. */
 async function readRefusal(
   args: readonly string[],
   code: number,

@@ -1,5 +1,5 @@
-// WebSockets of WSGI applications: Flask-Sock and simple-websocket on a socket in the environ, what the
-// front takes of it and what it refuses, backpressure, and how each side's end reaches the other.
+// WebSockets of WSGI applications: Flask-Sock and simple-websocket on a socket in the environ, the handshake
+// that the front accepts or refuses, backpressure, and how each side's end reaches the other.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -228,7 +228,7 @@ for (const [path, said] of [
     client.send(close());
     await client.raw.readToEnd();
     client.destroy();
-    // Then the worker has said its last word about it.
+    // Then the worker has sent its last frame for this request.
     await until("all sockets are closed", () => countSockets(single) <= without);
     assert.equal((await getOnce(single, "/")).status, 200);
     assert.doesNotMatch(single.output.all.slice(from), /StopIteration|start_response|ERROR/);

@@ -30,7 +30,7 @@ before(async () => {
   });
 });
 
-/** One client, with everything that it was told. */
+/** One client, with the messages that it got. */
 class Peer {
   readonly socket: WebSocket;
   readonly messages: (string | Buffer)[] = [];
@@ -154,7 +154,7 @@ test("pings are answered while the application reads nothing, until the client h
   await peer.opened;
   const pongs: string[] = [];
   peer.socket.on("pong", (payload) => pongs.push(String(payload)));
-  // As much as may be on its way to an application, and more than the kernel takes.
+  // As many bytes as may be on their way to an application, and more than the kernel buffers.
   peer.socket.send(Buffer.alloc(200_000));
   peer.socket.ping("first");
   await until("a pong", () => pongs.length === 1);
@@ -248,7 +248,7 @@ test("a subprotocol that the client has not offered is not chosen", async () => 
 /** Opens WebSockets until each of two workers has some; by worker. */
 async function openInBoth(server: Typhon): Promise<Map<number, Peer[]>> {
   const peersOf = new Map<number, Peer[]>();
-  // Whoever is free takes a handshake: sooner or later it is the other one.
+  // A free worker takes the handshake: sooner or later it is the other one.
   for (let round = 0; peersOf.size < 2; round += 1) {
     assert(round < 50, "one worker took every handshake");
     const peers = Array.from({ length: 4 }, () => new Peer(server, "/echo"));

@@ -1,6 +1,5 @@
-// What the kernel knows about the processes of a server: /proc, read only. A server under test is
-// started with a mark in its environment, so that whatever it starts can be found by it, also what
-// has left its process group.
+// The processes of a server under test, as /proc shows them. A server is started with a mark in its
+// environment, so that all its descendants can be found, also those that have left its process group.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
@@ -19,7 +18,7 @@ export interface ProcessFacts {
 function readProcess(pid: number): ProcessFacts | null {
   const text = readText(`/proc/${pid}/stat`);
   if (text === null) return null;
-  // The name stands in parentheses and may hold anything, parentheses too.
+  // The program's name stands in parentheses and may hold any character, parentheses too.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state = "", parent = "", group = ""] = fields;
   return { pid, parent: Number(parent), group: Number(group), state };
@@ -53,7 +52,7 @@ export function readCommand(pid: number): string {
   return (readText(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim();
 }
 
-/** Resident memory that is the process's own (not its share of files), bytes. */
+/** Anonymous resident memory of a process, bytes: without mapped files. */
 export function readAnonymousMemory(pid: number): number {
   const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1];
   if (kilobytes === undefined) throw new Error(`process ${pid} is gone`);

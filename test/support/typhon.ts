@@ -1,6 +1,6 @@
-// The real command as a test starts it: its own process group and mark, a free port, what it writes
-// collected. At the end of the scope it is stopped by SIGTERM like in service, and whatever it leaves
-// behind fails the test.
+// The real command, started by a test with a process group and a mark of its own, on a free port; its output
+// is collected. At the end of the scope it is stopped by SIGTERM, as a service manager does; a process that
+// it leaves behind fails the test.
 
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -87,7 +87,7 @@ export class Typhon {
         message: `ended at its start with ${code ?? signal}:\n${this.output.all}`,
       });
     });
-    // A later end is not the start's affair.
+    // The server may end at any later time.
     ended.catch(() => {});
     const [url] = await Promise.race([started, ended]);
     this.#url = url;
@@ -129,7 +129,7 @@ export class Typhon {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // Ended by itself in the meantime.
+        // It has ended by itself in the meantime.
       }
     }
   }

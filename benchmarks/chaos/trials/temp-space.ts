@@ -1,5 +1,5 @@
-// Temporary space that is full, or a file that may not become so large: the upload that does not fit is
-// refused, everybody else goes on, and the space is given back.
+// Temporary space that is full, or a limit of file sizes: an upload that does not fit is refused, other
+// requests go on, and the space is freed.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
