@@ -120,6 +120,10 @@ async function runWarmUp(stage: Stage): Promise<void> {
     await until("the killed one is replaced", isReplaced, subject.patienceMs);
   }
   await expectWhole(subject, verdict, 50);
+  // The kernel wakes which worker it likes: the load goes on until a new one has answered.
+  await until("a new worker answers", () => known.size > subject.workers, subject.patienceMs).catch(
+    () => undefined,
+  );
   load.stop();
   await going;
   verdict.did = `${rounds} reloads and kills, ${load.asked} requests, answers of ${known.size} workers`;
