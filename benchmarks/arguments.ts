@@ -1,9 +1,10 @@
 // The command line of `npm run bench`. Without arguments everything is measured; each selector
-// narrows, and a narrowed run is shown but kept only with --keep.
+// narrows the run, and a narrowed run is printed but kept only with --keep. With --against two checkouts
+// of Typhon are compared, and other options are taken.
 
-import { parseArgs } from "node:util";
+import { parseArgs, type ParseArgsConfig } from "node:util";
 import { ASGI_SERVERS } from "./asgi-servers.ts";
-import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
+import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES } from "./cases.ts";
 import { SUITES, WHOLE, type Suite } from "./results.ts";
 import { SERVERS } from "./servers.ts";
 
@@ -12,6 +13,13 @@ const PAGES = { throughput: CASES, asgi: ASGI_CASES, websocket: WEBSOCKET_CASES 
 const PAGE_NAMES = Object.values(PAGES).flatMap(namesOf);
 /** Most peers serve one interface only; a name that is in both lists means both. */
 const SERVER_NAMES = [...new Set([...SERVERS, ...ASGI_SERVERS].map((one) => one.name))];
+const COMPARED_NAMES = [...COMPARED_PAGES, ...WEBSOCKET_CASES].map((one) => one.name);
+
+/** Of one run with wrk; short, because rounds count for more than length. */
+export const SECONDS = 3;
+const ROUNDS = 5;
+/** A start takes less than a second: more of them cost little. */
+const START_ROUNDS = 10;
 
 export interface Arguments {
   readonly suites: readonly Suite[];
@@ -28,6 +36,20 @@ export interface Arguments {
   readonly isWhole: boolean;
 }
 
+/** What `--against` asks for. */
+export interface ComparisonArguments {
+  /** A revision by any name that git knows. */
+  readonly against: string;
+  /** Start-up and idle connections instead of load. */
+  readonly isStart: boolean;
+  /** Names of COMPARED_PAGES and WEBSOCKET_CASES. */
+  readonly cases: readonly string[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly workers: readonly number[];
+  readonly isKept: boolean;
+}
+
 export const USAGE = `npm run bench -- [options]
 
   --throughput --asgi --memory --connections --startup --mixed --asgi-mixed
@@ -38,11 +60,23 @@ export const USAGE = `npm run bench -- [options]
                      ${namesOf(WEBSOCKET_CASES).join(", ")}
   --servers NAMES    of ${SERVER_NAMES.join(", ")}
   --workers NUMBERS  default 1,2; mixed load 2,4
-  --rounds N         interleaved rounds, default 5
-  --seconds N        of one run, default 3; mixed load 6
+  --rounds N         interleaved rounds, default ${ROUNDS}
+  --seconds N        of one run, default ${SECONDS}; mixed load 6
   --quick            2 rounds of 1 second: does it work, not how fast is it
   --keep             keep a narrowed run in benchmarks/results and show it in the README
   --help
+
+npm run bench -- --against REVISION [options]
+
+                     this checkout and another revision of it, in turns: processor time a request
+  --start            time to the first response, and memory of an idle connection, instead
+  --cases NAMES      of ${COMPARED_NAMES.slice(0, 5).join(", ")},
+                     ${COMPARED_NAMES.slice(5).join(", ")}
+  --workers NUMBERS  default 1
+  --rounds N         default ${ROUNDS}; ${START_ROUNDS} with --start
+  --seconds N        of one run, default ${SECONDS}
+  --quick            1 round of 1 second: does it work, not how fast is it
+  --keep             keep the figures in benchmarks/results
 `;
 
 /** An operator's mistake; the message names the option and what would be right. */
@@ -64,14 +98,39 @@ const OPTIONS = {
   seconds: { type: "string" },
   quick: { type: "boolean", default: false },
   keep: { type: "boolean", default: false },
-  help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** Reads the command line; null = help was asked for. Throws UsageError. */
-export function readArguments(args: readonly string[]): Arguments | null {
-  const values = parse(args);
-  if (values.help) return null;
-  // Both are questions about memory; --connections alone asks for the longer one only.
+const COMPARISON_OPTIONS = {
+  against: { type: "string" },
+  start: { type: "boolean", default: false },
+  cases: { type: "string" },
+  workers: { type: "string" },
+  rounds: { type: "string" },
+  seconds: { type: "string" },
+  quick: { type: "boolean", default: false },
+  keep: { type: "boolean", default: false },
+} as const;
+
+/** Reads the command line of a comparison; null if --against is not in it. Throws UsageError. */
+export function readComparison(args: readonly string[]): ComparisonArguments | null {
+  if (!args.some((word) => /^--against(=|$)/.test(word))) return null;
+  const values = parse(args, COMPARISON_OPTIONS);
+  const rounds = values.start ? START_ROUNDS : ROUNDS;
+  return {
+    against: values.against ?? "",
+    isStart: values.start,
+    cases: readNames("--cases", values.cases, COMPARED_NAMES),
+    rounds: readNumber("--rounds", values.rounds) ?? (values.quick ? 1 : rounds),
+    seconds: readNumber("--seconds", values.seconds) ?? (values.quick ? 1 : SECONDS),
+    workers: readNumbers("--workers", values.workers) ?? [1],
+    isKept: values.keep,
+  };
+}
+
+/** Reads the command line of a run beside other servers. Throws UsageError. */
+export function readArguments(args: readonly string[]): Arguments {
+  const values = parse(args, OPTIONS);
+  // --memory means both suites about memory; --connections means the longer one alone.
   const asked = SUITES.filter(
     (suite) => values[suite] || (suite === "connections" && values.memory),
   );
@@ -80,7 +139,7 @@ export function readArguments(args: readonly string[]): Arguments | null {
       (value) => value !== undefined,
     ) || values.quick;
   const only = readNames("--only", values.only, PAGE_NAMES);
-  // Whoever names pages asks for the suites alone that measure them.
+  // Pages that were named alone narrow the run to the suites that measure them.
   const ofPages = (["throughput", "asgi", "websocket"] as const).filter((suite) =>
     namesOf(PAGES[suite]).some((name) => only.includes(name)),
   );
@@ -89,17 +148,20 @@ export function readArguments(args: readonly string[]): Arguments | null {
     suites: asked.length > 0 ? asked : byDefault,
     only,
     servers: readNames("--servers", values.servers, SERVER_NAMES),
-    rounds: readNumber("--rounds", values.rounds) ?? (values.quick ? 2 : 5),
+    rounds: readNumber("--rounds", values.rounds) ?? (values.quick ? 2 : ROUNDS),
     seconds: readNumber("--seconds", values.seconds) ?? (values.quick ? 1 : null),
-    workers: values.workers?.split(",").map((text) => readNumber("--workers", text) ?? 1) ?? null,
+    workers: readNumbers("--workers", values.workers),
     isKept: values.keep,
     isWhole: !isNarrowed,
   };
 }
 
-function parse(args: readonly string[]) {
+function parse<Options extends NonNullable<ParseArgsConfig["options"]>>(
+  args: readonly string[],
+  options: Options,
+) {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, strict: true }).values;
+    return parseArgs({ args: [...args], options, strict: true }).values;
   } catch (error) {
     throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
   }
@@ -122,6 +184,10 @@ function readNames(
     }
   }
   return names.filter((name) => wanted.includes(name));
+}
+
+function readNumbers(option: string, text: string | undefined): number[] | null {
+  return text?.split(",").map((one) => readNumber(option, one) ?? 1) ?? null;
 }
 
 /** 1 … 1000; wrk takes whole seconds only. */

@@ -1,21 +1,23 @@
-// The servers of the ASGI and WebSocket pages and how each is started, as servers.ts has them for WSGI:
-// its own documentation's settings, no access log, the same workers, and uvloop everywhere.
+// The servers of the ASGI and WebSocket pages and how each is started, by the rules of servers.ts: the
+// settings of its own documentation, no access log, the same workers, and uvloop everywhere.
 //
 //   typhon              finds the interface by itself
 //   uvicorn             httptools and uvloop
 //   granian             --interface asgi, its default threads
-//   gunicorn-asgi       its own ASGI worker with the parser it comes with; no WebSocket pages
-//   gunicorn-asgi-fast  the same with its parser in C (gunicorn_h1c)
+//   gunicorn-asgi       gunicorn's ASGI worker with the parser in Python; no WebSocket pages
+//   gunicorn-asgi-fast  the same worker with the parser in C (gunicorn_h1c)
 //   hypercorn           the worker class uvloop
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CASES_FOLDER, TYPHON, VENV_BIN } from "./places.ts";
+import { VENV_BIN } from "./places.ts";
 import {
   flags,
   KEEP_ALIVE_SECONDS,
   MAX_CONNECTIONS,
   PEER_ENVIRONMENT,
+  typhon,
+  TYPHON_ASGI,
   uvicorn,
   type Program,
   type Server,
@@ -31,7 +33,7 @@ export const ASGI_SERVERS: readonly Server[] = [
     title: "Typhon",
     family: "typhon",
     suites: ALL,
-    programs: (start) => [typhon(start)],
+    programs: (start) => [typhon(start, start.app.asgi, TYPHON_ASGI)],
   },
   {
     name: "uvicorn",
@@ -59,7 +61,7 @@ export const ASGI_SERVERS: readonly Server[] = [
     title: "gunicorn asgi, parser in C",
     family: "gunicorn",
     suites: ["asgi", "asgi-mixed"],
-    // gunicorn 27.0 with gunicorn_h1c 0.6.9 closes the connection without an answer in about two of
+    // gunicorn 27.0 with gunicorn_h1c 0.6.9 closes the connection without a response in about two of
     // five posts of 1 MB.
     leavesOut: ["asgi-upload"],
     programs: (start) => [gunicorn(start, "fast")],
@@ -75,28 +77,11 @@ export const ASGI_SERVERS: readonly Server[] = [
 
 /** The Python module without which a server cannot be measured, by the server's name. */
 export const NEEDED_MODULES: Readonly<Record<string, string>> = {
-  // gunicorn's worker is part of it from version 24 on.
+  // The ASGI worker is part of gunicorn from version 24 on.
   "gunicorn-asgi": "gunicorn.workers.gasgi",
   "gunicorn-asgi-fast": "gunicorn.workers.gasgi",
   hypercorn: "hypercorn",
 };
-
-function typhon({ app, workers, port }: Start): Program {
-  const given = {
-    "--bind": `127.0.0.1:${port}`,
-    "--workers": workers,
-    "--loop": "uvloop",
-    "--app-dir": CASES_FOLDER,
-    "--python": join(VENV_BIN, "python"),
-    "--access-log": "off",
-  };
-  return {
-    command: TYPHON,
-    args: [app.asgi, ...flags(given)],
-    environment: {},
-    clients: "first process",
-  };
-}
 
 function granian({ app, workers, port }: Start): Program {
   const given = {
@@ -138,7 +123,7 @@ function gunicorn({ app, workers, port }: Start, parser: "python" | "fast"): Pro
 }
 
 function hypercorn({ app, workers, port, folder }: Start): Program {
-  // It has no option for this; by default every connection is closed after 1,000 requests.
+  // By default every connection is closed after 1,000 requests, and no command-line option changes this.
   const configuration = join(folder, "hypercorn.toml");
   writeFileSync(configuration, "keep_alive_max_requests = 1000000000\n");
   const given = {

@@ -1,6 +1,6 @@
-// What is asked of every server: the applications in cases/, the request, and the answer that has to
-// come back before anything is measured; one list for each suite under load. Goals of the project
-// stand beside the pages that they are for. `asgi` of a WSGI page is the same page for uvicorn.
+// The pages that are measured: an application in cases/, a request, and the response that must come before
+// anything is measured; one list for each suite under load. The goals of the project for a page stand
+// beside it. `asgi` of a WSGI page is the same page for uvicorn.
 
 /** One page of one application. */
 export interface Case {
@@ -14,18 +14,18 @@ export interface Case {
   readonly postBytes: number;
   /** JSON to post instead of so many bytes. */
   readonly postJson?: string;
-  /** The body that a right answer has. */
+  /** The body of a right response. */
   readonly expectedBody: string;
   readonly goals: readonly Goal[];
 }
 
-/** CPU a request, at most this share of what the best server of that family needs. */
+/** Typhon's CPU a request is to be at most this share of that of the best server of a family. */
 export interface Goal {
   readonly family: "granian" | "gunicorn" | "uvicorn";
   readonly share: number;
 }
 
-/** Messages over WebSockets that come back as they were sent. */
+/** A page that sends WebSocket messages back. The plain request only shows that the server has started. */
 export interface WebSocketCase extends Case {
   readonly messageBytes: number;
 }
@@ -33,7 +33,7 @@ export interface WebSocketCase extends Case {
 const HELLO = "Hello, World!";
 const PAGE = "0123456789abcdef".repeat(640);
 const ITEM = '{"name":"Portal gun","price":42.5,"tags":["blue","orange"]}';
-const ITEM_ANSWER = '{"name":"Portal gun","total":85.0,"tags":["blue","orange"]}';
+const ITEM_RESPONSE = '{"name":"Portal gun","total":85.0,"tags":["blue","orange"]}';
 
 const RAW_GOALS: readonly Goal[] = [
   { family: "granian", share: 1 },
@@ -156,7 +156,7 @@ export const ASGI_CASES: readonly Case[] = [
     path: "/items",
     postBytes: 0,
     postJson: ITEM,
-    expectedBody: ITEM_ANSWER,
+    expectedBody: ITEM_RESPONSE,
     goals: FASTAPI_GOALS,
   },
   {
@@ -189,7 +189,7 @@ function echo(name: string, size: string, messageBytes: number): WebSocketCase {
     asgi: "web_socket:app",
     path: "/",
     postBytes: 0,
-    // Of the plain request that tells when the server has started; echoes are checked by load/.
+    // Of the plain request; load/web-sockets.ts checks the echoes.
     expectedBody: HELLO,
     messageBytes,
     goals: [],
@@ -201,4 +201,31 @@ export const WEBSOCKET_CASES: readonly WebSocketCase[] = [
   echo("websocket-16", "16 bytes", 16),
   echo("websocket-1k", "1,024 bytes", 1024),
   echo("websocket-64k", "65,536 bytes", 65_536),
+];
+
+/** Not among CASES, so that a run beside the peers takes no longer. */
+const RAW_UPLOAD: Case = {
+  name: "raw-upload",
+  title: "WSGI, 1 MB posted",
+  wsgi: "raw:app",
+  asgi: "raw_asgi:app",
+  path: "/length",
+  postBytes: 1_048_576,
+  expectedBody: "1048576",
+  goals: [],
+};
+
+const COMPARED = new Set([
+  "raw-hello",
+  "raw-10k",
+  "flask",
+  "raw-asgi-hello",
+  "fastapi-hello",
+  "asgi-upload",
+]);
+
+/** Pages of a comparison of two checkouts of Typhon: one for each way through the server. */
+export const COMPARED_PAGES: readonly Case[] = [
+  ...[...CASES, ...ASGI_CASES].filter(({ name }) => COMPARED.has(name)),
+  RAW_UPLOAD,
 ];

@@ -1,27 +1,27 @@
-// One plain request on a connection of its own, for checks and for the start-up time; and free ports.
+// One plain request on a connection of its own, for checks and for the start-up time; and a free port.
 
 import { request } from "node:http";
 import { createServer } from "node:net";
 
-interface Answer {
+interface PlainResponse {
   readonly status: number;
   readonly body: string;
 }
 
-interface Question {
+interface PlainRequest {
   readonly port: number;
   readonly path: string;
   /** Bytes to post; 0 = GET. */
   readonly postBytes: number;
-  /** JSON to post instead. */
+  /** JSON to post instead of so many bytes. */
   readonly postJson?: string | undefined;
 }
 
-/** No server needs as long for one short request, even at its first one. */
-const ANSWER_TIMEOUT_MS = 10_000;
+/** No server needs as long for one short request, even for its first one. */
+const RESPONSE_TIMEOUT_MS = 10_000;
 
-/** Asks once; rejects if nobody listens, the connection breaks or the answer takes too long. */
-export function ask({ port, path, postBytes, postJson }: Question): Promise<Answer> {
+/** Sends one request; rejects if nobody listens, the connection breaks or the response takes too long. */
+export function ask({ port, path, postBytes, postJson }: PlainRequest): Promise<PlainResponse> {
   return new Promise((resolve, reject) => {
     const body = postJson ?? "x".repeat(postBytes);
     const type = postJson === undefined ? {} : { "content-type": "application/json" };
@@ -31,7 +31,7 @@ export function ask({ port, path, postBytes, postJson }: Question): Promise<Answ
         port,
         path,
         agent: false,
-        timeout: ANSWER_TIMEOUT_MS,
+        timeout: RESPONSE_TIMEOUT_MS,
         method: body === "" ? "GET" : "POST",
         headers: body === "" ? {} : { ...type, "content-length": Buffer.byteLength(body) },
       },
@@ -45,7 +45,7 @@ export function ask({ port, path, postBytes, postJson }: Question): Promise<Answ
         });
       },
     );
-    asked.on("timeout", () => asked.destroy(new Error("no answer in time")));
+    asked.on("timeout", () => asked.destroy(new Error("no response in time")));
     asked.on("error", reject);
     asked.end(body);
   });

@@ -1,5 +1,5 @@
-// Processor time over one run: what the server used, and what others used meanwhile, who make a round
-// unreliable: other programs, and a hypervisor that gave the processor to another machine.
+// Processor time over one run: of the server, and of others, which makes a round unreliable. Others are
+// other programs, and a hypervisor that gave the processor to another machine.
 
 import { machineCpuSeconds, ownCpuSeconds } from "./process-tree.ts";
 
@@ -11,7 +11,7 @@ export interface Clocks {
   readonly ours: number;
 }
 
-/** Reads the clocks; the server says its own. Load generators count as ours once they have ended. */
+/** Reads the clocks. "Ours" is this program and the load generators that it started and that have ended. */
 export function readClocks(running: { cpuSeconds(): number }): Clocks {
   const { busy, stolen } = machineCpuSeconds();
   return {
@@ -22,7 +22,7 @@ export function readClocks(running: { cpuSeconds(): number }): Clocks {
   };
 }
 
-/** Cores that neither the server nor we used between two moments, 0 or more. */
+/** Cores used between two moments by others than the server and this program; 0 or more. */
 export function coresOfOthers(before: Clocks, after: Clocks): number {
   const known = after.server - before.server + (after.ours - before.ours);
   const others = after.machine - before.machine - known;

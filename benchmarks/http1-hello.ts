@@ -1,5 +1,5 @@
-// Hello requests over HTTP/1.1: our engine, and node:http, each in a process of its own, under wrk, in
-// interleaved rounds. Prints requests/s and CPU µs a request of the serving process, medians.
+// Hello requests over HTTP/1.1: Typhon's engine and node:http, each in a process of its own, under wrk,
+// in interleaved rounds. Prints the medians of requests/s and of the serving process's CPU µs a request.
 //
 //   BODY_BYTES=13 node benchmarks/http1-hello.ts [rounds] [seconds]
 //
@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 
 import { listen } from "../src/front/listener.ts";
 import { responseHead } from "../src/http/response-head.ts";
-import { Http1Connections } from "../src/http1/connections.ts";
+import { Http1Engine } from "../src/http1/engine.ts";
 import { CoarseClock } from "../src/net/coarse-clock.ts";
 import { median } from "./statistics.ts";
 
@@ -40,7 +40,7 @@ async function serve(name: ServerName): Promise<void> {
 
 async function serveTyphon(body: Buffer): Promise<number> {
   const head = responseHead(200, "OK", [["Content-Type", "text/plain"]]);
-  const connections = new Http1Connections({
+  const connections = new Http1Engine({
     onExchange: (exchange) => exchange.respond(head, body),
   });
   new CoarseClock().start(() => connections.tick());
@@ -97,7 +97,7 @@ async function measure(name: ServerName, seconds: number): Promise<Round> {
   }
 }
 
-/** Requests that wrk got answered. */
+/** Runs wrk; returns the number of responses. */
 async function wrk(url: string, seconds: number): Promise<number> {
   const { stdout } = await promisify(execFile)("wrk", ["-t1", "-c64", `-d${seconds}`, url]);
   return Number(/(\d+) requests in/.exec(stdout)?.[1] ?? "0");

@@ -1,4 +1,4 @@
-// What the figures were made on: processors, kernel, and the version of everything that took part.
+// The machine that the figures are from: processors, kernel, and the versions of all programs.
 
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
@@ -12,7 +12,7 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly system: string;
   readonly kernel: string;
-  /** Name to version, as they are shown. */
+  /** Versions by the names that are shown. */
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -27,7 +27,7 @@ const PACKAGES = [
 ];
 const FRAMEWORKS = ["a2wsgi", "flask", "django", "fastapi", "pydantic"];
 
-/** Asks every program for its version; "unknown" where one does not say. */
+/** Asks every program for its version: "unknown" if the program does not tell, "missing" if it is not there. */
 export async function describeMachine(): Promise<Machine> {
   return {
     cores: availableParallelism(),

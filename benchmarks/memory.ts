@@ -1,80 +1,79 @@
-// Memory at rest: the whole server after its start with Flask, and what one idle kept-alive
-// connection adds to the processes that hold it. The kernel's own socket buffers are in no process's
-// memory and are the same for all.
+// Memory at rest: of the whole server after its start with Flask, and what one idle kept-alive
+// connection adds to the processes that hold the connections. The socket buffers of the kernel are in no
+// process's memory and are the same for all servers.
 
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { readLimit } from "../src/front/descriptors.ts";
 import { CASES } from "./cases.ts";
 import { startProgram } from "./program.ts";
 import type { ConnectionsResult, MemoryResult } from "./results.ts";
+import { measureInTurns } from "./rounds.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import { runWrk } from "./wrk.ts";
 
-/** Workers load the application after the first answer of another, and collectors run late. */
+/** After the first response other workers may still load the application, and garbage is still collected. */
 const SETTLE_MS = 1500;
-/** Asked before the idle connections come, so that code and buffers of first use are not counted. */
+/** Idle connections to hold: Granian's and gunicorn's limits are set for as many. */
+const IDLE_CONNECTIONS = 10_000;
+/** Near its limit of descriptors Typhon closes idle connections; workers and logs need some as well. */
+const DESCRIPTOR_SHARE = 0.8;
+/** Load before the idle connections come, so that code and buffers of first use are not counted. */
 const WARM_UP_SECONDS = 1;
 
 interface MemoryPlan {
   readonly servers: readonly Server[];
   readonly workers: readonly number[];
   readonly rounds: number;
-  /** Idle connections to hold. */
-  readonly connections: number;
   /** Hears one line about each figure. */
   tell(line: string): void;
 }
 
-/** Resident and proportional memory of every server that has answered one Flask page. */
+/** Resident and proportional memory of every server after its first response, a Flask page. */
 export async function measureMemory(plan: MemoryPlan): Promise<MemoryResult[]> {
   const results: MemoryResult[] = [];
   for (const workers of plan.workers) {
-    for (const server of plan.servers) {
-      const rss: number[] = [];
-      const pss: number[] = [];
-      let processes = 0;
-      for (let round = 0; round < plan.rounds; round++) {
-        const memory = await withServer(server, "flask", workers, async (running) => {
-          await sleep(SETTLE_MS);
-          return running.memory();
-        });
-        rss.push(memory.rss);
-        pss.push(memory.pss);
-        processes = memory.processes;
-      }
-      results.push({ server: server.name, workers, processes, rss, pss });
-      plan.tell(`memory ${workers}w ${server.name}: PSS ${(pss[0] ?? 0) >> 20} MiB`);
+    const measured = await measureInTurns(plan.servers, plan.rounds, async (server) => {
+      const memory = await withServer(server, "flask", workers, async (running) => {
+        await sleep(SETTLE_MS);
+        return running.memory();
+      });
+      plan.tell(`memory ${workers}w ${server.name}: PSS ${memory.pss >> 20} MiB`);
+      return memory;
+    });
+    for (const { server, figures } of measured) {
+      const rss = figures.map((memory) => memory.rss);
+      const pss = figures.map((memory) => memory.pss);
+      const processes = figures.at(-1)?.processes ?? 0;
+      results.push({ server, workers, processes, rss, pss });
     }
   }
   return results;
 }
 
-/** What each of many idle connections adds to the memory of the processes that hold them. */
+/** Memory that one of many idle connections adds to the processes that hold them. */
 export async function measureConnections(plan: MemoryPlan): Promise<ConnectionsResult[]> {
-  const results: ConnectionsResult[] = [];
-  for (const server of plan.servers) {
-    const bytesEach: number[] = [];
-    let held = 0;
-    for (let round = 0; round < plan.rounds; round++) {
-      const measured = await withServer(server, "raw-hello", 1, (running) =>
-        holdConnections(running, plan.connections),
-      );
-      held = measured.held;
-      bytesEach.push(measured.bytesEach);
-    }
-    results.push({ server: server.name, held, bytesEach });
-    plan.tell(`connections ${server.name}: ${held} held, ${bytesEach[0]?.toFixed(0)} bytes each`);
-  }
-  return results;
+  const measured = await measureInTurns(plan.servers, plan.rounds, async (server) => {
+    const figures = await withServer(server, "raw-hello", 1, holdConnections);
+    const { held, bytesEach } = figures;
+    plan.tell(`connections ${server.name}: ${held} held, ${bytesEach.toFixed(0)} bytes each`);
+    return figures;
+  });
+  return measured.map(({ server, figures }) => ({
+    server,
+    held: figures.at(-1)?.held ?? 0,
+    bytesEach: figures.map((one) => one.bytesEach),
+  }));
 }
 
+/** Holds IDLE_CONNECTIONS, or as many as the limit of descriptors allows. */
 async function holdConnections(
   running: RunningServer,
-  wanted: number,
 ): Promise<{ held: number; bytesEach: number }> {
+  const wanted = Math.min(IDLE_CONNECTIONS, Math.floor(readLimit() * DESCRIPTOR_SHARE));
   await runWrk({ port: running.port, path: "/", postBytes: 0, seconds: WARM_UP_SECONDS });
   await sleep(SETTLE_MS);
   const before = running.clientSideMemory().rss;

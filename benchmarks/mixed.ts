@@ -1,22 +1,22 @@
 // Mixed load: nine short requests to one slow one, at a constant rate that every server in the run can
 // sustain: 50 % and 80 % of the slowest one's capacity on the same mix, found first in the same run.
-// What counts is what happens to the short requests. Rounds are interleaved as in throughput.ts.
+// The latency of the short requests counts.
 
 import { join } from "node:path";
 import { coresOfOthers, readClocks } from "./clocks.ts";
 import type { LoadOrder } from "./load/generate.ts";
 import type { LoadReport } from "./load/record.ts";
 import { BENCHMARKS } from "./places.ts";
-import { runProgram } from "./program.ts";
-import type { CapacityResult, MixedOutcome, MixedResult, MixedRound } from "./results.ts";
+import { readNumbers, runProgram } from "./program.ts";
+import type { CapacityResult, MixedOutcome, MixedResult } from "./results.ts";
+import { measureInTurns } from "./rounds.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import { median } from "./statistics.ts";
-import { rotate } from "./throughput.ts";
 
 /** Clients: several hundred, each with one kept-alive connection. */
 const CONNECTIONS = 400;
-/** To find the capacity: always more than all threads can take, few enough that none waits seconds. */
+/** For the capacity: more connections than all servers have threads, few enough that none waits seconds. */
 const SATURATING_CONNECTIONS = 96;
 const CAPACITY_ROUNDS = 3;
 /** A server that has just started still compiles its own code. */
@@ -34,6 +34,9 @@ const PAGE = {
   expectedBody: "done\n",
 };
 
+/** Figures that load/generate.ts prints. */
+const FIGURES = ["sent", "failed", "p50", "p99", "max", "lateness", "responsesPerSecond"] as const;
+
 interface MixedPlan {
   readonly servers: readonly Server[];
   readonly workers: readonly number[];
@@ -43,7 +46,7 @@ interface MixedPlan {
   tell(line: string): void;
 }
 
-/** Finds the capacities, then loads every server. */
+/** Finds the capacity of every server, then applies the loads. */
 export async function measureMixed(plan: MixedPlan): Promise<MixedOutcome> {
   const capacity: CapacityResult[] = [];
   const mixed: MixedResult[] = [];
@@ -68,46 +71,37 @@ async function findCapacities(
   mix: Mix,
   workers: number,
 ): Promise<CapacityResult[]> {
-  const found = new Map<Server, number[]>(plan.servers.map((server) => [server, []]));
-  for (let round = 0; round < Math.min(CAPACITY_ROUNDS, plan.rounds); round++) {
-    for (const server of rotate(plan.servers, round)) {
-      const at = { mix, workers, load: 1, requestsPerSecond: 0 };
-      const { report } = await loadOnce(server, at, plan.seconds, round);
-      found.get(server)?.push(report.answersPerSecond);
-      plan.tell(`mixed ${mix} ${workers}w ${server.name}: ${report.answersPerSecond.toFixed(0)}/s`);
-    }
-  }
-  return plan.servers.map((server) => ({
+  const rounds = Math.min(CAPACITY_ROUNDS, plan.rounds);
+  const measured = await measureInTurns(plan.servers, rounds, async (server, round) => {
+    const at = { mix, workers, load: 1, requestsPerSecond: 0 };
+    const { responsesPerSecond } = (await loadOnce(server, at, plan.seconds, round)).report;
+    plan.tell(`mixed ${mix} ${workers}w ${server.name}: ${responsesPerSecond.toFixed(0)}/s`);
+    return responsesPerSecond;
+  });
+  return measured.map(({ server, figures }) => ({
     mix,
     workers,
-    server: server.name,
-    requestsPerSecond: found.get(server) ?? [],
+    server,
+    requestsPerSecond: figures,
   }));
 }
 
 async function measureLoad(plan: MixedPlan, at: Load): Promise<MixedResult[]> {
-  const rounds = new Map<Server, MixedRound[]>(plan.servers.map((server) => [server, []]));
-  for (let round = 0; round < plan.rounds; round++) {
-    for (const server of rotate(plan.servers, round)) {
-      const { report, cpuMicros, others } = await loadOnce(server, at, plan.seconds, round);
-      const { sent, failed, p50, p99, max, lateness } = report;
-      rounds.get(server)?.push({ sent, failed, p50, p99, max, lateness, cpuMicros, others });
-      plan.tell(
-        `mixed ${at.mix} ${at.workers}w ${at.load * 100} % = ${at.requestsPerSecond}/s ` +
-          `round ${round + 1} ${server.name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, ` +
-          `max ${max.toFixed(1)} ms, ${failed} of ${sent} failed, ` +
-          `others ${others.toFixed(2)} cores`,
-      );
-    }
-  }
-  return plan.servers.map((server) => ({
-    ...at,
-    server: server.name,
-    rounds: rounds.get(server) ?? [],
-  }));
+  const measured = await measureInTurns(plan.servers, plan.rounds, async (server, round) => {
+    const { report, cpuMicros, others } = await loadOnce(server, at, plan.seconds, round);
+    const { sent, failed, p50, p99, max, lateness } = report;
+    plan.tell(
+      `mixed ${at.mix} ${at.workers}w ${at.load * 100} % = ${at.requestsPerSecond}/s ` +
+        `round ${round + 1} ${server.name}: p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, ` +
+        `max ${max.toFixed(1)} ms, ${failed} of ${sent} failed, ` +
+        `others ${others.toFixed(2)} cores`,
+    );
+    return { sent, failed, p50, p99, max, lateness, cpuMicros, others };
+  });
+  return measured.map(({ server, figures }) => ({ ...at, server, rounds: figures }));
 }
 
-/** One fresh server under one load; the seed makes all servers of a round equal. */
+/** Starts a server for one load. The same seed gives all servers of a round the same requests. */
 async function loadOnce(
   server: Server,
   at: Load,
@@ -128,10 +122,10 @@ async function loadOnce(
     const before = readClocks(running);
     const script = join(BENCHMARKS, "load", "generate.ts");
     const output = await runProgram(process.execPath, [script, JSON.stringify(order)]);
-    const report = parseReport(output);
-    const answered = Math.max(1, at.requestsPerSecond * (seconds + WARM_UP_SECONDS));
+    const report: LoadReport = readNumbers(output, FIGURES);
+    const requests = Math.max(1, at.requestsPerSecond * (seconds + WARM_UP_SECONDS));
     const after = readClocks(running);
-    const cpuMicros = ((after.server - before.server) / answered) * 1e6;
+    const cpuMicros = ((after.server - before.server) / requests) * 1e6;
     return { report, cpuMicros, others: coresOfOthers(before, after) };
   } catch (error) {
     const what = `${server.name}, mixed ${at.mix}: ${String(error)}`;
@@ -139,23 +133,4 @@ async function loadOnce(
   } finally {
     await running.stop();
   }
-}
-
-/** Reads the line that load/generate.ts prints; throws where a figure is missing. */
-function parseReport(output: string): LoadReport {
-  const report: unknown = JSON.parse(output);
-  const number = (name: keyof LoadReport): number => {
-    const value: unknown = Reflect.get(Object(report), name);
-    if (typeof value !== "number") throw new Error(`the load report lacks ${name}: ${output}`);
-    return value;
-  };
-  return {
-    sent: number("sent"),
-    failed: number("failed"),
-    p50: number("p50"),
-    p99: number("p99"),
-    max: number("max"),
-    lateness: number("lateness"),
-    answersPerSecond: number("answersPerSecond"),
-  };
 }

@@ -1,5 +1,5 @@
-// A million requests with unique ids through four workers that are killed at random: none is run twice,
-// none stays without an answer. The same load as test/e2e/crash.test.ts, only longer.
+// A million requests with unique ids through four workers that are killed at random: no request is run
+// twice, and every request gets a response. The same load as test/e2e/crash.test.ts, only longer.
 //
 //   node benchmarks/never-twice.ts [requests] [seed]
 

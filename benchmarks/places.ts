@@ -1,5 +1,5 @@
-// Where things are: the checkout, the applications, the virtual environment that tools/bench.sh
-// makes, and the results.
+// Folders of the benchmarks: the checkout, the applications, the virtual environment that
+// tools/bench.sh makes, and the results.
 
 import { join } from "node:path";
 
@@ -9,11 +9,13 @@ export const ROOT = join(import.meta.dirname, "..");
 export const BENCHMARKS = import.meta.dirname;
 /** The applications; on every server's sys.path. */
 export const CASES_FOLDER = join(BENCHMARKS, "cases");
+/** Everything that can be made again: the virtual environment, other revisions, narrowed runs. */
+export const CACHE = join(BENCHMARKS, ".cache");
 /** Holds python and the peers' commands. */
-export const VENV_BIN = join(BENCHMARKS, ".cache", "venv", "bin");
+export const VENV_BIN = join(CACHE, "venv", "bin");
 /** Results of whole runs, kept with the project. */
 export const RESULTS = join(BENCHMARKS, "results");
-/** Results of narrowed runs: for whoever looks now. */
-export const SCRATCH_RESULTS = join(BENCHMARKS, ".cache", "results");
+/** Results of narrowed runs, which are not kept. */
+export const SCRATCH_RESULTS = join(CACHE, "results");
 /** Typhon's command. */
 export const TYPHON = join(ROOT, "bin", "typhon");

@@ -1,6 +1,6 @@
 // CPU and memory of a whole server: the programs that were started and all their descendants, read
 // from /proc. CPU of children that ended is in their parent's account (cutime, cstime), so nothing
-// is lost when a worker is replaced. A daemon that left its parent is found by its session: each
+// is lost when a worker is replaced. A process that left its parent is found by its session: each
 // program is started as the leader of a session of its own. Linux only, as all of the benchmarks.
 
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,8 +8,8 @@ import { readdirSync, readFileSync } from "node:fs";
 /** USER_HZ: the unit of /proc/PID/stat, 100 a second on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-/** What /proc/PID/stat says of one process; CPU in seconds, its ended children's included. */
-export interface ProcessStat {
+/** The fields of /proc/PID/stat that are used; CPU in seconds, that of ended children included. */
+interface ProcessStat {
   readonly pid: number;
   readonly parent: number;
   readonly session: number;
@@ -23,7 +23,7 @@ export interface TreeMemory {
   readonly pss: number;
 }
 
-/** Reads the text of /proc/PID/stat (proc_pid_stat(5)); null if it is not such a text. */
+/** Reads the text of /proc/PID/stat (proc_pid_stat(5)); null if the text is something else. */
 export function parseStat(text: string): ProcessStat | null {
   // The name may hold spaces and parentheses: fields are counted from the last ")".
   const nameEnd = text.lastIndexOf(")");
@@ -90,7 +90,7 @@ export function machineCpuSeconds(): { readonly busy: number; readonly stolen: n
   };
 }
 
-/** Our own processor seconds, those of ended children (wrk) included. */
+/** Processor seconds of this program, those of ended children (wrk) included. */
 export function ownCpuSeconds(): number {
   return parseStat(readProc("/proc/self/stat"))?.cpuSeconds ?? 0;
 }
@@ -99,7 +99,7 @@ function kilobytes(text: string, field: string): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0);
 }
 
-/** A process may end between two looks; then there is nothing to read. */
+/** The text of a file, empty if the process has ended meanwhile. */
 function readProc(path: string): string {
   try {
     return readFileSync(path, "latin1");

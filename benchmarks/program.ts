@@ -1,5 +1,5 @@
-// Short-lived programs (wrk, version questions, the load generators): their standard output, or an
-// error with what they wrote. Those that run now can be ended when we are.
+// Short-lived programs: wrk, git, the load generators. A program gives its standard output, or an error
+// with all of its output. Programs that still run can be ended together with this one.
 
 import { spawn, type ChildProcess } from "node:child_process";
 
@@ -32,6 +32,23 @@ export function startProgram(command: string, args: readonly string[]): ChildPro
   child.on("close", () => running.delete(child));
   child.on("error", () => running.delete(child));
   return child;
+}
+
+/** Reads a JSON object with numbers that another program wrote; throws if one of them is missing. */
+export function readNumbers<Name extends string>(
+  json: string,
+  names: readonly Name[],
+): Record<Name, number> {
+  const object: unknown = JSON.parse(json);
+  if (hasNumbers(object, names)) return object;
+  throw new Error(`JSON lacks one of the numbers ${names.join(", ")}: ${json}`);
+}
+
+function hasNumbers<Name extends string>(
+  object: unknown,
+  names: readonly Name[],
+): object is Record<Name, number> {
+  return names.every((name) => typeof Reflect.get(Object(object), name) === "number");
 }
 
 /** Ends every program that still runs. */

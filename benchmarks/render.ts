@@ -1,17 +1,19 @@
-// Puts the newest figures into benchmarks/README.md, between its "figures" marks; the words around
-// them are written by hand. Each suite comes from the newest whole run that has it; only where there
-// is none, from the newest narrowed one, and then the table says so. Run alone, it renders again.
+// Puts the newest figures into benchmarks/README.md, between its "figures" marks; the text around the
+// marks is written by hand. The figures of a suite are from the newest whole run of the suite. Without one
+// they are from the newest narrowed run, and the text above the table says so.
+//
+//   node benchmarks/render.ts
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 import { BENCHMARKS, RESULTS } from "./places.ts";
 import { hasSuite, loadResults, SUITES, type Results, type Suite } from "./results.ts";
-import { median } from "./statistics.ts";
 import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { SERVERS } from "./servers.ts";
+import { loadOfOthers } from "./tables/markdown.ts";
 import { mixedTables, type MixedField } from "./tables/mixed.ts";
-import { connectionsTable, memoryTable, startupTable } from "./tables/standing.ts";
+import { connectionsTable, memoryTable, startupTable } from "./tables/without-load.ts";
 import { asgiTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
 
 const BEGIN = "<!-- figures: rendered by render.ts -->";
@@ -23,7 +25,7 @@ const TITLES: Readonly<Record<Suite, string>> = {
   websocket: "WebSocket echo, 64 connections",
   memory: "Memory after the start with Flask",
   connections: "Idle kept-alive connections",
-  startup: "From start to the first answer",
+  startup: "From start to the first response",
   mixed: "Mixed load",
   "asgi-mixed": "Mixed load, ASGI",
 };
@@ -51,7 +53,7 @@ export function renderReadme(): void {
   writeFileSync(path, placeFigures(readFileSync(path, "utf8"), figures(loadResults(RESULTS))));
 }
 
-/** The text with what stands between the marks replaced; throws if they are not there. */
+/** `text` with everything between the marks replaced by `made`; throws if the marks are missing. */
 export function placeFigures(text: string, made: string): string {
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END);
@@ -59,7 +61,7 @@ export function placeFigures(text: string, made: string): string {
   return `${text.slice(0, begin + BEGIN.length)}\n\n${made}\n${text.slice(end)}`;
 }
 
-/** All suites with where their figures are from; a suite that was never run says so. */
+/** The tables of all suites, each below the date and the machine of its run. */
 export function figures(all: readonly Results[]): string {
   const parts = SUITES.map((suite) => {
     const title = `### ${TITLES[suite]}\n\n`;
@@ -78,7 +80,7 @@ function newest(all: readonly Results[], suite: Suite): Results | null {
 function origin(suite: Suite, results: Results): string {
   const narrowed = results.isWhole ? "" : " **A narrowed run: to be taken as a hint.**";
   const missing = results.missing.length > 0 ? ` Missing: ${results.missing.join("; ")}.` : "";
-  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${loadOfOthers(suite, results)}.${missing}${narrowed}`;
+  return `${results.date.slice(0, 10)}, ${results.rounds} interleaved rounds; ${describe(results.machine)}${othersOf(suite, results)}.${missing}${narrowed}`;
 }
 
 function describe(machine: Machine): string {
@@ -90,13 +92,10 @@ function describe(machine: Machine): string {
   );
 }
 
-function loadOfOthers(suite: Suite, results: Results): string {
+function othersOf(suite: Suite, results: Results): string {
   if (suite === "memory" || suite === "connections" || suite === "startup") return "";
   const measured = suite === "asgi-mixed" ? (results[suite]?.mixed ?? []) : (results[suite] ?? []);
-  if (measured.length === 0) return "";
-  const others = measured.flatMap(({ rounds }) => rounds.map((round) => round.others));
-  const most = Math.max(...others).toFixed(2);
-  return `; other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
+  return measured.length === 0 ? "" : `; ${loadOfOthers(measured)}`;
 }
 
 const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {

@@ -1,12 +1,11 @@
-// What a run leaves behind: plain JSON, one file a run, and where such files are kept. Times are
-// milliseconds where the name does not say otherwise; memory is bytes. Rounds are kept, so that
-// noise can be seen later; medians are made when a table is.
+// The results of a run as plain JSON, one file a run. Times are milliseconds where the name does not say
+// otherwise; memory is bytes. All rounds are kept, so that noise can be seen later; the tables show medians.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "./machine.ts";
 
-/** One round of one server on one page. `others`: cores that others used meanwhile (clocks.ts). */
+/** One round of one server on one page. `others`: cores used by other programs meanwhile (clocks.ts). */
 export interface ThroughputRound {
   readonly requests: number;
   readonly requestsPerSecond: number;
@@ -46,7 +45,7 @@ export interface StartupResult {
   readonly startMs: readonly number[];
 }
 
-/** What one load run says of the short requests; `failed` counts all that were not answered rightly. */
+/** The short requests of one load run. `failed` counts the requests without a right response. */
 export interface MixedRound {
   readonly sent: number;
   readonly failed: number;
@@ -76,7 +75,7 @@ export interface CapacityResult {
   readonly requestsPerSecond: readonly number[];
 }
 
-/** All of one mixed load. */
+/** The results of one suite of mixed load. */
 export interface MixedOutcome {
   readonly capacity: readonly CapacityResult[];
   readonly mixed: readonly MixedResult[];
@@ -106,6 +105,28 @@ export interface Results {
   readonly "asgi-mixed"?: MixedOutcome | null;
 }
 
+/** One run of two checkouts. Their titles are the names of the servers in the results. */
+export interface Comparison {
+  /** ISO time of the start. */
+  readonly date: string;
+  readonly here: Compared;
+  readonly there: Compared;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly machine: Machine;
+  /** Empty with --start. Requests of WebSocket pages are messages. */
+  readonly load: readonly ThroughputResult[];
+  /** Both are empty without --start. */
+  readonly startup: readonly StartupResult[];
+  readonly connections: readonly ConnectionsResult[];
+}
+
+/** A checkout that was compared: its title in tables, and its commit. */
+interface Compared {
+  readonly title: string;
+  readonly commit: string;
+}
+
 /** Names of the suites in a result, in the order in which they are measured and shown. */
 export const SUITES = [
   "throughput",
@@ -119,7 +140,7 @@ export const SUITES = [
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
-/** What is measured where nothing is selected: all but what Typhon is only learning. */
+/** The suites of a run without selectors. */
 export const WHOLE: readonly Suite[] = SUITES.filter((suite) => suite !== "websocket");
 
 /** True if that suite was measured in this run. */
@@ -127,10 +148,21 @@ export function hasSuite(results: Results, suite: Suite): boolean {
   return (results[suite] ?? null) !== null;
 }
 
-/** Writes `<date>-<what>.json` into `folder`; returns the path. */
+/** Writes `<date>-<suites>.json` into `folder`; returns the path. */
 export function saveResults(folder: string, results: Results): string {
   const made = SUITES.filter((suite) => hasSuite(results, suite));
-  const what = made.length >= WHOLE.length ? "all" : made.join("-");
+  return save(folder, made.length >= WHOLE.length ? "all" : made.join("-"), results);
+}
+
+const COMPARISON = "against-";
+
+/** Writes `<date>-against-<commit>.json` into `folder`; returns the path. */
+export function saveComparison(folder: string, comparison: Comparison): string {
+  const what = comparison.startup.length > 0 ? "-start" : "";
+  return save(folder, `${COMPARISON}${comparison.there.commit.slice(0, 12)}${what}`, comparison);
+}
+
+function save(folder: string, what: string, results: { readonly date: string }): string {
   const date = results.date.slice(0, 16).replace("T", "-").replace(":", "");
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${date}-${what}.json`);
@@ -138,10 +170,10 @@ export function saveResults(folder: string, results: Results): string {
   return path;
 }
 
-/** All results of `folder`, oldest first. Files that are not results end the program. */
+/** All results of `folder` but comparisons, oldest first. Throws if a file holds no results. */
 export function loadResults(folder: string): Results[] {
   return readdirSync(folder)
-    .filter((name) => name.endsWith(".json"))
+    .filter((name) => name.endsWith(".json") && !name.includes(`-${COMPARISON}`))
     .toSorted()
     .map((name) => {
       const text = readFileSync(join(folder, name), "utf8");
@@ -151,7 +183,7 @@ export function loadResults(folder: string): Results[] {
     });
 }
 
-/** Our own files: the shape is checked as far as telling them from another program's needs. */
+/** Tells results from other JSON by some of their names; these benchmarks wrote the files. */
 function isResults(value: unknown): value is Results {
   if (typeof value !== "object" || value === null) return false;
   return ["machine", "isWhole", "throughput", "mixed"].every((name) => name in value);

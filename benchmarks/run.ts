@@ -1,38 +1,45 @@
-// Measures Typhon beside its peers, all in one go, and keeps what comes of it: JSON in results/ and
-// the tables of README.md. tools/bench.sh has brought the peers. Whatever ends this program but
-// SIGKILL ends every server, client and wrk that it started.
+// Measures Typhon beside other servers, or with --against beside another revision of itself, all in one
+// run, and keeps the figures: JSON in results/ and the tables of README.md. tools/bench.sh has installed
+// the other servers. Whatever ends this program but SIGKILL ends every server and client of it as well.
 
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { readArguments, UsageError, USAGE, type Arguments } from "./arguments.ts";
+import {
+  readArguments,
+  readComparison,
+  SECONDS,
+  USAGE,
+  UsageError,
+  type Arguments,
+  type ComparisonArguments,
+} from "./arguments.ts";
 import { ASGI_SERVERS, NEEDED_MODULES } from "./asgi-servers.ts";
 import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
+import { compare } from "./comparison.ts";
 import { describeMachine } from "./machine.ts";
 import { measureConnections, measureMemory } from "./memory.ts";
 import { measureMixed } from "./mixed.ts";
 import { RESULTS, SCRATCH_RESULTS, TYPHON, VENV_BIN } from "./places.ts";
 import { killAllPrograms, runProgram } from "./program.ts";
 import { renderReadme, renderTables } from "./render.ts";
-import { saveResults, type Results, type Suite } from "./results.ts";
+import { saveComparison, saveResults, type Results, type Suite } from "./results.ts";
 import { killAllServers } from "./server-process.ts";
 import { SERVERS, type Server } from "./servers.ts";
-import { measureStartup } from "./startup.ts";
+import { measureStartup, STANDARD_LIBRARY } from "./startup.ts";
+import { comparisonTables } from "./tables/comparison.ts";
 import { askByWrk, measureThroughput } from "./throughput.ts";
 import { echoMessages, findWebSocketFault, hasWebSocketClient } from "./websocket.ts";
 
-/** Of one run with wrk; short, because rounds count for more than length. */
-const SECONDS = 3;
-/** Of one run of mixed load: some hundred rare requests have to be seen. */
+/** Of one run of mixed load: long enough for some hundred slow requests. */
 const MIXED_SECONDS = 6;
 /** Memory varies little from start to start. */
 const MEMORY_ROUNDS = 3;
-const IDLE_CONNECTIONS = 10_000;
 
 function tell(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
 }
 
-/** What can be measured: the servers of each interface, and what was asked for and is not there. */
+/** The servers that can be measured, by interface, and the reasons why others cannot. */
 interface Field {
   readonly wsgi: readonly Server[];
   readonly asgi: readonly Server[];
@@ -40,7 +47,7 @@ interface Field {
   readonly missing: readonly string[];
 }
 
-/** Measures the asked suites one by one; hands over what there is after each of them. */
+/** Measures the suites one by one; `onSuite` gets all results so far after each of them. */
 async function measure(
   args: Arguments,
   field: Field,
@@ -50,11 +57,7 @@ async function measure(
   const of = (suite: Suite): Server[] => field.wsgi.filter((one) => one.suites.includes(suite));
   const { rounds } = args;
   const common = { workers: args.workers ?? [1, 2], rounds, seconds: begun.seconds, tell };
-  const standing = {
-    ...common,
-    rounds: Math.min(rounds, MEMORY_ROUNDS),
-    connections: IDLE_CONNECTIONS,
-  };
+  const standing = { ...common, rounds: Math.min(rounds, MEMORY_ROUNDS) };
   const mixed = {
     ...common,
     workers: args.workers ?? [2, 4],
@@ -90,7 +93,11 @@ async function measure(
       connections: await measureConnections({ ...standing, servers: of("connections") }),
     }),
     startup: async () => ({
-      startup: await measureStartup({ ...common, servers: of("startup") }),
+      startup: await measureStartup({
+        ...common,
+        page: STANDARD_LIBRARY,
+        servers: of("startup"),
+      }),
     }),
     mixed: () => measureMixed({ ...mixed, servers: of("mixed") }),
     "asgi-mixed": async () => ({
@@ -125,10 +132,7 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
   };
 }
 
-/**
- * What keeps a server from being measured, or null. Typhon is missing in a checkout that has not been
- * built; the others come with tools/bench.sh, where their newest version has what is needed.
- */
+/** Why a server cannot be measured, or null. tools/bench.sh has installed all but Typhon itself. */
 async function findFault({ name }: Server): Promise<string | null> {
   const needed = NEEDED_MODULES[name];
   try {
@@ -144,9 +148,9 @@ async function findFault({ name }: Server): Promise<string | null> {
   }
 }
 
-/** Looks for everything that the asked suites need; tells of each server that is left out. */
+/** Looks for everything that the suites need; tells of each server that is left out. */
 async function survey(args: Arguments): Promise<Field> {
-  // Both lists of servers have Typhon, which is missing from both or from none.
+  // A set, because Typhon is in both lists and would be named twice.
   const missing = new Set<string>();
   const usable = async (
     list: readonly Server[],
@@ -178,13 +182,26 @@ async function survey(args: Arguments): Promise<Field> {
 }
 
 async function main(): Promise<void> {
-  const args = readArguments(process.argv.slice(2));
-  if (args === null) {
+  const words = process.argv.slice(2);
+  if (words.includes("--help") || words.includes("-h")) {
     process.stdout.write(USAGE);
     return;
   }
+  const comparison = readComparison(words);
+  if (comparison === null) await measureAndPrint(readArguments(words));
+  else await compareAndPrint(comparison);
+}
+
+async function compareAndPrint(args: ComparisonArguments): Promise<void> {
+  const comparison = await compare(args, tell);
+  const path = saveComparison(args.isKept ? RESULTS : SCRATCH_RESULTS, comparison);
+  process.stdout.write(`${comparisonTables(comparison)}\n`);
+  tell(`written: ${path}`);
+}
+
+async function measureAndPrint(args: Arguments): Promise<void> {
   const field = await survey(args);
-  // What a later failure must not take along is in the scratch folder after each suite.
+  // Saved after each suite, so that a failure in a later one loses nothing.
   const keepScratch = (results: Results): string => saveResults(SCRATCH_RESULTS, results);
   const results = await measure(args, field, await begin(args, field.missing), keepScratch);
   const isKept = results.isWhole || args.isKept;

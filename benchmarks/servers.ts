@@ -4,7 +4,7 @@
 //
 //   granian       4 blocking threads a worker, as many as the others have
 //   granian-1     1 blocking thread: cheapest where the application never waits
-//   gunicorn-fast sync with its parser in C (gunicorn_h1c); the others use the one it comes with
+//   gunicorn-fast sync workers and the parser in C (gunicorn_h1c); the others use the parser in Python
 //   nginx         one process of nginx, kept-alive Unix socket to gunicorn with threads
 //   uvicorn       not a WSGI server: the same page as ASGI (Flask through a2wsgi), for orientation
 
@@ -21,7 +21,7 @@ export const KEEP_ALIVE_SECONDS = 75;
 /** More than the idle connections of the memory benchmark. */
 export const MAX_CONNECTIONS = 20_000;
 
-/** What one start needs to know. */
+/** What to start: the application, and where it is served. */
 export interface Start {
   readonly app: Pick<Case, "wsgi" | "asgi">;
   readonly workers: number;
@@ -30,7 +30,7 @@ export interface Start {
   readonly folder: string;
 }
 
-/** One program of a server. `clients`: who of it holds the clients' connections. */
+/** One program of a server. `clients`: which of its processes hold the connections of clients. */
 export interface Program {
   readonly command: string;
   readonly args: readonly string[];
@@ -41,15 +41,20 @@ export interface Program {
 export interface Server {
   readonly name: string;
   readonly title: string;
-  /** Goals are held against the best of a family. */
+  /** A goal compares Typhon with the best server of a family. */
   readonly family: "typhon" | "granian" | "gunicorn" | "nginx" | "uvicorn" | "hypercorn";
-  /** Left out of a suite where it has nothing to say. */
+  /** The suites that the server takes part in. */
   readonly suites: readonly Suite[];
-  /** Pages that it cannot be measured on; the server's entry says why. */
+  /** Names of pages on which the server cannot be measured; a comment beside them says why. */
   readonly leavesOut?: readonly string[];
-  /** The programs in the order to start them; the last one answers on the port. */
+  /** The programs in the order of their start; the last one listens on the port. */
   programs(start: Start): readonly Program[];
 }
+
+type Flags = Readonly<Record<string, string | number>>;
+
+export const TYPHON_WSGI: Flags = { "--threads": THREADS };
+export const TYPHON_ASGI: Flags = { "--loop": "uvloop" };
 
 const EVERYWHERE = ["throughput", "memory", "connections", "startup", "mixed"] as const;
 export const PEER_ENVIRONMENT = { PYTHONPATH: CASES_FOLDER };
@@ -61,24 +66,7 @@ export const SERVERS: readonly Server[] = [
     title: "Typhon",
     family: "typhon",
     suites: EVERYWHERE,
-    programs: ({ app, workers, port }) => [
-      {
-        command: TYPHON,
-        args: [
-          app.wsgi,
-          ...flags({
-            "--bind": `127.0.0.1:${port}`,
-            "--workers": workers,
-            "--threads": THREADS,
-            "--app-dir": CASES_FOLDER,
-            "--python": join(VENV_BIN, "python"),
-            "--access-log": "off",
-          }),
-        ],
-        environment: {},
-        clients: "first process",
-      },
-    ],
+    programs: (start) => [typhon(start, start.app.wsgi, TYPHON_WSGI)],
   },
   {
     name: "granian",
@@ -136,8 +124,6 @@ export const SERVERS: readonly Server[] = [
   },
 ];
 
-type Flags = Readonly<Record<string, string | number>>;
-
 const GTHREAD: Flags = {
   "--worker-class": "gthread",
   "--threads": THREADS,
@@ -148,6 +134,24 @@ const GTHREAD: Flags = {
 /** Options as a command line has them, each name before its value. */
 export function flags(given: Flags): string[] {
   return Object.entries(given).flatMap(([name, value]) => [name, String(value)]);
+}
+
+/** Typhon of this checkout; `more`: options of one interface, or in place of the ones here. */
+export function typhon({ workers, port }: Start, application: string, more: Flags): Program {
+  const given = {
+    "--bind": `127.0.0.1:${port}`,
+    "--workers": workers,
+    "--app-dir": CASES_FOLDER,
+    "--python": join(VENV_BIN, "python"),
+    "--access-log": "off",
+    ...more,
+  };
+  return {
+    command: TYPHON,
+    args: [application, ...flags(given)],
+    environment: {},
+    clients: "first process",
+  };
 }
 
 function tcp(start: Start): string {

@@ -1,8 +1,10 @@
-// Whether a long event stream keeps memory flat: clients read server-sent events for an hour, every second
-// one of them leaves and another comes, and the memory of front and workers is looked at all the while.
+// Whether long event streams keep memory flat. Clients read server-sent events for an hour; every second
+// one client leaves and another one comes, and the memory of the front and the workers is read.
+//
 //   node benchmarks/sse-hour.ts --seconds 3600 --streams 20 --interval 0.001
-// It fails if an event is missing or out of order, if a stream goes on without its client, or if a process
-// has grown by more than MAX_GROWTH_BYTES since the first tenth of the time.
+//
+// The run fails if an event is missing or out of order, if a stream goes on without its client, or if a
+// process has grown by more than MAX_GROWTH_BYTES since the first tenth of the time.
 
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -16,7 +18,7 @@ import { readAnonymousMemory } from "../test/support/processes.ts";
 import { RawClient } from "../test/support/raw-client.ts";
 import { Typhon, withDefaults } from "../test/support/typhon.ts";
 
-/** Collectors of garbage let a process grow and shrink by some megabytes. */
+/** A process with garbage collection grows and shrinks by some megabytes. */
 const MAX_GROWTH_BYTES = 16 * 1024 * 1024;
 const MEGABYTE = 1024 * 1024;
 const LINES = 12;
@@ -32,7 +34,7 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const streams = Number(values.streams);
 
-/** One client: counts events, and holds each to the one before. */
+/** One client: counts events, and checks that none is missing or out of order. */
 class Reader {
   readonly name: string;
   events = 0;

@@ -1,5 +1,5 @@
-// Medians and percentiles. Pure. A percentile is a measured value (nearest rank), never one made up
-// between two; the median of an even count is the mean of the middle two.
+// Medians and percentiles. Pure. A percentile is always a measured value (nearest rank); the median of an
+// even count is the mean of the middle two.
 
 /** The median; NaN of an empty list. Does not change `values`. */
 export function median(values: readonly number[]): number {

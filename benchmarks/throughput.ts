@@ -1,16 +1,15 @@
 // Closed loop, one page at a time: requests a second, latency, and processor time a request, which
-// decides. Rounds are interleaved: every server gets one short run before any gets its second, each
-// time freshly started, and the order turns by one each round, so that a noisy minute, a lucky
-// memory layout or a warm neighbour is shared by all.
+// decides. Each run has a freshly started server, so that no server keeps a lucky memory layout.
 
 import type { Case } from "./cases.ts";
 import { coresOfOthers, readClocks, type Clocks } from "./clocks.ts";
 import type { ThroughputResult, ThroughputRound } from "./results.ts";
+import { measureInTurns } from "./rounds.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import { runWrk, type WrkOutcome } from "./wrk.ts";
 
-/** One stretch of load on a server that runs; throws if one answer is not right. */
+/** One stretch of load on a running server. */
 export interface Load<Page extends Case> {
   readonly page: Page;
   readonly port: number;
@@ -18,7 +17,7 @@ export interface Load<Page extends Case> {
   readonly isWarmUp: boolean;
 }
 
-/** Long enough for caches, adaptive interpreters and V8 to settle: the measure is a server in service. */
+/** Long enough for caches, adaptive interpreters and V8 to settle, as in a server that is in service. */
 const WARM_UP_SECONDS = 4;
 
 interface ThroughputPlan<Page extends Case> {
@@ -27,19 +26,19 @@ interface ThroughputPlan<Page extends Case> {
   readonly workers: readonly number[];
   readonly rounds: number;
   readonly seconds: number;
-  /** Asks as fast as the server answers: askByWrk, or what the page needs. */
+  /** Applies the load of a page: askByWrk or echoMessages. Throws if one response is wrong. */
   readonly apply: (load: Load<Page>) => Promise<WrkOutcome>;
   /** Hears one line about each run. */
   tell(line: string): void;
 }
 
-/** The load of all plain requests. */
+/** The load of all pages but WebSockets. */
 export function askByWrk({ page, port, seconds }: Load<Case>): Promise<WrkOutcome> {
   const { path, postBytes, postJson } = page;
   return runWrk({ port, path, postBytes, postJson, seconds });
 }
 
-/** Measures every page with every server; throws if one answer is wrong. */
+/** Measures every page with every server; throws if one response is wrong. */
 export async function measureThroughput<Page extends Case>(
   plan: ThroughputPlan<Page>,
 ): Promise<ThroughputResult[]> {
@@ -50,35 +49,26 @@ export async function measureThroughput<Page extends Case>(
   return results;
 }
 
-/** `list` with its first `count` moved to the end. */
-export function rotate<T>(list: readonly T[], count: number): T[] {
-  const by = list.length === 0 ? 0 : count % list.length;
-  return [...list.slice(by), ...list.slice(0, by)];
-}
-
 async function measurePage<Page extends Case>(
   plan: ThroughputPlan<Page>,
   page: Page,
   workers: number,
 ): Promise<ThroughputResult[]> {
   const servers = plan.servers.filter(({ leavesOut = [] }) => !leavesOut.includes(page.name));
-  const rounds = new Map<Server, ThroughputRound[]>(servers.map((one) => [one, []]));
-  for (let round = 0; round < plan.rounds; round++) {
-    for (const server of rotate(servers, round)) {
-      const measured = await measureOnce(plan, server, page, workers);
-      rounds.get(server)?.push(measured);
-      plan.tell(
-        `${page.name} ${workers}w round ${round + 1} ${server.name}: ` +
-          `${measured.cpuMicros.toFixed(1)} µs, ${measured.requestsPerSecond.toFixed(0)}/s, ` +
-          `p99 ${measured.p99.toFixed(1)} ms, others ${measured.others.toFixed(2)} cores`,
-      );
-    }
-  }
-  return servers.map((server) => ({
+  const measured = await measureInTurns(servers, plan.rounds, async (server, round) => {
+    const figures = await measureOnce(plan, server, page, workers);
+    plan.tell(
+      `${page.name} ${workers}w round ${round + 1} ${server.name}: ` +
+        `${figures.cpuMicros.toFixed(1)} µs, ${figures.requestsPerSecond.toFixed(0)}/s, ` +
+        `p99 ${figures.p99.toFixed(1)} ms, others ${figures.others.toFixed(2)} cores`,
+    );
+    return figures;
+  });
+  return measured.map(({ server, figures }) => ({
     page: page.name,
     workers,
-    server: server.name,
-    rounds: rounds.get(server) ?? [],
+    server,
+    rounds: figures,
   }));
 }
 
@@ -91,7 +81,9 @@ async function measureOnce<Page extends Case>(
   const running = await RunningServer.start(server, { page, workers });
   try {
     const { port } = running;
-    await apply({ page, port, seconds: WARM_UP_SECONDS, isWarmUp: true });
+    // A run that is shorter than usual asks whether everything works: its warm-up is shorter as well.
+    const warmUpSeconds = Math.min(WARM_UP_SECONDS, seconds + 1);
+    await apply({ page, port, seconds: warmUpSeconds, isWarmUp: true });
     const before = readClocks(running);
     const outcome = await apply({ page, port, seconds, isWarmUp: false });
     return roundOf(outcome, before, readClocks(running));

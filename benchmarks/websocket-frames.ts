@@ -1,6 +1,6 @@
-// Frames of WebSockets through our reader and writer, and through those of the library `ws`, without
+// WebSocket frames through Typhon's reader and writer, and through those of the library `ws`, without
 // sockets: a read brings one masked frame, and a payload goes out as one frame. Prints µs a frame, the
-// least of the rounds. What writev costs beside write, where there is a socket, is not seen here.
+// least of the rounds. The system calls for a real socket, write and writev, are not in the figures.
 //
 //   node benchmarks/websocket-frames.ts [rounds] [ms]
 
@@ -16,7 +16,7 @@ interface LibrarySender {
   send(bytes: Buffer, options: object, onDone: () => void): void;
 }
 
-// The library's type declarations leave these two out.
+// The type declarations of the library leave out Receiver and Sender.
 const Receiver: new (settings: object) => Writable = Reflect.get(library, "Receiver");
 const Sender: new (socket: Duplex, extensions: object) => LibrarySender = Reflect.get(
   library,
@@ -69,7 +69,7 @@ function writeLibrary(): (payload: Buffer) => void {
   return (payload) => sender.send(Buffer.from(payload), options, ignore);
 }
 
-/** µs for one, in a stretch that lets the event loop turn now and then, as it does in service. */
+/** µs for one frame, in a stretch that lets the event loop turn now and then, as in service. */
 async function measure(act: (bytes: Buffer) => void, bytes: Buffer): Promise<number> {
   const end = performance.now() + ms;
   let spent = 0;
@@ -93,7 +93,7 @@ for (const length of LENGTHS) {
     ["write ours", writeOurs(), payload],
     ["library", writeLibrary(), payload],
   ] as const;
-  // The first time V8 has not seen it.
+  // The first measurement is thrown away: V8 has not compiled the code yet.
   for (const [, act, bytes] of runs) await measure(act, bytes);
   const least = runs.map(() => Infinity);
   for (let round = 0; round < rounds; round += 1)

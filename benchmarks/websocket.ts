@@ -6,17 +6,17 @@ import { join } from "node:path";
 import { WEBSOCKET_CASES, type WebSocketCase } from "./cases.ts";
 import type { WebSocketOrder } from "./load/web-sockets.ts";
 import { BENCHMARKS } from "./places.ts";
-import { runProgram } from "./program.ts";
+import { readNumbers, runProgram } from "./program.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import type { Load } from "./throughput.ts";
 import type { WrkOutcome } from "./wrk.ts";
 
 const CONNECTIONS = 64;
-/** A try before the rounds, to see whether a server speaks WebSocket at all. */
+/** The load that shows before the rounds whether a server speaks WebSocket. */
 const TRY = { connections: 1, seconds: 0.2, isWarmUp: true } as const;
 
-/** True if the generator can run. */
+/** Whether the npm package that the generator needs is installed. */
 export function hasWebSocketClient(): boolean {
   try {
     import.meta.resolve("ws");
@@ -26,7 +26,7 @@ export function hasWebSocketClient(): boolean {
   }
 }
 
-/** One stretch of echoes; in a warm-up every byte of every echo is compared, else its length. */
+/** The load of a WebSocket page. A warm-up compares every byte of every echo, a measured run the length. */
 export async function echoMessages(
   { page, port, seconds, isWarmUp }: Load<WebSocketCase>,
   connections = CONNECTIONS,
@@ -38,7 +38,7 @@ export async function echoMessages(
   return parseEchoes(await runProgram(process.execPath, [script, JSON.stringify(order)]));
 }
 
-/** Starts `server` and exchanges a few messages; what went wrong, or null. */
+/** Starts `server` and exchanges a few messages; returns what went wrong, or null. */
 export async function findWebSocketFault(server: Server): Promise<string | null> {
   const [page] = WEBSOCKET_CASES;
   if (page === undefined) return null;
@@ -59,18 +59,8 @@ export async function findWebSocketFault(server: Server): Promise<string | null>
 
 /** Reads the line that load/web-sockets.ts prints; throws where a figure is missing. */
 export function parseEchoes(output: string): WrkOutcome {
-  const report: unknown = JSON.parse(output);
-  const number = (name: keyof WrkOutcome): number => {
-    const value: unknown = Reflect.get(Object(report), name);
-    if (typeof value !== "number") throw new Error(`the report of echoes lacks ${name}: ${output}`);
-    return value;
-  };
-  if (number("requests") === 0) throw new Error(`no message came back: ${output}`);
-  return {
-    requests: number("requests"),
-    requestsPerSecond: number("requestsPerSecond"),
-    p50: number("p50"),
-    p99: number("p99"),
-    max: number("max"),
-  };
+  const figures = ["requests", "requestsPerSecond", "p50", "p99", "max"] as const;
+  const outcome = readNumbers(output, figures);
+  if (outcome.requests === 0) throw new Error(`no message came back: ${output}`);
+  return outcome;
 }

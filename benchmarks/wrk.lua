@@ -1,6 +1,6 @@
--- For wrk: posts a body where asked (BYTES and how many, or JSON and its text) and prints the outcome as one line of
--- JSON. There is no response() on purpose: it would cost wrk more than the request itself; wrk counts
--- statuses beyond 399 on its own. Latencies in microseconds.
+-- For wrk. The arguments "BYTES count" or "JSON text" make it post a body. Prints the outcome as one line
+-- of JSON, latencies in microseconds. There is no function response() on purpose: it would cost wrk more
+-- than the request itself, and wrk counts statuses above 399 without it.
 
 function init(args)
    if args[1] == "BYTES" then

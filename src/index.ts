@@ -1,28 +1,38 @@
-// The public API: a server made from a configuration, for programs that embed Typhon. The command
-// (cli/) is built on the same parts.
+// The public API: a server for a program that embeds Typhon. The command (cli/) is built on the same
+// parts.
 
-import type { Configuration } from "./config/configuration.ts";
+import { embeddedConfiguration, type ServerOptions } from "./config/embedded.ts";
 import { openAccessLog, openLog } from "./observe/log-targets.ts";
 import { Server, type Started } from "./server.ts";
 
-export type { BindAddress, Configuration } from "./config/configuration.ts";
+export type { ServerOptions } from "./config/embedded.ts";
+export type { ApplicationStatus } from "./application.ts";
 export type { Started } from "./server.ts";
 
-/** A server that has not been started. */
+/** A server that a program has made. */
 export interface EmbeddedServer {
   /** Loads the application, then listens. Rejects with an error whose `text` is for the operator. */
   start(): Promise<Started>;
+  /** Loads the application's code anew; null, or why the old code goes on. */
+  reload(): Promise<string | null>;
   /** Stops accepting, lets requests finish for at most `graceMs`, ends the workers. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Builds a server; nothing runs before `start`. Its logs go where the configuration says. */
-export function createServer(configuration: Configuration): EmbeddedServer {
-  const log = openLog({ level: configuration.logLevel, format: configuration.logFormat });
-  const accessLog = openAccessLog(configuration.accessLog, configuration.logFormat, log);
+/**
+ * Makes a server; nothing runs before `start`. Every option has the name, the default and the checks of
+ * its flag: `createServer({ app: "shop:app", bind: "127.0.0.1:8000", workers: 2 })`. Paths are below the
+ * working directory. The log goes to standard error. Throws an error whose `text` is for the operator.
+ */
+export function createServer(options: ServerOptions): EmbeddedServer {
+  const configuration = embeddedConfiguration(options, process.cwd());
+  const { logs } = configuration;
+  const log = openLog(logs);
+  const accessLog = openAccessLog(logs.accessLog, logs.format, log);
   const server = new Server(configuration, log, accessLog);
   return {
     start: () => server.start(),
+    reload: () => server.reload(),
     stop: async (graceMs) => {
       await server.stop(graceMs);
       await Promise.all([log.flush(), accessLog?.flush()]);

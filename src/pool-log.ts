@@ -1,13 +1,14 @@
-// What the pool raises, as log lines: the words that an operator reads about workers.
+// The events of an application's pool as log lines: what an operator reads about workers. With several
+// applications each line and each event names its application.
 
 import { constants } from "node:os";
 
 import type { Exchange } from "./http/exchange.ts";
 import type { Log } from "./observe/log.ts";
 import type { Job, Overdue } from "./workers/job.ts";
-import type { WorkerEnd } from "./workers/launcher.ts";
-import type { PoolListener, WorkerLoss } from "./workers/pool-contract.ts";
-import type { Worker } from "./workers/worker.ts";
+import type { PoolListener } from "./workers/pool.ts";
+import type { WorkerExit } from "./workers/worker-exits.ts";
+import type { Worker, WorkerEnd } from "./workers/worker.ts";
 
 const SIGKILL = constants.signals.SIGKILL;
 const SIGNAL_NAMES = new Map(
@@ -18,27 +19,36 @@ const LEVELS = ["debug", "info", "warning", "error"] as const;
 export class PoolLog implements PoolListener {
   readonly #log: Log;
   readonly #exchangeOf: (job: Job) => Exchange | null;
+  /** " of NAME", where there are several applications. */
+  readonly #ofApplication: string;
 
+  /** `log`: the application's (`Log.of`), which names the application in the fields of each event. */
   constructor(log: Log, exchangeOf: (job: Job) => Exchange | null) {
     this.#log = log;
     this.#exchangeOf = exchangeOf;
+    this.#ofApplication = log.application === "" ? "" : ` of ${log.application}`;
   }
 
   onWorkerReady(worker: Worker): void {
-    const { number, pid } = worker;
-    this.#log.debug("worker.ready", `worker ${number} is ready`, { worker: number, pid });
+    this.#log.debug("worker.ready", `${this.#name(worker.number)} is ready`, {
+      worker: worker.number,
+      pid: worker.pid,
+    });
   }
 
-  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerLoss, pause: number): void {
-    const { number, pid, failure, lastWords } = worker;
+  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerExit, pause: number): void {
+    const { number, pid, failure, stderrTail } = worker;
     const isQuiet = wasAsked && lost.length === 0 && retried.length === 0;
     if (failure !== null)
-      this.#log.error("application.failed", failure.text, { kind: failure.kind, worker: number });
+      this.#log.error("application.failed", failure.text, {
+        kind: failure.kind,
+        worker: number,
+      });
     else
       this.#log.write(
         isQuiet ? "debug" : "error",
         "worker.ended",
-        `worker ${number} ended ${tellHow(end, wasAsked)}${tellPause(pause)}`,
+        `${this.#name(number)} ended ${describeEnd(end, wasAsked)}${describePause(pause)}`,
         {
           worker: number,
           pid,
@@ -47,25 +57,21 @@ export class PoolLog implements PoolListener {
           lost: lost.length,
           retried: retried.length,
           peakRssBytes: end.peakRss,
-          ...(isQuiet ? {} : { lastWords: lastWords.join("\n") }),
+          ...(isQuiet ? {} : { lastWords: stderrTail.join("\n") }),
         },
       );
-    for (const job of lost)
-      this.#log.error("request.lost", `worker ${number} ended while it ran this request`, {
-        ...this.#name(job),
-        worker: number,
-      });
+    const text = `${this.#name(number)} ended while it ran this request`;
+    for (const job of lost) this.#log.error("request.lost", text, this.#requestFields(job, number));
     for (const job of retried)
       this.#log.warning(
         "request.retried",
-        `worker ${number} ended while it ran this request; another runs it once more`,
-        { ...this.#name(job), worker: number },
+        `${text}; another worker runs it once more`,
+        this.#requestFields(job, number),
       );
   }
 
-  onRecycle(worker: Worker): void {
-    const { number, pid, leaving } = worker;
-    this.#log.info("worker.recycled", `worker ${number} is replaced: ${leaving}`, {
+  onRecycle({ number, pid, leaving }: Worker): void {
+    this.#log.info("worker.recycled", `${this.#name(number)} is replaced: ${leaving}`, {
       worker: number,
       pid,
     });
@@ -75,11 +81,9 @@ export class PoolLog implements PoolListener {
     this.#log.output(worker.number, stream, line);
   }
 
-  onMessage(worker: Worker, level: number, text: string): void {
+  onMessage({ number }: Worker, level: number, text: string): void {
     const name = LEVELS[level] ?? "error";
-    this.#log.write(name, "worker.message", `worker ${worker.number}: ${text}`, {
-      worker: worker.number,
-    });
+    this.#log.write(name, "worker.message", `${this.#name(number)}: ${text}`, { worker: number });
   }
 
   onOverdue(
@@ -87,46 +91,60 @@ export class PoolLog implements PoolListener {
     stacks: string,
     find: (id: number) => Job | undefined,
   ): void {
-    const told = stacks === "" ? "its stacks could not be had" : stacks;
-    const named = told.replace(/\brequest (\d+)\b/g, (text, id: string) => {
+    const known = stacks === "" ? "the stacks could not be read" : stacks;
+    const named = known.replace(/\brequest (\d+)\b/g, (text, id: string) => {
       const other = find(Number(id));
       const exchange = other === undefined ? null : this.#exchangeOf(other);
       return exchange === null ? text : `request ${exchange.requestId}`;
     });
-    this.#log.error(
-      "request.overdue",
-      `a request ran ${age.toFixed(1)} s without an answer; the threads of worker ${worker}:\n${named}`,
-      { ...this.#name(job), worker, ms: Math.round(age * 1000) },
-    );
+    const ran = `a request ran ${age.toFixed(1)} s without a response`;
+    this.#log.error("request.overdue", `${ran}; the threads of ${this.#name(worker)}:\n${named}`, {
+      ...this.#requestFields(job, worker),
+      ms: Math.round(age * 1000),
+    });
   }
 
   onLauncherEnd(text: string): void {
-    this.#log.error("launcher.ended", `the launcher ended and is replaced: ${text}`, {});
+    this.#log.error(
+      "launcher.ended",
+      `the launcher${this.#ofApplication} ended and is replaced: ${text}`,
+      {},
+    );
   }
 
   onLauncherLine(line: string): void {
     this.#log.warning("launcher.output", line, {});
   }
 
-  #name(job: Job): { requestId: string; method: string; path: string } {
+  #name(worker: number): string {
+    return `worker ${worker}${this.#ofApplication}`;
+  }
+
+  #requestFields(
+    job: Job,
+    worker: number,
+  ): { requestId: string; method: string; path: string; worker: number } {
     const exchange = this.#exchangeOf(job);
     return {
       requestId: exchange?.requestId ?? "",
       method: exchange?.head.method ?? "",
       path: exchange?.head.path ?? "",
+      worker,
     };
   }
 }
 
-function tellHow({ code, signal }: WorkerEnd, wasAsked: boolean): string {
-  if (signal === null) return code === null ? "and nobody saw how" : `with exit code ${code}`;
+function describeEnd({ code, signal }: WorkerEnd, wasAsked: boolean): string {
+  if (signal === null) return code === null ? "in an unknown way" : `with exit code ${code}`;
   const name = SIGNAL_NAMES.get(signal);
   const how = name === undefined ? `by signal ${signal}` : `by signal ${signal} (${name})`;
-  // Nobody else is told of it.
-  return signal === SIGKILL && !wasAsked ? `${how}: by hand, or memory ran out` : how;
+  // The kernel tells only its own log that it ended a process for want of memory.
+  return signal === SIGKILL && !wasAsked
+    ? `${how}: killed by hand, or by the kernel because memory ran out`
+    : how;
 }
 
-function tellPause(seconds: number): string {
+function describePause(seconds: number): string {
   if (seconds === 0) return "";
-  return `; they end soon after their start, so the next one starts in ${seconds.toFixed(1)} s`;
+  return `; workers end soon after their start, so the next one starts in ${seconds.toFixed(1)} s`;
 }

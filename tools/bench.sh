@@ -1,8 +1,8 @@
 #!/bin/sh
-# npm run bench: measures Typhon beside the servers that people run today (benchmarks/README.md).
-# Brings what it needs: a virtual environment of its own with the newest peers (renewed once a day),
-# wrk and nginx from Debian. Installs system packages only as root; otherwise it says what lacks.
-# All arguments go to benchmarks/run.ts.
+# npm run bench: measures Typhon beside the servers that people run today, or with --against REVISION
+# beside another revision of itself (benchmarks/README.md). Installs what is missing: wrk and nginx from
+# Debian, as root only, and a virtual environment with the newest peers, renewed once a day. A comparison
+# of revisions needs neither nginx nor peers. All arguments go to benchmarks/run.ts.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -24,9 +24,22 @@ if [ ! -x node_modules/.bin/node ]; then
 fi
 [ "$set_up" = yes ] || exec node_modules/.bin/node benchmarks/run.ts "$@"
 
+case " $* " in
+*" --against"*) has_peers=no packages="flask fastapi uvloop" ;;
+*)
+  has_peers=yes
+  # gunicorn_h1c by its own name: the extra gunicorn[fast] would hold gunicorn back at an older
+  # version while the registry lacks the parser that its newest one asks for.
+  packages="granian gunicorn gunicorn_h1c uvicorn[standard] uvloop httptools hypercorn
+    a2wsgi flask django fastapi pydantic"
+  ;;
+esac
+
 lacking=
 command -v wrk >/dev/null 2>&1 || lacking="$lacking wrk"
-command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || lacking="$lacking nginx"
+if [ "$has_peers" = yes ]; then
+  command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || lacking="$lacking nginx"
+fi
 if [ -n "$lacking" ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     fail "lacking:$lacking; install with: sudo apt-get install --no-install-recommends$lacking"
@@ -45,20 +58,25 @@ if [ ! -x "$venv/bin/python" ]; then
   python3 -m venv "$venv" || fail "python3 -m venv failed; Debian has it in python3-venv"
 fi
 stamp=$cache/updated-$(date +%F)
-peers="import granian, gunicorn, uvicorn, hypercorn, a2wsgi, flask, django, fastapi, uvloop, httptools"
-if [ ! -e "$stamp" ] || ! "$venv/bin/python" -c "$peers" 2>/dev/null; then
-  echo "bench: fetching the newest Granian, gunicorn, uvicorn, Hypercorn, Flask, Django and FastAPI"
-  # gunicorn_h1c by its own name: the extra gunicorn[fast] would hold gunicorn back at an older
-  # version while the registry lacks the parser that its newest one asks for.
-  if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade \
-    granian gunicorn gunicorn_h1c 'uvicorn[standard]' uvloop httptools hypercorn \
-    a2wsgi flask django fastapi pydantic; then
-    rm -f "$cache"/updated-*
-    : >"$stamp"
-  elif "$venv/bin/python" -c "$peers" 2>/dev/null; then
+imports="flask, fastapi, uvloop"
+if [ "$has_peers" = yes ]; then
+  imports="$imports, granian, gunicorn, uvicorn, hypercorn, a2wsgi, django, httptools"
+fi
+is_installed() {
+  "$venv/bin/python" -c "import $imports" 2>/dev/null
+}
+if ! is_installed || { [ "$has_peers" = yes ] && [ ! -e "$stamp" ]; }; then
+  echo "bench: fetching the newest" $packages
+  # shellcheck disable=SC2086
+  if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade $packages; then
+    if [ "$has_peers" = yes ]; then
+      rm -f "$cache"/updated-*
+      : >"$stamp"
+    fi
+  elif is_installed; then
     echo "bench: PyPI cannot be reached; measuring the versions that are here" >&2
   else
-    fail "the peers could not be installed from PyPI"
+    fail "PyPI gave not all of" $packages
   fi
 fi
 

@@ -1,6 +1,6 @@
 // Writes docs/options.md from the table of options (src/config/schema.ts):
 //     node tools/render-options.ts
-// A test holds the page to the table, so it is never edited by hand.
+// A test compares the page with the table, so the page is never edited by hand.
 
 import { writeFileSync } from "node:fs";
 
@@ -19,14 +19,14 @@ const OPENING = `# Options
 
 \`typhon APP [options]\`
 
-Each option is also read from the environment, by the variable that stands beside it. A flag wins over the
-variable, the variable over the default; an empty variable counts as none. Of a flag that is given twice and may
-not be repeated the last one holds. An option with several values has them in its variable between commas or
-spaces, \`--env\` on lines of its own.
+Each option can also be set by the environment variable that is named with it. A flag wins over the variable, and the
+variable over the default. An empty variable counts as not set. If a flag is given twice but cannot be repeated, the
+last one wins. The variable of a repeatable option holds all values, separated by commas or spaces; only
+\`TYPHON_ENV\` has one value on each line.
 
-Durations are seconds and may have fractions (\`2.5\`). Sizes are bytes, or \`512k\`, \`10M\`, \`1G\` in powers of 1,024.
+Durations are in seconds and may have fractions (\`2.5\`). Sizes are in bytes, or \`512k\`, \`10M\`, \`1G\` in powers of 1,024.
 
-A mistake ends in one line that names the option, and exit code 2; an application that does not load in exit code 3.
+A mistake is reported in one line that names the option, with exit code 2. If the application does not load, the exit code is 3.
 `;
 
 /** The whole page. */

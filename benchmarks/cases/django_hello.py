@@ -39,7 +39,7 @@ settings.configure(
 
 
 def hello(_request: HttpRequest) -> HttpResponse:
-    """Answer 13 bytes."""
+    """Respond with 13 bytes."""
     return HttpResponse("Hello, World!", content_type="text/plain")
 
 

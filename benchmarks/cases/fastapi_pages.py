@@ -18,11 +18,11 @@ class Item(BaseModel):
 
 @app.get("/")
 async def hello() -> dict[str, str]:
-    """Answer 25 bytes of JSON."""
+    """Respond with 25 bytes of JSON."""
     return {"message": "Hello World"}
 
 
 @app.post("/items")
 async def create(item: Item) -> dict[str, object]:
-    """Answer what came of a checked item."""
+    """Respond with values of a checked item."""
     return {"name": item.name, "total": item.price * 2, "tags": item.tags}

@@ -7,5 +7,5 @@ app = Flask(__name__)
 
 @app.get("/")
 def hello() -> str:
-    """Answer 13 bytes."""
+    """Respond with 13 bytes."""
     return "Hello, World!"

@@ -26,7 +26,7 @@ def compute(seconds: float) -> int:
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer five bytes, at once or after the work that the path names."""
+    """Respond with five bytes, at once or after the work that the path names."""
     path = environ["PATH_INFO"]
     if path == "/sleep":
         time.sleep(SLEEP_SECONDS)

@@ -16,7 +16,7 @@ async def app(
     _receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    """Answer five bytes, at once or after the work that the path names; lifespan is declined."""
+    """Send five bytes, at once or after the work that the path names; decline lifespan."""
     if scope["type"] != "http":
         raise RuntimeError("only http")
     path = scope["path"]

@@ -1,6 +1,6 @@
 """Plain WSGI, no framework: what is left is the server's own cost.
 
-"/" 13 bytes, "/10k" 10,240 bytes, "/length" the length of the posted body. The same answers as
+"/" 13 bytes, "/10k" 10,240 bytes, "/length" the length of the posted body. The same responses as
 raw_asgi.py.
 """
 
@@ -16,7 +16,7 @@ PAGE_FIELDS = [("Content-Type", "text/plain"), ("Content-Length", str(len(PAGE))
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer one of the three pages."""
+    """Respond with one of the three pages."""
     path = environ["PATH_INFO"]
     if path == "/":
         start_response("200 OK", HELLO_FIELDS)

@@ -1,4 +1,4 @@
-"""Plain ASGI, no framework: the answers of raw.py, and "/stream": 16 chunks of 1,024 bytes."""
+"""Plain ASGI, no framework: the responses of raw.py, and "/stream": 16 chunks of 1,024 bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNKS = 16
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Answer one of the four pages; lifespan is declined as the ASGI specification allows."""
+    """Respond with one of the four pages; lifespan is declined as the ASGI specification allows."""
     if scope["type"] != "http":
         raise RuntimeError("only http")
     path = scope["path"]
@@ -40,7 +40,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 
 
 async def stream(send: Send) -> None:
-    """Answer in chunks, without a length before them."""
+    """Respond in chunks, without a length before them."""
     fields = [(b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     for _ in range(CHUNKS):

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer a JSON object that says when and what was asked."""
+    """Respond with a JSON object that says when and what was asked."""
     query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
     name = html.escape(query.get("name", ["World"])[0])
     now = datetime.datetime.now().astimezone().isoformat()

@@ -1,4 +1,4 @@
-"""Echoes each WebSocket message in plain ASGI; a plain request is answered, to see that it runs."""
+"""Echoes each WebSocket message in plain ASGI; a plain request shows that it runs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-// The promises about faults, sentence by sentence, each with the trials of this folder and the tests that
-// show it. A test holds the names to the trials and files that exist, and every sentence to at least one of
-// them that npm test runs.
+// The promises about faults. Each names its proofs: trials of this folder and tests. A test checks that the
+// named trials and files exist, and that npm test runs at least one proof of each promise.
 
 interface Sentence {
   readonly text: string;
@@ -10,7 +9,7 @@ interface Sentence {
 
 export interface Chapter {
   readonly title: string;
-  /** What is done to the servers, for whoever reads the tables. */
+  /** The faults of this chapter, for readers of the tables. */
   readonly words: string;
   readonly sentences: readonly Sentence[];
 }
@@ -21,10 +20,10 @@ export const CHAPTERS: readonly Chapter[] = [
   {
     title: "Deadline",
     words:
-      "`--timeout 1` (gunicorn: its `--timeout`; nginx: `proxy_read_timeout`). Requests that never come back, each stuck in another way, one after the other, while four clients ask short ones. Late is what a client measures, from sending to 504, less the deadline.",
+      "`--timeout 1` (gunicorn: its `--timeout`; nginx: `proxy_read_timeout`). Requests that never end, each stuck in a different way, one after the other, while four clients send short requests. The lateness is the time that the client measures from sending the request to the 504, minus the deadline.",
     sentences: [
       say(
-        "504 within 250 ms of the deadline, for sleeping, looping, lock-waiting and C-blocked code; one report with the stacks; a soft interrupt, else the worker is replaced; never run again",
+        "504 within 250 ms after the deadline, for code that sleeps, loops, waits for a lock or is blocked in C; one log entry with the stacks; the request is interrupted, or its worker is replaced; the request is never run again",
         "deadline.steps",
         "deadline.loop",
         "deadline.lock",
@@ -35,18 +34,18 @@ export const CHAPTERS: readonly Chapter[] = [
         "e2e/asgi.test.ts",
       ),
       say(
-        "other requests of a worker that is to be killed may finish",
+        "a worker that will be killed for a late request first finishes its other requests",
         "deadline.beside",
         "e2e/deadline.test.ts",
       ),
-      say("deadlines of a path", "deadline.routes", "e2e/deadline.test.ts"),
-      say("waiting in the queue does not count; streams", "e2e/deadline.test.ts"),
+      say("single paths have their own deadlines", "deadline.routes", "e2e/deadline.test.ts"),
+      say("time in the queue does not count; streams", "e2e/deadline.test.ts"),
     ],
   },
   {
     title: "Crash",
     words:
-      "2 workers × 4 threads (ASGI: 4 requests at once). 16 requests wait until they are let go, 8 of them running; then one worker dies. The application notes which process runs which request. A replacement is measured with one worker: from the kill to the first answer. In a crash loop the application ends again and again, then it is mended.",
+      "2 workers × 4 threads (ASGI: 4 requests at once). 16 requests are held, 8 of them running and 8 in the queue; then one worker dies. The application records which process runs which request. The replacement time is measured with one worker, from the kill to the first response. In a crash loop the application ends again and again until its code is fixed.",
     sentences: [
       say(
         "exactly the requests of the dead worker get 502",
@@ -57,35 +56,35 @@ export const CHAPTERS: readonly Chapter[] = [
         "e2e/crash.test.ts",
       ),
       say(
-        "bystanders are run once more elsewhere, suspects are not",
+        "a safe request that was beside others in the dead worker is run once more; one that was alone is not",
         "crash.retry",
         "e2e/crash.test.ts",
       ),
       say(
-        "a replacement serves within import time + 100 ms",
+        "a new worker serves within the import time + 100 ms",
         "crash.replacement",
         "e2e/crash.test.ts",
       ),
       say(
-        "a crash loop backs off and never spins",
+        "in a crash loop the pauses between starts grow, and the CPU is not busy",
         "crash.loop-exit-soon",
         "crash.loop-exit",
         "e2e/crash.test.ts",
       ),
       say(
-        "signal or exit code, requests, peak memory and last words are logged",
+        "the log has the signal or exit code, the requests, the peak memory and the last output",
         "e2e/crash.test.ts",
       ),
-      say("the launcher's death loses no request", "crash.launcher", "e2e/crash.test.ts"),
+      say("the death of the launcher loses no request", "crash.launcher", "e2e/crash.test.ts"),
     ],
   },
   {
     title: "Reload",
     words:
-      "By SIGHUP, Typhon also by `typhon reload`, while 16 clients ask, 4 of them on a fresh connection each time; in every second reload the workers are idle. The new version has to answer.",
+      "Reloads by SIGHUP (Typhon also by `typhon reload`) while 16 clients send requests, 4 of them on a new connection each time; in every second reload the workers are idle. Afterwards the new version has to respond.",
     sentences: [
       say(
-        "no request fails, workers busy or idle",
+        "no request fails, whether the workers are busy or idle",
         "reload.load",
         "e2e/reload-signal.test.ts",
         "e2e/reload-command.test.ts",
@@ -95,71 +94,84 @@ export const CHAPTERS: readonly Chapter[] = [
         "reload.broken",
         "e2e/reload-command.test.ts",
       ),
-      say("nothing grows", "reload.leak"),
+      say("many reloads leave no memory, processes, threads or descriptors behind", "reload.leak"),
       say("`--reload` for development", "reload.development", "e2e/development.test.ts"),
     ],
   },
   {
     title: "Warm-up",
-    words: "Workers are replaced by reloads and kills under load; each notes that it was warmed.",
+    words:
+      "Under load, workers are replaced by reloads and kills; each worker records that it has run the warm-up.",
     sentences: [
-      say("a new worker answers `--warmup` paths first", "reload.warm-up", "e2e/recycling.test.ts"),
+      say(
+        "a new worker runs the `--warmup` paths before requests of clients",
+        "reload.warm-up",
+        "e2e/recycling.test.ts",
+      ),
     ],
   },
   {
     title: "Drain",
     words:
-      "4 workers × 4 threads, 12 requests running and an idle connection when SIGTERM comes (nginx: SIGQUIT, its graceful end).",
+      "4 workers × 4 threads, 12 running requests and an idle connection when SIGTERM is sent (nginx: SIGQUIT, its signal for a graceful stop).",
     sentences: [
       say(
-        "what runs is answered, nothing new is accepted, exit code 0",
+        "running requests finish, no new connection is accepted, exit code 0",
         "drain.running",
         "e2e/shutdown.test.ts",
         "e2e/asgi.test.ts",
       ),
-      say("a second signal ends at once", "drain.second-signal", "e2e/shutdown.test.ts"),
-      say("as PID 1, without zombies", "drain.first-process"),
+      say("a second signal ends the server at once", "drain.second-signal", "e2e/shutdown.test.ts"),
+      say("as PID 1 the server leaves no zombies", "drain.first-process"),
     ],
   },
   {
     title: "Overload",
     words:
-      "An application that sleeps for 40 ms in 2 × 4 threads can answer 200 requests a second. 2,000 a second come, whatever the server does, on as many connections as it takes.",
+      "An application that sleeps for 40 ms in 2 × 4 threads can handle 200 requests a second. 2,000 requests a second are sent, independent of the responses, on as many connections as needed.",
     sentences: [
       say(
-        "at ten times its capacity it does what it can and refuses the rest at once",
+        "at ten times its capacity a server keeps its throughput and refuses the rest at once",
         "overload",
         "e2e/overload.test.ts",
       ),
-      say("a bounded queue, and health beside it", "overload.queue", "e2e/dispatch.test.ts"),
       say(
-        "nobody waits longer than --queue-timeout",
+        "the queue is limited, and health checks bypass it",
+        "overload.queue",
+        "e2e/dispatch.test.ts",
+      ),
+      say(
+        "no request waits longer than --queue-timeout",
         "overload.queue-timeout",
         "e2e/dispatch.test.ts",
       ),
-      say("who has left is not run", "overload.left", "e2e/overload.test.ts"),
+      say(
+        "a waiting request whose client has left is not run",
+        "overload.left",
+        "e2e/overload.test.ts",
+      ),
     ],
   },
   {
     title: "The client leaves",
     words:
-      "Downloads that are left at their first bytes and uploads that are left half way, by a reset or a FIN, 32 at a time. Afterwards as many requests as there are threads have to run at the same time.",
+      "Clients leave in the middle: downloads after the first bytes and uploads half way, by a reset or a FIN, 32 at a time. Afterwards the server must still be able to run as many requests at the same time as it has threads.",
     sentences: [
       say(
-        "a running request is told",
+        "a running request learns that its client has left",
         "client-leaves.told",
         "e2e/overload.test.ts",
         "e2e/asgi.test.ts",
       ),
-      say("nothing is left behind by aborted uploads and downloads", "client-leaves"),
+      say("aborted uploads and downloads leave nothing behind", "client-leaves"),
     ],
   },
   {
     title: "Recycling",
-    words: "Under load from 16 clients, 4 of them on fresh connections.",
+    words: "Under load from 16 clients, 4 of them on new connections.",
     sentences: [
       say(
-        "the replacement is ready first: no request fails",
+        "the new worker is ready before the old one stops, so no request fails",
         "recycling.requests",
         "recycling.rss",
         "recycling.age",
@@ -170,35 +182,44 @@ export const CHAPTERS: readonly Chapter[] = [
   {
     title: "The front dies",
     words:
-      "SIGKILL to the process that listens while four requests are stuck, one of them with the interpreter's lock held. Then a start on the same port.",
+      "The listening process gets SIGKILL while four requests are stuck, one of them with the interpreter's lock held. Then the server is started again on the same port.",
     sentences: [
       say(
-        "nothing is left after 2 s, a restart binds at once",
+        "no process is left after 2 s, and a restart can listen at once",
         "front-killed",
         "e2e/crash.test.ts",
       ),
       say(
-        "PID file, service manager, passed sockets",
+        "PID file, service manager, sockets passed by systemd",
         "e2e/pid-file.test.ts",
         "e2e/systemd.test.ts",
       ),
     ],
   },
   {
-    title: "Never another's answer",
+    title: "Never another client's response",
     words:
-      "24 clients, GET and POST, whole and streamed answers. At random: workers killed, SIGHUP, requests past their deadline, clients that leave. Each answer has to carry its request's token and id; the application notes each run.",
-    sentences: [say("every answer is its own, nothing runs too often", "tokens")],
+      "24 clients send GET and POST requests with whole and streamed responses. At random times workers are killed, SIGHUP is sent, requests pass their deadline, and clients leave. Each response must carry the token and the id of its request; the application records each run.",
+    sentences: [
+      say("every response belongs to its request, and no request runs too often", "tokens"),
+    ],
   },
   {
     title: "Faults of the machine",
     words:
-      "A full temporary space (a tmpfs of 4 MiB; a limit of file sizes), 256 descriptors, logs that cannot be written.",
+      "A full temporary folder (a tmpfs of 4 MiB; a limit of file sizes), a limit of 256 descriptors, logs that cannot be written.",
     sentences: [
-      say("temporary space full: 507, others fine", "machine.temp-space", "machine.temp-quota"),
-      say("idle connections go first, then 503, no busy loop", "machine.descriptors"),
       say(
-        "log target slow, gone or full: requests unaffected, lost lines counted; SIGUSR1",
+        "full temporary folder: 507 for that request, the others are served",
+        "machine.temp-space",
+        "machine.temp-quota",
+      ),
+      say(
+        "too few descriptors: idle connections are closed first, then 503; no busy loop",
+        "machine.descriptors",
+      ),
+      say(
+        "a log target that is slow, gone or full does not affect requests, lost lines are counted; SIGUSR1 opens the file again",
         "machine.log-pipe",
         "machine.log-slow",
         "machine.log-gone",
@@ -211,12 +232,24 @@ export const CHAPTERS: readonly Chapter[] = [
   },
   {
     title: "WebSockets",
-    words: "200 open WebSockets in 2 workers, each of which has echoed; then the fault.",
+    words: "200 open WebSockets in 2 workers. Each has echoed a message before the fault.",
     sentences: [
-      say("a reload: 1012, spread, no cut", "websocket.reload", "e2e/websocket.test.ts"),
-      say("the end: 1012, exit code 0", "websocket.drain", "e2e/websocket.test.ts"),
-      say("a killed worker: 1011, nobody else's", "websocket.kill", "e2e/websocket.test.ts"),
-      say("a killed front leaves nothing", "websocket.front-killed", "e2e/websocket.test.ts"),
+      say(
+        "a reload closes with 1012, spread over time, and cuts none off",
+        "websocket.reload",
+        "e2e/websocket.test.ts",
+      ),
+      say("a stop closes with 1012, exit code 0", "websocket.drain", "e2e/websocket.test.ts"),
+      say(
+        "a killed worker: its WebSockets close with 1011, the others stay",
+        "websocket.kill",
+        "e2e/websocket.test.ts",
+      ),
+      say(
+        "a killed main process leaves nothing",
+        "websocket.front-killed",
+        "e2e/websocket.test.ts",
+      ),
     ],
   },
 ];

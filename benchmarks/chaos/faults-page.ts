@@ -1,5 +1,5 @@
-// docs/faults.md, made from the results of a kept run: promise by promise the fault, the outcome, and the
-// command that repeats it.
+// Renders docs/faults.md from the results of kept runs: for each promise the fault, the outcome for each
+// server, and how to repeat the trial.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ const COLUMNS: readonly Column[] = SERVER_NAMES.flatMap((server) =>
   ),
 );
 
-/** Renders docs/faults.md from the results in `paths`; what a later run did again replaces the earlier. */
+/** Renders docs/faults.md from the results in `paths`; rows of a later run replace those of an earlier one. */
 export function renderFaultsPage(paths: readonly string[]): void {
   const runs = paths.map(loadOutcomes);
   writeFileSync(join(ROOT, "docs", "faults.md"), faultsPage(runs));
@@ -58,20 +58,20 @@ export function faultsPage(runs: readonly ChaosResults[]): string {
   );
   const parts = [
     `# Faults\n`,
-    `What was done to Typhon and to others, and what became of the requests. This page is made by \`npm run chaos -- --peers --keep\`; what Typhon promises is in [lifecycle.md](lifecycle.md).\n`,
+    `Faults that were caused in Typhon and in other servers under load, and what happened to the requests. \`npm run chaos -- --peers --keep\` makes this page; [lifecycle.md](lifecycle.md) describes what Typhon promises.\n`,
     `\`\`\`
-npm run chaos                              everything, a quarter of an hour
-npm run chaos -- --short                   a part of npm test: promises that no end-to-end test shows, small counts
-npm run chaos -- --full                    all counts that are promised: longer
-npm run chaos -- --only crash,reload.load  some of it
+npm run chaos                              all trials, a quarter of an hour
+npm run chaos -- --short                   a part of npm test: promises that no end-to-end test shows, small numbers, trials in parallel
+npm run chaos -- --full                    the full numbers of every promise: longer
+npm run chaos -- --only crash,reload.load  some trials
 npm run chaos -- --apps asgi,fastapi       some applications
-npm run chaos -- --peers --keep            the others as well; writes this page
+npm run chaos -- --peers --keep            the other servers as well; writes this page
 npm run chaos -- --only tokens --requests 1000000 --seed 7
-npm run chaos -- --render FILE,FILE        writes this page again from benchmarks/results/…-chaos.json; rows of the later replace
+npm run chaos -- --render FILE,FILE        writes this page again from benchmarks/results/…-chaos.json; rows of a later file replace earlier ones
 \`\`\`\n`,
-    `Exit code 1 if one promise of Typhon is broken. Milliseconds are judged by all runs but the short one, which asks for outcomes and their order only. Full tables are in \`benchmarks/results/*-chaos.json\`.\n`,
+    `The exit code is 1 if a promise of Typhon is broken. The short run checks only outcomes and their order; all other runs also check the times. The complete results are in \`benchmarks/results/*-chaos.json\`.\n`,
     ...runs.map((run) => `${describeRun(run)}\n`),
-    `All servers: 2 workers with 4 threads unless said otherwise (Typhon under ASGI: \`--concurrency 4\`), settings as in the benchmarks (\`benchmarks/servers.ts\`, \`asgi-servers.ts\`); Granian with \`--respawn-failed-workers\`. "Held" and "broken" are said of the same promise for all, also of those who never made it; — is explained below its table. The others are done to with the counts of the short run.\n`,
+    `All servers: 2 workers with 4 threads unless said otherwise (Typhon under ASGI: \`--concurrency 4\`), with the settings of the benchmarks (\`benchmarks/servers.ts\`, \`asgi-servers.ts\`); Granian with \`--respawn-failed-workers\`. "Held" and "broken" refer to the same promise for every server, although only Typhon makes these promises. A dash (—) is explained below its table. The other servers are tested with the numbers of the short run.\n`,
     ...CHAPTERS.map((chapter, at) => chapterPart(at + 1, chapter, columns, rows)),
   ];
   return `${parts.join("\n").trimEnd()}\n`;

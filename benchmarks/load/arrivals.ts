@@ -1,8 +1,8 @@
-// When requests are due and which of them are slow. One in ten is slow, at a random place in
-// its ten: the share is exact in every run, however short, and still no server can sit in step with
-// it. The same seed gives the same sequence, so that all servers of a round are asked the same.
+// When requests are due, and which of them are slow. One of every ten is slow, at a random place among
+// the ten: the share is exact in every run, however short, and no server can fall into step with a
+// pattern. The same seed gives the same sequence, so that all servers of a round get the same requests.
 
-/** Requests of which exactly one is slow. */
+/** Among so many requests exactly one is slow. */
 const REQUESTS_PER_SLOW = 10;
 
 /** Tells for the next request whether it is a slow one. `seed`: any 32-bit integer. */

@@ -1,18 +1,18 @@
-// One kept-alive client connection of the load generators: sends a request, finds the end of its
-// answer by Content-Length, says whether it was a success. As little work as that needs: the
-// generator shares the processors with the server.
+// One kept-alive client connection of the load generators: sends a request, finds the end of the
+// response by Content-Length, and tells the status. It does as little as possible: the generator shares
+// the processors with the server.
 //
-//   connecting ──▶ idle ──send()──▶ busy ──answer──▶ idle
+//   connecting ──▶ idle ──send()──▶ busy ──response──▶ idle
 //       └─────────────┴───────────────┴──error, end──▶ closed
 
 import { connect, type Socket } from "node:net";
 
-/** What the owner of a connection hears. */
-export interface ConnectionListener {
+/** The owner of a connection. */
+interface ConnectionListener {
   onIdle(connection: Connection): void;
-  onAnswer(connection: Connection, status: number): void;
-  /** `hadAnswer`: at least one byte of the answer to the last request had come. */
-  onClosed(connection: Connection, hadAnswer: boolean): void;
+  onResponse(connection: Connection, status: number): void;
+  /** `hadResponse`: at least one byte of the response to the last request had come. */
+  onClosed(connection: Connection, hadResponse: boolean): void;
 }
 
 export class Connection {
@@ -20,7 +20,7 @@ export class Connection {
   readonly #listener: ConnectionListener;
   #state: "connecting" | "idle" | "busy" | "closed" = "connecting";
   #received = "";
-  /** Length of the whole answer, 0 while the head is not whole. */
+  /** Characters of the whole response; 0 while the head is not whole. */
   #expected = 0;
 
   constructor(port: number, listener: ConnectionListener) {
@@ -32,11 +32,11 @@ export class Connection {
       listener.onIdle(this);
     });
     this.#socket.on("data", (text: string) => this.#onText(text));
-    this.#socket.on("error", () => undefined); // "close" follows and says all.
+    this.#socket.on("error", () => undefined); // "close" follows an error.
     this.#socket.on("close", () => this.#onClose());
   }
 
-  /** Sends one request; only an idle connection may. */
+  /** Sends one request. The connection must be idle. */
   send(request: string): void {
     this.#state = "busy";
     this.#received = "";
@@ -45,13 +45,13 @@ export class Connection {
   }
 
   #onText(text: string): void {
-    if (this.#state !== "busy") throw new Error(`an answer that nobody asked for:\n${text}`);
+    if (this.#state !== "busy") throw new Error(`a response without a request:\n${text}`);
     this.#received += text;
-    if (this.#expected === 0) this.#expected = answerLength(this.#received);
+    if (this.#expected === 0) this.#expected = responseLength(this.#received);
     if (this.#expected === 0 || this.#received.length < this.#expected) return;
     const status = Number(this.#received.slice(9, 12));
     this.#state = "idle";
-    this.#listener.onAnswer(this, status);
+    this.#listener.onResponse(this, status);
   }
 
   #onClose(): void {
@@ -60,11 +60,11 @@ export class Connection {
   }
 }
 
-/** Length of head and body of an answer with Content-Length; 0 while the head is not whole. */
-export function answerLength(received: string): number {
+/** Length of head and body of a response with Content-Length; 0 while the head is not whole. */
+export function responseLength(received: string): number {
   const headEnd = received.indexOf("\r\n\r\n");
   if (headEnd < 0) return 0;
   const length = /\r\ncontent-length: *(\d+)/i.exec(received.slice(0, headEnd))?.[1];
-  if (length === undefined) throw new Error(`answer without Content-Length:\n${received}`);
+  if (length === undefined) throw new Error(`response without Content-Length:\n${received}`);
   return headEnd + 4 + Number(length);
 }

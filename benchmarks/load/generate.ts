@@ -2,19 +2,21 @@
 // prints a LoadReport as JSON.
 //
 // Open loop: requests are due at a constant rate, whatever the server does, and each latency counts
-// from the moment its request was due. A stalled server so shows every request that it made wait,
-// also those that a polite client would have sent later ("coordinated omission"). Closed loop (rate
-// 0): every connection asks again as soon as it is answered; that finds a server's capacity.
+// from the moment its request was due. The figures of a server that stalls so include every request
+// that had to wait, also the requests that a client in a closed loop would not have sent meanwhile
+// ("coordinated omission"). Closed loop (rate 0): every connection sends its next request as soon as the
+// last one has its response, which finds the capacity of a server.
 
 import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { Worker } from "node:worker_threads";
+import { readNumbers } from "../program.ts";
 import { clockMs, makeSlowChooser } from "./arrivals.ts";
 import { Connection } from "./connection.ts";
 import { LoadRecord, type LoadReport, type Request } from "./record.ts";
 import type { TickerOrder } from "./ticker.ts";
 
-/** What to send. */
+/** Which requests to send, and where. */
 export interface LoadOrder {
   readonly port: number;
   /** Path of the slow tenth. */
@@ -28,13 +30,13 @@ export interface LoadOrder {
   readonly seed: number;
 }
 
-/** Unanswered for so long after the last request was due: a failure. */
+/** A request without a response so long after the last request was due has failed. */
 const DRAIN_MS = 10_000;
-/** A server that breaks so many connections for each that is open has failed. */
+/** Broken connections for each open one: a server that breaks more has failed. */
 const MAX_RECONNECTS_EACH = 4;
 const TICKER_START_MS = 200;
 const SHORT_PATH = "/short";
-/** What is measured is the server's delay: ours should not wait for a processor behind its workers. */
+/** The delay of the server is measured, so the generator should not wait for a processor behind workers. */
 const PRIORITY = -10;
 
 class Generator {
@@ -43,7 +45,7 @@ class Generator {
   readonly #record: LoadRecord;
   readonly #endOfArrivals: number;
   readonly #nextIsSlow: () => boolean;
-  /** Connections take turns, as many clients would, each asking now and then. */
+  /** Connections take turns, as the connections of many clients do. */
   readonly #idle = new Set<Connection>();
   readonly #waiting: Request[] = [];
   readonly #running = new Map<Connection, Request>();
@@ -68,11 +70,11 @@ class Generator {
   #connect(): void {
     new Connection(this.#order.port, {
       onIdle: (connection) => this.#onIdle(connection),
-      onAnswer: (connection, status) => {
+      onResponse: (connection, status) => {
         this.#end(connection, status === 200);
         this.#onIdle(connection);
       },
-      onClosed: (connection, hadAnswer) => this.#onClosed(connection, hadAnswer),
+      onClosed: (connection, hadResponse) => this.#onClosed(connection, hadResponse),
     });
   }
 
@@ -84,11 +86,11 @@ class Generator {
     this.#finishWhenDrained();
   }
 
-  #onClosed(connection: Connection, hadAnswer: boolean): void {
+  #onClosed(connection: Connection, hadResponse: boolean): void {
     this.#idle.delete(connection);
     const request = this.#running.get(connection);
-    // An idle connection may be closed just as a request is sent on it: any client asks again.
-    if (request !== undefined && !hadAnswer) {
+    // A server may close an idle connection just as a request is sent: any client sends it again.
+    if (request !== undefined && !hadResponse) {
       this.#running.delete(connection);
       this.#waiting.unshift(request);
     }
@@ -172,26 +174,14 @@ class Generator {
   }
 }
 
-/** Our own argument, written by mixed.ts; anything else ends the program with a clear error. */
-function readOrder(text: string | undefined): LoadOrder {
-  const order: unknown = JSON.parse(text ?? "null");
-  const number = (name: string): number => {
-    const value: unknown = Reflect.get(Object(order), name);
-    if (typeof value !== "number") throw new Error(`the load order lacks ${name}`);
-    return value;
-  };
-  return {
-    port: number("port"),
-    slowPath: String(Reflect.get(Object(order), "slowPath")),
-    requestsPerSecond: number("requestsPerSecond"),
-    connections: number("connections"),
-    warmUpSeconds: number("warmUpSeconds"),
-    seconds: number("seconds"),
-    seed: number("seed"),
-  };
+/** Reads the argument that mixed.ts wrote; throws where a number is missing. */
+function readOrder(json = "null"): LoadOrder {
+  const rates = ["requestsPerSecond", "connections", "warmUpSeconds", "seconds"] as const;
+  const numbers = readNumbers(json, ["port", "seed", ...rates]);
+  return { ...numbers, slowPath: String(Reflect.get(Object(JSON.parse(json)), "slowPath")) };
 }
 
-/** Only root may; without it all servers are measured alike. */
+/** Only root may raise it. Without it all servers are measured alike. */
 function raisePriority(): void {
   try {
     setPriority(PRIORITY);

@@ -1,16 +1,16 @@
-// A client that opens many connections, asks once on each, and then holds them idle. Arguments: port,
-// count. Prints one line with the number of open connections when all have been answered, and again
-// for each line on standard input. Runs until it is killed.
+// A client that opens many connections, sends one request on each, and then holds them idle. Arguments:
+// port, count. Prints one line with the number of open connections when all responses have come, and
+// again for each line on standard input. Runs until it is killed.
 
 import { createInterface } from "node:readline";
 import { Connection } from "./connection.ts";
 
-/** Openings under way at once: below every server's backlog. */
+/** Connections being opened at once: fewer than every server's backlog. */
 const MAX_OPENING = 64;
 const REQUEST = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 
 const [port = 0, wanted = 0] = process.argv.slice(2).map(Number);
-/** Servers that close what they do not keep cannot make us try for ever. */
+/** A limit for servers that close connections which they do not want to keep. */
 const maxOpened = wanted * 2;
 const held = new Set<Connection>();
 let opened = 0;
@@ -21,7 +21,7 @@ function openMore(): void {
   while (opening < MAX_OPENING && held.size + opening < wanted && opened < maxOpened) {
     opened++;
     opening++;
-    new Connection(port, { onIdle, onAnswer, onClosed });
+    new Connection(port, { onIdle, onResponse, onClosed });
   }
   if (opening > 0 || isReported) return;
   isReported = true;
@@ -32,7 +32,7 @@ function onIdle(connection: Connection): void {
   connection.send(REQUEST);
 }
 
-function onAnswer(connection: Connection, status: number): void {
+function onResponse(connection: Connection, status: number): void {
   if (status !== 200) throw new Error(`status ${status}`);
   opening--;
   held.add(connection);

@@ -1,5 +1,5 @@
-// What a load run remembers, and the report that comes of it. Pure. Latencies count from the moment a
-// request was due; what is never answered stays in the figures with the time it has waited.
+// The record of one load run, and the report made of it. Pure. Latencies count from the moment a request
+// was due; a request that never gets a response stays in the figures with the time it has waited.
 
 import { percentile } from "../statistics.ts";
 
@@ -12,26 +12,26 @@ export interface Request {
 /** Milliseconds; percentiles of the short requests only, 0 where none were recorded. */
 export interface LoadReport {
   readonly sent: number;
-  /** Wrong status, broken answer, or none. */
+  /** Requests with a wrong status, a broken response, or none. */
   readonly failed: number;
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
-  /** 99th percentile of how late the generator itself woke. */
+  /** 99th percentile of how late the generator itself woke, in milliseconds. */
   readonly lateness: number;
-  /** Answers a second in the recorded time, short and slow. */
-  readonly answersPerSecond: number;
+  /** Responses a second in the recorded time, of short and slow requests. */
+  readonly responsesPerSecond: number;
 }
 
 export class LoadRecord {
-  /** Recording begins here, after the warm-up, and ends there. */
+  /** Recording begins at `from`, after the warm-up, and ends at `to`. */
   readonly #from: number;
   readonly #to: number;
   readonly #latencies: number[] = [];
   readonly #lateness: number[] = [];
   #sent = 0;
   #failed = 0;
-  #answered = 0;
+  #responses = 0;
 
   constructor(from: number, to: number) {
     this.#from = from;
@@ -45,10 +45,10 @@ export class LoadRecord {
     this.#lateness.push(now - request.due);
   }
 
-  /** A request was answered, or never will be. */
+  /** The response to a request has come, or never will. */
   ended(request: Request, now: number, isSuccess: boolean): void {
     if (!isSuccess) this.#failed++;
-    else if (now >= this.#from && now < this.#to) this.#answered++;
+    else if (now >= this.#from && now < this.#to) this.#responses++;
     if (request.due >= this.#from && !request.isSlow) this.#latencies.push(now - request.due);
   }
 
@@ -63,7 +63,7 @@ export class LoadRecord {
       p99: at(0.99),
       max: at(1),
       lateness: lateness.length > 0 ? percentile(lateness, 0.99) : 0,
-      answersPerSecond: (this.#answered * 1000) / (this.#to - this.#from),
+      responsesPerSecond: (this.#responses * 1000) / (this.#to - this.#from),
     };
   }
 }

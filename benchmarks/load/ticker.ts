@@ -1,16 +1,16 @@
 // A thread that says when a request is due. A timer of Node's event loop wakes up to a millisecond
 // late, which is as long as a short request takes; Atomics.wait wakes within about 0.1 ms and costs
-// nothing while it waits. One message an arrival: when it was due.
+// nothing while it waits. Posts one message a request: the time at which it is due.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { clockMs, dueAt } from "./arrivals.ts";
 
-/** What the thread is started with; times in milliseconds. */
+/** The data of the thread; times in milliseconds. */
 export interface TickerOrder {
   /** clockMs() at which the first request is due. */
   readonly begin: number;
   readonly requestsPerSecond: number;
-  /** No request is due from here on, counted from `begin`. */
+  /** Milliseconds after `begin` from which on no request is due. */
   readonly end: number;
 }
 

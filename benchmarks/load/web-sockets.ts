@@ -1,24 +1,25 @@
 // The load generator of the WebSocket benchmark, a process of its own. Argument: a WebSocketOrder as
 // JSON; prints the figures of wrk.ts's WrkOutcome as JSON. Closed loop: a connection sends its next
-// message when the last has come back. A connection that fails or closes, and an echo that is not
-// what was sent, end it with exit code 1 and one line that says so.
+// message when the last has come back. A connection that fails or closes, and an echo that differs from
+// its message, end the program with exit code 1 and one line that says so.
 
 import { WebSocket, type RawData } from "ws";
+import { readNumbers } from "../program.ts";
 import { percentile } from "../statistics.ts";
 import { clockMs } from "./arrivals.ts";
 
-/** What to send. */
+/** Which messages to send, and where. */
 export interface WebSocketOrder {
   readonly port: number;
   readonly path: string;
   readonly connections: number;
   readonly messageBytes: number;
   readonly seconds: number;
-  /** Compare every byte of every echo, which costs time: for warm-ups. */
+  /** Whether every byte of every echo is compared. This costs time: for warm-ups. */
   readonly isCompared: boolean;
 }
 
-/** For all connections to open, and for the last echoes after the end. */
+/** Limit for all connections to open, and for the last echoes after the end. */
 const PATIENCE_MS = 10_000;
 
 interface Client {
@@ -111,20 +112,12 @@ function fail(text: string): never {
   process.exit(1);
 }
 
-/** Our own argument, written by websocket.ts; anything else ends the program with a clear error. */
-function readOrder(text: string | undefined): WebSocketOrder {
-  const order: unknown = JSON.parse(text ?? "null");
-  const number = (name: string): number => {
-    const value: unknown = Reflect.get(Object(order), name);
-    if (typeof value !== "number") throw new Error(`the order lacks ${name}`);
-    return value;
-  };
+/** Reads the argument that websocket.ts wrote; throws where a number is missing. */
+function readOrder(json = "null"): WebSocketOrder {
+  const order: unknown = JSON.parse(json);
   return {
-    port: number("port"),
+    ...readNumbers(json, ["port", "connections", "messageBytes", "seconds"]),
     path: String(Reflect.get(Object(order), "path")),
-    connections: number("connections"),
-    messageBytes: number("messageBytes"),
-    seconds: number("seconds"),
     isCompared: Reflect.get(Object(order), "isCompared") === true,
   };
 }

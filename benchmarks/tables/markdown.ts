@@ -1,4 +1,4 @@
-// Markdown tables and the few number formats that all tables share. Pure.
+// Markdown tables and the number formats that all tables share. Pure.
 
 import { median, spread } from "../statistics.ts";
 
@@ -25,12 +25,21 @@ export function medianWithSpread(values: readonly number[]): string {
   return `${figure(median(values))} ±${Math.round(spread(values) * 100)} %`;
 }
 
-/** How many times `base` a value is: "×2.31"; empty without a base. */
+/** How many cores other programs used while these results were measured. */
+export function loadOfOthers(
+  results: readonly { readonly rounds: readonly { readonly others: number }[] }[],
+): string {
+  const others = results.flatMap(({ rounds }) => rounds.map((round) => round.others));
+  const most = Math.max(...others).toFixed(2);
+  return `other programs used ${median(others).toFixed(2)} cores in the median round, ${most} in the worst`;
+}
+
+/** The value as a multiple of `base`, " (×2.31)"; empty without a base. */
 export function ratio(value: number, base: number | null): string {
   return base === null || !(base > 0) ? "" : ` (×${(value / base).toFixed(2)})`;
 }
 
-/** "met" or "not met", with the share that was reached. */
+/** Whether a goal is met: the value is at most the limit. */
 export function verdict(value: number, limit: number): string {
   return value <= limit ? "met" : "**not met**";
 }

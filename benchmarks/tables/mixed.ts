@@ -1,17 +1,17 @@
-// The tables of the mixed load: what the short requests waited, and the capacities that set the rate.
-// Pure.
+// The tables of the mixed load: latencies of the short requests, and the capacities that the rates are
+// made from. Pure.
 
 import type { CapacityResult, MixedOutcome, MixedResult, MixedRound } from "../results.ts";
 import type { Server } from "../servers.ts";
 import { median } from "../statistics.ts";
 import { figure, medianWithSpread, table, verdict } from "./markdown.ts";
 
-/** What the tables of one interface have of their own. */
+/** What differs between the tables of WSGI and ASGI. */
 export interface MixedField {
   readonly servers: readonly Server[];
   /** Typhon's 99th percentile is to be at most this share of the best peer's. */
   readonly goals: Readonly<Record<MixedResult["mix"], number>>;
-  /** Behind the number of workers. */
+  /** Text behind the number of workers. */
   readonly threads: string;
 }
 
@@ -29,7 +29,7 @@ export function mixedTables({ capacity, mixed }: MixedOutcome, field: MixedField
     );
   }
   parts.push(
-    `#### Capacity on the mix, closed loop, answers a second\n\n${capacityTable(capacity, field)}`,
+    `#### Capacity on the mix, closed loop, responses a second\n\n${capacityTable(capacity, field)}`,
   );
   return parts.join("\n");
 }

@@ -9,7 +9,7 @@ import { SERVERS, type Server } from "../servers.ts";
 import { median } from "../statistics.ts";
 import { figure, medianWithSpread, ratio, table, verdict } from "./markdown.ts";
 
-/** Whose pages and servers the tables show, and what one of the answers is called. */
+/** The pages and servers of the tables, and the unit that is counted. */
 interface Subject {
   readonly pages: readonly Case[];
   readonly servers: readonly Server[];
@@ -31,7 +31,7 @@ export function throughputTables(results: readonly ThroughputResult[]): string {
   return tablesOf(WSGI, results);
 }
 
-/** All tables of the ASGI pages, below the goals in words. */
+/** All tables of the ASGI pages, below the text about their goals. */
 export function asgiTables(results: readonly ThroughputResult[]): string {
   return ASGI_GOALS + tablesOf(ASGI, results);
 }
@@ -59,7 +59,7 @@ function tablesOf(subject: Subject, results: readonly ThroughputResult[]): strin
   return parts.join("\n");
 }
 
-/** Median of one figure of one server's rounds; NaN where it was not measured. */
+/** The median of one figure over the rounds of a server; NaN if the page was not measured with it. */
 function medianOf(
   results: readonly ThroughputResult[],
   page: string,
@@ -152,7 +152,7 @@ function goalTable(
     }
   }
   if (rows.length === 0) return "";
-  // The pages of one suite have goals against the same families.
+  // All pages of a suite have goals for the same families.
   const families = pages[0]?.goals.map((goal) => goal.family) ?? [];
   const head = families.flatMap((family) => [`of ${FAMILY_TITLES[family]}'s best`, ""]);
   return table(["CPU a request", ...head], rows);

@@ -2,57 +2,57 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readArguments, UsageError } from "../arguments.ts";
+import { readArguments, readComparison, UsageError } from "../arguments.ts";
 import { ASGI_SERVERS } from "../asgi-servers.ts";
-import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "../cases.ts";
+import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES } from "../cases.ts";
 import { WHOLE } from "../results.ts";
 import { SERVERS } from "../servers.ts";
 
 test("measures everything but WebSockets, and keeps it, without arguments", () => {
   const args = readArguments([]);
-  assert.deepEqual(args?.suites, WHOLE);
+  assert.deepEqual(args.suites, WHOLE);
   assert(WHOLE.includes("asgi") && !WHOLE.includes("websocket"));
-  assert.equal(args?.only.length, CASES.length + ASGI_CASES.length + WEBSOCKET_CASES.length);
+  assert.equal(args.only.length, CASES.length + ASGI_CASES.length + WEBSOCKET_CASES.length);
   assert.deepEqual(
-    new Set(args?.servers),
+    new Set(args.servers),
     new Set([...SERVERS, ...ASGI_SERVERS].map((one) => one.name)),
   );
-  assert.equal(args?.rounds, 5);
-  assert.equal(args?.isWhole, true);
+  assert.equal(args.rounds, 5);
+  assert.equal(args.isWhole, true);
 });
 
 test("keeps a whole suite, but not one with fewer servers or rounds", () => {
-  assert.equal(readArguments(["--mixed"])?.isWhole, true);
-  assert.equal(readArguments(["--mixed", "--servers", "typhon,granian"])?.isWhole, false);
-  assert.equal(readArguments(["--rounds", "3"])?.isWhole, false);
-  assert.equal(readArguments(["--quick"])?.isWhole, false);
-  assert.equal(readArguments(["--quick", "--keep"])?.isKept, true);
+  assert.equal(readArguments(["--mixed"]).isWhole, true);
+  assert.equal(readArguments(["--mixed", "--servers", "typhon,granian"]).isWhole, false);
+  assert.equal(readArguments(["--rounds", "3"]).isWhole, false);
+  assert.equal(readArguments(["--quick"]).isWhole, false);
+  assert.equal(readArguments(["--quick", "--keep"]).isKept, true);
 });
 
 test("takes pages as a wish for the closed loop alone", () => {
   const args = readArguments(["--only", "flask,raw-hello", "--workers", "2", "--seconds", "2"]);
-  assert.deepEqual(args?.suites, ["throughput"]);
-  assert.deepEqual(args?.only, ["raw-hello", "flask"]);
-  assert.deepEqual(args?.workers, [2]);
-  assert.equal(args?.seconds, 2);
+  assert.deepEqual(args.suites, ["throughput"]);
+  assert.deepEqual(args.only, ["raw-hello", "flask"]);
+  assert.deepEqual(args.workers, [2]);
+  assert.equal(args.seconds, 2);
 });
 
 test("takes ASGI and WebSocket pages as a wish for their own suites", () => {
-  const suitesOf = (...args: string[]) => readArguments(args)?.suites;
+  const suitesOf = (...args: string[]) => readArguments(args).suites;
   assert.deepEqual(suitesOf("--asgi"), ["asgi"]);
   assert.deepEqual(suitesOf("--websocket"), ["websocket"]);
   assert.deepEqual(suitesOf("--only", "fastapi-json,asgi-upload"), ["asgi"]);
   assert.deepEqual(suitesOf("--only", "websocket-16,raw-hello"), ["throughput", "websocket"]);
-  assert.deepEqual(readArguments(["--asgi", "--servers", "uvicorn"])?.servers, ["uvicorn"]);
+  assert.deepEqual(readArguments(["--asgi", "--servers", "uvicorn"]).servers, ["uvicorn"]);
 });
 
 test("no page has the name of another", () => {
-  const names = [...CASES, ...ASGI_CASES, ...WEBSOCKET_CASES].map((one) => one.name);
-  assert.equal(new Set(names).size, names.length);
+  const pages = new Set([...CASES, ...ASGI_CASES, ...WEBSOCKET_CASES, ...COMPARED_PAGES]);
+  assert.equal(new Set([...pages].map((one) => one.name)).size, pages.size);
 });
 
 test("asks for idle connections where memory is asked for", () => {
-  assert.deepEqual(readArguments(["--memory"])?.suites, ["memory", "connections"]);
+  assert.deepEqual(readArguments(["--memory"]).suites, ["memory", "connections"]);
 });
 
 test("refuses names and numbers that mean nothing, and says what would", () => {
@@ -66,4 +66,38 @@ test("refuses names and numbers that mean nothing, and says what would", () => {
   refuse(["--rounds", "0"], /--rounds: "0" is not a whole number/);
   refuse(["--workers", "1,two"], /--workers: "two" is not/);
   refuse(["--fast"], /--fast/);
+});
+
+test("compares with another revision only where it is asked to, in five rounds", () => {
+  assert.equal(readComparison(["--quick"]), null);
+  assert.deepEqual(readComparison(["--against", "HEAD~1"]), {
+    against: "HEAD~1",
+    isStart: false,
+    cases: (
+      "raw-hello raw-10k flask raw-asgi-hello fastapi-hello asgi-upload raw-upload " +
+      "websocket-16 websocket-1k websocket-64k"
+    ).split(" "),
+    rounds: 5,
+    seconds: 3,
+    workers: [1],
+    isKept: false,
+  });
+});
+
+test("narrows a comparison, and starts more often than it loads", () => {
+  const args = readComparison(["--against=v1", "--cases", "flask,raw-hello", "--workers", "1,2"]);
+  assert.deepEqual(args?.cases, ["raw-hello", "flask"]);
+  assert.deepEqual(args?.workers, [1, 2]);
+  assert.equal(readComparison(["--against", "v1", "--start"])?.rounds, 10);
+  assert.equal(readComparison(["--against", "v1", "--start", "--rounds", "2"])?.rounds, 2);
+  assert.equal(readComparison(["--against", "v1", "--quick"])?.rounds, 1);
+});
+
+test("refuses options that a comparison does not have, and a comparison without a revision", () => {
+  for (const words of [["--against", "v1", "--servers", "granian"], ["--against"]])
+    assert.throws(() => readComparison(words), UsageError);
+  assert.throws(
+    () => readComparison(["--against", "v1", "--cases", "django"]),
+    /--cases: no "django"; there are raw-hello/,
+  );
 });

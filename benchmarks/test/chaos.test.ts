@@ -99,7 +99,7 @@ test("renders the page from results alone", () => {
   );
   assert.match(page, /\*\*broken\*\*: a \\\| b \(2 ×\)/);
   assert.match(page, /8 GiB, a system, Linux 6\.1; typhon 0\.1\.0/);
-  assert.match(page, /\n## 10\. Never another's answer\n[^]*Not in this run\./);
+  assert.match(page, /\n## 10\. Never another client's response\n[^]*Not in this run\./);
   // What was done again counts as it was the last time.
   const again = { ...results, chaos: [{ ...row, outcome: "broken", did: "7 deaths" } as const] };
   const both = faultsPage([results, again]);

@@ -1,12 +1,12 @@
-// The load generator: what is asked, what is counted, and that a stall is charged to the server. The
-// generator runs as it does in a benchmark, a process of its own, against a real server.
+// The load generator: which requests are sent, what is counted, and that the time of a stall is counted.
+// The generator runs as in a benchmark, as a process of its own, against a real server.
 
 import assert from "node:assert/strict";
 import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { dueAt, makeSlowChooser } from "../load/arrivals.ts";
-import { answerLength } from "../load/connection.ts";
+import { responseLength } from "../load/connection.ts";
 import { LoadRecord } from "../load/record.ts";
 import { runProgram } from "../program.ts";
 
@@ -30,11 +30,11 @@ test("spaces arrivals evenly", () => {
   assert.equal(dueAt(3, 400), 7.5);
 });
 
-test("knows where an answer ends", () => {
-  assert.equal(answerLength("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"), 0);
+test("knows where a response ends", () => {
+  assert.equal(responseLength("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"), 0);
   const head = "HTTP/1.1 200 OK\r\ncontent-length:5\r\n\r\n";
-  assert.equal(answerLength(`${head}do`), head.length + 5);
-  assert.throws(() => answerLength("HTTP/1.1 200 OK\r\n\r\n"), /Content-Length/);
+  assert.equal(responseLength(`${head}do`), head.length + 5);
+  assert.throws(() => responseLength("HTTP/1.1 200 OK\r\n\r\n"), /Content-Length/);
 });
 
 test("counts latency from when a request was due, of short requests after the warm-up only", () => {
@@ -57,29 +57,29 @@ test("counts latency from when a request was due, of short requests after the wa
     p99: 300,
     max: 300,
     lateness: 1,
-    answersPerSecond: 2,
+    responsesPerSecond: 2,
   });
 });
 
-test("keeps what is never answered in the figures, as failed", () => {
+test("keeps a request without a response in the figures, as failed", () => {
   const record = new LoadRecord(0, 1000);
   const request = { due: 100, isSlow: false };
   record.arrived(request, 100);
   record.ended(request, 11_000, false);
-  const { failed, max, answersPerSecond } = record.report();
+  const { failed, max, responsesPerSecond } = record.report();
   assert.deepEqual(
-    { failed, max, answersPerSecond },
-    { failed: 1, max: 10_900, answersPerSecond: 0 },
+    { failed, max, responsesPerSecond },
+    { failed: 1, max: 10_900, responsesPerSecond: 0 },
   );
 });
 
-test("sends at its rate whatever the server does, and charges a stall to all whom it kept", async () => {
-  // The server is silent until all 200 requests of the second have come: a generator that waited for
-  // an answer before it went on would wait for ever.
+test("sends at its rate whatever the server does, and counts the time of a stall for all requests that waited", async () => {
+  // The server is silent until all 200 requests of the second have come: a generator that waits for a
+  // response before it sends the next request would wait for ever.
   const held: (() => void)[] = [];
   const report = await generate({ requestsPerSecond: 200, connections: 250 }, (_, response) => {
     held.push(() => response.end("done\n"));
-    if (held.length === 200) for (const answer of held) answer();
+    if (held.length === 200) for (const respond of held) respond();
   });
   assert.equal(report["sent"], 200);
   assert.equal(report["failed"], 0);
@@ -88,20 +88,20 @@ test("sends at its rate whatever the server does, and charges a stall to all who
 });
 
 test("counts requests that wait for a free connection from when they were due", async () => {
-  let answered = 0;
+  let requests = 0;
   const report = await generate({ requestsPerSecond: 100, connections: 1 }, (_, response) => {
-    // One connection, so nothing overtakes the first answer, which takes 500 ms.
-    if (answered++ === 0) setTimeout(() => response.end("done\n"), 500);
+    // One connection, so nothing overtakes the first response, which takes 500 ms.
+    if (requests++ === 0) setTimeout(() => response.end("done\n"), 500);
     else response.end("done\n");
   });
   assert.equal(report["sent"], 100);
   assert.equal(report["failed"], 0);
-  // Those that fell due in the meantime were sent late, and have to say so.
+  // The requests that fell due meanwhile were sent late, and their latency includes that.
   assert.ok(Number(report["max"]) >= 399, `max ${String(report["max"])}`);
   assert.ok(Number(report["p99"]) >= 380, `p99 ${String(report["p99"])}`);
 });
 
-test("counts every answer that is not a success as failed", async () => {
+test("counts every response that is no success as failed", async () => {
   const report = await generate({ requestsPerSecond: 50, connections: 10 }, (_, response) => {
     response.statusCode = 503;
     response.end("busy\n");
@@ -115,7 +115,7 @@ test("finds the capacity in a closed loop", async () => {
     response.end("done\n");
   });
   assert.equal(report["failed"], 0);
-  assert.ok(Number(report["answersPerSecond"]) > 0);
+  assert.ok(Number(report["responsesPerSecond"]) > 0);
 });
 
 /** Runs the generator for one recorded second against a server with this listener. */

@@ -1,4 +1,4 @@
-// Processor time of whole process trees: what must not be lost or counted twice, with real processes.
+// Processor time of process trees, with real processes: none may be lost or counted twice.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -1,4 +1,4 @@
-// The tables: which run a suite is taken from, and that goals are held against the best peer.
+// The tables: which run the figures of a suite are from, and that goals mean the best of each peer.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,9 +1,9 @@
-// A server's life under the benchmarks, with real processes: none of them may be left behind, and a
-// wrong answer or an early end must be told with the server's own words.
+// Servers of the benchmarks as real processes: no process may be left behind, and the error about a wrong
+// response or an early end must contain the output of the server.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { isRunning } from "../../test/support/processes.ts";
 import { killAllServers, RunningServer } from "../server-process.ts";
 import type { Server } from "../servers.ts";
 
@@ -42,7 +42,7 @@ function makeServer(script: string, body: string): Server {
   };
 }
 
-test("waits for the right answer, counts all processes, and leaves none behind", async () => {
+test("waits for the right response, counts all processes, and leaves none behind", async () => {
   const running = await RunningServer.start(makeServer(PYTHON_SERVER, "Hello"), {
     page: PAGE,
     workers: 1,
@@ -72,7 +72,7 @@ test("ends all servers at once for a signal", async () => {
 
 test("refuses a server that gives another body", async () => {
   const start = RunningServer.start(makeServer(PYTHON_SERVER, "Bye"), { page: PAGE, workers: 1 });
-  await assert.rejects(start, /did not answer \/ rightly \(status 200, 3 bytes\)/);
+  await assert.rejects(start, /gave no right response for \/ \(status 200, 3 bytes\)/);
 });
 
 test("tells what a server wrote that ended at its start", async () => {
@@ -87,10 +87,5 @@ test("tells of a program that does not exist", async () => {
     { command: "/no/such/program", args: [], environment: {}, clients: "none" } as const,
   ];
   const start = RunningServer.start({ ...server, programs }, { page: PAGE, workers: 1 });
-  await assert.rejects(start, /ended at its start/);
+  await assert.rejects(start, /\/no\/such\/program could not be started/);
 });
-
-function isRunning(pid: number): boolean {
-  const path = `/proc/${pid}/stat`;
-  return existsSync(path) && !/\) Z /.test(readFileSync(path, "latin1"));
-}

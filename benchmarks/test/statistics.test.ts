@@ -1,4 +1,4 @@
-// Medians, percentiles and spreads: the few numbers that every table is made of.
+// Medians, percentiles and spreads, which all tables show.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// What wrk says is believed only if every request succeeded.
+// The figures of wrk are accepted only if every request succeeded.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -20,7 +20,7 @@ function print(changed: Partial<typeof OUTCOME>): string {
   return `Running 2s test\n  2 threads\n${JSON.stringify({ ...OUTCOME, ...changed })}\n`;
 }
 
-test("reads the outcome among wrk's own words, in milliseconds", () => {
+test("reads the outcome in the output of wrk, in milliseconds", () => {
   assert.deepEqual(parseWrk(print({})), {
     requests: 2000,
     requestsPerSecond: 1000,
@@ -30,13 +30,13 @@ test("reads the outcome among wrk's own words, in milliseconds", () => {
   });
 });
 
-test("refuses a run with one answer that is not a success, one broken connection or one timeout", () => {
+test("refuses a run with one response that is no success, one broken connection or one timeout", () => {
   assert.throws(() => parseWrk(print({ refused: 1 })), /1 failed/);
   assert.throws(() => parseWrk(print({ socketErrors: 1 })), /1 failed/);
   assert.throws(() => parseWrk(print({ timeouts: 1 })), /1 failed/);
 });
 
-test("refuses a run without an answer or without an outcome", () => {
-  assert.throws(() => parseWrk(print({ requests: 0 })), /no answer/);
+test("refuses a run without a response or without an outcome", () => {
+  assert.throws(() => parseWrk(print({ requests: 0 })), /no response/);
   assert.throws(() => parseWrk("unable to connect\n"), /no outcome/);
 });

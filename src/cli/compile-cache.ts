@@ -1,13 +1,13 @@
-// V8's compiled code of our modules, kept between starts. Only in a folder that belongs to this user
-// alone: compiled code is run as it is found. Where there is no such folder (no home, a read-only disk,
-// a home that is somebody else's under sudo) Typhon starts without it, a few milliseconds later; where
-// it runs from its TypeScript sources, 60 ms later.
+// V8's compiled code of our modules, kept on disk between starts. V8 runs cached code without checking it,
+// so the cache must lie in a folder that only this user can write. Without such a folder (no home, a
+// read-only disk, another user's home under sudo) a start takes a few milliseconds longer, or 60 ms when
+// Typhon runs from its TypeScript sources.
 
 import { mkdirSync, statSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { isAbsolute, join } from "node:path";
 
-/** Uses the user's cache folder for compiled code; does nothing where it is not safely ours. */
+/** Keeps compiled code in the user's cache folder; does nothing if that folder is not safe to use. */
 export function useCompileCache(environment: Readonly<Record<string, string | undefined>>): void {
   if (environment["NODE_COMPILE_CACHE"] || environment["NODE_DISABLE_COMPILE_CACHE"]) return;
   const folder = ownCacheFolder(environment);
@@ -20,14 +20,14 @@ function ownCacheFolder(environment: Readonly<Record<string, string | undefined>
   if (!isAbsolute(caches) || process.getuid === undefined) return null;
   const folder = join(caches, "typhon");
   try {
-    // A home that belongs to another user (sudo keeps HOME) must get no folder of ours either.
+    // sudo keeps HOME: no folder of ours is made in the home of another user.
     const parent = statSync(environment["XDG_CACHE_HOME"] || home);
     if (parent.uid !== process.getuid()) return null;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const { uid, mode } = statSync(folder);
     return uid === process.getuid() && (mode & 0o022) === 0 ? folder : null;
   } catch {
-    // Not there and not to be made: the cache only saves time.
+    // The folder cannot be made or read. A start without the cache is only slower.
     return null;
   }
 }

@@ -1,18 +1,17 @@
-// What `typhon --help` shows: the table of options as text of at most 80 columns, grouped, with
-// examples at the end. Pure.
+// The text of `typhon --help`: the options by group, in at most 80 columns, with examples at the end. Pure.
 
 import { APP, GROUPS, OPTION_LIST, SWITCHES, variableOf, type Option } from "../config/schema.ts";
 
 /** A terminal's usual width. */
 const COLUMNS = 80;
-/** Where the explanations begin. */
+/** The column in which the explanations begin. */
 const INDENT = 30;
 const NO_BREAK = "\u00a0";
 
 const EXAMPLES = [
   ["typhon app:app", "Flask: the object app in app.py"],
   ["typhon mysite.wsgi -p 9000 -w 4", "Django: port 9000, four processes"],
-  ["typhon 'shop:create_app()'", "a function that makes it"],
+  ["typhon 'shop:create_app()'", "a function that returns the app"],
   ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
 ] as const;
 
@@ -20,7 +19,7 @@ const EXAMPLES = [
 export function renderHelp(): string {
   const lines = [
     "Usage: typhon APP [options]",
-    "       typhon reload --pid FILE    a running server loads its code anew",
+    "       typhon reload --pid FILE    a running server loads new code",
     "",
     "Serves a Python WSGI or ASGI application: an HTTP front, a queue, workers.",
     "",
@@ -39,7 +38,7 @@ export function renderHelp(): string {
   lines.push(
     "",
     `Each option may also come from a variable: --max-body from ${variableOf("max-body")}.`,
-    "Sizes: 512k, 10M, 1G. Seconds may have fractions. docs/options.md tells more.",
+    "Sizes: 512k, 10M, 1G. Seconds may have fractions. Details: docs/options.md.",
     "",
     "Examples:",
     ...EXAMPLES.map(([command, what]) => `  ${command.padEnd(42)}${what}`),
@@ -56,14 +55,14 @@ function flagColumn(option: Option<unknown>): string {
 function defaultNote(option: Option<unknown>): string {
   const words = option.fallbackWords ?? option.fallback;
   if (words === null) return "";
-  // No-break spaces keep the note in one piece; twoColumns turns them back.
+  // No-break spaces keep the note on one line; twoColumns replaces them by spaces again.
   return ` (default: ${words})`.replaceAll(" ", NO_BREAK).replace(NO_BREAK, " ");
 }
 
 function twoColumns(left: string, right: string): string[] {
   const wrapped = wrap(right, COLUMNS - INDENT).map((line) => line.replaceAll(NO_BREAK, " "));
   const pad = " ".repeat(INDENT);
-  // A long flag has a line of its own.
+  // A long flag stands on its own line, above its explanation.
   if (left.length + 2 > INDENT) return [left, ...wrapped.map((line) => pad + line)];
   return wrapped.map((line, at) => (at === 0 ? left.padEnd(INDENT) : pad) + line);
 }

@@ -1,10 +1,10 @@
-// The entry of the command. As little as possible is imported before the compile cache is on; the rest
-// comes by a dynamic import, so that it is taken from the cache. The exit is explicit: nothing that may
-// still be open, such as a log target that takes nothing more, holds the process when run() is done.
+// The entry of the command. Modules imported before the compile cache is enabled are not cached, so all
+// others come by a dynamic import. The exit is explicit: an open handle, such as a log target that takes no
+// more lines, must not keep the process alive after run().
 
 import { useCompileCache } from "./compile-cache.ts";
 
-// While nobody listens for them, SIGUSR1 (log rotation) opens Node's debugger, and SIGHUP (reload) ends it.
+// Without a listener SIGUSR1 (log rotation) would open Node's debugger and SIGHUP (reload) would end Node.
 for (const signal of ["SIGUSR1", "SIGHUP"]) process.on(signal, () => undefined);
 
 useCompileCache(process.env);

@@ -1,6 +1,5 @@
-// `typhon reload`: asks a running server to load its application's code anew, and waits for what becomes
-// of it. The word is a command only where it stands alone: an application in a module of that name is
-// reached by `typhon reload:app`.
+// `typhon reload`: asks a running server to load the application's code again, and waits for the outcome.
+// Only the word alone is the command; an application in a module named reload is `typhon reload:app`.
 
 import { resolve } from "node:path";
 
@@ -13,24 +12,26 @@ export const RELOAD = "reload";
 
 export const RELOAD_HELP = `Usage: typhon reload --pid FILE
 
-The server that was started with --pid FILE loads its application's code anew.
-New workers start beside the old ones and take over when all of them are ready;
-no request is refused or lost. Code that does not load changes nothing.
+Makes the server that was started with --pid FILE load the application's code
+again. New workers start beside the old ones and take over when all of them are
+ready; no request is refused or lost. If the new code does not load, the old
+code keeps serving.
 
-  --pid FILE  the server's PID file; else from the variable TYPHON_PID
+  --pid FILE  the server's PID file; default: the variable TYPHON_PID
 
-Exit codes: 0 the new code serves; 3 it does not load, its traceback is on
-standard error; 2 there is no server that could be asked.
+Exit codes: 0 the new code serves; 3 the new code does not load, its traceback
+is on standard error; 2 the server could not be reached.
 `;
 
 /**
- * Asks the server of --pid or TYPHON_PID; resolves when its new code serves, with the milliseconds that
- * took. Throws OperatorError: 3 if the code does not load, 2 if nobody could be asked.
+ * Asks the server of --pid or TYPHON_PID to reload. Resolves when the new code serves, with the
+ * milliseconds that the reload took. Throws OperatorError: 3 if the code does not load, 2 if the server
+ * could not be reached.
  */
 export async function reload(flags: Flags, environment: Environment): Promise<number> {
   const pidFile = readPidFile(flags, environment);
-  // Loaded only now, as the server's modules are in run.ts.
-  const { requestReload } = await import("../supervisor/reload-request.ts");
+  // A dynamic import: a mistyped command must not wait for modules that it does not need.
+  const { requestReload } = await import("../supervisor/control-client.ts");
   return await requestReload(pidFile);
 }
 
@@ -42,6 +43,6 @@ function readPidFile(flags: Flags, environment: Environment): string {
     );
   const given = new Sources(flags, environment).ask(OPTIONS.pid);
   if (given === null)
-    throw new OperatorError("no server named; say which: typhon reload --pid FILE");
+    throw new OperatorError("no PID file given; for example: typhon reload --pid FILE");
   return resolve(given.value);
 }

@@ -1,6 +1,6 @@
-// One run of the command: read what the operator asked for, show help or the version, ask a running
-// server to reload, or serve until the supervisor is done. An operator's mistake ends in one line on standard error; a fault of ours
-// ends in its stack, because nothing else could be told. Returns the exit code; ends no process.
+// One run of the command: shows the help or the version, asks a running server to reload, or serves until
+// the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
+// stack. This file returns the exit code and leaves the exit to main.ts.
 
 import { readFlags, type Flags } from "../config/flags.ts";
 import { loadConfiguration } from "../config/load.ts";
@@ -11,10 +11,10 @@ import { renderHelp } from "./help.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { readVersion } from "../config/version.ts";
 
-/** A fault of ours: what sysexits.h calls EX_SOFTWARE is 70, but shells and units expect 1. */
+/** Exit code of a bug in Typhon. sysexits.h has 70 (EX_SOFTWARE), but shells and systemd units expect 1. */
 const EXIT_FAULT = 1;
 
-/** Runs the command with the words after its name; resolves with the exit code, the logs written. */
+/** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
 export async function run(words: readonly string[], environment: Environment): Promise<number> {
   try {
     const isFirst = words[0] === RELOAD;
@@ -40,9 +40,9 @@ export async function run(words: readonly string[], environment: Environment): P
 
 async function serve(flags: Flags, environment: Environment): Promise<number> {
   const configuration = loadConfiguration(flags, environment, process.cwd());
-  // Loaded only now: --help and a mistyped option are answered without the server's modules.
+  // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
-  const log = openLog({ level: configuration.logLevel, format: configuration.logFormat });
+  const log = openLog(configuration.logs);
   try {
     return await supervise(configuration, log);
   } finally {

@@ -1,16 +1,15 @@
-// The addresses of --bind: HOST:PORT, [IPv6]:PORT, :PORT and unix:PATH. Pure but for making a path
-// absolute, which takes the folder as an argument. An address that two readers could read differently
-// (an IPv6 address without brackets) is refused.
+// The addresses of --bind: HOST:PORT, [IPv6]:PORT, :PORT and unix:PATH. An ambiguous address (IPv6 without
+// brackets) is refused. Pure.
 
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 
-import type { BindAddress } from "./configuration.ts";
+import type { ListenAddress } from "../net/address.ts";
 import { BadValue } from "./values.ts";
 
 /** sun_path of Linux holds 108 bytes with its final NUL (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107;
-/** What ":8000" means; `[::]:8000` is for IPv6 and, where the system is so set, for both. */
+/** The host of ":8000". `[::]:8000` is IPv6, and IPv4 too if the system is configured so. */
 export const ALL_ADDRESSES = "0.0.0.0";
 
 const EXPECTED = "must be HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH";
@@ -24,15 +23,15 @@ export function readHost(text: string): string {
   return text;
 }
 
-/** 0 … 65535; 0 = any free port. Throws BadValue. */
+/** 0 … 65535; 0 takes any free port. Throws BadValue. */
 export function readPort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(port <= 65_535)) throw new BadValue("must be a port from 0 to 65535");
   return port;
 }
 
-/** One address of --bind; the path of a socket is still as given. Throws BadValue. */
-export function readBindAddress(text: string): BindAddress {
+/** One address of --bind; the path of a Unix socket stays as given. Throws BadValue. */
+export function readBindAddress(text: string): ListenAddress {
   if (text.startsWith("unix:")) return readSocketPath(text.slice("unix:".length));
   const match = /^(?:\[(?<inner>[^\]]*)\]|(?<host>[^:[\]]*)):(?<port>[^:]*)$/.exec(text);
   if (match?.groups === undefined) throw new BadValue(explain(text));
@@ -46,8 +45,8 @@ export function readBindAddress(text: string): BindAddress {
   };
 }
 
-/** The same address with an absolute path, where it is one of a Unix socket. Throws BadValue. */
-export function resolveBindAddress(address: BindAddress, folder: string): BindAddress {
+/** The address with an absolute path, if it is a Unix socket. Throws BadValue if the path is too long. */
+export function resolveBindAddress(address: ListenAddress, folder: string): ListenAddress {
   if (address.kind === "tcp") return address;
   const path = resolve(folder, address.path);
   const bytes = Buffer.byteLength(path);
@@ -58,7 +57,7 @@ export function resolveBindAddress(address: BindAddress, folder: string): BindAd
   return { kind: "unix", path };
 }
 
-function readSocketPath(path: string): BindAddress {
+function readSocketPath(path: string): ListenAddress {
   if (path === "" || path.includes("\0")) throw new BadValue("must name a path after unix:");
   return { kind: "unix", path };
 }

@@ -1,54 +1,48 @@
-// What the operator asked for, checked, as plain data. Made by load.ts from flags and TYPHON_…
-// variables by the one table in schema.ts; times are milliseconds, sizes bytes.
+// What the operator asked for, checked, as plain data: listeners, applications, routes, logs, process.
+// Made by load.ts from flags and TYPHON_… variables by the one table in schema.ts, or in code
+// (config/embedded.ts). Times are milliseconds, sizes bytes.
 
-export type BindAddress =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
+import type { ListenAddress } from "../net/address.ts";
 
-export interface Configuration {
+/** One Python application: its program, its workers, its times and limits. */
+export interface ApplicationConfiguration {
+  /** Names the application in routes and logs; "" where it is the only one. */
+  readonly name: string;
   /** The application as given: module:callable, module, path/to/file.py[:callable], module:factory(). */
   readonly app: string;
-  /**
-   * "default": nobody chose; port 80 on all addresses where it may be bound, else 127.0.0.1:8000.
-   * Otherwise the addresses, in the order given.
-   */
-  readonly bind: "default" | readonly BindAddress[];
-  readonly workers: number;
-  readonly threads: number;
   readonly interface: "auto" | "wsgi" | "asgi";
-  readonly loop: "auto" | "asyncio" | "uvloop";
-  readonly lifespan: "auto" | "on" | "off";
-  /** Requests that a worker runs at once under ASGI. */
-  readonly concurrency: number;
   /** The interpreter's path or name. */
   readonly python: string;
   /** Absolute. */
   readonly appDir: string;
+  /** Added to the workers' environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** "" or "/prefix" without a trailing slash. */
+  readonly rootPath: string;
+  readonly loop: "auto" | "asyncio" | "uvloop";
+  readonly lifespan: "auto" | "on" | "off";
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
+  readonly workers: number;
+  readonly threads: number;
+  /** Requests that a worker runs at once under ASGI. */
+  readonly concurrency: number;
   readonly retry: "safe" | "off";
-  /** 0 = never, as the two that follow. */
+  /** 0 = never, as maxRequestsJitter, maxRss and maxAgeMs. */
   readonly maxRequests: number;
   readonly maxRequestsJitter: number;
   /** Bytes. */
   readonly maxRss: number;
   readonly maxAgeMs: number;
-  /** Added to the workers' environment. */
-  readonly env: Readonly<Record<string, string>>;
-  /** "" or "/prefix" without a trailing slash. */
-  readonly rootPath: string;
-  /** Addresses and CIDR ranges whose forwarded fields are believed; ["*"] = all; a Unix socket counts as 127.0.0.1. */
-  readonly forwardedAllowIps: readonly string[];
   /** 0 = no deadline. */
   readonly timeoutMs: number;
   /** Deadlines of the paths at and below a prefix, the longest prefix first. */
   readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
   readonly startTimeoutMs: number;
-  readonly gracefulTimeoutMs: number;
-  readonly keepAliveMs: number;
+  /** Time that running requests get when a worker is replaced. */
+  readonly drainTimeoutMs: number;
   readonly queue: number;
   readonly queueTimeoutMs: number;
-  readonly maxBody: number;
   readonly maxResponseSpill: number;
   readonly webSockets: {
     /** Inflated. */
@@ -59,17 +53,52 @@ export interface Configuration {
     readonly pingTimeoutMs: number;
     readonly mayCompress: boolean;
   };
-  /** Absolute. */
-  readonly tempDir: string;
-  /** "-" = standard output, "off", or an absolute path. */
-  readonly accessLog: string;
-  readonly logLevel: "debug" | "info" | "warning" | "error";
-  readonly logFormat: "text" | "json";
-  /** Absolute, or null. */
-  readonly pid: string | null;
-  readonly health: boolean;
-  /** Whether code is loaded anew when a file below `reloadDirs` changes. */
-  readonly reload: boolean;
-  /** Absolute. */
-  readonly reloadDirs: readonly string[];
+}
+
+/** Requests for a host and below a path, and the application that responds to them. */
+export interface RouteConfiguration {
+  /** "example.com", "*.example.com" for every name below it, or "" for every host. */
+  readonly host: string;
+  /** "" for every path, or "/prefix" without a trailing slash: that path and all paths below it. */
+  readonly path: string;
+  /** Name of an application. */
+  readonly application: string;
+}
+
+export interface Configuration {
+  /** Where the server listens, and what holds for every connection that comes in there. */
+  readonly listeners: {
+    /**
+     * "default": no address was chosen; port 80 on all addresses where it may be bound, else
+     * 127.0.0.1:8000. Otherwise the addresses, in the order given.
+     */
+    readonly bind: "default" | readonly ListenAddress[];
+    /** Addresses and CIDR ranges whose forwarded fields are believed; ["*"] = all; a Unix socket counts as 127.0.0.1. */
+    readonly forwardedAllowIps: readonly string[];
+    readonly keepAliveMs: number;
+    readonly maxBody: number;
+  };
+  /** At least one, each with a name of its own. */
+  readonly applications: readonly ApplicationConfiguration[];
+  readonly routes: readonly RouteConfiguration[];
+  readonly logs: {
+    /** "-" = standard output, "off", or an absolute path. */
+    readonly accessLog: string;
+    readonly level: "debug" | "info" | "warning" | "error";
+    readonly format: "text" | "json";
+  };
+  readonly process: {
+    /** Absolute, or null. */
+    readonly pid: string | null;
+    /** Absolute. */
+    readonly tempDir: string;
+    /** Time that running requests get when the server stops. */
+    readonly gracefulTimeoutMs: number;
+    /** Whether /livez and /readyz are served. */
+    readonly health: boolean;
+    /** Whether code is loaded anew when a file below `reloadDirs` changes. */
+    readonly reload: boolean;
+    /** Absolute. */
+    readonly reloadDirs: readonly string[];
+  };
 }

@@ -1,32 +1,42 @@
-// How many processor cores this process may use: its CPU affinity (which a cpuset narrows) and the
-// CPU quota of its control groups, version 1 or 2, and of all groups above. A container that may use
-// 1.5 of 64 cores gets two workers, not 64. Reads /proc and /sys/fs/cgroup only through `read`.
+// The number of processor cores that this process may use: its CPU affinity (which includes a cpuset) and
+// the CPU quota of its control group, version 1 or 2, and of all parent groups. A container with 1.5 of 64
+// cores gets two workers, not 64. Files are read only by `read`, so tests can supply them.
 
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { cpus } from "node:os";
 import { posix } from "node:path";
 
-/** The text of a file, or null if it is not there or may not be read. */
+/** The text of a file, or null if the file does not exist or may not be read. */
 type ReadText = (path: string) => string | null;
 
-/** Cores that this process may use, at least 1. */
-export function usableCores(
-  read: ReadText = readTextFile,
-  affinity: number = availableParallelism(),
-): number {
-  let cores = affinity;
+/** Cores that this process may use, rounded up, at least 1. `online`: the cores of the machine. */
+export function usableCores(read: ReadText = readTextFile, online: number = cpus().length): number {
+  let cores = Math.min(online, allowedCores(read("/proc/self/status") ?? ""));
   for (const folder of groupFolders(read)) cores = Math.min(cores, quotaOf(folder, read));
   return Math.max(1, Math.ceil(cores));
 }
 
+// The CPU affinity: "Cpus_allowed_list:\t0-3,8". Not os.availableParallelism(): it already contains the quota,
+// rounded down, so that 1.5 cores would be one worker (seen with libuv 1.52).
+function allowedCores(status: string): number {
+  const list = /^Cpus_allowed_list:\s*([\d,-]+)$/m.exec(status)?.[1];
+  if (list === undefined) return Infinity;
+  let count = 0;
+  for (const range of list.split(",")) {
+    const [first = "", last = first] = range.split("-");
+    count += Number(last) - Number(first) + 1;
+  }
+  return count;
+}
+
 interface Mount {
   readonly version: 1 | 2;
-  /** The group that the mount shows, as /proc/self/cgroup names it. */
+  /** The group at the mount point, as named in /proc/self/cgroup. */
   readonly root: string;
   readonly point: string;
 }
 
-// The folders of the group and of those above it, in every hierarchy that knows of CPU time.
+// The folders of the process's group and of its parents, in each hierarchy that can limit CPU time.
 function groupFolders(read: ReadText): string[] {
   const mounts = parseMounts(read("/proc/self/mountinfo") ?? "");
   const folders: string[] = [];
@@ -43,8 +53,8 @@ function groupFolders(read: ReadText): string[] {
 }
 
 function foldersUpTo(mount: Mount, group: string): string[] {
-  // Without a namespace of its own a container sees the host's name of its group, and the mount shows
-  // that group as its root.
+  // A container without its own cgroup namespace sees its group's name on the host, and the root of its
+  // mount is that group.
   const isBelow = group === mount.root || group.startsWith(`${mount.root.replace(/\/$/, "")}/`);
   let below = isBelow ? posix.relative(mount.root, group) : "";
   const folders = [posix.join(mount.point, below)];
@@ -91,7 +101,7 @@ function readTextFile(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    // Not Linux, or not for us to read: then there is no limit that we could know of.
+    // Not Linux, or not readable: no limit is known.
     return null;
   }
 }

@@ -1,6 +1,6 @@
-// From the words of the command line to the texts of options: which flags stand there, how often,
-// and which word is the application. Values are not looked at here. Split by util.parseArgs; its own
-// complaints are replaced, because ours name the nearest flag and the remedy in one line.
+// Splits the command line into flags with their texts and the application's name. Values are checked
+// elsewhere (sources.ts). util.parseArgs splits; its errors are replaced by ours, which name the nearest flag
+// and the remedy in one line.
 
 import { parseArgs } from "node:util";
 
@@ -8,13 +8,13 @@ import { nearestWord } from "./nearest.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { OPTION_LIST, SWITCHES } from "./schema.ts";
 
-/** What the command line says. */
+/** The content of the command line. */
 export interface Flags {
   readonly wantsHelp: boolean;
   readonly wantsVersion: boolean;
   /** The application, or null if none was named. */
   readonly app: string | null;
-  /** The texts of each option by its name, in the order given. */
+  /** The texts of each option, by the option's name, in the order given. */
   readonly texts: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -26,7 +26,7 @@ export function readFlags(words: readonly string[]): Flags {
     known[name] = short === null ? { type } : { type, short };
   }
 
-  // Not strict: then every word comes as a token, also those that we have to complain about.
+  // Not strict, so that unknown flags come as tokens too, and the error lines can be ours.
   const { tokens } = parseArgs({
     args: [...words],
     options: known,
@@ -38,7 +38,7 @@ export function readFlags(words: readonly string[]): Flags {
   const wants = (name: string): boolean => options.some((token) => token.name === name);
   const wantsHelp = wants("help");
   const wantsVersion = wants("version");
-  // Who asks for help gets it, whatever else stands there.
+  // --help and --version win over everything else, mistakes included.
   if (wantsHelp || wantsVersion) return { wantsHelp, wantsVersion, app: null, texts: new Map() };
 
   const texts = new Map<string, string[]>();
@@ -59,7 +59,7 @@ export function readFlags(words: readonly string[]): Flags {
     .map((token) => token.value);
   if (surplus !== undefined)
     throw new OperatorError(
-      `unexpected ${quote(surplus)}: one application is served, here ${quote(app ?? "")}`,
+      `unexpected ${quote(surplus)}: one application is served, and it is ${quote(app ?? "")}`,
     );
   return { wantsHelp, wantsVersion, app, texts };
 }

@@ -1,29 +1,29 @@
-// Which Python runs the application: the one named, else the active virtual environment, else the
-// `.venv` beside the application, else python3 on PATH. The answer is an absolute path, not resolved
-// through symbolic links: Python finds its virtual environment by the path that it was started by.
+// Finds the Python that runs the application: the interpreter of --python, else the active virtual
+// environment, else `.venv` beside the application, else python3 on PATH. The result is an absolute path.
+// Symbolic links are not resolved, because Python finds its virtual environment by the path of its program.
 
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 
 import { OperatorError, quote } from "./operator-error.ts";
 
-interface InterpreterPlace {
-  /** What was asked for, or null; and what asked, for the error line. */
+interface Search {
+  /** The text of --python or its variable, and which of the two gave it; null without either. */
   readonly asked: { readonly by: string; readonly text: string } | null;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Where a relative path starts. */
+  /** The folder that relative paths start at. */
   readonly cwd: string;
-  /** Folders that may hold `.venv`, the likelier one first. */
+  /** Folders that may hold `.venv`, in the order of the search. */
   readonly folders: readonly string[];
 }
 
-/** The absolute path of the interpreter. Throws OperatorError where there is none. */
-export function findInterpreter(place: InterpreterPlace): string {
-  const { asked, environment, folders } = place;
-  if (asked !== null) return findAsked(asked.by, asked.text, place);
+/** The absolute path of the interpreter. Throws OperatorError if none is found. */
+export function findInterpreter(search: Search): string {
+  const { asked, environment, folders } = search;
+  if (asked !== null) return findAsked(asked.by, asked.text, search);
   const active = environment["VIRTUAL_ENV"] ?? "";
   if (active !== "") {
-    const python = pythonIn(resolve(place.cwd, active));
+    const python = pythonIn(resolve(search.cwd, active));
     if (python !== null) return python;
     throw new OperatorError(
       `VIRTUAL_ENV names ${quote(active)}, which holds no bin/python; unset it, or name an interpreter with --python`,
@@ -33,15 +33,15 @@ export function findInterpreter(place: InterpreterPlace): string {
     const python = pythonIn(join(folder, ".venv"));
     if (python !== null) return python;
   }
-  const python = onPath("python3", environment["PATH"], place.cwd);
+  const python = onPath("python3", environment["PATH"], search.cwd);
   if (python !== null) return python;
   throw new OperatorError(
     "no python3 on PATH; install Python 3.10 or newer, or name one with --python",
   );
 }
 
-function findAsked(by: string, text: string, place: InterpreterPlace): string {
-  const path = resolve(place.cwd, text);
+function findAsked(by: string, text: string, search: Search): string {
+  const path = resolve(search.cwd, text);
   if (isFolder(path)) {
     const python = pythonIn(path);
     if (python !== null) return python;
@@ -51,9 +51,9 @@ function findAsked(by: string, text: string, place: InterpreterPlace): string {
   }
   const python = text.includes("/")
     ? executable(path)
-    : onPath(text, place.environment["PATH"], place.cwd);
+    : onPath(text, search.environment["PATH"], search.cwd);
   if (python !== null) return python;
-  const where = text.includes("/") ? "is no program that may be run" : "is not on PATH";
+  const where = text.includes("/") ? "is no program that this user may run" : "is not on PATH";
   throw new OperatorError(`${by} ${quote(text)} ${where}; name the path of a Python interpreter`);
 }
 
@@ -77,7 +77,7 @@ function executable(path: string): string | null {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile() ? path : null;
   } catch {
-    // Not there, or not ours to run: the next place may have it.
+    // Missing, or this user may not run it: the search goes on.
     return null;
   }
 }

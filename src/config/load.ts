@@ -6,8 +6,9 @@ import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
+import type { ListenAddress } from "../net/address.ts";
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
-import type { BindAddress, Configuration } from "./configuration.ts";
+import type { ApplicationConfiguration, Configuration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
 import { readFlags, type Flags } from "./flags.ts";
 import { findInterpreter } from "./interpreter.ts";
@@ -27,7 +28,7 @@ export function load(
   return loadConfiguration(readFlags(words), environment, cwd);
 }
 
-/** The configuration that `flags` and `environment` ask for. Throws OperatorError. */
+/** The configuration that `flags` and `environment` ask for: one application at every path. Throws OperatorError. */
 export function loadConfiguration(
   flags: Flags,
   environment: Environment,
@@ -36,18 +37,46 @@ export function loadConfiguration(
   const sources = new Sources(flags, environment);
   const appDir = readFolder(sources, OPTIONS.appDir, resolve(cwd), cwd);
   const app = readApplication(sources, appDir, cwd);
-  const python = sources.ask(OPTIONS.python);
-  const reload = sources.one(OPTIONS.reload);
   return {
+    listeners: {
+      bind: readBind(sources, environment, cwd),
+      forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+      keepAliveMs: sources.one(OPTIONS.keepAlive),
+      maxBody: sources.one(OPTIONS.maxBody),
+    },
+    applications: [loadApplication(sources, { app, appDir, environment, cwd })],
+    routes: [{ host: "", path: "", application: "" }],
+    logs: {
+      accessLog: readAccessLog(sources, cwd),
+      level: sources.one(OPTIONS.logLevel),
+      format: sources.one(OPTIONS.logFormat),
+    },
+    process: {
+      pid: readPidFile(sources, cwd),
+      tempDir: readTempDir(sources, cwd),
+      gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
+      health: sources.one(OPTIONS.health),
+      reload: sources.one(OPTIONS.reload),
+      reloadDirs: readReloadDirs(sources, watchedFolder(app, appDir), cwd),
+    },
+  };
+}
+
+/** Where an application's code lies, and what surrounds the command. */
+interface Place {
+  readonly app: string;
+  readonly appDir: string;
+  readonly environment: Environment;
+  readonly cwd: string;
+}
+
+function loadApplication(sources: Sources, place: Place): ApplicationConfiguration {
+  const { app, appDir, environment, cwd } = place;
+  const python = sources.ask(OPTIONS.python);
+  return {
+    name: "",
     app,
-    bind: readBind(sources, environment, cwd),
-    // In development one process starts soonest, and is enough.
-    workers: sources.ask(OPTIONS.workers)?.value ?? (reload ? 1 : usableCores()),
-    threads: sources.one(OPTIONS.threads),
     interface: sources.one(OPTIONS.interface),
-    loop: sources.one(OPTIONS.loop),
-    lifespan: sources.one(OPTIONS.lifespan),
-    concurrency: sources.one(OPTIONS.concurrency),
     python: findInterpreter({
       asked: python === null ? null : { by: python.by, text: python.value },
       environment,
@@ -57,20 +86,24 @@ export function loadConfiguration(
     appDir,
     env: Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
     rootPath: sources.one(OPTIONS.rootPath),
+    loop: sources.one(OPTIONS.loop),
+    lifespan: sources.one(OPTIONS.lifespan),
     warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
+    // In development one process starts soonest, and is enough.
+    workers:
+      sources.ask(OPTIONS.workers)?.value ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    threads: sources.one(OPTIONS.threads),
+    concurrency: sources.one(OPTIONS.concurrency),
     retry: sources.one(OPTIONS.retry),
     maxRequests: sources.one(OPTIONS.maxRequests),
     maxRequestsJitter: sources.one(OPTIONS.maxRequestsJitter),
     maxRss: sources.one(OPTIONS.maxRss),
     maxAgeMs: sources.one(OPTIONS.maxAge),
-    forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
     ...readTimeouts(sources),
     startTimeoutMs: sources.one(OPTIONS.startTimeout),
-    gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
-    keepAliveMs: sources.one(OPTIONS.keepAlive),
+    drainTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     queue: sources.one(OPTIONS.queue),
     queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
-    maxBody: sources.one(OPTIONS.maxBody),
     maxResponseSpill: sources.one(OPTIONS.maxResponseSpill),
     webSockets: {
       maxMessageBytes: sources.one(OPTIONS.wsMaxSize),
@@ -78,18 +111,12 @@ export function loadConfiguration(
       pingTimeoutMs: sources.one(OPTIONS.wsPingTimeout),
       mayCompress: sources.one(OPTIONS.wsPerMessageDeflate),
     },
-    tempDir: readTempDir(sources, cwd),
-    accessLog: readAccessLog(sources, cwd),
-    logLevel: sources.one(OPTIONS.logLevel),
-    logFormat: sources.one(OPTIONS.logFormat),
-    pid: readPidFile(sources, cwd),
-    health: sources.one(OPTIONS.health),
-    reload,
-    reloadDirs: readReloadDirs(sources, watchedFolder(app, appDir), cwd),
   };
 }
 
-function readTimeouts(sources: Sources): Pick<Configuration, "timeoutMs" | "routeTimeouts"> {
+function readTimeouts(
+  sources: Sources,
+): Pick<ApplicationConfiguration, "timeoutMs" | "routeTimeouts"> {
   const given = sources.all(OPTIONS.timeout).map(({ value }) => value);
   const all =
     given.findLast(({ prefix }) => prefix === "") ??
@@ -147,7 +174,11 @@ function filePart(app: string): string | null {
   return /^(.+\.py)(?::[^/]*)?$/u.exec(app)?.[1] ?? null;
 }
 
-function readBind(sources: Sources, environment: Environment, cwd: string): Configuration["bind"] {
+function readBind(
+  sources: Sources,
+  environment: Environment,
+  cwd: string,
+): Configuration["listeners"]["bind"] {
   for (const source of ["flag", "variable"] as const) {
     const binds = sources.from(source, OPTIONS.bind);
     const host = sources.from(source, OPTIONS.host).at(-1);
@@ -170,7 +201,7 @@ function readBind(sources: Sources, environment: Environment, cwd: string): Conf
   return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
 }
 
-function joinAddress(sources: Sources, environment: Environment): BindAddress {
+function joinAddress(sources: Sources, environment: Environment): ListenAddress {
   const text = environment["PORT"] ?? "";
   const given = sources.ask(OPTIONS.port)?.value;
   const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);

@@ -1,10 +1,10 @@
-// "Did you mean": which known word is nearest to a mistyped one. Pure. Counts a swap of neighbours as
-// one slip, because that is the commonest one (optimal string alignment distance).
+// "Did you mean": the known word that is nearest to a mistyped one. Pure. The distance is the optimal string
+// alignment distance: two swapped neighbours are one slip, because that is the commonest typing error.
 
-/** How many slips a suggestion may be away: a third of the word, at most three. */
+/** Largest distance of a suggestion: a third of the word's length, at most three. */
 const MAX_SLIPS = 3;
 
-/** The nearest of `words`, or null where none is near enough. */
+/** The nearest of `words`, or null if none is near enough. */
 export function nearestWord(word: string, words: readonly string[]): string | null {
   let nearest: string | null = null;
   let fewest = Math.min(MAX_SLIPS, Math.ceil(word.length / 3)) + 1;
@@ -18,7 +18,7 @@ export function nearestWord(word: string, words: readonly string[]): string | nu
   return nearest;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that make `from` into `to`. */
+/** The least number of insertions, deletions, replacements and swaps of neighbours that turn `from` into `to`. */
 export function slipsBetween(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, column) => column);

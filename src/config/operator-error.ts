@@ -1,11 +1,11 @@
-// What the operator has to mend: a bad option, a port in use, an application that does not load.
-// Always one clear line (or, for an application that raises, its own traceback) without a stack of
-// ours. Whoever finds the mistake throws it; only cli/ prints it and ends the process.
+// A mistake that the operator has to correct: a bad option, a port in use, an application that does not
+// load. Its text is one line (or the traceback of an application that raises) without a stack of ours. The
+// code that finds the mistake throws this error; only cli/ prints it and ends the process.
 
-/** 2: the command was not used rightly; 3: the application does not load. */
+/** 2: the command or its surroundings are wrong; 3: the application does not load. */
 type OperatorExitCode = 2 | 3;
 
-/** A mistake that only the operator can mend. `text` names the option, what is wrong and the remedy. */
+/** A mistake of the operator. `text` names the option, the mistake and the remedy. */
 export class OperatorError extends Error {
   readonly text: string;
   readonly exitCode: OperatorExitCode;
@@ -18,10 +18,10 @@ export class OperatorError extends Error {
   }
 }
 
-/** Characters of a bad value that an error line repeats; more says nothing. */
+/** Most characters of a bad value that an error line repeats. */
 const MAX_QUOTED_CHARACTERS = 80;
 
-/** A value as an error line shows it: control characters escaped, never longer than a line. */
+/** A value for an error line: quoted, shortened, control characters escaped. */
 export function quote(value: string): string {
   const short =
     value.length > MAX_QUOTED_CHARACTERS ? `${value.slice(0, MAX_QUOTED_CHARACTERS)}…` : value;

@@ -1,9 +1,9 @@
-// What one option is: its names, its words, and how its text is read. The tables are in table/, one file
-// a heading.
+// The shape of one option: its names, its help texts, and the function that reads its value. The table of all
+// options is in schema.ts.
 
 import { readBoolean, type Reader } from "./values.ts";
 
-/** The headings of `--help` and docs/options.md, in their order. */
+/** The headings of `--help` and docs/options.md, in order. */
 export const GROUPS = [
   "Address",
   "Application",
@@ -18,45 +18,55 @@ type Group = (typeof GROUPS)[number];
 
 /** One option with a value. */
 export interface Option<T> {
-  /** The flag without its dashes. */
+  /** The flag without its dashes, such as "max-body". */
   readonly name: string;
   /** The letter of the short flag, or null. */
   readonly short: string | null;
   readonly group: Group;
-  /** What stands for the value in help: its type and unit; null: it takes none, it is said or not. */
+  /** The value's type and unit for the help, such as "SECONDS"; null for a flag without a value. */
   readonly placeholder: string | null;
   readonly isRepeatable: boolean;
-  /** Text of the default, read as if it had been given; null where load.ts finds one. */
+  /** The default as text, read like a given value; null if load.ts determines the default. */
   readonly fallback: string | null;
-  /** The default in words, where it is not a plain value. */
+  /** The default in words, if the plain value would not explain it. */
   readonly fallbackWords: string | null;
-  /** A variable that other servers and platforms know, looked at after TYPHON_…. */
+  /** A variable of other servers and platforms, used if TYPHON_… is not set. */
   readonly otherVariable: string | null;
-  /** Half a line for `--help`. */
+  /** A short phrase for `--help`. */
   readonly help: string;
   /** Sentences for docs/options.md. */
   readonly doc: string;
-  /** The value of a text; throws BadValue. */
+  /** Reads the value from its text; throws BadValue. */
   readonly read: Reader<T>;
 }
 
-type Given<T> = Pick<Option<T>, "name" | "placeholder" | "help" | "doc" | "read"> &
-  Partial<Option<T>>;
+type Given<T> = Pick<Option<T>, "placeholder" | "help" | "doc" | "read"> & Partial<Option<T>>;
 
-/** Makes the options of one heading. */
-export function inGroup(group: Group): <T>(given: Given<T>) => Option<T> {
-  return (given) => ({
-    short: null,
-    isRepeatable: false,
-    fallback: null,
-    fallbackWords: null,
-    otherVariable: null,
-    ...given,
-    group,
-  });
+/** Makes the options of one heading. An option's name is its key: `maxBody` is --max-body. */
+export function inGroup<V extends object>(
+  group: Group,
+  table: { readonly [K in keyof V]: Given<V[K]> },
+): { readonly [K in keyof V]: Option<V[K]> };
+export function inGroup(
+  group: Group,
+  table: Readonly<Record<string, Given<unknown>>>,
+): Readonly<Record<string, Option<unknown>>> {
+  const options: Record<string, Option<unknown>> = {};
+  for (const [key, given] of Object.entries(table))
+    options[key] = {
+      short: null,
+      isRepeatable: false,
+      fallback: null,
+      fallbackWords: null,
+      otherVariable: null,
+      ...given,
+      name: key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+      group,
+    };
+  return options;
 }
 
-/** What an option without a value is made of: not said is false. */
+/** The common part of all flags without a value; their default is false. */
 export const SWITCH = {
   placeholder: null,
   fallback: "false",

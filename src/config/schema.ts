@@ -1,28 +1,363 @@
-// The one table of options. Flags, TYPHON_… variables, checks, `typhon --help` and docs/options.md
-// all come from here; nothing else knows what an option is called or what it takes. What depends on
-// the machine (cores, interpreter, folders) or on two options at once is decided in load.ts.
+// The one table of options. Flags, TYPHON_… variables, checks, `typhon --help` and docs/options.md all come
+// from here; no other file knows the name of an option or the form of its value. What depends on the machine
+// (cores, interpreter, folders) or on two options at once is decided in load.ts.
 
-import type { Option } from "./option.ts";
-import { ADDRESS } from "./table/address.ts";
-import { APPLICATION } from "./table/application.ts";
-import { LIMITS } from "./table/limits.ts";
-import { LOGS } from "./table/logs.ts";
-import { PROCESS } from "./table/process.ts";
-import { TIMES } from "./table/times.ts";
-import { WEB_SOCKETS } from "./table/web-sockets.ts";
-import { WORKERS } from "./table/workers.ts";
-import { readApp } from "./values.ts";
+import { readBindAddress, readHost, readPort } from "./bind-address.ts";
+import { inGroup, SWITCH, type Option } from "./option.ts";
+import {
+  BadValue,
+  listOf,
+  oneOf,
+  readApp,
+  readAssignment,
+  readBoolean,
+  readNetwork,
+  readPath,
+  readPrefix,
+  readSize,
+  readText,
+  readTimeout,
+  seconds,
+  wholeNumber,
+} from "./values.ts";
 
 export { GROUPS, type Option } from "./option.ts";
 
-/** The one argument that is no flag; TYPHON_APP may give it. */
+/** More workers or threads than this is a typing error, not a plan. */
+const MAX_WORKERS = 1024;
+const MAX_THREADS = 256;
+const MAX_CONCURRENCY = 16_384;
+const MAX_REQUESTS = 1_000_000_000;
+const MAX_QUEUE = 1_000_000;
+/** The memory limit of all unfinished WebSocket messages together (docs/limits.md). */
+const MAX_MESSAGE_BYTES = 268_435_456;
+
+/** The one argument without a flag; TYPHON_APP may give it. */
 export const APP = {
   name: "app",
   placeholder: "APP",
   help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory()",
-  doc: "`module:callable`, `module` (then its `app`, then its `application`), `path/to/file.py[:callable]`, or `module:factory()`, which is called without arguments and returns the application. A dotted name after the colon is followed: `shop:site.app`.",
+  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that is called without arguments and returns the application. The name after the colon may have dots: `shop:site.app`.",
   read: readApp,
 } as const;
+
+const ADDRESS = inGroup("Address", {
+  bind: {
+    short: "b",
+    placeholder: "ADDRESS",
+    isRepeatable: true,
+    fallbackWords: "port 80, else 127.0.0.1:8000",
+    help: "HOST:PORT, [::1]:PORT, :PORT or unix:PATH; may be repeated",
+    doc: "An address to listen on: `HOST:PORT`, `[::1]:PORT` (IPv6 in brackets), `:PORT` (all IPv4 addresses) or `unix:PATH`. May be given several times. Port 0 takes any free port. Cannot be combined with `--host` and `--port`. Without any address Typhon listens on `0.0.0.0:$PORT` if the variable `PORT` is set, else on port 80 of all addresses if it has the right to, else on 127.0.0.1:8000.",
+    read: readBindAddress,
+  },
+  host: {
+    placeholder: "HOST",
+    fallbackWords: "127.0.0.1",
+    help: "host name or address, instead of --bind",
+    doc: "The host name or address to listen on, if `--bind` is not used. With `--port` but without `--host` it is 127.0.0.1; with a port from the variable `PORT` it is 0.0.0.0.",
+    read: readHost,
+  },
+  port: {
+    short: "p",
+    placeholder: "PORT",
+    fallbackWords: "$PORT, else 8000",
+    help: "port, instead of --bind",
+    doc: "The port to listen on, if `--bind` is not used. With `--host` but without `--port` it is the variable `PORT`, else 8000. A `TYPHON_PORT` that begins with `tcp://` or `udp://` is ignored: Kubernetes sets such a variable for a service named typhon.",
+    read: readPort,
+  },
+  forwardedAllowIps: {
+    placeholder: "CIDR,…",
+    fallback: "127.0.0.1,::1",
+    otherVariable: "FORWARDED_ALLOW_IPS",
+    help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `*` trusts every peer; proxies that connect through a Unix socket need it. An empty value trusts no peer.",
+    read: listOf(readNetwork),
+  },
+});
+
+const APPLICATION = inGroup("Application", {
+  interface: {
+    placeholder: "KIND",
+    fallback: "auto",
+    help: "auto, wsgi or asgi",
+    doc: "The interface of the application: `wsgi` (Flask, Django), `asgi` (FastAPI, Starlette, Django's asgi module), or `auto`: Typhon finds out from the callable.",
+    read: oneOf(["auto", "wsgi", "asgi"]),
+  },
+  python: {
+    placeholder: "PATH",
+    fallbackWords: "virtual environment, else python3",
+    help: "the interpreter, or its virtual environment",
+    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`.",
+    read: readText,
+  },
+  appDir: {
+    placeholder: "DIR",
+    fallback: ".",
+    fallbackWords: "the current folder",
+    help: "the folder put first on sys.path",
+    doc: "The folder that is put first on `sys.path`. It does not change the working directory of the application, which is the one that Typhon was started in.",
+    read: readText,
+  },
+  env: {
+    short: "e",
+    placeholder: "NAME=VALUE",
+    isRepeatable: true,
+    help: "a variable for the application; may be repeated",
+    doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line.",
+    read: readAssignment,
+  },
+  rootPath: {
+    placeholder: "PREFIX",
+    fallback: "",
+    fallbackWords: "none",
+    help: "path prefix of the application (SCRIPT_NAME)",
+    doc: "The path prefix under which the application is mounted, such as `/shop`: `SCRIPT_NAME` in WSGI, `root_path` in ASGI.",
+    read: readPrefix,
+  },
+  warmup: {
+    placeholder: "PATH",
+    isRepeatable: true,
+    help: "a path that each new worker runs once before it takes requests; may be repeated",
+    doc: "A path, such as `/`. Each new worker runs a GET request for it before it takes requests of clients, so that no client waits for work that the application does only once. May be given several times. A status of 400 or more, or an exception, is a warning in the log; the worker still takes requests.",
+    read: readPath,
+  },
+  loop: {
+    placeholder: "KIND",
+    fallback: "auto",
+    help: "ASGI: auto, asyncio or uvloop",
+    doc: "The event loop of an ASGI application: `asyncio`, `uvloop`, or `auto`: uvloop if it is installed in the application's environment, else asyncio.",
+    read: oneOf(["auto", "asyncio", "uvloop"]),
+  },
+  lifespan: {
+    placeholder: "KIND",
+    fallback: "auto",
+    help: "ASGI: auto, on or off",
+    doc: "The lifespan protocol, which tells an ASGI application of its start and its end. `on`: the start fails if the application does not support the protocol. `auto`: the application runs without the protocol then. `off`: the protocol is not used.",
+    read: oneOf(["auto", "on", "off"]),
+  },
+});
+
+const WORKERS = inGroup("Workers", {
+  workers: {
+    short: "w",
+    placeholder: "N",
+    fallbackWords: "the usable cores",
+    otherVariable: "WEB_CONCURRENCY",
+    help: "Python processes",
+    doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity.",
+    read: wholeNumber(1, MAX_WORKERS),
+  },
+  threads: {
+    placeholder: "N",
+    fallback: "4",
+    help: "threads of each worker (WSGI)",
+    doc: "The number of requests that one worker may run at the same time under WSGI, each in its own thread. A second thread takes a request only when the first has been busy for some milliseconds, so that idle processes get requests first. Use 1 for an application that is not thread-safe.",
+    read: wholeNumber(1, MAX_THREADS),
+  },
+  concurrency: {
+    placeholder: "N",
+    fallback: "1024",
+    help: "ASGI: requests that a worker runs at once",
+    doc: "The number of requests and WebSockets that one worker runs at the same time under ASGI; further requests wait in the queue.",
+    read: wholeNumber(1, MAX_CONCURRENCY),
+  },
+  retry: {
+    placeholder: "KIND",
+    fallback: "safe",
+    help: "safe: GET, HEAD, OPTIONS run once more if their worker died",
+    doc: "What happens to the requests of a worker that dies. `safe`: a GET, HEAD or OPTIONS request without a body, whose response had not begun, is run once more by another worker. A request that was alone in the worker is not run again, because it may have killed the worker; it gets 502. `off`: every such request gets 502. A request past its deadline is never run again.",
+    read: oneOf(["safe", "off"]),
+  },
+  maxRequests: {
+    placeholder: "N",
+    fallback: "0",
+    help: "replace a worker after so many requests; 0 = never",
+    doc: "The number of requests after which a worker is replaced. The new worker is ready before the old one stops taking requests. 0: never.",
+    read: wholeNumber(0, MAX_REQUESTS),
+  },
+  maxRequestsJitter: {
+    placeholder: "N",
+    fallback: "0",
+    help: "up to so many more requests, at random for each worker",
+    doc: "A random number of requests, from 0 to N, that is added to `--max-requests` for each worker, so that not all workers are replaced at the same time.",
+    read: wholeNumber(0, MAX_REQUESTS),
+  },
+  maxRss: {
+    placeholder: "SIZE",
+    fallback: "0",
+    help: "replace a worker that uses more memory; 0 = never",
+    doc: "The resident memory, such as `512M`, above which a worker is replaced, in the same way as with `--max-requests`. Checked every second. 0: never.",
+    read: readSize,
+  },
+  maxAge: {
+    placeholder: "SECONDS",
+    fallback: "0",
+    help: "replace a worker that is older; 0 = never",
+    doc: "The age at which a worker is replaced, in the same way as with `--max-requests`. 0: never.",
+    read: seconds(0),
+  },
+});
+
+const TIMES = inGroup("Times", {
+  timeout: {
+    short: "t",
+    placeholder: "SECONDS",
+    isRepeatable: true,
+    fallback: "30",
+    help: "how long until a response begins; 0 = no limit; /path=SECONDS for a path and all below it",
+    doc: "How long a request may run: from the moment a worker takes it until its response begins, then between two chunks while the client reads (under ASGI only if the path has a limit of its own). After that the client gets 504 (or its connection is closed, if the response had begun), the log gets the stacks of the worker's threads, and the request is interrupted. A worker that cannot be interrupted is replaced. 0: no limit. May be given several times: `/reports=300` is the limit of that path and of all paths below it; if several limits match, the one with the longest path counts.",
+    read: readTimeout,
+  },
+  gracefulTimeout: {
+    placeholder: "SECONDS",
+    fallback: "25",
+    help: "how long requests may run on when the server stops",
+    doc: "How long running requests may take to finish when the server stops. The default is below the 30 s that containers commonly get.",
+    read: seconds(0),
+  },
+  keepAlive: {
+    placeholder: "SECONDS",
+    fallback: "75",
+    help: "how long an idle connection stays open",
+    doc: "How long a connection without a request stays open. Behind a proxy this should be longer than the proxy keeps its own idle connections.",
+    read: seconds(0),
+  },
+  queueTimeout: {
+    placeholder: "SECONDS",
+    fallback: "5",
+    help: "how long a request may wait for a worker",
+    doc: "How long a request may wait until a worker takes it; after that it gets 503 with Retry-After.",
+    read: seconds(0.001),
+  },
+  startTimeout: {
+    placeholder: "SECONDS",
+    fallback: "120",
+    help: "how long a worker may take to load the application",
+    doc: "How long a new worker may take to load the application and to warm up. After that the worker is killed, and the start or the reload has failed.",
+    read: seconds(0.1),
+  },
+});
+
+const LIMITS = inGroup("Limits", {
+  queue: {
+    placeholder: "N",
+    fallback: "1000",
+    help: "requests that may wait; further ones get 503",
+    doc: "The number of requests that may wait for a worker; further requests get 503 with Retry-After at once.",
+    read: wholeNumber(1, MAX_QUEUE),
+  },
+  maxBody: {
+    placeholder: "SIZE",
+    fallback: "1G",
+    help: "the largest request body; a larger one gets 413",
+    doc: "The largest body of a request, such as `512k`, `10M`, `1G` (powers of 1,024); a larger one gets 413.",
+    read: readSize,
+  },
+  maxResponseSpill: {
+    placeholder: "SIZE",
+    fallback: "1G",
+    help: "bytes of a response kept on disk for a slow client",
+    doc: "How much of one response is kept in a temporary file for a client that reads slowly, so that the worker is free. If the file is full, the worker waits for the client.",
+    read: readSize,
+  },
+  tempDir: {
+    placeholder: "DIR",
+    fallbackWords: "$TMPDIR, else /tmp",
+    help: "folder for temporary files of large bodies",
+    doc: "The folder for the temporary files of large bodies. Each file is deleted at the end of its request or earlier.",
+    read: readText,
+  },
+});
+
+const WEB_SOCKETS = inGroup("WebSockets", {
+  wsMaxSize: {
+    placeholder: "SIZE",
+    fallback: "16M",
+    help: "the largest message; a larger one closes with 1009",
+    doc: "The largest WebSocket message that a client may send, measured after decompression, such as `512k` or `16M`, at most `256M`; a larger one closes the connection with 1009. Only under ASGI: a WSGI application reads the frames itself.",
+    read: readMessageSize,
+  },
+  wsPingInterval: {
+    placeholder: "SECONDS",
+    fallback: "20",
+    help: "time between two pings to a client; 0 = none",
+    doc: "The time between two pings to the client of a WebSocket. 0: no pings. Only under ASGI.",
+    read: seconds(0),
+  },
+  wsPingTimeout: {
+    placeholder: "SECONDS",
+    fallback: "20",
+    help: "how long a client may be silent after a ping; 0 = no limit",
+    doc: "How long a client may send nothing after a ping. After that its connection is closed, and the application gets `websocket.disconnect` with 1006. 0: no limit. Only under ASGI.",
+    read: seconds(0),
+  },
+  wsPerMessageDeflate: {
+    placeholder: "BOOLEAN",
+    fallback: "true",
+    help: "compress messages if the client offers it",
+    doc: "Whether Typhon accepts a client's offer to compress messages (permessage-deflate): `true` or `false`. Only under ASGI.",
+    read: readBoolean,
+  },
+});
+
+function readMessageSize(text: string): number {
+  const bytes = readSize(text);
+  if (bytes < 1 || bytes > MAX_MESSAGE_BYTES) throw new BadValue("must be a size from 1 to 256M");
+  return bytes;
+}
+
+const LOGS = inGroup("Logs", {
+  accessLog: {
+    placeholder: "-|FILE|off",
+    fallback: "off",
+    help: "a line for each request; - = standard output",
+    doc: "One line for each request, with its id, the time in the queue, the time in the application, the bytes and the worker: to standard output (`-`), to a file, or `off`. docs/guide/deploying.md explains the fields.",
+    read: readText,
+  },
+  logLevel: {
+    placeholder: "LEVEL",
+    fallback: "info",
+    help: "debug, info, warning or error",
+    doc: "The lowest level that is written to the server's log (standard error): `debug`, `info`, `warning` or `error`. Output of the application is always written.",
+    read: oneOf(["debug", "info", "warning", "error"]),
+  },
+  logFormat: {
+    placeholder: "FORMAT",
+    fallback: "text",
+    help: "text or json",
+    doc: "The format of both logs: `text` for people, `json` for programs (one object a line).",
+    read: oneOf(["text", "json"]),
+  },
+});
+
+const PROCESS = inGroup("Process", {
+  pid: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    help: "file for the process id; typhon reload needs it",
+    doc: "A file that holds the process id while the server runs. Beside it, at FILE.sock, is the socket for `typhon reload --pid FILE`; only the server's user may open it.",
+    read: readText,
+  },
+  health: {
+    ...SWITCH,
+    help: "respond to /livez and /readyz without the application",
+    doc: "Typhon itself responds to GET and HEAD requests for `/livez` (200 while the server runs) and `/readyz` (200 while a worker takes requests and the server is not stopping, else 503). These requests never wait in the queue, and the application never sees them.",
+  },
+  reload: {
+    ...SWITCH,
+    help: "for development: load new code when a file changes",
+    doc: "For development: when a file in the watched folders changes, new workers load the code, and requests wait until it is loaded. Code that does not load is shown as a page with its traceback until the code is fixed. The default number of workers is 1 then.",
+  },
+  reloadDir: {
+    placeholder: "DIR",
+    isRepeatable: true,
+    fallbackWords: "--app-dir",
+    help: "a folder that --reload watches; may be repeated",
+    doc: "A folder whose files `--reload` watches, with all folders below it. May be given several times. Without this option it is the folder of `--app-dir`, or the folder of the application if that is a file elsewhere.",
+    read: readText,
+  },
+});
 
 export const OPTIONS = {
   ...ADDRESS,
@@ -35,13 +370,13 @@ export const OPTIONS = {
   ...PROCESS,
 } as const;
 
-/** What is shown and then the command ends. */
+/** Flags that show a text, after which the command ends. */
 export const SWITCHES = [
   { name: "help", short: "h", placeholder: null, help: "show this help" },
   { name: "version", short: null, placeholder: null, help: "show the version" },
 ] as const;
 
-/** All options in the order of the table, whatever they read. */
+/** All options in the order of the table. */
 export const OPTION_LIST: readonly Option<unknown>[] = Object.values(OPTIONS);
 
 /** "max-body" → "TYPHON_MAX_BODY". */

@@ -1,6 +1,6 @@
-// Who says what an option is: a flag, else its TYPHON_… variable, else the variable that other servers
-// know, else the table's default. Turns texts into values by the table's readers and tells a bad one
-// as one line that names who gave it.
+// Where an option's value comes from: a flag, else its TYPHON_… variable, else the variable of other servers,
+// else the table's default. The readers of the table turn texts into values; the error line of a bad value
+// names the flag or variable that gave it.
 
 import type { Flags } from "./flags.ts";
 import { OperatorError, quote } from "./operator-error.ts";
@@ -10,17 +10,17 @@ import { BadValue, type Reader } from "./values.ts";
 /** Variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A value that somebody gave, and by what: "--port" or "TYPHON_PORT". */
+/** A given value. `by`: the flag or variable that gave it, such as "--port" or "TYPHON_PORT". */
 interface GivenValue<T> {
   readonly by: string;
   readonly text: string;
   readonly value: T;
 }
 
-/** A source of its own: what the flags say together, or what the variables say. */
+/** All flags together, or all variables together. */
 type SourceName = "flag" | "variable";
 
-/** Where the texts of options come from, the strongest source first. Its readers throw OperatorError. */
+/** The flags and variables of one start. All methods throw OperatorError for a bad value. */
 export class Sources {
   readonly #flags: Flags;
   readonly #environment: Environment;
@@ -39,12 +39,12 @@ export class Sources {
     return { by, text, value: readValue(by, text, APP.read) };
   }
 
-  /** The last value given (as a shell's user expects of a repeated flag), or null. */
+  /** The last value given, or null. (Users expect the last of repeated flags to win.) */
   ask<T>(option: Option<T>): GivenValue<T> | null {
     return this.all(option).at(-1) ?? null;
   }
 
-  /** The value given or the table's default. */
+  /** The value given, else the table's default. */
   one<T>(option: Option<T>): T {
     return this.ask(option)?.value ?? option.read(option.fallback ?? "");
   }
@@ -55,7 +55,7 @@ export class Sources {
     return fromFlags.length > 0 ? fromFlags : this.from("variable", option);
   }
 
-  /** What one source alone says of an option. */
+  /** The values that one source alone gives to an option. */
   from<T>(source: SourceName, option: Option<T>): GivenValue<T>[] {
     if (source === "flag") {
       const by = `--${option.name}`;
@@ -73,27 +73,27 @@ export class Sources {
     }));
   }
 
-  // An empty variable counts as none: that is how a shell or a unit file takes one away. Only the list
-  // of trusted proxies may be empty on purpose.
+  // An empty variable counts as not set, because that is how a shell or a unit file removes a value. Only
+  // the list of trusted proxies may be empty on purpose.
   #variable(name: string): string | null {
     const text = this.#environment[name];
     if (text === undefined) return null;
     if (text === "" && name !== variableOf(OPTIONS.forwardedAllowIps.name)) return null;
-    // Kubernetes gives every container of a service named typhon such a variable.
+    // Kubernetes sets TYPHON_PORT=tcp://… in every container beside a service named typhon.
     if (name === variableOf(OPTIONS.port.name) && /^(tcp|udp|sctp):\/\//.test(text)) return null;
     return text;
   }
 }
 
-// A variable holds all values of an option: assignments one a line, since they may hold anything else;
-// addresses between commas or spaces.
+// A variable holds all values of a repeatable option, separated by commas or spaces. Values of --env may hold
+// both, so there each line is one value.
 function splitVariable(option: Option<unknown>, whole: string): string[] {
   if (!option.isRepeatable) return [whole];
   const separator = option.name === OPTIONS.env.name ? /\r?\n/ : /[\s,]+/;
   return whole.split(separator).filter((text) => text !== "");
 }
 
-/** The value of a text; what is wrong with it is told with `by`, who gave it. Throws OperatorError. */
+/** Reads a value; `by` names the flag or variable in the error line. Throws OperatorError. */
 export function readValue<T>(by: string, text: string, read: Reader<T>): T {
   try {
     return read(text);

@@ -1,18 +1,18 @@
-// How the text of one option becomes a value. Pure: each reader takes the text and returns the value
-// or throws BadValue, whose text says what would be right ("must be …"); which option it was and what
-// was given is added by load.ts.
+// Readers: each takes the text of one option and returns the value, or throws BadValue with a text that says
+// what would be right ("must be …"). sources.ts adds the option's name and the bad text. Pure.
 
 import { isIP } from "node:net";
 
+import type { ApplicationConfiguration } from "./configuration.ts";
 import { quote } from "./operator-error.ts";
 
-/** A text that is no value of its option; the message goes on after "--option 'text' ". */
+/** A text that its option does not accept; the message continues "--option 'text' …". */
 export class BadValue extends Error {}
 
 /** Turns the text of an option into its value; throws BadValue. */
 export type Reader<T> = (text: string) => T;
 
-/** Any text that is not empty. */
+/** Any text but the empty one. */
 export function readText(text: string): string {
   if (text === "") throw new BadValue("must not be empty");
   return text;
@@ -28,10 +28,10 @@ export function wholeNumber(min: number, max: number): Reader<number> {
   };
 }
 
-/** The longest time that a timer of Node can take is 2³¹−1 ms; a day is more than any of ours needs. */
+/** A day, which is enough for every option. A timer of Node takes at most 2³¹−1 ms. */
 const MAX_SECONDS = 86_400;
 
-/** Seconds, a fraction allowed ("2.5") → milliseconds. `min` is in seconds. */
+/** Seconds, with an optional fraction ("2.5") → milliseconds. `min` is in seconds. */
 export function seconds(min: number): Reader<number> {
   return (text) => {
     const value = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
@@ -43,14 +43,8 @@ export function seconds(min: number): Reader<number> {
   };
 }
 
-/** A time to answer, for the paths at and below `prefix`; "" is all of them. */
-export interface RouteTimeout {
-  readonly prefix: string;
-  readonly ms: number;
-}
-
-/** "30" → for all paths; "/reports=300" → for those at and below /reports. */
-export function readTimeout(text: string): RouteTimeout {
+/** "30" → prefix "", which is all paths; "/reports=300" → /reports and the paths below it. */
+export function readTimeout(text: string): ApplicationConfiguration["routeTimeouts"][number] {
   const at = text.lastIndexOf("=");
   if (!text.startsWith("/") || at === -1) return { prefix: "", ms: seconds(0)(text) };
   return { prefix: readPrefix(text.slice(0, at)), ms: seconds(0)(text.slice(at + 1)) };
@@ -74,21 +68,21 @@ export function readSize(text: string): number {
   return bytes;
 }
 
-/** One of the words of `choices`. */
-export function oneOf<T extends string>(choices: readonly T[]): Reader<T> {
-  return (text) => {
+/** One word of `choices`. */
+export function oneOf<const T extends readonly string[]>(choices: T): Reader<T[number]> {
+  return (text): T[number] => {
     const chosen = choices.find((choice) => choice === text);
     if (chosen === undefined) throw new BadValue(`must be one of ${choices.join(", ")}`);
     return chosen;
   };
 }
 
-/** Words between commas, each read by `reader`; spaces around them do not count. "" is an empty list. */
+/** Words separated by commas, each read by `reader`; spaces around a word are removed. "" is an empty list. */
 export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
   return (text) => (text.trim() === "" ? [] : text.split(",").map((word) => reader(word.trim())));
 }
 
-/** An address or CIDR range as it is, or "*". */
+/** An address, a CIDR range or "*", unchanged. */
 export function readNetwork(text: string): string {
   if (text === "*") return text;
   const [address = "", prefix, ...rest] = text.split("/");
@@ -97,12 +91,12 @@ export function readNetwork(text: string): string {
   const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= longest);
   if (family === 0 || address.includes("%") || !isPrefix || rest.length > 0)
     throw new BadValue(
-      `must hold addresses or CIDR ranges between commas, such as 127.0.0.1,10.0.0.0/8, or *; ${quote(text)} is none`,
+      `must be addresses or CIDR ranges separated by commas, such as 127.0.0.1,10.0.0.0/8, or *; ${quote(text)} is none`,
     );
   return text;
 }
 
-/** NAME=VALUE → [name, value]; the value may be empty and may hold further "=". */
+/** NAME=VALUE → [name, value]; the value may be empty and may contain "=". */
 export function readAssignment(text: string): readonly [string, string] {
   const at = text.indexOf("=");
   const name = text.slice(0, Math.max(at, 0));
@@ -111,7 +105,7 @@ export function readAssignment(text: string): readonly [string, string] {
   return [name, text.slice(at + 1)];
 }
 
-/** A path prefix → "" or "/prefix" without a slash at its end. */
+/** A path prefix → "" or "/prefix" without a trailing slash. */
 export function readPrefix(text: string): string {
   const prefix = text.replace(/\/+$/, "");
   if (prefix !== "" && !/^(\/[^/?#\s\p{Cc}]+)+$/u.test(prefix))
@@ -119,31 +113,31 @@ export function readPrefix(text: string): string {
   return prefix;
 }
 
-/** A path with or without a query, as a client asks for it. */
+/** A path with or without a query, as in a request line. */
 export function readPath(text: string): string {
   if (!/^\/[\x21\x22\x24-\x7e]*$/.test(text))
     throw new BadValue("must be a path that begins with /, such as /start?page=1");
   return text;
 }
 
-/** Whether a switch is on. */
+/** A boolean in words. */
 export function readBoolean(text: string): boolean {
   if (["1", "true", "yes", "on"].includes(text.toLowerCase())) return true;
   if (["0", "false", "no", "off"].includes(text.toLowerCase())) return false;
   throw new BadValue("must be one of true, false, yes, no, on, off, 1, 0");
 }
 
-// Letters and digits as Python takes them in names (PEP 3131).
+// Letters and digits that Python allows in names (PEP 3131).
 const NAME = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_]*`;
 const DOTTED = String.raw`${NAME}(?:\.${NAME})*`;
 const MODULE_APP = new RegExp(String.raw`^${DOTTED}(?::${DOTTED}(?:\(\))?)?$`, "u");
 const FILE_APP = new RegExp(String.raw`^[^\p{Cc}]+\.py(?::${DOTTED}(?:\(\))?)?$`, "u");
 
-/** module, module:callable, module:factory(), path/to/file.py[:callable], as it is. */
+/** module, module:callable, module:factory() or path/to/file.py[:callable], unchanged. */
 export function readApp(text: string): string {
   if (FILE_APP.test(text)) return text;
   if (text.includes("/"))
-    throw new BadValue("is no module; a file is written with its ending: path/to/file.py");
+    throw new BadValue("is no module; write a file with its ending: path/to/file.py");
   if (!MODULE_APP.test(text))
     throw new BadValue(
       "must be module:callable, module, module:factory() or path/to/file.py[:callable]",

@@ -1,9 +1,9 @@
-// The version of this package, from its package.json: the one place where it is written. src/config and
-// dist/config lie equally deep, so the path is the same for both.
+// The version of this package, read from its package.json. The relative path is the same for src/config and
+// dist/config.
 
 import { readFileSync } from "node:fs";
 
-/** Such as "0.1.0". */
+/** The version, such as "0.1.0". */
 export function readVersion(): string {
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   const parsed: unknown = JSON.parse(text);

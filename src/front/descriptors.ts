@@ -1,42 +1,36 @@
-// Keeps the process away from its limit of open files: there libuv accepts and closes without a word,
-// and pipes to workers and temporary files fail as well. Near the limit the connections that have been
-// idle longest go first; if none is idle, a new one gets 503.
+// Keeps the process below its limit of open files. At the limit libuv accepts a connection and closes it at
+// once, and pipes to workers and temporary files fail as well. Near the limit the connections that have been
+// idle longest are closed; if none is idle, a new connection gets 503.
 
 import { readdirSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 
-import { ERRORS, type HttpError } from "../http/error.ts";
+import type { Engine } from "../http/engine.ts";
+import { ERRORS } from "../http/error.ts";
 
-/** Share of the limit that may be in use; the rest is for workers, bodies and the log. */
+/** Share of the limit at which idle connections are closed; the rest is for workers, bodies and the log. */
 const USABLE_SHARE = 0.9;
-/** Idle connections closed at a time, as a share of the limit: looking for them costs a walk over all. */
+/** Idle connections closed at a time, as a share of the limit: finding the oldest needs a loop over all. */
 const CLOSED_SHARE = 0.01;
-/** Share from which a new connection is closed without an answer: even a refusal holds a descriptor. */
+/** Share at which a new connection is closed without a response: even a 503 holds a descriptor for a while. */
 const FULL_SHARE = 0.97;
-/** Connections between two counts of all descriptors, at least, and as a share of the limit. */
+/** New connections between two counts of all descriptors: a least number, and a share of the limit. */
 const RECOUNT_AFTER = 256;
 const RECOUNT_SHARE = 1 / 64;
-/** Where /proc is not there to ask: what most systems give. */
+/** The limit if /proc cannot be read: the default of most systems. */
 const FALLBACK_LIMIT = 1024;
 
-/** The connections that share the process's descriptors. */
-export interface GuardedConnections {
-  readonly size: number;
-  accept(socket: Socket): void;
-  refuse(socket: Socket, error: HttpError): void;
-  closeOldestIdle(count: number): number;
-}
-
 export class DescriptorGuard {
-  readonly #connections: GuardedConnections;
+  /** The engine whose connections the guard admits, refuses and closes. */
+  readonly #engine: Engine;
   readonly #limit: number;
-  /** Descriptors that are no connections, at the last count. */
+  /** Descriptors other than connections, at the last count. */
   #others = 0;
   #untilRecount = 0;
 
-  /** `limit`: of open files; read from /proc if not given. */
-  constructor(connections: GuardedConnections, limit: number = readLimit()) {
-    this.#connections = connections;
+  /** `limit`: the limit of open files; read from /proc by default. */
+  constructor(engine: Engine, limit: number = readLimit()) {
+    this.#engine = engine;
     this.#limit = limit;
   }
 
@@ -44,19 +38,19 @@ export class DescriptorGuard {
     const open = this.#count();
     if (open >= this.#limit * USABLE_SHARE) {
       const count = Math.max(1, Math.floor(this.#limit * CLOSED_SHARE));
-      if (this.#connections.closeOldestIdle(count) === 0) {
+      if (this.#engine.closeOldestIdle(count) === 0) {
         if (open >= this.#limit * FULL_SHARE) socket.destroy();
-        else this.#connections.refuse(socket, ERRORS.NO_DESCRIPTORS);
+        else this.#engine.refuse(socket, ERRORS.NO_DESCRIPTORS);
         return;
       }
     }
-    this.#connections.accept(socket);
+    this.#engine.accept(socket);
   }
 
-  // Counting all costs a system call a descriptor, so only connections are counted each time. A quarter
-  // of the limit in use cannot be near it.
+  // Counting all descriptors costs a system call for each, so mostly only connections are counted. Below a
+  // quarter of the limit no count is needed at all.
   #count(): number {
-    const { size } = this.#connections;
+    const { size } = this.#engine;
     this.#untilRecount -= 1;
     if (this.#untilRecount <= 0 && size + this.#others >= this.#limit / 4) {
       this.#untilRecount = Math.max(RECOUNT_AFTER, this.#limit * RECOUNT_SHARE);

@@ -1,6 +1,6 @@
-// Listening sockets that whoever started us has opened: systemd's socket activation (sd_listen_fds(3)).
-// The connections that come before we run, or while we are restarted, wait in them. They belong to who
-// opened them: we listen, and never bind or unlink.
+// Listening sockets that the parent process opened and passed on: systemd's socket activation
+// (sd_listen_fds(3)). Connections that arrive before the start or during a restart wait in these sockets.
+// The sockets belong to the parent process, so this file never binds or unlinks one.
 
 import { readFileSync, readlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";
@@ -8,11 +8,11 @@ import type { Server, Socket } from "node:net";
 import { plainAddress, type ListenAddress } from "../net/address.ts";
 import { BACKLOG, ListenError, listenerOf, makeServer, type Listener } from "./listener.ts";
 
-/** Behind standard input, output and error. */
+/** The first descriptor after standard input, output and error. */
 const FIRST_DESCRIPTOR = 3;
-/** A unit names a handful; a number beyond this is a mistake. */
+/** Most sockets that are used; a unit passes a handful. */
 const MAX_DESCRIPTORS = 64;
-/** The columns of /proc/net/unix, of which the last may be missing. */
+/** Columns of /proc/net/unix; the path may be missing. */
 const UNIX_INODE_COLUMN = 6;
 const UNIX_PATH_COLUMN = 7;
 
@@ -20,8 +20,8 @@ const UNIX_PATH_COLUMN = 7;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The descriptors that LISTEN_FDS passes to process `pid`, none where LISTEN_PID names another one:
- * the variables may come from further up. Pure.
+ * The descriptors that LISTEN_FDS passes to process `pid`. None if LISTEN_PID names another process: then
+ * the variables were meant for a parent process and only inherited. Pure.
  */
 export function inheritedDescriptors(environment: Environment, pid: number): number[] {
   const text = environment["LISTEN_FDS"] ?? "";
@@ -31,8 +31,8 @@ export function inheritedDescriptors(environment: Environment, pid: number): num
 }
 
 /**
- * Listens at all sockets that were passed to this process; null where none were. Rejects with
- * ListenError where one of them cannot be listened at; none is then.
+ * Listens at all sockets that were passed to this process; null if there are none. If one of them cannot be
+ * listened at, all are closed and the result is a rejection with ListenError.
  */
 export async function listenInherited(
   accept: (socket: Socket) => void,
@@ -58,12 +58,12 @@ async function listenAt(fd: number, accept: (socket: Socket) => void): Promise<L
       new ListenError(
         "OTHER",
         place,
-        `descriptor ${fd} of LISTEN_FDS is no stream socket that can be listened at ` +
+        `descriptor ${fd} of LISTEN_FDS is not a stream socket that can listen ` +
           `(${"code" in error ? String(error.code) : error.message}); in a .socket unit use ListenStream= and Accept=no`,
       ),
     );
   server.once("error", onError);
-  // The backlog is an argument of its own here: Node does not look for it in the options of an fd.
+  // The backlog is a separate argument, because Node ignores it in the options of a descriptor.
   server.listen({ fd }, BACKLOG, resolve);
   await promise;
   server.off("error", onError);
@@ -74,7 +74,7 @@ function addressOf(server: Server, fd: number): ListenAddress {
   const bound = server.address();
   if (bound !== null && typeof bound !== "string")
     return { kind: "tcp", host: plainAddress(bound.address), port: bound.port };
-  // Node does not ask the kernel for the name of a Unix socket.
+  // Node does not know the path of a Unix socket that it has not bound itself.
   return { kind: "unix", path: unixPath(fd) ?? `descriptor ${fd}` };
 }
 
@@ -88,7 +88,7 @@ function unixPath(fd: number): string | null {
     }
     return null;
   } catch {
-    // No /proc: the name is for the log only.
+    // No /proc: the log shows the number instead of the path.
     return null;
   }
 }

@@ -1,5 +1,5 @@
-// Listens at TCP addresses and Unix paths. What an operator can do wrong here, a port in use, a port that
-// needs rights, a path that is taken, ends in a ListenError whose text names the address and the remedy.
+// Listens at TCP addresses and Unix paths. A port in use, a port that needs rights or a path that is taken
+// is a ListenError, whose text names the address and the remedy for the operator.
 
 import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -7,14 +7,14 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { formatAddress, type ListenAddress } from "../net/address.ts";
 import { shareReads } from "./shared-reads.ts";
 
-/** Connections that the kernel holds until we accept them; Linux caps it at net.core.somaxconn (4,096). */
+/** Connections that the kernel queues until they are accepted; Linux caps it at net.core.somaxconn (4,096). */
 export const BACKLOG = 2048;
-/** Bytes that a socket holds before it says that it is full; `http1` counts on it. */
+/** Unsent bytes at which a socket's write() returns false; `http1` relies on this value. */
 const HIGH_WATER_MARK_BYTES = 65_536;
 
 export type ListenErrorCode = "EADDRINUSE" | "EACCES" | "EADDRNOTAVAIL" | "ENOTFOUND" | "OTHER";
 
-/** An address cannot be had; the message is one line for the operator. */
+/** An address cannot be listened at; the message is one line for the operator. */
 export class ListenError extends Error {
   readonly code: ListenErrorCode;
   readonly address: ListenAddress;
@@ -26,19 +26,19 @@ export class ListenError extends Error {
   }
 }
 
-/** A place that is listened at. */
+/** An open listening socket. */
 export interface Listener {
-  /** With the real port, where 0 was asked for. */
+  /** The address, with the real port if port 0 was requested. */
   readonly address: ListenAddress;
   /** "http://127.0.0.1:8000" or "unix:/run/a.sock". */
   readonly url: string;
-  /** Stops accepting; a Unix socket's file goes. Connections stay. */
+  /** Stops accepting and removes a Unix socket's file. Open connections stay. */
   close(): void;
 }
 
 /**
- * Listens and hands each socket to `accept`; what one of them reads is valid during its "data" only.
- * Rejects with ListenError.
+ * Listens and passes each socket to `accept`. The bytes of a socket's "data" event are valid only during the
+ * event (shared-reads.ts). Rejects with ListenError.
  */
 export async function listen(
   address: ListenAddress,
@@ -50,11 +50,11 @@ export async function listen(
   return listenerOf(server, realAddress(server, address), accept);
 }
 
-/** A server that does not listen yet. */
+/** Makes a server that does not listen yet. */
 export function makeServer(accept: (socket: Socket) => void): Server {
   return createServer(
     {
-      // A client that has ended its sending side still reads its answer.
+      // A client that has closed its sending side still reads its response.
       allowHalfOpen: true,
       noDelay: true,
       highWaterMark: HIGH_WATER_MARK_BYTES,
@@ -63,15 +63,15 @@ export function makeServer(accept: (socket: Socket) => void): Server {
   );
 }
 
-/** What a server is that listens at `address`. */
+/** The Listener of a server that listens at `address`. */
 export function listenerOf(
   server: Server,
   address: ListenAddress,
   accept: (socket: Socket) => void,
 ): Listener {
   shareReads(server, HIGH_WATER_MARK_BYTES, accept);
-  // A failed accept (descriptors, a client that left meanwhile) must not end the server.
-  server.on("error", ignoreAcceptError);
+  // A failed accept (EMFILE, ECONNABORTED) is not fatal.
+  server.on("error", () => undefined);
   return {
     address,
     url: address.kind === "tcp" ? `http://${formatAddress(address)}` : formatAddress(address),
@@ -101,19 +101,19 @@ function realAddress(server: Server, address: ListenAddress): ListenAddress {
   return { kind: "tcp", host: address.host, port: bound.port };
 }
 
-/** A socket file that a killed server left behind goes; one that somebody listens at stays. */
+/** Removes a socket file that a killed server left behind; leaves one that a server listens at. */
 async function removeStaleSocket(path: string): Promise<void> {
   try {
     if (!lstatSync(path).isSocket()) return;
   } catch {
-    // Nothing there, or nothing we may see: bind() says what is wrong.
+    // No such file, or no right to see it: bind() reports the error.
     return;
   }
   if (await isListenedAt(path)) return;
   try {
     unlinkSync(path);
   } catch {
-    // The folder does not let us: bind() says that the path is taken.
+    // No right to remove it: bind() reports that the path is taken.
   }
 }
 
@@ -124,7 +124,7 @@ function isListenedAt(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    // Only a refused connection says that nobody is there; a full backlog or missing rights do not.
+    // Only ECONNREFUSED means that no server listens; a full backlog or missing rights do not.
     socket.once("error", (error) => resolve(codeOf(error) !== "ECONNREFUSED"));
   });
 }
@@ -136,13 +136,13 @@ function explain(error: Error, address: ListenAddress): ListenError {
     return new ListenError(
       code,
       address,
-      `${place} is in use: stop what listens there, or choose another with --bind`,
+      `${place} is in use: stop the program that listens there, or choose another address with --bind`,
     );
   if (code === "EACCES" || code === "EPERM") {
     const remedy =
       address.kind === "tcp"
-        ? "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --bind"
-        : "the folder must be writable";
+        ? "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another port with --bind"
+        : "the folder must be writable for this user";
     return new ListenError("EACCES", address, `no permission to listen at ${place}: ${remedy}`);
   }
   if (code === "EADDRNOTAVAIL")
@@ -154,8 +154,4 @@ function explain(error: Error, address: ListenAddress): ListenError {
 
 function codeOf(error: Error): string {
   return "code" in error ? String(error.code) : error.message;
-}
-
-function ignoreAcceptError(): void {
-  // See the listener's place.
 }

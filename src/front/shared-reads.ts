@@ -1,28 +1,27 @@
-// One read buffer for all client sockets. Node gives each read of an accepted socket a buffer of its own;
-// only sockets that a program connects itself may bring one (`onread`). So the sockets are made here,
-// around the handles that the server's own handle hands over. Handles are Node's own affair: where they
-// look different from what is known here, Node makes the sockets, and a hello costs 5 … 10 % more CPU
-// (benchmarks/run.ts).
+// One read buffer for all client sockets. Node allocates a new buffer for each read of an accepted socket;
+// only a socket that the program itself connects can have its own buffer (`onread`). So this file makes the
+// sockets around the handles that Node's server accepts. Handles are internal to Node. If they do not look as
+// expected here, Node makes the sockets as usual, and a hello costs 5 … 10 % more CPU (benchmarks/run.ts).
 
 import { Socket, type Server, type SocketConstructorOpts } from "node:net";
 
 import { READ_BYTES, WIDE_READ_BYTES, type WideReader } from "../net/wide-reader.ts";
 
-/** As large as Node's; and while a large body comes. */
+/** The usual buffer is as large as Node's; the wide one is used while a large body comes. */
 const BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
 const WIDE_BUFFER = Buffer.allocUnsafeSlow(WIDE_READ_BYTES);
 
 const ON_READ = { buffer: BUFFER, callback: onRead };
 
-/** A socket that reads into memory that all of them share. */
+/** A socket that reads into the shared buffer. */
 class SharingSocket extends Socket implements WideReader {
-  /** What it reads into. */
+  /** The buffer that the socket reads into now. */
   buffer = BUFFER;
   readonly #handle: Methods<"useUserBuffer">;
 
   constructor(handle: Methods<"useUserBuffer">, highWaterMark: number) {
     const options: SocketConstructorOpts = { allowHalfOpen: true, onread: ON_READ };
-    // Not among the documented options.
+    // These options are not documented.
     Object.assign(options, { handle, highWaterMark });
     super(options);
     this.#handle = handle;
@@ -37,8 +36,8 @@ class SharingSocket extends Socket implements WideReader {
 }
 
 /**
- * Makes a listening server give sockets to `accept` whose "data" is valid during the call only. False:
- * it cannot be had, and the server's "connection" event goes on as it was.
+ * Makes a listening server pass sockets to `accept` whose "data" is valid only during the event. False if
+ * the handles are not as expected: then the server's "connection" event passes ordinary sockets.
  */
 export function shareReads(
   server: Server,
@@ -67,7 +66,7 @@ function hasMethods<N extends string>(value: unknown, names: readonly N[]): valu
   return names.every((name) => typeof Reflect.get(value, name) === "function");
 }
 
-// Called by Node with the socket as `this`.
+// Node calls it with the socket as `this`.
 function onRead(this: SharingSocket, length: number): boolean {
   this.emit("data", this.buffer.subarray(0, length));
   return true;

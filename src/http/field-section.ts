@@ -1,41 +1,32 @@
-// Fields of an answer that do not stand in its head (RFC 9110 §5.4): early hints before it, trailers behind
-// its body; read from a worker's records (docs/worker-protocol.md). What could split or bend a message is a
-// fault here as in a head, and so is what a client must know before the body when it comes after it. Pure.
+// Field sections of a response beside its head (RFC 9110 §5.4): early hints before the head, trailers
+// behind the body. A character that could bend a message is a fault as in a head, and so is a trailer field
+// that a client must know before the body. Pure.
 
-import { ANSWER_CONTROL, CONTENT_LENGTH, NOT_IN_TRAILER } from "./headers.ts";
+import { hasMember } from "./grammar.ts";
+import { CONTENT_LENGTH, NOT_IN_TRAILER, RESPONSE_CONTROL } from "./headers.ts";
 import type { RequestHead } from "./message.ts";
 import { checkField, MAX_RESPONSE_FIELDS, ResponseFault } from "./response-head.ts";
 
-/** Early hints of one answer; more are not sent. Servers of ours send one or two. */
+/** Early hints of one response; more are not sent. Servers of ours send one or two. */
 export const MAX_EARLY_HINTS = 16;
-/** Bytes of names and values in one of them; a larger one is not sent. Many clients take heads of 16 KiB. */
+/** Bytes of names and values in one hint; a larger one is not sent. Many clients take heads of 16 KiB. */
 export const MAX_EARLY_HINT_BYTES = 8192;
 
-const EARLY_HINTS = "103 Early Hints";
-
-/** Validated: names are tokens, values hold no control characters, none belongs to the connection. */
+/** Names and values, index for index. */
 export interface FieldSection {
   readonly names: readonly string[];
   readonly values: readonly string[];
 }
 
-/** Reads `103 Early Hints NUL name NUL value …` with `count` fields (RFC 8297). Throws ResponseFault. */
-export function parseEarlyHint(record: string, count: number): FieldSection {
-  const [status = "", ...parts] = record.split("\0");
-  if (status !== EARLY_HINTS) throw new ResponseFault("an early hint has the status 103");
-  return readFields(parts, count, (kind, name) => {
-    if ((kind & CONTENT_LENGTH) !== 0)
-      throw new ResponseFault(`${name} says nothing in an early hint: it has no body`);
-  });
+/** Returns the fields of an early hint (RFC 8297), checked. Throws ResponseFault. */
+export function checkedHint(fields: FieldSection): FieldSection {
+  return checked(fields, CONTENT_LENGTH, "says nothing in an early hint: it has no body");
 }
 
-/** Reads `name NUL value NUL name NUL value …` with `count` fields. Throws ResponseFault. */
-export function parseTrailers(record: string, count: number): FieldSection {
-  // Without fields there is nothing to part.
-  return readFields(record === "" ? [] : record.split("\0"), count, (kind, name) => {
-    if ((kind & (NOT_IN_TRAILER | ANSWER_CONTROL)) !== 0)
-      throw new ResponseFault(`${name} comes too late in a trailer: it belongs into the head`);
-  });
+/** Returns the fields of a trailer section, checked. Throws ResponseFault. RFC 9110 §6.5.1. */
+export function checkedTrailers(fields: FieldSection): FieldSection {
+  const forbidden = NOT_IN_TRAILER | RESPONSE_CONTROL;
+  return checked(fields, forbidden, "comes too late in a trailer: it belongs into the head");
 }
 
 /** Bytes of all names and values. */
@@ -45,30 +36,15 @@ export function sizeOf({ names, values }: FieldSection): number {
 
 /** Whether the client says that it keeps trailers (`TE: trailers`). RFC 9110 §10.1.4. */
 export function wantsTrailers({ names, values }: RequestHead): boolean {
-  return names.some((name, index) => name === "te" && hasTrailers(values[index] ?? ""));
+  return names.some((name, index) => name === "te" && hasMember(values[index] ?? "", "trailers"));
 }
 
-function hasTrailers(te: string): boolean {
-  return te.split(",").some((member) => /^[ \t]*trailers[ \t]*$/i.test(member));
-}
-
-function readFields(
-  parts: readonly string[],
-  count: number,
-  check: (kind: number, name: string) => void,
-): FieldSection {
-  if (parts.length !== 2 * count)
-    throw new ResponseFault(`there are not ${count} fields: a name or a value holds NUL`);
-  if (count > MAX_RESPONSE_FIELDS)
-    throw new ResponseFault(`${count} fields are more than ${MAX_RESPONSE_FIELDS}`);
-  const names: string[] = [];
-  const values: string[] = [];
-  for (let i = 0; i < parts.length; i += 2) {
-    const name = parts[i] ?? "";
-    const value = parts[i + 1] ?? "";
-    check(checkField(name, value), name);
-    names.push(name);
-    values.push(value);
-  }
-  return { names, values };
+function checked(fields: FieldSection, forbidden: number, why: string): FieldSection {
+  const { names, values } = fields;
+  if (names.length > MAX_RESPONSE_FIELDS)
+    throw new ResponseFault(`${names.length} fields are more than ${MAX_RESPONSE_FIELDS}`);
+  for (const [index, name] of names.entries())
+    if ((checkField(name, values[index] ?? "") & forbidden) !== 0)
+      throw new ResponseFault(`${name} ${why}`);
+  return fields;
 }

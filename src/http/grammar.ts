@@ -84,3 +84,9 @@ export function listMembers(list: string): readonly string[] {
     .map(trimBlanks)
     .filter((member) => member !== "");
 }
+
+/** Whether a list of tokens has this member, given in lower case; case is ignored. */
+export function hasMember(list: string, member: string): boolean {
+  if (list.length === member.length) return list.toLowerCase() === member;
+  return listMembers(list).some((one) => one.toLowerCase() === member);
+}

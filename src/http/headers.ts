@@ -1,5 +1,5 @@
-// Field names and what the front must know of each: whether it may stand twice, whether it frames or
-// routes the message, whether an application may set it. Names are interned: a look-up gives the one
+// Field names and what the server must know of each: whether the field may stand twice, whether it frames
+// or routes the message, whether an application may set it. Names are interned: a look-up gives the one
 // lower-case string, so that a head allocates no names. Pure but for that bounded cache.
 
 import { isAllOf, TOKEN } from "./grammar.ts";
@@ -19,8 +19,8 @@ export const DATE = 512;
 export const SERVER = 1024;
 /** Means something before the body is read, so that it must not come after it. RFC 9110 §6.5.1. */
 export const NOT_IN_TRAILER = 2048;
-/** Says what to do with an answer, so that it comes before the body or not at all. RFC 9110 §6.5.1. */
-export const ANSWER_CONTROL = 4096;
+/** Says what to do with a response, so that it comes before the body or not at all. RFC 9110 §6.5.1. */
+export const RESPONSE_CONTROL = 4096;
 
 /** A valid field name. */
 export interface FieldName {
@@ -31,120 +31,68 @@ export interface FieldName {
   readonly once: number;
 }
 
-/** Names in the cache; an application knows some hundred. Those of the tables are always in it. */
+/** Names in the cache; an application knows some hundred. Names of the tables are always in it. */
 const MAX_CACHED_NAMES = 2048;
 const MAX_CACHED_NAME_LENGTH = 64;
 
-const KINDS: ReadonlyMap<string, number> = new Map([
-  ["host", HOST | NOT_IN_TRAILER],
-  ["content-length", CONTENT_LENGTH | NOT_IN_TRAILER],
-  ["transfer-encoding", TRANSFER_ENCODING | HOP_BY_HOP | NOT_IN_TRAILER],
-  ["connection", CONNECTION | HOP_BY_HOP | NOT_IN_TRAILER],
-  ["keep-alive", HOP_BY_HOP | NOT_IN_TRAILER],
-  ["te", HOP_BY_HOP | NOT_IN_TRAILER],
-  ["trailer", NOT_IN_TRAILER],
-  ["trailers", HOP_BY_HOP],
-  ["upgrade", UPGRADE | HOP_BY_HOP | NOT_IN_TRAILER],
-  ["proxy-connection", HOP_BY_HOP | NOT_IN_TRAILER],
-  ["proxy-authenticate", HOP_BY_HOP],
-  ["proxy-authorization", HOP_BY_HOP | NOT_IN_TRAILER],
-  ["expect", EXPECT | NOT_IN_TRAILER],
-  ["forwarded", FORWARDED],
-  ["x-forwarded-for", FORWARDED],
-  ["x-forwarded-host", FORWARDED],
-  ["x-forwarded-proto", FORWARDED],
-  ["x-request-id", REQUEST_ID],
-  ["date", DATE | ANSWER_CONTROL],
-  ["server", SERVER],
-  ["authorization", NOT_IN_TRAILER],
-  ["cookie", NOT_IN_TRAILER],
-  ["set-cookie", NOT_IN_TRAILER],
-  ["content-type", NOT_IN_TRAILER],
-  ["content-encoding", NOT_IN_TRAILER],
-  ["content-range", NOT_IN_TRAILER],
-  ["cache-control", NOT_IN_TRAILER],
-  ["max-forwards", NOT_IN_TRAILER],
-  ["pragma", NOT_IN_TRAILER],
-  ["range", NOT_IN_TRAILER],
-  ["if-match", NOT_IN_TRAILER],
-  ["if-none-match", NOT_IN_TRAILER],
-  ["if-modified-since", NOT_IN_TRAILER],
-  ["if-unmodified-since", NOT_IN_TRAILER],
-  ["if-range", NOT_IN_TRAILER],
-  ["age", ANSWER_CONTROL],
-  ["expires", ANSWER_CONTROL],
-  ["location", ANSWER_CONTROL],
-  ["retry-after", ANSWER_CONTROL],
-  ["vary", ANSWER_CONTROL],
-  ["warning", ANSWER_CONTROL],
-  ["www-authenticate", ANSWER_CONTROL],
+/** The names of each kind. */
+const KINDS: ReadonlyMap<string, number> = kindsOf([
+  [HOST, "host"],
+  [CONTENT_LENGTH, "content-length"],
+  [TRANSFER_ENCODING, "transfer-encoding"],
+  [CONNECTION, "connection"],
+  [EXPECT, "expect"],
+  [UPGRADE, "upgrade"],
+  [FORWARDED, "forwarded x-forwarded-for x-forwarded-host x-forwarded-proto"],
+  [REQUEST_ID, "x-request-id"],
+  [DATE, "date"],
+  [SERVER, "server"],
+  [
+    HOP_BY_HOP,
+    `connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailers
+    transfer-encoding upgrade`,
+  ],
+  [
+    NOT_IN_TRAILER,
+    `authorization cache-control connection content-encoding content-length content-range content-type
+    cookie expect host if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive
+    max-forwards pragma proxy-authorization proxy-connection range set-cookie te trailer
+    transfer-encoding upgrade`,
+  ],
+  [RESPONSE_CONTROL, "age date expires location retry-after vary warning www-authenticate"],
 ]);
 
-// Fields of one value whose second line two readers would treat differently: one takes the first, one
-// the last, one joins them. User-Agent, Referer and the like are left: nobody decides by them.
-const ONCE: readonly string[] = [
-  "host",
-  "content-length",
-  "content-type",
-  "content-range",
-  "content-location",
-  "authorization",
-  "proxy-authorization",
-  "range",
-  "if-range",
-  "if-modified-since",
-  "if-unmodified-since",
-  "max-forwards",
-  "origin",
-  "sec-websocket-key",
-  "sec-websocket-version",
-];
+// Fields of one value whose second line two readers would treat differently: one reader takes the first,
+// one the last, one joins them. User-Agent, Referer and the like are left out: no reader decides by them.
+const ONCE: readonly string[] = words(
+  `host content-length content-type content-range content-location authorization proxy-authorization range
+  if-range if-modified-since if-unmodified-since max-forwards origin sec-websocket-key
+  sec-websocket-version`,
+);
 
-// What clients and applications send most, so that no flood of other names keeps them out of the cache.
-const COMMON: readonly string[] = [
-  "Accept",
-  "Accept-Charset",
-  "Accept-Encoding",
-  "Accept-Language",
-  "Accept-Ranges",
-  "Access-Control-Allow-Origin",
-  "Access-Control-Request-Headers",
-  "Access-Control-Request-Method",
-  "Age",
-  "Allow",
-  "Content-Disposition",
-  "Content-Language",
-  "DNT",
-  "ETag",
-  "Expires",
-  "From",
-  "Last-Modified",
-  "Link",
-  "Location",
-  "Priority",
-  "Referer",
-  "Referrer-Policy",
-  "Retry-After",
-  "Sec-Fetch-Dest",
-  "Sec-Fetch-Mode",
-  "Sec-Fetch-Site",
-  "Sec-Fetch-User",
-  "Strict-Transport-Security",
-  "Upgrade-Insecure-Requests",
-  "User-Agent",
-  "Vary",
-  "Via",
-  "WWW-Authenticate",
-  "X-Content-Type-Options",
-  "X-CSRFToken",
-  "X-Frame-Options",
-  "X-Forwarded-Port",
-  "X-Real-IP",
-  "X-Requested-With",
-];
+// The names that clients and applications send most: no flood of other names keeps them out of the cache.
+const COMMON: readonly string[] = words(
+  `Accept Accept-Charset Accept-Encoding Accept-Language Accept-Ranges Access-Control-Allow-Origin
+  Access-Control-Request-Headers Access-Control-Request-Method Age Allow Content-Disposition
+  Content-Language DNT ETag Expires From Last-Modified Link Location Priority Referer Referrer-Policy
+  Retry-After Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Strict-Transport-Security
+  Upgrade-Insecure-Requests User-Agent Vary Via WWW-Authenticate X-Content-Type-Options X-CSRFToken
+  X-Frame-Options X-Forwarded-Port X-Real-IP X-Requested-With`,
+);
 
 const cache = new Map<string, FieldName>();
 for (const name of [...KINDS.keys(), ...ONCE, ...COMMON]) seed(name);
+
+function words(text: string): readonly string[] {
+  return text.split(/\s+/);
+}
+
+function kindsOf(rows: readonly (readonly [kind: number, names: string])[]): Map<string, number> {
+  const kinds = new Map<string, number>();
+  for (const [kind, names] of rows)
+    for (const name of words(names)) kinds.set(name, (kinds.get(name) ?? 0) | kind);
+  return kinds;
+}
 
 /** Reads a field name as sent; null if it is no token. */
 export function fieldName(raw: string): FieldName | null {
@@ -169,7 +117,7 @@ function remember(raw: string): FieldName {
     once: ONCE.includes(lower) ? 1 << ONCE.indexOf(lower) : 0,
   };
   if (cache.size < MAX_CACHED_NAMES && raw.length <= MAX_CACHED_NAME_LENGTH) {
-    // A name is a slice of the head it came in; a copy does not keep that head alive.
+    // A name is a slice of its head's text; a copy does not keep that text alive.
     cache.set(Buffer.from(raw, "latin1").toString("latin1"), name);
   }
   return name;

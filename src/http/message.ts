@@ -2,11 +2,10 @@
 // handlers make ResponseHeads; neither knows how the other was written on a wire. Strings are
 // latin-1: every character is one byte, so nothing is lost and nothing is decoded twice.
 
-/** Bits of RequestHead.fields: which fields that somebody must look at are present. */
+/** Bits of RequestHead.fields: which fields that some part of the server must look at are present. */
 export const HAS_FORWARDED = 1; // Forwarded, X-Forwarded-For, -Proto, -Host
 export const HAS_REQUEST_ID = 2; // X-Request-ID
-export const HAS_UPGRADE = 4; // Upgrade
-export const HAS_EXPECT = 8; // Expect
+export const HAS_EXPECT = 4; // Expect
 
 /** The head of one request, validated: nothing in it is ambiguous. RFC 9112 §3, RFC 9113 §8.3. */
 export interface RequestHead {
@@ -16,7 +15,7 @@ export interface RequestHead {
   readonly target: string;
   /** Path as sent, percent-encoded, never empty; "*" for `OPTIONS *`. Holds no encoded NUL. */
   readonly path: string;
-  /** What follows the first "?", as sent; "" where there is none. */
+  /** The query after the first "?", as sent; "" where there is none. */
   readonly query: string;
   readonly version: "1.0" | "1.1" | "2";
   /** Field names in lower case, in the order received; a repeated name stands repeatedly. */
@@ -25,8 +24,13 @@ export interface RequestHead {
   readonly values: readonly string[];
   /** HAS_… bits. */
   readonly fields: number;
-  /** Bytes of body: 0 = none, null = chunked, length not known until it has been received. */
+  /** Bytes of body: 0 = none, null = the length is not known until the body has been received. */
   readonly bodyLength: number | null;
+  /**
+   * The protocol to which the client asks to switch, "" = none. RFC 9110 §7.8 (Upgrade) in HTTP/1.1,
+   * RFC 8441 (:protocol) in HTTP/2.
+   */
+  readonly protocol: "" | "websocket";
 }
 
 /**
@@ -35,7 +39,7 @@ export interface RequestHead {
  * immutable: engines cache their serialisation by identity.
  */
 export interface ResponseHead {
-  /** 200 … 599. */
+  /** 200 … 599, or 101 for a switch of protocols. */
   readonly status: number;
   /** Reason phrase as the application gave it, "" if none. */
   readonly reason: string;
@@ -46,6 +50,9 @@ export interface ResponseHead {
   readonly contentLength: number | null;
   readonly hasDate: boolean;
   readonly hasServer: boolean;
-  /** The application asks for the end of the connection. */
-  readonly closes: boolean;
+  /**
+   * Value of the application's Connection field, "" if none. The field is not sent; an engine whose
+   * protocol has connection options may obey it.
+   */
+  readonly connection: string;
 }

@@ -1,5 +1,5 @@
 // Reason phrases of final status codes (RFC 9110 §15, RFC 6585, and others of the IANA registry). Used
-// where the front makes an answer or the application gave no phrase.
+// where the server makes a response or the application gave no phrase.
 
 const REASONS: ReadonlyMap<number, string> = new Map([
   [200, "OK"],

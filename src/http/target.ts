@@ -1,6 +1,6 @@
-// Request targets and Host values (RFC 9112 §3.2, RFC 3986 §3). Pure. The grammar decides, not what a
-// URL parser would make of it: a value that two parsers could read differently is refused. Paths and
-// queries are handed on as sent.
+// Request targets and Host values (RFC 9112 §3.2, RFC 3986 §3). Pure. The grammar decides, not a URL
+// parser: a value that two parsers could read differently is refused. Paths and queries are handed on
+// as sent.
 
 import { isIPv6 } from "node:net";
 
@@ -19,22 +19,26 @@ export interface Target {
 }
 
 /**
- * Reads a request target: origin-form, absolute-form, or "*" for OPTIONS. Throws TARGET_INVALID or
- * TARGET_SCHEME. RFC 9112 §3.2.
+ * Reads a request target: origin-form, absolute-form of the connection's `scheme`, or "*" for OPTIONS.
+ * Throws TARGET_INVALID or TARGET_SCHEME. RFC 9112 §3.2.
  */
-export function parseTarget(target: string, method: string): Target {
+export function parseTarget(
+  target: string,
+  method: string,
+  scheme: "http" | "https" = "http",
+): Target {
   if (target.charCodeAt(0) === 0x2f) return splitPath(target, null);
   if (target === "*" && method === "OPTIONS") return { path: "*", query: "", authority: null };
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(target)?.[1];
-  if (scheme === undefined) throw new RequestFault(ERRORS.TARGET_INVALID);
-  const start = scheme.length + 3;
+  const named = /^([a-z][a-z0-9+.-]*):\/\//i.exec(target)?.[1];
+  if (named === undefined) throw new RequestFault(ERRORS.TARGET_INVALID);
+  const start = named.length + 3;
   const end = start + target.slice(start).search(/[/?]|$/);
   const authority = target.slice(start, end);
   if (!isValidHost(authority)) throw new RequestFault(ERRORS.TARGET_INVALID);
   const rest = target.slice(end);
   const parts = splitPath(rest.startsWith("/") ? rest : `/${rest}`, authority);
   // An https URI over a connection that proved no such identity is not ours. RFC 9110 §7.4.
-  if (scheme.toLowerCase() !== "http") throw new RequestFault(ERRORS.TARGET_SCHEME);
+  if (named.toLowerCase() !== scheme) throw new RequestFault(ERRORS.TARGET_SCHEME);
   return parts;
 }
 

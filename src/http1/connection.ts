@@ -1,86 +1,194 @@
-// One client's socket: turns its bytes into exchanges, one at a time and in order, and decides how the
-// connection ends (connection-state.ts draws the states). HeadParser and ChunkedDecoder parse.
+// One client's socket: turns its bytes into exchanges, one at a time and in order, frames their responses
+// (RFC 9112), and decides how the connection ends. Heads and bodies are parsed by HeadReader and
+// RequestBodyReader; responses are written by Output.
 
 import type { Socket } from "node:net";
 
-import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
-import type { BodyReceiver } from "../http/exchange.ts";
-import type { RequestHead } from "../http/message.ts";
-import { peersOf, type Peers } from "../net/address.ts";
-import { BodyIntake } from "./body-intake.ts";
-import type { ConnectionContext } from "./connection-context.ts";
-import type { ConnectionState } from "./connection-state.ts";
-import { answerItself, errorAnswer } from "./own-answers.ts";
-import { Http1Exchange, type Line } from "./exchange.ts";
-import { HandedSocket } from "./handed-socket.ts";
+import { ERRORS, errorResponse, RequestFault, type HttpError } from "../http/error.ts";
+import {
+  Exchange,
+  type BodyKind,
+  type BodyReceiver,
+  type ConnectionFacts,
+  type ResponseWriter,
+} from "../http/exchange.ts";
+import type { FieldSection } from "../http/field-section.ts";
+import { hasMember } from "../http/grammar.ts";
+import type { RequestHead, ResponseHead } from "../http/message.ts";
+import { peersOf } from "../net/address.ts";
+import { LingeringClose } from "../net/lingering-close.ts";
+import type { HeadParser } from "./head-parser.ts";
 import { HeadReader } from "./head-reader.ts";
 import { HEAD_TIMEOUT_MS } from "./limits.ts";
-import { Lingering } from "./lingering.ts";
 import { Output } from "./output.ts";
 import { ReadAhead } from "./read-ahead.ts";
-import { CLOSE, CONTINUE, headText } from "./serializer.ts";
+import { RequestBodyReader } from "./request-body.ts";
+import {
+  chunkLine,
+  CHUNKED,
+  CLOSE,
+  CONTINUE,
+  earlyHintText,
+  headText,
+  KEEP_ALIVE,
+  lastChunkText,
+} from "./serializer.ts";
+import { UpgradedSocket } from "./upgraded-socket.ts";
 
-export class Http1Connection implements Line {
+/** What all connections of an engine share: the parser, limits, the time, and who hears of exchanges. */
+export interface ConnectionContext {
+  readonly parser: HeadParser;
+  readonly maxBodyBytes: number;
+  /** How long an idle connection stays; a new one has had no request yet. */
+  readonly idleLimitMs: (isNew: boolean) => number;
+  /** Time of the last tick, ms. */
+  readonly now: number;
+  readonly isDraining: boolean;
+  readonly onExchange: (exchange: Exchange) => void;
+  readonly onFinish: (exchange: Exchange) => void;
+  readonly onRefused: (error: HttpError, remoteAddress: string) => void;
+  /** The connection will take no further request, and its descriptor is free soon. */
+  readonly onClosed: (connection: Http1Connection) => void;
+}
+
+// From the connection's first byte to its last:
+//
+//            ┌───────── responded to, may persist ─────────────────┐
+//            ▼                                                     │
+//   new ─▶ idle ─bytes─▶ head ─whole─▶ body ─whole─▶ busy ─response─▶ flushing
+//            │             │             │             │           │
+//            └─ timeout ───┴── refused, timeout, FIN ──┼── close ──┴──▶ lingering ──▶ closed
+//                                                      └── 101 ──▶ upgraded ────────────▲
+//
+// body: the request is on its way in, whether or not its handler takes it. busy: the request is whole and
+// has no response yet; bytes that come now are read ahead, bounded. flushing: the response is given, but the
+// client has not taken enough of it for a next one. lingering: our last byte is sent, the client's are
+// dropped for a while. upgraded: the socket is another protocol's, only its end is heard.
+type ConnectionState =
+  | "idle"
+  | "head"
+  | "body"
+  | "busy"
+  | "flushing"
+  | "lingering"
+  | "upgraded"
+  | "closed";
+
+const EMPTY = Buffer.alloc(0);
+
+export class Http1Connection implements ResponseWriter {
+  /** Index among all connections of the engine; -1: not among them. */
+  index = -1;
   readonly #socket: Socket;
-  readonly #context: ConnectionContext<Http1Connection>;
-  readonly output: Output;
-  /** Its place among all connections; -1: it is none of them. */
-  place = -1;
+  readonly #scheme: ConnectionFacts["scheme"];
+  readonly #context: ConnectionContext;
+  readonly #output: Output;
   readonly #ahead: ReadAhead;
   readonly #heads: HeadReader;
+  #facts: ConnectionFacts | null = null;
   #state: ConnectionState = "idle";
   /** When the state was entered, where that has a deadline. */
   #since: number;
-  #exchange: Http1Exchange | null = null;
-  #body: BodyIntake | null = null;
-  #peers: Peers | null = null;
   #isNew = true;
-  #isPersistent = false;
-  #awaitsContinue = false;
   /** Whether the client has ended its sending side. */
   #hasEnded = false;
-  /** Whether the loop over incoming bytes is on the stack: it goes on by itself. */
+  /** Whether the loop of `#read` is on the stack: no other may begin. */
   #isReading = false;
   /** Bytes of the chunk being read that come after its last head. */
   #rest = 0;
-  #lingering: Lingering | null = null;
 
-  constructor(socket: Socket, context: ConnectionContext<Http1Connection>) {
+  // Of the request and its response.
+  #exchange: Exchange | null = null;
+  #body: RequestBodyReader | null = null;
+  /** Whether the client accepts another request on the connection after this one. RFC 9112 §9.3. */
+  #isPersistent = false;
+  #awaitsContinue = false;
+  /** What tells the client where the response ends. */
+  #framing: "length" | "chunked" | "close" = "length";
+  /** Whether the connection ends with the response. */
+  #closes = false;
+  #lingering: LingeringClose | null = null;
+
+  constructor(socket: Socket, scheme: ConnectionFacts["scheme"], context: ConnectionContext) {
     this.#socket = socket;
+    this.#scheme = scheme;
     this.#context = context;
-    this.output = new Output(socket);
+    this.#output = new Output(socket);
     this.#ahead = new ReadAhead(socket);
-    this.#heads = new HeadReader(context.parser);
+    this.#heads = new HeadReader(context.parser, scheme);
     this.#since = context.now;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("drain", this.#onDrain);
     socket.on("close", () => this.#onClose());
-    // "close" follows each error, and says all that matters: the client is gone.
+    // "close" follows each error, and says what matters: the client is gone.
     socket.on("error", () => undefined);
   }
 
-  /** Since when the connection has been idle; Infinity if it is not, or has come since the last tick. */
+  /** Time since when the connection is idle; Infinity while busy, or if accepted since the last tick. */
   get idleSince(): number {
     if (this.#isNew && this.#since === this.#context.now) return Infinity;
     return this.#state === "idle" ? this.#since : Infinity;
   }
 
-  get peers(): Peers {
-    return (this.#peers ??= peersOf(this.#socket));
+  get isFull(): boolean {
+    return this.#output.isFull;
   }
 
-  /** Whether a request may follow: not if the body that nobody reads stands in its way. */
-  mayPersist(): boolean {
-    if (!this.#isPersistent || this.#context.isDraining) return false;
-    return this.#state !== "body" || (this.#body !== null && this.#body.receiver !== null);
+  sendEarlyHints(fields: FieldSection): void {
+    // HTTP/1.0 has no interim responses. RFC 9110 §15.2.
+    if (!this.#isHttp10) this.#output.send(earlyHintText(fields));
+  }
+
+  sendResponse(head: ResponseHead, requestId: string, body: Buffer, length: number): void {
+    const text = headText(head, requestId, length, this.#connectionLine(head));
+    this.#output.send(text, body);
+    this.#finish();
+  }
+
+  sendHead(head: ResponseHead, requestId: string, body: BodyKind): void {
+    if (body !== "unknown") this.#framing = "length";
+    else this.#framing = this.#isHttp10 ? "close" : "chunked";
+    const coding = this.#framing === "chunked" ? CHUNKED : "";
+    const text = headText(head, requestId, -1, coding + this.#connectionLine(head));
+    this.#output.append(text, EMPTY, "");
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    if (this.#framing !== "chunked") this.#output.append("", chunk, "");
+    else this.#output.append(chunkLine(chunk.length), chunk, "\r\n");
+    return !this.#output.isFull;
+  }
+
+  sendEnd(trailers: FieldSection | null): void {
+    if (this.#framing === "chunked") this.#output.append(lastChunkText(trailers), EMPTY, "");
+    this.#output.flush();
+    this.#finish();
+  }
+
+  reset(): void {
+    this.#output.flush();
+    this.#state = "closed";
+    this.#endExchange();
+    // The client would take the end of the connection for the response's. Unix sockets know no reset.
+    const mustReset = this.#framing === "close" && this.#connectionFacts().remotePort !== 0;
+    if (mustReset) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+    this.#context.onClosed(this);
+  }
+
+  upgrade(protocol: string, head: ResponseHead, requestId: string): UpgradedSocket {
+    const lines = `Upgrade: ${protocol}\r\nConnection: Upgrade\r\n`;
+    this.#output.send(headText(head, requestId, -1, lines));
+    return this.#detachSocket();
   }
 
   receiveBody(receiver: BodyReceiver): void {
     if (this.#body === null || this.#body.receiver !== null) return;
     this.#body.begin(receiver, this.#context.now);
-    if (this.#body.isLarge) this.#ahead.expectMuch(true);
-    // Bytes of the body are the client's word that it waits no longer. RFC 9110 §10.1.1.
-    if (this.#awaitsContinue && this.#rest === 0 && this.#ahead.isEmpty)
-      this.#socket.write(CONTINUE, "latin1");
+    if (this.#body.isLarge) this.#ahead.expectLargeBody(true);
+    // Bytes of the body are the client's word that it waits no longer (RFC 9110 §10.1.1); after the head
+    // of the response 100 Continue would stand in the middle of it.
+    const isAwaited = this.#awaitsContinue && this.#exchange?.isResponding === false;
+    if (isAwaited && this.#rest === 0 && this.#ahead.isEmpty) this.#output.send(CONTINUE);
     if (!this.#isReading) this.#readAhead();
   }
 
@@ -92,58 +200,36 @@ export class Http1Connection implements Line {
     if (this.#body?.resume(this.#context.now) === true) this.#ahead.resume();
   }
 
-  finish(mustClose: boolean): void {
-    this.#endExchange();
-    if (mustClose || this.#state === "body") this.close();
-    else if (this.output.isFull) this.#state = "flushing";
-    else this.#next();
-  }
-
-  cut(mustReset: boolean): void {
-    this.#state = "closed";
-    this.#endExchange();
-    // Unix sockets know no reset.
-    if (mustReset && this.peers.remotePort !== 0) this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
-    this.#context.onClosed(this);
-  }
-
-  /** From here on the socket is somebody else's, who hears it before this turn is over. */
-  handOver(): HandedSocket {
-    this.#state = "upgraded";
-    this.#socket.off("data", this.#onData).off("end", this.#onEnd).off("drain", this.#onDrain);
-    this.#ahead.resume();
-    return new HandedSocket(this.#socket, this.#ahead.take());
-  }
-
-  /** Ends the connection behind what has been sent; what the client still sends is dropped. */
+  /** Ends the connection behind the bytes that have been sent; bytes that the client still sends are dropped. */
   close(): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
     this.#state = "lingering";
     this.#body = null;
     this.#ahead.take();
     this.#ahead.resume();
-    this.#lingering = new Lingering(this.#socket, this.output);
+    this.#lingering = new LingeringClose(this.#socket);
+    this.#endSocket();
   }
 
-  /** The server stops: goes if nothing runs; one that has just come may still bring its request. */
+  /** The server stops: an idle connection is closed, a new one may still bring its request. */
   drain(): void {
     if (this.#state === "idle" && !this.#isNew) this.close();
   }
 
-  /** Answers an error without having read a request, and ends the connection. */
+  /** Responds with an error to a request that is not or cannot be read, and ends the connection. */
   refuse(error: HttpError): void {
     if (this.#exchange !== null) {
+      this.#closes = true;
       this.#exchange.refuse(error);
       return;
     }
-    this.#context.onRefused(error, this.peers.remoteAddress);
-    const { head, body } = errorAnswer(error);
-    this.output.send(headText(head, "", body.length, CLOSE), body, "");
+    this.#context.onRefused(error, this.#connectionFacts().remoteAddress);
+    const [head, body] = errorResponse(error);
+    this.#output.send(headText(head, "", body.length, CLOSE), body);
     this.close();
   }
 
-  /** Ends the connection at once; a running exchange is told. */
+  /** Ends the connection at once; the handler of a running exchange is told. */
   destroy(): void {
     this.#socket.destroy();
     this.#onClose();
@@ -153,21 +239,63 @@ export class Http1Connection implements Line {
   tick(now: number): void {
     if (this.#state === "upgraded") return;
     const waited = now - this.#since;
-    if (this.output.isStalled(now) || this.#lingering?.isOver(now) === true) this.destroy();
+    if (this.#output.isStalled(now)) this.destroy();
     else if (this.#state === "idle" && waited >= this.#context.idleLimitMs(this.#isNew))
       this.close();
     else if (this.#state === "head" && waited >= HEAD_TIMEOUT_MS) this.refuse(ERRORS.HEAD_TIMEOUT);
     else if (this.#body?.isTooSlow(now) === true) this.refuse(ERRORS.BODY_TIMEOUT);
   }
 
+  get #isHttp10(): boolean {
+    return this.#exchange?.head.version === "1.0";
+  }
+
+  #connectionFacts(): ConnectionFacts {
+    return (this.#facts ??= { scheme: this.#scheme, ...peersOf(this.#socket) });
+  }
+
+  /** The line of a response's Connection field. Decides whether the connection ends with the response. */
+  #connectionLine(head: ResponseHead): string {
+    this.#closes ||= this.#framing === "close" || !this.#mayPersist();
+    // Almost always "".
+    this.#closes ||= head.connection !== "" && hasMember(head.connection, "close");
+    if (this.#closes) return CLOSE;
+    return this.#isHttp10 ? KEEP_ALIVE : "";
+  }
+
+  /** Whether a further request may follow on the connection. */
+  #mayPersist(): boolean {
+    if (!this.#isPersistent || this.#context.isDraining) return false;
+    // A proxy that does not look at the response takes the bytes that follow for frames of the other
+    // protocol: they must never be read as a request.
+    if (this.#exchange?.head.protocol !== "") return false;
+    // A body that nobody reads stands in the next request's way.
+    return this.#state !== "body" || (this.#body !== null && this.#body.receiver !== null);
+  }
+
+  #finish(): void {
+    this.#endExchange();
+    if (this.#closes || this.#state === "body") this.close();
+    else if (this.#output.isFull) this.#state = "flushing";
+    else this.#next();
+  }
+
+  /** From here on the socket is another protocol's, which must listen to it before this turn is over. */
+  #detachSocket(): UpgradedSocket {
+    this.#state = "upgraded";
+    this.#socket.off("data", this.#onData).off("end", this.#onEnd).off("drain", this.#onDrain);
+    this.#ahead.resume();
+    return new UpgradedSocket(this.#socket, this.#ahead.take());
+  }
+
   readonly #onData = (chunk: Buffer): void => {
     const isBusy = this.#state === "busy" || this.#state === "flushing";
     if (isBusy || !this.#ahead.isEmpty) this.#ahead.keep(chunk);
     else if (this.#lingering === null) this.#read(chunk);
-    else if (!this.#lingering.takes(chunk.length)) this.destroy();
+    else this.#lingering.drop(chunk.length);
   };
 
-  // A loop, not a recursion: a handler that answers at once makes the next request of the same chunk
+  // A loop, not a recursion: a handler that responds at once makes the next request of the same chunk
   // begin, as often as a client likes to pipeline.
   #read(chunk: Buffer): void {
     this.#isReading = true;
@@ -183,7 +311,7 @@ export class Http1Connection implements Line {
     if (this.#hasEnded) this.#checkEnd();
   }
 
-  /** Reads what belongs together; returns the index after it. */
+  /** Reads bytes of one kind; returns the index after them. */
   #readPart(chunk: Buffer, start: number): number {
     if (this.#state === "idle" || this.#state === "head") return this.#readHead(chunk, start);
     if (this.#state === "body" && this.#body !== null)
@@ -206,7 +334,7 @@ export class Http1Connection implements Line {
     }
     if (this.#state === "idle" && heads.hasBegun) {
       this.#state = "head";
-      // A new connection has had its time since it came.
+      // For the first head the time runs from when the connection was accepted.
       if (!this.#isNew) this.#since = this.#context.now;
     }
     return chunk.length;
@@ -217,14 +345,15 @@ export class Http1Connection implements Line {
     this.#isNew = false;
     this.#isPersistent = parser.isPersistent;
     this.#awaitsContinue = parser.awaitsContinue;
-    this.#body = head.bodyLength === 0 ? null : new BodyIntake(head.bodyLength, maxBodyBytes);
+    this.#body =
+      head.bodyLength === 0 ? null : new RequestBodyReader(head.bodyLength, maxBodyBytes);
     this.#state = this.#body === null ? "busy" : "body";
-    const exchange = new Http1Exchange(this, head, performance.now());
+    const exchange = new Exchange(head, this.#connectionFacts(), this);
     this.#exchange = exchange;
-    if (!answerItself(exchange)) this.#context.onExchange(exchange);
+    if (!exchange.respondAsServer()) this.#context.onExchange(exchange);
   }
 
-  #readBody(body: BodyIntake, chunk: Buffer, start: number): number {
+  #readBody(body: RequestBodyReader, chunk: Buffer, start: number): number {
     const { receiver } = body;
     const exchange = this.#exchange;
     if (receiver === null || exchange === null) {
@@ -235,11 +364,11 @@ export class Http1Connection implements Line {
     const { end } = body;
     exchange.bytesReceived += bytes.length;
     if (bytes.length > 0) receiver.onBody(bytes);
-    // The receiver may have answered already.
+    // The receiver may have responded already.
     if (body.isWhole && this.#body === body) {
       this.#body = null;
       this.#state = "busy";
-      this.#ahead.expectMuch(false);
+      this.#ahead.expectLargeBody(false);
       this.#ahead.resume();
       receiver.onBodyEnd();
     }
@@ -247,8 +376,8 @@ export class Http1Connection implements Line {
   }
 
   #readAhead(): void {
-    if (!this.#ahead.pass((bytes) => this.#read(bytes)) && this.#hasEnded) this.#checkEnd();
-    // What was read may have filled it again.
+    if (!this.#ahead.feed((bytes) => this.#read(bytes)) && this.#hasEnded) this.#checkEnd();
+    // The unused bytes may have come back.
     if (this.#ahead.isEmpty && this.#body?.isPaused !== true) this.#ahead.resume();
   }
 
@@ -273,8 +402,8 @@ export class Http1Connection implements Line {
     this.#checkEnd();
   };
 
-  // The client will send no more. What it had sent whole is still answered (DESIGN: when has a client
-  // left?).
+  // The client will send no more. A request that it had sent whole still gets its response: with
+  // Connection: close a client may end its side at once (docs/behavior.md).
   #checkEnd(): void {
     if (this.#state === "busy" && this.#isPersistent) this.#exchange?.listener?.onGone("end");
     if (!this.#ahead.isEmpty) return;
@@ -284,12 +413,17 @@ export class Http1Connection implements Line {
   }
 
   readonly #onDrain = (): void => {
-    this.output.drain();
-    if (this.output.isFull) return;
+    this.#output.drain();
+    if (this.#output.isFull) return;
     if (this.#state === "flushing") this.#next();
     else if (this.#lingering === null) this.#exchange?.listener?.onDrain();
-    else this.#lingering.endSocket();
+    else this.#endSocket();
   };
+
+  /** Closes our side when all that waits has been given to the socket. */
+  #endSocket(): void {
+    if (!this.#output.isFull) this.#socket.end();
+  }
 
   #onClose(): void {
     this.#state = "closed";

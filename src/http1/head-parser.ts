@@ -1,10 +1,10 @@
 // Bytes to the head of a request (RFC 9112 §2–§5), in one pass and without I/O. Text is latin-1: one
-// character, one byte. What is not exactly the grammar is refused, never repaired: bare CR and LF,
-// folded lines, space before a colon, obsolete forms. A head that is not whole yet gives null, and its
-// bytes wait in a PartialHead.
+// character, one byte. A head that is not exactly of the grammar is refused, never repaired: bare CR and
+// LF, folded lines, space before a colon, obsolete forms. A head that is not whole yet gives null, and
+// its bytes wait in a PartialHead (head-reader.ts).
 
 import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
-import { endOf, FIELD_VALUE, isAllOf, isBlank, listMembers, TOKEN } from "../http/grammar.ts";
+import { endOf, FIELD_VALUE, hasMember, isAllOf, isBlank, TOKEN } from "../http/grammar.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -16,23 +16,17 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
 } from "../http/headers.ts";
-import {
-  HAS_EXPECT,
-  HAS_FORWARDED,
-  HAS_REQUEST_ID,
-  HAS_UPGRADE,
-  type RequestHead,
-} from "../http/message.ts";
+import { HAS_EXPECT, HAS_FORWARDED, HAS_REQUEST_ID, type RequestHead } from "../http/message.ts";
 import { isValidHost, parseTarget } from "../http/target.ts";
-import { bodyLength } from "./framing.ts";
 import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_METHOD_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
+import { bodyLength } from "./request-body.ts";
 
 const CR = 13;
 const LF = 10;
 
 /**
- * Parses heads; one serves all connections, since each call is complete in itself. What a head says of
- * its connection stands in the public fields until the next call.
+ * Parses heads; one parser serves all connections, since each call is complete in itself. What a head says
+ * of its connection stands in the public fields until the next call.
  */
 export class HeadParser {
   /** Index of the first byte after the last head. */
@@ -53,12 +47,13 @@ export class HeadParser {
   #coding: string | null = null;
   #connection: string | null = null;
   #expect: string | null = null;
+  #upgrade: string | null = null;
 
   /**
-   * Reads the head that begins at `start`; null if the text ends before the head does. Throws
-   * RequestFault.
+   * Reads the head that begins at `start`; null if the text ends before the head does. `scheme`: the
+   * connection's. Throws RequestFault.
    */
-  parse(text: string, start: number): RequestHead | null {
+  parse(text: string, start: number, scheme: "http" | "https" = "http"): RequestHead | null {
     const methodEnd = text.indexOf(" ", start);
     if (methodEnd === -1) return wholeLineOrNull(text, start);
     const method = text.slice(start, methodEnd);
@@ -67,7 +62,7 @@ export class HeadParser {
     if (targetEnd === -1) return wholeLineOrNull(text, start);
     if (targetEnd - start > MAX_REQUEST_LINE_BYTES) throw fault(ERRORS.TARGET_TOO_LONG);
     const target = text.slice(methodEnd + 1, targetEnd);
-    const { path, query, authority } = parseTarget(target, method);
+    const { path, query, authority } = parseTarget(target, method, scheme);
     if (!this.#readVersion(text, targetEnd + 1)) return null;
     if (this.#at - 2 - start > MAX_REQUEST_LINE_BYTES) throw fault(ERRORS.TARGET_TOO_LONG);
     if (!this.#readFields(text)) return null;
@@ -75,8 +70,12 @@ export class HeadParser {
     this.#checkHost(authority);
     this.#readConnection();
     const length = bodyLength(this.#version, this.#contentLength, this.#coding);
+    // Other expectations are ignored (RFC 9110 §10.1.1 lets a server respond with 417).
     this.awaitsContinue =
-      this.#expect !== null && this.#version === "1.1" && isContinue(this.#expect) && length !== 0;
+      this.#expect !== null &&
+      this.#version === "1.1" &&
+      length !== 0 &&
+      hasMember(this.#expect, "100-continue");
     return {
       method,
       target,
@@ -87,6 +86,7 @@ export class HeadParser {
       values: this.#values,
       fields: publicBits(this.#kinds),
       bodyLength: length,
+      protocol: this.#upgrade === null ? "" : this.#readProtocol(this.#upgrade),
     };
   }
 
@@ -121,6 +121,7 @@ export class HeadParser {
     this.#coding = null;
     this.#connection = null;
     this.#expect = null;
+    this.#upgrade = null;
     let seen = 0;
     let at = this.#at;
     while (text.charCodeAt(at) !== CR) {
@@ -165,6 +166,7 @@ export class HeadParser {
     else if ((kind & CONTENT_LENGTH) !== 0) this.#contentLength = value;
     else if ((kind & TRANSFER_ENCODING) !== 0) this.#coding = join(this.#coding, value);
     else if ((kind & EXPECT) !== 0) this.#expect = join(this.#expect, value);
+    else if ((kind & UPGRADE) !== 0) this.#upgrade = join(this.#upgrade, value);
   }
 
   // The target's authority stands above the field. RFC 9112 §3.2, §3.2.2.
@@ -184,12 +186,18 @@ export class HeadParser {
   #readConnection(): void {
     const options = this.#connection;
     if (options === null) this.isPersistent = this.#version === "1.1";
-    else if (this.#version === "1.1") this.isPersistent = !hasOption(options, "close");
-    else this.isPersistent = hasOption(options, "keep-alive") && !hasOption(options, "close");
+    else if (this.#version === "1.1") this.isPersistent = !hasMember(options, "close");
+    else this.isPersistent = hasMember(options, "keep-alive") && !hasMember(options, "close");
+  }
+
+  /** Upgrade means nothing in HTTP/1.0, nor where Connection does not name it. RFC 9110 §7.8. */
+  #readProtocol(upgrade: string): RequestHead["protocol"] {
+    if (this.#version !== "1.1" || !hasMember(this.#connection ?? "", "upgrade")) return "";
+    return hasMember(upgrade, "websocket") ? "websocket" : "";
   }
 }
 
-/** The text has no second or third word yet. Throws if its first line has ended or cannot be one. */
+/** For a text without a second or third word: null if more text may bring them, else throws the fault. */
 function wholeLineOrNull(text: string, start: number): null {
   const lineEnd = text.indexOf("\n", start);
   if (lineEnd !== -1) throw fault(ERRORS.REQUEST_LINE_INVALID);
@@ -205,7 +213,7 @@ function checkMethod(method: string): void {
   if (method === "CONNECT") throw fault(ERRORS.METHOD_CONNECT);
 }
 
-/** What is wrong with the line that has no name before its first colon. */
+/** The fault of a field line that has no token before its first colon. */
 function nameFault(text: string, at: number): RequestFault {
   if (isBlank(text.charCodeAt(at))) return fault(ERRORS.FIELD_FOLDED);
   const code = text.charCodeAt(endOf(text, at, TOKEN));
@@ -226,21 +234,10 @@ function join(list: string | null, value: string): string {
   return list === null ? value : `${list}, ${value}`;
 }
 
-function hasOption(list: string, option: string): boolean {
-  if (list.length === option.length) return list.toLowerCase() === option;
-  return listMembers(list).some((member) => member.toLowerCase() === option);
-}
-
-// Other expectations are ignored (RFC 9110 §10.1.1 lets a server answer 417).
-function isContinue(expectation: string): boolean {
-  return hasOption(expectation, "100-continue");
-}
-
 function publicBits(kinds: number): number {
   return (
     ((kinds & FORWARDED) !== 0 ? HAS_FORWARDED : 0) |
     ((kinds & REQUEST_ID) !== 0 ? HAS_REQUEST_ID : 0) |
-    ((kinds & UPGRADE) !== 0 ? HAS_UPGRADE : 0) |
     ((kinds & EXPECT) !== 0 ? HAS_EXPECT : 0)
   );
 }

@@ -1,33 +1,38 @@
-// Heads out of one connection's bytes, however they are cut: one that lies whole in a read is parsed where
-// it is; else its pieces wait in a PartialHead, which exists only as long as it is needed. No I/O.
+// Heads out of one connection's bytes, however they are cut. A head that lies whole in a read is parsed where
+// it is; a head in pieces waits in a PartialHead, which exists only as long as it is needed. No I/O.
 
 import { ERRORS, RequestFault } from "../http/error.ts";
+import { isOf, TOKEN } from "../http/grammar.ts";
 import type { RequestHead } from "../http/message.ts";
 import type { HeadParser } from "./head-parser.ts";
-import { MAX_HEAD_BYTES } from "./limits.ts";
-import { PartialHead } from "./partial-head.ts";
+import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_LEADING_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
 
 const CR = 13;
 const LF = 10;
+/** Pieces that are joined to one: a list of single characters costs eight times their bytes. */
+const MAX_PIECES = 64;
 
 export class HeadReader {
   /** Index after the last head. */
   end = 0;
   readonly #parser: HeadParser;
+  readonly #scheme: "http" | "https";
   #partial: PartialHead | null = null;
 
-  constructor(parser: HeadParser) {
+  /** `scheme`: the connection's. */
+  constructor(parser: HeadParser, scheme: "http" | "https" = "http") {
     this.#parser = parser;
+    this.#scheme = scheme;
   }
 
-  /** Whether a part of a head has come; empty lines before one are none. */
+  /** Whether a part of a head has come; empty lines before a head are no part of it. */
   get hasBegun(): boolean {
     return this.#partial !== null;
   }
 
   /**
-   * Reads the head that begins or goes on at `start`; null if the chunk ends before it does, and then all
-   * of the chunk has been taken. Throws RequestFault.
+   * Reads the head that begins or goes on at `start`. Null: the chunk ends before the head does, and all of
+   * the chunk has been taken. Throws RequestFault.
    */
   read(chunk: Buffer, start: number): RequestHead | null {
     if (this.#partial !== null) return this.#continue(this.#partial, chunk, start);
@@ -36,7 +41,7 @@ export class HeadReader {
     if (at === chunk.length) return null;
     // A read may hold a large body behind its head.
     const end = Math.min(chunk.length, at + MAX_HEAD_BYTES + 1);
-    const head = this.#parser.parse(chunk.toString("latin1", at, end), 0);
+    const head = this.#parser.parse(chunk.toString("latin1", at, end), 0, this.#scheme);
     if (head === null) {
       this.#partial = new PartialHead();
       return this.#continue(this.#partial, chunk, at);
@@ -52,10 +57,102 @@ export class HeadReader {
       return null;
     }
     this.#partial = null;
-    const head = this.#parser.parse(partial.text, 0);
-    // The end of a head is where its first empty line is, for both.
+    const head = this.#parser.parse(partial.text, 0, this.#scheme);
+    // Both find the end of a head at its first empty line, so the parser has it all.
     if (head === null) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
     this.end = start + taken;
     return head;
+  }
+}
+
+/**
+ * A head that comes in pieces: keeps them and looks for the end, each byte once, whatever the size of the
+ * pieces (a client may send byte by byte). Refuses early what no further byte can make right: a CR or LF
+ * that ends no line, and too much of anything. HeadParser reads the head when it is whole.
+ */
+export class PartialHead {
+  /** The head's characters, whole once `push` has found the end. */
+  text = "";
+  #pieces: string[] = [];
+  #length = 0;
+  /** Bytes of the current line, and lines that have ended; line 0 is the request line. */
+  #lineLength = 0;
+  #lines = 0;
+  #leading = 0;
+  #isAfterCr = false;
+  #hasSpace = false;
+
+  /** Whether only empty lines have come. */
+  get isBlank(): boolean {
+    return this.#length === 0 && !this.#isAfterCr;
+  }
+
+  /** Takes text. Returns the index after the head's end in it, -1 if the head is not whole. Throws RequestFault. */
+  push(text: string): number {
+    let from = 0;
+    for (let at = 0; at < text.length; at += 1) {
+      const code = text.charCodeAt(at);
+      if (this.#isAfterCr) {
+        if (code !== LF) throw new RequestFault(ERRORS.LINE_END_INVALID);
+        this.#isAfterCr = false;
+        if (this.#lines === 0 && this.#lineLength === 0) {
+          this.#skipEmptyLine();
+          from = at + 1;
+          continue;
+        }
+        if (this.#lineLength === 0) return this.#finish(text, from, at + 1);
+        this.#endLine();
+      } else if (code === LF) throw new RequestFault(ERRORS.LINE_END_INVALID);
+      else if (code === CR) this.#isAfterCr = true;
+      else {
+        if (this.#length === 0 && this.#lineLength === 0) this.#checkFirst(code);
+        this.#lineLength += 1;
+        if (code === 32) this.#hasSpace = true;
+      }
+      if (this.#lines === 0 && this.#lineLength > MAX_REQUEST_LINE_BYTES) this.#refuseLongLine();
+      if (this.#length + at - from >= MAX_HEAD_BYTES) throw new RequestFault(ERRORS.HEAD_TOO_LARGE);
+    }
+    this.#keep(text.slice(from));
+    return -1;
+  }
+
+  #checkFirst(code: number): void {
+    if (!isOf(code, TOKEN)) throw new RequestFault(ERRORS.METHOD_INVALID);
+  }
+
+  // Old clients send CRLF after a body. RFC 9112 §2.2.
+  #skipEmptyLine(): void {
+    this.#leading += 2;
+    this.#pieces = [];
+    this.#length = 0;
+    this.text = "";
+    if (this.#leading > MAX_LEADING_BYTES) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
+  }
+
+  #endLine(): void {
+    this.#lines += 1;
+    this.#lineLength = 0;
+    if (this.#lines > MAX_FIELDS + 1) throw new RequestFault(ERRORS.TOO_MANY_FIELDS);
+  }
+
+  // A line without a space is all method. RFC 9112 §3.
+  #refuseLongLine(): never {
+    throw new RequestFault(this.#hasSpace ? ERRORS.TARGET_TOO_LONG : ERRORS.METHOD_TOO_LONG);
+  }
+
+  #finish(text: string, from: number, end: number): number {
+    this.#keep(text.slice(from, end));
+    this.text += this.#pieces.join("");
+    this.#pieces = [];
+    return end;
+  }
+
+  #keep(piece: string): void {
+    if (piece.length === 0) return;
+    this.#length += piece.length;
+    this.#pieces.push(piece);
+    if (this.#pieces.length < MAX_PIECES) return;
+    this.text += this.#pieces.join("");
+    this.#pieces = [];
   }
 }

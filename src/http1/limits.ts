@@ -1,4 +1,4 @@
-// Limits of what one client's connection may cost. Each has a decided answer when it is reached; which
+// Limits of what one client's connection may cost. Each has a decided outcome when it is reached; which
 // attack each meets stands in docs/limits.md.
 
 /** Bytes of a request line without CRLF → 414. RFC 9112 §3 asks for 8,000; nginx and Apache: 8 KiB. */
@@ -18,7 +18,7 @@ export const MAX_CHUNK_SIZE_DIGITS = 32;
 /** Bytes of a body → 413. */
 export const DEFAULT_MAX_BODY_BYTES = 1_073_741_824;
 
-/** From a head's first byte (or the connection's begin) to its last → 408. */
+/** From a head's first byte to its last, for the first head from when the connection came → 408. */
 export const HEAD_TIMEOUT_MS = 10_000;
 /** In each window of this length a body must bring MIN_BODY_BYTES_PER_SECOND → 408. */
 export const BODY_WINDOW_MS = 10_000;
@@ -26,13 +26,10 @@ export const BODY_WINDOW_MS = 10_000;
 export const MIN_BODY_BYTES_PER_SECOND = 500;
 /** An idle connection is closed. nginx: 75 s. */
 export const DEFAULT_KEEP_ALIVE_MS = 75_000;
-/** A client that takes no byte of its answer is cut. nginx: 60 s. */
+/** A client that takes no byte of its response for so long is cut. nginx: 60 s. */
 export const STALLED_READER_MS = 60_000;
 
-/** Bytes of further requests that are read while one is being answered; then the socket is paused. */
+/** Bytes of further requests that are read while one has no response yet; then the socket is paused. */
 export const READ_AHEAD_BYTES = 32_768;
-/** After our last byte the client may go on sending for so long and so much, so that it reads it. */
-export const LINGER_MS = 2000;
-export const LINGER_BYTES = 16_777_216;
 /** While draining, a connection that has sent nothing yet may still send its request for so long. */
 export const DRAIN_NEW_MS = 1000;

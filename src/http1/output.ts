@@ -1,40 +1,39 @@
-// What goes to one socket: small answers as one latin-1 string in one write, large ones in pieces, each
-// given to the socket when the one before has been taken. So a slow reader is seen to make progress, and
-// one large Buffer does not become one endless write.
+// Bytes to one socket: small responses as one latin-1 string in one write, large ones in pieces, each given
+// to the socket when the piece before has been taken. So a slow reader is seen to make progress, and one
+// large Buffer does not become one endless write.
 
 import type { Socket } from "node:net";
 
-import { detachBuffer } from "../net/detach-buffer.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
 import { STALLED_READER_MS } from "./limits.ts";
 
 /**
- * Up to here head and body are joined to one string: 17 % less CPU a request than two parts in one writev
+ * Up to here text and bytes are joined to one string: 17 % less CPU a request than two parts in one writev
  * at 2 kB, 2 % at 8 kB, 45 % more at 10 kB (benchmarks/http1-hello.ts with BODY_BYTES).
  */
-export const MAX_JOINED_BYTES = 8192;
-/** Bytes given to the socket at a time; the socket's own high-water mark, so that it tells when it has room. */
-export const PIECE_BYTES = 65_536;
+const MAX_JOINED_BYTES = 8192;
+/** Bytes given to the socket at a time: its own high-water mark, so that "drain" tells when it has room. */
+const PIECE_BYTES = 65_536;
 /** Memory of so many bytes is given back as soon as they are sent; less is left to the collector. */
 const FREED_BYTES = 32_768;
 
 /**
- * Where answers are put together that the kernel takes at once, as it mostly does: a buffer for each would
- * keep the collector busy.
+ * Responses that are too long for one string are joined in this one buffer: the kernel mostly takes all bytes
+ * at once, and a buffer for each response would keep the collector busy.
  */
 const SCRATCH_BYTES = PIECE_BYTES + 4096;
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 
-/** Bytes of which `given` have been given to the socket. */
-interface Unsent {
-  readonly bytes: Buffer;
-  given: number;
-}
+const EMPTY = Buffer.alloc(0);
 
 export class Output {
   readonly #socket: Socket;
-  /** Null: everything has been given to the socket. */
-  #unsent: Unsent[] | null = null;
-  /** Bytes that the kernel has taken while others wait, -1 = none wait; and the tick that saw it first. */
+  /** Text that waits for the end of the turn, so that it goes in one system call: a head, small chunks. */
+  #soon = "";
+  /** Buffers that wait for room in the socket, null = none; and bytes of the first that are given to it. */
+  #waiting: Buffer[] | null = null;
+  #given = 0;
+  /** Bytes that the kernel had taken at a tick while others waited, -1 = none; and the time of that tick. */
   #taken = -1;
   #takenAt = 0;
 
@@ -42,28 +41,79 @@ export class Output {
     this.#socket = socket;
   }
 
-  /** Whether as much waits as should. */
+  /** Whether as many bytes wait as should. */
   get isFull(): boolean {
-    return this.#unsent !== null || this.#socket.writableLength >= PIECE_BYTES;
+    return this.#waiting !== null || this.#socket.writableLength >= PIECE_BYTES;
   }
 
-  /** Whether nothing waits. */
+  /** Whether the kernel has taken all bytes. */
   get isEmpty(): boolean {
-    return this.#unsent === null && this.#socket.writableLength === 0;
+    return this.#waiting === null && this.#socket.writableLength === 0;
   }
 
   /**
-   * Sends text, bytes and text, in this order; text is latin-1. Bytes of over PIECE_BYTES are kept, and
-   * freed when they are sent; fewer are the caller's again afterwards.
+   * Sends text and bytes; text is latin-1. More than PIECE_BYTES of bytes are kept, and freed when they are
+   * sent; fewer are the caller's again afterwards.
    */
-  send(text: string, bytes: Buffer, tail: string): void {
+  send(text: string, bytes: Buffer = EMPTY): void {
+    this.#send(text, bytes, "");
+  }
+
+  /**
+   * Sends text, bytes and text at the end of the turn, or at once where they are many. The bytes are the
+   * output's: their memory is freed as soon as it is not needed.
+   */
+  append(before: string, bytes: Buffer, after: string): void {
+    if (this.#soon.length + bytes.length <= MAX_JOINED_BYTES) {
+      if (this.#soon === "") flushSoon(this);
+      this.#soon += before + bytes.toString("latin1") + after;
+    } else this.#send(before, bytes, after);
+    if (bytes.length <= PIECE_BYTES) detachBuffer(bytes);
+  }
+
+  /** Sends the text that waits for the end of the turn; on a socket that is gone, drops it. */
+  flush(): void {
+    if (this.#soon === "") return;
+    if (this.#socket.destroyed) this.#soon = "";
+    else this.#send("", EMPTY, "");
+  }
+
+  /** Whether the client has taken nothing for too long; asked at each tick. */
+  isStalled(now: number): boolean {
     const socket = this.#socket;
-    if (this.#unsent !== null) {
+    // Bytes that have been given to the socket and do not wait there any more.
+    const taken = this.isEmpty ? -1 : socket.bytesWritten - socket.writableLength;
+    if (taken !== -1 && taken === this.#taken) return now - this.#takenAt >= STALLED_READER_MS;
+    this.#taken = taken;
+    this.#takenAt = now;
+    return false;
+  }
+
+  /** The socket has room: gives it the next pieces of the waiting buffers. */
+  drain(): void {
+    const buffers = this.#waiting;
+    if (buffers === null) return;
+    for (let [first] = buffers; first !== undefined; [first] = buffers) {
+      while (this.#given < first.length) {
+        if (this.#socket.writableLength >= PIECE_BYTES) return;
+        this.#writePiece(first);
+      }
+      buffers.shift();
+      this.#given = 0;
+    }
+    this.#waiting = null;
+  }
+
+  #send(start: string, bytes: Buffer, tail: string): void {
+    const socket = this.#socket;
+    const text = this.#soon + start;
+    this.#soon = "";
+    if (this.#waiting !== null) {
       const parts =
         bytes.length <= PIECE_BYTES
           ? [joined(text, bytes, tail)]
           : [Buffer.from(text, "latin1"), bytes, Buffer.from(tail, "latin1")];
-      for (const part of parts) this.#unsent.push({ bytes: part, given: 0 });
+      this.#waiting.push(...parts);
     } else if (bytes.length === 0) {
       socket.write(text + tail, "latin1");
     } else if (bytes.length <= MAX_JOINED_BYTES) {
@@ -73,35 +123,10 @@ export class Output {
       this.#writeJoined(text, bytes, tail);
     } else {
       if (text !== "") socket.write(text, "latin1");
-      this.#unsent = [{ bytes, given: 0 }];
-      if (tail !== "") this.#unsent.push({ bytes: Buffer.from(tail, "latin1"), given: 0 });
+      this.#waiting = [bytes];
+      if (tail !== "") this.#waiting.push(Buffer.from(tail, "latin1"));
       this.drain();
     }
-  }
-
-  /** Whether the client has taken nothing for too long; asked at each tick. */
-  isStalled(now: number): boolean {
-    const socket = this.#socket;
-    // What has been given to the socket and does not wait there any more.
-    const taken = this.isEmpty ? -1 : socket.bytesWritten - socket.writableLength;
-    if (taken !== -1 && taken === this.#taken) return now - this.#takenAt >= STALLED_READER_MS;
-    this.#taken = taken;
-    this.#takenAt = now;
-    return false;
-  }
-
-  /** The socket has room. */
-  drain(): void {
-    const queue = this.#unsent;
-    if (queue === null) return;
-    const socket = this.#socket;
-    for (let [first] = queue; first !== undefined; [first] = queue) {
-      if (first.given < first.bytes.length) {
-        if (socket.writableLength >= PIECE_BYTES) return;
-        this.#give(first);
-      } else queue.shift();
-    }
-    this.#unsent = null;
   }
 
   #writeJoined(text: string, bytes: Buffer, tail: string): void {
@@ -110,23 +135,20 @@ export class Output {
       return;
     }
     this.#socket.write(joinInto(scratch, text, bytes, tail));
-    // What has not been written at once lies in it still.
+    // Bytes that the kernel has not taken at once still lie in the buffer.
     if (this.#socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   }
 
-  // Gives the next piece; with the last one goes the memory.
-  #give(unsent: Unsent): void {
-    const { bytes, given } = unsent;
-    unsent.given = Math.min(given + PIECE_BYTES, bytes.length);
-    if (given === 0 && unsent.given === bytes.length) this.#write(bytes);
-    else
-      this.#write(
-        bytes.subarray(given, unsent.given),
-        unsent.given === bytes.length ? bytes : null,
-      );
+  /** Gives the socket the next piece of the first waiting buffer; with the last piece goes the memory. */
+  #writePiece(bytes: Buffer): void {
+    const start = this.#given;
+    const end = Math.min(start + PIECE_BYTES, bytes.length);
+    this.#given = end;
+    if (start === 0 && end === bytes.length) this.#write(bytes);
+    else this.#write(bytes.subarray(start, end), end === bytes.length ? bytes : null);
   }
 
-  /** `whole`: what goes with the last piece of it. After an error the kernel may still have a use for it. */
+  /** `whole`: the buffer to free with this piece. After an error the kernel may still use the memory. */
   #write(piece: Buffer, whole: Buffer | null = piece): void {
     if (whole === null || whole.length < FREED_BYTES) this.#socket.write(piece);
     else
@@ -136,11 +158,25 @@ export class Output {
   }
 }
 
+// Outputs with text that goes out at the end of the turn.
+let unsent: Output[] = [];
+
+function flushSoon(output: Output): void {
+  if (unsent.length === 0) queueMicrotask(flushAll);
+  unsent.push(output);
+}
+
+function flushAll(): void {
+  const outputs = unsent;
+  unsent = [];
+  for (const output of outputs) output.flush();
+}
+
 function joined(text: string, bytes: Buffer, tail: string): Buffer {
   return joinInto(Buffer.allocUnsafe(text.length + bytes.length + tail.length), text, bytes, tail);
 }
 
-/** Writes all three one behind the other into `room`; returns what they fill. */
+/** Writes all three one behind the other into `room`; returns the part that they fill. */
 function joinInto(room: Buffer, text: string, bytes: Buffer, tail: string): Buffer {
   const end = text.length + bytes.length;
   room.write(text, 0, "latin1");

@@ -1,16 +1,16 @@
-// Bytes that come before they can be used, and the socket they come from: while one request is being
-// answered the next ones wait here, bounded, and then in the kernel.
+// Bytes of one socket that come before they can be used: while one request is being responded to, the bytes
+// of the next requests wait here, bounded, and beyond that in the kernel, by pausing the socket.
 
 import type { Socket } from "node:net";
 
-import { detachBuffer } from "../net/detach-buffer.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
 import { isWideReader } from "../net/wide-reader.ts";
 import { READ_AHEAD_BYTES } from "./limits.ts";
 
 export class ReadAhead {
   readonly #socket: Socket;
   #bytes: Buffer | null = null;
-  /** Memory of what is being read: the rest of it, when it comes back, needs no second copy. */
+  /** Memory of the bytes that `feed` gives: an unused rest that comes back by `keep` is not copied again. */
   #memory: ArrayBufferLike | null = null;
   #isPaused = false;
 
@@ -22,27 +22,27 @@ export class ReadAhead {
     return this.#bytes === null;
   }
 
-  /** Keeps bytes that are valid during the call, behind those that wait already. */
+  /** Keeps bytes, which are valid during the call only, behind the waiting ones. */
   keep(bytes: Buffer): void {
     if (this.#bytes !== null) this.#bytes = Buffer.concat([this.#bytes, bytes]);
     else this.#bytes = bytes.buffer === this.#memory ? bytes : Buffer.from(bytes);
     if (this.#bytes.length >= READ_AHEAD_BYTES) this.pause();
   }
 
-  /** Gives what waits to `read`, which keeps what it does not use; false: nothing waits. */
-  pass(read: (bytes: Buffer) => void): boolean {
+  /** Gives the waiting bytes to `read`, which keeps the unused ones; false: no bytes wait. */
+  feed(read: (bytes: Buffer) => void): boolean {
     const bytes = this.take();
     if (bytes === null) return false;
     const { buffer } = bytes;
     this.#memory = buffer;
     read(bytes);
-    // Unless the rest has come back, or has been taken by somebody else.
+    // `take` clears #memory: then the bytes belong to its caller. A rest that came back is still needed.
     if (this.#memory === buffer && this.#bytes?.buffer !== buffer) detachBuffer(bytes);
     this.#memory = null;
     return true;
   }
 
-  /** Gives what waits, and forgets it. */
+  /** Returns the waiting bytes, which are the caller's from then on; null: none wait. */
   take(): Buffer | null {
     const bytes = this.#bytes;
     this.#bytes = null;
@@ -50,9 +50,9 @@ export class ReadAhead {
     return bytes;
   }
 
-  /** Whether much is about to come, and somebody there who takes it. */
-  expectMuch(isMuch: boolean): void {
-    if (isWideReader(this.#socket)) this.#socket.readWide(isMuch);
+  /** A large body begins to be received, or has ended: the socket reads in larger pieces meanwhile. */
+  expectLargeBody(isLarge: boolean): void {
+    if (isWideReader(this.#socket)) this.#socket.readWide(isLarge);
   }
 
   pause(): void {

@@ -1,24 +1,20 @@
-// Addresses as text: of peers, for the log and for the application, and of listeners, for people.
+// Addresses as text: those of both ends of a connection, for the log and the application, and those of
+// listeners, for the operator.
 
 import type { Socket } from "node:net";
 
-/** A place to listen at. */
+/** The address of a listening socket. */
 export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-/** Both ends of a connection; addresses without brackets, "" and 0 for a Unix socket. */
-export interface Peers {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
-}
-
 const MAPPED = "::ffff:";
 
-/** Asks the kernel, while the socket is connected. */
-export function peersOf(socket: Socket): Peers {
+/**
+ * Reads the addresses of both ends of a connected socket, which the kernel forgets when the socket closes:
+ * without brackets; "" and 0 for a Unix socket.
+ */
+export function peersOf(socket: Socket) {
   return {
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
@@ -28,8 +24,8 @@ export function peersOf(socket: Socket): Peers {
 }
 
 /**
- * The address of a peer as people write it: an IPv4 address that a dual-stack socket reports as
- * "::ffff:192.0.2.1" is "192.0.2.1", so that one client has one address in every log and rule.
+ * Writes the IPv4 address that a dual-stack socket reports as "::ffff:192.0.2.1" as "192.0.2.1", so that a
+ * client has the same address in every log and rule.
  */
 export function plainAddress(address: string | undefined): string {
   if (address === undefined) return "";
@@ -37,7 +33,7 @@ export function plainAddress(address: string | undefined): string {
   return isMapped ? address.slice(MAPPED.length) : address;
 }
 
-/** "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/run/a.sock". */
+/** Formats an address: "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/run/a.sock". */
 export function formatAddress(address: ListenAddress): string {
   if (address.kind === "unix") return `unix:${address.path}`;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;

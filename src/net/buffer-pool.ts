@@ -1,45 +1,60 @@
-// Memory for large frames, used again for the next ones: a buffer made anew for each of them keeps the
-// collector busy (a fifth of the front's time while megabytes are posted).
+// Large buffers, used again or freed at once. The garbage collector lets some 60 MB of large buffers pile up
+// before it frees any, and a new buffer for each large frame costs a fifth of the front's time.
+//
+// The pool keeps buffers of two sizes: those of one read of a client. Every size between is a view of one of
+// the two, other buffers are freed on release.
 
-import { detachBuffer } from "./detach-buffer.ts";
 import { READ_BYTES, WIDE_READ_BYTES } from "./wide-reader.ts";
 
-/** What one read of a client brings, as it is mostly and at most, behind the longest header of a frame. */
-const ROOM_BYTES = [READ_BYTES + 16, WIDE_READ_BYTES + 16] as const;
-/** Bytes of rooms of either size that are kept. */
+/** The sizes kept: one read of a client, usual and wide, behind the longest header of a frame. */
+const KEPT_SIZES = [READ_BYTES + 16, WIDE_READ_BYTES + 16] as const;
+/** Bytes of buffers kept of each size. */
 const MAX_KEPT_BYTES = 16_777_216;
-/** They are kept for so long; whoever goes on makes new ones. */
+/** A kept buffer is dropped after at most so long: an idle server holds none. */
 const KEPT_MS = 5000;
-/** Less is left to the collector. */
-const MIN_GIVEN_BYTES = 8192;
-/** Nothing gets memory that is more times as large. */
+/** A kept buffer is used only for a request of at least half its size. */
 const MAX_WASTE = 2;
+/** Smaller buffers are left to the garbage collector: `release` does nothing with them. */
+export const MIN_RELEASED_BYTES = 8192;
 
-const kept: ReadonlyMap<number, ArrayBuffer[]> = new Map(ROOM_BYTES.map((bytes) => [bytes, []]));
-let isForgetPlanned = false;
+const kept: ReadonlyMap<number, ArrayBuffer[]> = new Map(KEPT_SIZES.map((bytes) => [bytes, []]));
+let isDropPlanned = false;
 
-/** Memory of so many bytes, with whatever was in it. */
-export function acquireBuffer(bytes: number): Buffer {
-  const room = ROOM_BYTES.find((size) => size >= bytes);
-  if (room === undefined || room > MAX_WASTE * bytes) return Buffer.allocUnsafe(bytes);
-  return Buffer.from(kept.get(room)?.pop() ?? new ArrayBuffer(room), 0, bytes);
+export const bufferPool = {
+  /** Returns a buffer of `bytes` bytes, with arbitrary contents. */
+  acquire(bytes: number): Buffer {
+    const size = KEPT_SIZES.find((each) => each >= bytes);
+    if (size === undefined || size > MAX_WASTE * bytes) return Buffer.allocUnsafe(bytes);
+    return Buffer.from(kept.get(size)?.pop() ?? new ArrayBuffer(size), 0, bytes);
+  },
+
+  /** Keeps or frees a buffer, of the pool or not. Only its last owner calls this, once, and never reads it again. */
+  release(buffer: Buffer): void {
+    if (buffer.length < MIN_RELEASED_BYTES) return;
+    const memory = buffer.buffer;
+    const sameSize = kept.get(memory.byteLength);
+    if (sameSize === undefined || !(memory instanceof ArrayBuffer)) detachBuffer(buffer);
+    else if (sameSize.length * memory.byteLength < MAX_KEPT_BYTES) {
+      sameSize.push(memory);
+      if (isDropPlanned) return;
+      isDropPlanned = true;
+      setTimeout(dropKept, KEPT_MS).unref();
+    }
+  },
+};
+
+function dropKept(): void {
+  isDropPlanned = false;
+  for (const buffers of kept.values()) buffers.length = 0;
 }
 
-/** Takes memory back, once and from its only owner: nobody reads it any more. Any memory may be given. */
-export function releaseBuffer(bytes: Buffer): void {
-  if (bytes.length < MIN_GIVEN_BYTES) return;
-  const { buffer } = bytes;
-  const rooms = kept.get(buffer.byteLength);
-  if (rooms === undefined || !(buffer instanceof ArrayBuffer)) detachBuffer(bytes);
-  else if (rooms.length * buffer.byteLength < MAX_KEPT_BYTES) {
-    rooms.push(buffer);
-    if (isForgetPlanned) return;
-    isForgetPlanned = true;
-    setTimeout(forget, KEPT_MS).unref();
-  }
-}
-
-function forget(): void {
-  isForgetPlanned = false;
-  for (const rooms of kept.values()) rooms.length = 0;
+/**
+ * Frees the memory of a buffer that nobody reads any more, without the garbage collector. A buffer that shares
+ * its memory with other bytes is left alone.
+ */
+export function detachBuffer(buffer: Buffer): void {
+  const memory = buffer.buffer;
+  // Libraries share one empty buffer among all callers.
+  if (buffer.length === 0) return;
+  if (memory instanceof ArrayBuffer && memory.byteLength === buffer.length) memory.transfer(0);
 }

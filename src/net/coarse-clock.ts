@@ -1,14 +1,14 @@
-// One coarse clock for all that may take too long: a timer a connection would cost more than the
-// connection's requests. Whoever has deadlines looks at them when the clock ticks, so each may be late
-// by a tick.
+// One timer for all deadlines of connections: a timer for each connection would cost more than the requests of
+// that connection. The owner of a deadline compares it with the time at each tick, so a deadline is met up to
+// one tick late.
 
-/** Time between ticks: deadlines are seconds, so a quarter of one is exact enough. */
+/** Milliseconds between ticks: deadlines are seconds, so a quarter of one is exact enough. */
 export const TICK_MS = 250;
 
-/** Calls one function every `tickMs`. Does not keep the process alive by itself. */
+/** Calls one function every `tickMs`. Does not keep the process alive. */
 export class CoarseClock {
   readonly #tickMs: number;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(tickMs: number = TICK_MS) {
     this.#tickMs = tickMs;
@@ -20,8 +20,6 @@ export class CoarseClock {
   }
 
   stop(): void {
-    if (this.#timer === null) return;
     clearInterval(this.#timer);
-    this.#timer = null;
   }
 }

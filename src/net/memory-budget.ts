@@ -1,7 +1,7 @@
-// How many bytes all bodies together may hold in memory, so that many slow clients cannot do what one
-// may not. What finds no room goes to a temporary file at once.
+// Memory that many connections share, as a count of bytes. A limit for each connection alone does not bound
+// what many connections together hold; the owner of each decides what a connection does when no room is left.
 
-/** A counter with a limit. */
+/** A counter of bytes with a limit. */
 export class MemoryBudget {
   readonly #limit: number;
   #used = 0;
@@ -14,6 +14,7 @@ export class MemoryBudget {
     return this.#used < this.#limit;
   }
 
+  /** Counts bytes as used, also beyond the limit: the caller asks `hasRoom`. */
   take(bytes: number): void {
     this.#used += bytes;
   }

@@ -1,63 +1,63 @@
-// What lies between a worker that writes and a client that reads slower: bytes go straight through
-// while the client keeps up, then into memory, then into an unlinked temporary file up to a limit, and
-// only then does the writer wait. Order is kept: memory holds the head of the stream, the file its
-// tail.
+// The body of one response between a worker that writes fast and a client that reads slowly. Bytes go straight
+// to the client while the client keeps up, then into memory, then into an unlinked temporary file; only when
+// the file is full does the writer wait. Memory holds the next bytes of the stream, the file the bytes behind
+// them, so the order is kept.
 //
-//   push ─▶ [sink takes all] ─▶ sink
-//      └──▶ memory (1 MiB) ─────▶ sink        memory is refilled from the file
-//      └──▶ file (limit)  ──▶ memory
+//   push ─▶ client has room ──▶ write
+//      └──▶ memory (1 MiB) ───▶ write        memory is refilled from the file
+//      └──▶ file (limit) ─────▶ memory
 //
-// `accept` says how many bytes the writer need not worry about any more; what is not accepted is its
-// backpressure.
+// `accept` tells the writer how many bytes the spool has taken charge of. Bytes beyond the file's limit are
+// accepted late, which is the backpressure on the writer.
 
 import type { FileHandle } from "node:fs/promises";
 
-import { detachBuffer } from "./detach-buffer.ts";
+import { detachBuffer } from "./buffer-pool.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { TempFolder } from "./temp-folder.ts";
 
-/** Bytes of one answer that wait in memory; nginx keeps 32 KiB, a proxy for big answers more. */
+/** Bytes of one response kept in memory; nginx keeps 32 KiB, proxies for large responses more. */
 export const SPOOL_MEMORY_BYTES = 1_048_576;
-/** Bytes read from the file at a time. */
+/** Size of one read of the file. */
 const READ_BYTES = 262_144;
 
 export interface SpoolOptions {
   readonly folder: TempFolder;
   /** Shared by all spools. */
   readonly budget: MemoryBudget;
-  /** Bytes that the temporary file may hold; then the writer waits. */
+  /** Size of the temporary file at which the writer has to wait. */
   readonly maxFileBytes: number;
-  /** Whether the client has enough at the start. */
-  readonly isSinkFull: boolean;
-  /** Gives bytes to the client, whose they are then; false: it has enough, `drain` will be called. */
+  /** Sends a chunk to the client and takes the chunk over; false: no more room, until `drain` is called. */
   readonly write: (chunk: Buffer) => boolean;
-  /** Everything has been given to `write`. */
+  /** Called once, when all bytes have been given to `write`. */
   readonly end: () => void;
+  /** Called with the number of bytes that the writer may forget. */
   readonly accept: (bytes: number) => void;
-  /** The file could not be written or read: the answer cannot be completed. */
+  /** Called when the file cannot be written or read: the response cannot be completed. */
   readonly fail: (error: Error) => void;
 }
 
 export class Spool {
   readonly #options: SpoolOptions;
-  #isSinkFull: boolean;
+  /** A spool is made when the client has no room. */
+  #isClientFull = true;
   #hasEnded = false;
   #isDestroyed = false;
   #memory: Buffer[] = [];
   #memoryBytes = 0;
   #file: FileHandle | null = null;
-  /** Chunks on their way into the file. */
+  /** Chunks that are to be written to the file. */
   #unwritten: Buffer[] = [];
+  /** Offsets in the file: the end of the bytes written, and of the bytes read back. */
   #writtenEnd = 0;
   #readEnd = 0;
-  /** Bytes taken beyond the file's limit: accepted when the file has been read to its end. */
+  /** Bytes taken beyond the file's limit, which are accepted when the file has been read to its end. */
   #withheld = 0;
-  /** Whether the loop that moves bytes to and from the file runs. */
+  /** Whether the loop that writes and reads the file runs. */
   #isMoving = false;
 
   constructor(options: SpoolOptions) {
     this.#options = options;
-    this.#isSinkFull = options.isSinkFull;
   }
 
   /** Whether the writer waits for the client. */
@@ -65,16 +65,17 @@ export class Spool {
     return this.#withheld > 0;
   }
 
+  /** Takes the next chunk of the body over. */
   push(chunk: Buffer): void {
     if (this.#isDestroyed) return;
-    if (this.#isFileInUse() || (this.#isSinkFull && !this.#hasRoom())) {
+    if (this.#isFileInUse() || (this.#isClientFull && !this.#hasRoom())) {
       this.#unwritten.push(chunk);
       void this.#move();
       return;
     }
     const { length } = chunk;
-    if (this.#isSinkFull) this.#remember(chunk);
-    else this.#isSinkFull = !this.#options.write(chunk);
+    if (this.#isClientFull) this.#remember(chunk);
+    else this.#isClientFull = !this.#options.write(chunk);
     this.#options.accept(length);
   }
 
@@ -84,21 +85,21 @@ export class Spool {
     this.#finish();
   }
 
-  /** The sink takes more. */
+  /** The client has room again. */
   drain(): void {
     if (this.#isDestroyed) return;
-    this.#isSinkFull = false;
-    while (!this.#isSinkFull && this.#memory.length > 0) {
+    this.#isClientFull = false;
+    while (!this.#isClientFull && this.#memory.length > 0) {
       const chunk = this.#memory.shift();
       if (chunk === undefined) break;
       this.#forget(chunk.length);
-      this.#isSinkFull = !this.#options.write(chunk);
+      this.#isClientFull = !this.#options.write(chunk);
     }
     if (this.#isFileInUse()) void this.#move();
     else this.#finish();
   }
 
-  /** Forgets everything: the client has left. */
+  /** Drops all bytes: the client has left. */
   destroy(): void {
     this.#isDestroyed = true;
     this.#memory = [];
@@ -134,7 +135,7 @@ export class Spool {
     this.#options.end();
   }
 
-  // One at a time moves bytes into and out of the file, until there is nothing to do for it.
+  // Writes and reads the file until there is nothing to move. At most one such loop runs.
   async #move(): Promise<void> {
     if (this.#isMoving) return;
     this.#isMoving = true;
@@ -149,7 +150,7 @@ export class Spool {
     }
     this.#isMoving = false;
     if (this.#isDestroyed) void this.#close();
-    else if (!this.#isSinkFull) this.drain();
+    else if (!this.#isClientFull) this.drain();
   }
 
   async #moveOnce(file: FileHandle): Promise<boolean> {
@@ -165,7 +166,7 @@ export class Spool {
       else this.#options.accept(length);
       return true;
     }
-    // An empty memory is refilled whatever the budget: the stream has to go on.
+    // Empty memory is refilled even when the budget is used up: the stream has to go on.
     const isWanted = this.#memory.length === 0 || (this.#hasRoom() && !this.#isHalfFull());
     if (this.#readEnd < this.#writtenEnd && isWanted) {
       const wanted = Math.min(READ_BYTES, this.#writtenEnd - this.#readEnd);
@@ -178,7 +179,7 @@ export class Spool {
       if (bytesRead === 0) throw new Error("a temporary file has become shorter");
       this.#readEnd += bytesRead;
       this.#remember(buffer.subarray(0, bytesRead));
-      if (!this.#isSinkFull) this.drain();
+      if (!this.#isClientFull) this.drain();
       return true;
     }
     if (this.#readEnd === this.#writtenEnd && this.#writtenEnd > 0) await this.#rewind(file);
@@ -189,7 +190,7 @@ export class Spool {
     return this.#memoryBytes >= SPOOL_MEMORY_BYTES / 2;
   }
 
-  // The file has been read to its end: its space is given back, and what was withheld is accepted.
+  // The file has been read to its end: its space is freed, and the withheld bytes are accepted.
   async #rewind(file: FileHandle): Promise<void> {
     this.#readEnd = 0;
     this.#writtenEnd = 0;

@@ -1,10 +1,11 @@
-// A private folder for what does not fit into memory: bodies of requests and answers. Made when the
-// first file is, emptied at the end. Names are ours; no byte of a client reaches one.
+// A private folder of temporary files, for bodies of requests and responses that do not fit into memory. The
+// folder is made with its first file and removed when the server stops. Files are numbered: no byte of a client
+// reaches a file name.
 
 import { mkdir, mkdtemp, open, rm, unlink, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 
-/** A file of a TempFolder, open for reading and writing. */
+/** A file in a TempFolder, open for reading and writing. */
 export interface TempFile {
   readonly path: string;
   readonly handle: FileHandle;
@@ -15,12 +16,12 @@ export class TempFolder {
   #folder: Promise<string> | null = null;
   #files = 0;
 
-  /** `parent` must exist and be writable. */
+  /** `parent`: an existing folder that can be written to. */
   constructor(parent: string) {
     this.#parent = parent;
   }
 
-  /** Makes a new file of mode 0600. Rejects with the file system's error (ENOSPC, EACCES …). */
+  /** Creates a file of mode 0600. Rejects with the file system's error (ENOSPC, EACCES …). */
   async create(): Promise<TempFile> {
     this.#folder ??= mkdtemp(join(this.#parent, "typhon-bodies-"));
     let folder: string;
@@ -37,26 +38,26 @@ export class TempFolder {
       return { path, handle: await open(path, flags, 0o600) };
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-      // Somebody cleans /tmp of what looks old: make the folder again.
+      // A cleaner of /tmp has removed the folder as too old: it is made again.
       await mkdir(folder, { recursive: true, mode: 0o700 });
       return { path, handle: await open(path, flags, 0o600) };
     }
   }
 
-  /** A file that has no name any more and goes with its descriptor. */
+  /** Creates a file without a name: its space is freed when its descriptor is closed, also by our death. */
   async createUnlinked(): Promise<FileHandle> {
     const file = await this.create();
     await unlink(file.path);
     return file.handle;
   }
 
-  /** Closes a file and removes it; one that is closed or gone already is fine. */
+  /** Closes and removes a file, which may be closed or removed already. */
   async discard(file: TempFile): Promise<void> {
     await file.handle.close();
     await rm(file.path, { force: true });
   }
 
-  /** Removes the folder with all that is in it. */
+  /** Removes the folder with all its files. */
   async remove(): Promise<void> {
     if (this.#folder === null) return;
     await rm(await this.#folder, { recursive: true, force: true });

@@ -1,12 +1,13 @@
-// A socket that can read more at a time than usual: fewer calls, and fewer turns of whoever gets it.
+// Sockets whose reads can be made larger: while a large body comes, one read in place of four.
 
 export interface WideReader {
-  /** Whether reads may bring up to WIDE_READ_BYTES from here on. */
+  /** Chooses the size of the next reads: up to WIDE_READ_BYTES, or up to READ_BYTES. */
   readWide(isWide: boolean): void;
 }
 
-/** Bytes that a read brings at most, and while a large body comes. */
+/** Largest read of a socket: as Node's own. */
 export const READ_BYTES = 65_536;
+/** Largest read of a socket while a large body comes. */
 export const WIDE_READ_BYTES = 262_144;
 
 export function isWideReader<T extends object>(socket: T): socket is T & WideReader {

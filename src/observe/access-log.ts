@@ -1,6 +1,6 @@
-// The access log: one line for each request when its answer has ended. Text is the combined log that
-// every log reader knows, followed by words of ours; json has the same as names and values. A client's
-// bytes stand between quotes and escaped, so they choose neither where a word nor where a line ends.
+// The access log: one line for each request, written when its response has ended. The text format is the
+// combined log of web servers, followed by fields of our own; the JSON format has the same values by name.
+// A client's bytes are quoted and escaped, so a client can forge neither a field nor a line.
 //
 //   127.0.0.1 - - [21/Nov/2026:09:30:01 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8" id=… queue_ms=0.1
 //   app_ms=2.3 total_ms=2.6 received=0 worker=2                                        (one line)
@@ -12,7 +12,7 @@ import { commonTime, isoTime } from "./clock-text.ts";
 import { escapeBytes } from "./escape.ts";
 import type { Sink } from "./sink.ts";
 
-// What is written for a request whose client left before it had an answer; nginx writes the same.
+// The status of a request whose client left before a response began; nginx writes the same number.
 const STATUS_CLIENT_GONE = 499;
 
 /** Writes one line for each exchange to a sink. */
@@ -27,45 +27,46 @@ export class AccessLog {
     this.#refusal = format === "json" ? jsonRefusal : textRefusal;
   }
 
-  /** The exchange has ended, answered or not. */
+  /** Writes the line of an exchange that has ended, with or without a response. */
   write(exchange: Exchange): void {
     const totalMs = performance.now() - exchange.startedAt;
     this.#sink.write(this.#line(exchange, Date.now(), totalMs));
   }
 
-  /** A message that was refused before it was a request. `address`: the client's, "" for none. */
+  /** Writes the line of a message that was refused before it became a request. `address`: the client's, "" for none. */
   writeRefused(address: string, error: HttpError): void {
     this.#sink.write(this.#refusal(address, error, Date.now()));
   }
 
-  /** Opens the file anew (log rotation). */
+  /** Opens the log file again by its path (log rotation). */
   reopen(): void {
     this.#sink.reopen();
   }
 
-  /** Resolves when everything is written, or when the target does not take it in a second. */
+  /** Resolves when all lines are written, at the latest after a second. */
   flush(): Promise<void> {
     return this.#sink.flush();
   }
 }
 
 function textLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { head, timing } = exchange;
+  const { head, handling } = exchange;
   const address = exchange.remoteAddress === "" ? "-" : escapeWord(exchange.remoteAddress);
   const id = exchange.requestId === "" ? "-" : escapeWord(exchange.requestId);
-  const worker = timing.worker === 0 ? "-" : String(timing.worker);
+  const worker = handling.worker === 0 ? "-" : String(handling.worker);
+  const application = handling.application === "" ? "" : ` application=${handling.application}`;
   return (
     `${address} - - [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
     `HTTP/${head.version}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
     `"${quoted(head, "referer")}" "${quoted(head, "user-agent")}" id=${id} ` +
-    `queue_ms=${tenths(timing.queued)} app_ms=${tenths(timing.application)} ` +
-    `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}\n`
+    `queue_ms=${tenths(handling.queuedMs)} app_ms=${tenths(handling.runMs)} ` +
+    `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}${application}\n`
   );
 }
 
 function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { head, timing } = exchange;
-  // Every client's text is latin-1; JSON.stringify escapes what would leave its quotes.
+  const { head, handling } = exchange;
+  // A client's text is latin-1, one character a byte; JSON.stringify escapes quotes and control characters.
   return `${JSON.stringify({
     time: isoTime(now),
     event: "access",
@@ -80,10 +81,12 @@ function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
     referer: fieldOf(head, "referer"),
     userAgent: fieldOf(head, "user-agent"),
     requestId: exchange.requestId,
-    queueMs: round(timing.queued),
-    applicationMs: round(timing.application),
+    queueMs: round(handling.queuedMs),
+    applicationMs: round(handling.runMs),
     totalMs: round(totalMs),
-    worker: timing.worker === 0 ? null : timing.worker,
+    worker: handling.worker === 0 ? null : handling.worker,
+    // undefined: no such field, where there is only one application.
+    application: handling.application || undefined,
   })}\n`;
 }
 
@@ -111,14 +114,14 @@ function quoted(head: RequestHead, name: string): string {
   return value === null ? "-" : escapeBytes(value);
 }
 
-// A word without quotes around it: a space would end it, so it is escaped as well.
+// For a field without quotes: a space would end the field, so spaces are escaped as well.
 function escapeWord(text: string): string {
   const escaped = escapeBytes(text);
   return escaped.includes(" ") ? escaped.replaceAll(" ", String.raw`\x20`) : escaped;
 }
 
-// Milliseconds with one digit. Three such words a line; toFixed costs 87 ns each, this 38, because texts
-// of small whole numbers come from V8's cache.
+// Milliseconds with one decimal. A line has three of these numbers. toFixed costs 87 ns each, this function
+// 38 ns, because V8 caches the texts of small whole numbers.
 function tenths(milliseconds: number): string {
   const total = Math.max(0, Math.round(milliseconds * 10));
   const whole = Math.floor(total / 10);

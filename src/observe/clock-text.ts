@@ -1,9 +1,9 @@
-// The time in the forms that logs write it in, formatted once a second (or millisecond) at most: a log
-// line costs no date arithmetic. Local time for people, UTC for programs.
+// The time as logs write it. The text of a second is formatted once and then reused, so that a log line
+// costs no date arithmetic. Local time for people, UTC for programs.
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** Remembers the text of the current second. */
+/** Formats a time and keeps the text for the rest of that second. */
 class SecondText {
   readonly #format: (date: Date) => string;
   #second = -1;

@@ -1,6 +1,6 @@
-// Every event of the server's log: its name and its fields. The names are stable, for whoever reads
-// the log by a program (--log-format json); texts may change. An event that is not here cannot be
-// written. Names are "what.happened"; times end in Ms, sizes in Bytes.
+// Every event of the server's log: its name and its fields. Names and fields are stable, because programs
+// read the log (--log-format json); texts may change. Only events of this table can be written. A name is
+// "subject.event"; names of times end in Ms, names of sizes in Bytes.
 
 interface RequestFields {
   readonly requestId: string;
@@ -11,7 +11,7 @@ interface RequestFields {
 
 /** The fields of each event by its name. */
 export interface EventFields {
-  /** Addresses are open and the application is loaded. */
+  /** The application is loaded and the server listens. */
   "server.started": {
     readonly interface: string;
     readonly python: string;
@@ -19,36 +19,33 @@ export interface EventFields {
     readonly threads: number;
     readonly startMs: number;
   };
-  /** Something about the start that the operator should know, such as why it is not port 80. */
+  /** What the operator should know about the start, such as why the port is not 80. */
   "server.notice": { readonly address?: string };
-  /** The application's code is loaded anew. */
+  /** A reload begins: new workers load the application's code. */
   "server.reloading": { readonly reason: string };
-  /** New code serves. */
+  /** The workers with the new code take requests. */
   "server.reloaded": { readonly ms: number; readonly changed?: string };
-  /** The new code does not load and the old goes on; the text holds the traceback. */
+  /** The new code did not load and the old code keeps serving; the text holds the traceback. */
   "server.reload-failed": { readonly ms: number; readonly changed?: string };
-  /** The control socket cannot be had; signals do what it would. */
+  /** The control socket could not be opened; SIGHUP still reloads. */
   "control.failed": { readonly path: string; readonly code: string };
-  /** Changes in a folder, or in all that are not watched yet, go unseen. */
+  /** A folder cannot be watched: changes in it, and in folders not yet watched, are not seen. */
   "watch.failed": { readonly folder: string; readonly code: string };
   "server.stopping": { readonly signal: string };
-  /** What was ended by force has not ended: it is left to the kernel. */
+  /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;
-  "server.stopped": { readonly exitCode: number };
-  /** The server cannot start or go on. */
-  "server.failed": { readonly code?: string };
-  /** A fault of ours. */
+  /** A bug in Typhon. */
   "server.fault": { readonly code?: string };
-  "signal.received": { readonly signal: string };
 
   "application.output": { readonly worker: number; readonly stream: "stdout" | "stderr" };
-  /** The application raised, or its answer cannot be sent; the text holds the traceback. */
+  /** The application raised, or its response cannot be sent; the text holds the traceback. */
   "application.fault": {
     readonly requestId: string;
     readonly worker?: number;
     readonly method?: string;
     readonly path?: string;
   };
+  /** The application does not load; the text holds the traceback. */
   "application.failed": { readonly kind: string; readonly worker?: number };
 
   "worker.ready": { readonly worker: number; readonly pid: number };
@@ -63,33 +60,29 @@ export interface EventFields {
     /** The last lines of its standard error. */
     readonly lastWords?: string;
   };
-  /** It is to be replaced, though nothing is wrong with it. */
+  /** The worker will be replaced because it reached a limit such as --max-requests. */
   "worker.recycled": { readonly worker: number; readonly pid: number };
   /** A worker's own message. */
   "worker.message": { readonly worker: number; readonly requestId?: string };
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
 
-  /** It ran past its deadline; the text holds the stacks of its worker's threads. */
+  /** The request ran past its deadline; the text holds the stacks of its worker's threads. */
   "request.overdue": RequestFields & { readonly ms: number };
-  /** Its worker ended. */
+  /** The worker that ran the request ended. */
   "request.lost": RequestFields;
-  /** Its worker ended, and another runs it once more. */
+  /** The worker that ran the request ended, and another worker runs the request once more. */
   "request.retried": RequestFields;
   /** A temporary file could not be written or read. */
   "request.spill-failed": { readonly requestId: string; readonly code?: string };
-  /** A client's message was refused before it was a request. */
-  "connection.refused": { readonly address: string; readonly code: string };
-  "queue.full": { readonly waiting: number };
-  "queue.free": { readonly refused: number };
-  "descriptors.low": { readonly open: number; readonly limit: number };
 
+  /** Lines were dropped because the log's target was too slow. */
   "log.dropped": { readonly target: string; readonly lines: number };
+  /** The log's target cannot be written. */
   "log.failed": { readonly target: string; readonly code: string };
-  "log.reopened": { readonly target: string };
 }
 
 export type EventName = keyof EventFields;
 
-/** What a field may hold. */
+/** The value of a field. */
 export type FieldValue = string | number | boolean | null | undefined;

@@ -1,6 +1,6 @@
-// The server's log: typed events as lines for people or as JSON for programs. Whoever writes here says
-// what happened; how a line looks, and that nobody's bytes can forge one, is decided here. Lines go to
-// a Sink, so writing costs no system call at once and never blocks.
+// The server's log: typed events (events.ts), written as text for people or as JSON for programs. This file
+// decides how a line looks and escapes all values, so that no client and no application can forge a line.
+// Lines go to a Sink: writing one never blocks.
 //
 //   text:  2026-11-21 09:30:01 INFO  text  key=value key="two words"
 //   json:  {"time":"2026-11-21T09:30:01.123Z","level":"info","event":"…","message":"…","key":…}
@@ -29,31 +29,33 @@ export interface LogOptions {
 
 /** Writes events to one sink. */
 export class Log {
-  readonly level: LogLevel;
-  readonly format: "text" | "json";
+  /** The application that the lines are about; "" if there is only one. */
+  readonly application: string;
   readonly #sink: Sink;
+  readonly #options: LogOptions;
   readonly #least: number;
 
-  constructor(sink: Sink, options: LogOptions) {
+  constructor(sink: Sink, options: LogOptions, application = "") {
     this.#sink = sink;
-    this.level = options.level;
-    this.format = options.format;
+    this.#options = options;
     this.#least = LOG_LEVELS.indexOf(options.level);
+    this.application = application;
   }
 
-  /** Whether a line of this level would be written; for texts that are dear to make. */
-  isWritten(level: LogLevel): boolean {
-    return LOG_LEVELS.indexOf(level) >= this.#least;
+  /** The same log for one application: each line names the application. "" names none. */
+  of(application: string): Log {
+    return new Log(this.#sink, this.#options, application);
   }
 
-  /** Writes one event. `text` may have several lines (a traceback); no line of it passes for a record. */
+  /** Writes one event. `text` may have several lines (a traceback); none of them looks like a record. */
   write<E extends EventName>(
     level: LogLevel,
     event: E,
     text: string,
     fields: EventFields[E],
   ): void {
-    if (this.isWritten(level)) this.#sink.write(this.#format(level, event, text, { ...fields }));
+    if (LOG_LEVELS.indexOf(level) < this.#least) return;
+    this.#sink.write(this.#format(level, event, text, { ...fields }));
   }
 
   debug<E extends EventName>(event: E, text: string, fields: EventFields[E]): void {
@@ -72,22 +74,23 @@ export class Log {
     this.write("error", event, text, fields);
   }
 
-  /** A line that the application printed. Always written: its level is the application's affair. */
+  /** Writes a line that the application printed, whatever --log-level is: the line has no level. */
   output(worker: number, stream: "stdout" | "stderr", line: string): void {
-    if (this.format === "json") {
+    if (this.#options.format === "json") {
       this.#sink.write(this.#format("info", "application.output", line, { worker, stream }));
       return;
     }
-    const source = stream === "stdout" ? `worker ${worker}` : `worker ${worker} stderr`;
+    const application = this.application === "" ? "" : ` of ${this.application}`;
+    const source = `worker ${worker}${application}${stream === "stdout" ? "" : " stderr"}`;
     this.#sink.write(`${plainTime(Date.now())} INFO  [${source}] ${escapeText(line)}\n`);
   }
 
-  /** Opens the log's file anew; nothing where it is no file. */
+  /** Opens the log file again by its path (log rotation); does nothing if the log is no file. */
   reopen(): void {
     this.#sink.reopen();
   }
 
-  /** Resolves when everything is written, or when the target does not take it in a second. */
+  /** Resolves when all lines are written, at the latest after a second. */
   flush(): Promise<void> {
     return this.#sink.flush();
   }
@@ -99,16 +102,18 @@ export class Log {
     fields: Readonly<Record<string, FieldValue>>,
   ): string {
     const now = Date.now();
-    if (this.format === "json") {
-      // Ours stand first; a field can not take their names, see EventFields.
-      const record = { time: isoTime(now), level, event, message: text, ...fields };
+    const application = this.application === "" ? {} : { application: this.application };
+    const all = { ...application, ...fields };
+    if (this.#options.format === "json") {
+      // Our members come first. No field has one of their names (events.ts).
+      const record = { time: isoTime(now), level, event, message: text, ...all };
       return `${JSON.stringify(record)}\n`;
     }
     let line = `${plainTime(now)} ${LABELS[level]} ${escapeLines(text)}`;
     let separator = "  ";
-    for (const [name, value] of Object.entries(fields)) {
+    for (const [name, value] of Object.entries(all)) {
       if (value === undefined || value === null) continue;
-      // After a traceback the fields would look like a part of it.
+      // On the traceback's last line the fields would look like a part of the traceback.
       if (separator === "  " && text.includes("\n")) separator = "\n    ";
       line += `${separator}${name}=${typeof value === "string" ? escapeValue(value) : String(value)}`;
       separator = " ";

@@ -1,51 +1,47 @@
-// Where log lines go: standard output, standard error or a file, through sonic-boom, which writes in
-// Node's thread pool, so a slow pipe never stops the event loop. Lines are gathered for a moment (one
-// write for many), the amount that may wait is bounded, and what does not fit is dropped and counted.
-// A target that is full or gone costs lines, never the server.
+// The target of a log: standard output, standard error or a file. sonic-boom writes in Node's thread pool,
+// so a slow pipe never blocks the event loop. Lines are collected for a moment, so that one write takes
+// many. A limited number of bytes may wait; further lines are dropped and counted. A target that is full
+// or gone costs log lines, never requests.
 //
 //   write ──▶ #gathered ──16 KiB or 100 ms──▶ SonicBoom (≤ 1 MiB waits) ──▶ target
-//                                                └─ full: dropped, told when there is room again
+//                                                └─ full: dropped, reported when there is room again
 
 import { open, openSync } from "node:fs";
 
 import sonicBoom, { type SonicBoom } from "sonic-boom";
 
-/** A line waits at most so long before it is written, ms. */
+/** Longest time that a line is collected before it is written, ms. */
 const GATHER_MS = 100;
-/** So many characters are written at once without waiting: a quarter of a pipe's usual buffer. */
+/** Collected characters that are written without waiting longer: a quarter of a pipe's usual buffer. */
 const GATHER_CHARACTERS = 16_384;
-/** What may wait for a slow target. Some 6,000 access lines: a second of a busy server. */
+/** Bytes that may wait for a slow target: some 6,000 access lines, a second of a busy server. */
 export const MAX_WAITING_BYTES = 1_048_576;
-/** How long the end of the process waits for a target that does not take the last lines, ms. */
+/** How long the end of the process waits for a slow target to take the last lines, ms. */
 const FLUSH_MS = 1000;
-/** Dropped lines are told at most so often, ms: the telling must not fill the log. */
-const TELL_MS = 1000;
+/** Least time between two reports of dropped lines, ms: the reports must not fill the log. */
+const REPORT_MS = 1000;
 
-/** What a sink has to tell; whoever owns the server's log writes it there. */
-export interface SinkListener {
-  /** So many lines were dropped; there is room again. */
-  onDropped(lines: number): void;
-  /** The target refuses (code: ENOSPC, EPIPE …); told once until it takes lines again. */
-  onFailure(code: string): void;
-}
-
-/** One target of lines. */
+/** One target of log lines. */
 export class Sink {
   /** The path of the file, or "standard output", "standard error". */
   readonly name: string;
-  listener: SinkListener | null = null;
+  /** Called with the number of dropped lines when there is room again. */
+  onDropped: ((lines: number) => void) | null = null;
+  /** Called with the error's code (ENOSPC, EPIPE …) when writing fails; once until a write succeeds again. */
+  onFailure: ((code: string) => void) | null = null;
 
   readonly #path: string | null;
   #stream: SonicBoom;
   #gathered = "";
-  #timer: NodeJS.Timeout | null = null;
+  /** Whether a timer will write the collected lines. */
+  #isScheduled = false;
   #dropped = 0;
-  #toldAt = 0;
+  #reportedAt = 0;
   #isFailing = false;
-  /** Settled when the file before the last reopen has been written and closed. */
+  /** Resolves when the previous file (before the last reopen) has been written and closed. */
   #retired: Promise<void> = Promise.resolve();
 
-  /** `target`: 1, 2 or the path of a file, which is opened (and made) at once; throws if it cannot. */
+  /** `target`: 1, 2 or the path of a file. The file is opened (and created) at once; throws if that fails. */
   constructor(target: 1 | 2 | string) {
     this.#path = typeof target === "string" ? target : null;
     this.name =
@@ -60,16 +56,18 @@ export class Sink {
       this.#pass();
       return;
     }
-    // Unreferenced: a gathered line does not keep the process alive; its end flushes.
-    this.#timer ??= setTimeout(() => {
-      this.#timer = null;
+    // unref: a collected line does not keep the process alive; the end of the process flushes it.
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setTimeout(() => {
+      this.#isScheduled = false;
       this.#pass();
     }, GATHER_MS).unref();
   }
 
-  /** Resolves when everything is written, or FLUSH_MS later. Never fails. */
+  /** Resolves when all lines are written, at the latest after FLUSH_MS. Never rejects. */
   async flush(): Promise<void> {
-    this.#tellDropped(true);
+    this.#reportDropped(true);
     this.#pass();
     const { promise: deadline, resolve: giveUp } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
@@ -77,19 +75,19 @@ export class Sink {
       giveUp();
     }, FLUSH_MS);
     const written = new Promise<void>((resolve) => {
-      // Called at once where nothing waits, and with an error where the target refuses.
+      // The callback runs at once if nothing waits, and with an error if the target cannot be written.
       this.#stream.flush(() => resolve());
     });
     await Promise.race([Promise.all([written, this.#retired]), deadline]);
     clearTimeout(timer);
   }
 
-  /** Opens the file anew (log rotation); goes on with the old one if that fails. Pipes stay as they are. */
+  /** Opens the file again by its path (log rotation); if that fails, writes on to the old file. Does nothing for a pipe. */
   reopen(): void {
     if (this.#path === null) return;
     open(this.#path, "a", (error, fd) => {
       if (error !== null) {
-        this.listener?.onFailure(error.code ?? "UNKNOWN");
+        this.onFailure?.(error.code ?? "UNKNOWN");
         return;
       }
       this.#pass();
@@ -98,15 +96,6 @@ export class Sink {
       this.#isFailing = false;
       this.#retired = retire(old);
     });
-  }
-
-  /** Ends a sink that is not needed any more; lines that nobody has flushed are lost. */
-  close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#gathered = "";
-    this.listener = null;
-    this.#stream.destroy();
   }
 
   #attach(fd: number): SonicBoom {
@@ -118,16 +107,17 @@ export class Sink {
     });
     stream.on("drop", (lines: string) => {
       this.#dropped += countLines(lines);
-      // A write that failed is tried again by the next one that is taken; when the memory is full none is.
+      // sonic-boom retries a failed write with the next write that it accepts. With its memory full it
+      // accepts none but an empty one.
       if (this.#isFailing) stream.write("");
     });
     stream.on("drain", () => {
       this.#isFailing = false;
-      this.#tellDropped(false);
+      this.#reportDropped(false);
     });
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      // Told once: the report goes to a log that may be the one that fails.
-      if (!this.#isFailing) this.listener?.onFailure(error.code ?? "UNKNOWN");
+      // Reported once: the report itself goes to a log, perhaps to the one that fails.
+      if (!this.#isFailing) this.onFailure?.(error.code ?? "UNKNOWN");
       this.#isFailing = true;
     });
     return stream;
@@ -139,23 +129,23 @@ export class Sink {
     if (lines !== "") this.#stream.write(lines);
   }
 
-  #tellDropped(isLast: boolean): void {
+  #reportDropped(isLast: boolean): void {
     const now = Date.now();
-    if (this.#dropped === 0 || (!isLast && now - this.#toldAt < TELL_MS)) return;
+    if (this.#dropped === 0 || (!isLast && now - this.#reportedAt < REPORT_MS)) return;
     const lines = this.#dropped;
     this.#dropped = 0;
-    this.#toldAt = now;
-    this.listener?.onDropped(lines);
+    this.#reportedAt = now;
+    this.onDropped?.(lines);
   }
 }
 
-// At the end of the process Node waits for the threads of its pool, and one of them stands in a write
-// that its target never takes. Another program in place of this one ends all its threads.
+// At the end of the process Node waits for the threads of its pool, and one of them may be blocked in a
+// write for ever. execve(2) ends all threads of the process.
 function exitPastStuckThread(code: number): void {
   process.execve?.("/bin/sh", ["sh", "-c", `exit ${code}`], {});
 }
 
-// What an old file still takes, it gets; if it takes nothing more, it is closed all the same.
+// Writes the waiting lines to the old file and closes it, at the latest after FLUSH_MS.
 function retire(stream: SonicBoom): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const deadline = setTimeout(() => stream.destroy(), FLUSH_MS).unref();

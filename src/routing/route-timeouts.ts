@@ -1,5 +1,7 @@
 // How long a request may run, by its path. Pure.
 
+import { isBelow } from "./router.ts";
+
 export interface RouteTimeout {
   /** "/reports"; holds for that path and all below it. */
   readonly prefix: string;
@@ -28,7 +30,7 @@ export function routeTimeouts(
     times: { timeout: route.ms / 1000, gapTimeout: route.ms / 1000 },
   }));
   return (path) => {
-    const found = times.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
+    const found = times.find(({ prefix }) => isBelow(path, prefix));
     return found === undefined ? usual : found.times;
   };
 }

@@ -1,25 +1,28 @@
-// The asking side of the control socket: `typhon reload`, and a start that looks whether a PID file
-// belongs to a server that lives.
+// The client's side of the control socket: `typhon reload` asks for a reload, and a start asks whether the
+// server of a PID file still runs. Failures of `typhon reload` are explained in an operator's words.
 
+import { lstatSync } from "node:fs";
 import { connect } from "node:net";
 
+import { OperatorError, quote } from "../config/operator-error.ts";
 import {
+  controlPath,
   LINE_MS,
   MAX_LINE_BYTES,
-  readAnswer,
+  readReply,
   writeRequest,
-  type ControlAnswer,
+  type ControlReply,
   type Operation,
 } from "./control-protocol.ts";
 
-/** For a look whether somebody is there, ms. */
-const LOOK_MS = 2000;
-/** What a connection ends in where nobody listens, or nothing is. */
+/** Longest wait for the reply to a ping at the start, ms. */
+const PING_MS = 2000;
+/** Errors of connect() that mean that no server listens. */
 const GONE: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOENT", "ENOTDIR"]);
 
-/** The control socket cannot be used; `code` is the system's, or one of ours. */
+/** The control socket cannot be used. */
 export class ControlError extends Error {
-  /** ENOENT, ECONNREFUSED, EACCES …; TIMEOUT: no answer; ENDED: the end of the connection instead of one. */
+  /** The system's code (ENOENT, ECONNREFUSED, EACCES …), TIMEOUT, or ENDED: the connection ended without a reply. */
   readonly code: string;
 
   constructor(code: string) {
@@ -34,12 +37,12 @@ export class ControlError extends Error {
 }
 
 /**
- * Whether somebody listens at the control socket `path`. Who does not answer lives too, and so may one
- * whom this user may not ask.
+ * Whether a server listens at the control socket `path`. True also for a server that does not reply and
+ * for a socket that this user may not open: such a server may be running.
  */
 export async function isControlled(path: string): Promise<boolean> {
   try {
-    await askControl(path, "ping", LOOK_MS);
+    await askControl(path, "ping", PING_MS);
     return true;
   } catch (error) {
     return !(error instanceof ControlError && GONE.has(error.code));
@@ -47,16 +50,16 @@ export async function isControlled(path: string): Promise<boolean> {
 }
 
 /**
- * Says one thing at the control socket `path`. A reload is waited for until it is over: the server
- * bounds that by --start-timeout; everything else must come within `patienceMs`. Rejects with
- * ControlError.
+ * Sends one request to the control socket `path` and resolves with the reply. The connection, and the reply
+ * to a ping, must come within `patienceMs`. The reply to a reload has no limit here, because the server
+ * limits a reload by --start-timeout. Rejects with ControlError.
  */
 export async function askControl(
   path: string,
   op: Operation,
   patienceMs: number = LINE_MS,
-): Promise<ControlAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<ControlAnswer>();
+): Promise<ControlReply> {
+  const { promise, resolve, reject } = Promise.withResolvers<ControlReply>();
   const socket = connect({ path });
   const timer = setTimeout(() => reject(new ControlError("TIMEOUT")), patienceMs);
   let received = "";
@@ -71,14 +74,65 @@ export async function askControl(
   });
   socket.on("error", (error) => reject(ControlError.from(error)));
   socket.on("close", () => {
-    const answer = received.endsWith("\n") ? readAnswer(received) : null;
-    if (answer === null) reject(new ControlError("ENDED"));
-    else resolve(answer);
+    const reply = received.endsWith("\n") ? readReply(received) : null;
+    if (reply === null) reject(new ControlError("ENDED"));
+    else resolve(reply);
   });
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
     socket.destroy();
+  }
+}
+
+/**
+ * Asks the server of a PID file to reload and waits for the outcome; resolves with the milliseconds that
+ * the reload took. Throws OperatorError: 3 with the traceback if the code does not load, 2 if the server
+ * cannot be reached.
+ */
+export async function requestReload(pidFile: string): Promise<number> {
+  const path = controlPath(pidFile);
+  try {
+    // The ping has a time limit: it distinguishes a server that is stuck from one that loads code.
+    await askControl(path, "ping");
+    const reply = await askControl(path, "reload");
+    if (reply.ok) return reply.ms;
+    throw new OperatorError(reply.text, 3);
+  } catch (error) {
+    if (!(error instanceof ControlError)) throw error;
+    throw new OperatorError(explain(error.code, pidFile));
+  }
+}
+
+function explain(code: string, pidFile: string): string {
+  const file = quote(pidFile);
+  const socket = quote(controlPath(pidFile));
+  switch (code) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return isThere(pidFile)
+        ? `--pid ${file} is there, but ${socket} is not: the server has ended, or it could not open a control socket (see its log) and reloads only on SIGHUP`
+        : `--pid ${file} is not there: no server was started with it, or the server has ended`;
+    case "ECONNREFUSED":
+      return `--pid ${file}: the server has ended without removing the file`;
+    case "EACCES":
+    case "EPERM":
+      return `--pid ${file}: only the user that the server runs as may use ${socket}`;
+    case "TIMEOUT":
+      return `--pid ${file}: the server does not reply at ${socket}; it may be stuck`;
+    case "ENDED":
+      return `--pid ${file}: the connection ended without a reply, because the server ends or has too many such connections; the outcome of the reload is unknown`;
+    default:
+      return `--pid ${file}: ${socket} cannot be used (${code})`;
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // A folder that this user may not enter: as good as not there.
+    return false;
   }
 }

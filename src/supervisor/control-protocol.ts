@@ -1,49 +1,49 @@
-// What is said over the control socket (docs/signals.md): one line of JSON there, one back. Pure; both
-// ends use it.
+// The protocol of the control socket (docs/signals.md): a request and a reply, each one line of JSON.
+// Pure; used by both ends.
 //
 //   {"op":"reload"} → {"ok":true,"pid":4711,"ms":123}     the new code serves
-//                     {"ok":false,"text":"…traceback…"}   it does not load, the old goes on
+//                     {"ok":false,"text":"…traceback…"}   the new code does not load, the old code serves
 //   {"op":"ping"}   → {"ok":true,"pid":4711,"ms":0}
 
-/** Bytes of a line, in either direction. */
+/** Most bytes of a line, in either direction. */
 export const MAX_LINE_BYTES = 65_536;
-/** For the other side to say its line, unless it is loading code, ms. */
+/** Longest wait for the other side's line, except for the reply to a reload, ms. */
 export const LINE_MS = 10_000;
 
-/** Characters of a text: JSON makes at most six bytes of one. The log has all of it. */
+/** Most characters of a reply's text: JSON writes one character as at most six bytes. The log has the whole text. */
 const MAX_TEXT = 10_000;
 
 const OPERATIONS = ["reload", "ping"] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-export type ControlAnswer =
+export type ControlReply =
   | { readonly ok: true; readonly pid: number; readonly ms: number }
   | { readonly ok: false; readonly text: string };
 
-/** Where the control socket of a PID file is. */
+/** The path of the control socket that belongs to a PID file. */
 export function controlPath(pidFile: string): string {
   return `${pidFile}.sock`;
 }
 
-/** A request as a line, without its end. */
+/** A request as a line, without the line end. */
 export function writeRequest(op: Operation): string {
   return JSON.stringify({ op });
 }
 
-/** What a line asks for; null: nothing that is known. */
+/** The operation that a line asks for; null for an unknown one. */
 export function readRequest(line: string): Operation | null {
   const op = readMembers(line).get("op");
   return OPERATIONS.find((known) => known === op) ?? null;
 }
 
-/** An answer as a line, without its end. Of a text that is too long the end stays: it tells most. */
-export function writeAnswer(answer: ControlAnswer): string {
-  if (answer.ok || answer.text.length <= MAX_TEXT) return JSON.stringify(answer);
-  return JSON.stringify({ ok: false, text: `…${answer.text.slice(-MAX_TEXT)}` });
+/** A reply as a line, without the line end. A text that is too long keeps its end: a traceback ends with the error. */
+export function writeReply(reply: ControlReply): string {
+  if (reply.ok || reply.text.length <= MAX_TEXT) return JSON.stringify(reply);
+  return JSON.stringify({ ok: false, text: `…${reply.text.slice(-MAX_TEXT)}` });
 }
 
-/** The answer in a line; null: none. */
-export function readAnswer(line: string): ControlAnswer | null {
+/** The reply in a line; null if the line holds none. */
+export function readReply(line: string): ControlReply | null {
   const members = readMembers(line);
   const [ok, pid, ms, text] = ["ok", "pid", "ms", "text"].map((name) => members.get(name));
   if (ok === true && typeof pid === "number" && typeof ms === "number") return { ok, pid, ms };
@@ -55,7 +55,7 @@ function readMembers(line: string): ReadonlyMap<string, unknown> {
     const parsed: unknown = JSON.parse(line);
     return new Map(typeof parsed === "object" && parsed !== null ? Object.entries(parsed) : []);
   } catch {
-    // No JSON has no members.
+    // Not JSON: no members.
     return new Map();
   }
 }

@@ -1,5 +1,5 @@
-// The server's side of the control socket: a Unix socket beside the PID file that only this user can
-// connect to (docs/signals.md). It serves commands, never requests, so everything about it is small.
+// The server's side of the control socket: a Unix socket beside the PID file, which only this user can open
+// (docs/signals.md). Its clients are operators' commands, so all its limits are small.
 
 import { lstatSync, unlinkSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
@@ -9,14 +9,14 @@ import {
   LINE_MS,
   MAX_LINE_BYTES,
   readRequest,
-  writeAnswer,
-  type ControlAnswer,
+  writeReply,
+  type ControlReply,
 } from "./control-protocol.ts";
-import type { ReloadOutcome } from "./reload-outcome.ts";
+import type { ReloadOutcome } from "./reloads.ts";
 
-/** Commands that wait at the same time; one more is cut. */
+/** Most open connections; one more is closed at once. */
 const MAX_CONNECTIONS = 16;
-/** Nobody but the owner may even connect. */
+/** Mode 0600: only the owner may connect. */
 const PRIVATE_UMASK = 0o177;
 
 export class ControlSocket {
@@ -26,12 +26,12 @@ export class ControlSocket {
 
   private constructor(reload: () => Promise<ReloadOutcome>) {
     this.#reload = reload;
-    // A command may end its side when it has said its line.
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#hear(socket));
+    // A client may end its sending side after its line and still read the reply.
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** Listens at `path`, in the place of a socket that nobody listens at. Rejects with ControlError. */
+  /** Listens at `path`; replaces a socket without a server there. Rejects with ControlError. */
   static async open(path: string, reload: () => Promise<ReloadOutcome>): Promise<ControlSocket> {
     try {
       await removeStale(path);
@@ -43,7 +43,7 @@ export class ControlSocket {
     }
   }
 
-  /** Cuts who waits; the file goes. */
+  /** Closes all connections and removes the socket's file. */
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
@@ -52,7 +52,7 @@ export class ControlSocket {
   async #listen(path: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.on("error", reject);
-    // Binding is done within the call, so the file has its mode from its first moment.
+    // listen() binds before it returns, so the file never has another mode.
     const before = process.umask(PRIVATE_UMASK);
     try {
       this.#server.listen({ path, backlog: MAX_CONNECTIONS }, resolve);
@@ -62,14 +62,14 @@ export class ControlSocket {
     await promise;
   }
 
-  #hear(socket: Socket): void {
+  #accept(socket: Socket): void {
     this.#sockets.add(socket);
     const timer = setTimeout(() => socket.destroy(), LINE_MS);
     socket.on("close", () => {
       clearTimeout(timer);
       this.#sockets.delete(socket);
     });
-    // A command that was interrupted; "close" follows.
+    // The command was interrupted; "close" follows.
     socket.on("error", () => undefined);
     socket.on("end", () => {
       if (!received.includes("\n")) socket.destroy();
@@ -82,19 +82,19 @@ export class ControlSocket {
       if (rest === undefined) return;
       clearTimeout(timer);
       socket.off("data", onData).resume();
-      void this.#answer(socket, line);
+      void this.#reply(socket, line);
     };
     socket.setEncoding("latin1").on("data", onData);
   }
 
-  async #answer(socket: Socket, line: string): Promise<void> {
-    const answer = await this.#obey(line);
-    if (answer === null) socket.destroy();
-    else socket.end(`${writeAnswer(answer)}\n`, () => socket.destroy());
+  async #reply(socket: Socket, line: string): Promise<void> {
+    const reply = await this.#run(line);
+    if (reply === null) socket.destroy();
+    else socket.end(`${writeReply(reply)}\n`, () => socket.destroy());
   }
 
-  // Null: the server ends, and who asks sees it by the end of the connection.
-  async #obey(line: string): Promise<ControlAnswer | null> {
+  // Null if the server stops: the client then sees the end of the connection instead of a reply.
+  async #run(line: string): Promise<ControlReply | null> {
     const { pid } = process;
     switch (readRequest(line)) {
       case "ping":
@@ -111,7 +111,7 @@ export class ControlSocket {
   }
 }
 
-/** A socket that a killed server left behind goes; one that somebody listens at, or no socket, stays. */
+/** Removes a socket that a killed server left behind. Leaves a socket with a server, and any other file. */
 async function removeStale(path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   if (!(await isControlled(path))) unlinkSync(path);

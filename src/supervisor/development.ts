@@ -8,9 +8,9 @@
 import { relative } from "node:path";
 
 import type { Log } from "../observe/log.ts";
-import { dropBytecode } from "./bytecode.ts";
-import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reload-outcome.ts";
-import { FolderWatch, type WatchListener } from "./watch.ts";
+import { dropBytecode } from "./code-files.ts";
+import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reloads.ts";
+import { FolderWatch } from "./watch.ts";
 
 /** A save is several events, and a formatter may follow it. */
 const QUIET_MS = 20;
@@ -30,7 +30,7 @@ export interface DevelopedServer {
   /** Null: the new code serves. */
   reload(): Promise<string | null>;
   hold(): void;
-  resume(failure: string | null): void;
+  resume(): void;
 }
 
 export interface DevelopmentOptions {
@@ -42,9 +42,12 @@ export interface DevelopmentOptions {
 
 type State = "starting" | "idle" | "settling" | "loading" | "closed";
 
-export class Development implements Reloader, WatchListener {
+export class Development implements Reloader {
   readonly #options: DevelopmentOptions;
-  readonly #watch = new FolderWatch(this);
+  readonly #watch = new FolderWatch(
+    (path) => this.onChange(path),
+    (folder, code) => this.#onWatchFailure(folder, code),
+  );
   #state: State = "starting";
   #timer: NodeJS.Timeout | null = null;
   /** When the changes began that are being waited for (performance.now()). */
@@ -52,7 +55,6 @@ export class Development implements Reloader, WatchListener {
   readonly #changed = new Set<string>();
   /** Counts changes: the outcome of a load that began before the last one says nothing. */
   #changes = 0;
-  #failure: string | null = null;
   /** For who waits for the next outcome. */
   #settle: PromiseWithResolvers<ReloadOutcome> | null = null;
 
@@ -65,9 +67,8 @@ export class Development implements Reloader, WatchListener {
     await this.#watch.start(this.#options.folders);
   }
 
-  /** The server serves, or shows `failure`. */
-  begin(failure: string | null): void {
-    this.#failure = failure;
+  /** The server serves, or shows why its code does not load. */
+  begin(): void {
     this.#state = "idle";
     if (this.#changes > 0) this.#wish();
   }
@@ -85,7 +86,7 @@ export class Development implements Reloader, WatchListener {
     this.#wish();
   }
 
-  onFailure(folder: string, code: string): void {
+  #onWatchFailure(folder: string, code: string): void {
     const { log } = this.#options;
     const remedy = REMEDIES.get(code) ?? "";
     log.warning(
@@ -102,7 +103,7 @@ export class Development implements Reloader, WatchListener {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#settle?.resolve({ kind: "stopped" });
     // Who waited is answered before the end.
-    if (isHolding) this.#options.server.resume(this.#failure);
+    if (isHolding) this.#options.server.resume();
   }
 
   #wish(): void {
@@ -129,11 +130,10 @@ export class Development implements Reloader, WatchListener {
     const failure = await server.reload().catch(String);
     if (this.#isOutdated(changes)) return;
     this.#state = "idle";
-    this.#failure = failure;
     this.#changed.clear();
     const outcome = outcomeOf(failure, this.#changedAt);
     logOutcome(log, outcome, this.#nameFiles(files));
-    server.resume(failure);
+    server.resume();
     this.#settle?.resolve(outcome);
     this.#settle = null;
   }

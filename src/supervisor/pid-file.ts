@@ -1,6 +1,6 @@
-// The file with our process id (--pid): written whole or not at all, and only in the place of nothing or
-// of a file whose server is gone. A process with that number alone says nothing, since numbers are
-// used again; its control socket has to live as well.
+// The PID file (--pid): written whole or not at all. It replaces the file of a server that has ended, and no
+// other file. That a process with the old number exists does not prove that the server runs, because
+// numbers are reused; so the server's control socket is asked as well.
 
 import { lstatSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 
@@ -8,7 +8,7 @@ import { OperatorError, quote } from "../config/operator-error.ts";
 import { isControlled } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 
-/** A process id, a line end and some room. */
+/** A PID file holds a number and a line end; a larger file is something else. */
 const MAX_FILE_BYTES = 64;
 
 export class PidFile {
@@ -18,15 +18,18 @@ export class PidFile {
     this.#path = path;
   }
 
-  /** Looks whether `path` may become ours; writes nothing yet. Throws OperatorError if not. */
+  /** Checks that `path` may be written; writes nothing yet. Throws OperatorError if another server owns it. */
   static async claim(path: string): Promise<PidFile> {
     const pid = readOwner(path);
     if (pid !== null && isAlive(pid) && (await isControlled(controlPath(path))))
-      throw refusal(path, `belongs to Typhon with process id ${pid}, which runs; stop that first`);
+      throw refusal(
+        path,
+        `belongs to Typhon with process id ${pid}, which still runs; stop it first`,
+      );
     return new PidFile(path);
   }
 
-  /** Puts our process id there. Throws OperatorError if it cannot. */
+  /** Writes our process id. Throws OperatorError if that fails. */
   write(): void {
     const draft = `${this.#path}.${process.pid}`;
     try {
@@ -38,17 +41,17 @@ export class PidFile {
     }
   }
 
-  /** Takes it away, unless somebody else has put theirs there. */
+  /** Removes the file, unless it holds the number of another process by now. */
   remove(): void {
     try {
       if (readFileSync(this.#path, "latin1").trim() === String(process.pid)) unlinkSync(this.#path);
     } catch {
-      // Gone already, or its folder is; at the end nobody is left to mind.
+      // The file or its folder is gone already.
     }
   }
 }
 
-/** The process id in a file; null where there is none. Throws OperatorError for what is no PID file. */
+/** The process id in a file; null without a file, for an empty file and for our own id. Throws OperatorError if the file is no PID file. */
 function readOwner(path: string): number | null {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return null;
@@ -74,7 +77,7 @@ function isAlive(pid: number): boolean {
 }
 
 function noPidFile(path: string): OperatorError {
-  return refusal(path, "is there and holds no process id; name another file");
+  return refusal(path, "exists and holds no process id; name another file");
 }
 
 function refusal(path: string, what: string): OperatorError {

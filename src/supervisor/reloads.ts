@@ -1,65 +1,90 @@
-// Reloads of a server in service: one at a time. Whoever asks while one is under way waits for the next
-// one, because the code that is being read may be older than the wish; all who ask meanwhile share it.
+// Reloads of the application's code, and their outcomes. `Reloads` is the reloader of a server in service;
+// the one for --reload is in development.ts. One load runs at a time. A request that comes during a load
+// waits for the next load, because the running one may already have read older code; all requests that
+// come during the same load share the next one.
 //
 //   idle ──request──▶ loading ──done──▶ idle
 //                        │ └─request──▶ again ──done──▶ loading
 //                        └──close──▶ closed
 
 import type { Log } from "../observe/log.ts";
-import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reload-outcome.ts";
 
-export interface ReloadsOptions {
-  /** Null: the new code serves; else why the old goes on. */
-  readonly load: () => Promise<string | null>;
-  readonly log: Log;
+export type ReloadOutcome =
+  | { readonly kind: "reloaded"; readonly ms: number }
+  /** The old code keeps serving; `text` is the application's traceback or a sentence. */
+  | { readonly kind: "failed"; readonly ms: number; readonly text: string }
+  /** The server stopped before the load had ended. */
+  | { readonly kind: "stopped" };
+
+/** Loads the application's code again on request. */
+export interface Reloader {
+  /** `reason`: who asks, such as "SIGHUP". Resolves with the outcome of a load that began after this call. */
+  request(reason: string): Promise<ReloadOutcome>;
+  /** Starts no further load; waiting requests resolve with "stopped". */
+  close(): void;
 }
 
-/** A reload that somebody waits for. */
-interface Wish {
-  readonly reason: string;
-  readonly settle: PromiseWithResolvers<ReloadOutcome>;
-}
+/** A request that no load has answered yet. */
+type Waiting = PromiseWithResolvers<ReloadOutcome> & { readonly reason: string };
 
 export class Reloads implements Reloader {
-  readonly #options: ReloadsOptions;
-  /** What is being loaded for, and what is to be loaded for next. */
-  #current: Wish | null = null;
-  #next: Wish | null = null;
+  readonly #load: () => Promise<string | null>;
+  readonly #log: Log;
+  /** The requests that the running load answers, and those that the next load will answer. */
+  #current: Waiting | null = null;
+  #next: Waiting | null = null;
   #isClosed = false;
 
-  constructor(options: ReloadsOptions) {
-    this.#options = options;
+  /** `load` resolves with null when the new code serves, else with the reason why it does not. */
+  constructor(load: () => Promise<string | null>, log: Log) {
+    this.#load = load;
+    this.#log = log;
   }
 
   async request(reason: string): Promise<ReloadOutcome> {
     if (this.#isClosed) return { kind: "stopped" };
-    this.#next ??= { reason, settle: Promise.withResolvers() };
-    const { promise } = this.#next.settle;
+    this.#next ??= { reason, ...Promise.withResolvers<ReloadOutcome>() };
+    const { promise } = this.#next;
     if (this.#current === null) void this.#loadNext();
     return await promise;
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const wish of [this.#current, this.#next]) wish?.settle.resolve({ kind: "stopped" });
+    for (const waiting of [this.#current, this.#next]) waiting?.resolve({ kind: "stopped" });
     this.#current = this.#next = null;
   }
 
-  // Fails never: a load that rejects is told as one that failed.
+  // Never rejects: a load that rejects counts as a failed load.
   async #loadNext(): Promise<void> {
-    const wish = this.#next;
-    this.#current = wish;
+    const waiting = this.#next;
+    this.#current = waiting;
     this.#next = null;
-    if (wish === null) return;
-    const { load, log } = this.#options;
-    const { reason, settle } = wish;
-    log.info("server.reloading", `${reason}: loading the application's code anew`, { reason });
+    if (waiting === null) return;
+    const { reason, resolve } = waiting;
+    this.#log.info("server.reloading", `${reason}: loading the application's code again`, {
+      reason,
+    });
     const begin = performance.now();
-    const failure = await load().catch(String);
+    const failure = await this.#load().catch(String);
     if (this.#isClosed) return;
     const outcome = outcomeOf(failure, begin);
-    logOutcome(log, outcome);
-    settle.resolve(outcome);
+    logOutcome(this.#log, outcome);
+    resolve(outcome);
     await this.#loadNext();
   }
+}
+
+/** The outcome of a load that began at `begin` (performance.now()) and has just ended. */
+export function outcomeOf(failure: string | null, begin: number): ReloadOutcome {
+  const ms = Math.round(performance.now() - begin);
+  return failure === null ? { kind: "reloaded", ms } : { kind: "failed", ms, text: failure };
+}
+
+/** Logs an outcome. `changed`: the file whose change caused the load. */
+export function logOutcome(log: Log, outcome: ReloadOutcome, changed?: string): void {
+  if (outcome.kind === "stopped") return;
+  const fields = { ms: outcome.ms, ...(changed === undefined ? {} : { changed }) };
+  if (outcome.kind === "reloaded") log.info("server.reloaded", "new code serves", fields);
+  else log.error("server.reload-failed", `the new code does not load\n${outcome.text}`, fields);
 }

@@ -1,12 +1,11 @@
-// What is told to the service manager that has started us (sd_notify(3)): that we listen, load code
-// anew, end, and, if it wants to know, that our event loop still turns. The datagrams are sent by the
-// launcher; so the unit needs NotifyAccess=all (docs/guide/systemd.md). Without NOTIFY_SOCKET nothing
-// is said.
+// Messages to the service manager that started Typhon (sd_notify(3)): ready, reloading, stopping, and, if it
+// has a watchdog, that the event loop still runs. The launcher sends the datagrams, because Node cannot; so
+// the unit needs NotifyAccess=all (docs/guide/systemd.md). Without NOTIFY_SOCKET no message is sent.
 
 /** Variables of the process. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What Node's timers can wait, ms. */
+/** Longest time of a timer in Node, ms. */
 const MAX_TIMER_MS = 2_147_483_647;
 
 export class SdNotify {
@@ -14,28 +13,28 @@ export class SdNotify {
   readonly #watchdogMs: number | null;
   #timer: NodeJS.Timeout | null = null;
 
-  /** `send` sends one datagram; it may lose one. */
+  /** `send` sends one datagram; a datagram may be lost. */
   constructor(environment: Environment, send: (text: string) => void) {
-    const isThere = Boolean(environment["NOTIFY_SOCKET"]);
-    this.#send = isThere ? send : () => undefined;
-    this.#watchdogMs = isThere ? watchdogMs(environment, process.pid) : null;
+    const hasManager = Boolean(environment["NOTIFY_SOCKET"]);
+    this.#send = hasManager ? send : () => undefined;
+    this.#watchdogMs = hasManager ? watchdogMs(environment, process.pid) : null;
   }
 
-  /** We listen, or do so again. `status`: one line for people. */
+  /** The server listens, or a reload has ended. `status`: one line for people. */
   ready(status: string): void {
     this.#send(`READY=1\nMAINPID=${process.pid}\nSTATUS=${oneLine(status)}`);
     if (this.#watchdogMs === null) return;
-    // Of the event loop: a front that is stuck says nothing, and is started anew.
+    // A timer of the event loop: if the loop is stuck, the service manager hears nothing and restarts us.
     this.#timer ??= setInterval(() => this.#send("WATCHDOG=1"), this.#watchdogMs);
   }
 
   reloading(): void {
     const microseconds = process.hrtime.bigint() / 1000n;
-    this.#send(`RELOADING=1\nMONOTONIC_USEC=${microseconds}\nSTATUS=loading the code anew`);
+    this.#send(`RELOADING=1\nMONOTONIC_USEC=${microseconds}\nSTATUS=loading new code`);
   }
 
   stopping(): void {
-    this.#send("STOPPING=1\nSTATUS=finishing what runs");
+    this.#send("STOPPING=1\nSTATUS=finishing running requests");
   }
 
   close(): void {
@@ -45,14 +44,14 @@ export class SdNotify {
 }
 
 /**
- * How often the watchdog wants to hear from process `pid`: half of WATCHDOG_USEC, in ms; null where it
- * does not, or another process is meant. Pure.
+ * Time between two messages to the watchdog, ms: half of WATCHDOG_USEC. Null without a watchdog, or if
+ * WATCHDOG_PID names another process than `pid`. Pure.
  */
 export function watchdogMs(environment: Environment, pid: number): number | null {
   const microseconds = environment["WATCHDOG_USEC"] ?? "";
-  const meant = environment["WATCHDOG_PID"] ?? "";
+  const watched = environment["WATCHDOG_PID"] ?? "";
   if (!/^[1-9]\d{0,17}$/.test(microseconds)) return null;
-  if (meant !== "" && meant !== String(pid)) return null;
+  if (watched !== "" && watched !== String(pid)) return null;
   return Math.min(MAX_TIMER_MS, Math.max(1, Math.floor(Number(microseconds) / 2000)));
 }
 

@@ -1,22 +1,22 @@
-// The signals that the main process takes (docs/signals.md). From the first moment on they have somebody
-// who takes them, as each would otherwise end the process; what nobody has asked for yet does nothing.
+// The signals of the main process (docs/signals.md). They are handled from the start, because each would
+// otherwise end the process; SIGHUP and SIGUSR1 do nothing until `onReload` and `onReopen` are set.
 
 import { closeSync, constants, openSync } from "node:fs";
 import { isatty } from "node:tty";
 
-/** Signals that end the server, and what a second one of them returns: 128 + its number. */
+/** Signals that end the server, with the exit code that ends it at once: 128 + the signal's number. */
 export const ENDING = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 export type Ending = keyof typeof ENDING;
 
 const TAKEN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1"] as const;
 
 export class Signals {
-  /** The first and the second signal that asks us to end. */
+  /** Resolve with the first and the second signal that asks the server to end. */
   readonly first: Promise<Ending>;
   readonly second: Promise<Ending>;
-  /** SIGHUP: load the code anew. */
+  /** Called on SIGHUP: load the application's code again. */
   onReload: (() => void) | null = null;
-  /** SIGUSR1: open the logs anew. */
+  /** Called on SIGUSR1: open the log files again. */
   onReopen: (() => void) | null = null;
   readonly #ends = [Promise.withResolvers<Ending>(), Promise.withResolvers<Ending>()] as const;
   readonly #hasTerminal = [0, 1, 2].some(isatty) && isTerminalThere();
@@ -38,8 +38,8 @@ export class Signals {
     if (signal === "SIGUSR1") this.onReopen?.();
     if (signal === "SIGTERM" || signal === "SIGINT") this.#end(signal);
     if (signal !== "SIGHUP") return;
-    // The kernel sends it too when the terminal is closed that we were started in: as any command that
-    // was left in the foreground there, we end.
+    // The kernel also sends SIGHUP when the terminal that the server was started in is closed. Then the
+    // server ends, like any other command in the foreground.
     if (this.#hasTerminal && !isTerminalThere()) this.#end(signal);
     else this.onReload?.();
   }
@@ -50,14 +50,14 @@ export class Signals {
   }
 }
 
-/** Whether this process has a controlling terminal, as long as that is open. */
+/** Whether this process has a controlling terminal that is still open. */
 function isTerminalThere(): boolean {
   const { O_RDONLY, O_NOCTTY, O_NONBLOCK } = constants;
   try {
     closeSync(openSync("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK));
     return true;
   } catch {
-    // ENXIO: there is none, or none any more.
+    // ENXIO: there is no terminal, or it was closed.
     return false;
   }
 }

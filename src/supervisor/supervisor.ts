@@ -9,13 +9,13 @@ import type { Configuration } from "../config/configuration.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
 import { Server, type Started } from "../server.ts";
-import { dropOutdatedBytecode } from "./bytecode.ts";
+import { dropOutdatedBytecode } from "./code-files.ts";
 import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development } from "./development.ts";
 import { PidFile } from "./pid-file.ts";
-import type { Reloader, ReloadOutcome } from "./reload-outcome.ts";
+import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
 import { SdNotify } from "./sd-notify.ts";
 import { ENDING, Signals } from "./signals.ts";
@@ -29,11 +29,13 @@ const EXIT_STUCK = 1;
  * application does not load, an address cannot be had or the PID file is somebody else's.
  */
 export async function supervise(configuration: Configuration, log: Log): Promise<number> {
-  process.title = `typhon ${configuration.app}`;
+  const { pid } = configuration.process;
+  const { accessLog: target, format } = configuration.logs;
+  process.title = `typhon ${configuration.applications.map(({ app }) => app).join(" ")}`;
   const signals = new Signals();
   try {
-    const pidFile = configuration.pid === null ? null : await PidFile.claim(configuration.pid);
-    const accessLog = openAccessLog(configuration.accessLog, configuration.logFormat, log);
+    const pidFile = pid === null ? null : await PidFile.claim(pid);
+    const accessLog = openAccessLog(target, format, log);
     signals.onReopen = (): void => {
       log.reopen();
       accessLog?.reopen();
@@ -72,10 +74,9 @@ class Life {
   constructor(options: LifeOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
-    this.#service = new SdNotify(process.env, (text) => server.notify(text));
-    this.#development = configuration.reload
-      ? new Development({ server, log, folders: configuration.reloadDirs })
-      : null;
+    this.#service = new SdNotify(process.env, (text) => server.applications[0]?.notify(text));
+    const { reload, reloadDirs } = configuration.process;
+    this.#development = reload ? new Development({ server, log, folders: reloadDirs }) : null;
     this.#reloader = this.#development ?? this.#makeReloads();
   }
 
@@ -99,14 +100,14 @@ class Life {
       throw error;
     }
     this.#announce(started);
-    this.#development?.begin(started.failure);
+    this.#development?.begin();
     signals.onReload = (): void => void this.#reload("SIGHUP");
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     signals.onReload = null;
     this.#reloader.close();
     this.#service.stopping();
-    const stopped = server.stop(configuration.gracefulTimeoutMs).then(() => 0);
+    const stopped = server.stop(configuration.process.gracefulTimeoutMs).then(() => 0);
     const second = signals.second.then((again) => ENDING[again]);
     return await Promise.race([stopped, second, this.#giveUp()]);
   }
@@ -115,7 +116,9 @@ class Life {
   // same: with this process the lifeline ends, and the kernel kills whatever hangs on it.
   async #giveUp(): Promise<number> {
     const { configuration, log } = this.#options;
-    await delay(configuration.gracefulTimeoutMs + LAST_RESORT_MS, undefined, { ref: false });
+    await delay(configuration.process.gracefulTimeoutMs + LAST_RESORT_MS, undefined, {
+      ref: false,
+    });
     log.error("server.stuck", "the workers do not end; they are left to the kernel", {});
     return EXIT_STUCK;
   }
@@ -130,13 +133,10 @@ class Life {
 
   #makeReloads(): Reloads {
     const { configuration, server, log } = this.#options;
-    return new Reloads({
-      load: async () => {
-        await dropOutdatedBytecode(configuration.reloadDirs);
-        return await server.reload();
-      },
-      log,
-    });
+    return new Reloads(async () => {
+      await dropOutdatedBytecode(configuration.process.reloadDirs);
+      return await server.reload();
+    }, log);
   }
 
   // For whoever asks; the service manager hears of it. Of a file that was saved it does not.
@@ -154,8 +154,9 @@ class Life {
   // A server without it still takes signals, so it never stops a start.
   async #openControl(): Promise<ControlSocket | null> {
     const { configuration, log } = this.#options;
-    if (configuration.pid === null) return null;
-    const path = controlPath(configuration.pid);
+    const { pid } = configuration.process;
+    if (pid === null) return null;
+    const path = controlPath(pid);
     try {
       return await ControlSocket.open(path, () => this.#reload("typhon reload"));
     } catch (error) {
@@ -170,21 +171,22 @@ class Life {
     }
   }
 
-  #announce({ addresses, notice, pool, failure }: Started): void {
-    const { configuration, log } = this.#options;
-    const { app, workers, threads } = configuration;
+  #announce({ addresses, notice, applications }: Started): void {
+    const { log } = this.#options;
     if (notice !== null) log.warning("server.notice", notice, {});
-    if (failure !== null) log.error("application.failed", failure, { kind: "load" });
-    const where = addresses.join(" ");
-    this.#status = `serves ${app} at ${where}`;
-    log.info("server.started", `Typhon ${this.#status}`, {
-      interface: pool.interface === "" ? "unknown" : pool.interface,
-      python: `${pool.implementation} ${pool.python}`,
-      workers,
-      threads,
-      // performance.now() counts from the start of the process.
-      startMs: Math.round(performance.now()),
-    });
+    for (const { name, failure } of applications)
+      if (failure !== null) log.of(name).error("application.failed", failure, { kind: "load" });
+    const apps = applications.map(({ app }) => app).join(", ");
+    this.#status = `serves ${apps} at ${addresses.join(" ")}`;
+    for (const { name, app, workers, threads, pool } of applications)
+      log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}`, {
+        interface: pool.interface === "" ? "unknown" : pool.interface,
+        python: pool.python,
+        workers,
+        threads,
+        // performance.now() counts from the start of the process.
+        startMs: Math.round(performance.now()),
+      });
     this.#service.ready(this.#status);
   }
 }

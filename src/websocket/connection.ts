@@ -1,119 +1,133 @@
-// One WebSocket on a socket that HTTP has left (RFC 6455 §5 … §7): whole messages in, pieces of messages
-// out, control frames answered, and one word about how it ended. How many frames may come, and when the
-// connection ends, is decided here.
+// One WebSocket on a stream that has left HTTP (RFC 6455 §5 … §7): whole messages come in, pieces of messages
+// go out, control frames are answered, and the listener hears once how the WebSocket ended. Any duplex stream
+// will do, a socket or a stream of HTTP/2 (RFC 8441), if it is done with written bytes when it calls back: the
+// bytes are used again then.
 //
-//   open ──close()──▶ closing ──the client's close frame─────▶ ending ──both sides closed──▶ closed
-//    │                   │                                      ▲   │                         ▲
-//    ├── the client's close frame ─▶ answering ──close(),───────┤   └──────── timeout ────────┤
-//    ├── what it may not send ─────▶            timeout         │                             │
-//    └───────────────────┴── the socket has closed, timeout, nothing comes or goes ───────────┘
+//   open ──close()──▶ closing ──the client's close frame──────▶ ending ──both sides closed──▶ closed
+//    │                   │                                       ▲   │                          ▲
+//    ├── the client's close frame ──▶ answering ──close(),───────┤   └───────── timeout ────────┤
+//    ├── a protocol error ──────────▶             timeout        │                              │
+//    └───────────────────┴── the stream has closed, timeout, no bytes come or go ───────────────┘
 //
-// closing: our close frame is out; messages are still taken as long as there is room for them. answering:
-// nothing more is read, what came before may still be answered (RFC 6455 §5.5.1); then our close frame
-// follows. ending: all is said; what still comes is dropped for a while, so that the client reads it.
+// closing: our close frame is sent; messages are delivered until the listener wants no more. answering: nothing
+// more is read; messages that came before may still be answered (RFC 6455 §5.5.1), then our close frame is
+// sent. ending: both close frames are sent; later bytes of the client are dropped.
 
 import type { Duplex } from "node:stream";
 
-import type { Upgraded } from "../http/exchange.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
+import { LingeringClose } from "../net/lingering-close.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
-import { CloseCode } from "./close-code.ts";
+import { CloseCode, type CloseStatus } from "./close-code.ts";
 import type { Deflate } from "./deflate.ts";
-import { Farewell } from "./farewell.ts";
+import { FrameInput } from "./frame-input.ts";
 import { FrameRate } from "./frame-rate.ts";
 import { FrameReader, type FrameListener } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
-import { Heartbeat, type Pulse } from "./heartbeat.ts";
-import { Inflow } from "./inflow.ts";
-import { CLOSE_TIMEOUT_MS, MAX_CONTROL_FRAMES_PER_SECOND, MAX_MESSAGE_BYTES } from "./limits.ts";
-import { Pongs } from "./pongs.ts";
-import type { WebSocketSettings } from "./settings.ts";
-import { UnfinishedMessage } from "./unfinished-message.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import {
+  CLOSE_TIMEOUT_MS,
+  FAIR_BYTES,
+  MAX_CONTROL_FRAMES_PER_SECOND,
+  MAX_MESSAGE_BYTES,
+  PING_INTERVAL_MS,
+  PING_TIMEOUT_MS,
+} from "./limits.ts";
 
 /** Bytes of a client's control frame around its payload. */
 const CONTROL_FRAME_BYTES = 6;
 
+/** Settings of WebSockets that an operator can choose. */
+export interface WebSocketSettings {
+  /** Longest message, inflated. */
+  readonly maxMessageBytes: number;
+  /** Time between two pings; 0: none are sent. */
+  readonly pingIntervalMs: number;
+  /** How long a client may stay silent after a ping; 0: for ever. */
+  readonly pingTimeoutMs: number;
+  /** Whether messages may be compressed. */
+  readonly mayCompress: boolean;
+}
+
+export const DEFAULT_SETTINGS: WebSocketSettings = {
+  maxMessageBytes: MAX_MESSAGE_BYTES,
+  pingIntervalMs: PING_INTERVAL_MS,
+  pingTimeoutMs: PING_TIMEOUT_MS,
+  mayCompress: true,
+};
+
 export interface WebSocketListener {
-  /** A whole message; the bytes are the listener's. */
+  /** A whole message; the bytes become the listener's. */
   onMessage(bytes: Buffer, isText: boolean): void;
   /**
-   * Nothing more will come. The client's code; ours where it did what it may not; 1006: cut. Once, or first
-   * with `mayAnswer`, so that what came before can be answered until `close`, and again if that ends otherwise.
+   * No more messages will come. Close code: the client's, ours after a protocol error, 1006 if the connection
+   * was cut. Called once. With `mayAnswer` the listener may still send, and calls `close` when it has answered
+   * all messages; if the connection ends before that, this is called a second time.
    */
   onClosed(code: number, reason: string, mayAnswer: boolean): void;
 }
 
 export interface WebSocketOptions extends Partial<WebSocketSettings> {
   readonly deflate: Deflate | null;
-  /** Shared by all connections, for their unfinished messages. */
+  /** For unfinished messages; all connections share it. */
   readonly budget: MemoryBudget;
   readonly listener: WebSocketListener;
   readonly closeTimeoutMs?: number;
-  /** How long what came before the client's last frame may be answered; missing: not at all. */
+  /** How long messages may be answered after the client's last frame; missing: not at all. */
   readonly answerMs?: number;
 }
 
-export class WebSocketConnection implements Pulse {
-  readonly #upgraded: Upgraded;
-  readonly #socket: Duplex;
+export class WebSocketConnection {
   readonly #listener: WebSocketListener;
   readonly #deflate: Deflate | null;
   readonly #writer: FrameWriter;
-  readonly #pongs: Pongs;
-  readonly #inflow: Inflow;
+  readonly #input: FrameInput;
   readonly #heartbeat: Heartbeat;
-  readonly #farewell: Farewell;
+  readonly #stream: Duplex;
+  readonly #lingering: LingeringClose;
   readonly #closeTimeoutMs: number;
   readonly #answerMs: number;
   readonly #controlFrames = new FrameRate(MAX_CONTROL_FRAMES_PER_SECOND);
-  readonly #unfinished: UnfinishedMessage;
+  readonly #budget: MemoryBudget;
+  /** Bytes of the message that the client has begun and not finished, as counted in the budget. */
+  #unfinishedBytes = 0;
   #state: "open" | "closing" | "answering" | "ending" | "closed" = "open";
-  /** What the listener was told. */
-  #told: { readonly code: number; readonly reason: string } | null = null;
-  /** A message was dropped: none that comes later may be taken. */
+  /** The close status that the listener has heard. */
+  #reported: CloseStatus | null = null;
+  /** Whether a message was dropped while closing: no later one may be delivered. */
   #hasGap = false;
-  #patience: NodeJS.Timeout | undefined;
+  /** Limits the time in each state but open and closed. */
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(upgraded: Upgraded, options: WebSocketOptions) {
-    const { deflate, budget, listener } = options;
-    const { socket } = upgraded;
-    this.#upgraded = upgraded;
-    this.#socket = socket;
-    this.#listener = listener;
-    this.#deflate = deflate;
+  constructor(upgraded: UpgradedStream, options: WebSocketOptions) {
+    const { pingIntervalMs = PING_INTERVAL_MS, pingTimeoutMs = PING_TIMEOUT_MS } = options;
+    const stream = upgraded.stream;
+    this.#stream = stream;
+    this.#listener = options.listener;
+    this.#deflate = options.deflate;
+    this.#budget = options.budget;
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
     this.#answerMs = options.answerMs ?? 0;
-    this.#unfinished = new UnfinishedMessage(budget);
-    this.#writer = new FrameWriter(socket, deflate);
-    this.#pongs = new Pongs(socket, this.#writer);
-    this.#farewell = new Farewell(socket, this.#writer);
-    this.#inflow = new Inflow({
-      socket,
-      reader: this.#openReader(options.maxMessageBytes ?? MAX_MESSAGE_BYTES),
-      onEnd: () => this.cut(),
+    this.#writer = new FrameWriter(stream, options.deflate);
+    this.#lingering = new LingeringClose(stream);
+    const reader = this.#openReader(options.maxMessageBytes ?? MAX_MESSAGE_BYTES);
+    this.#input = new FrameInput(stream, reader, () => stream.destroy());
+    this.#heartbeat = new Heartbeat(upgraded, this.#input, (onTaken) => this.#ping(onTaken), {
+      intervalMs: pingIntervalMs,
+      timeoutMs: pingTimeoutMs,
     });
-    this.#heartbeat = new Heartbeat(this, options);
-    this.#hearSocket();
+    stream.on("data", (chunk: Buffer) => this.#onData(chunk));
+    stream.on("end", () => this.#input.end());
+    stream.on("close", () => this.#onStreamClosed());
     if (upgraded.ahead.length > 0) this.#onData(upgraded.ahead);
-    // It may have ended before we could hear it.
-    if (socket.readableEnded) this.#inflow.end();
-    if (socket.destroyed) process.nextTick(() => this.#onClose());
-  }
-
-  get isDeaf(): boolean {
-    return this.#inflow.isHeld;
-  }
-
-  get isWaiting(): boolean {
-    return this.#socket.writableLength > 0;
-  }
-
-  get bytesSent(): number {
-    return this.#upgraded.bytesSent;
+    // The stream may have ended before there was a listener.
+    if (stream.readableEnded) this.#input.end();
+    if (stream.destroyed) process.nextTick(() => this.#onStreamClosed());
   }
 
   /**
-   * Sends a piece of a message, whose bytes are valid during the call only. `onDone` says whether the
-   * client has taken it; false: it never will.
+   * Sends a piece of a message; its bytes are valid during the call only. `onDone`: the kernel has taken the
+   * piece, or, with false, the client will never get it.
    */
   send(piece: Buffer, isText: boolean, isLast: boolean, onDone: (isTaken: boolean) => void): void {
     if (this.#state !== "open" && this.#state !== "answering") {
@@ -123,168 +137,158 @@ export class WebSocketConnection implements Pulse {
     this.#writer.send(piece, isText, isLast, onDone);
   }
 
-  /**
-   * Stops reading: whoever hears the messages has enough. What has been read already still comes, as far
-   * as the next frame that has to be inflated.
-   */
+  /** Stops reading. Messages of the bytes already read still come, as far as the next frame to inflate. */
   pause(): void {
-    if (this.#state === "open") this.#inflow.hold();
+    if (this.#state === "open") this.#input.pause();
     else this.#hasGap = true;
   }
 
   resume(): void {
-    if (!this.#inflow.isHeld) return;
-    this.#heartbeat.hear();
-    this.#inflow.resume();
+    if (!this.#input.isPaused) return;
+    this.#heartbeat.onInput();
+    this.#input.resume();
   }
 
   /**
-   * Begins the closing handshake. `code`: one that may be sent (`maySend`), or 1005 for none. Messages
-   * that come until the client answers are dropped from the first on for which there is no room. Where
-   * the client has ended it: all is answered, and it gets the close frame that is due to it.
+   * Begins the closing handshake. `code`: one that may be sent (`maySend`), or 1005 for none. Messages still
+   * come until `pause` is called; that one and all later ones are dropped. After the client's last frame this
+   * says that all messages are answered: the close frame due to the client is sent.
    */
   close(code: number, reason: string): void {
-    if (this.#state === "answering") this.#finish();
+    if (this.#state === "answering") this.#endAnswering();
     if (this.#state !== "open") return;
     this.#state = "closing";
-    this.#hasGap = this.#inflow.isHeld;
-    this.#sendClose(code, reason);
-    this.#farewell.cutAfter(this.#closeTimeoutMs);
-    // The client's close frame has to be found, behind whatever waits.
-    this.#inflow.resume();
+    this.#hasGap = this.#input.isPaused;
+    this.#writer.close(code, reason);
+    this.#cutAfter(this.#closeTimeoutMs);
+    // The client's close frame has to be found behind the messages that wait.
+    this.#input.resume();
   }
 
-  ping(onTaken: () => void): void {
-    // As good a time as any to look whether it is idle.
-    this.#deflate?.rest();
+  #ping(onTaken: () => void): void {
+    this.#deflate?.releaseIdle();
     if (this.#state === "open") this.#writer.ping(onTaken);
-  }
-
-  /** Ends the connection at once. */
-  cut(): void {
-    this.#socket.destroy();
   }
 
   #openReader(maxMessageBytes: number): FrameReader {
     const listener: FrameListener = {
       onMessage: (bytes, isText) => this.#onMessage(bytes, isText),
-      onPing: (bytes) => {
-        if (this.#mayTakeControl(bytes) && this.#state === "open") this.#pongs.owe(bytes);
+      onPing: (payload) => {
+        if (this.#mayTakeControl(payload) && this.#state === "open") this.#writer.pong(payload);
       },
-      onPong: (bytes) => void this.#mayTakeControl(bytes),
-      onInflated: (bytes) => this.#hold(bytes),
-      onLast: (code, reason) => this.#leave(code, reason),
-      onReady: () => this.#inflow.feed(),
+      onPong: (payload) => void this.#mayTakeControl(payload),
+      onInflated: (bytes) => this.#takeMemory(bytes),
+      onLast: (code, reason) => this.#onLast(code, reason),
+      onReady: () => this.#input.feed(),
     };
     return new FrameReader(listener, this.#deflate, maxMessageBytes);
   }
 
-  #hearSocket(): void {
-    const socket = this.#socket;
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    socket.on("end", () => this.#inflow.end());
-    socket.on("drain", () => this.#pongs.pay());
-    socket.on("close", () => this.#onClose());
-  }
-
   #onData(chunk: Buffer): void {
-    if (this.#isOver()) {
-      this.#farewell.drop(chunk.length);
+    if (this.#hasEndedReading()) {
+      this.#lingering.drop(chunk.length);
       return;
     }
-    this.#heartbeat.hear();
-    this.#hold(chunk.length);
-    this.#inflow.push(chunk);
+    this.#heartbeat.onInput();
+    this.#takeMemory(chunk.length);
+    this.#input.push(chunk);
   }
 
-  #hold(bytes: number): void {
-    if (!this.#unfinished.take(bytes))
-      this.#leave(CloseCode.TRY_AGAIN_LATER, "too many large messages are on their way");
+  /** Counts bytes of an unfinished message. A large one ends the WebSocket when the shared budget is used up. */
+  #takeMemory(bytes: number): void {
+    this.#unfinishedBytes += bytes;
+    this.#budget.take(bytes);
+    if (this.#budget.hasRoom || this.#unfinishedBytes <= FAIR_BYTES) return;
+    this.#onLast(CloseCode.TRY_AGAIN_LATER, "too many large messages are on their way");
+  }
+
+  #giveMemory(bytes: number): void {
+    const given = Math.min(bytes, this.#unfinishedBytes);
+    this.#unfinishedBytes -= given;
+    this.#budget.give(given);
   }
 
   #onMessage(bytes: Buffer, isText: boolean): void {
-    this.#unfinished.clear();
-    if (!this.#hasGap && !this.#isOver()) this.#listener.onMessage(bytes, isText);
+    this.#giveMemory(this.#unfinishedBytes);
+    if (!this.#hasGap && !this.#hasEndedReading()) this.#listener.onMessage(bytes, isText);
   }
 
-  /** Counts a control frame; false: there are too many. */
-  #mayTakeControl(bytes: Buffer): boolean {
-    this.#unfinished.give(bytes.length + CONTROL_FRAME_BYTES);
-    if (this.#controlFrames.takes(performance.now())) return true;
-    this.#leave(CloseCode.POLICY_VIOLATION, "too many control frames");
+  /** Counts a control frame, whose bytes are not part of the message; false: there are too many. */
+  #mayTakeControl(payload: Buffer): boolean {
+    this.#giveMemory(payload.length + CONTROL_FRAME_BYTES);
+    if (this.#controlFrames.count(performance.now())) return true;
+    this.#onLast(CloseCode.POLICY_VIOLATION, "too many control frames");
     return false;
   }
 
-  /** The client has closed, or did what it may not, or more than we can bear. */
-  #leave(code: number, reason: string): void {
-    if (this.#isOver()) return;
+  /** The client has sent its close frame, has broken the protocol, or has exceeded a limit. */
+  #onLast(code: number, reason: string): void {
+    if (this.#hasEndedReading()) return;
     if (this.#state === "open" && this.#answerMs > 0) {
-      this.#answer(code, reason);
+      this.#beginAnswering(code, reason);
       return;
     }
-    if (this.#state === "open") this.#sendClose(code, reason);
+    if (this.#state === "open") this.#writer.close(code, reason);
     this.#end(code, reason);
   }
 
-  #answer(code: number, reason: string): void {
+  #beginAnswering(code: number, reason: string): void {
     this.#state = "answering";
     this.#stopReading();
-    this.#patience = setTimeout(() => {
-      this.#finish();
+    this.#timer = setTimeout(() => {
+      this.#endAnswering();
       this.#listener.onClosed(code, reason, false);
     }, this.#answerMs).unref();
-    this.#told = { code, reason };
+    this.#reported = { code, reason };
     this.#listener.onClosed(code, reason, true);
   }
 
-  /** All that came is answered, or will not be. */
-  #finish(): void {
-    if (this.#state !== "answering" || this.#told === null) return;
-    const { code, reason } = this.#told;
-    this.#sendClose(code, reason);
+  #endAnswering(): void {
+    if (this.#state !== "answering" || this.#reported === null) return;
+    const { code, reason } = this.#reported;
+    this.#writer.close(code, reason);
     this.#end(code, reason);
   }
 
-  #sendClose(code: number, reason: string): void {
-    this.#pongs.stop();
-    this.#farewell.say(code, reason);
-  }
-
+  /** Both close frames are sent. */
   #end(code: number, reason: string): void {
     if (this.#state === "ending" || this.#state === "closed") return;
     this.#state = "ending";
-    clearTimeout(this.#patience);
     this.#stopReading();
-    this.#farewell.end(this.#closeTimeoutMs);
+    this.#writer.end();
+    this.#cutAfter(this.#closeTimeoutMs);
     this.#report(code, reason);
   }
 
-  #onClose(): void {
+  #onStreamClosed(): void {
     const wasAnswering = this.#state === "answering";
     if (this.#state === "closed") return;
     this.#state = "closed";
-    clearTimeout(this.#patience);
-    this.#farewell.stop();
+    clearTimeout(this.#timer);
     this.#stopReading();
     this.#deflate?.close();
-    if (!wasAnswering || this.#told === null) this.#report(CloseCode.ABNORMAL, "");
-    else this.#listener.onClosed(this.#told.code, this.#told.reason, false);
+    if (!wasAnswering || this.#reported === null) this.#report(CloseCode.ABNORMAL, "");
+    else this.#listener.onClosed(this.#reported.code, this.#reported.reason, false);
+  }
+
+  #cutAfter(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#stream.destroy(), ms).unref();
   }
 
   #stopReading(): void {
     this.#heartbeat.stop();
-    this.#unfinished.clear();
-    this.#inflow.stop();
+    this.#giveMemory(this.#unfinishedBytes);
+    this.#input.stop();
   }
 
   #report(code: number, reason: string): void {
-    if (this.#told !== null) return;
-    this.#told = { code, reason };
+    if (this.#reported !== null) return;
+    this.#reported = { code, reason };
     this.#listener.onClosed(code, reason, false);
   }
 
-  /** Whether nothing that comes is read any more. */
-  #isOver(): boolean {
+  #hasEndedReading(): boolean {
     return this.#state !== "open" && this.#state !== "closing";
   }
 }

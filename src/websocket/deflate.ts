@@ -1,72 +1,112 @@
-// Compression of messages (RFC 7692), with memory that is bounded: no context outlives its message, so
-// that an idle connection holds nothing of zlib, and a message that grows too large stops growing.
+// Compression of messages (RFC 7692): negotiation and zlib. Memory is bounded: no context outlives its message,
+// so an idle connection holds nothing of zlib, and inflating stops at the limit of a message.
+//
+// The library `ws` does the work, with its parts that know compression and nothing of sockets, handshakes and
+// frames. Its type declarations leave these parts out, so they are declared here as far as they are used
+// (docs/dependencies.md says why no more of the library is).
 
-import { CloseCode, type Fault } from "./close-code.ts";
+import { extension as extensionField, PerMessageDeflate as LibraryDeflate } from "ws";
+
+import { CloseCode, type CloseStatus } from "./close-code.ts";
 import {
   DEFLATE_JOBS,
   DEFLATE_MEMORY_LEVEL,
   DEFLATE_WINDOW_BITS,
   MAX_MESSAGE_BYTES,
 } from "./limits.ts";
-import { extension, PerMessageDeflate, type ExtensionOffer } from "./library.ts";
 
-export const DEFLATE = "permessage-deflate";
+declare module "ws" {
+  export class PerMessageDeflate {
+    constructor(settings: {
+      readonly isServer: boolean;
+      /** Longest message inflated; a longer one is an error before more of it is inflated. */
+      readonly maxPayload: number;
+      /** Pieces deflated or inflated at a time, of all connections; the first instance decides. */
+      readonly concurrencyLimit: number;
+      readonly serverNoContextTakeover: boolean;
+      readonly clientNoContextTakeover: boolean;
+      /** Missing: as the client asks. */
+      readonly serverMaxWindowBits?: number;
+      readonly zlibDeflateOptions: { readonly level: number; readonly memLevel: number };
+    });
+    readonly params: Readonly<Record<string, number | true>>;
+    /** Accepts the first offer that can be accepted, throws if none can. Changes the offers. */
+    accept(offers: readonly Record<string, unknown>[]): unknown;
+    compress(bytes: Buffer, fin: boolean, callback: Deflated): void;
+    decompress(bytes: Buffer, fin: boolean, callback: Deflated): void;
+    /** Frees zlib's memory. */
+    cleanup(): void;
+  }
 
-/** Messages are short: zlib's levels above cost more than they save. */
-const LEVEL = 3;
+  export const extension: {
+    /** Parses a Sec-WebSocket-Extensions field. Throws SyntaxError. */
+    parse(text: string): Readonly<Record<string, readonly DeflateOffer[]>>;
+    format(extensions: Readonly<Record<string, unknown>>): string;
+  };
+}
 
-/** The reason of a close with 1009. */
-export const TOO_LARGE = "a message is too large";
-/** The library's code of an error: a frame has become too large. */
-const LIMIT_REACHED = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-const TOO_LARGE_FAULT: Fault = { code: CloseCode.TOO_BIG, reason: TOO_LARGE };
-const NOTHING = Buffer.alloc(0);
+/** One offer of permessage-deflate: each parameter's name with the values that it was given. */
+export type DeflateOffer = Readonly<Record<string, readonly (string | true)[]>>;
 
 type Deflated = (error: Error | null, bytes: Buffer) => void;
-type Inflated = (bytes: Buffer, fault: Fault | null) => void;
+type Inflated = (bytes: Buffer, fault: CloseStatus | null) => void;
 
-export class Deflate extends PerMessageDeflate {
-  /** Frames at work, and whether a message has begun and not ended, in each direction. */
+const EXTENSION = "permessage-deflate";
+/** Messages are short: zlib's higher levels cost more than they save. */
+const LEVEL = 3;
+
+/** The library's error code for a message beyond `maxPayload`. */
+const LIMIT_REACHED = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
+export const TOO_LARGE: CloseStatus = {
+  code: CloseCode.TOO_BIG,
+  reason: "a message is too large",
+};
+const EMPTY = Buffer.alloc(0);
+
+export class Deflate extends LibraryDeflate {
+  /** Frames that zlib works on. */
   #running = 0;
+  /** Whether a message has begun and not ended, in each direction. */
   #isReceiving = false;
   #isSending = false;
   #isClosed = false;
   readonly #maxMessageBytes: number;
-  /** What the message that comes has become so far. */
+  /** Inflated bytes of the message that comes. */
   #inflatedBytes = 0;
 
-  /** `ownWindow`: whether the window of what we send is ours to choose. */
-  constructor(ownWindow: boolean, maxMessageBytes: number) {
+  /** `choosesWindow`: the window of what we send is our choice; else the client's. */
+  constructor(choosesWindow: boolean, maxMessageBytes: number) {
     super({
       isServer: true,
       maxPayload: maxMessageBytes,
       concurrencyLimit: DEFLATE_JOBS,
       serverNoContextTakeover: true,
       clientNoContextTakeover: true,
-      ...(ownWindow ? { serverMaxWindowBits: DEFLATE_WINDOW_BITS } : {}),
+      ...(choosesWindow ? { serverMaxWindowBits: DEFLATE_WINDOW_BITS } : {}),
       zlibDeflateOptions: { level: LEVEL, memLevel: DEFLATE_MEMORY_LEVEL },
     });
     this.#maxMessageBytes = maxMessageBytes;
   }
 
-  /** The value of the answer's Sec-WebSocket-Extensions. */
+  /** The response's Sec-WebSocket-Extensions. */
   get field(): string {
-    return extension.format({ [DEFLATE]: [this.params] });
+    return extensionField.format({ [EXTENSION]: [this.params] });
   }
 
-  /** Inflates a frame's payload, one at a time; later, `onInflated` has its bytes or what is wrong with it. */
+  /** Inflates the payload of one frame; the next frame has to wait for `onInflated`. */
   inflate(bytes: Buffer, isLast: boolean, onInflated: Inflated): void {
     this.#running += 1;
     this.#isReceiving = !isLast;
     this.decompress(bytes, isLast, (error, inflated) => {
       this.#leave();
       if (error) {
-        onInflated(NOTHING, faultOf(error));
+        onInflated(EMPTY, faultOf(error));
         return;
       }
+      // The library's limit holds for one frame, ours for all frames of a message.
       const size = this.#inflatedBytes + inflated.length;
       this.#inflatedBytes = isLast ? 0 : size;
-      onInflated(inflated, size > this.#maxMessageBytes ? TOO_LARGE_FAULT : null);
+      onInflated(inflated, size > this.#maxMessageBytes ? TOO_LARGE : null);
     });
   }
 
@@ -79,12 +119,12 @@ export class Deflate extends PerMessageDeflate {
     });
   }
 
-  /** Frees memory that the next message can do without. */
-  rest(): void {
+  /** Frees zlib's memory if no message is in progress; the next message allocates anew. */
+  releaseIdle(): void {
     if (this.#running === 0 && !this.#isReceiving && !this.#isSending) this.cleanup();
   }
 
-  /** Frees all memory, as soon as nothing is at work. */
+  /** Frees zlib's memory as soon as zlib has finished its work. */
   close(): void {
     this.#isClosed = true;
     if (this.#running === 0) this.cleanup();
@@ -92,18 +132,27 @@ export class Deflate extends PerMessageDeflate {
 
   #leave(): void {
     this.#running -= 1;
-    // The next frame may begin in this turn.
+    // Not at once: the callback may begin the next frame in this turn.
     if (this.#isClosed) setImmediate(() => this.close());
   }
 }
 
-/** The first offer that can be taken, taken; null if there is none: then messages go uncompressed. */
+/** Parses Sec-WebSocket-Extensions for offers of permessage-deflate; null: the field is malformed. */
+export function parseOffers(field: string): readonly DeflateOffer[] | null {
+  try {
+    return extensionField.parse(field)[EXTENSION] ?? [];
+  } catch {
+    return null;
+  }
+}
+
+/** Accepts the first acceptable offer; null if there is none: messages go uncompressed then. */
 export function acceptDeflate(
-  offers: readonly ExtensionOffer[],
+  offers: readonly DeflateOffer[],
   maxMessageBytes = MAX_MESSAGE_BYTES,
 ): Deflate | null {
   for (const offer of offers) {
-    // A client that asks for a smaller window than ours gets that.
+    // Our window is tried first; a client that asks for a smaller one gets that.
     const deflate =
       tryAccept(offer, new Deflate(true, maxMessageBytes)) ??
       tryAccept(offer, new Deflate(false, maxMessageBytes));
@@ -112,18 +161,18 @@ export function acceptDeflate(
   return null;
 }
 
-function tryAccept(offer: ExtensionOffer, deflate: Deflate): Deflate | null {
+function tryAccept(offer: DeflateOffer, deflate: Deflate): Deflate | null {
   try {
     deflate.accept([{ ...offer }]);
     return deflate;
   } catch {
-    // RFC 7692 §7.1: an offer with parameters that cannot be is declined.
+    // RFC 7692 §7.1: an offer with invalid parameters is declined.
     return null;
   }
 }
 
-function faultOf(error: Error): Fault {
+function faultOf(error: Error): CloseStatus {
   const isTooLarge = "code" in error && error.code === LIMIT_REACHED;
-  // What zlib says of bytes that cannot be inflated.
-  return isTooLarge ? TOO_LARGE_FAULT : { code: CloseCode.INVALID_TEXT, reason: error.message };
+  // Else zlib's words about bytes that cannot be inflated.
+  return isTooLarge ? TOO_LARGE : { code: CloseCode.INVALID_TEXT, reason: error.message };
 }

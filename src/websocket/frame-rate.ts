@@ -1,23 +1,24 @@
-// How many frames come in a second that cost work and bring nothing. Pure: time is given.
+// Limits the frames of one kind in each second: control frames cost work and bring nothing. Pure: time is given.
 
 const SECOND_MS = 1000;
 
 export class FrameRate {
-  readonly #limit: number;
+  readonly #limitPerSecond: number;
+  /** When the current second began, ms. */
   #since = -Infinity;
   #count = 0;
 
   constructor(limitPerSecond: number) {
-    this.#limit = limitPerSecond;
+    this.#limitPerSecond = limitPerSecond;
   }
 
-  /** Counts one; false: there were too many in this second. `now`: ms of a monotonic clock. */
-  takes(now: number): boolean {
+  /** Counts one frame; false: more than the limit in this second. `now`: ms of a monotonic clock. */
+  count(now: number): boolean {
     if (now - this.#since >= SECOND_MS) {
       this.#since = now;
       this.#count = 0;
     }
     this.#count += 1;
-    return this.#count <= this.#limit;
+    return this.#count <= this.#limitPerSecond;
   }
 }

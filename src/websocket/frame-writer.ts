@@ -1,49 +1,54 @@
-// Frames to one client: pieces of messages, control frames, each in one write. What is compressed takes a
-// while; everything that is sent behind it waits, in order.
+// Sends frames to one client: pieces of messages and control frames, each in one write. Compressing a piece
+// takes a while; later frames wait behind it, so the order is kept.
 
 import type { Duplex } from "node:stream";
 
-import { releaseBuffer } from "../net/buffer-pool.ts";
+import { bufferPool } from "../net/buffer-pool.ts";
 import type { Deflate } from "./deflate.ts";
-import { FIN, Opcode, RSV1 } from "./frame-layout.ts";
+import { encodeClose, encodeFrame, FIN, Opcode, RSV1 } from "./frame.ts";
 import { DEFLATE_THRESHOLD_BYTES } from "./limits.ts";
-import { encodeClose, encodeFrame } from "./server-frame.ts";
 
 const EMPTY = Buffer.alloc(0);
+/** While so many bytes wait for the client, pongs wait as well. */
+const CONGESTED_BYTES = 65_536;
 
-/** Hears whether the client's kernel has been given a frame; false: it never will be. */
+/** Called when the kernel has taken a frame; false: the client will never get the frame. */
 type Done = (isTaken: boolean) => void;
 
-/** No first byte: it is in the frame. */
-const WHOLE = -1;
+/** In place of a first byte: the frame is encoded. */
+const ENCODED = -1;
 
-/** What waits behind a piece that is being compressed. */
+/** A frame that waits for a piece to be compressed, or that piece. */
 interface Waiting {
-  /** A whole frame, or a piece that is to be compressed. */
+  /** An encoded frame, or a piece to compress. */
   readonly bytes: Buffer;
-  /** The first byte of the piece's frame, or WHOLE. */
+  /** The first byte of the piece's frame, or ENCODED. */
   readonly first: number;
   readonly onDone: Done;
 }
 
 export class FrameWriter {
-  readonly #socket: Duplex;
+  readonly #stream: Duplex;
   readonly #deflate: Deflate | null;
-  /** What the message is that has begun and not ended. */
+  /** The message whose last piece has not been sent. */
   #message: "none" | "plain" | "compressed" = "none";
-  /** Of these the first is being compressed. */
+  /** The first is being compressed. */
   #waiting: Waiting[] = [];
+  /** Payload of the newest ping, if its pong waits for the client to read. */
+  #pendingPong: Buffer | null = null;
+  #hasEnded = false;
 
-  constructor(socket: Duplex, deflate: Deflate | null) {
-    this.#socket = socket;
+  constructor(stream: Duplex, deflate: Deflate | null) {
+    this.#stream = stream;
     this.#deflate = deflate;
+    stream.on("drain", () => this.#sendPendingPong());
   }
 
-  /** Sends a piece of a message, whose bytes are valid during the call only. */
+  /** Sends a piece of a message; its bytes are valid during the call only. */
   send(piece: Buffer, isText: boolean, isLast: boolean, onDone: Done): void {
     let first: number = Opcode.CONTINUATION;
     if (this.#message === "none") {
-      // RFC 7692 §6: the first frame says it for all of them.
+      // RFC 7692 §6: the first frame's bit is for the whole message.
       const isCompressed = this.#deflate !== null && piece.length >= DEFLATE_THRESHOLD_BYTES;
       this.#message = isCompressed ? "compressed" : "plain";
       first = (isText ? Opcode.TEXT : Opcode.BINARY) | (isCompressed ? RSV1 : 0);
@@ -54,71 +59,91 @@ export class FrameWriter {
       first |= FIN;
     }
     if (isCompressed) this.#compress({ bytes: Buffer.from(piece), first, onDone });
-    else this.#put(encodeFrame(first, piece), onDone);
+    else this.#queue(encodeFrame(first, piece), onDone);
   }
 
   ping(onDone: Done): void {
-    this.#put(encodeFrame(FIN | Opcode.PING, EMPTY), onDone);
+    this.#queue(encodeFrame(FIN | Opcode.PING, EMPTY), onDone);
   }
 
+  /**
+   * Sends a pong, later if the client reads too slowly. Only the newest waits, which answers all pings before
+   * it (RFC 6455 §5.5.3): a client that sends pings and reads nothing costs the memory of one pong.
+   */
   pong(payload: Buffer): void {
-    this.#put(encodeFrame(FIN | Opcode.PONG, payload), ignore);
+    this.#pendingPong = payload;
+    if (this.#stream.writableLength < CONGESTED_BYTES) this.#sendPendingPong();
   }
 
-  /** `code`: one that may be sent, or 1005 for none. */
-  close(code: number, reason: string, onDone: Done): void {
-    this.#put(encodeClose(code, reason), onDone);
+  /** Sends a close frame, the last frame. `code`: one that may be sent, or 1005 for none. */
+  close(code: number, reason: string): void {
+    this.#pendingPong = null;
+    this.#queue(encodeClose(code, reason), ignore);
   }
 
-  #put(frame: Buffer, onDone: Done): void {
-    if (this.#waiting.length > 0) this.#waiting.push({ bytes: frame, first: WHOLE, onDone });
+  /** Ends the stream behind the last frame. */
+  end(): void {
+    this.#hasEnded = true;
+    if (this.#waiting.length === 0) this.#stream.end();
+  }
+
+  #sendPendingPong(): void {
+    const payload = this.#pendingPong;
+    this.#pendingPong = null;
+    if (payload !== null) this.#queue(encodeFrame(FIN | Opcode.PONG, payload), ignore);
+  }
+
+  #queue(frame: Buffer, onDone: Done): void {
+    if (this.#waiting.length > 0) this.#waiting.push({ bytes: frame, first: ENCODED, onDone });
     else this.#write(frame, onDone);
   }
 
   #write(frame: Buffer, onDone: Done): void {
-    this.#socket.write(frame, (error) => {
+    this.#stream.write(frame, (error) => {
       const isTaken = error === null || error === undefined;
-      if (isTaken) releaseBuffer(frame);
+      if (isTaken) bufferPool.release(frame);
       onDone(isTaken);
     });
   }
 
   #compress(piece: Waiting): void {
     this.#waiting.push(piece);
-    if (this.#waiting.length === 1) this.#proceed();
+    if (this.#waiting.length === 1) this.#flush();
   }
 
-  /** Writes what waits, as far as the next piece that is to be compressed. */
-  #proceed(): void {
-    const next = this.#waiting.findIndex(({ first }) => first !== WHOLE);
-    // In one step: there may be very many, and each shift moves them all.
+  /** Writes the waiting frames as far as the next piece to compress. */
+  #flush(): void {
+    const next = this.#waiting.findIndex(({ first }) => first !== ENCODED);
+    // In one step: thousands may wait, and each shift would move them all.
     const ready = this.#waiting.splice(0, next < 0 ? this.#waiting.length : next);
     for (const { bytes, onDone } of ready) this.#write(bytes, onDone);
     const [piece] = this.#waiting;
     if (piece !== undefined) this.#deflatePiece(piece);
+    else if (this.#hasEnded) this.#stream.end();
   }
 
   #deflatePiece({ bytes, first, onDone }: Waiting): void {
     this.#deflate?.compress(bytes, (first & FIN) !== 0, (error, deflated) => {
-      if (error !== null || this.#socket.destroyed) {
+      if (error !== null || this.#stream.destroyed) {
         this.#drop();
         return;
       }
-      releaseBuffer(bytes);
+      bufferPool.release(bytes);
       this.#waiting.shift();
       this.#write(encodeFrame(first, deflated), onDone);
-      this.#proceed();
+      this.#flush();
     });
   }
 
-  /** Nobody will get what waits. */
+  /** Drops the waiting frames, which the client will never get. */
   #drop(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { onDone } of waiting) onDone(false);
+    if (this.#hasEnded) this.#stream.end();
   }
 }
 
 function ignore(): void {
-  // Nobody waits for it.
+  // Nobody waits for this frame.
 }

@@ -1,39 +1,33 @@
-// The opening handshake, the server's side (RFC 6455 §4.2). Pure: reads heads of requests and makes those
-// of answers. What is no handshake is an ordinary request, whose Upgrade is ignored (RFC 9110 §7.8); one
-// that cannot be accepted is refused, never repaired.
+// The opening handshake, the server's side: RFC 6455 §4.2 in HTTP/1.1, RFC 8441 §5 in HTTP/2. Pure: reads heads
+// of requests, makes heads of responses. A request that does not ask for a WebSocket is an ordinary request,
+// whose Upgrade is ignored (RFC 9110 §7.8). A handshake that is wrong is refused, never repaired.
 
 import { createHash } from "node:crypto";
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import { isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
-import { HAS_UPGRADE, type RequestHead, type ResponseHead } from "../http/message.ts";
+import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { responseHead, ResponseFault } from "../http/response-head.ts";
-import { DEFLATE } from "./deflate.ts";
-import { extension, type ExtensionOffer } from "./library.ts";
+import { parseOffers, type DeflateOffer } from "./deflate.ts";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION = "13";
 /** 16 bytes in base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
-/** Fields of an acceptance that are the server's to send. */
-const OURS = /^(?:sec-websocket-.*|content-length)$/i;
+/** Fields that the application must not add to the response: the server sends them, or they are wrong there. */
+const SERVER_FIELD = /^(?:sec-websocket-.*|content-length)$/i;
 
 /** A handshake that can be accepted. */
 export interface Handshake {
   readonly kind: "handshake";
-  readonly key: string;
-  /** Those that the client would speak, the one that it likes best first. */
+  /** Sec-WebSocket-Key; null in HTTP/2, where handshakes have none. */
+  readonly key: string | null;
+  /** Subprotocols that the client offers, its favourite first. */
   readonly subprotocols: readonly string[];
-  readonly deflateOffers: readonly ExtensionOffer[];
+  readonly deflateOffers: readonly DeflateOffer[];
 }
 
-/** One that cannot. */
-export interface Refusal {
-  readonly kind: "refusal";
-  readonly error: HttpError;
-}
-
-/** What the application has accepted a handshake with. */
+/** The application's part of the response that accepts a handshake. */
 export interface Acceptance {
   /** "" = none. */
   readonly subprotocol: string;
@@ -42,21 +36,30 @@ export interface Acceptance {
   readonly fields: readonly (readonly [name: string, value: string])[];
 }
 
-/** Reads a request; null: it is no handshake. */
+type Refusal = { readonly kind: "refusal"; readonly error: HttpError };
+
+/** Reads the head of a request as a handshake; null: the client does not ask for a WebSocket. */
 export function readHandshake(head: RequestHead): Handshake | Refusal | null {
-  if ((head.fields & HAS_UPGRADE) === 0) return null;
-  // RFC 9110 §7.8: Upgrade means nothing in HTTP/1.0.
-  if (head.version !== "1.1") return null;
-  if (!hasMember(head, "upgrade", "websocket") || !hasMember(head, "connection", "upgrade"))
-    return null;
-  if (head.method !== "GET") return refuse(ERRORS.WEBSOCKET_METHOD);
-  if (valueOf(head, "sec-websocket-version") !== VERSION) return refuse(ERRORS.WEBSOCKET_VERSION);
+  if (head.protocol !== "websocket") return null;
+  const version = valueOf(head, "sec-websocket-version");
   const key = valueOf(head, "sec-websocket-key");
+  if (head.version === "2") {
+    if (version !== VERSION) return refuse(ERRORS.WEBSOCKET_VERSION);
+    return readLists(head, null);
+  }
+  if (head.method !== "GET") return refuse(ERRORS.WEBSOCKET_METHOD);
+  if (version !== VERSION) return refuse(ERRORS.WEBSOCKET_VERSION);
   if (key === null || !KEY.test(key)) return refuse(ERRORS.WEBSOCKET_KEY);
   if (head.bodyLength !== 0) return refuse(ERRORS.WEBSOCKET_BODY);
+  return readLists(head, key);
+}
+
+function readLists(head: RequestHead, key: string | null): Handshake | Refusal {
   const subprotocols = listMembers(valueOf(head, "sec-websocket-protocol") ?? "");
   if (!subprotocols.every((name) => isAllOf(name, TOKEN))) return refuse(ERRORS.WEBSOCKET_LIST);
-  const deflateOffers = readOffers(valueOf(head, "sec-websocket-extensions"));
+  // RFC 6455 §9.1: a malformed Sec-WebSocket-Extensions fails the handshake.
+  const extensions = valueOf(head, "sec-websocket-extensions");
+  const deflateOffers = extensions === null ? [] : parseOffers(extensions);
   if (deflateOffers === null) return refuse(ERRORS.WEBSOCKET_LIST);
   return { kind: "handshake", key, subprotocols, deflateOffers };
 }
@@ -72,41 +75,33 @@ export function acceptKey(key: string): string {
     .digest("base64");
 }
 
-/** The head of the answer that accepts. Throws ResponseFault where the application's part cannot be sent. */
+/**
+ * Makes the head of the response that accepts a handshake: 101 in HTTP/1.1; 200 in HTTP/2, which has neither
+ * 101 nor Sec-WebSocket-Accept (RFC 8441 §5). Throws ResponseFault if the application's part cannot be sent.
+ */
 export function acceptanceHead(handshake: Handshake, acceptance: Acceptance): ResponseHead {
+  const { key, subprotocols } = handshake;
   const { subprotocol, extensions, fields } = acceptance;
-  if (subprotocol !== "" && !handshake.subprotocols.includes(subprotocol))
+  if (subprotocol !== "" && !subprotocols.includes(subprotocol))
     throw new ResponseFault("the subprotocol is none of those that the client has named");
-  const taken = fields.find(([name]) => OURS.test(name));
+  const taken = fields.find(([name]) => SERVER_FIELD.test(name));
   if (taken !== undefined)
     throw new ResponseFault(`${taken[0].toLowerCase()} is the server's to send in a handshake`);
-  return responseHead(101, "Switching Protocols", [
-    ["Sec-WebSocket-Accept", acceptKey(handshake.key)],
+  const agreed = [
     ...field("Sec-WebSocket-Protocol", subprotocol),
     ...field("Sec-WebSocket-Extensions", extensions),
     ...fields,
-  ]);
+  ];
+  if (key === null) return responseHead(200, "OK", agreed);
+  const accept = ["Sec-WebSocket-Accept", acceptKey(key)] as const;
+  return responseHead(101, "Switching Protocols", [accept, ...agreed]);
 }
 
 function field(name: string, value: string): readonly (readonly [string, string])[] {
   return value === "" ? [] : [[name, value]];
 }
 
-function readOffers(value: string | null): readonly ExtensionOffer[] | null {
-  if (value === null) return [];
-  try {
-    return extension.parse(value)[DEFLATE] ?? [];
-  } catch {
-    // RFC 6455 §9.1: a field of another grammar fails the handshake.
-    return null;
-  }
-}
-
-function hasMember(head: RequestHead, name: string, member: string): boolean {
-  return listMembers(valueOf(head, name) ?? "").some((one) => one.toLowerCase() === member);
-}
-
-/** All lines of a field as one list; null if there is none. */
+/** Joins all lines of a field to one list; null: there is no such field. */
 function valueOf(head: RequestHead, name: string): string | null {
   const values = head.values.filter((_, index) => head.names[index] === name);
   return values.length === 0 ? null : values.join(", ");

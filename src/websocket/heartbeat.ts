@@ -1,94 +1,91 @@
-// Whether a client is still there, asked by a ping now and then; two ways to find out that it is not:
-// nothing comes after a ping, or nothing of what is sent goes out. Anything that comes is as good as a
-// pong, because a client inside a large frame cannot send one.
+// Finds out that a client has vanished without closing, in one of two ways: nothing comes after a ping, or
+// nothing of the bytes that wait for the client goes out. Any byte counts as well as a pong, because a client
+// in the midst of a large frame cannot send a pong.
 
-import { PING_INTERVAL_MS, PING_TIMEOUT_MS } from "./limits.ts";
-
-/** What a heartbeat needs of its connection. */
-export interface Pulse {
-  /** Sends a ping; `onTaken`: the kernel has taken it. */
-  ping(onTaken: () => void): void;
-  /** The client is gone. */
-  cut(): void;
-  /** Whether nothing is read, so that nothing can come. */
-  readonly isDeaf: boolean;
-  /** Whether bytes wait for the client. */
-  readonly isWaiting: boolean;
-  /** Bytes that the kernel has taken. */
-  readonly bytesSent: number;
-}
-
-export interface HeartbeatOptions {
-  /** Between two pings; 0: none are sent, and only a client that takes nothing is found out. */
-  readonly pingIntervalMs?: number;
-  /** For anything to come after a ping; 0: for ever. */
-  readonly pingTimeoutMs?: number;
-}
+import type { UpgradedStream } from "../http/exchange.ts";
+import type { FrameInput } from "./frame-input.ts";
+import { PING_INTERVAL_MS } from "./limits.ts";
 
 export class Heartbeat {
-  readonly #pulse: Pulse;
-  readonly #isAsking: boolean;
+  readonly #upgraded: UpgradedStream;
+  readonly #input: FrameInput;
+  readonly #ping: (onTaken: () => void) => void;
+  readonly #sendsPings: boolean;
   readonly #timeoutMs: number;
-  readonly #timer: NodeJS.Timeout;
-  /** Runs from when the kernel took a ping, until something comes. */
-  #patience: NodeJS.Timeout | undefined;
-  /** Whether a ping is out that nothing has followed. */
-  #hasAsked = false;
-  #isOver = false;
-  /** Of the last beat. */
+  readonly #interval: NodeJS.Timeout;
+  /** Runs from the moment when the kernel took a ping until bytes come. */
+  #timeout: NodeJS.Timeout | undefined;
+  /** Whether no byte has come since the last ping. */
+  #isAwaitingPong = false;
+  #isStopped = false;
+  /** Whether bytes waited for the client at the last beat, and how many the kernel had taken. */
   #wasWaiting = false;
   #bytesSent = 0;
 
-  constructor(pulse: Pulse, options: HeartbeatOptions) {
-    const { pingIntervalMs = PING_INTERVAL_MS, pingTimeoutMs = PING_TIMEOUT_MS } = options;
-    this.#pulse = pulse;
-    this.#isAsking = pingIntervalMs > 0;
-    this.#timeoutMs = pingTimeoutMs;
-    const beatMs = this.#isAsking ? pingIntervalMs : PING_INTERVAL_MS;
-    this.#timer = setInterval(() => this.#later(() => this.#beat()), beatMs).unref();
+  /**
+   * `ping` sends a ping and calls back when the kernel has taken it. `intervalMs` 0: no pings, and only a
+   * client that takes no bytes is found. `timeoutMs` 0: a client may stay silent for ever.
+   */
+  constructor(
+    upgraded: UpgradedStream,
+    input: FrameInput,
+    ping: (onTaken: () => void) => void,
+    { intervalMs, timeoutMs }: { readonly intervalMs: number; readonly timeoutMs: number },
+  ) {
+    this.#upgraded = upgraded;
+    this.#input = input;
+    this.#ping = ping;
+    this.#sendsPings = intervalMs > 0;
+    this.#timeoutMs = timeoutMs;
+    const beatMs = this.#sendsPings ? intervalMs : PING_INTERVAL_MS;
+    this.#interval = setInterval(() => this.#afterInput(() => this.#beat()), beatMs).unref();
   }
 
-  /** Bytes have come, or can come again. */
-  hear(): void {
-    if (!this.#hasAsked) return;
-    this.#hasAsked = false;
-    clearTimeout(this.#patience);
+  /** Bytes of the client have come, or are read again after a pause. */
+  onInput(): void {
+    if (!this.#isAwaitingPong) return;
+    this.#isAwaitingPong = false;
+    clearTimeout(this.#timeout);
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    clearTimeout(this.#patience);
-    this.#isOver = true;
+    clearInterval(this.#interval);
+    clearTimeout(this.#timeout);
+    this.#isStopped = true;
   }
 
   #beat(): void {
-    if (this.#isStalled()) this.#pulse.cut();
-    else if (this.#isAsking && (!this.#hasAsked || this.#pulse.isDeaf)) this.#ask();
+    if (this.#isStalled()) this.#upgraded.stream.destroy();
+    else if (this.#sendsPings && (!this.#isAwaitingPong || this.#input.isPaused)) this.#sendPing();
   }
 
-  #ask(): void {
-    this.#hasAsked = true;
-    clearTimeout(this.#patience);
-    this.#pulse.ping(() => {
-      if (!this.#hasAsked || this.#isOver || this.#timeoutMs === 0) return;
-      clearTimeout(this.#patience);
-      this.#patience = setTimeout(() => this.#later(() => this.#giveUp()), this.#timeoutMs).unref();
+  #sendPing(): void {
+    this.#isAwaitingPong = true;
+    clearTimeout(this.#timeout);
+    this.#ping(() => {
+      if (!this.#isAwaitingPong || this.#isStopped || this.#timeoutMs === 0) return;
+      clearTimeout(this.#timeout);
+      const giveUp = (): void => this.#afterInput(() => this.#giveUp());
+      this.#timeout = setTimeout(giveUp, this.#timeoutMs).unref();
     });
   }
 
   #giveUp(): void {
-    if (this.#hasAsked && !this.#pulse.isDeaf) this.#pulse.cut();
+    // While nothing is read, no pong can come.
+    if (this.#isAwaitingPong && !this.#input.isPaused) this.#upgraded.stream.destroy();
   }
 
-  /** Behind what has come meanwhile: the process may have been stopped for longer than a beat. */
-  #later(act: () => void): void {
+  /** Acts after pending input: when the process continues after SIGSTOP, the pong may already be in the socket. */
+  #afterInput(act: () => void): void {
     setImmediate(() => {
-      if (!this.#isOver) act();
+      if (!this.#isStopped) act();
     });
   }
 
+  /** Whether bytes have waited since the last beat, and the kernel has taken none. */
   #isStalled(): boolean {
-    const { isWaiting, bytesSent } = this.#pulse;
+    const { stream, bytesSent } = this.#upgraded;
+    const isWaiting = stream.writableLength > 0;
     const isStalled = isWaiting && this.#wasWaiting && bytesSent === this.#bytesSent;
     this.#wasWaiting = isWaiting;
     this.#bytesSent = bytesSent;

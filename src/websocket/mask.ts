@@ -1,48 +1,54 @@
-// The mask of a client's payload (RFC 6455 §5.3): each byte is XORed with the next one of four. Reads are
-// valid for a moment only, so taking the mask off and copying are one thing here.
+// The mask of a client's payload (RFC 6455 §5.3): byte i of the payload is XORed with byte i mod 4 of the key.
+// Bytes of a socket are valid during one event only and have to be copied, so unmasking and copying are one
+// step here.
 
-import { KEY_BYTES } from "./frame-layout.ts";
+export const KEY_BYTES = 4;
 
 /**
- * From here on a copy and 32-bit words cost less than a loop over bytes: 125 bytes take 0.16 µs either
- * way, 65,536 bytes 16 instead of 70 µs (as benchmarks/websocket-frames.ts shows with another value here).
+ * From this length on, copying and then XORing 32-bit words costs less than a loop over bytes: 125 bytes take
+ * 0.16 µs either way, 65,536 bytes 16 instead of 70 µs (benchmarks/websocket-frames.ts with other values here).
  */
 const MIN_WORDS_BYTES = 128;
 
-/** The key as the machine's own words have it. */
+/** The key rotated to the first aligned word, as bytes and as one word of this machine. */
 const ROTATED = new Uint8Array(KEY_BYTES);
 const ROTATED_WORD = new Int32Array(ROTATED.buffer);
 
 export class Mask {
   readonly #key = new Uint8Array(KEY_BYTES);
-  /** Bytes of the payload that have come, as far as they matter: 0 … 3. */
+  /** Index into the key of the next byte of payload. */
   #phase = 0;
 
-  /** A payload begins whose key ends at `end`. */
+  /** Begins a payload, whose key ends at `end`. */
   begin(bytes: Buffer, end: number): void {
     for (let index = 0; index < KEY_BYTES; index += 1)
       this.#key[index] = bytes[end - KEY_BYTES + index] ?? 0;
     this.#phase = 0;
   }
 
-  /** Copies the payload's next bytes, `at` … `end` of `bytes`, into `target` from `start` on, without the mask. */
-  copy(bytes: Buffer, at: number, end: number, target: Buffer, start: number): void {
-    const length = end - at;
+  /** Begins a payload that is not masked. */
+  clear(): void {
+    this.#key.fill(0);
+  }
+
+  /** Copies the next bytes of the payload, `start` … `end` of `bytes`, unmasked to `target` from `targetStart` on. */
+  copy(bytes: Buffer, start: number, end: number, target: Buffer, targetStart: number): void {
+    const length = end - start;
     const key = this.#key;
     const phase = this.#phase;
     this.#phase = (phase + length) & 3;
     if (length >= MIN_WORDS_BYTES) {
-      bytes.copy(target, start, at, end);
-      unmaskWords(target.subarray(start, start + length), key, phase);
+      bytes.copy(target, targetStart, start, end);
+      unmaskWords(target.subarray(targetStart, targetStart + length), key, phase);
       return;
     }
     for (let index = 0; index < length; index += 1)
-      target[start + index] = (bytes[at + index] ?? 0) ^ (key[(phase + index) & 3] ?? 0);
+      target[targetStart + index] = (bytes[start + index] ?? 0) ^ (key[(phase + index) & 3] ?? 0);
   }
 }
 
 function unmaskWords(bytes: Buffer, key: Uint8Array, phase: number): void {
-  // Words begin where the machine has them begin.
+  // The first 4-byte-aligned offset: an Int32Array begins nowhere else.
   const first = -bytes.byteOffset & (KEY_BYTES - 1);
   const count = Math.floor((bytes.length - first) / KEY_BYTES);
   for (let index = 0; index < KEY_BYTES; index += 1)
@@ -50,9 +56,18 @@ function unmaskWords(bytes: Buffer, key: Uint8Array, phase: number): void {
   const word = ROTATED_WORD[0] ?? 0;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + first, count);
   for (let index = 0; index < count; index += 1) words[index] = (words[index] ?? 0) ^ word;
-  const rest = first + count * KEY_BYTES;
-  for (let index = 0; index < first; index += 1)
-    bytes[index] = (bytes[index] ?? 0) ^ (key[(phase + index) & 3] ?? 0);
-  for (let index = rest; index < bytes.length; index += 1)
+  unmaskBytes(bytes, 0, first, key, phase);
+  unmaskBytes(bytes, first + count * KEY_BYTES, bytes.length, key, phase);
+}
+
+/** Unmasks the few bytes before or behind the aligned words. */
+function unmaskBytes(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  key: Uint8Array,
+  phase: number,
+): void {
+  for (let index = start; index < end; index += 1)
     bytes[index] = (bytes[index] ?? 0) ^ (key[(phase + index) & 3] ?? 0);
 }

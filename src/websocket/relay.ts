@@ -1,117 +1,103 @@
-// A WebSocket between a client and an application that speaks the protocol by itself: bytes go both ways
-// as they are, with backpressure. Of frames only their borders are seen, so that a close frame of ours can
-// stand between two of the application's, and the end of the closing handshake is known (RFC 6455 §7).
+// A WebSocket between a client and an application that speaks the protocol by itself: bytes are passed on as
+// they are, both ways, with backpressure. The relay only follows where frames end, so that it can insert a close
+// frame between two frames of the application, and knows when the closing handshake is complete (RFC 6455 §7).
 //
-//   open ──a close frame for the client, the application's or ours──▶ closing ──the client's──▶ ending
+//   open ──a close frame to the client, the application's or ours──▶ closing ──the client's──▶ ending
 //    │                                                                  │                        │
-//    └── the client's socket has closed ────────────────────────────────┴──▶ closed ◀────────────┘
+//    └── the client's stream has closed ────────────────────────────────┴──▶ closed ◀────────────┘
 //
-// closing: nothing of the application goes to the client any more; the client's answer goes to the
-// application. ending: all is said; what still comes is dropped for a while.
+// closing: the application's bytes are dropped; the client's go to the application as far as its close frame.
+// ending: both close frames are sent; later bytes of the client are dropped.
 
 import type { Duplex } from "node:stream";
 
-import type { Upgraded } from "../http/exchange.ts";
-import { detachBuffer } from "../net/detach-buffer.ts";
-import { CloseCode, maySend } from "./close-code.ts";
-import { FrameBorders } from "./frame-borders.ts";
-import {
-  CLOSE_TIMEOUT_MS,
-  LINGER_BYTES,
-  LINGER_MS,
-  RELAY_BYTES,
-  RELAY_STALLED_MS,
-} from "./limits.ts";
-import { encodeClose } from "./server-frame.ts";
+import type { UpgradedStream } from "../http/exchange.ts";
+import { detachBuffer } from "../net/buffer-pool.ts";
+import { LingeringClose } from "../net/lingering-close.ts";
+import { CloseCode, maySend, type CloseStatus } from "./close-code.ts";
+import { FrameBoundaries } from "./frame-boundaries.ts";
+import { encodeClose } from "./frame.ts";
+import { CLOSE_TIMEOUT_MS, RELAY_BYTES, RELAY_STALLED_MS } from "./limits.ts";
 
 export interface RelayOptions {
-  readonly upgraded: Upgraded;
-  /** The application's socket, whose errors somebody else hears. */
+  readonly upgraded: UpgradedStream;
+  /** The application's socket; its "error" events are the caller's to handle. */
   readonly application: Duplex;
-  /** What was read of it behind the head of its answer. */
+  /** Bytes of the application behind the head of its response. */
   readonly first: Buffer;
-  /** The client's socket has closed; once. */
+  /** Called once, when the client's stream has closed. */
   readonly onClosed: () => void;
   readonly closeTimeoutMs?: number;
   readonly stalledMs?: number;
-}
-
-interface Farewell {
-  readonly code: number;
-  readonly reason: string;
 }
 
 export class WebSocketRelay {
   readonly #client: Duplex;
   readonly #application: Duplex;
   readonly #onClosed: () => void;
+  readonly #lingering: LingeringClose;
   readonly #closeTimeoutMs: number;
   readonly #stalledMs: number;
-  readonly #fromClient = new FrameBorders();
-  readonly #fromApplication = new FrameBorders();
+  readonly #clientFrames = new FrameBoundaries();
+  readonly #applicationFrames = new FrameBoundaries();
   #state: "open" | "closing" | "ending" | "closed" = "open";
-  /** What is said at the next border. */
-  #farewell: Farewell | null = null;
-  /** Bytes of the client were dropped: none that come later may go to the application. */
+  /** The close frame to insert at the end of the application's current frame. */
+  #pendingClose: CloseStatus | null = null;
+  /** Whether bytes of the client were dropped: no later ones may go to the application. */
   #hasGap = false;
-  #lateBytes = 0;
-  #deadline: NodeJS.Timeout | undefined;
-  #stall: NodeJS.Timeout | undefined;
+  /** Limits the time of the current step of the closing handshake. */
+  #closeTimer: NodeJS.Timeout | undefined;
+  /** Runs while RELAY_BYTES wait for the client; each write that the client takes starts it anew. */
+  #stallTimer: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions) {
     const { upgraded, application, first } = options;
-    const client = upgraded.socket;
+    const client = upgraded.stream;
     this.#client = client;
     this.#application = application;
     this.#onClosed = options.onClosed;
+    this.#lingering = new LingeringClose(client);
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
     this.#stalledMs = options.stalledMs ?? RELAY_STALLED_MS;
     client.on("data", (chunk: Buffer) => this.#onClientBytes(chunk));
     client.on("end", () => this.#onClientEnd());
-    client.on("finish", () => this.#after(LINGER_MS, () => this.cut()));
-    client.on("close", () => this.#onClientGone());
+    client.on("close", () => this.#onClientClosed());
     application.on("data", (chunk: Buffer) => this.#onApplicationBytes(chunk));
     application.on("end", () => this.#onApplicationEnd());
     application.on("close", () => this.#onApplicationEnd());
     if (upgraded.ahead.length > 0) this.#onClientBytes(upgraded.ahead);
     if (first.length > 0) this.#onApplicationBytes(first);
-    // It may have ended before we could hear it.
+    // The stream may have ended before there was a listener.
     if (client.readableEnded) this.#onClientEnd();
-    if (client.destroyed) process.nextTick(() => this.#onClientGone());
+    if (client.destroyed) process.nextTick(() => this.#onClientClosed());
   }
 
   /**
-   * Closes the WebSocket in the application's stead, between two of its frames; nothing that it sends
-   * afterwards counts. `code`: one that may be sent, or 1005 for none. Nothing happens where a close frame has gone.
+   * Closes the WebSocket in the application's stead, between two of its frames; later bytes of the application
+   * are dropped. Does nothing if a close frame has been sent. `code`: one that may be sent, or 1005 for none.
    */
   close(code: number, reason: string): void {
-    if (this.#state !== "open" || this.#farewell !== null) return;
-    this.#farewell = { code, reason };
-    this.#after(this.#closeTimeoutMs, () => this.cut());
-    if (this.#fromApplication.isAtBorder) this.#say(this.#farewell);
-  }
-
-  /** Ends the connection at once. */
-  cut(): void {
-    this.#client.destroy();
+    if (this.#state !== "open" || this.#pendingClose !== null) return;
+    this.#pendingClose = { code, reason };
+    this.#limitStep();
+    if (this.#applicationFrames.isAtBoundary) this.#sendClose(this.#pendingClose);
   }
 
   #onClientBytes(chunk: Buffer): void {
     if (this.#state === "ending" || this.#state === "closed") {
-      this.#lateBytes += chunk.length;
-      if (this.#lateBytes > LINGER_BYTES) this.cut();
+      this.#lingering.drop(chunk.length);
       return;
     }
-    const hadClosed = this.#fromClient.hasClosed;
-    this.#giveApplication(chunk.subarray(0, this.#fromClient.read(chunk)));
-    if (hadClosed || !this.#fromClient.hasClosed) return;
-    if (this.#state === "closing") this.#finish();
-    // The application's to answer; where it does not, we do.
-    else this.#after(this.#closeTimeoutMs, () => this.close(this.#clientCode, ""));
+    const hadClosed = this.#clientFrames.hasClosed;
+    this.#passToApplication(chunk.subarray(0, this.#clientFrames.read(chunk)));
+    if (hadClosed || !this.#clientFrames.hasClosed) return;
+    if (this.#state === "closing") this.#end();
+    // The application should reply with a close frame; if it does not, we do.
+    else this.#limitStep(() => this.close(this.#replyCode, ""));
   }
 
-  /** The bytes are valid during the call only. */
-  #giveApplication(bytes: Buffer): void {
+  /** `bytes` are valid during the call only. */
+  #passToApplication(bytes: Buffer): void {
     const application = this.#application;
     if (bytes.length === 0 || this.#hasGap || !application.writable) return;
     if (this.#state === "closing" && application.writableLength >= RELAY_BYTES) {
@@ -124,96 +110,100 @@ export class WebSocketRelay {
       detachBuffer(copy);
       if (application.writableLength < RELAY_BYTES) this.#client.resume();
     });
-    // The client's close frame has to be found, behind whatever waits.
+    // While closing, the client's close frame has to be found behind the bytes that wait.
     if (application.writableLength >= RELAY_BYTES && this.#state === "open") this.#client.pause();
   }
 
   #onClientEnd(): void {
-    if (this.#state === "closing") this.#finish();
+    if (this.#state === "closing") this.#end();
     else if (this.#state === "open") this.#application.end();
   }
 
-  #onClientGone(): void {
+  #onClientClosed(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    clearTimeout(this.#deadline);
-    clearTimeout(this.#stall);
+    clearTimeout(this.#closeTimer);
+    clearTimeout(this.#stallTimer);
     this.#application.destroy();
     this.#onClosed();
   }
 
   #onApplicationBytes(chunk: Buffer): void {
     if (this.#state !== "open") return;
-    const end = this.#fromApplication.read(chunk, this.#farewell !== null);
-    this.#giveClient(chunk.subarray(0, end));
-    if (this.#fromApplication.hasClosed) this.#onSaid();
-    else if (this.#farewell !== null && this.#fromApplication.isAtBorder) this.#say(this.#farewell);
+    const frames = this.#applicationFrames;
+    const end = frames.read(chunk, this.#pendingClose !== null);
+    this.#passToClient(chunk.subarray(0, end));
+    if (frames.hasClosed) this.#onCloseSent();
+    else if (this.#pendingClose !== null && frames.isAtBoundary)
+      this.#sendClose(this.#pendingClose);
   }
 
-  #giveClient(bytes: Buffer): void {
+  #passToClient(bytes: Buffer): void {
     const client = this.#client;
     if (bytes.length === 0) return;
     client.write(bytes, () => this.#onClientTook());
     if (client.writableLength < RELAY_BYTES) return;
     this.#application.pause();
-    this.#stall ??= setTimeout(() => this.cut(), this.#stalledMs).unref();
+    this.#stallTimer ??= setTimeout(() => client.destroy(), this.#stalledMs).unref();
   }
 
   #onClientTook(): void {
-    if (this.#stall === undefined) return;
+    if (this.#stallTimer === undefined) return;
     if (this.#client.writableLength >= RELAY_BYTES) {
-      this.#stall.refresh();
+      this.#stallTimer.refresh();
       return;
     }
-    clearTimeout(this.#stall);
-    this.#stall = undefined;
+    clearTimeout(this.#stallTimer);
+    this.#stallTimer = undefined;
     this.#application.resume();
   }
 
   #onApplicationEnd(): void {
-    // All that it wrote has been read; what it has not read it never will.
+    // All bytes that the application wrote have been read; it reads no more.
     this.#application.destroy();
     if (this.#state !== "open") return;
-    const hasLeft = this.#client.readableEnded && !this.#fromClient.hasClosed;
-    // Inside a frame nothing can be said; who has left without a word is told none.
-    if (hasLeft || !this.#fromApplication.isAtBorder) this.#finish();
-    else if (this.#fromClient.hasClosed) this.#say({ code: this.#clientCode, reason: "" });
-    else this.#say({ code: CloseCode.INTERNAL_ERROR, reason: "the application ended" });
+    const clientHasClosed = this.#clientFrames.hasClosed;
+    const clientHasVanished = this.#client.readableEnded && !clientHasClosed;
+    // A client that ended without a close frame awaits none, and inside a frame none can be sent.
+    if (clientHasVanished || !this.#applicationFrames.isAtBoundary) this.#end();
+    else if (clientHasClosed) this.#sendClose({ code: this.#replyCode, reason: "" });
+    else this.#sendClose({ code: CloseCode.INTERNAL_ERROR, reason: "the application ended" });
   }
 
-  /** What answers the client's close frame. RFC 6455 §5.5.1: as a rule its own code. */
-  get #clientCode(): number {
-    const { closeCode } = this.#fromClient;
-    return maySend(closeCode) || closeCode === CloseCode.NONE
-      ? closeCode
-      : CloseCode.PROTOCOL_ERROR;
+  /** The code of our reply to the client's close frame: its own, if it may be sent. RFC 6455 §5.5.1. */
+  get #replyCode(): number {
+    const { closeCode } = this.#clientFrames;
+    const mayReply = maySend(closeCode) || closeCode === CloseCode.NONE;
+    return mayReply ? closeCode : CloseCode.PROTOCOL_ERROR;
   }
 
-  #say({ code, reason }: Farewell): void {
+  #sendClose({ code, reason }: CloseStatus): void {
     this.#client.write(encodeClose(code, reason));
-    this.#onSaid();
+    this.#onCloseSent();
   }
 
-  /** A close frame is on its way to the client. */
-  #onSaid(): void {
+  /** A close frame is on its way to the client, the application's or ours. */
+  #onCloseSent(): void {
     this.#state = "closing";
-    this.#after(this.#closeTimeoutMs, () => this.cut());
-    // What it still sends is dropped: it must not wait for a client that takes no more.
+    this.#limitStep();
+    // The application's bytes are read and dropped: it must not block on a client that takes no more.
     this.#application.resume();
     this.#client.resume();
-    if (this.#fromClient.hasClosed || this.#client.readableEnded) this.#finish();
+    if (this.#clientFrames.hasClosed || this.#client.readableEnded) this.#end();
   }
 
-  #finish(): void {
+  /** Begins a step of the closing handshake, which is cut by default if it takes too long. */
+  #limitStep(onTimeout: () => void = () => this.#client.destroy()): void {
+    clearTimeout(this.#closeTimer);
+    this.#closeTimer = setTimeout(onTimeout, this.#closeTimeoutMs).unref();
+  }
+
+  /** Both close frames are sent, or none can be. */
+  #end(): void {
     this.#state = "ending";
-    this.#after(this.#closeTimeoutMs, () => this.cut());
+    this.#limitStep();
     this.#application.end();
     this.#client.end();
     this.#client.resume();
-  }
-
-  #after(ms: number, act: () => void): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(act, ms).unref();
   }
 }

@@ -1,6 +1,6 @@
-// The answer to an opening handshake as an application writes it into a socket by itself (RFC 9112 §4,
-// RFC 6455 §4.2.2): read as bytes, and made a head that the front can send. Pure. What is not the
-// acceptance of this handshake is a fault; the front adds Upgrade and Connection again.
+// The response to an opening handshake as an application writes it into a socket by itself (RFC 9112 §4,
+// RFC 6455 §4.2.2). Pure: reads the bytes and makes a head that the front can send. Bytes that do not accept
+// this handshake are a fault. The front sends Upgrade and Connection itself.
 
 import type { ResponseHead } from "../http/message.ts";
 import { responseHead, ResponseFault } from "../http/response-head.ts";
@@ -11,7 +11,7 @@ const HEAD_END = "\r\n\r\n";
 const STATUS_LINE = /^HTTP\/1\.1 101(?: ([^\r\n]*))?$/;
 const FIELD_LINE = /^([^:\s]+):[\t ]*(.*?)[\t ]*$/;
 
-/** A head, and the bytes that it took. */
+/** A head, and its length in bytes as the application wrote it. */
 export interface UpgradeHead {
   readonly head: ResponseHead;
   readonly length: number;
@@ -19,16 +19,18 @@ export interface UpgradeHead {
 
 type Field = readonly [name: string, value: string];
 
-/** Reads what has come so far; null: it is not whole. Throws ResponseFault. */
+/** Reads the head at the beginning of `bytes`; null: it is incomplete. Throws ResponseFault. */
 export function readUpgradeHead(bytes: Buffer, handshake: Handshake): UpgradeHead | null {
   const end = bytes.indexOf(HEAD_END, 0, "latin1");
   if (end > MAX_UPGRADE_HEAD_BYTES || (end < 0 && bytes.length > MAX_UPGRADE_HEAD_BYTES))
-    throw new ResponseFault(`the handshake's answer has more than ${MAX_UPGRADE_HEAD_BYTES} bytes`);
+    throw new ResponseFault(
+      `the response to the handshake has more than ${MAX_UPGRADE_HEAD_BYTES} bytes`,
+    );
   if (end < 0) return null;
   const [first = "", ...lines] = bytes.toString("latin1", 0, end).split("\r\n");
   const status = STATUS_LINE.exec(first);
   if (status === null)
-    throw new ResponseFault("what was written into the socket does not begin with HTTP/1.1 101");
+    throw new ResponseFault("the response to the handshake does not begin with HTTP/1.1 101");
   const fields = lines.map(readField);
   check(fields, handshake);
   const sent = fields.filter(([name]) => !["upgrade", "connection"].includes(name.toLowerCase()));
@@ -39,23 +41,26 @@ export function readUpgradeHead(bytes: Buffer, handshake: Handshake): UpgradeHea
 function readField(line: string): Field {
   const [, name, value] = FIELD_LINE.exec(line) ?? [];
   if (name === undefined || value === undefined)
-    throw new ResponseFault("a line of the handshake's answer is no field");
+    throw new ResponseFault("a line of the response to the handshake is no field");
   return [name, value];
 }
 
-function check(fields: readonly Field[], handshake: Handshake): void {
+function check(fields: readonly Field[], { key, subprotocols }: Handshake): void {
   const values = (wanted: string): string[] =>
     fields.filter(([name]) => name.toLowerCase() === wanted).map(([, value]) => value);
   if (values("upgrade").join().toLowerCase() !== "websocket")
-    throw new ResponseFault("the handshake's answer needs Upgrade: websocket");
+    throw new ResponseFault("the response to the handshake needs Upgrade: websocket");
   if (values("connection").join().toLowerCase() !== "upgrade")
-    throw new ResponseFault("the handshake's answer needs Connection: Upgrade");
-  if (values("sec-websocket-accept").join() !== acceptKey(handshake.key))
-    throw new ResponseFault("the handshake's answer has not the Sec-WebSocket-Accept of its key");
-  const subprotocols = values("sec-websocket-protocol");
-  if (!subprotocols.every((name) => handshake.subprotocols.includes(name)))
+    throw new ResponseFault("the response to the handshake needs Connection: Upgrade");
+  // Without a key (HTTP/2) nothing accepts: such a handshake cannot be answered by these bytes.
+  if (key === null || values("sec-websocket-accept").join() !== acceptKey(key))
+    throw new ResponseFault(
+      "the response to the handshake lacks the Sec-WebSocket-Accept of its key",
+    );
+  const chosen = values("sec-websocket-protocol");
+  if (!chosen.every((name) => subprotocols.includes(name)))
     throw new ResponseFault("the subprotocol is none of those that the client has named");
-  if (subprotocols.length > 1) throw new ResponseFault("there are two subprotocols");
+  if (chosen.length > 1) throw new ResponseFault("there are two subprotocols");
   if (values("content-length").length > 0)
-    throw new ResponseFault("the handshake's answer has no Content-Length");
+    throw new ResponseFault("the response to the handshake must not have Content-Length");
 }

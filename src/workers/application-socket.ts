@@ -26,7 +26,7 @@ export function openSocket(
   const socket = connect({ path: worker.socketPath(id), allowHalfOpen: true });
   // "close" follows, and says all that matters.
   socket.on("error", () => undefined);
-  socket.on("close", () => worker.channel?.say(FrameType.WS_SOCKET_DONE, id));
+  socket.on("close", () => worker.say(FrameType.WS_SOCKET_DONE, id));
   const isWanted = job?.state === "queued" && (job.worker === 0 || job.worker === worker.number);
   if (!isWanted) {
     socket.destroy();

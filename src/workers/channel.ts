@@ -1,43 +1,36 @@
 // One worker's channel: a Unix stream socket with frames in both directions (docs/worker-protocol.md,
-// "Channel"). Knows frames, not what they mean.
+// "Channel"). Knows how frames are cut and gathered, not what they mean.
 
 import { connect, type Socket } from "node:net";
 
-import { releaseBuffer } from "../net/buffer-pool.ts";
+import { bufferPool, MIN_RELEASED_BYTES } from "../net/buffer-pool.ts";
 import { encodeFrame, FrameDecoder, FrameFault, type FrameReceiver } from "./frame.ts";
 
-/** Bytes read from a channel at a time; the payload of a large frame comes in several. */
+/** Bytes read from a channel at a time; a large frame comes in several reads. */
 const READ_BYTES = 65_536;
-/** All channels read into this: what a callback does not use at once it copies. */
+/** All channels read into this buffer: a receiver copies the bytes that it keeps. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
-/** The memory of frames from here on is given back when they are written; the collector has the others. */
-const FREED_BYTES = 8192;
-/** Smaller frames wait for others of the same turn, at most so many bytes: each write wakes the worker. */
+/** Bytes of small frames gathered during one turn of the event loop: each write wakes the worker. */
 const GATHERED_BYTES = 8192;
-
-export interface ChannelListener extends FrameReceiver {
-  /** The socket has ended: the worker is gone or has closed it. `fault`: it broke the protocol. */
-  onChannelEnd(fault: string | null): void;
-}
 
 /** Frames to and from one worker. */
 export class Channel {
   readonly #socket: Socket;
   readonly #decoder: FrameDecoder;
-  #listener: ChannelListener;
-  /** Frames that go when this turn is over, and their bytes. */
+  readonly #onEnd: (fault: string | null) => void;
+  /** Frames that are written at the end of this turn, and their bytes. */
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
   #fault: string | null = null;
   #isClosed = false;
 
-  /** Connects to the socket at `path`, on which the worker listens. */
-  constructor(path: string, listener: ChannelListener) {
-    this.#listener = listener;
-    this.#decoder = new FrameDecoder({
-      onFrame: (type, id, isEnd, count, payload) =>
-        this.#listener.onFrame(type, id, isEnd, count, payload),
-    });
+  /**
+   * Connects to the socket at `path`, on which the worker listens. `onEnd` is called once, when the
+   * socket has ended: the worker is gone or has closed it. `fault`: how the worker broke the protocol.
+   */
+  constructor(path: string, receiver: FrameReceiver, onEnd: (fault: string | null) => void) {
+    this.#onEnd = onEnd;
+    this.#decoder = new FrameDecoder(receiver);
     const socket = connect({
       path,
       onread: {
@@ -53,17 +46,12 @@ export class Channel {
     socket.on("close", () => this.#end());
   }
 
-  /** From here on somebody else listens. */
-  set listener(listener: ChannelListener) {
-    this.#listener = listener;
-  }
-
   /** Nothing more will come. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
-  /** Sends whole frames, which are the channel's from here on. After the end they go nowhere. */
+  /** Sends whole frames, whose memory is the channel's from here on; dropped after the channel's end. */
   send(frame: Buffer): void {
     const gathered = this.#gatheredBytes + frame.length;
     if (gathered > GATHERED_BYTES) {
@@ -77,8 +65,8 @@ export class Channel {
   }
 
   /** Sends a frame without a payload. */
-  say(type: number, id = 0, count = 0): void {
-    this.send(encodeFrame(type, id, null, { count }));
+  say(type: number, id: number): void {
+    this.send(encodeFrame(type, id));
   }
 
   destroy(): void {
@@ -98,10 +86,10 @@ export class Channel {
   #write(bytes: Buffer): void {
     const socket = this.#socket;
     if (socket.destroyed) return;
-    if (bytes.length < FREED_BYTES) socket.write(bytes);
+    if (bytes.length < MIN_RELEASED_BYTES) socket.write(bytes);
     else
       socket.write(bytes, (error) => {
-        if (error === null || error === undefined) releaseBuffer(bytes);
+        if (error === null || error === undefined) bufferPool.release(bytes);
       });
   }
 
@@ -109,7 +97,7 @@ export class Channel {
     try {
       this.#decoder.push(bytes);
     } catch (error) {
-      // Only the sender's bytes may end the sender; a fault of our own is not its fault.
+      // Only the worker's own bytes may end the worker: a fault of the front is no FrameFault.
       if (!(error instanceof FrameFault)) throw error;
       this.#fault = error.message;
       this.#socket.destroy();
@@ -119,7 +107,7 @@ export class Channel {
   #end(): void {
     this.#isClosed = true;
     const cut = this.#decoder.isInsideFrame ? "the channel ended inside a frame" : null;
-    this.#listener.onChannelEnd(this.#fault ?? cut);
+    this.#onEnd(this.#fault ?? cut);
   }
 }
 

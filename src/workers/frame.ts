@@ -1,8 +1,8 @@
 // The frames of a worker's channel: encoding and decoding, pure.
-// The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
+// The specification is docs/worker-protocol.md; python/typhon_worker/wire/ is the other side, and
 // test/vectors/ is read by the tests of both. Knows bytes only: no socket, no request.
 
-import { releaseBuffer, acquireBuffer } from "../net/buffer-pool.ts";
+import { bufferPool } from "../net/buffer-pool.ts";
 
 const FRAME_HEADER_BYTES = 16;
 /** Largest payload of a frame: a 1 MiB piece and its surroundings. More ends the worker. */
@@ -57,7 +57,7 @@ export function encodeFrame(
   options: { readonly isEnd?: boolean; readonly count?: number } = {},
 ): Buffer {
   const length = payload === null ? 0 : payload.length;
-  const frame = acquireBuffer(FRAME_HEADER_BYTES + length);
+  const frame = bufferPool.acquire(FRAME_HEADER_BYTES + length);
   frame.writeUInt32LE(length, 0);
   frame[4] = type;
   frame[5] = options.isEnd === true ? END : 0;
@@ -136,7 +136,7 @@ export class FrameDecoder {
       this.#held = 0;
       this.#hasHeader = false;
       this.#deliver(frame, 0, frame.length);
-      if (isCopied(frame[4])) releaseBuffer(frame);
+      if (isCopied(frame[4])) bufferPool.release(frame);
       return at;
     }
     return at;
@@ -151,7 +151,7 @@ export class FrameDecoder {
   }
 
   #makeRoom(): void {
-    const frame = acquireBuffer(frameBytes(this.#frame, 0));
+    const frame = bufferPool.acquire(frameBytes(this.#frame, 0));
     this.#frame.copy(frame);
     this.#frame = frame;
     this.#hasHeader = true;

@@ -3,7 +3,7 @@
 // workers are numbers here, reached through `send`.
 
 import { monotonic } from "./clock.ts";
-import type { SharedFiles } from "./shared-files.ts";
+import type { SharedFiles } from "./run-directory.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
 import { JobsById } from "./jobs-by-id.ts";
 import { findLate, locate, type Found } from "./late-jobs.ts";

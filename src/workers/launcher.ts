@@ -1,78 +1,66 @@
-// The Python process that starts the others: made by posix_spawn once, because spawning from Node
-// blocks the event loop in proportion to its memory (1.5 ms at 52 MB). It makes the queue, forks
+// The Python process that forks the workers: made by posix_spawn once, because spawning from Node
+// blocks the event loop in proportion to its memory (1.5 ms at 52 MB). The launcher makes the queue, forks
 // workers on request and reports their ends. JSON lines over its descriptor 3
 // (docs/worker-protocol.md, "Launcher"). Knows nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
 
-import type { SharedFiles } from "./shared-files.ts";
 import { cutLines, LineCutter } from "./output.ts";
-
-/** What the launcher needs to know of an application; goes to the workers as it is. */
-export interface ApplicationOptions {
-  readonly app: string;
-  readonly interface: "auto" | "wsgi" | "asgi";
-  readonly loop: "auto" | "asyncio" | "uvloop";
-  readonly lifespan: "auto" | "on" | "off";
-  /** Requests that a worker runs at once under ASGI. */
-  readonly concurrency: number;
-  readonly appDir: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly rootPath: string;
-  /** Paths that a worker asks itself for before it is ready. */
-  readonly warmup: readonly string[];
-  readonly threads: number;
-  readonly workers: number;
-  /** SERVER_SOFTWARE. */
-  readonly software: string;
-}
+import { RunDirectory, SharedFiles } from "./run-directory.ts";
+import type { WorkerEnd } from "./worker.ts";
+import { WorkerProcess, type WorkerPort, type WorkerProcessListener } from "./worker-process.ts";
 
 export interface LauncherOptions {
+  /** Where the run directory is made: a tmpfs. */
+  readonly runFolder: string;
   readonly python: string;
   /** The folder that holds the package typhon_worker. */
   readonly packageFolder: string;
-  /** The private directory (docs/worker-protocol.md, "The directory"). */
-  readonly directory: string;
-  readonly application: ApplicationOptions;
-  /** What an earlier launcher has made and workers still use; null: it is made anew. */
-  readonly inherited: SharedFiles | null;
-}
-
-/** What the launcher says once the FIFOs are there. */
-export interface Opened {
-  readonly pipePages: number;
-  readonly python: string;
-  readonly implementation: string;
-  readonly executable: string;
-}
-
-export interface WorkerEnd {
-  readonly worker: number;
-  readonly code: number | null;
-  readonly signal: number | null;
-  /** Bytes. */
-  readonly peakRss: number;
+  /** Goes to the workers as it is. */
+  readonly application: {
+    readonly app: string;
+    readonly interface: "auto" | "wsgi" | "asgi";
+    readonly loop: "auto" | "asyncio" | "uvloop";
+    readonly lifespan: "auto" | "on" | "off";
+    /** Requests that a worker runs at once under ASGI. */
+    readonly concurrency: number;
+    readonly appDir: string;
+    readonly env: Readonly<Record<string, string>>;
+    readonly rootPath: string;
+    /** Paths that a worker requests from itself before it is ready. */
+    readonly warmup: readonly string[];
+    readonly threads: number;
+    readonly workers: number;
+    /** SERVER_SOFTWARE. */
+    readonly software: string;
+  };
 }
 
 export interface LauncherListener {
-  onOpened(opened: Opened): void;
+  /**
+   * Workers can be started. `pipePages`: pages that fit into the queue. `python`: such as
+   * "CPython 3.11.7". `shared`: the inherited files, else new ones.
+   */
+  onOpened(pipePages: number, python: string, shared: SharedFiles): void;
+  /** A worker was forked; its files are there (`openWorker`). */
   onStarted(worker: number, pid: number): void;
+  /** A worker's process has ended. */
   onEnded(end: WorkerEnd): void;
-  /** The launcher is gone, with what it said last; asked for or not. */
+  /** The launcher is gone, asked to or not; its workers may live. `text`: why, as far as it is known. */
   onLauncherEnd(text: string): void;
-  /** A line that the launcher itself wrote. */
+  /** A line of the launcher's own output. */
   onLauncherLine(line: string): void;
 }
 
-/** The launcher's control; what it inherits comes behind it. */
+/** The launcher's control; inherited descriptors come behind it. */
 const CONTROL_FD = 3;
 /** Pages asked for the queue: 1 MiB, what the kernel lets a user have by default. */
 const PIPE_PAGES = 256;
-/** Characters of a control message; a launcher that says more has lost its mind. */
+/** Characters of a control message. */
 const MAX_CONTROL_LINE = 1_048_576;
-/** The last bytes of standard error that are kept to tell why a launcher ended. */
-const MAX_LAST_WORDS = 4096;
+/** Characters of the launcher's output that are kept to tell why it ended. */
+const STDERR_TAIL = 4096;
 
 // `-c` puts the working directory first on sys.path; the worker's own package is imported from its
 // folder, which is then taken off again, so that no module of ours or of the working directory can
@@ -81,19 +69,26 @@ const BOOT =
   "import sys; sys.version_info >= (3, 10) or " +
   "sys.exit('Typhon needs Python 3.10 or newer, this is %d.%d' % sys.version_info[:2]); " +
   "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
-  "from typhon_worker import launcher; sys.path.remove(sys.argv[1]); launcher.main()";
+  "from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()";
+
+/** A launcher as the pool sees it: in tests an object without processes. */
+export type LauncherPort = Pick<Launcher, keyof Launcher>;
 
 /** The running launcher of one application. */
 export class Launcher {
   readonly #listener: LauncherListener;
+  readonly #directory: RunDirectory;
+  readonly #inherited: SharedFiles | null;
   readonly #child: ChildProcess;
   readonly #control: Socket;
-  #lastWords = "";
+  #stderrTail = "";
   #hasEnded = false;
 
-  constructor(options: LauncherOptions, listener: LauncherListener) {
+  /** `inherited`: the files of an earlier launcher whose workers still use them; null: new ones are made. */
+  constructor(options: LauncherOptions, inherited: SharedFiles | null, listener: LauncherListener) {
     this.#listener = listener;
-    const { inherited } = options;
+    this.#inherited = inherited;
+    this.#directory = new RunDirectory(options.runFolder);
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
     const highest = String(CONTROL_FD + passed.length);
@@ -101,44 +96,33 @@ export class Launcher {
       stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
     });
     this.#child.on("error", (error) => this.#end(error.message));
-    this.#child.on("close", () => this.#end(this.#lastWords.trim()));
+    this.#child.on("close", () => this.#end(this.#stderrTail.trim()));
     const control = this.#child.stdio.at(CONTROL_FD);
     if (!(control instanceof Socket)) throw new TypeError("the control channel is no socket");
     this.#control = control;
-    // A write to a launcher that has just died; "close" tells the rest.
+    // A write to a launcher that has just died fails; the "close" of the child follows.
     control.on("error", () => undefined);
     cutLines(control, new LineCutter((line) => this.#read(line), MAX_CONTROL_LINE));
-    this.#child.stdout?.on("data", (bytes: Buffer) => this.#hear(bytes));
-    this.#child.stderr?.on("data", (bytes: Buffer) => this.#hear(bytes));
-    const { application } = options;
+    this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
+    this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
+    const { appDir, rootPath, ...sameNames } = options.application;
     this.#say({
       op: "open",
-      directory: options.directory,
+      directory: this.#directory.path,
       pipe_pages: PIPE_PAGES,
-      application: {
-        app: application.app,
-        interface: application.interface,
-        loop: application.loop,
-        lifespan: application.lifespan,
-        concurrency: application.concurrency,
-        app_dir: application.appDir,
-        env: application.env,
-        root_path: application.rootPath,
-        warmup: application.warmup,
-        threads: application.threads,
-        workers: application.workers,
-        software: application.software,
-      },
+      application: { ...sameNames, app_dir: appDir, root_path: rootPath },
     });
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0;
   }
 
   /** Forks worker `worker`. */
   start(worker: number): void {
     this.#say({ op: "start", worker });
+  }
+
+  /** Opens the files of a worker that was forked. */
+  openWorker(worker: number, pid: number, listener: WorkerProcessListener): WorkerPort {
+    const file = (name: string): string => this.#directory.workerFile(worker, name);
+    return new WorkerProcess(pid, file, (signal) => this.signal(worker, signal), listener);
   }
 
   /** Sends a signal by number; nothing happens if that worker has ended. */
@@ -151,7 +135,7 @@ export class Launcher {
     this.#say({ op: "notify", text });
   }
 
-  /** Ends it, and with it every worker that still runs, and the directory. */
+  /** Ends the launcher and every worker of it that still runs. `onLauncherEnd` follows. */
   stop(): void {
     this.#control.end();
   }
@@ -171,31 +155,32 @@ export class Launcher {
       const value = fields.get(name);
       return typeof value === "string" ? value : "";
     };
+    const worker = number("worker");
     switch (message.op) {
       case "opened":
-        return this.#listener.onOpened({
-          pipePages: number("pipe_pages"),
-          python: text("python"),
-          implementation: text("implementation"),
-          executable: text("executable"),
-        });
+        return this.#listener.onOpened(
+          number("pipe_pages"),
+          `${text("implementation")} ${text("python")}`,
+          this.#inherited ?? new SharedFiles(this.#directory),
+        );
       case "started":
-        return this.#listener.onStarted(number("worker"), number("pid"));
+        return this.#listener.onStarted(worker, number("pid"));
       case "ended":
         return this.#listener.onEnded({
-          worker: number("worker"),
+          worker,
           code: nullable("code"),
           signal: nullable("signal"),
           peakRss: number("peak_rss"),
         });
       default:
-        this.#lastWords = text("text");
+        // "fault": the launcher cannot go on, and exits.
+        this.#stderrTail = text("text");
     }
   }
 
-  #hear(bytes: Buffer): void {
+  #readOutput(bytes: Buffer): void {
     const text = bytes.toString("utf8");
-    this.#lastWords = (this.#lastWords + text).slice(-MAX_LAST_WORDS);
+    this.#stderrTail = (this.#stderrTail + text).slice(-STDERR_TAIL);
     for (const line of text.split("\n")) if (line !== "") this.#listener.onLauncherLine(line);
   }
 
@@ -203,6 +188,7 @@ export class Launcher {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#control.destroy();
+    this.#directory.remove();
     this.#listener.onLauncherEnd(text);
   }
 }

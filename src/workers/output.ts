@@ -1,10 +1,10 @@
-// What processes print: real pipes, cut into lines. FIFOs are read by net.Socket, not by fs streams:
-// four of those block Node's thread pool.
+// The output of processes, read from pipes and cut into lines. FIFOs are read by net.Socket, not by fs
+// streams: four of those block Node's thread pool.
 
 import { constants, openSync, unlinkSync } from "node:fs";
 import { Socket } from "node:net";
 
-/** A longer line is cut into pieces of this many characters: nobody may fill our memory with one. */
+/** A longer line is cut into pieces of this many characters: one line may not fill the front's memory. */
 const MAX_OUTPUT_LINE = 8192;
 
 /** Cuts text that comes in pieces into lines of at most `limit` characters. */
@@ -25,7 +25,7 @@ export class LineCutter {
     if (this.#held.length > this.#limit) this.flush();
   }
 
-  /** The stream has ended: what is left is a line too. */
+  /** The stream has ended: the rest is a line too. */
   flush(): void {
     if (this.#held !== "") this.#give(this.#held);
     this.#held = "";

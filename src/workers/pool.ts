@@ -1,124 +1,193 @@
-// The workers of one application and the way of a job through them. Joins the parts: the station makes
-// processes, staffing decides who works, the table keeps the books, lateness sees to late requests. Raises
-// typed events; writes no logs; knows no HTTP.
-//
-// A worker that ends: its channel is read to the end, its notes say which requests died with it, a
-// fence wakes whoever slept over a stranded page, and a new worker takes its place. A launcher that ends:
-// its workers go on, a new launcher starts others in their place.
+// The workers of one application and the way of a job through them. Joins the parts: the launcher forks
+// processes, the worker set decides which of them work, the job table knows every request, the exits say
+// what becomes of a dead worker's. Raises typed events; writes no logs; knows no HTTP.
 
+import { openSocket } from "./application-socket.ts";
+import { readJson } from "./channel.ts";
 import { monotonic } from "./clock.ts";
-import type { SharedFiles } from "./shared-files.ts";
-import { Departures } from "./departures.ts";
-import type { Job } from "./job.ts";
+import { FrameFault, FrameType } from "./frame.ts";
 import { JobTable } from "./job-table.ts";
-import { Lateness } from "./lateness.ts";
-import type { Opened, WorkerEnd } from "./launcher.ts";
+import type { Job, Overdue } from "./job.ts";
 import {
-  StartFailure,
-  type PoolListener,
-  type PoolOptions,
-  type PoolReady,
-  type WorkerLoss,
-} from "./pool-contract.ts";
+  Launcher,
+  type LauncherListener,
+  type LauncherOptions,
+  type LauncherPort,
+} from "./launcher.ts";
 import { RequestQueue } from "./queue.ts";
+import type { SharedFiles } from "./run-directory.ts";
+import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
+import { WorkerSet, type WorkerSetOptions } from "./worker-set.ts";
 import { WorkerTable } from "./worker-table.ts";
-import { Staffing } from "./staffing.ts";
-import { Station, type StationListener } from "./station.ts";
-import type { LoadFailure, Worker } from "./worker.ts";
-import { hearWorker, type WorkerFramesDesk } from "./worker-frames.ts";
+import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
 const SIGKILL = 9;
-const UNKNOWN: Opened = { pipePages: 0, python: "", implementation: "", executable: "" };
+/** The level of an error in `PoolListener.onMessage`. */
+const ERROR_LEVEL = 3;
+
+export interface PoolOptions extends LauncherOptions, Omit<WorkerSetOptions, "workers"> {
+  /** How long a request may wait to be begun, seconds. */
+  readonly queueTimeout: number;
+  /** How many requests may wait. */
+  readonly queueLimit: number;
+  /** The shortest time that any request has, seconds; Infinity: none has one. */
+  readonly leastTimeout: number;
+}
+
+export interface PoolListener {
+  onWorkerReady(worker: Worker): void;
+  /** `pause`: seconds until another worker is started; 0: at once. */
+  onWorkerEnd(exit: WorkerExit, pause: number): void;
+  /** The worker is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
+  onRecycle(worker: Worker): void;
+  onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
+  /** A worker's own message. `level`: 0 debug … 3 error. */
+  onMessage(worker: Worker, level: number, text: string): void;
+  /** `stacks`: those of the worker's threads, with requests by their numbers; `find` gives the request. */
+  onOverdue(overdue: Overdue, stacks: string, find: (id: number) => Job | undefined): void;
+  /** The launcher has ended without being asked to; a new one takes its place. */
+  onLauncherEnd(text: string): void;
+  onLauncherLine(line: string): void;
+}
 
 type PoolState = "new" | "running" | "stopping" | "stopped";
 
-export class Pool implements StationListener, WorkerFramesDesk {
+/** What a pool tells of itself. Times are CLOCK_MONOTONIC seconds. */
+export interface PoolStatus {
+  readonly state: PoolState;
+  /** "" until a worker has loaded the application. */
+  readonly interface: PythonInterface | "";
+  /** Such as "CPython 3.11.7"; "" until the launcher has said so. */
+  readonly python: string;
+  readonly workers: readonly Pick<
+    Worker,
+    "number" | "pid" | "state" | "generation" | "startedAt" | "served" | "leaving"
+  >[];
+  /** Requests that have not ended: those that no worker has taken, those that run, and all of them. */
+  readonly queue: { readonly waiting: number; readonly running: number; readonly size: number };
+}
+
+/** The application did not load, or the launcher did not come up. */
+export class StartFailure extends Error {
+  readonly kind: string;
+
+  constructor(failure: LoadFailure) {
+    super(failure.text);
+    this.kind = failure.kind;
+  }
+}
+
+function openLauncher(
+  options: LauncherOptions,
+  inherited: SharedFiles | null,
+  listener: LauncherListener,
+): LauncherPort {
+  return new Launcher(options, inherited, listener);
+}
+
+export class Pool implements LauncherListener {
+  /** Called when the interface of the code that serves is known, and again when a reload changes it. */
+  onInterface: (found: PythonInterface) => void = () => undefined;
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
+  readonly #openLauncher: typeof openLauncher;
+  readonly #now: () => number;
   readonly #workers = new WorkerTable();
   readonly #jobs: JobTable;
-  readonly #staffing: Staffing;
-  readonly #lateness: Lateness;
-  readonly #departures: Departures;
-  /** Whether the application that serves speaks ASGI, else WSGI. */
-  isAsgi = false;
+  readonly #set: WorkerSet;
+  readonly #exits: WorkerExits;
   #state: PoolState = "new";
-  #station: Station | null = null;
+  #launcher: LauncherPort | null = null;
   #shared: SharedFiles | null = null;
   #queue: RequestQueue | null = null;
-  #opened: Opened | null = null;
-  #interface = "";
-  /** What lies in the pipe cannot be trusted: everything starts anew. */
+  #interface: PythonInterface | "" = "";
+  #python = "";
+  #hasOpened = false;
+  /** The pipe carried bytes that are no page: launcher, workers and pipe are made anew. */
   #isPoisoned = false;
-  /** Nobody serves, and nobody will soon; looked at by the clock. */
-  #isUnstaffed = false;
   readonly #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  constructor(options: PoolOptions, listener: PoolListener) {
+  constructor(
+    options: PoolOptions,
+    listener: PoolListener,
+    launcherOf = openLauncher,
+    now = monotonic,
+  ) {
     this.#options = options;
     this.#listener = listener;
+    this.#openLauncher = launcherOf;
+    this.#now = now;
     this.#jobs = new JobTable({
       leastTimeout: options.leastTimeout,
-      send: (worker, frame) => this.#workers.get(worker)?.channel?.send(frame),
+      send: (worker, frame) => this.#workers.get(worker)?.process?.send(frame),
     });
-    const { workers, threads } = options.application;
-    this.#staffing = new Staffing(
+    const { workers } = options.application;
+    this.#set = new WorkerSet(
       this.#workers,
-      { ...options, workers, threads },
+      { ...options, workers },
       {
-        start: (worker) => this.#openStation().startWorker(worker.number),
+        start: ({ number }) => this.#startWorker(number),
         kill: (worker) => this.#kill(worker),
         onReady: (worker) => listener.onWorkerReady(worker),
         onRecycle: (worker) => listener.onRecycle(worker),
       },
     );
-    this.#departures = new Departures({
-      workers: this.#workers,
-      jobs: this.#jobs,
-      listenerOf: (worker, onChannelEnd) => hearWorker(worker, this.#jobs, this, onChannelEnd),
-      isStopping: () => this.#state !== "running",
-      onGone: (loss) => this.#onGone(loss),
-    });
-    this.#lateness = new Lateness(this.#workers, {
-      retire: (worker) => this.#staffing.retire(worker, monotonic()),
-      kill: (worker) => this.#kill(worker),
-      report: (overdue, stacks) =>
-        listener.onOverdue(overdue, stacks, (id) =>
-          id === overdue.job.id ? overdue.job : this.#jobs.get(id),
-        ),
-    });
+    this.#exits = new WorkerExits(this.#workers, this.#jobs, (exit) => this.#onExit(exit));
   }
 
   /** Resolves when the first worker has loaded the application; StartFailure if one does not. */
-  async start(): Promise<PoolReady> {
+  async start(): Promise<void> {
     this.#state = "running";
-    const failure = await this.#staffing.load();
+    const failure = await this.#set.load(this.#now());
     if (failure !== null) throw new StartFailure(failure);
-    return this.ready;
-  }
-
-  /** What is known of the application's Python; of the interface once it was loaded. */
-  get ready(): PoolReady {
-    return { ...(this.#opened ?? UNKNOWN), interface: this.#interface };
   }
 
   /** Loads the application's code anew; null when it serves, or why it does not and the old code stays. */
   load(): Promise<LoadFailure | null> {
-    return this.#staffing.load();
+    return this.#set.load(this.#now());
   }
 
-  /** Whether somebody takes requests. */
+  /** The interface of the application that serves; "" until a worker has loaded it. */
+  get interface(): PythonInterface | "" {
+    return this.#interface;
+  }
+
+  /** Whether a worker takes requests. */
   get isServing(): boolean {
-    return this.#state === "running" && this.#workers.takers > 0;
+    return this.#state === "running" && this.#workers.takers.length > 0;
+  }
+
+  /** Reads the workers' notes: not for every request. */
+  status(): PoolStatus {
+    const { size } = this.#jobs;
+    const noted = [...this.#workers.readNotes().keys()];
+    const running = noted.filter((id) => this.#jobs.get(id) !== undefined).length;
+    const workers = this.#workers.all.map(
+      ({ number, pid, state, generation, startedAt, served, leaving }) => {
+        return { number, pid, state, generation, startedAt, served, leaving };
+      },
+    );
+    return {
+      state: this.#state,
+      interface: this.#interface,
+      python: this.#python,
+      workers,
+      queue: { waiting: size - running, running, size },
+    };
+  }
+
+  /** Requests that wait or run. */
+  get requests(): number {
+    return this.#jobs.size;
   }
 
   /** Tells the service manager (sd_notify(3)), if there is one. */
   notify(text: string): void {
-    this.#station?.notify(text);
+    this.#launcher?.notify(text);
   }
 
   submit(job: Job): void {
-    if (this.#isUnstaffed) this.#jobs.lose(job, "no-workers");
+    if (this.#set.hasNoWorkers) this.#jobs.lose(job, "no-workers");
     else this.#jobs.submit(job);
   }
 
@@ -134,36 +203,32 @@ export class Pool implements StationListener, WorkerFramesDesk {
     this.#jobs.credit(job, bytes);
   }
 
-  /** The coarse clock: late requests, late workers, starts that were put off. */
+  /** The coarse clock: overdue requests, and whatever of the workers waits for its time. */
   tick(): void {
     if (this.#state === "new" || this.#state === "stopped") return;
-    const now = monotonic();
-    for (const overdue of this.#jobs.tick(now, () => this.#workers.readNotes())) {
-      this.#lateness.note(overdue, now);
-      this.#jobs.interrupt(overdue);
-    }
-    this.#lateness.tick(now);
-    this.#departures.tick();
-    for (const worker of this.#workers.all) if (now >= worker.killAt) this.#kill(worker);
-    if (this.#state === "running") this.#staffing.tick(now);
-    this.#isUnstaffed = this.#staffing.isUnstaffed(now);
+    const now = this.#now();
+    for (const overdue of this.#jobs.tick(now, () => this.#workers.readNotes()))
+      this.#onOverdue(overdue, now);
+    this.#exits.tick(now);
+    this.#set.tick(now);
   }
 
   /** Lets the workers finish what they run for at most `grace` seconds, then ends everything. */
   stop(grace: number): Promise<void> {
     if (this.#state === "new") return Promise.resolve();
-    if (this.#state !== "running") return this.#settleStop.promise;
-    this.#state = "stopping";
-    const killAt = monotonic() + grace;
-    for (const worker of this.#workers.all)
-      if (worker.state === "starting") this.#kill(worker);
-      else worker.drain(killAt);
-    this.#stopWhenEmpty();
+    if (this.#state === "running") {
+      this.#state = "stopping";
+      this.#exits.isStopping = true;
+      const now = this.#now();
+      this.#set.stop(now + grace, now);
+      this.#stopWhenEmpty();
+    }
     return this.#settleStop.promise;
   }
 
-  onOpened(opened: Opened, shared: SharedFiles): void {
-    this.#opened = opened;
+  onOpened(pipePages: number, python: string, shared: SharedFiles): void {
+    this.#hasOpened = true;
+    this.#python = python;
     if (this.#shared === shared) return;
     const { application, queueLimit, queueTimeout } = this.#options;
     this.#shared = shared;
@@ -172,109 +237,142 @@ export class Pool implements StationListener, WorkerFramesDesk {
       timeout: queueTimeout,
       capacity: application.workers * application.threads,
       workers: application.workers,
-      pipePages: opened.pipePages,
+      pipePages,
     });
     this.#jobs.use(this.#queue, shared);
   }
 
   onStarted(number: number, pid: number): void {
     const worker = this.#workers.get(number);
-    if (worker === undefined || this.#station === null) return;
-    const onChannelEnd = (fault: string | null): void => this.#onChannelEnd(worker, fault);
-    const listener = hearWorker(worker, this.#jobs, this, onChannelEnd);
-    worker.open(this.#station.directory, pid, listener, {
-      onLine: (stream, line) => this.#listener.onOutput(worker, stream, line),
-      signal: (signal) => this.#signal(worker, signal),
+    if (worker === undefined || this.#launcher === null) return;
+    worker.process = this.#launcher.openWorker(number, pid, {
+      onFrame: (type, id, isEnd, count, payload) => {
+        if (!this.#jobs.onFrame(number, type, id, isEnd, count, payload))
+          this.#onWorkerFrame(worker, type, id, count, payload);
+        else if (isLastFrame(type, isEnd)) worker.served += 1;
+      },
+      onChannelEnd: (fault) => this.#onChannelEnd(worker, fault),
+      onLine: (stream, line) => {
+        if (stream === "stderr") worker.keepErrorLine(line);
+        this.#listener.onOutput(worker, stream, line);
+      },
     });
   }
 
   onEnded(end: WorkerEnd): void {
-    this.#departures.ended(end);
-  }
-
-  onReady(worker: Worker, found: string): void {
-    this.#interface = found;
-    this.isAsgi = found === "asgi";
-    this.#jobs.isConcurrent = this.isAsgi;
-    if (this.isAsgi) worker.slots = this.#options.application.concurrency;
-    this.#staffing.ready(worker, monotonic());
-    this.#isUnstaffed = false;
-  }
-
-  onStopped(worker: Worker): void {
-    this.#staffing.stopped(worker);
-    this.#fence();
-  }
-
-  onMessage(worker: Worker, level: number, text: string, job: number): void {
-    this.#listener.onMessage(worker, level, text, job);
-  }
-
-  onPoisoned(worker: Worker, text: string): void {
-    this.#listener.onMessage(worker, 3, text, 0);
-    this.#isPoisoned = true;
-    this.#station?.stop();
+    this.#exits.ended(end, this.#now());
   }
 
   onLauncherLine(line: string): void {
-    // What a launcher says that does not come up is in the failure of the start.
-    if (this.#opened !== null) this.#listener.onLauncherLine(line);
+    // A launcher that does not come up is told by StartFailure, with its output.
+    if (this.#hasOpened) this.#listener.onLauncherLine(line);
   }
 
-  onStationEnd(text: string): void {
-    this.#station = null;
-    if (this.#opened === null || this.#isPoisoned || this.#state === "stopping") {
-      this.#endAll(text);
-      return;
+  onLauncherEnd(text: string): void {
+    this.#launcher = null;
+    const hasUsableWorkers = this.#hasOpened && !this.#isPoisoned && this.#state === "running";
+    if (hasUsableWorkers) this.#exits.orphanAll();
+    if (this.#state === "running") {
+      if (this.#hasOpened) this.#listener.onLauncherEnd(text);
+      this.#set.launcherEnded(text, this.#now());
     }
-    this.#listener.onLauncherEnd(text);
-    this.#departures.orphanAll();
-    this.#staffing.setBack(text, monotonic());
+    if (!hasUsableWorkers) this.#endAll();
   }
 
   // Everything that ran is gone: at the end, or because it has to start anew.
-  #endAll(text: string): void {
-    if (this.#state === "running") {
-      if (this.#opened !== null) this.#listener.onLauncherEnd(text);
-      this.#staffing.setBack(text, monotonic());
-    }
+  #endAll(): void {
     this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
     this.#jobs.leave();
     this.#queue?.close();
     this.#shared?.close();
     this.#queue = this.#shared = null;
-    this.#departures.buryAll(SIGKILL);
+    this.#exits.reapAll(SIGKILL);
     this.#isPoisoned = false;
     this.#stopWhenEmpty();
   }
 
-  #openStation(): Station {
-    this.#station ??= new Station(this.#options, this.#shared, this);
-    return this.#station;
+  // A frame that is not the job table's. Throws FrameFault on a frame that breaks the protocol.
+  #onWorkerFrame(worker: Worker, type: number, id: number, count: number, payload: Buffer): void {
+    switch (type) {
+      case FrameType.READY:
+        this.#onReady(worker, readJson(payload).get("interface"));
+        break;
+      case FrameType.FAILED: {
+        const failure = readJson(payload);
+        worker.failure = { kind: String(failure.get("kind")), text: String(failure.get("text")) };
+        break;
+      }
+      case FrameType.STOPPED:
+        this.#set.stopped(worker);
+        this.#fence();
+        break;
+      case FrameType.FENCE:
+        this.#jobs.onFence(id);
+        break;
+      case FrameType.WS_SOCKET:
+        openSocket(worker, id, this.#jobs.get(id), payload);
+        break;
+      case FrameType.LOG:
+        this.#listener.onMessage(worker, count, payload.toString("utf8"));
+        break;
+      case FrameType.STACKS_TOLD:
+        worker.process?.tellStacks(payload.toString("utf8"));
+        break;
+      case FrameType.POISONED:
+        this.#listener.onMessage(worker, ERROR_LEVEL, payload.toString("utf8"));
+        this.#isPoisoned = true;
+        this.#launcher?.stop();
+        break;
+      default:
+        throw new FrameFault(`a frame of type ${type}`);
+    }
+  }
+
+  #onReady(worker: Worker, found: unknown): void {
+    if (found !== "wsgi" && found !== "asgi")
+      throw new FrameFault(`READY with the interface ${String(found)}`);
+    const { threads, concurrency } = this.#options.application;
+    worker.interface = found;
+    worker.slots = found === "asgi" ? concurrency : threads;
+    this.#set.ready(worker, this.#now());
+    // Not before the worker takes: during a reload the old code, with its own interface, still serves.
+    if (worker.state !== "taking" || this.#interface === found) return;
+    this.#interface = found;
+    this.#jobs.isConcurrent = found === "asgi";
+    this.onInterface(found);
   }
 
   #onChannelEnd(worker: Worker, fault: string | null): void {
     if (worker.state === "ended") return;
-    if (fault !== null) this.#listener.onMessage(worker, 3, `broke the protocol: ${fault}`, 0);
-    // A worker without a channel can neither answer nor be told anything.
-    if (worker.state !== "draining" || fault !== null) this.#kill(worker);
+    if (fault !== null)
+      this.#listener.onMessage(worker, ERROR_LEVEL, `broke the protocol: ${fault}`);
+    if (this.#exits.channelEnded(worker)) return;
+    // A worker without a channel can neither send a response nor be told anything.
+    if (worker.state !== "draining" || fault !== null) this.#set.kill(worker, this.#now());
   }
 
-  #onGone(loss: WorkerLoss): void {
-    const { worker, failure, wasAsked } = loss;
-    const now = monotonic();
-    // The end of a load is told by whoever wanted it.
-    if (!this.#staffing.ended(worker, failure, wasAsked, now))
-      this.#listener.onWorkerEnd(loss, this.#staffing.pause(now));
+  #onExit(exit: WorkerExit): void {
+    const pause = this.#set.exited(exit, this.#now());
+    if (pause !== null) this.#listener.onWorkerEnd(exit, pause);
     this.#fence();
-    if (this.#state === "running") this.#staffing.fill(now);
     this.#stopWhenEmpty();
+  }
+
+  #onOverdue(overdue: Overdue, now: number): void {
+    const { job } = overdue;
+    const worker = this.#workers.get(overdue.worker);
+    worker?.overdue.set(job.id, now);
+    const report = (stacks: string): void =>
+      this.#listener.onOverdue(overdue, stacks, (id) => (id === job.id ? job : this.#jobs.get(id)));
+    if (worker?.process) worker.process.askStacks(report);
+    else report("");
+    this.#jobs.interrupt(overdue);
   }
 
   #stopWhenEmpty(): void {
     if (this.#state !== "stopping" || !this.#workers.isEmpty) return;
-    if (this.#station !== null) {
-      this.#station.stop();
+    if (this.#launcher !== null) {
+      this.#launcher.stop();
       return;
     }
     this.#shared?.close();
@@ -283,18 +381,25 @@ export class Pool implements StationListener, WorkerFramesDesk {
     this.#settleStop.resolve();
   }
 
+  // Wakes every worker that may sleep over a page that its dead neighbour left in the pipe. At least one
+  // fence: the taken fence proves that all pages before it were taken.
   #fence(): void {
-    // At least one: it also proves which pages are gone.
-    this.#queue?.fence(Math.max(1, this.#workers.takers), () => this.#jobs.nextId());
+    this.#queue?.fence(Math.max(1, this.#workers.takers.length), () => this.#jobs.nextId());
   }
 
-  #kill(worker: Worker): void {
-    worker.killAt = Infinity;
-    this.#signal(worker, SIGKILL);
+  #startWorker(number: number): void {
+    this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
+    this.#launcher.start(number);
   }
 
-  #signal(worker: Worker, signal: number): void {
-    if (worker.isOrphan) worker.signalOrphan(signal);
-    else this.#station?.signalWorker(worker.number, signal);
+  #kill({ number, process }: Worker): void {
+    if (process === null) this.#launcher?.signal(number, SIGKILL);
+    else process.signal(SIGKILL);
   }
+}
+
+/** Whether a frame about a request ends it. The end of a WebSocket message is not the end of its request. */
+function isLastFrame(type: number, isEnd: boolean): boolean {
+  if (type === FrameType.FAULT) return true;
+  return isEnd && type !== FrameType.WS_TEXT && type !== FrameType.WS_BINARY;
 }

@@ -1,20 +1,20 @@
-// What the threads of one worker are doing, told for a request past its deadline. The worker tells it
-// itself, in Python; where it cannot, because the interpreter's lock is held, a signal makes
-// faulthandler write it, without names of requests.
+// The stacks of a worker's threads, read for a request past its deadline. The worker writes them itself, in
+// Python; where it cannot, because a thread holds the interpreter's lock, a signal makes faulthandler
+// write them, without the names of requests.
 //
 //   idle ──ask──▶ asked ──told──▶ idle
 //                   └─ 100 ms ─▶ signalled ──quiet for 250 ms──▶ idle
 
-/** A real-time signal that nobody else uses: docs/worker-protocol.md, "Stacks". */
+/** A real-time signal without another use: docs/worker-protocol.md, "Stacks". */
 const STACKS_SIGNAL = 40;
-/** A worker whose threads run Python tells in a few milliseconds. */
+/** A worker whose threads run Python answers within a few milliseconds. */
 const ANSWER_MS = 100;
-/** After so long without a further line the report is whole. */
+/** After so long without a further line faulthandler's report is whole. */
 const QUIET_MS = 250;
-/** What is written without end is cut. */
+/** Lines of one report; more are dropped. */
 const MAX_LINES = 1000;
 
-/** Gathers the reports of one worker, one at a time. */
+/** Reads the stacks of one worker, one report at a time. */
 export class StackReport {
   readonly #ask: () => void;
   readonly #signal: (signal: number) => void;
@@ -23,13 +23,13 @@ export class StackReport {
   #timer: NodeJS.Timeout | null = null;
   #isSignalled = false;
 
-  /** `ask` sends STACKS; `signal` reaches the worker whatever it does. */
+  /** `ask` sends STACKS; `signal` signals the process, which works while the lock is held. */
   constructor(ask: () => void, signal: (signal: number) => void) {
     this.#ask = ask;
     this.#signal = signal;
   }
 
-  /** Calls `onText` once, with "" if nothing can be had. Who asks meanwhile gets the same report. */
+  /** Calls `onText` once, with "" if there are no stacks. Calls during one report share that report. */
   ask(onText: (text: string) => void): void {
     this.#waiting.push(onText);
     if (this.#timer !== null) return;
@@ -39,19 +39,19 @@ export class StackReport {
     this.#timer = setTimeout(() => this.#onSilence(), ANSWER_MS);
   }
 
-  /** The worker has told it (STACKS_TOLD). */
+  /** The worker has sent its stacks (STACKS_TOLD). */
   tell(text: string): void {
     if (this.#timer !== null && !this.#isSignalled) this.#finish(text);
   }
 
   /** A line that faulthandler has written. */
-  hear(line: string): void {
+  addLine(line: string): void {
     if (!this.#isSignalled || this.#timer === null) return;
     if (this.#lines.length < MAX_LINES) this.#lines.push(line);
     this.#timer.refresh();
   }
 
-  /** The worker is gone: tells what there is. */
+  /** The worker is gone: ends the report with the lines there are. */
   close(): void {
     if (this.#timer !== null) this.#finish(this.#lines.join("\n"));
   }

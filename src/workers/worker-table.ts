@@ -1,8 +1,7 @@
-// The workers that a pool has: who is there, who counts, what they have noted. Decides nothing.
+// The workers of a pool by their numbers, from the start of each until its end is known. Decides nothing.
 
-import { monotonic } from "./clock.ts";
-import { Worker, type WorkerOptions } from "./worker.ts";
 import type { Found } from "./late-jobs.ts";
+import { Worker } from "./worker.ts";
 
 export class WorkerTable {
   readonly #workers = new Map<number, Worker>();
@@ -12,18 +11,14 @@ export class WorkerTable {
     return this.#workers.size === 0;
   }
 
+  /** A copy: removals during a loop do not change it. */
   get all(): readonly Worker[] {
     return [...this.#workers.values()];
   }
 
-  /** Workers that take or will take, and are not to leave. */
-  get staying(): number {
-    return this.all.filter((worker) => worker.isStaying).length;
-  }
-
-  /** Workers that may sleep on the queue. */
-  get takers(): number {
-    return this.all.filter(({ state }) => state === "taking").length;
+  /** Workers that take requests; each may sleep on the queue. */
+  get takers(): readonly Worker[] {
+    return this.all.filter(({ state }) => state === "taking");
   }
 
   get(number: number): Worker | undefined {
@@ -31,13 +26,9 @@ export class WorkerTable {
   }
 
   /** A new worker with a number that none has had. */
-  add(options: Omit<WorkerOptions, "number" | "startedAt">): Worker {
+  add(options: Pick<Worker, "generation" | "startedAt" | "maxRequests">): Worker {
     this.#lastNumber += 1;
-    const worker = new Worker({
-      ...options,
-      number: this.#lastNumber,
-      startedAt: monotonic(),
-    });
+    const worker = new Worker({ ...options, number: this.#lastNumber });
     this.#workers.set(worker.number, worker);
     return worker;
   }

@@ -1,124 +1,84 @@
-// One worker seen from the front: the state machine of one Python process, its channel, its notes and
-// its output. What its frames mean for requests, and who replaces it, is the pool's.
+// One worker as the pool sees it: the state machine of a Python process. The process itself is behind
+// WorkerPort (worker-process.ts); which worker is replaced when is decided in worker-set.ts. Pure.
 //
 //   starting ──READY──▶ loaded ──TAKE──▶ taking ──STOP──▶ draining
-//      └─────────┴──────────┴──────────────┴─── ended ───────┘      (from the launcher, never from EOF)
+//      └─────────┴──────────┴──────────────┴──▶ ended ◀──────┘    (when the process is gone, never at EOF)
 //
-// One that is to leave goes on taking until another is ready in its place.
+// A worker that is to leave goes on taking until another worker is ready in its place.
 
-import { closeSync, constants, openSync, readSync, unlinkSync } from "node:fs";
-import type { Socket } from "node:net";
-import { join } from "node:path";
-
-import { Channel, type ChannelListener } from "./channel.ts";
-import { readFifo } from "./output.ts";
-import { startTimeOf } from "./process-identity.ts";
-import { StackReport } from "./stack-report.ts";
 import { FrameType } from "./frame.ts";
-import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
+import type { Note } from "./page.ts";
+import type { WorkerPort } from "./worker-process.ts";
 
 export type WorkerState = "starting" | "loaded" | "taking" | "draining" | "ended";
 
-/** Why an application did not load, as the worker tells it (FAILED). */
+/** The interface that a worker has found its application to speak. */
+export type PythonInterface = "wsgi" | "asgi";
+
+/** Why an application did not load, as the worker's FAILED frame says. */
 export interface LoadFailure {
   readonly kind: string;
   readonly text: string;
 }
 
-/** Lines of standard error that are kept to tell what a worker said last. */
-const LAST_WORDS = 10;
-
-export interface WorkerOptions {
-  readonly number: number;
-  readonly threads: number;
-  readonly generation: number;
-  /** CLOCK_MONOTONIC seconds. */
-  readonly startedAt: number;
-  /** Infinity: no limit. */
-  readonly maxRequests: number;
+/** How a worker's process ended. Code and signal are null where nothing is known. */
+export interface WorkerEnd {
+  readonly worker: number;
+  readonly code: number | null;
+  readonly signal: number | null;
+  /** Bytes. */
+  readonly peakRss: number;
 }
 
-/** What a worker's surroundings do for it. */
-export interface WorkerPlace {
-  readonly onLine: (stream: "stdout" | "stderr", line: string) => void;
-  readonly signal: (signal: number) => void;
-}
+/** Lines of standard error that are kept for the log line about a worker's end. */
+const STDERR_TAIL_LINES = 10;
 
 export class Worker {
   readonly number: number;
-  /** Slots of its notes: one a thread, under ASGI one a request that it may run. */
-  slots: number;
-  /** Counts the loads of the application's code; workers of one load have the same. */
+  /** Counts the loads of the application's code; workers of one load have the same generation. */
   readonly generation: number;
-  state: WorkerState = "starting";
-  /** Why it is to be replaced; null: it stays. */
-  leaving: string | null = null;
-  pid = 0;
-  /** CLOCK_MONOTONIC seconds. */
+  /** CLOCK_MONOTONIC seconds, as all times here. */
   readonly startedAt: number;
-  readyAt = 0;
-  channel: Channel | null = null;
-  failure: LoadFailure | null = null;
-  /** When the pool kills it if it still runs, CLOCK_MONOTONIC seconds; Infinity: never. */
-  killAt = Infinity;
-  /** Requests past their deadline that it has not come back from, and since when, seconds. */
-  readonly overdue = new Map<number, number>();
-  /** Requests that it has ended. */
-  served = 0;
-  /** After so many it is to be replaced. */
+  /** After so many requests the worker is to be replaced; Infinity: never. */
   readonly maxRequests: number;
-  /** What it wrote last to standard error. */
-  readonly lastWords: string[] = [];
-  stacks: StackReport | null = null;
+  state: WorkerState = "starting";
+  /** When READY came; 0 before. */
+  readyAt = 0;
+  interface: PythonInterface | "" = "";
+  /** Slots of the notes that are in use: one a thread, under ASGI one a request that may run. */
+  slots = 0;
+  /** Null until the launcher has forked the process. */
+  process: WorkerPort | null = null;
+  /** Why the worker is to be replaced; null: it stays. */
+  leaving: string | null = null;
+  failure: LoadFailure | null = null;
+  /** When the worker is killed if it still runs. */
+  killAt = Infinity;
+  /** Requests past their deadline that the worker still runs, and since when they are. */
+  readonly overdue = new Map<number, number>();
+  /** Requests that the worker has ended. */
+  served = 0;
+  /** The last lines of standard error. */
+  readonly stderrTail: string[] = [];
   isOrphan = false;
-  #startTime = "";
-  /** Path of its files in the directory of its station, but for the names' ends. */
-  #base = "";
-  #notes = -1;
-  #outputs: Socket[] = [];
+  /** The end of the process, while the channel is read for the last frames, at most until `reapAt`. */
+  end: WorkerEnd | null = null;
+  reapAt = Infinity;
 
-  constructor(options: WorkerOptions) {
-    this.number = options.number;
-    this.slots = options.threads;
-    this.generation = options.generation;
-    this.startedAt = options.startedAt;
-    this.maxRequests = options.maxRequests;
+  constructor(place: Pick<Worker, "number" | "generation" | "startedAt" | "maxRequests">) {
+    this.number = place.number;
+    this.generation = place.generation;
+    this.startedAt = place.startedAt;
+    this.maxRequests = place.maxRequests;
   }
 
-  /** Whether it takes, or will, and nobody is to take its place. */
+  get pid(): number {
+    return this.process?.pid ?? 0;
+  }
+
+  /** Whether the worker takes requests or will, and none is to take its place. */
   get isStaying(): boolean {
     return this.state !== "draining" && this.state !== "ended" && this.leaving === null;
-  }
-
-  /** The launcher has forked it: opens its notes, its output and its channel in `directory`. */
-  open(
-    directory: string,
-    pid: number,
-    listener: ChannelListener,
-    { onLine, signal }: WorkerPlace,
-  ): void {
-    this.pid = pid;
-    this.#startTime = startTimeOf(pid);
-    const base = join(directory, `w${this.number}`);
-    this.#base = base;
-    this.channel = new Channel(`${base}.channel`, listener);
-    this.#notes = openSync(`${base}.notes`, constants.O_RDONLY);
-    unlinkSync(`${base}.notes`);
-    this.#outputs = [
-      readFifo(`${base}.out`, (line) => onLine("stdout", line)),
-      readFifo(`${base}.err`, (line) => {
-        this.lastWords.push(line);
-        if (this.lastWords.length > LAST_WORDS) this.lastWords.shift();
-        onLine("stderr", line);
-      }),
-      readFifo(`${base}.stacks`, (line) => this.stacks?.hear(line)),
-    ];
-    this.stacks = new StackReport(() => this.channel?.say(FrameType.STACKS), signal);
-  }
-
-  /** Where it listens when it offers an application a socket for the request `id`. */
-  socketPath(id: number): string {
-    return `${this.#base}.${id}.socket`;
   }
 
   /** READY has come. */
@@ -127,68 +87,61 @@ export class Worker {
     this.readyAt = now;
   }
 
+  /** Takes requests from here on. */
   take(): void {
     if (this.state !== "loaded") return;
     this.state = "taking";
-    this.channel?.say(FrameType.TAKE);
+    this.say(FrameType.TAKE);
   }
 
-  /** Stops taking, finishes what runs, exits by itself; killed at `killAt`. */
+  /** Stops taking, finishes what runs and exits by itself; killed at `killAt`. */
   drain(killAt: number): void {
     this.killAt = Math.min(this.killAt, killAt);
     if (this.state === "draining" || this.state === "ended") return;
     this.state = "draining";
-    this.channel?.say(FrameType.STOP);
+    this.say(FrameType.STOP);
   }
 
-  /** Its launcher has died: from here on its end is seen by us, and another is to take its place. */
+  /** The launcher has died: the front sees this worker's end, and another is to take its place. */
   orphan(): void {
     this.isOrphan = true;
     this.leaving ??= "its launcher ended";
+    this.process?.orphan();
   }
 
-  /** Whether an orphan's process is no more. */
-  isGone(): boolean {
-    return startTimeOf(this.pid) !== this.#startTime;
+  /** The process is gone, or is counted as gone. */
+  finish(): void {
+    this.state = "ended";
+    this.process?.close();
   }
 
-  /** Signals an orphan, if it is still there. */
-  signalOrphan(signal: number): void {
-    if (this.isGone()) return;
-    try {
-      process.kill(this.pid, signal);
-    } catch {
-      // It went at this moment; isGone() will tell.
-    }
+  say(type: number, id = 0): void {
+    this.process?.say(type, id);
   }
 
-  /** The requests that it has taken and not finished, as it noted them. */
+  socketPath(id: number): string {
+    return this.process?.socketPath(id) ?? "";
+  }
+
+  keepErrorLine(line: string): void {
+    this.stderrTail.push(line);
+    if (this.stderrTail.length > STDERR_TAIL_LINES) this.stderrTail.shift();
+  }
+
+  /** The requests that the worker has taken and not finished, as it noted them. */
   readNotes(): Note[] {
-    if (this.#notes < 0) return [];
-    const notes = Buffer.alloc(this.slots * SLOT_BYTES);
-    const read = readSync(this.#notes, notes, 0, notes.length, 0);
-    return decodeNotes(notes.subarray(0, read));
+    return this.process?.readNotes(this.slots) ?? [];
   }
 
-  /** Forgets the late requests that it has come back from; returns those that it still runs. */
-  stillOverdue(): readonly number[] {
+  /** Forgets overdue requests that have ended; since when the longest of the others is overdue, or Infinity. */
+  overdueSince(): number {
     const noted = new Set(this.readNotes().map(({ id }) => id));
     for (const id of this.overdue.keys()) if (!noted.has(id)) this.overdue.delete(id);
-    return [...this.overdue.keys()];
+    return Math.min(...this.overdue.values());
   }
 
-  /** Whether nothing is left in it but requests past their deadline. */
+  /** Whether the worker runs nothing but requests past their deadline. */
   hasOnlyOverdue(): boolean {
     return this.readNotes().every(({ id }) => this.overdue.has(id));
-  }
-
-  /** It is gone. The output ends by itself: children of the application may still write. */
-  end(): void {
-    this.state = "ended";
-    this.stacks?.close();
-    for (const output of this.#outputs) output.unref();
-    this.channel?.destroy();
-    if (this.#notes >= 0) closeSync(this.#notes);
-    this.#notes = -1;
   }
 }

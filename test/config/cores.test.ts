@@ -8,12 +8,21 @@ import { usableCores } from "../../src/config/cores.ts";
 
 const V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate";
 
-function coresOf(files: Readonly<Record<string, string>>, affinity = 64): number {
-  return usableCores((path) => files[path] ?? null, affinity);
+function coresOf(files: Readonly<Record<string, string>>, online = 64): number {
+  return usableCores((path) => files[path] ?? null, online);
 }
 
 describe("usableCores", () => {
-  test("without control groups it is the affinity", () => assert.equal(coresOf({}, 6), 6));
+  test("without control groups it is the cores of the machine, or fewer by the affinity", () => {
+    // Read from the kernel: Node's own number has the quota in it, rounded down.
+    const status = (list: string): Record<string, string> => ({
+      "/proc/self/status": `Name:\tnode\nCpus_allowed_list:\t${list}\nMems_allowed_list:\t0\n`,
+    });
+    assert.equal(coresOf({}, 6), 6);
+    assert.equal(coresOf(status("3"), 6), 1);
+    assert.equal(coresOf(status("0-2,5,8-11"), 64), 8);
+    assert.equal(coresOf(status("0-127"), 6), 6);
+  });
 
   test("version 2 with a namespace of its own (Docker)", () => {
     const files = {

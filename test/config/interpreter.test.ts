@@ -64,9 +64,9 @@ describe("findInterpreter", () => {
   });
   for (const [asked, line] of [
     [{ text: "empty" }, /^OperatorError: --python 'empty' is a folder without bin\/python/],
-    [{ text: "./nothing" }, /--python '\.\/nothing' is no program that may be run/],
+    [{ text: "./nothing" }, /--python '\.\/nothing' is no program that this user may run/],
     [{ text: "python9", by: "TYPHON_PYTHON" }, /TYPHON_PYTHON 'python9' is not on PATH/],
-    [{ text: "plain/bin/python" }, /is no program that may be run/],
+    [{ text: "plain/bin/python" }, /is no program that this user may run/],
     [{ environment: { VIRTUAL_ENV: "/gone" } }, /VIRTUAL_ENV names '\/gone', which holds no bin/],
     [{ environment: { PATH: "/gone" } }, /no python3 on PATH; install/],
   ] as const)

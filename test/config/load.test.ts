@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import type { Configuration } from "../../src/config/configuration.ts";
+import type { ApplicationConfiguration, Configuration } from "../../src/config/configuration.ts";
 import { usableCores } from "../../src/config/cores.ts";
 import { load } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
@@ -24,9 +24,22 @@ for (const name of ["python3", "python3.12"]) {
   chmodSync(join(bin, name), 0o755);
 }
 
-/** Loads in the scratch folder, where the only Python is a file. */
-function loadHere(words: string[], environment: Record<string, string> = {}): Configuration {
-  return load(words, { PATH: bin, ...environment }, scratch);
+type Flat = ApplicationConfiguration &
+  Configuration["listeners"] &
+  Configuration["logs"] &
+  Configuration["process"];
+
+/** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
+function loadHere(words: string[], environment: Record<string, string> = {}): Flat {
+  const { listeners, applications, routes, logs, process } = load(
+    words,
+    { PATH: bin, ...environment },
+    scratch,
+  );
+  const [application, ...others] = applications;
+  assert.ok(application !== undefined && others.length === 0);
+  assert.deepEqual(routes, [{ host: "", path: "", application: "" }]);
+  return { ...listeners, ...application, ...logs, ...process };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -53,6 +66,7 @@ test("gives every option its documented default", () => {
   assert.equal(workers, usableCores());
   assert.equal(tempDir, tmpdir());
   assert.deepEqual(rest, {
+    name: "",
     app: "app:app",
     bind: "default",
     threads: 4,
@@ -74,6 +88,7 @@ test("gives every option its documented default", () => {
     timeoutMs: 30_000,
     routeTimeouts: [],
     startTimeoutMs: 120_000,
+    drainTimeoutMs: 25_000,
     gracefulTimeoutMs: 25_000,
     keepAliveMs: 75_000,
     queue: 1000,
@@ -82,8 +97,8 @@ test("gives every option its documented default", () => {
     maxResponseSpill: 1_073_741_824,
     webSockets: WEB_SOCKETS,
     accessLog: "off",
-    logLevel: "info",
-    logFormat: "text",
+    level: "info",
+    format: "text",
     pid: null,
     health: false,
     reload: false,
@@ -92,7 +107,7 @@ test("gives every option its documented default", () => {
 });
 
 /** Option, a good text, what becomes of it, a bad text, the line that a bad text gets. */
-const CASES: readonly [string, string, Partial<Configuration>, string, RegExp][] = [
+const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   [
     "bind",
     "127.0.0.1:9000",
@@ -123,7 +138,13 @@ const CASES: readonly [string, string, Partial<Configuration>, string, RegExp][]
   ["workers", "3", { workers: 3 }, "0", /whole number from 1 to 1024/],
   ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
   ["timeout", "2.5", { timeoutMs: 2500 }, "-1", /number of seconds/],
-  ["graceful-timeout", "0", { gracefulTimeoutMs: 0 }, "soon", /number of seconds/],
+  [
+    "graceful-timeout",
+    "0",
+    { gracefulTimeoutMs: 0, drainTimeoutMs: 0 },
+    "soon",
+    /number of seconds/,
+  ],
   ["keep-alive", ".5", { keepAliveMs: 500 }, "1e9", /number of seconds/],
   ["queue-timeout", "1", { queueTimeoutMs: 1000 }, "0", /number of seconds from 0\.001/],
   ["queue", "10", { queue: 10 }, "ten", /whole number/],
@@ -159,8 +180,8 @@ const CASES: readonly [string, string, Partial<Configuration>, string, RegExp][]
   ],
   ["temp-dir", "folder", { tempDir: join(scratch, "folder") }, "nowhere", /is no folder/],
   ["access-log", "a.log", { accessLog: join(scratch, "a.log") }, "no/a.log", /may write/],
-  ["log-level", "debug", { logLevel: "debug" }, "loud", /debug, info, warning, error/],
-  ["log-format", "json", { logFormat: "json" }, "xml", /text, json/],
+  ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
+  ["log-format", "json", { format: "json" }, "xml", /text, json/],
   ["warmup", "/a?b=1", { warmup: ["/a?b=1"] }, "a", /a path that begins with \//],
   ["loop", "uvloop", { loop: "uvloop" }, "tokio", /auto, asyncio, uvloop/],
   ["lifespan", "on", { lifespan: "on" }, "always", /auto, on, off/],
@@ -243,7 +264,7 @@ describe("the application", () => {
     assert.equal(loadHere([], { TYPHON_APP: "a:b" }).app, "a:b");
     assert.equal(loadHere(["c:d"], { TYPHON_APP: "a:b" }).app, "c:d");
   });
-  test("is asked for where it is missing", () => {
+  test("its absence is an error with an example", () => {
     assert.match(failure([]), /no application given; for example: typhon app:app/);
   });
   for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app"])
@@ -303,7 +324,7 @@ describe("the address", () => {
     ]);
     assert.match(failure(["app:app"], { PORT: "http" }), /^PORT 'http' must be a port/);
   });
-  test("a TYPHON_PORT that Kubernetes made is passed over", () => {
+  test("a TYPHON_PORT set by Kubernetes is ignored", () => {
     assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");
   });
   test("the path of a Unix socket may not be too long", () => {
@@ -312,7 +333,7 @@ describe("the address", () => {
 });
 
 describe("sources", () => {
-  test("of a repeated flag the last one holds", () => {
+  test("the last of a repeated flag wins", () => {
     assert.equal(loadHere(["app:app", "-w", "2", "-w", "3"]).workers, 3);
   });
   test("--env gathers, the later value wins, TYPHON_ENV has one a line", () => {
@@ -328,7 +349,7 @@ describe("sources", () => {
   test("an empty variable counts as none", () => {
     assert.equal(loadHere(["app:app"], { TYPHON_THREADS: "" }).threads, 4);
   });
-  test("an empty list of proxies believes nobody", () => {
+  test("an empty list of proxies trusts no peer", () => {
     assert.deepEqual(loadHere(["app:app", "--forwarded-allow-ips="]).forwardedAllowIps, []);
     const { forwardedAllowIps } = loadHere(["app:app"], { TYPHON_FORWARDED_ALLOW_IPS: "" });
     assert.deepEqual(forwardedAllowIps, []);

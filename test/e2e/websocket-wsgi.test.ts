@@ -195,7 +195,7 @@ for (const [what, version, fields] of [
 
 for (const [path, fault] of [
   ["/not-accepted", /does not begin with HTTP\/1\.1 101/],
-  ["/wrong-key", /has not the Sec-WebSocket-Accept of its key/],
+  ["/wrong-key", /lacks the Sec-WebSocket-Accept of its key/],
   ["/endless-head", /has more than 16384 bytes/],
   ["/half-head", /closed its socket inside the handshake's answer/],
 ] as const)

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { DescriptorGuard, readLimit } from "../../src/front/descriptors.ts";
 import { listen } from "../../src/front/listener.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import { Http1Connections } from "../../src/http1/connections.ts";
+import { Http1Engine } from "../../src/http1/engine.ts";
 import { until } from "../support/deadline.ts";
 import { RawClient } from "../support/raw-client.ts";
 
@@ -21,7 +21,7 @@ test("reads a limit", () => {
 
 test("near the limit idle connections go first, then new ones get 503", async (context) => {
   let busy = 0;
-  const connections = new Http1Connections({
+  const connections = new Http1Engine({
     onExchange: (exchange) => {
       if (exchange.head.path === "/") exchange.respond(OK, Buffer.alloc(0));
       else busy += 1;

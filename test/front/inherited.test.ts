@@ -18,6 +18,6 @@ for (const [why, environment, expected] of [
     assert.deepEqual(inheritedDescriptors(environment, 50), expected));
 }
 
-test("LISTEN_FDS: no more than 64 are believed", () => {
+test("LISTEN_FDS: at most 64 sockets are used", () => {
   assert.equal(inheritedDescriptors({ LISTEN_FDS: "100000", LISTEN_PID: "50" }, 50).length, 64);
 });

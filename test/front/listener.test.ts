@@ -65,7 +65,7 @@ test("all sockets read into the same memory", async () => {
   listener.close();
 });
 
-test("what is read wide comes whole, and what follows it", async (context) => {
+test("bytes of a wide read arrive completely, and so do the bytes after it", async (context) => {
   const chunks: Buffer[] = [];
   let socket: Socket | null = null;
   const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (accepted) => {
@@ -145,7 +145,7 @@ test("a Unix socket is removed when its listener closes", async () => {
   await until("the file is gone", () => !existsSync(path));
 });
 
-test("takes over a socket file that nobody listens at", async () => {
+test("replaces a socket file without a server", async () => {
   const path = join(folder, "stale.sock");
   const { execFileSync } = await import("node:child_process");
   execFileSync("python3", [
@@ -158,7 +158,7 @@ test("takes over a socket file that nobody listens at", async () => {
   listener.close();
 });
 
-test("leaves a socket that somebody listens at, and a file that is none", async () => {
+test("does not replace a socket with a server, or a file that is no socket", async () => {
   const path = join(folder, "live.sock");
   const server = createServer(drop);
   await new Promise<void>((resolve) => server.listen(path, resolve));

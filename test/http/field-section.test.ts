@@ -1,4 +1,4 @@
-// Early hints and trailers out of a worker's records: what is taken, what is a fault, who wants them.
+// Early hints and trailers: which fields they may have, and which clients want them.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -7,19 +7,20 @@ import { test } from "node:test";
 import {
   MAX_EARLY_HINT_BYTES,
   MAX_EARLY_HINTS,
-  parseEarlyHint,
-  parseTrailers,
+  checkedHint,
+  checkedTrailers,
   sizeOf,
   wantsTrailers,
+  type FieldSection,
 } from "../../src/http/field-section.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { MAX_RESPONSE_FIELDS, ResponseFault } from "../../src/http/response-head.ts";
 
-const hint = (...parts: readonly string[]): string => ["103 Early Hints", ...parts].join("\0");
+const LINK: FieldSection = { names: ["link"], values: ["</a>"] };
 
-function faultOf(parse: () => unknown): string {
+function faultOf(check: () => unknown): string {
   try {
-    parse();
+    check();
   } catch (error) {
     assert.ok(error instanceof ResponseFault);
     return error.message;
@@ -38,79 +39,21 @@ function headWith(...te: readonly string[]): RequestHead {
     values: ["a", ...te, "trailers"],
     fields: 0,
     bodyLength: 0,
+    protocol: "",
   };
 }
 
-test("reads early hints", () => {
-  assert.deepEqual(parseEarlyHint(hint("link", "</a.css>; rel=preload", "link", "</b>"), 2), {
-    names: ["link", "link"],
-    values: ["</a.css>; rel=preload", "</b>"],
-  });
-  assert.deepEqual(parseEarlyHint(hint(), 0), { names: [], values: [] });
-});
-
-test("reads trailers, and none", () => {
-  const trailers = parseTrailers("X-Sum\x00abc\0Server-Timing\0", 2);
-  assert.deepEqual(trailers, { names: ["X-Sum", "Server-Timing"], values: ["abc", ""] });
-  assert.equal(sizeOf(trailers), 21);
-  assert.deepEqual(parseTrailers("", 0), { names: [], values: [] });
-});
-
-test("what could bend a message is a fault in both", () => {
-  for (const [name, value, fault] of [
-    ["x a", "1", /is not a token/],
-    ["", "1", /is not a token/],
-    ["x-a:", "1", /is not a token/],
-    ["x-a", "1\r\nx-b: 2", /control characters/],
-    ["x-a", "1\n", /control characters/],
-    ["connection", "close", /hop-by-hop/],
-    ["Transfer-Encoding", "chunked", /hop-by-hop/],
-    ["upgrade", "h2c", /hop-by-hop/],
-  ] as const) {
-    assert.match(
-      faultOf(() => parseEarlyHint(hint(name, value), 1)),
-      fault,
-      name,
-    );
-    assert.match(
-      faultOf(() => parseTrailers(`${name}\0${value}`, 1)),
-      fault,
-      name,
-    );
-  }
-});
-
-test("a NUL in a name or a value is a fault, and so is another count", () => {
-  for (const count of [0, 2, 3]) {
-    assert.match(
-      faultOf(() => parseEarlyHint(hint("a", "b"), count)),
-      /NUL/,
-    );
-    assert.match(
-      faultOf(() => parseTrailers("a\0b", count)),
-      /NUL/,
-    );
-  }
+test("an early hint has no length: it has no body", () => {
+  const fields = { names: ["Content-Length"], values: ["5"] };
   assert.match(
-    faultOf(() => parseTrailers("a\0b\0c", 1)),
-    /NUL/,
-  );
-  assert.match(
-    faultOf(() => parseTrailers("", 1)),
-    /NUL/,
-  );
-});
-
-test("an early hint is 103 and says nothing of a body", () => {
-  for (const status of ["100 Continue", "103", "200 OK", "101 Switching Protocols"])
-    assert.match(
-      faultOf(() => parseEarlyHint(`${status}\0link\0</a>`, 1)),
-      /103/,
-    );
-  assert.match(
-    faultOf(() => parseEarlyHint(hint("Content-Length", "5"), 1)),
+    faultOf(() => checkedHint(fields)),
     /no body/,
   );
+  assert.equal(checkedHint(LINK), LINK);
+});
+
+test("the size is that of names and values", () => {
+  assert.equal(sizeOf({ names: ["X-Sum", "Server-Timing"], values: ["abc", ""] }), 21);
 });
 
 test("what a client must know before the body is a fault in a trailer (RFC 9110 §6.5.1)", () => {
@@ -135,22 +78,23 @@ test("what a client must know before the body is a fault in a trailer (RFC 9110 
     "If-Match",
   ])
     assert.match(
-      faultOf(() => parseTrailers(`${name}\0x`, 1)),
+      faultOf(() => checkedTrailers({ names: [name], values: ["x"] })),
       /belongs into the head/,
       name,
     );
   for (const name of ["ETag", "Server-Timing", "Digest", "Grpc-Status", "Authentication-Info"])
-    assert.equal(parseTrailers(`${name}\0x`, 1).names[0], name);
+    assert.equal(checkedTrailers({ names: [name], values: ["x"] }).names[0], name);
 });
 
 test("takes as many fields as a head may have, and no more", () => {
-  const fields = (count: number): string => Array.from({ length: count }, () => "x\0y").join("\0");
-  assert.equal(
-    parseTrailers(fields(MAX_RESPONSE_FIELDS), MAX_RESPONSE_FIELDS).names.length,
-    MAX_RESPONSE_FIELDS,
-  );
+  const fields = (count: number): FieldSection => ({
+    names: Array.from({ length: count }, () => "x"),
+    values: Array.from({ length: count }, () => "y"),
+  });
+  const most = fields(MAX_RESPONSE_FIELDS);
+  assert.equal(checkedTrailers(most), most);
   assert.match(
-    faultOf(() => parseTrailers(fields(MAX_RESPONSE_FIELDS + 1), MAX_RESPONSE_FIELDS + 1)),
+    faultOf(() => checkedTrailers(fields(MAX_RESPONSE_FIELDS + 1))),
     /are more than/,
   );
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HAS_EXPECT, HAS_FORWARDED, HAS_REQUEST_ID, HAS_UPGRADE } from "../../src/http/message.ts";
+import { HAS_EXPECT, HAS_FORWARDED, HAS_REQUEST_ID } from "../../src/http/message.ts";
 import { HeadParser } from "../../src/http1/head-parser.ts";
 import { readBytewise, readWhole } from "../support/request-pieces.ts";
 
@@ -31,6 +31,7 @@ test("reads a head with its fields in order", () => {
     values: ["a", "1", "2", "3"],
     fields: 0,
     bodyLength: 3,
+    protocol: "",
   });
   assert.equal(parser.end, text.length - 3);
 });
@@ -186,8 +187,33 @@ test("marks fields that somebody must look at", () => {
     parser.parse(get(`Host: a\r\n${fields}`), 0)?.fields;
   assert.equal(bits("X-Forwarded-For: 1\r\nForwarded: for=1\r\n"), HAS_FORWARDED);
   assert.equal(bits("X-Request-ID: 1\r\n"), HAS_REQUEST_ID);
-  assert.equal(bits("Upgrade: x\r\nExpect: y\r\n"), HAS_UPGRADE | HAS_EXPECT);
+  assert.equal(bits("Upgrade: x\r\nExpect: y\r\n"), HAS_EXPECT);
   assert.equal(bits("X-Forwarded_For: 1\r\n"), 0);
+});
+
+test("reads the protocol to which the client wants to switch (RFC 9110 §7.8)", () => {
+  const protocol = (fields: string, version = "1.1"): string | undefined =>
+    parser.parse(get(`Host: a\r\n${fields}`, version), 0)?.protocol;
+  const both = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+  assert.equal(protocol(both), "websocket");
+  assert.equal(
+    protocol("Connection: x\r\nUpgrade: a\r\nUPGRADE: WebSocket, b\r\nconnection: UPGRADE\r\n"),
+    "websocket",
+  );
+  assert.equal(protocol(both, "1.0"), "");
+  assert.equal(protocol("Upgrade: websocket\r\n"), "");
+  assert.equal(protocol("Upgrade: websocket\r\nConnection: keep-alive\r\n"), "");
+  assert.equal(protocol("Upgrade: h2c\r\nConnection: Upgrade\r\n"), "");
+  assert.equal(protocol(""), "");
+});
+
+test("a target in absolute form has the scheme of the connection (RFC 9110 §7.4)", () => {
+  const read = (target: string, scheme?: "https"): string | undefined =>
+    parser.parse(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`, 0, scheme)?.path;
+  assert.equal(read("HTTP://a/b"), "/b");
+  assert.equal(read("https://a/b", "https"), "/b");
+  for (const [target, scheme] of [["https://a/b"], ["http://a/b", "https"]] as const)
+    assert.throws(() => read(target, scheme), /TARGET_SCHEME/);
 });
 
 test("limits the request line to 8,192 bytes → 414 (RFC 9112 §3)", () => {

@@ -1,8 +1,9 @@
-// Heads of answers as text: what the front adds, and what it never sends.
+// Responses as text: which fields the server adds, and which it never sends.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { ERRORS, errorResponse } from "../../src/http/error.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { chunkLine, CLOSE, headText } from "../../src/http1/serializer.ts";
 
@@ -24,7 +25,7 @@ test("leaves the application's own Server, Date and Content-Length", () => {
     ["content-length", "3"],
   ]);
   assert.equal(
-    headText(head, "", 3, ""),
+    headText(head, "", -1, ""),
     "HTTP/1.1 200 OK\r\nserver: mine\r\nDATE: never\r\ncontent-length: 3\r\n\r\n",
   );
 });
@@ -39,6 +40,14 @@ test("the request's id stands for the application's; without one the application
 test("a 204 has no Content-Length (RFC 9110 §8.6)", () => {
   const head = responseHead(204, "", [["Content-Length", "0"]]);
   assert.doesNotMatch(headText(head, "", -1, ""), /content-length/i);
+});
+
+test("a 426 offers the WebSocket by fields of the connection (RFC 9110 §15.5.22)", () => {
+  const [head] = errorResponse(ERRORS.WEBSOCKET_VERSION);
+  const text = headText(head, "", 0, CLOSE);
+  assert.match(text, /\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n/);
+  const own = responseHead(426, "", [["X", "y"]]);
+  assert.doesNotMatch(headText(own, "", 0, CLOSE), /\r\nUpgrade:/);
 });
 
 test("sizes of chunks are hexadecimal", () => {

@@ -1,55 +1,67 @@
-// Memory of large frames, used again for the next ones.
+// Which buffers the pool keeps, frees or leaves to the garbage collector.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { releaseBuffer, acquireBuffer } from "../../src/net/buffer-pool.ts";
+import { bufferPool, detachBuffer } from "../../src/net/buffer-pool.ts";
 
-test("memory that was given back is what the next frame of that size gets", () => {
-  for (const [bytes, smaller] of [
+test("a released buffer serves the next request of its size, or of half its size", () => {
+  for (const [bytes, half] of [
     [65_552, 32_776],
     [262_160, 131_080],
   ] as const) {
-    const first = acquireBuffer(bytes);
+    const first = bufferPool.acquire(bytes);
     const { buffer } = first;
-    releaseBuffer(first);
-    const second = acquireBuffer(smaller);
+    bufferPool.release(first);
+    const second = bufferPool.acquire(half);
     assert.equal(second.buffer, buffer);
-    assert.deepEqual([second.length, second.byteOffset], [smaller, 0]);
-    assert.notEqual(acquireBuffer(smaller).buffer, buffer, "nobody else gets it meanwhile");
+    assert.deepEqual([second.length, second.byteOffset], [half, 0]);
+    assert.notEqual(bufferPool.acquire(half).buffer, buffer, "in use: it serves no other request");
   }
 });
 
-test("frames of one size do not get the memory of the other", () => {
-  const large = acquireBuffer(262_160);
+test("a kept buffer of one size does not serve requests of the other", () => {
+  const large = bufferPool.acquire(262_160);
   const { buffer } = large;
-  releaseBuffer(large);
-  assert.notEqual(acquireBuffer(65_552).buffer, buffer);
+  bufferPool.release(large);
+  assert.notEqual(bufferPool.acquire(65_552).buffer, buffer);
 });
 
-test("what is larger than any room is freed at once", () => {
-  const huge = acquireBuffer(1_000_000);
-  releaseBuffer(huge);
+test("a buffer larger than both kept sizes is freed on release", () => {
+  const huge = bufferPool.acquire(1_000_000);
+  bufferPool.release(huge);
   assert.equal(huge.length, 0);
 });
 
-test("nothing gets more than twice the memory that it asks for", () => {
+test("a request gets no kept buffer of more than twice its size", () => {
   for (const bytes of [32_775, 65_553, 131_079])
-    assert.equal(acquireBuffer(bytes).buffer.byteLength, bytes);
+    assert.equal(bufferPool.acquire(bytes).buffer.byteLength, bytes);
 });
 
-test("small frames are left to the collector", () => {
-  const small = acquireBuffer(100);
+test("a small buffer is left to the garbage collector", () => {
+  const small = bufferPool.acquire(100);
   small.fill(7);
-  releaseBuffer(small);
+  bufferPool.release(small);
   assert.equal(small.length, 100);
 });
 
-test("only so much is kept", () => {
-  const frames = Array.from({ length: 300 }, () => acquireBuffer(65_552));
+test("at most 16 MiB of a size are kept", () => {
+  const frames = Array.from({ length: 300 }, () => bufferPool.acquire(65_552));
   const memories = new Set(frames.map(({ buffer }) => buffer));
-  for (const frame of frames) releaseBuffer(frame);
-  const again = Array.from({ length: 300 }, () => acquireBuffer(65_552));
+  for (const frame of frames) bufferPool.release(frame);
+  const again = Array.from({ length: 300 }, () => bufferPool.acquire(65_552));
   const kept = again.filter(({ buffer }) => memories.has(buffer)).length;
   assert.equal(kept, Math.ceil(16_777_216 / 65_552));
+});
+
+test("detachBuffer frees a buffer with memory of its own, and no memory that others share", () => {
+  const own = Buffer.allocUnsafeSlow(10);
+  detachBuffer(own);
+  assert.equal(own.length, 0);
+  const shared = Buffer.allocUnsafeSlow(10);
+  detachBuffer(shared.subarray(1));
+  assert.equal(shared.length, 10);
+  const empty = Buffer.alloc(0);
+  detachBuffer(empty);
+  assert.equal(empty.buffer.detached, false);
 });

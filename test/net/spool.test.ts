@@ -26,17 +26,16 @@ describe("Spool", () => {
   });
   afterEach(() => rm(parent, { recursive: true }));
 
-  function open(maxFileBytes: number, isSinkFull: boolean, budget = new MemoryBudget(1e9)) {
+  function open(maxFileBytes: number, isClientFull: boolean, budget = new MemoryBudget(1e9)) {
     const folder = new TempFolder(parent);
     const got: Buffer[] = [];
-    const state = { room: isSinkFull ? 0 : Infinity, accepted: 0, hasEnded: false };
+    const state = { room: isClientFull ? 0 : Infinity, accepted: 0, hasEnded: false };
     const ended = Promise.withResolvers<void>();
     const failed = Promise.withResolvers<Error>();
     const spool = new Spool({
       folder,
       budget,
       maxFileBytes,
-      isSinkFull,
       write: (chunk) => {
         got.push(chunk);
         state.room -= 1;
@@ -51,6 +50,7 @@ describe("Spool", () => {
       },
       fail: (error) => failed.resolve(error),
     });
+    if (!isClientFull) spool.drain();
     return { spool, folder, got, state, ended: ended.promise, failed: failed.promise };
   }
 
@@ -151,7 +151,6 @@ describe("Spool", () => {
       folder,
       budget: new MemoryBudget(0),
       maxFileBytes: 1e9,
-      isSinkFull: true,
       write: () => false,
       end: () => undefined,
       accept: () => undefined,

@@ -1,16 +1,23 @@
 // Access lines: the combined log's words first, ours behind, and no client's byte outside its quotes.
-// The exchange is a plain object with the fields that the log reads, in the contract's type.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { ERRORS } from "../../src/http/error.ts";
-import type { Exchange } from "../../src/http/exchange.ts";
+import { Exchange, type ConnectionFacts } from "../../src/http/exchange.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { AccessLog } from "../../src/observe/access-log.ts";
+import { MemoryStream } from "../support/memory-engine.ts";
 import { scratchSink } from "./scratch-log.ts";
 
 const IGNORE = (): void => undefined;
+const FACTS: ConnectionFacts = {
+  scheme: "http",
+  remoteAddress: "192.0.2.1",
+  remotePort: 1234,
+  localAddress: "192.0.2.2",
+  localPort: 80,
+};
 
 function head(fields: Readonly<Record<string, string>>, target = "/a?b=c"): RequestHead {
   return {
@@ -23,41 +30,25 @@ function head(fields: Readonly<Record<string, string>>, target = "/a?b=c"): Requ
     values: Object.values(fields),
     fields: 0,
     bodyLength: 0,
+    protocol: "",
   };
 }
 
-function exchangeOf(requestHead: RequestHead, changes: Partial<Exchange> = {}): Exchange {
-  return {
-    head: requestHead,
-    startedAt: performance.now() - 10,
-    scheme: "http",
-    remoteAddress: "192.0.2.1",
-    remotePort: 1234,
-    localAddress: "192.0.2.2",
-    localPort: 80,
-    requestId: "abc-1",
-    effectiveHead: requestHead,
-    timing: { queued: 0.14, application: 3.46, worker: 2 },
-    status: 200,
-    bytesSent: 1234,
-    bytesReceived: 5,
-    isFinished: true,
-    isAnswering: true,
-    listener: null,
-    isLast: false,
-    receive: IGNORE,
-    pauseBody: IGNORE,
-    resumeBody: IGNORE,
-    hint: IGNORE,
-    respond: IGNORE,
-    fail: IGNORE,
-    start: IGNORE,
-    write: () => true,
-    end: IGNORE,
-    abort: IGNORE,
-    upgrade: () => null,
-    ...changes,
-  };
+interface Changes {
+  readonly remoteAddress?: string;
+  readonly requestId?: string;
+  readonly status?: number;
+  readonly bytesSent?: number;
+  readonly handling?: Partial<Exchange["handling"]>;
+}
+
+/** A finished exchange, as if its client and its handler had done this. */
+function exchangeOf(requestHead: RequestHead, changes: Changes = {}): Exchange {
+  const exchange = new Exchange(requestHead, FACTS, new MemoryStream(IGNORE));
+  const { handling, ...rest } = changes;
+  Object.assign(exchange.handling, { worker: 2, queuedMs: 0.14, runMs: 3.46, ...handling });
+  const usual = { requestId: "abc-1", status: 200, bytesSent: 1234, bytesReceived: 5 };
+  return Object.assign(exchange, usual, rest);
 }
 
 async function lineOf(format: "text" | "json", exchange: Exchange): Promise<string> {
@@ -71,7 +62,7 @@ const COMBINED =
   /^(\S+) - - \[\d\d\/\w{3}\/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "([^"]*)" (\d{3}) (\d+) "([^"]*)" "([^"]*)" id=(\S+) queue_ms=(\d+\.\d) app_ms=(\d+\.\d) total_ms=\d+\.\d received=(\d+) worker=(\S+)\n$/;
 
 describe("AccessLog as text", () => {
-  test("has the combined log's words, then ours", async () => {
+  test("has the fields of the combined log, then ours", async () => {
     const fields = { host: "x", referer: "http://r/", "user-agent": "curl/8" };
     const match = COMBINED.exec(await lineOf("text", exchangeOf(head(fields))));
     assert.deepEqual(match?.slice(1), [
@@ -88,13 +79,13 @@ describe("AccessLog as text", () => {
       "2",
     ]);
   });
-  test("writes - for what is not there, and 499 where the client left unanswered", async () => {
+  test("writes - for missing values, and 499 if the client left before a response", async () => {
     const bare = exchangeOf(head({}), {
       remoteAddress: "",
       requestId: "",
       status: 0,
       bytesSent: 0,
-      timing: { queued: 0, application: 0, worker: 0 },
+      handling: { queuedMs: 0, runMs: 0, worker: 0 },
     });
     const match = COMBINED.exec(await lineOf("text", bare));
     assert.deepEqual(match?.slice(1), [
@@ -111,7 +102,7 @@ describe("AccessLog as text", () => {
       "-",
     ]);
   });
-  test("no field of the client chooses the shape of the line", async () => {
+  test("no value of a client can change the form of the line", async () => {
     const bytes = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join("");
     const forged = `" 200 0 "-" "-"\r\n127.0.0.1 - - ${bytes}`;
     const exchange = exchangeOf(
@@ -134,7 +125,7 @@ describe("AccessLog as text", () => {
 });
 
 describe("AccessLog as JSON", () => {
-  test("has the same as names and values, one object a line", async () => {
+  test("has the same values by name, one object a line", async () => {
     const forged = '"}\n{"status":500}\u0085\xff';
     const line = await lineOf("json", exchangeOf(head({ "user-agent": forged })));
     assert.equal(line.indexOf("\n"), line.length - 1);

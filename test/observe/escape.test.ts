@@ -40,7 +40,7 @@ describe("escapeText", () => {
 });
 
 describe("escapeLines", () => {
-  test("marks each further line, so that none passes for a record", () => {
+  test("marks each later line, so that none looks like a record", () => {
     assert.equal(
       escapeLines("ValueError: x\n2026-11-21 09:30:01 INFO  forged\r\nlast\n"),
       "ValueError: x\n    | 2026-11-21 09:30:01 INFO  forged\n    | last",

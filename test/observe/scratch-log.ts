@@ -12,10 +12,7 @@ export function scratchSink(): { sink: Sink; path: string; read: () => Promise<s
   const folder = mkdtempSync(join(tmpdir(), "typhon-log-"));
   const path = join(folder, "test.log");
   const sink = new Sink(path);
-  after(() => {
-    sink.close();
-    rmSync(folder, { recursive: true });
-  });
+  after(() => rmSync(folder, { recursive: true }));
   const read = async (): Promise<string> => {
     await sink.flush();
     return readFileSync(path, "utf8");

@@ -1,5 +1,5 @@
-// Targets of log lines: what happens when nobody reads, when the disk is full, when the file is moved
-// away. Real pipes and files. A pipe's writer is a sink on /proc/self/fd/N of a FIFO.
+// Targets of log lines: a pipe without a reader, a full disk, a file that is moved away. Real pipes (FIFOs)
+// and files.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -20,22 +20,23 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { MAX_WAITING_BYTES, Sink, type SinkListener } from "../../src/observe/sink.ts";
+import { MAX_WAITING_BYTES, Sink } from "../../src/observe/sink.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-sink-"));
 after(() => rmSync(scratch, { recursive: true }));
 
-/** Remembers what a sink told. */
-class Told implements SinkListener {
+/** Collects what a sink reports. */
+class Reports {
   dropped = 0;
   readonly failures: string[] = [];
 
-  onDropped(lines: number): void {
-    this.dropped += lines;
-  }
-
-  onFailure(code: string): void {
-    this.failures.push(code);
+  constructor(sink: Sink) {
+    sink.onDropped = (lines): void => {
+      this.dropped += lines;
+    };
+    sink.onFailure = (code): void => {
+      this.failures.push(code);
+    };
   }
 }
 
@@ -58,7 +59,6 @@ describe("Sink", () => {
     }
     await sink.flush();
     assert.equal(readFileSync(path, "utf8"), expected);
-    sink.close();
   });
 
   test("writes a single line by itself, without a flush", async () => {
@@ -67,26 +67,23 @@ describe("Sink", () => {
     // The sink's own timer keeps no process alive; the test's pauses do.
     sink.write("one\n");
     await eventually(() => readFileSync(path, "utf8") === "one\n", "the write");
-    sink.close();
   });
 
   test("flush of an empty sink resolves", async () => {
     const sink = new Sink(join(scratch, "empty.log"));
     await sink.flush();
-    sink.close();
   });
 
   test("a file that cannot be opened is an error at once", () => {
     assert.throws(() => new Sink(join(scratch, "no", "folder.log")), { code: "ENOENT" });
   });
 
-  test("a pipe that nobody reads costs lines, not memory and not the loop; they are counted", async () => {
+  test("a pipe without a reader costs counted lines, neither memory nor the event loop", async () => {
     const fifo = join(scratch, "slow");
     execFileSync("mkfifo", [fifo]);
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     const sink = new Sink(fifo);
-    const told = new Told();
-    sink.listener = told;
+    const reports = new Reports(sink);
     const line = `${"x".repeat(99)}\n`;
     const lines = Math.ceil((3 * MAX_WAITING_BYTES) / line.length);
     for (let count = 0; count < lines; count += 1) {
@@ -94,7 +91,7 @@ describe("Sink", () => {
       // The loop goes on turning while a write stands in the thread pool.
       if (count % 1000 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
-    assert.equal(told.dropped, 0, "told only when there is room again");
+    assert.equal(reports.dropped, 0, "told only when there is room again");
 
     // Now somebody reads: what waited comes whole, and the rest is told as dropped.
     const buffer = Buffer.alloc(65_536);
@@ -108,19 +105,18 @@ describe("Sink", () => {
       } catch (error) {
         assert.equal(error instanceof Error && "code" in error && error.code, "EAGAIN");
       }
-      return told.dropped > 0;
+      return reports.dropped > 0;
     };
     await eventually(drain, "the report of dropped lines");
     await sink.flush();
     drain();
     assert.match(text, /^(x{99}\n)+$/, "no line was cut");
-    assert.equal(text.length / line.length + told.dropped, lines);
-    assert.ok(told.dropped > lines / 2, `only ${told.dropped} of ${lines} were dropped`);
-    sink.close();
+    assert.equal(text.length / line.length + reports.dropped, lines);
+    assert.ok(reports.dropped > lines / 2, `only ${reports.dropped} of ${lines} were dropped`);
     closeSync(reader);
   });
 
-  test("a pipe that nobody reads does not keep the process from ending with its code", async () => {
+  test("a pipe without a reader does not keep the process from ending with its code", async () => {
     const module = JSON.stringify(new URL("../../src/observe/sink.ts", import.meta.url).href);
     const script = `
       const { Sink } = await import(${module});
@@ -138,50 +134,45 @@ describe("Sink", () => {
     child.stdout.destroy();
   });
 
-  test("a pipe whose reader has gone is told once, and the server's part goes on", async () => {
+  test("a pipe whose reader has ended is reported once, and later writes go on", async () => {
     const fifo = join(scratch, "gone");
     execFileSync("mkfifo", [fifo]);
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     const sink = new Sink(fifo);
-    const told = new Told();
-    sink.listener = told;
+    const reports = new Reports(sink);
     closeSync(reader);
     sink.write("a\n");
     await sink.flush();
     sink.write("b\n");
     await sink.flush();
-    assert.deepEqual(told.failures, ["EPIPE"]);
+    assert.deepEqual(reports.failures, ["EPIPE"]);
     const again = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     sink.write("c\n");
     await sink.flush();
     assert.equal(readAll(again), "a\nb\nc\n");
-    sink.close();
     closeSync(again);
   });
 
-  test("a full disk is told once; the flush at the end does not hang", async () => {
+  test("a full disk is reported once, and the flush at the end does not hang", async () => {
     const sink = new Sink("/dev/full");
-    const told = new Told();
-    sink.listener = told;
+    const reports = new Reports(sink);
     sink.write("a\n");
     await sink.flush();
     sink.write("b\n");
     await sink.flush();
-    assert.deepEqual(told.failures, ["ENOSPC"]);
-    sink.close();
+    assert.deepEqual(reports.failures, ["ENOSPC"]);
   });
 
-  test("goes on when a target that refused takes lines again, though all its memory was full", async () => {
+  test("goes on when a failed target accepts lines again, even with full memory", async () => {
     const path = join(scratch, "again.fifo");
     execFileSync("mkfifo", [path]);
     const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const sink = new Sink(path);
-    const told = new Told();
-    sink.listener = told;
+    const reports = new Reports(sink);
     closeSync(first);
     const line = `${"x".repeat(99)}\n`;
     for (let bytes = 0; bytes < 2 * MAX_WAITING_BYTES; bytes += 100) sink.write(line);
-    await eventually(() => told.failures.length > 0, "the failure is told");
+    await eventually(() => reports.failures.length > 0, "the failure is told");
     // Line by line, until not one more fits.
     for (let count = 0; count < 200; count += 1) {
       sink.write(line);
@@ -193,7 +184,6 @@ describe("Sink", () => {
       return hasBytes(second);
     };
     await eventually(isRead, "a line is read again");
-    sink.close();
     closeSync(second);
   });
 
@@ -215,23 +205,20 @@ describe("Sink", () => {
     await sink.flush();
     const [before, now] = [readFileSync(`${path}.1`, "utf8"), readFileSync(path, "utf8")];
     assert.equal(before + now, `old 1\nold 2\n${"later\n".repeat(written)}`);
-    sink.close();
   });
 
-  test("reopen keeps the old file where the new one cannot be opened", async () => {
+  test("reopen keeps the old file if the new one cannot be opened", async () => {
     const folder = mkdtempSync(join(scratch, "moved-"));
     const path = join(folder, "keep.log");
     const sink = new Sink(path);
-    const told = new Told();
-    sink.listener = told;
+    const reports = new Reports(sink);
     renameSync(folder, `${folder}-away`);
     sink.reopen();
-    await eventually(() => told.failures.length > 0, "the report");
-    assert.deepEqual(told.failures, ["ENOENT"]);
+    await eventually(() => reports.failures.length > 0, "the report");
+    assert.deepEqual(reports.failures, ["ENOENT"]);
     sink.write("still here\n");
     await sink.flush();
     assert.equal(readFileSync(join(`${folder}-away`, "keep.log"), "utf8"), "still here\n");
-    sink.close();
   });
 });
 

@@ -5,37 +5,37 @@ import { test } from "node:test";
 
 import {
   MAX_LINE_BYTES,
-  readAnswer,
+  readReply,
   readRequest,
-  writeAnswer,
+  writeReply,
   writeRequest,
 } from "../../src/supervisor/control-protocol.ts";
 
-test("requests are read as they are written", () => {
+test("a written request can be read again", () => {
   assert.equal(writeRequest("reload"), '{"op":"reload"}');
   for (const op of ["reload", "ping"] as const) assert.equal(readRequest(writeRequest(op)), op);
 });
 
-test("whatever else comes asks for nothing", () => {
+test("any other line is no request", () => {
   for (const line of ["", "reload", "{}", "null", "[]", "7", '{"op":"stop"}', '{"op":["ping"]}'])
     assert.equal(readRequest(line), null, line);
 });
 
-test("answers are read as they are written", () => {
-  for (const answer of [
+test("a written reply can be read again", () => {
+  for (const reply of [
     { ok: true, pid: 12, ms: 123 },
     { ok: false, text: "Traceback\n…" },
   ] as const)
-    assert.deepEqual(readAnswer(writeAnswer(answer)), answer);
+    assert.deepEqual(readReply(writeReply(reply)), reply);
   for (const line of ["", "{", '{"ok":true}', '{"ok":false}', '{"ok":"false","text":"x"}'])
-    assert.equal(readAnswer(line), null, line);
+    assert.equal(readReply(line), null, line);
 });
 
-test("of a long text the end stays, and the line keeps its limit whatever is in it", () => {
+test("a long text keeps its end, and the line stays below its limit with any characters", () => {
   for (const filler of ["x", "\u0000", "\ud800", "€"]) {
-    const line = writeAnswer({ ok: false, text: `${filler.repeat(200_000)}the end` });
+    const line = writeReply({ ok: false, text: `${filler.repeat(200_000)}the end` });
     assert(Buffer.byteLength(line) < MAX_LINE_BYTES);
-    const answer = readAnswer(line);
-    assert(answer?.ok === false && answer.text.endsWith("the end"));
+    const reply = readReply(line);
+    assert(reply?.ok === false && reply.text.endsWith("the end"));
   }
 });

@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 import { askControl, ControlError, isControlled } from "../../src/supervisor/control-client.ts";
 import { MAX_LINE_BYTES } from "../../src/supervisor/control-protocol.ts";
 import { ControlSocket } from "../../src/supervisor/control-socket.ts";
-import type { ReloadOutcome } from "../../src/supervisor/reload-outcome.ts";
+import type { ReloadOutcome } from "../../src/supervisor/reloads.ts";
 import { PATIENCE_MS, until, within } from "../support/deadline.ts";
 import { makeScratch } from "../support/scratch.ts";
 
@@ -59,13 +59,13 @@ test("only this user may connect", async (t) => {
   assert.equal(mode & 0o777, 0o600);
 });
 
-test("making it leaves the umask as it was", async (t) => {
+test("opening the socket does not change the umask", async (t) => {
   const before = process.umask();
   await open(t);
   assert.equal(process.umask(), before);
 });
 
-test("answers ping with the process, and reload with its time or its traceback", async (t) => {
+test("replies to ping with the process id, and to reload with the time or the traceback", async (t) => {
   const outcomes: ReloadOutcome[] = [
     { kind: "reloaded", ms: 123 },
     { kind: "failed", ms: 1, text: "Traceback …\nNameError: é" },
@@ -81,7 +81,7 @@ test("answers ping with the process, and reload with its time or its traceback",
   assert.equal(await codeOf(askControl(path, "reload")), "ENDED");
 });
 
-test("answers a line that comes in pieces, or whose sender ends its side", async (t) => {
+test("replies to a line that comes in pieces, and to a client that closes its sending side", async (t) => {
   const { path } = await open(t);
   assert.match(await say(path, '{"op":"ping"}\n', true), /^\{"ok":true,.*\}\n$/);
   const socket = connect({ path });
@@ -94,19 +94,19 @@ test("answers a line that comes in pieces, or whose sender ends its side", async
   assert.match(await answer, /^\{"ok":true/);
 });
 
-test("says what it expects to whoever says something else", async (t) => {
+test("the reply to an unknown request says what is expected", async (t) => {
   const { path } = await open(t);
   assert.match(await say(path, "GET / HTTP/1.1\r\n"), /"ok":false.*expected/);
 });
 
-test("cuts a line beyond its limit, and who ends without a line", async (t) => {
+test("closes the connection after a line beyond the limit, and after an end without a line", async (t) => {
   const { path } = await open(t);
   assert.equal(await say(path, "x".repeat(MAX_LINE_BYTES + 1)), "");
   assert.equal(await say(path, '{"op":"ping"}', true), "");
   assert((await askControl(path, "ping")).ok);
 });
 
-test("serves sixteen at a time and cuts one more", async (t) => {
+test("serves sixteen connections at a time and closes one more", async (t) => {
   const { path } = await open(t);
   const idle = Array.from({ length: 16 }, () => connect({ path }));
   t.after(() => {
@@ -127,7 +127,7 @@ test("serves sixteen at a time and cuts one more", async (t) => {
   assert(answer.ok);
 });
 
-test("closing cuts who waits, and the file goes", async (t) => {
+test("closing ends waiting connections and removes the file", async (t) => {
   const begun = Promise.withResolvers<void>();
   const { path, control } = await open(t, () => {
     begun.resolve();
@@ -141,7 +141,7 @@ test("closing cuts who waits, and the file goes", async (t) => {
   assert.equal(await codeOf(askControl(path, "ping")), "ENOENT");
 });
 
-test("takes the place of a socket that a killed server left behind", async (t) => {
+test("replaces a socket that a killed server left behind", async (t) => {
   const path = join(makeScratch(t), "pid.sock");
   const bind = "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])";
   execFileSync("python3", ["-c", bind, path]);
@@ -152,7 +152,7 @@ test("takes the place of a socket that a killed server left behind", async (t) =
   assert.equal(await isControlled(path), true);
 });
 
-test("leaves a socket that somebody listens at, a file, and a path that is too long", async (t) => {
+test("does not replace a socket with a server or a file; refuses a path that is too long", async (t) => {
   const reload = (): Promise<ReloadOutcome> => Promise.resolve({ kind: "stopped" });
   const { path } = await open(t);
   assert.equal(await codeOf(ControlSocket.open(path, reload)), "EADDRINUSE");
@@ -165,7 +165,7 @@ test("leaves a socket that somebody listens at, a file, and a path that is too l
   assert.match(await codeOf(ControlSocket.open(long, reload)), /^(?:EINVAL|ENAMETOOLONG)$/);
 });
 
-test("a server that does not answer is told from one that is not there", async (t) => {
+test("a server that does not reply is distinguished from a missing one", async (t) => {
   const path = join(makeScratch(t), "deaf.sock");
   const deaf = createServer((socket) => socket.resume());
   const { promise, resolve } = Promise.withResolvers<void>();

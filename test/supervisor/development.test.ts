@@ -21,9 +21,12 @@ class Subject implements DevelopedServer {
   readonly readLog: () => Promise<string>;
   /** What was done to it, in order. */
   readonly calls: string[] = [];
+  /** Why the last load failed, as an application keeps it. */
+  #failure: string | null = null;
   #load: PromiseWithResolvers<string | null> | null = null;
 
-  constructor(folder: string) {
+  constructor(folder: string, failure: string | null) {
+    this.#failure = failure;
     const { sink, read } = scratchSink();
     this.folder = folder;
     this.readLog = read;
@@ -38,15 +41,17 @@ class Subject implements DevelopedServer {
     this.calls.push("reload");
     this.#load?.resolve(SUPERSEDED);
     this.#load = Promise.withResolvers();
-    return await this.#load.promise;
+    const failure = await this.#load.promise;
+    if (failure !== SUPERSEDED) this.#failure = failure;
+    return failure;
   }
 
   hold(): void {
     if (this.calls.at(-1) !== "hold") this.calls.push("hold");
   }
 
-  resume(failure: string | null): void {
-    this.calls.push(failure === null ? "resume" : `resume: ${failure}`);
+  resume(): void {
+    this.calls.push(this.#failure === null ? "resume" : `resume: ${this.#failure}`);
   }
 
   save(name = "app.py", text = ""): void {
@@ -62,16 +67,17 @@ class Subject implements DevelopedServer {
   }
 }
 
-async function develop(context: TestContext): Promise<Subject> {
-  const subject = new Subject(makeScratch(context));
+/** `failure`: why the code of the start did not load. */
+async function develop(context: TestContext, failure: string | null = null): Promise<Subject> {
+  const subject = new Subject(makeScratch(context), failure);
   context.after(() => subject.development.close());
   await subject.development.watch();
   return subject;
 }
 
-test("requests wait from a change until its code serves", async (t) => {
+test("requests wait from a change until the new code serves", async (t) => {
   const subject = await develop(t);
-  subject.development.begin(null);
+  subject.development.begin();
   subject.save();
   await subject.does("hold");
   await subject.does("reload");
@@ -81,9 +87,9 @@ test("requests wait from a change until its code serves", async (t) => {
   assert.match(await subject.readLog(), /"event":"server.reloaded".*"changed":"app.py"/);
 });
 
-test("code that does not load is shown, until it is mended", async (t) => {
+test("code that does not load is shown until it is fixed", async (t) => {
   const subject = await develop(t);
-  subject.development.begin(null);
+  subject.development.begin();
   subject.save();
   await subject.does("reload");
   subject.endLoad("NameError");
@@ -95,9 +101,9 @@ test("code that does not load is shown, until it is mended", async (t) => {
   assert.match(await subject.readLog(), /"event":"server.reload-failed","message":".*NameError"/);
 });
 
-test("a change during a load makes another, and the first one's outcome is not told", async (t) => {
+test("a change during a load causes another load, and only its outcome is reported", async (t) => {
   const subject = await develop(t);
-  subject.development.begin(null);
+  subject.development.begin();
   subject.save("a.py");
   await subject.does("reload");
   subject.save("b.py");
@@ -113,9 +119,9 @@ test("a change during a load makes another, and the first one's outcome is not t
   assert.match(log, /"changed":"a.py and 1 more"/);
 });
 
-test("a load that ends after the next change tells nothing either", async (t) => {
+test("the outcome of a load that ends after the next change is not reported", async (t) => {
   const subject = await develop(t);
-  subject.development.begin(null);
+  subject.development.begin();
   subject.save("a.py");
   await subject.does("reload");
   subject.development.onChange(join(subject.folder, "b.py"));
@@ -127,27 +133,27 @@ test("a load that ends after the next change tells nothing either", async (t) =>
 });
 
 test("a change during the start is loaded when the server has started", async (t) => {
-  const subject = await develop(t);
+  const subject = await develop(t, "SyntaxError");
   subject.development.onChange(join(subject.folder, "app.py"));
   assert.deepEqual(subject.calls, []);
-  subject.development.begin("SyntaxError");
+  subject.development.begin();
   await subject.does("reload");
   subject.endLoad();
   await subject.does("resume");
 });
 
-test("who asks for a reload is told how it ended, without a change too", async (t) => {
+test("a request for a reload gets the outcome, also without a changed file", async (t) => {
   const subject = await develop(t);
-  subject.development.begin(null);
+  subject.development.begin();
   const asked = [subject.development.request("a"), subject.development.request("b")];
   await subject.does("reload");
   subject.endLoad("NameError");
   for (const outcome of await Promise.all(asked)) assert.equal(outcome.kind, "failed");
 });
 
-test("at the end who waits is answered by what served before", async (t) => {
-  const subject = await develop(t);
-  subject.development.begin("SyntaxError");
+test("at the stop waiting requests are served by the old code", async (t) => {
+  const subject = await develop(t, "SyntaxError");
+  subject.development.begin();
   subject.save();
   await subject.does("reload");
   const asked = subject.development.request("a");
@@ -158,9 +164,9 @@ test("at the end who waits is answered by what served before", async (t) => {
   assert.deepEqual(await subject.development.request("b"), { kind: "stopped" });
 });
 
-test("what Python has compiled of a changed file is gone before it is loaded", async (t) => {
+test("the bytecode of a changed file is deleted before the load", async (t) => {
   const subject = await develop(t);
-  subject.development.begin(null);
+  subject.development.begin();
   mkdirSync(join(subject.folder, "__pycache__"));
   const compiled = join(subject.folder, "__pycache__", "app.cpython-311.pyc");
   writeFileSync(compiled, "");

@@ -35,7 +35,7 @@ async function refusal(path: string): Promise<string> {
   throw new assert.AssertionError({ message: `${path} was not refused` });
 }
 
-test("holds our process id from write to remove, and leaves nothing beside it", async (t) => {
+test("holds our process id from write() to remove(), and leaves no other file", async (t) => {
   const folder = makeScratch(t);
   const path = join(folder, "pid");
   const file = await PidFile.claim(path);
@@ -48,7 +48,7 @@ test("holds our process id from write to remove, and leaves nothing beside it", 
   assert.deepEqual(readdirSync(folder), []);
 });
 
-test("what another server has put in its place stays", async (t) => {
+test("remove() leaves the file of another server", async (t) => {
   const path = join(makeScratch(t), "pid");
   const file = await PidFile.claim(path);
   file.write();
@@ -57,7 +57,7 @@ test("what another server has put in its place stays", async (t) => {
   assert.equal(readFileSync(path, "utf8"), "1\n");
 });
 
-test("takes the place of a process that has ended, and of an empty file", async (t) => {
+test("replaces the file of a process that has ended, and an empty file", async (t) => {
   const path = join(makeScratch(t), "pid");
   for (const text of [`${endedProcess()}\n`, "", "\n"]) {
     writeFileSync(path, text);
@@ -66,19 +66,19 @@ test("takes the place of a process that has ended, and of an empty file", async 
   }
 });
 
-test("takes the place of another program that has the number by now", async (t) => {
+test("replaces the file if another program has the number by now", async (t) => {
   const path = join(makeScratch(t), "pid");
   writeFileSync(path, String(startBystander(t)));
   (await PidFile.claim(path)).write();
 });
 
-test("takes the place of itself: in a container the number is always the same", async (t) => {
+test("replaces a file with its own number: in a container the number is often the same", async (t) => {
   const path = join(makeScratch(t), "pid");
   writeFileSync(path, String(process.pid));
   await PidFile.claim(path);
 });
 
-test("a server that lives keeps its file", async (t) => {
+test("does not replace the file of a running server", async (t) => {
   const path = join(makeScratch(t), "pid");
   const pid = startBystander(t);
   writeFileSync(path, String(pid));
@@ -90,7 +90,7 @@ test("a server that lives keeps its file", async (t) => {
   assert(text.startsWith(`--pid '${path}' belongs to Typhon with process id ${pid}`), text);
 });
 
-test("a file that is something else is not overwritten", async (t) => {
+test("does not overwrite a file that is no PID file", async (t) => {
   const folder = makeScratch(t);
   writeFileSync(join(folder, "code"), "import flask\n");
   writeFileSync(join(folder, "long"), "1".repeat(100));
@@ -100,7 +100,7 @@ test("a file that is something else is not overwritten", async (t) => {
     assert.match(await refusal(join(folder, name)), /holds no process id; name another file$/);
 });
 
-test("a file that cannot be written is told by its option", async (t) => {
+test("the error of a file that cannot be written names the option", async (t) => {
   const folder = makeScratch(t);
   const path = join(folder, "gone", "pid");
   const file = await PidFile.claim(path);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Log } from "../../src/observe/log.ts";
-import type { ReloadOutcome } from "../../src/supervisor/reload-outcome.ts";
+import type { ReloadOutcome } from "../../src/supervisor/reloads.ts";
 import { Reloads } from "../../src/supervisor/reloads.ts";
 import { scratchSink } from "../observe/scratch-log.ts";
 
@@ -17,14 +17,14 @@ function makeReloads(): {
 } {
   const { sink, read } = scratchSink();
   const loads: PromiseWithResolvers<string | null>[] = [];
-  const reloads = new Reloads({
-    load: () => {
+  const reloads = new Reloads(
+    () => {
       const load = Promise.withResolvers<string | null>();
       loads.push(load);
       return load.promise;
     },
-    log: new Log(sink, { level: "info", format: "json" }),
-  });
+    new Log(sink, { level: "info", format: "json" }),
+  );
   return { reloads, loads, readLog: read };
 }
 
@@ -32,7 +32,7 @@ function eventsOf(log: string): string[] {
   return [...log.matchAll(/"event":"([^"]+)"/g)].map(([, event = ""]) => event);
 }
 
-test("tells how a reload ended, to who asked and to the log", async () => {
+test("the outcome of a reload goes to the caller and to the log", async () => {
   const { reloads, loads, readLog } = makeReloads();
   const first = reloads.request("SIGHUP");
   loads[0]?.resolve(null);
@@ -50,7 +50,7 @@ test("tells how a reload ended, to who asked and to the log", async () => {
   assert.match(log, /NameError: x/);
 });
 
-test("all who ask while one is under way share the next one", async () => {
+test("requests that come during a load share the next load", async () => {
   const { reloads, loads } = makeReloads();
   const first = reloads.request("a");
   const later = [reloads.request("b"), reloads.request("c")];
@@ -63,7 +63,7 @@ test("all who ask while one is under way share the next one", async () => {
   assert.equal(loads.length, 2);
 });
 
-test("who waits when the server ends is told so, and nothing is logged of the load", async () => {
+test('when the server stops, waiting requests get "stopped" and the load is not logged', async () => {
   const { reloads, loads, readLog } = makeReloads();
   const waiting = [reloads.request("a"), reloads.request("b")];
   reloads.close();
@@ -75,7 +75,7 @@ test("who waits when the server ends is told so, and nothing is logged of the lo
   assert.deepEqual(eventsOf(await readLog()), ["server.reloading"]);
 });
 
-test("a load that rejects is one that failed", async () => {
+test("a load that rejects counts as failed", async () => {
   const { reloads, loads } = makeReloads();
   const asked = reloads.request("a");
   loads[0]?.reject(new Error("no launcher"));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { SdNotify, watchdogMs } from "../../src/supervisor/sd-notify.ts";
 
-test("says when it is ready, reloads and stops, with the process and the clock that are meant", () => {
+test("sends ready, reloading and stopping, with the process id and the right clock", () => {
   const told: string[] = [];
   const service = new SdNotify({ NOTIFY_SOCKET: "/run/x" }, (text) => told.push(text));
   const before = process.hrtime.bigint() / 1000n;
@@ -20,7 +20,7 @@ test("says when it is ready, reloads and stops, with the process and the clock t
   service.close();
 });
 
-test("says nothing where no service manager listens", () => {
+test("sends nothing without a service manager", () => {
   for (const environment of [{}, { NOTIFY_SOCKET: "" }, { WATCHDOG_USEC: "1000" }]) {
     const service = new SdNotify(environment, (text) => assert.fail(text));
     service.ready("x");

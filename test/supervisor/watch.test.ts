@@ -36,12 +36,11 @@ class Watched {
     writeFileSync(this.path(name), text);
   }
 
-  onChange(path: string): void {
-    this.#changed.add(relative(this.folder, path));
-  }
-
-  onFailure(folder: string, code: string): void {
-    this.failures.push(`${folder} ${code}`);
+  watcher(): FolderWatch {
+    return new FolderWatch(
+      (path) => this.#changed.add(relative(this.folder, path)),
+      (folder, code) => this.failures.push(`${folder} ${code}`),
+    );
   }
 
   /** Waits until `name` was seen to change, and forgets all that was. */
@@ -71,7 +70,7 @@ async function watch(
   const folder = makeScratch(context);
   prepare(folder);
   const watched = new Watched(folder);
-  const watcher = new FolderWatch(watched);
+  const watcher = watched.watcher();
   context.after(() => watcher.close());
   await watcher.start([folder]);
   return watched;
@@ -101,7 +100,7 @@ test("sees every save by a rename, as many editors do it", async (t) => {
   }
 });
 
-test("sees files that come and go", async (t) => {
+test("sees files that appear and disappear", async (t) => {
   const watched = await watch(t);
   watched.write("new.py");
   await watched.sees("new.py");
@@ -111,7 +110,7 @@ test("sees files that come and go", async (t) => {
   await watched.sees("newer.py");
 });
 
-test("sees folders that come, with files at once and later", async (t) => {
+test("sees new folders, with files at once and later", async (t) => {
   const watched = await watch(t);
   for (let round = 0; round < 3; round += 1) {
     mkdirSync(watched.path("pkg/deep"), { recursive: true });
@@ -151,7 +150,7 @@ test("sees nothing in folders that hold no code of the application", async (t) =
   assert.deepEqual(await watched.seen(), []);
 });
 
-test("sees nothing of a virtual environment that is made meanwhile", async (t) => {
+test("sees nothing of a virtual environment that is created later", async (t) => {
   const watched = await watch(t);
   mkdirSync(watched.path("env/lib/site-packages"), { recursive: true });
   watched.write("env/pyvenv.cfg");
@@ -162,13 +161,13 @@ test("sees nothing of a virtual environment that is made meanwhile", async (t) =
   assert.deepEqual(await watched.seen(), []);
 });
 
-test("a folder that was asked for is watched whatever it is", async (t) => {
+test("a folder that was named is watched, whatever it contains", async (t) => {
   const parent = makeScratch(t);
   const folder = join(parent, ".site");
   mkdirSync(folder);
   writeFileSync(join(folder, "pyvenv.cfg"), "");
   const watched = new Watched(folder);
-  const watcher = new FolderWatch(watched);
+  const watcher = watched.watcher();
   t.after(() => watcher.close());
   await watcher.start([folder]);
   watched.write("app.py");

@@ -5,7 +5,7 @@ import type { BodyReceiver, Exchange } from "../../src/http/exchange.ts";
 import type { ResponseHead } from "../../src/http/message.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { listen } from "../../src/front/listener.ts";
-import { Http1Connections, type Http1Options } from "../../src/http1/connections.ts";
+import { Http1Engine, type Http1Options } from "../../src/http1/engine.ts";
 import { CoarseClock } from "../../src/net/coarse-clock.ts";
 import { type CaseServer, joinLines, type SeenRequest } from "./http1-cases.ts";
 import { RawClient } from "./raw-client.ts";
@@ -13,7 +13,7 @@ import { RawClient } from "./raw-client.ts";
 const OK: ResponseHead = responseHead(200, "OK", [["Content-Type", "text/plain"]]);
 
 export interface RecordingFront extends CaseServer {
-  readonly connections: Http1Connections;
+  readonly connections: Http1Engine;
   readonly port: number;
   /** Ends all connections and stops listening. */
   close(): void;
@@ -41,7 +41,7 @@ export async function startRecordingFront(
   options: Partial<Http1Options> = {},
 ): Promise<RecordingFront> {
   const seen = new Map<number, SeenRequest[]>();
-  const connections = new Http1Connections({
+  const connections = new Http1Engine({
     onExchange: (exchange) => record(exchange, seen),
     ...options,
   });

@@ -2,9 +2,9 @@
 // the loop that a connection has around it. What it returns is the verdict on the bytes.
 
 import { RequestFault } from "../../src/http/error.ts";
-import { BodyIntake } from "../../src/http1/body-intake.ts";
 import { HeadParser } from "../../src/http1/head-parser.ts";
 import { HeadReader } from "../../src/http1/head-reader.ts";
+import { RequestBodyReader } from "../../src/http1/request-body.ts";
 
 interface ReadRequest {
   readonly method: string;
@@ -45,7 +45,7 @@ class PieceReader {
   readonly #heads = new HeadReader(this.#parser);
   readonly #requests: ReadRequest[] = [];
   readonly #ends: number[] = [];
-  #body: BodyIntake | null = null;
+  #body: RequestBodyReader | null = null;
   #request: ReadRequest | null = null;
 
   constructor(maxBodyBytes: number) {
@@ -81,11 +81,11 @@ class PieceReader {
     if (head === null) return chunk.length;
     const { method, target, path, names, values, bodyLength } = head;
     this.#request = { method, target, path, names, values, body: "" };
-    if (bodyLength !== 0) this.#body = new BodyIntake(bodyLength, this.#maxBodyBytes);
+    if (bodyLength !== 0) this.#body = new RequestBodyReader(bodyLength, this.#maxBodyBytes);
     return this.#heads.end;
   }
 
-  #readBody(body: BodyIntake, chunk: Buffer, at: number): number {
+  #readBody(body: RequestBodyReader, chunk: Buffer, at: number): number {
     const bytes = body.take(chunk, at).toString("latin1");
     if (this.#request !== null)
       this.#request = { ...this.#request, body: this.#request.body + bytes };

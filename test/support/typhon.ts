@@ -17,9 +17,9 @@ const START_MS = 60_000;
 /** The server's own limit for running requests is 25 s. */
 const STOP_MS = 40_000;
 
-/** Variables of the shell that would steer the server. */
+/** Variables of the shell that would steer the server, or another server that is measured. */
 const STEERING =
-  /^(?:TYPHON_.*|PORT|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|VIRTUAL_ENV|PYTHON.*|NODE_.*)$/;
+  /^(?:(?:TYPHON|GRANIAN|GUNICORN|UVICORN)_.*|PORT|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|VIRTUAL_ENV|PYTHON.*|NODE_.*)$/;
 
 export interface TyphonOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -61,8 +61,9 @@ export class Typhon {
   }
 
   get pid(): number {
-    assert(this.#process.pid !== undefined, "the command could not be started");
-    return this.#process.pid;
+    const { pid, spawnfile } = this.#process;
+    assert(pid !== undefined, `${spawnfile} could not be started`);
+    return pid;
   }
 
   /** "http://127.0.0.1:PORT", without a slash; known when it has started. */

@@ -9,8 +9,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 
 import { WebSocket, type PerMessageDeflateOptions } from "ws";
 
-import { acceptDeflate } from "../../src/websocket/deflate.ts";
-import { extension } from "../../src/websocket/library.ts";
+import { acceptDeflate, parseOffers } from "../../src/websocket/deflate.ts";
 import { MAX_MESSAGE_BYTES } from "../../src/websocket/limits.ts";
 import { until, within } from "../support/deadline.ts";
 import { startEchoFront, type EchoFront } from "./echo-front.ts";
@@ -31,8 +30,7 @@ function deflated(bytes: Buffer | string): Buffer {
 }
 
 function agree(offers: string): string | null {
-  const parsed = extension.parse(offers)["permessage-deflate"] ?? [];
-  return acceptDeflate(parsed)?.field ?? null;
+  return acceptDeflate(parseOffers(offers) ?? [])?.field ?? null;
 }
 
 async function open(context: TestContext, fields = OFFER): Promise<FrameClient> {

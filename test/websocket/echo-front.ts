@@ -1,13 +1,19 @@
 // A front in this process that accepts every WebSocket and sends each message back, as far as a test does
 // not say otherwise.
 
+import type { Duplex } from "node:stream";
+
 import { listen } from "../../src/front/listener.ts";
-import type { Exchange } from "../../src/http/exchange.ts";
+import type { Exchange, UpgradedStream } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import { Http1Connections } from "../../src/http1/connections.ts";
+import { Http1Engine } from "../../src/http1/engine.ts";
 import { CoarseClock } from "../../src/net/coarse-clock.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
-import { WebSocketConnection, type WebSocketListener } from "../../src/websocket/connection.ts";
+import {
+  WebSocketConnection,
+  type WebSocketListener,
+  type WebSocketOptions,
+} from "../../src/websocket/connection.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { acceptanceHead, readHandshake } from "../../src/websocket/handshake.ts";
 import { MESSAGE_MEMORY_BYTES } from "../../src/websocket/limits.ts";
@@ -24,6 +30,7 @@ export interface EchoFrontOptions {
 /** One WebSocket on the server's side, and what it has heard. */
 export class Accepted implements WebSocketListener {
   readonly connection: WebSocketConnection;
+  readonly stream: Duplex;
   readonly closed: string[] = [];
   /** Whether what came before the last frame may be answered. */
   mayAnswer = false;
@@ -32,9 +39,10 @@ export class Accepted implements WebSocketListener {
   /** What becomes of a message. */
   take: (bytes: Buffer, isText: boolean) => void;
 
-  constructor(make: (listener: WebSocketListener) => WebSocketConnection) {
+  constructor(upgraded: UpgradedStream, options: Omit<WebSocketOptions, "listener">) {
     this.take = (bytes, isText) => this.connection.send(bytes, isText, true, () => undefined);
-    this.connection = make(this);
+    this.stream = upgraded.stream;
+    this.connection = new WebSocketConnection(upgraded, { ...options, listener: this });
   }
 
   onMessage(bytes: Buffer, isText: boolean): void {
@@ -51,7 +59,7 @@ export class Accepted implements WebSocketListener {
 export interface EchoFront {
   readonly port: number;
   readonly url: string;
-  readonly connections: Http1Connections;
+  readonly connections: Http1Engine;
   readonly accepted: readonly Accepted[];
   readonly exchanges: readonly Exchange[];
   readonly finished: readonly Exchange[];
@@ -79,14 +87,11 @@ export async function startEchoFront(options: EchoFrontOptions = {}): Promise<Ec
     const extensions = deflate?.field ?? "";
     const head = acceptanceHead(handshake, { subprotocol: "", extensions, fields: [] });
     exchange.requestId = "id-1";
-    const upgraded = exchange.upgrade("websocket", head);
+    const upgraded = exchange.upgrade(head);
     if (upgraded === null) return;
-    const settings = { ...options, deflate, budget };
-    accepted.push(
-      new Accepted((listener) => new WebSocketConnection(upgraded, { ...settings, listener })),
-    );
+    accepted.push(new Accepted(upgraded, { ...options, deflate, budget }));
   };
-  const connections = new Http1Connections({
+  const connections = new Http1Engine({
     onExchange: accept,
     onFinish: (exchange) => finished.push(exchange),
   });

@@ -211,6 +211,14 @@ describe("FrameReader", () => {
     }
   });
 
+  it("refuses an unmasked frame whose length has not come, both bytes in one chunk", async () => {
+    for (const second of [0x00, 0x7d, 0x7e, 0x7f]) {
+      const listener = new Listener();
+      await listener.give(Buffer.of(0x82, second));
+      assert.deepEqual(listener.heard, ["last 1002 a frame is not masked"]);
+    }
+  });
+
   it("refuses a message that is too long at the header that says so", async () => {
     for (const frames of [
       [binary("", { length: MAX_MESSAGE_BYTES + 1 })],

@@ -80,7 +80,7 @@ describe("FrameWriter", () => {
     say("small");
     writer.ping(ignore);
     say(LARGE);
-    writer.close(1000, "bye", ignore);
+    writer.close(1000, "bye");
     await until("the close frame", () => sink.frames.at(-1)?.opcode === 8);
     const { frames } = sink;
     assert.deepEqual(

@@ -96,6 +96,57 @@ describe("readHandshake", () => {
   });
 });
 
+describe("a handshake in HTTP/2 (RFC 8441 §5)", () => {
+  /** An extended CONNECT: no Upgrade, Connection, Host and key, and a body without a known length. */
+  function connectHead(fields: Readonly<Record<string, string>>): RequestHead {
+    const names = Object.keys(fields);
+    const values = Object.values(fields);
+    return {
+      ...headOf(HANDSHAKE),
+      method: "CONNECT",
+      version: "2",
+      names,
+      values,
+      bodyLength: null,
+    };
+  }
+  const FIELDS = {
+    "sec-websocket-version": "13",
+    "sec-websocket-protocol": "a, b",
+    "sec-websocket-extensions": "permessage-deflate",
+  };
+
+  it("needs no key, and is accepted by 200 without Sec-WebSocket-Accept", () => {
+    const read = readHandshake(connectHead(FIELDS));
+    assert.ok(read?.kind === "handshake");
+    assert.equal(read.key, null);
+    assert.deepEqual(read.subprotocols, ["a", "b"]);
+    assert.equal(read.deflateOffers.length, 1);
+    const head = acceptanceHead(read, { ...acceptance, subprotocol: "b", fields: [["X-A", "1"]] });
+    assert.equal(head.status, 200);
+    assert.deepEqual(head.names, ["Sec-WebSocket-Protocol", "X-A"]);
+    assert.deepEqual(head.values, ["b", "1"]);
+  });
+
+  for (const [why, changes, code] of [
+    ["another version", { "sec-websocket-version": "8" }, "WEBSOCKET_VERSION"],
+    ["a malformed list", { "sec-websocket-protocol": "a b" }, "WEBSOCKET_LIST"],
+    ["malformed extensions", { "sec-websocket-extensions": "" }, "WEBSOCKET_LIST"],
+  ] as const)
+    it(`is refused with ${why}: ${code}`, () => {
+      const read = readHandshake(connectHead({ ...FIELDS, ...changes }));
+      assert.ok(read?.kind === "refusal");
+      assert.equal(read.error.code, code);
+    });
+
+  it("lets the application add no field of the server's", () => {
+    const read = readHandshake(connectHead(FIELDS));
+    assert.ok(read?.kind === "handshake");
+    const fields = [["Sec-WebSocket-Accept", "x"]] as const;
+    assert.throws(() => acceptanceHead(read, { ...acceptance, fields }), ResponseFault);
+  });
+});
+
 describe("acceptanceHead", () => {
   const fieldsOf = (head: ReturnType<typeof acceptanceHead>): (string | undefined)[][] =>
     head.names.map((name, index) => [name, head.values[index]]);

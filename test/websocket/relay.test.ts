@@ -10,7 +10,7 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { listen } from "../../src/front/listener.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import { Http1Connections } from "../../src/http1/connections.ts";
+import { Http1Engine } from "../../src/http1/engine.ts";
 import { RELAY_BYTES } from "../../src/websocket/limits.ts";
 import { WebSocketRelay } from "../../src/websocket/relay.ts";
 import { until } from "../support/deadline.ts";
@@ -52,9 +52,9 @@ async function start(context: TestContext, options: Options = {}): Promise<Pair>
   const socket = await until("the application's connection", () => sockets[0]);
   const relays: WebSocketRelay[] = [];
   const ends: string[] = [];
-  const connections = new Http1Connections({
+  const connections = new Http1Engine({
     onExchange: (exchange) => {
-      const upgraded = exchange.upgrade("websocket", ACCEPTED);
+      const upgraded = exchange.upgrade(ACCEPTED);
       assert.ok(upgraded !== null);
       const onClosed = (): void => void ends.push("closed");
       relays.push(new WebSocketRelay({ upgraded, application: socket, first, onClosed, ...rest }));

@@ -1,4 +1,4 @@
-// The answer to a handshake that an application writes by itself: what is taken, and what is a fault.
+// Responses to a handshake that an application writes by itself: which are accepted, and which are a fault.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -44,6 +44,11 @@ for (const first of ["HTTP/1.1 101 ", "HTTP/1.1 101"])
 test("takes a subprotocol that the client has named", () => {
   const found = read(head([...LINES, "Sec-WebSocket-Protocol: super"]));
   assert.ok(found?.head.names.includes("Sec-WebSocket-Protocol"));
+});
+
+test("refuses a handshake of HTTP/2, which has no key to accept", () => {
+  const bytes = Buffer.from(head(LINES));
+  assert.throws(() => readUpgradeHead(bytes, { ...HANDSHAKE, key: null }), ResponseFault);
 });
 
 test("waits until the head is whole", () => {

@@ -15,9 +15,9 @@ const MAX_TOLD_MS = 500;
 export const CLIENT_TOLD: readonly Trial[] = [
   {
     name: "client-leaves.told",
-    promise: "A running request is told that its client was reset, at once",
+    promise: "A running request learns at once that its client has reset the connection",
     servers: ["typhon"],
-    whyNot: "WSGI has no such thing, and nobody else adds it",
+    whyNot: "WSGI has no such feature, and no other server adds it",
     apps: ["raw", "flask", "asgi", "fastapi"],
     run,
   },

@@ -25,7 +25,7 @@ const MENDED_MS = 60_000;
 
 export const CRASH_LOOP: readonly Trial[] = LOOPS.map(([fault, words]) => ({
   name: `crash.loop-${fault}`,
-  promise: `An application that ends ${words} is started ever more rarely and never spins, clients get 503 with Retry-After, and it serves when it is mended`,
+  promise: `An application that ends ${words} is restarted less and less often, without a busy CPU; clients get 503 with Retry-After; it serves when its code is fixed`,
   servers: SERVER_NAMES,
   whyNot: "",
   apps: ["raw", "asgi"],

@@ -37,7 +37,7 @@ const DEATHS = [
 export const CRASH: readonly Trial[] = [
   ...DEATHS.map(([way, words]): Trial => ({
     name: `crash.${way}`,
-    promise: `Of a worker ${words}, exactly the requests that it ran get 502, all others are answered`,
+    promise: `When a worker is ${words}, exactly the requests that it ran get 502; all others get their response`,
     servers: SERVER_NAMES,
     whyNot: "",
     apps: way === "kill" ? APP_NAMES : ["raw", "asgi"],
@@ -47,7 +47,7 @@ export const CRASH: readonly Trial[] = [
   })),
   {
     name: "crash.replacement",
-    promise: "A dead worker is replaced as soon as a new one has imported the application",
+    promise: "A dead worker is replaced as soon as a new worker has imported the application",
     servers: SERVER_NAMES,
     whyNot: "",
     apps: APP_NAMES,

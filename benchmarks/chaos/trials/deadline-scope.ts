@@ -15,15 +15,15 @@ const LONG_SECONDS = 2;
 export const DEADLINE_SCOPE: readonly Trial[] = [
   {
     name: "deadline.beside",
-    promise: "The other requests of a worker that is to be killed for a late one finish in it",
+    promise: "A worker that will be killed for a late request first finishes its other requests",
     servers: ["typhon"],
-    whyNot: "nobody else ends a worker for one request and lets the others finish",
+    whyNot: "no other server ends a worker for one request and lets the others finish",
     apps: ["raw", "flask"],
     run: runBeside,
   },
   {
     name: "deadline.routes",
-    promise: "A path and all below it can have a deadline of its own, or none",
+    promise: "A path, with all paths below it, can have its own deadline, or none",
     servers: ["typhon"],
     whyNot: "only nginx has such a setting",
     apps: ["raw", "asgi"],

@@ -111,7 +111,7 @@ const WAYS: readonly Way[] = [
 
 export const DEADLINE: readonly Trial[] = WAYS.map((way) => ({
   name: `deadline.${way.name}`,
-  promise: `A request ${way.words} gets 504 at its deadline, is not run again, its worker serves again, nobody else notices (ASGI: nobody outside its event loop)`,
+  promise: `A request ${way.words} gets 504 at its deadline and is not run again; its worker serves again; no other client notices (ASGI: none outside its event loop)`,
   servers: SERVER_NAMES,
   whyNot: "",
   apps: way.apps,

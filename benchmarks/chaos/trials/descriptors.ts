@@ -24,7 +24,7 @@ export const DESCRIPTORS: readonly Trial[] = [
   {
     name: "machine.descriptors",
     promise:
-      "With 256 descriptors: idle connections go first, then 503; no busy loop; recovered within 1 s",
+      "With 256 descriptors: idle connections are closed first, then new ones get 503; no busy loop; the server recovers within 1 s",
     servers: ["typhon", "gunicorn-gthread", "granian", "uvicorn"],
     whyNot: "nginx has its own setting for connections",
     apps: ["raw", "asgi"],

@@ -25,7 +25,7 @@ export const DRAIN: readonly Trial[] = [
   {
     name: "drain.running",
     promise:
-      "SIGTERM: nothing new is accepted, idle connections are closed at once, all that runs is answered with Connection: close, exit code 0, nothing is left",
+      "SIGTERM: no new connection is accepted, idle connections are closed at once, running requests finish with Connection: close, exit code 0, no process is left",
     servers: SERVER_NAMES,
     whyNot: "",
     apps: APP_NAMES,
@@ -35,7 +35,7 @@ export const DRAIN: readonly Trial[] = [
     name: "drain.second-signal",
     promise: "A second SIGTERM ends everything at once",
     servers: ["typhon"],
-    whyNot: "the others have other signals for it",
+    whyNot: "the other servers use other signals for this",
     apps: ["raw", "asgi"],
     run: runSecondSignal,
   },

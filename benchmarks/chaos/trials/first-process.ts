@@ -17,9 +17,9 @@ export const FIRST_PROCESS: readonly Trial[] = [
   {
     name: "drain.first-process",
     promise:
-      "As PID 1 it takes in what its workers leave behind, ends on SIGTERM as always, and no zombie is left",
+      "As PID 1 the server adopts processes that workers leave behind, ends on SIGTERM as always, and leaves no zombie",
     servers: ["typhon"],
-    whyNot: "each has another process as PID 1 in practice",
+    whyNot: "in practice these servers run with another process as PID 1",
     apps: ["raw", "asgi"],
     short: ["raw"],
     run,

@@ -16,7 +16,7 @@ export const FRONT_KILLED: readonly Trial[] = [
   {
     name: "front-killed",
     promise:
-      "When the main process is killed no process is left after 2 s, and a restart binds at once",
+      "When the main process is killed, no process is left after 2 s, and a restart can listen at once",
     servers: SERVER_NAMES,
     whyNot: "",
     apps: ["raw", "asgi"],

@@ -20,17 +20,17 @@ export const NEW_CODE: readonly Trial[] = [
   {
     name: "reload.development",
     promise:
-      "With --reload a saved file is served at once, nobody fails meanwhile, and code that does not load is shown as a page until it is mended",
+      "With --reload the code of a saved file is served at once, no request fails meanwhile, and code that does not load is shown as a page until it is fixed",
     servers: ["typhon"],
-    whyNot: "the others refuse connections while they load, or have no such option",
+    whyNot: "the other servers refuse connections while they load, or have no such option",
     apps: ["raw", "flask", "asgi", "fastapi"],
     run: runDevelopment,
   },
   {
     name: "reload.warm-up",
-    promise: "--warmup: no request is answered by a worker that has not answered that path before",
+    promise: "--warmup: no worker serves a client before it has run the warm-up path",
     servers: ["typhon"],
-    whyNot: "nobody else has such an option",
+    whyNot: "no other server has such an option",
     apps: ["raw", "flask", "asgi", "fastapi"],
     run: runWarmUp,
   },

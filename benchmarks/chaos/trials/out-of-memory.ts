@@ -15,9 +15,9 @@ export const OUT_OF_MEMORY: readonly Trial[] = [
   {
     name: "crash.out-of-memory",
     promise:
-      "When a control group's memory is full a worker is ended, not the front: 502, the log tells its peak, another serves",
+      "When the memory of a control group is full, the kernel ends a worker and not the main process: 502, the log has the worker's peak memory, another worker serves",
     servers: ["typhon"],
-    whyNot: "which process the kernel ends is chance there",
+    whyNot: "for the other servers it is chance which process the kernel ends",
     apps: ["raw", "asgi"],
     short: ["raw"],
     run,

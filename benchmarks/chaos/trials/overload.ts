@@ -34,11 +34,11 @@ export const OVERLOAD: readonly Trial[] = [
   {
     name: "overload",
     promise:
-      "At ten times its capacity a server answers as much as it can and refuses the rest with 503 and Retry-After, 95 of 100 at once",
+      "At ten times its capacity a server keeps its throughput and refuses the rest with 503 and Retry-After, 95 of 100 of them at once",
     servers: ["typhon", "gunicorn-gthread", "granian", "nginx-gunicorn"],
     asgiServers: ["typhon"],
     whyNot:
-      "under ASGI nobody else limits what runs at once, so sleeping requests are never too many",
+      "under ASGI no other server limits the number of running requests, so sleeping requests are never too many",
     apps: ["raw", "flask", "asgi", "fastapi"],
     isSlow: true,
     run,

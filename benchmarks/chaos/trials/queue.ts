@@ -21,13 +21,13 @@ const LEAVERS = 16;
 /** Longer than the server's 250 ms, of a busy machine too. */
 const HALF_CLOSED_MS = 1500;
 
-const ONLY_OURS = "nobody else has a queue of requests";
+const ONLY_OURS = "no other server has a queue of requests";
 
 export const QUEUE_TRIALS: readonly Trial[] = [
   {
     name: "overload.queue",
     promise:
-      "With all threads stuck --queue requests wait, each further one gets 503 with Retry-After at once, /livez and /readyz answer, and who waited is served",
+      "With all threads stuck, as many requests as --queue says wait, each further one gets 503 with Retry-After at once, /livez and /readyz respond, and waiting requests are served later",
     servers: ["typhon"],
     whyNot: ONLY_OURS,
     apps: ["raw", "asgi"],
@@ -36,7 +36,8 @@ export const QUEUE_TRIALS: readonly Trial[] = [
   },
   {
     name: "overload.queue-timeout",
-    promise: "Who waits longer than --queue-timeout gets 503, and is never run afterwards",
+    promise:
+      "A request that waits longer than --queue-timeout gets 503 and is never run afterwards",
     servers: ["typhon"],
     whyNot: ONLY_OURS,
     apps: ["raw", "asgi"],
@@ -44,7 +45,7 @@ export const QUEUE_TRIALS: readonly Trial[] = [
   },
   {
     name: "overload.left",
-    promise: "A request whose client has left while it waited, by reset or by FIN, is not run",
+    promise: "A waiting request whose client has left, by reset or by FIN, is not run",
     servers: ["typhon"],
     whyNot: ONLY_OURS,
     apps: ["raw", "asgi"],

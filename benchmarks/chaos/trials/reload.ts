@@ -38,7 +38,8 @@ export const RELOAD: readonly Trial[] = [
   },
   {
     name: "reload.broken",
-    promise: "Code that does not load never replaces code that runs, and the operator is told why",
+    promise:
+      "Code that does not load never replaces running code, and the operator learns the reason",
     servers: SERVER_NAMES,
     whyNot: "",
     apps: APP_NAMES,
@@ -46,9 +47,11 @@ export const RELOAD: readonly Trial[] = [
   },
   {
     name: "reload.leak",
-    promise: "After many reloads: the same processes, threads and descriptors, memory within 5 %",
+    promise:
+      "After many reloads the numbers of processes, threads and descriptors are the same, and memory is within 5 %",
     servers: ["typhon"],
-    whyNot: "the others' processes are all new after a reload, or it has one process more",
+    whyNot:
+      "in the other servers all processes are new after a reload, or there is one process more",
     apps: ["raw", "asgi"],
     short: ["raw"],
     isSlow: true,

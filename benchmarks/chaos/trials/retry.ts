@@ -17,18 +17,18 @@ export const RETRY: readonly Trial[] = [
   {
     name: "crash.retry",
     promise:
-      "GETs beside others in a killed worker are run once more, a GET alone and a POST get 502",
+      "GET requests beside others in a killed worker are run once more; a GET that was alone, and a POST, get 502",
     servers: ["typhon"],
-    whyNot: "nobody else runs a request again when its worker died",
+    whyNot: "no other server runs a request again when its worker dies",
     apps: ["raw", "flask", "asgi", "fastapi"],
     short: ["asgi"],
     run: runRetry,
   },
   {
     name: "crash.launcher",
-    promise: "The launcher's death loses no request",
+    promise: "The death of the launcher loses no request",
     servers: ["typhon"],
-    whyNot: "nobody else has one",
+    whyNot: "no other server has a launcher",
     apps: ["raw", "asgi"],
     run: runLauncher,
   },

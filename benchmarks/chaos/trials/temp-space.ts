@@ -19,12 +19,12 @@ const QUOTA_KIB = 6144;
 const TOO_LARGE_BYTES = 8 << 20;
 const FITTING_BYTES = 2 << 20;
 
-const PROMISE = "gets 507, others are served, the space comes back";
+const PROMISE = "gets 507, other requests are served, and the space is freed";
 
 export const TEMP_SPACE: readonly Trial[] = [
   {
     name: "machine.temp-space",
-    promise: `An upload that does not fit into the temporary space ${PROMISE}`,
+    promise: `An upload that does not fit into the temporary folder ${PROMISE}`,
     servers: ["typhon"],
     whyNot: "only nginx keeps uploads in files as well",
     apps: ["raw", "flask"],
@@ -33,7 +33,7 @@ export const TEMP_SPACE: readonly Trial[] = [
   },
   {
     name: "machine.temp-quota",
-    promise: `An upload larger than a file of the server may become (RLIMIT_FSIZE) ${PROMISE}`,
+    promise: `An upload larger than the limit of the server's files (RLIMIT_FSIZE) ${PROMISE}`,
     servers: ["typhon"],
     whyNot: "only nginx keeps uploads in files as well",
     apps: ["raw"],

@@ -37,9 +37,9 @@ export const TOKENS: readonly Trial[] = [
   {
     name: "tokens",
     promise:
-      "Whatever is killed, reloaded, late or aborted: every answer is the request's own, and nothing runs more often than it may",
+      "Despite kills, reloads, deadlines and aborts, every response belongs to its request, and no request runs more often than allowed",
     servers: ["typhon"],
-    whyNot: "who loses requests in a crash breaks it already there",
+    whyNot: "a server that loses requests in a crash breaks this promise anyway",
     apps: ["raw", "flask", "asgi", "fastapi"],
     short: ["raw", "asgi"],
     isSlow: true,

@@ -24,7 +24,7 @@ export const WEB_SOCKET: readonly Trial[] = [
   {
     name: "websocket.reload",
     promise:
-      "A reload closes the WebSockets of the old workers with 1012, spread over 5 s, cuts none, and who comes back is served by new code",
+      "A reload closes the WebSockets of the old workers with 1012, spread over 5 s, and cuts none off; clients that connect again are served by the new code",
     servers: SERVERS,
     whyNot: WHY_NOT,
     apps: ["asgi", "fastapi"],
@@ -33,7 +33,8 @@ export const WEB_SOCKET: readonly Trial[] = [
   },
   {
     name: "websocket.drain",
-    promise: "SIGTERM closes all WebSockets by a close frame, and the server ends with exit code 0",
+    promise:
+      "SIGTERM closes all WebSockets with a close frame, and the server ends with exit code 0",
     servers: SERVERS,
     whyNot: WHY_NOT,
     apps: ["asgi", "fastapi"],
@@ -42,7 +43,8 @@ export const WEB_SOCKET: readonly Trial[] = [
   },
   {
     name: "websocket.kill",
-    promise: "A worker that is killed closes its WebSockets with 1011, and nobody else's",
+    promise:
+      "When a worker is killed, its WebSockets close with 1011; those of other workers stay open",
     servers: SERVERS,
     whyNot: WHY_NOT,
     apps: ["asgi", "fastapi"],
@@ -50,7 +52,7 @@ export const WEB_SOCKET: readonly Trial[] = [
   },
   {
     name: "websocket.front-killed",
-    promise: "When the main process is killed no process is left, WebSockets or not",
+    promise: "When the main process is killed with open WebSockets, no process is left",
     servers: SERVERS,
     whyNot: WHY_NOT,
     apps: ["asgi"],

@@ -4,8 +4,9 @@
 // fast as the client takes it.
 
 import type { FieldSection } from "../../http/field-section.ts";
-import type { ConnectionFields } from "../../http/response-head.ts";
+import { HAS_EXPECT } from "../../http/message.ts";
 import { ApplicationJob } from "../python/application-job.ts";
+import type { ConnectionFields } from "../python/response-record.ts";
 import { RequestStream } from "./request-stream.ts";
 
 /** A body up to here may go along in the page; more would not fit beside a usual head. */
@@ -32,7 +33,7 @@ export class AsgiJob extends ApplicationJob {
     this.#stream = stream;
     const isSmall = bodyLength !== null && bodyLength <= MAX_INLINE_BYTES;
     // Who awaits 100 Continue gets it when the application wants the body.
-    if (isSmall && !head.names.includes("expect")) {
+    if (isSmall && (head.fields & HAS_EXPECT) === 0) {
       stream.open();
       // What has come with the head is there when this turn is over.
       queueMicrotask(() => this.#go(stream));

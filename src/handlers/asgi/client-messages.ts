@@ -2,7 +2,7 @@
 // No more is sent than the worker may hold unread; the rest waits here, and then with the client. What the
 // client sent before it left is still delivered, unless nobody reads it.
 
-import { releaseBuffer } from "../../net/buffer-pool.ts";
+import { bufferPool } from "../../net/buffer-pool.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
 import { encodeFrame, FrameFault, FrameType, INPUT_FRAME_BYTES } from "../../workers/frame.ts";
 
@@ -123,7 +123,7 @@ export class ClientMessages {
     this.#waiting.shift();
     this.#offset = 0;
     this.#ends.push(this.#sent);
-    releaseBuffer(bytes);
+    bufferPool.release(bytes);
     return true;
   }
 

@@ -1,11 +1,11 @@
 // ASGI seen from the front: an exchange becomes a job at once, its body and its answer stream with
 // backpressure both ways; a WebSocket handshake becomes a WebSocket, if the application accepts. What a
-// request means to Python is the worker's (python/typhon_worker/asgi_http.py).
+// request means to Python is the worker's (python/typhon_worker/asgi/).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake, type Handshake } from "../../websocket/handshake.ts";
 import type { ApplicationContext } from "../python/context.ts";
-import { DEFAULT_SETTINGS, type WebSocketSettings } from "../../websocket/settings.ts";
+import { DEFAULT_SETTINGS, type WebSocketSettings } from "../../websocket/connection.ts";
 import { OpenWebSockets } from "../python/open-web-sockets.ts";
 import { AsgiJob } from "./asgi-job.ts";
 import { WebSocketJob } from "./websocket-job.ts";

@@ -10,10 +10,13 @@ import type { Exchange } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { ResponseFault } from "../../http/response-head.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
-import { WebSocketConnection, type WebSocketListener } from "../../websocket/connection.ts";
+import {
+  WebSocketConnection,
+  type WebSocketListener,
+  type WebSocketSettings,
+} from "../../websocket/connection.ts";
 import { acceptDeflate } from "../../websocket/deflate.ts";
 import { ANSWER_MS } from "../../websocket/limits.ts";
-import type { WebSocketSettings } from "../../websocket/settings.ts";
 import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
 import { monotonic } from "../../workers/clock.ts";
 import { FrameFault } from "../../workers/frame.ts";
@@ -23,6 +26,7 @@ import type { ApplicationContext } from "../python/context.ts";
 import { AsgiJob } from "./asgi-job.ts";
 import { ClientMessages } from "./client-messages.ts";
 import type { OpenWebSocket, OpenWebSockets } from "../python/open-web-sockets.ts";
+import { splitRecord } from "../python/response-record.ts";
 
 /** Credit is given back in steps of at least this: a frame for each message would double the frames. */
 const CREDIT_STEP_BYTES = 65_536;
@@ -65,9 +69,6 @@ export class WebSocketJob
   override begin(): void {
     const { exchange } = this;
     exchange.scheme = exchange.scheme === "https" ? "wss" : "ws";
-    // A proxy that does not look at the answer takes what follows for WebSocket frames: it must never be
-    // read as a request.
-    exchange.isLast = true;
     this.submit("", "");
   }
 
@@ -77,7 +78,7 @@ export class WebSocketJob
 
   /** The client has left, or can send nothing more, before there was a WebSocket. */
   override onGone(how: "reset" | "end"): void {
-    if (this.exchange.isAnswering) {
+    if (this.exchange.isResponding) {
       super.onGone(how);
       return;
     }
@@ -91,7 +92,7 @@ export class WebSocketJob
     const offers = mayCompress ? this.#handshake.deflateOffers : [];
     const deflate = acceptDeflate(offers, maxMessageBytes);
     const head = this.#readAcceptance(record, count, deflate?.field ?? "");
-    const upgraded = head === null ? null : exchange.upgrade("websocket", head);
+    const upgraded = head === null ? null : exchange.upgrade(head);
     if (upgraded === null) {
       this.#isRefused = true;
       send(encodeClosed(this.id, CloseCode.ABNORMAL, ""));
@@ -99,10 +100,10 @@ export class WebSocketJob
       return;
     }
     exchange.listener = null;
-    const { timing } = exchange;
-    timing.worker = this.worker;
-    timing.queued = (this.takenAt - this.submittedAt) * 1000;
-    timing.application = (monotonic() - this.takenAt) * 1000;
+    const { handling } = exchange;
+    handling.worker = this.worker;
+    handling.queuedMs = (this.takenAt - this.submittedAt) * 1000;
+    handling.runMs = (monotonic() - this.takenAt) * 1000;
     const { budget } = this.#open;
     this.#messages = new ClientMessages({ id: this.id, send, budget });
     this.#connection = new WebSocketConnection(upgraded, {
@@ -218,12 +219,7 @@ export class WebSocketJob
 
 /** Reads `subprotocol NUL name NUL value …` with `count` fields. Throws ResponseFault. */
 function decodeAcceptance(record: string, count: number, extensions: string): Acceptance {
-  const [subprotocol = "", ...parts] = record.split("\0");
-  if (parts.length !== 2 * count)
-    throw new ResponseFault(`the acceptance does not hold ${count} fields: one holds NUL`);
-  const fields = Array.from(
-    { length: count },
-    (_, index) => [parts[2 * index] ?? "", parts[2 * index + 1] ?? ""] as const,
-  );
-  return { subprotocol, extensions, fields };
+  const { first, names, values } = splitRecord(record, count);
+  const fields = names.map((name, index) => [name, values[index] ?? ""] as const);
+  return { subprotocol: first, extensions, fields };
 }

@@ -1,8 +1,13 @@
-// The server's own answers about itself: /livez (it runs) and /readyz (it can take requests). Given
-// before the queue, so that they come however much waits there.
+// The server's own responses about itself: /livez (it runs) and /readyz (it can take requests). They
+// pass by every queue, so that they come however many requests wait there.
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { responseHead } from "../../http/response-head.ts";
+
+const LIVENESS_PATH = "/livez";
+export const HEALTH_PATHS = [LIVENESS_PATH, "/readyz"] as const;
+/** Requests with other methods are left to the applications. */
+export const HEALTH_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 const PLAIN: readonly [string, string][] = [
   ["Content-Type", "text/plain; charset=utf-8"],
@@ -14,6 +19,7 @@ const NOT_READY = {
   body: Buffer.from("not ready\n"),
 };
 
+/** Responds 200 for liveness always, for readiness while `isReady`. */
 export class HealthHandler implements Handler {
   readonly #isReady: () => boolean;
 
@@ -21,14 +27,8 @@ export class HealthHandler implements Handler {
     this.#isReady = isReady;
   }
 
-  /** Whether the exchange asks for one of the two. */
-  isFor({ head }: Exchange): boolean {
-    const isAsked = head.path === "/livez" || head.path === "/readyz";
-    return isAsked && (head.method === "GET" || head.method === "HEAD");
-  }
-
   handle(exchange: Exchange): void {
-    const isFine = exchange.head.path === "/livez" || this.#isReady();
+    const isFine = exchange.head.path === LIVENESS_PATH || this.#isReady();
     const { head, body } = isFine ? OK : NOT_READY;
     exchange.respond(head, body);
   }

@@ -4,18 +4,19 @@
 
 import { ERRORS, type HttpError } from "../../http/error.ts";
 import type { Exchange, ExchangeListener } from "../../http/exchange.ts";
-import { parseEarlyHint, parseTrailers, type FieldSection } from "../../http/field-section.ts";
+import type { FieldSection } from "../../http/field-section.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import {
-  mayHaveBody,
-  parseResponseHead,
-  ResponseFault,
-  type ConnectionFields,
-} from "../../http/response-head.ts";
+import { mayHaveBody, ResponseFault } from "../../http/response-head.ts";
 import { monotonic } from "../../workers/clock.ts";
 import { Job, type LostReason } from "../../workers/job.ts";
 import type { ApplicationContext } from "./context.ts";
 import { requestRecord } from "./record.ts";
+import {
+  parseEarlyHint,
+  parseResponseHead,
+  parseTrailers,
+  type ConnectionFields,
+} from "./response-record.ts";
 
 /** RFC 9110 §9.2.1, without TRACE, which no application sees. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -105,15 +106,15 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
       exchange.fail(ERRORS.RESPONSE_INVALID);
       return;
     }
-    const { timing } = exchange;
-    timing.worker = this.worker;
-    timing.queued = (this.takenAt - this.submittedAt) * 1000;
+    const { handling } = exchange;
+    handling.worker = this.worker;
+    handling.queuedMs = (this.takenAt - this.submittedAt) * 1000;
     if (!isWhole) {
       exchange.start(head);
       if (bytes.length > 0) this.forward(bytes);
       return;
     }
-    timing.application = (monotonic() - this.takenAt) * 1000;
+    handling.runMs = (monotonic() - this.takenAt) * 1000;
     this.end();
     if (head.contentLength !== null && head.contentLength !== bytes.length && this.#hasBody(head)) {
       this.context.onFault(
@@ -129,7 +130,7 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
   onBody(bytes: Buffer, isLast: boolean): void {
     if (bytes.length > 0) this.forward(bytes);
     if (!isLast) return;
-    this.exchange.timing.application = (monotonic() - this.takenAt) * 1000;
+    this.exchange.handling.runMs = (monotonic() - this.takenAt) * 1000;
     this.finish();
   }
 
@@ -139,7 +140,7 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
       this.fail(ERRORS.RESPONSE_INVALID);
       return;
     }
-    this.exchange.timing.application = (monotonic() - this.takenAt) * 1000;
+    this.exchange.handling.runMs = (monotonic() - this.takenAt) * 1000;
     this.finish(trailers);
   }
 
@@ -149,12 +150,12 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
   }
 
   onLost(reason: LostReason): void {
-    const { timing } = this.exchange;
-    timing.worker = this.worker;
+    const { handling } = this.exchange;
+    handling.worker = this.worker;
     if (this.takenAt > 0) {
-      timing.queued = (this.takenAt - this.submittedAt) * 1000;
-      timing.application = (monotonic() - this.takenAt) * 1000;
-    } else timing.queued = (monotonic() - this.submittedAt) * 1000;
+      handling.queuedMs = (this.takenAt - this.submittedAt) * 1000;
+      handling.runMs = (monotonic() - this.takenAt) * 1000;
+    } else handling.queuedMs = (monotonic() - this.submittedAt) * 1000;
     this.fail(LOST[reason]);
   }
 
@@ -194,7 +195,7 @@ export abstract class ApplicationJob extends Job implements ExchangeListener {
   /** Before the head the client gets an answer; after it only a cut says that the answer is not whole. */
   protected fail(error: HttpError): void {
     this.end();
-    if (this.exchange.isAnswering) this.exchange.abort();
+    if (this.exchange.isResponding) this.exchange.abort();
     else this.exchange.fail(error);
   }
 

@@ -3,7 +3,7 @@
 // sends slowly holds no worker.
 
 import type { BodyReceiver, Exchange } from "../../http/exchange.ts";
-import { detachBuffer } from "../../net/detach-buffer.ts";
+import { detachBuffer } from "../../net/buffer-pool.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
 import type { TempFile, TempFolder } from "../../net/temp-folder.ts";
 

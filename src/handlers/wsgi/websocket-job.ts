@@ -54,13 +54,6 @@ export class WsgiWebSocketJob extends WsgiJob implements OpenWebSocket {
     return true;
   }
 
-  override begin(): void {
-    // A proxy that does not look at the answer takes what follows for WebSocket frames: it must never be
-    // read as a request.
-    this.exchange.isLast = true;
-    super.begin();
-  }
-
   override onSocket(socket: Socket): void {
     // It may be run for the second time.
     this.#leaveSocket();
@@ -100,7 +93,7 @@ export class WsgiWebSocketJob extends WsgiJob implements OpenWebSocket {
 
   /** The client has left, or can send nothing more, before there was a WebSocket. */
   override onGone(how: "reset" | "end"): void {
-    if (this.exchange.isAnswering) {
+    if (this.exchange.isResponding) {
       super.onGone(how);
       return;
     }
@@ -146,16 +139,16 @@ export class WsgiWebSocketJob extends WsgiJob implements OpenWebSocket {
   #upgrade({ head, length }: UpgradeHead): void {
     const { exchange } = this;
     const socket = this.#socket;
-    const upgraded = exchange.upgrade("websocket", head);
+    const upgraded = exchange.upgrade(head);
     if (socket === null || upgraded === null) {
       this.abandon();
       return;
     }
     exchange.listener = null;
-    const { timing } = exchange;
-    timing.worker = this.worker;
-    timing.queued = (this.takenAt - this.submittedAt) * 1000;
-    timing.application = (monotonic() - this.takenAt) * 1000;
+    const { handling } = exchange;
+    handling.worker = this.worker;
+    handling.queuedMs = (this.takenAt - this.submittedAt) * 1000;
+    handling.runMs = (monotonic() - this.takenAt) * 1000;
     this.#forget(socket);
     this.hasOwnSocket = true;
     // From here on no deadline counts; the last frame may have come already.

@@ -84,7 +84,6 @@ export class WsgiJob extends ApplicationJob {
       folder: this.context.folder,
       budget: this.context.budget,
       maxFileBytes: this.context.maxResponseSpill,
-      isSinkFull: true,
       write: (chunk) => exchange.write(chunk),
       end: () => this.#endAnswer(),
       accept: (bytes) => this.#accept(bytes),

@@ -7,7 +7,7 @@ import { listen } from "../../../src/front/listener.ts";
 import { AsgiHandler } from "../../../src/handlers/asgi/handler.ts";
 import type { ApplicationContext } from "../../../src/handlers/python/context.ts";
 import type { Exchange } from "../../../src/http/exchange.ts";
-import { Http1Connections } from "../../../src/http1/connections.ts";
+import { Http1Engine } from "../../../src/http1/engine.ts";
 import { MemoryBudget } from "../../../src/net/memory-budget.ts";
 import { TempFolder } from "../../../src/net/temp-folder.ts";
 import { FrameDecoder, FrameType } from "../../../src/workers/frame.ts";
@@ -45,7 +45,7 @@ export class HandWorker {
   readonly faults: string[] = [];
   readonly finished: Exchange[] = [];
   readonly handler: AsgiHandler;
-  readonly connections: Http1Connections;
+  readonly connections: Http1Engine;
   port = 0;
   readonly #read: () => Buffer | null;
   readonly #decoder = new FrameDecoder({
@@ -72,7 +72,7 @@ export class HandWorker {
     this.table.isConcurrent = true;
     this.table.use(queue, { cancel: () => undefined });
     this.handler = new AsgiHandler(this.#context(timeout), 100);
-    this.connections = new Http1Connections({
+    this.connections = new Http1Engine({
       onExchange: (exchange) => {
         exchange.requestId = "id-1";
         this.handler.handle(exchange);

@@ -510,7 +510,7 @@ describe("the end", () => {
     assert.equal(exchange?.bytesReceived, 16 + 8);
     assert.equal(exchange?.bytesSent, 4);
     assert.deepEqual([exchange?.status, exchange?.scheme, exchange?.isFinished], [101, "ws", true]);
-    assert.equal(exchange?.timing.worker, WORKER);
+    assert.equal(exchange?.handling.worker, WORKER);
     assert.equal(worker.finished.length, 1);
   });
 

@@ -1,0 +1,136 @@
+// All HTTP/1.1 connections of a server: accepts sockets, looks at every deadline when the clock ticks, and
+// lets the connections go when the server stops or descriptors run out.
+
+import type { Socket } from "node:net";
+
+import type { Engine } from "../http/engine.ts";
+import type { HttpError } from "../http/error.ts";
+import type { ConnectionFacts, Exchange } from "../http/exchange.ts";
+import { Http1Connection, type ConnectionContext } from "./connection.ts";
+import { HeadParser } from "./head-parser.ts";
+import {
+  DEFAULT_KEEP_ALIVE_MS,
+  DEFAULT_MAX_BODY_BYTES,
+  DRAIN_NEW_MS,
+  HEAD_TIMEOUT_MS,
+} from "./limits.ts";
+
+export interface Http1Options {
+  /** Bytes of a request's body → 413. */
+  readonly maxBodyBytes?: number;
+  /** An idle connection is closed after so long. */
+  readonly keepAliveMs?: number;
+  /** A request is there; called once for each, in order on one connection. Must not throw. */
+  readonly onExchange: (exchange: Exchange) => void;
+  /** The response has been given or cannot be: exactly once for each exchange. */
+  readonly onFinish?: (exchange: Exchange) => void;
+  /** Bytes that made no exchange were refused; the address is "" for a Unix socket. */
+  readonly onRefused?: (error: HttpError, remoteAddress: string) => void;
+  /** Milliseconds of a monotonic clock. */
+  readonly now?: () => number;
+}
+
+export class Http1Engine implements Engine {
+  /**
+   * Each connection knows its index here. Not a Set: where clients do not stay, it would leave dead tables
+   * behind, as workers/jobs-by-id.ts tells of a Map.
+   */
+  readonly #connections: Http1Connection[] = [];
+  readonly #now: () => number;
+  readonly #context: ConnectionContext & { now: number; isDraining: boolean };
+  readonly #keepAliveMs: number;
+  #onEmpty: (() => void)[] = [];
+
+  constructor(options: Http1Options) {
+    this.#keepAliveMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
+    this.#now = options.now ?? (() => performance.now());
+    this.#context = {
+      parser: new HeadParser(),
+      maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+      idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
+      now: this.#now(),
+      isDraining: false,
+      onExchange: options.onExchange,
+      onFinish: options.onFinish ?? ignore,
+      onRefused: options.onRefused ?? ignore,
+      onClosed: (connection) => this.#remove(connection),
+    };
+  }
+
+  get size(): number {
+    return this.#connections.length;
+  }
+
+  accept(socket: Socket, scheme: ConnectionFacts["scheme"] = "http"): void {
+    this.#add(socket, scheme);
+  }
+
+  refuse(socket: Socket, error: HttpError): void {
+    this.#add(socket, "http").refuse(error);
+  }
+
+  tick(): void {
+    const now = this.#now();
+    this.#context.now = now;
+    for (const connection of this.#all()) connection.tick(now);
+  }
+
+  drain(): Promise<void> {
+    this.#context.isDraining = true;
+    for (const connection of this.#all()) connection.drain();
+    return new Promise((resolve) => {
+      if (this.size === 0) resolve();
+      else this.#onEmpty.push(resolve);
+    });
+  }
+
+  destroyAll(): void {
+    for (const connection of this.#all()) connection.destroy();
+  }
+
+  closeOldestIdle(count: number): number {
+    const idle: Http1Connection[] = [];
+    for (const connection of this.#connections)
+      if (connection.idleSince !== Infinity) idle.push(connection);
+    idle.sort((a, b) => a.idleSince - b.idleSince);
+    const oldest = idle.slice(0, count);
+    for (const connection of oldest) connection.destroy();
+    return oldest.length;
+  }
+
+  #idleLimitMs(isNew: boolean): number {
+    if (!isNew) return this.#keepAliveMs;
+    return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
+  }
+
+  /** A copy: a call to one connection may remove it from the list. */
+  #all(): Http1Connection[] {
+    return [...this.#connections];
+  }
+
+  #add(socket: Socket, scheme: ConnectionFacts["scheme"]): Http1Connection {
+    const connection = new Http1Connection(socket, scheme, this.#context);
+    connection.index = this.#connections.length;
+    this.#connections.push(connection);
+    return connection;
+  }
+
+  #remove(connection: Http1Connection): void {
+    const { index } = connection;
+    if (index < 0) return;
+    connection.index = -1;
+    const last = this.#connections.pop();
+    if (last !== undefined && last !== connection) {
+      last.index = index;
+      this.#connections[index] = last;
+    }
+    if (this.size > 0) return;
+    const waiting = this.#onEmpty;
+    this.#onEmpty = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function ignore(): void {
+  // The option is missing.
+}

@@ -1,0 +1,128 @@
+// The body of one request: how long it is (RFC 9112 §6.3), which bytes belong to it, and whether they come
+// fast enough. No I/O. An ambiguous length is refused, not repaired: a proxy in front may read it the other
+// way, and then the next request is an attacker's.
+
+import { ERRORS, RequestFault } from "../http/error.ts";
+import type { BodyReceiver } from "../http/exchange.ts";
+import { DIGIT, isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
+import { READ_BYTES } from "../net/wide-reader.ts";
+import { ChunkedDecoder } from "./chunked.ts";
+import { BODY_WINDOW_MS, MIN_BODY_BYTES_PER_SECOND } from "./limits.ts";
+
+const MIN_WINDOW_BYTES = (MIN_BODY_BYTES_PER_SECOND * BODY_WINDOW_MS) / 1000;
+
+/**
+ * Bytes of body: 0 = none, null = chunked. `contentLength` and `coding` are the field values, null if
+ * absent; lines of Transfer-Encoding are joined by ", ". Throws the 400s and 501 of framing, 413 for
+ * a length that no number holds.
+ */
+export function bodyLength(
+  version: "1.0" | "1.1",
+  contentLength: string | null,
+  coding: string | null,
+): number | null {
+  if (coding === null) return contentLength === null ? 0 : readContentLength(contentLength);
+  // A 1.0 recipient between us and the client does not know the coding. RFC 9112 §6.1.
+  if (version === "1.0") throw new RequestFault(ERRORS.CODING_IN_HTTP_10);
+  if (contentLength !== null) throw new RequestFault(ERRORS.LENGTH_AND_CODING);
+  if (coding.toLowerCase() === "chunked") return null;
+  return readCodings(listMembers(coding));
+}
+
+function readContentLength(value: string): number {
+  // Number() alone would take "", "1e3", "0x1", "Infinity" and spaces.
+  if (!isAllOf(value, DIGIT)) throw new RequestFault(ERRORS.CONTENT_LENGTH_INVALID);
+  const length = Number(value);
+  if (!Number.isSafeInteger(length)) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
+  return length;
+}
+
+// 501 where the list is right and only names codings we do not have, else 400.
+function readCodings(codings: readonly string[]): null {
+  const names = codings.map((name) => name.toLowerCase());
+  const isChunkedOnceAtEnd = names.length > 0 && names.indexOf("chunked") === names.length - 1;
+  if (!isChunkedOnceAtEnd || !names.every((name) => isAllOf(name, TOKEN)))
+    throw new RequestFault(ERRORS.CODING_INVALID);
+  if (names.length > 1) throw new RequestFault(ERRORS.CODING_UNSUPPORTED);
+  return null;
+}
+
+export class RequestBodyReader {
+  /** Null until the handler wants the body. */
+  receiver: BodyReceiver | null = null;
+  /** Whether the receiver has stopped the flow. */
+  isPaused = false;
+  /** Index after the last byte taken by `take`. */
+  end = 0;
+  readonly #decoder: ChunkedDecoder | null;
+  /** Bytes that are still to come; 0 for a chunked body. */
+  #left: number;
+  #windowStart = 0;
+  #windowBytes = 0;
+
+  /** `length`: null = chunked. Throws BODY_TOO_LARGE where the length is known to be too large. */
+  constructor(length: number | null, maxBytes: number) {
+    if (length !== null && length > maxBytes) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
+    this.#decoder = length === null ? new ChunkedDecoder(maxBytes) : null;
+    this.#left = length ?? 0;
+  }
+
+  /** Whether more is to come than one read brings, as far as is known. */
+  get isLarge(): boolean {
+    return this.#decoder !== null || this.#left > READ_BYTES;
+  }
+
+  get isWhole(): boolean {
+    return this.#decoder === null ? this.#left === 0 : this.#decoder.isDone;
+  }
+
+  /** Takes the bytes from `start` that belong to the body; returns its data. Throws RequestFault. */
+  take(chunk: Buffer, start: number): Buffer {
+    let bytes: Buffer;
+    if (this.#decoder === null) {
+      this.end = Math.min(chunk.length, start + this.#left);
+      this.#left -= this.end - start;
+      bytes = chunk.subarray(start, this.end);
+    } else {
+      bytes = this.#decoder.decode(chunk, start);
+      this.end = this.#decoder.end;
+    }
+    this.#windowBytes += this.end - start;
+    return bytes;
+  }
+
+  /** The body is wanted. */
+  begin(receiver: BodyReceiver, now: number): void {
+    this.receiver = receiver;
+    this.#restartWindow(now);
+  }
+
+  /** The receiver stops the flow; false: the flow had stopped already. */
+  pause(): boolean {
+    const isChange = !this.isPaused;
+    this.isPaused = true;
+    return isChange;
+  }
+
+  /** The receiver restarts the flow; false: it had not stopped. The time that a pause took is not slow. */
+  resume(now: number): boolean {
+    const isChange = this.isPaused;
+    this.isPaused = false;
+    if (isChange) this.#restartWindow(now);
+    return isChange;
+  }
+
+  /** Whether the window that ends now brought too few bytes; asked at each tick. */
+  isTooSlow(now: number): boolean {
+    if (this.receiver === null || this.isPaused) return false;
+    if (now - this.#windowStart < BODY_WINDOW_MS) return false;
+    if (this.#windowBytes < MIN_WINDOW_BYTES) return true;
+    this.#restartWindow(now);
+    return false;
+  }
+
+  #restartWindow(now: number): void {
+    this.#windowStart = now;
+    this.#windowBytes = 0;
+  }
+}

@@ -1,0 +1,31 @@
+// A socket that another protocol has taken over (RFC 9110 §7.8), with the bytes that were read too far, and
+// how many bytes it has carried since. The connection goes on hearing the socket's end, so that the exchange
+// finishes; everything else is the new owner's.
+
+import type { Socket } from "node:net";
+
+import type { UpgradedStream } from "../http/exchange.ts";
+
+export class UpgradedSocket implements UpgradedStream {
+  readonly stream: Socket;
+  readonly ahead: Buffer;
+  readonly #readBefore: number;
+  readonly #writtenBefore: number;
+
+  /** `ahead`: bytes that the connection had read and not used, if any. */
+  constructor(socket: Socket, ahead: Buffer | null) {
+    this.stream = socket;
+    this.ahead = ahead ?? Buffer.alloc(0);
+    this.#readBefore = socket.bytesRead - this.ahead.length;
+    this.#writtenBefore = socket.bytesWritten;
+  }
+
+  get bytesReceived(): number {
+    return this.stream.bytesRead - this.#readBefore;
+  }
+
+  get bytesSent(): number {
+    const { bytesWritten, writableLength } = this.stream;
+    return Math.max(0, bytesWritten - writableLength - this.#writtenBefore);
+  }
+}

@@ -1,0 +1,30 @@
+// The end of a connection behind our last byte (RFC 9112 §9.6): our side is closed, the peer's bytes are
+// read and dropped for a while, because closing with unread input makes the kernel send RST, which can
+// destroy our last bytes on their way. Bounded in time and bytes, so that no peer stays by sending on.
+
+import type { Duplex } from "node:stream";
+
+/** How long the peer may go on sending after our last byte, and how much. */
+export const LINGER_MS = 2000;
+export const LINGER_BYTES = 16_777_216;
+
+/** Made when no byte of the peer counts any more; `stream.end()` is the owner's to call. */
+export class LingeringClose {
+  readonly #stream: Duplex;
+  #bytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+    stream.once("finish", () => {
+      this.#timer = setTimeout(() => stream.destroy(), LINGER_MS).unref();
+    });
+    stream.once("close", () => clearTimeout(this.#timer));
+  }
+
+  /** Counts bytes that the peer has sent; too many end the connection. */
+  drop(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > LINGER_BYTES) this.#stream.destroy();
+  }
+}

@@ -1,0 +1,154 @@
+// The process behind a worker: its channel, its notes, its output and its place in the system. Opens the
+// files that the launcher has made for it (docs/worker-protocol.md, "The directory"); decides nothing.
+
+import { closeSync, constants, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
+import type { Socket } from "node:net";
+
+import { Channel } from "./channel.ts";
+import { FrameType, type FrameReceiver } from "./frame.ts";
+import { readFifo } from "./output.ts";
+import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
+import { StackReport } from "./stack-report.ts";
+
+/** Where the start time stands in /proc/PID/stat, counted behind the name (proc_pid_stat(5)). */
+const START_TIME_FIELD = 19;
+/** The size of a page of memory on every Linux that we know (getconf PAGESIZE). */
+const MEMORY_PAGE_BYTES = 4096;
+
+export interface WorkerProcessListener extends FrameReceiver {
+  /** The channel has ended: the process is gone or has closed it. `fault`: how it broke the protocol. */
+  onChannelEnd(fault: string | null): void;
+  onLine(stream: "stdout" | "stderr", line: string): void;
+}
+
+/** A worker's process as others see it: in tests an object without a process. */
+export type WorkerPort = Pick<WorkerProcess, keyof WorkerProcess>;
+
+export class WorkerProcess {
+  readonly pid: number;
+  readonly #file: (name: string) => string;
+  readonly #channel: Channel;
+  readonly #outputs: readonly Socket[];
+  readonly #stacks: StackReport;
+  readonly #signalByLauncher: (signal: number) => void;
+  /** Tells the process from a later one with the same number. */
+  readonly #startTime: string;
+  #notes: number;
+  #isOrphan = false;
+
+  /** `file`: the path of one of its files. `signal`: has the launcher, its parent, signal it. */
+  constructor(
+    pid: number,
+    file: (name: string) => string,
+    signal: (signal: number) => void,
+    listener: WorkerProcessListener,
+  ) {
+    this.pid = pid;
+    this.#file = file;
+    this.#signalByLauncher = signal;
+    this.#startTime = startTimeOf(pid);
+    this.#channel = new Channel(file("channel"), listener, (fault) => listener.onChannelEnd(fault));
+    this.#notes = openSync(file("notes"), constants.O_RDONLY);
+    unlinkSync(file("notes"));
+    this.#stacks = new StackReport(
+      () => this.say(FrameType.STACKS),
+      (stacksSignal) => this.signal(stacksSignal),
+    );
+    this.#outputs = [
+      readFifo(file("out"), (line) => listener.onLine("stdout", line)),
+      readFifo(file("err"), (line) => listener.onLine("stderr", line)),
+      readFifo(file("stacks"), (line) => this.#stacks.addLine(line)),
+    ];
+  }
+
+  /** Nothing more will come on the channel. */
+  get isChannelClosed(): boolean {
+    return this.#channel.isClosed;
+  }
+
+  /** Sends whole frames, whose memory is the channel's from here on. */
+  send(frame: Buffer): void {
+    this.#channel.send(frame);
+  }
+
+  /** Sends a frame without a payload. */
+  say(type: number, id = 0): void {
+    this.#channel.say(type, id);
+  }
+
+  /** Where the worker listens when it offers an application a socket for the request `id`. */
+  socketPath(id: number): string {
+    return this.#file(`${id}.socket`);
+  }
+
+  /** The requests in the first `slots` slots of the notes. */
+  readNotes(slots: number): Note[] {
+    if (this.#notes < 0) return [];
+    const notes = Buffer.alloc(slots * SLOT_BYTES);
+    const read = readSync(this.#notes, notes, 0, notes.length, 0);
+    return decodeNotes(notes.subarray(0, read));
+  }
+
+  residentBytes(): number {
+    const [, pages = "0"] = readProc(this.pid, "statm").split(" ");
+    return Number(pages) * MEMORY_PAGE_BYTES;
+  }
+
+  /** Calls `onText` once with the stacks of all threads, "" if they cannot be read. */
+  askStacks(onText: (text: string) => void): void {
+    this.#stacks.ask(onText);
+  }
+
+  /** The worker has sent its stacks. */
+  tellStacks(text: string): void {
+    this.#stacks.tell(text);
+  }
+
+  signal(signal: number): void {
+    if (!this.#isOrphan) {
+      this.#signalByLauncher(signal);
+      return;
+    }
+    if (this.hasExited()) return;
+    try {
+      process.kill(this.pid, signal);
+    } catch {
+      // It went at this moment; hasExited() will tell.
+    }
+  }
+
+  /** The launcher has died: from here on signals go to the process itself. */
+  orphan(): void {
+    this.#isOrphan = true;
+  }
+
+  /** For an orphan, whose end no launcher reports. */
+  hasExited(): boolean {
+    return startTimeOf(this.pid) !== this.#startTime;
+  }
+
+  /** Closes all but the output, which ends by itself: children of the application may still write. */
+  close(): void {
+    this.#stacks.close();
+    for (const output of this.#outputs) output.unref();
+    this.#channel.destroy();
+    if (this.#notes >= 0) closeSync(this.#notes);
+    this.#notes = -1;
+  }
+}
+
+/** When a process started, as the kernel counts; "" if there is none, or only its remains. */
+export function startTimeOf(pid: number): string {
+  const stat = readProc(pid, "stat");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? "" : (fields[START_TIME_FIELD] ?? "");
+}
+
+function readProc(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+  } catch {
+    // The process has gone.
+    return "";
+  }
+}

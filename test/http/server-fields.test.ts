@@ -1,0 +1,97 @@
+// The fields that the server adds to every response; the Date field's value, and reason phrases.
+
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+
+import { ERRORS } from "../../src/http/error.ts";
+import type { Exchange } from "../../src/http/exchange.ts";
+import { responseHead } from "../../src/http/response-head.ts";
+import { currentDate } from "../../src/http/server-fields.ts";
+import { reasonPhrase } from "../../src/http/status.ts";
+import type * as Engines from "../support/exchange-engines.ts";
+import { CHECKOUT, makeScratch } from "../support/scratch.ts";
+
+test("is IMF-fixdate of this second (RFC 9110 §5.6.7)", (context) => {
+  context.mock.timers.enable({ apis: ["Date"], now: Date.UTC(1994, 10, 6, 8, 49, 37, 999) });
+  assert.equal(currentDate(), "Sun, 06 Nov 1994 08:49:37 GMT");
+  assert.equal(currentDate(), "Sun, 06 Nov 1994 08:49:37 GMT");
+  context.mock.timers.setTime(Date.UTC(1994, 10, 6, 8, 49, 38));
+  assert.equal(currentDate(), "Sun, 06 Nov 1994 08:49:38 GMT");
+});
+
+test("known statuses have a phrase, others none", () => {
+  assert.equal(reasonPhrase(200), "OK");
+  assert.equal(reasonPhrase(431), "Request Header Fields Too Large");
+  assert.equal(reasonPhrase(299), "");
+});
+
+// The promise of server-fields.ts: a field for all responses is added there and nowhere else. The test
+// does so, in a copy of the sources.
+const ADDED = ["  return all;", '  return add(all, "X-Everywhere", "yes");'] as const;
+const COPIED = [
+  "src/http",
+  "src/http1",
+  "src/net",
+  "test/support/exchange-engines.ts",
+  "test/support/memory-engine.ts",
+  "test/support/raw-client.ts",
+  "test/support/deadline.ts",
+];
+
+test("a field that one file adds is on every kind of response of every engine", async (context) => {
+  const folder = makeScratch(context);
+  for (const path of COPIED) cpSync(join(CHECKOUT, path), join(folder, path), { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  const file = join(folder, "src/http/server-fields.ts");
+  const source = readFileSync(file, "utf8");
+  assert.equal(source.split(ADDED[0]).length, 2, "the place where a field is added");
+  writeFileSync(file, source.replace(...ADDED));
+  const path = join(folder, "test/support/exchange-engines.ts");
+  const engines: typeof Engines = await import(pathToFileURL(path).href);
+  for (const start of [engines.startMemoryEngine, engines.startHttp1Engine]) {
+    const responses = await everyResponse(start);
+    assert.equal(responses.size, 9);
+    for (const [kind, { fields }] of responses)
+      assert.deepEqual(fields.get("x-everywhere"), ["yes"], kind);
+  }
+});
+
+/** One response of each kind that a client can get. */
+async function everyResponse(
+  start: Engines.StartEngine,
+): Promise<ReadonlyMap<string, Engines.SeenResponse>> {
+  const ok = responseHead(200, "OK", []);
+  const acts: Readonly<Record<string, (exchange: Exchange) => void>> = {
+    "/respond": (exchange) => exchange.respond(ok, Buffer.from("x")),
+    "/start": (exchange) => {
+      exchange.start(ok);
+      exchange.end();
+    },
+    "/error": (exchange) => exchange.fail(ERRORS.APPLICATION_ERROR),
+    "/204": (exchange) => exchange.respond(responseHead(204, "", []), Buffer.alloc(0)),
+    "/304": (exchange) => exchange.respond(responseHead(304, "", []), Buffer.alloc(0)),
+  };
+  const engine = await start(
+    (exchange) => {
+      if (exchange.head.protocol === "") acts[exchange.head.path]?.(exchange);
+      else exchange.upgrade(responseHead(101, "", []))?.stream.resume();
+    },
+    () => undefined,
+  );
+  const responses = new Map<string, Engines.SeenResponse>();
+  for (const path of Object.keys(acts))
+    responses.set(path, await (await engine.ask({ path })).response());
+  const head = await engine.ask({ method: "HEAD", path: "/respond" });
+  responses.set("HEAD", await head.response());
+  const trace = await engine.ask({ method: "TRACE" });
+  responses.set("TRACE", await trace.response());
+  const upgraded = await engine.ask({ protocol: "websocket" });
+  responses.set("101", await upgraded.upgraded());
+  upgraded.leave();
+  responses.set("unreadable", await engine.askUnreadable());
+  engine.close();
+  return responses;
+}

@@ -1,0 +1,58 @@
+// Heads in pieces: the same end wherever they are cut, early refusals, and no second look at a byte.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { RequestFault } from "../../src/http/error.ts";
+import { PartialHead } from "../../src/http1/head-reader.ts";
+
+const HEAD = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+function codeOf(pieces: readonly string[]): string {
+  const partial = new PartialHead();
+  try {
+    for (const piece of pieces) partial.push(piece);
+  } catch (error) {
+    assert.ok(error instanceof RequestFault);
+    return error.error.code;
+  }
+  return "";
+}
+
+test("finds the end at every cut and leaves what follows", () => {
+  for (let cut = 0; cut < HEAD.length; cut += 1) {
+    const partial = new PartialHead();
+    assert.equal(partial.push(HEAD.slice(0, cut)), -1);
+    assert.equal(partial.push(`${HEAD.slice(cut)}GET /2`), HEAD.length - cut);
+    assert.equal(partial.text, HEAD);
+  }
+});
+
+test("drops empty lines before the request, up to a limit (RFC 9112 §2.2)", () => {
+  const partial = new PartialHead();
+  for (const byte of `\r\n\r\n${HEAD}`.slice(0, -1)) assert.equal(partial.push(byte), -1);
+  assert.equal(partial.push("\n"), 1);
+  assert.equal(partial.text, HEAD);
+  assert.equal(codeOf(["\r\n".repeat(2000)]), "REQUEST_LINE_INVALID");
+});
+
+test("is blank while nothing but empty lines has come", () => {
+  const partial = new PartialHead();
+  partial.push("\r\n");
+  assert.ok(partial.isBlank);
+  partial.push("\r");
+  assert.ok(!partial.isBlank);
+  partial.push("\n");
+  assert.ok(partial.isBlank);
+  partial.push("G");
+  assert.ok(!partial.isBlank);
+});
+
+test("refuses at once what no further byte can make right", () => {
+  assert.equal(codeOf(["GET / HTTP/1.1\r", "X"]), "LINE_END_INVALID");
+  assert.equal(codeOf(["GET / HTTP/1.1\n"]), "LINE_END_INVALID");
+  assert.equal(codeOf(["\x16"]), "METHOD_INVALID");
+  assert.equal(codeOf(["G".repeat(8192), "G"]), "METHOD_TOO_LONG");
+  assert.equal(codeOf(["GET /", "x".repeat(8192)]), "TARGET_TOO_LONG");
+  assert.equal(codeOf([`GET / HTTP/1.1\r\n${"X:\r\n".repeat(101)}`]), "TOO_MANY_FIELDS");
+});

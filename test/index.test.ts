@@ -1,0 +1,58 @@
+// The public API as an embedding program uses it: partial options, defaults, start, reload, stop.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { createServer } from "../src/index.ts";
+import { makeScratch, requirePython } from "./support/scratch.ts";
+
+const CODE = `def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"VERSION"]
+`;
+
+test("serves with partial options, loads new code, and stops", async (t) => {
+  const appDir = makeScratch(t);
+  writeFileSync(join(appDir, "web.py"), CODE.replace("VERSION", "one"));
+  const server = createServer({
+    app: "web:app",
+    appDir,
+    python: requirePython(),
+    bind: ["127.0.0.1:0"],
+    workers: 1,
+    logLevel: "error",
+  });
+  const { addresses, applications } = await server.start();
+  t.after(() => server.stop(0));
+  assert.equal(applications[0]?.pool.interface, "wsgi");
+  const [url = ""] = addresses;
+  assert.equal(await (await fetch(url)).text(), "one");
+  writeFileSync(join(appDir, "web.py"), CODE.replace("VERSION", "another"));
+  assert.equal(await server.reload(), null);
+  assert.equal(await (await fetch(url)).text(), "another");
+  await server.stop(1000);
+  await assert.rejects(fetch(url));
+});
+
+test("checks options as the command line does", () => {
+  assert.throws(() => createServer({ app: "web:app", workers: 0 }), {
+    text: /--workers '0' must be a whole number from 1 to 1024/,
+  });
+  assert.throws(() => createServer({ app: "no callable!" }), { text: /must be module:callable/ });
+});
+
+test("an application that does not load rejects the start with its traceback", async (t) => {
+  const appDir = makeScratch(t);
+  writeFileSync(join(appDir, "web.py"), "import nothing_of_this_name");
+  const server = createServer({
+    app: "web",
+    appDir,
+    python: requirePython(),
+    bind: "127.0.0.1:0",
+    workers: 1,
+    logLevel: "error",
+  });
+  await assert.rejects(server.start(), { text: /nothing_of_this_name/ });
+});

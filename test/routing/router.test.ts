@@ -1,0 +1,114 @@
+// Hosts, paths and methods to handlers. Handlers are names here: which one is chosen is all that counts.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { ERRORS } from "../../src/http/error.ts";
+import type { Handler } from "../../src/http/exchange.ts";
+import type { RequestHead } from "../../src/http/message.ts";
+import { Router, type Route } from "../../src/routing/router.ts";
+
+interface Named extends Handler {
+  readonly name: string;
+}
+
+function named(name: string): Named {
+  return { name, handle: () => assert.fail("the router calls no handler") };
+}
+
+/** "example.com/api" → a route for that host and path, whose handler has that name. */
+function route(text: string, part: Partial<Route> = {}): Route {
+  const slash = text.includes("/") ? text.indexOf("/") : text.length;
+  return {
+    host: text.slice(0, slash),
+    path: text.slice(slash),
+    isExact: false,
+    methods: null,
+    handler: named(text),
+    ...part,
+  };
+}
+
+function head(host: string, path: string, method = "GET"): RequestHead {
+  const names = host === "" ? [] : ["accept", "host"];
+  const values = host === "" ? [] : ["*/*", host];
+  const bodyLength = 0;
+  return {
+    method,
+    target: path,
+    path,
+    query: "",
+    version: "1.1",
+    names,
+    values,
+    fields: 0,
+    bodyLength,
+    protocol: "",
+  };
+}
+
+function find(routes: readonly Route[], host: string, path: string, method = "GET"): string | null {
+  const handler = new Router(routes).match(head(host, path, method));
+  return "name" in handler ? String(handler.name) : null;
+}
+
+describe("Router", () => {
+  const site = ["", "/api", "/api/v2", "example.com", "example.com/api", "*.example.com"].map(
+    (text) => route(text),
+  );
+
+  for (const [host, path, expected] of [
+    ["other.org", "/", ""],
+    ["other.org", "/api", "/api"],
+    ["other.org", "/api/users", "/api"],
+    ["other.org", "/apis", ""],
+    ["other.org", "/api/v2/users", "/api/v2"],
+    ["example.com", "/", "example.com"],
+    ["example.com", "/api/v2", "example.com/api"],
+    ["EXAMPLE.com:8080", "/", "example.com"],
+    ["example.com.", "/", "example.com"],
+    ["www.example.com", "/api", "*.example.com"],
+    ["a.b.example.com", "/", "*.example.com"],
+    ["badexample.com", "/", ""],
+    [".example.com", "/", ""],
+    ["", "/", ""],
+    ["[::1]:80", "/api", "/api"],
+    ["other.org", "*", ""],
+  ] as const)
+    test(`${host || "no host"} ${path} goes to ${expected || "the route for everything"}`, () => {
+      assert.equal(find(site, host, path), expected);
+    });
+
+  test("the order in which routes are given changes nothing", () => {
+    assert.equal(find(site.toReversed(), "example.com", "/api"), "example.com/api");
+  });
+
+  test("the longer of two patterns is the more specific one", () => {
+    const routes = [route("*.com"), route("*.example.com")];
+    assert.equal(find(routes, "a.example.com", "/"), "*.example.com");
+  });
+
+  test("a host without a route for the path leaves the request to every host", () => {
+    const routes = [route("example.com/only"), route("")];
+    assert.equal(find(routes, "example.com", "/other"), "");
+  });
+
+  test("one route for everything needs no look at the request", () => {
+    assert.equal(find([route("")], "any", "/any", "ANY"), "");
+  });
+
+  test("an exact route leaves the paths below it, and other methods, to others", () => {
+    const live = route("/livez", { isExact: true, methods: new Set(["GET", "HEAD"]) });
+    const routes = [live, route("")];
+    assert.equal(find(routes, "", "/livez"), "/livez");
+    assert.equal(find(routes, "", "/livez", "HEAD"), "/livez");
+    assert.equal(find(routes, "", "/livez", "POST"), "");
+    assert.equal(find(routes, "", "/livez/x"), "");
+  });
+
+  test("a request without a route is 404 where its host is served, else 421", () => {
+    const router = new Router([route("example.com/api")]);
+    assert.equal(router.match(head("example.com", "/")), ERRORS.NOT_FOUND);
+    assert.equal(router.match(head("other.org", "/api")), ERRORS.HOST_UNKNOWN);
+  });
+});

@@ -1,0 +1,145 @@
+// A launcher and workers without processes: what the pool and its rules ask of them is recorded, what they
+// would say is said by the test.
+
+import assert from "node:assert/strict";
+
+import type { LauncherListener, LauncherPort } from "../../src/workers/launcher.ts";
+import type { Note } from "../../src/workers/page.ts";
+import type { WorkerPort, WorkerProcessListener } from "../../src/workers/worker-process.ts";
+
+export class FakeProcess implements WorkerPort {
+  readonly pid: number;
+  /** Types of the frames that the worker was sent. */
+  readonly sent: number[] = [];
+  readonly signals: number[] = [];
+  /** Ids of the requests that the worker has noted. */
+  noted: number[] = [];
+  rss = 0;
+  isChannelClosed = false;
+  isOrphan = false;
+  isGone = false;
+  isClosed = false;
+  readonly #signalByLauncher: (signal: number) => void;
+
+  constructor(pid: number, signalByLauncher: (signal: number) => void = () => undefined) {
+    this.pid = pid;
+    this.#signalByLauncher = signalByLauncher;
+  }
+
+  send(frame: Buffer): void {
+    this.sent.push(frame[4] ?? 0);
+  }
+
+  say(type: number): void {
+    this.sent.push(type);
+  }
+
+  socketPath(id: number): string {
+    return `/nowhere/${id}.socket`;
+  }
+
+  readNotes(): Note[] {
+    return this.isClosed ? [] : this.noted.map((id) => ({ id, takenAt: 1, thread: "1" }));
+  }
+
+  residentBytes(): number {
+    return this.rss;
+  }
+
+  askStacks(onText: (text: string) => void): void {
+    onText(`stacks of ${this.pid}`);
+  }
+
+  tellStacks(): void {
+    assert.fail("no stacks were asked for");
+  }
+
+  signal(signal: number): void {
+    if (this.isOrphan) this.signals.push(signal);
+    else this.#signalByLauncher(signal);
+  }
+
+  orphan(): void {
+    this.isOrphan = true;
+  }
+
+  hasExited(): boolean {
+    return this.isGone;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+export class FakeLauncher implements LauncherPort {
+  readonly listener: LauncherListener;
+  /** Numbers of the workers that are to be forked. */
+  readonly started: number[] = [];
+  readonly signals: (readonly [worker: number, signal: number])[] = [];
+  readonly notified: string[] = [];
+  readonly processes = new Map<number, FakeProcess>();
+  isStopped = false;
+  readonly #ears = new Map<number, WorkerProcessListener>();
+
+  constructor(listener: LauncherListener) {
+    this.listener = listener;
+  }
+
+  start(worker: number): void {
+    this.started.push(worker);
+  }
+
+  signal(worker: number, signal: number): void {
+    this.signals.push([worker, signal]);
+  }
+
+  notify(text: string): void {
+    this.notified.push(text);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  openWorker(worker: number, pid: number, listener: WorkerProcessListener): FakeProcess {
+    const process = new FakeProcess(pid, (signal) => this.signal(worker, signal));
+    this.processes.set(worker, process);
+    this.#ears.set(worker, listener);
+    return process;
+  }
+
+  processOf(worker: number): FakeProcess {
+    const process = this.processes.get(worker);
+    assert(process !== undefined, `worker ${worker} was not forked`);
+    return process;
+  }
+
+  /** What hears the worker. */
+  earsOf(worker: number): WorkerProcessListener {
+    const ears = this.#ears.get(worker);
+    assert(ears !== undefined, `worker ${worker} was not forked`);
+    return ears;
+  }
+
+  /** Worker `worker` sends a frame. */
+  say(
+    worker: number,
+    type: number,
+    payload: string | Buffer = "",
+    { id = 0, count = 0, isEnd = false } = {},
+  ): void {
+    this.earsOf(worker).onFrame(type, id, isEnd, count, Buffer.from(payload));
+  }
+
+  /** The process of a worker ends, by a signal or with a code; its channel has ended before, or has not. */
+  end(
+    worker: number,
+    how: { readonly code: number } | { readonly signal: number },
+    isChannelClosed = true,
+  ): void {
+    const process = this.processes.get(worker);
+    if (process !== undefined) process.isChannelClosed = isChannelClosed;
+    this.listener.onEnded({ worker, code: null, signal: null, peakRss: 1000, ...how });
+  }
+}

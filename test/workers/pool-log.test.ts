@@ -1,0 +1,122 @@
+// What an operator reads about workers, with one application and with several.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { Log } from "../../src/observe/log.ts";
+import { PoolLog } from "../../src/pool-log.ts";
+import type { WorkerExit } from "../../src/workers/worker-exits.ts";
+import { Worker } from "../../src/workers/worker.ts";
+import { scratchSink } from "../observe/scratch-log.ts";
+import { FakeProcess } from "../support/fake-workers.ts";
+import { RecordedJob } from "../support/jobs.ts";
+
+/** Worker 1, process 1001. */
+function makeWorker(): Worker {
+  const worker = new Worker({ number: 1, generation: 1, startedAt: 0, maxRequests: Infinity });
+  worker.process = new FakeProcess(1001);
+  return worker;
+}
+
+function exitOf(worker: Worker, change: Partial<WorkerExit> = {}): WorkerExit {
+  const end = { worker: worker.number, code: null, signal: 9, peakRss: 4096 };
+  return { worker, end, lost: [], retried: [], wasAsked: false, ...change };
+}
+
+async function linesOf(
+  write: (log: PoolLog) => void,
+  application = "",
+  format: "text" | "json" = "text",
+): Promise<string[]> {
+  const { sink, read } = scratchSink();
+  write(new PoolLog(new Log(sink, { level: "debug", format }).of(application), () => null));
+  // Without the date.
+  return (await read())
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.replace(/^\S+ \S+ (?=[DIWE])/, ""));
+}
+
+/** One of each event. */
+function writeAll(log: PoolLog): void {
+  const worker = makeWorker();
+  worker.leaving = "it has run 5 requests";
+  log.onWorkerReady(worker);
+  log.onRecycle(worker);
+  log.onMessage(worker, 2, "slow");
+  log.onOutput(worker, "stderr", "oh");
+  log.onOverdue({ job: new RecordedJob(), worker: 1, age: 2.04 }, "", () => undefined);
+  log.onWorkerEnd(exitOf(worker, { lost: [new RecordedJob()], retried: [new RecordedJob()] }), 0.4);
+  log.onLauncherEnd("killed");
+  log.onLauncherLine("oh");
+}
+
+describe("PoolLog", () => {
+  it("names the worker alone where there is one application", async () => {
+    const lines = await linesOf(writeAll);
+    assert.deepEqual(lines.slice(0, 4), [
+      "DEBUG worker 1 is ready  worker=1 pid=1001",
+      "INFO  worker 1 is replaced: it has run 5 requests  worker=1 pid=1001",
+      "WARN  worker 1: slow  worker=1",
+      "INFO  [worker 1 stderr] oh",
+    ]);
+    assert.match(lines[4] ?? "", /^ERROR a request ran 2\.0 s without a response; .* of worker 1:/);
+    assert(lines.includes("ERROR the launcher ended and is replaced: killed"));
+    assert(lines.every((line) => !line.includes("application=")));
+  });
+
+  it("names the application in each line, where there are several", async () => {
+    const text = (await linesOf(writeAll, "shop")).join("\n");
+    for (const line of [
+      "worker 1 of shop is ready  application=shop worker=1 pid=1001",
+      "worker 1 of shop is replaced: it has run 5 requests  application=shop",
+      "worker 1 of shop: slow  application=shop",
+      "[worker 1 of shop stderr] oh",
+      "the threads of worker 1 of shop:",
+      "worker 1 of shop ended by signal 9 (SIGKILL)",
+      "worker 1 of shop ended while it ran this request; another worker runs it once more  application=shop",
+      "the launcher of shop ended and is replaced: killed  application=shop",
+    ])
+      assert(text.includes(line), `${line}\nis not in\n${text}`);
+  });
+
+  it("names the application in each event, where there are several", async () => {
+    for (const line of await linesOf(writeAll, "shop", "json")) {
+      const record: unknown = JSON.parse(line);
+      assert(typeof record === "object" && record !== null && "application" in record, line);
+      assert.equal(record.application, "shop");
+    }
+  });
+
+  it("says how a worker ended, what it wrote last, and when the next one starts", async () => {
+    const worker = makeWorker();
+    for (const line of ["one", "two"]) worker.keepErrorLine(line);
+    const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 0.4));
+    assert.match(
+      line,
+      /^ERROR worker 1 ended by signal 9 \(SIGKILL\): killed by hand, or by the kernel because memory ran out; workers end soon after their start, so the next one starts in 0\.4 s {2}worker=1 pid=1001 signal=9 lost=0 retried=0 peakRssBytes=4096 lastWords=.*one.*two/,
+    );
+  });
+
+  it("tells the end of a worker that was asked to stop in the debug log only", async () => {
+    const end = { worker: 1, code: 0, signal: null, peakRss: 0 };
+    const [line = ""] = await linesOf((log) =>
+      log.onWorkerEnd(exitOf(makeWorker(), { end, wasAsked: true }), 0),
+    );
+    assert.match(line, /^DEBUG worker 1 ended with exit code 0 {2}worker=1/);
+    assert(!line.includes("lastWords"));
+  });
+
+  it("says why an application did not load, in place of how its worker ended", async () => {
+    const worker = makeWorker();
+    worker.failure = { kind: "import", text: "no module named shop" };
+    const lines = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 0));
+    assert.deepEqual(lines, ["ERROR no module named shop  kind=import worker=1"]);
+  });
+
+  it("does not know how an orphan ended", async () => {
+    const end = { worker: 1, code: null, signal: null, peakRss: 0 };
+    const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(makeWorker(), { end }), 0));
+    assert.match(line, /^ERROR worker 1 ended in an unknown way {2}/);
+  });
+});

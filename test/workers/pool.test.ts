@@ -1,0 +1,582 @@
+// The pool with a launcher and workers that the test plays: frames, ends and deaths are said by the test, the
+// pipe is real, and time is the clock plus what the test adds.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+
+import { monotonic } from "../../src/workers/clock.ts";
+import { FrameFault, FrameType } from "../../src/workers/frame.ts";
+import { Pool, StartFailure, type PoolListener, type PoolOptions } from "../../src/workers/pool.ts";
+import { RunDirectory, SharedFiles } from "../../src/workers/run-directory.ts";
+import { FakeLauncher } from "../support/fake-workers.ts";
+import { RecordedJob } from "../support/jobs.ts";
+import { makeScratch } from "../support/scratch.ts";
+
+const SIGKILL = 9;
+const PYTHON = "CPython 3.12.1";
+const OPTIONS: PoolOptions = {
+  runFolder: "/nowhere",
+  python: "python",
+  packageFolder: "/nowhere",
+  application: {
+    app: "shop:app",
+    interface: "auto",
+    loop: "auto",
+    lifespan: "auto",
+    concurrency: 8,
+    appDir: "/nowhere",
+    env: {},
+    rootPath: "",
+    warmup: [],
+    threads: 2,
+    workers: 2,
+    software: "typhon",
+  },
+  queueTimeout: 60,
+  queueLimit: 20,
+  leastTimeout: 30,
+  startTimeout: 10,
+  drainTimeout: 30,
+  maxRequests: 0,
+  maxRequestsJitter: 0,
+  maxRss: 0,
+  maxAge: 0,
+};
+
+/** What a launcher makes for all workers of an application. */
+function makeShared(context: TestContext): SharedFiles {
+  const directory = new RunDirectory(makeScratch(context));
+  const path = (name: string): string => join(directory.path, name);
+  execFileSync("mkfifo", [path("queue"), path("lifeline")]);
+  writeFileSync(path("cancels"), Buffer.alloc(65_536));
+  const reader = openSync(path("lifeline"), constants.O_RDONLY | constants.O_NONBLOCK);
+  context.after(() => closeSync(reader));
+  return new SharedFiles(directory);
+}
+
+class PlayedPool {
+  readonly pool: Pool;
+  readonly events: string[] = [];
+  /** All launchers so far, and the files that each inherited. */
+  readonly launchers: FakeLauncher[] = [];
+  readonly inherited: (SharedFiles | null)[] = [];
+  /** Seconds by which the pool's clock is ahead. */
+  ahead = 0;
+  readonly #context: TestContext;
+
+  constructor(context: TestContext, options: Partial<PoolOptions> = {}) {
+    this.#context = context;
+    const tell = (text: string): void => void this.events.push(text);
+    const listener: PoolListener = {
+      onWorkerReady: ({ number }) => tell(`ready ${number}`),
+      onWorkerEnd: ({ worker, end, lost, retried }) =>
+        tell(
+          `end ${worker.number} code ${end.code} signal ${end.signal} lost ${lost.length} retried ${retried.length}`,
+        ),
+      onRecycle: ({ number }) => tell(`recycle ${number}`),
+      onOutput: ({ number }, stream, line) => tell(`${stream} ${number}: ${line}`),
+      onMessage: ({ number }, level, text) => tell(`message ${number} ${level}: ${text}`),
+      onOverdue: ({ job, worker }, stacks, find) =>
+        tell(`overdue ${worker}: ${stacks}, ${find(job.id) === job}`),
+      onLauncherEnd: (text) => tell(`launcher ended: ${text}`),
+      onLauncherLine: (line) => tell(`launcher: ${line}`),
+    };
+    this.pool = new Pool(
+      { ...OPTIONS, ...options },
+      listener,
+      (_options, inherited, launcherListener) => {
+        const launcher = new FakeLauncher(launcherListener);
+        this.launchers.push(launcher);
+        this.inherited.push(inherited);
+        return launcher;
+      },
+      () => monotonic() + this.ahead,
+    );
+    this.pool.onInterface = (found): void => tell(`interface ${found}`);
+    context.after(async () => {
+      const stopped = this.pool.stop(0);
+      this.launchers.at(-1)?.listener.onLauncherEnd("");
+      await stopped;
+    });
+  }
+
+  get launcher(): FakeLauncher {
+    const launcher = this.launchers.at(-1);
+    assert(launcher !== undefined);
+    return launcher;
+  }
+
+  /** The launcher is up. */
+  open(shared = this.inherited.at(-1) ?? makeShared(this.#context)): SharedFiles {
+    this.launcher.listener.onOpened(40, PYTHON, shared);
+    return shared;
+  }
+
+  fork(...workers: readonly number[]): void {
+    for (const worker of workers) this.launcher.listener.onStarted(worker, 1000 + worker);
+  }
+
+  ready(worker: number, found = "wsgi", launcher = this.launcher): void {
+    launcher.say(worker, FrameType.READY, JSON.stringify({ interface: found }));
+  }
+
+  endLauncher(text = ""): void {
+    this.launcher.listener.onLauncherEnd(text);
+  }
+
+  /** Workers 1 and 2 take; the events of that are forgotten. */
+  async serve(found = "wsgi"): Promise<SharedFiles> {
+    const start = this.pool.start();
+    const shared = this.open();
+    this.fork(1, 2);
+    this.ready(1, found);
+    this.ready(2, found);
+    await start;
+    this.events.length = 0;
+    return shared;
+  }
+
+  /** Submits a request, which worker `worker` takes. */
+  run(worker: number, job = new RecordedJob()): RecordedJob {
+    this.pool.submit(job);
+    this.launcher.processOf(worker).noted.push(job.id);
+    return job;
+  }
+
+  tickAt(ahead: number): void {
+    this.ahead = ahead;
+    this.pool.tick();
+  }
+
+  /** "1 taking, 2 draining" */
+  get states(): string {
+    return this.pool
+      .status()
+      .workers.map(({ number, state }) => `${number} ${state}`)
+      .join(", ");
+  }
+}
+
+describe("the start of a pool", () => {
+  it("opens a launcher, then workers, and serves when the first has loaded the application", async (t) => {
+    const played = new PlayedPool(t);
+    const { pool } = played;
+    const start = pool.start();
+    assert.deepEqual(played.inherited, [null]);
+    assert.deepEqual(played.launcher.started, [1, 2]);
+    played.open();
+    played.fork(1, 2);
+    assert(!pool.isServing);
+    assert.equal(pool.interface, "");
+    played.ready(2);
+    await start;
+    assert(pool.isServing);
+    assert.equal(pool.interface, "wsgi");
+    assert.deepEqual(played.events, ["ready 2", "interface wsgi"]);
+  });
+
+  it("fails with what a worker says", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    played.launcher.say(1, FrameType.FAILED, JSON.stringify({ kind: "import", text: "no shop" }));
+    played.launcher.end(1, { code: 3 });
+    await assert.rejects(
+      start,
+      (error) =>
+        error instanceof StartFailure && error.kind === "import" && error.message === "no shop",
+    );
+    assert.deepEqual(played.events, []);
+    assert.deepEqual(played.launcher.signals, [[2, SIGKILL]]);
+  });
+
+  it("fails with the words of a launcher that does not come up, which are no log lines", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.launcher.listener.onLauncherLine("No module named sys");
+    played.endLauncher("No module named sys");
+    await assert.rejects(
+      start,
+      (error) => error instanceof StartFailure && error.kind === "launcher",
+    );
+    assert.deepEqual(played.events, []);
+  });
+
+  it("kills a worker that was asked for and not forked yet through the launcher", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.tickAt(10);
+    assert.deepEqual(played.launcher.signals, [
+      [1, SIGKILL],
+      [2, SIGKILL],
+    ]);
+    played.launcher.end(1, { signal: SIGKILL });
+    await assert.rejects(start, /did not load within 10 s/);
+  });
+});
+
+describe("the interface", () => {
+  it("of new code counts when the new code takes, not while it loads", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve("wsgi");
+    const load = played.pool.load();
+    played.fork(3, 4);
+    played.ready(3, "asgi");
+    assert.equal(played.pool.interface, "wsgi");
+    played.ready(4, "asgi");
+    assert.equal(played.pool.interface, "asgi");
+    assert.deepEqual(played.events, ["ready 3", "ready 4", "interface asgi"]);
+    played.launcher.say(1, FrameType.STOPPED);
+    played.launcher.say(2, FrameType.STOPPED);
+    assert.equal(await load, null);
+  });
+
+  it("of new code that does not load does not count", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve("wsgi");
+    const load = played.pool.load();
+    played.fork(3, 4);
+    played.ready(3, "asgi");
+    played.launcher.end(4, { code: 3 });
+    assert.equal((await load)?.kind, "ended");
+    assert.equal(played.pool.interface, "wsgi");
+  });
+
+  it("has to be one that there is", (t) => {
+    const played = new PlayedPool(t);
+    void played.pool.start().catch(() => undefined);
+    played.open();
+    played.fork(1);
+    assert.throws(() => played.ready(1, "rack"), FrameFault);
+  });
+});
+
+describe("a worker's frames", () => {
+  it("count as served what ends a request, and no message of a WebSocket", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const served = (): number | undefined => played.pool.status().workers[0]?.served;
+    for (const type of [FrameType.WS_TEXT, FrameType.WS_BINARY])
+      played.launcher.say(1, type, "", { id: 1, isEnd: true });
+    played.launcher.say(1, FrameType.BODY, "", { id: 1 });
+    assert.equal(served(), 0);
+    for (const type of [FrameType.WS_CLOSE, FrameType.BODY])
+      played.launcher.say(1, type, "", { id: 1, isEnd: true });
+    played.launcher.say(1, FrameType.FAULT, "", { id: 1 });
+    assert.equal(served(), 3);
+  });
+
+  it("are told on: messages with their level, lines of output", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.say(2, FrameType.LOG, "slow", { count: 2 });
+    played.launcher.earsOf(2).onLine("stderr", "oh");
+    played.launcher.earsOf(2).onLine("stdout", "hm");
+    assert.deepEqual(played.events, ["message 2 2: slow", "stderr 2: oh", "stdout 2: hm"]);
+  });
+
+  it("of an unknown type break the protocol", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    assert.throws(() => played.launcher.say(1, 0x7f), /a frame of type 127/);
+  });
+});
+
+describe("a channel that ends", () => {
+  it("kills its worker, which can neither respond nor be told anything", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.earsOf(1).onChannelEnd(null);
+    assert.deepEqual(played.launcher.signals, [[1, SIGKILL]]);
+    assert.deepEqual(played.events, []);
+  });
+
+  it("is expected of a worker that drains", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    void played.pool.stop(10);
+    played.launcher.earsOf(1).onChannelEnd(null);
+    assert.deepEqual(played.launcher.signals, []);
+  });
+
+  it("with a fault kills even a draining worker, and the reason is told", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    void played.pool.stop(10);
+    played.launcher.earsOf(1).onChannelEnd("flags 255 in a frame");
+    assert.deepEqual(played.launcher.signals, [[1, SIGKILL]]);
+    assert.deepEqual(played.events, ["message 1 3: broke the protocol: flags 255 in a frame"]);
+  });
+
+  it("inside a frame is told of a worker whose process has ended too", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.end(1, { code: 1 }, false);
+    played.launcher.earsOf(1).onChannelEnd("the channel ended inside a frame");
+    assert.deepEqual(played.launcher.signals, []);
+    assert.deepEqual(played.events, [
+      "message 1 3: broke the protocol: the channel ended inside a frame",
+      "end 1 code 1 signal null lost 0 retried 0",
+    ]);
+  });
+
+  it("of a worker that is gone already means nothing", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.end(1, { signal: 11 });
+    played.events.length = 0;
+    played.launcher.earsOf(1).onChannelEnd("the channel ended inside a frame");
+    assert.deepEqual(played.events, []);
+  });
+});
+
+describe("a worker that dies", () => {
+  it("loses its requests, is told with them, and is replaced; the other worker's go on", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const job = played.run(1);
+    const other = played.run(2);
+    played.launcher.end(1, { signal: 11 });
+    assert.deepEqual(job.heard, ["lost worker-died"]);
+    assert.deepEqual(other.heard, []);
+    assert.deepEqual(played.events, ["end 1 code null signal 11 lost 1 retried 0"]);
+    assert.deepEqual(played.launcher.started, [1, 2, 3]);
+  });
+
+  it("has its safe requests run once more, by another worker", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const jobs = [played.run(1), played.run(1)];
+    const ids = jobs.map(({ id }) => id);
+    played.launcher.end(1, { signal: 11 });
+    assert.deepEqual(played.events, ["end 1 code null signal 11 lost 0 retried 2"]);
+    for (const [at, job] of jobs.entries()) {
+      assert.equal(job.retries, 1);
+      assert.notEqual(job.id, ids[at], "a page has a number of its own");
+      played.launcher.processOf(2).noted.push(job.id);
+    }
+    played.launcher.end(2, { signal: 11 });
+    for (const job of jobs) assert.deepEqual(job.heard, ["lost worker-died"]);
+  });
+
+  it("again and again, with no other left, has requests refused until another is ready", async (t) => {
+    const played = new PlayedPool(t, { application: { ...OPTIONS.application, workers: 1 } });
+    const start = played.pool.start();
+    played.open();
+    played.fork(1);
+    played.ready(1);
+    await start;
+    played.launcher.end(1, { code: 9 });
+    played.fork(2);
+    played.launcher.end(2, { code: 9 });
+    played.tickAt(0.01);
+    const job = new RecordedJob();
+    played.pool.submit(job);
+    assert.deepEqual(job.heard, ["lost no-workers"]);
+    played.tickAt(1);
+    played.fork(3);
+    played.ready(3);
+    const next = played.run(3);
+    assert.deepEqual(next.heard, []);
+  });
+});
+
+describe("a request past its deadline", () => {
+  it("is lost, told with its worker's stacks, and interrupted", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const job = played.run(1);
+    played.tickAt(31);
+    assert.deepEqual(job.heard, ["lost deadline"]);
+    assert.deepEqual(played.events, ["overdue 1: stacks of 1001, true"]);
+    assert.equal(played.launcher.processOf(1).sent.at(-1), FrameType.CANCEL);
+    played.tickAt(32.1);
+    assert.equal(played.states, "1 draining, 2 taking, 3 starting");
+  });
+});
+
+describe("a launcher that dies", () => {
+  it("is replaced with its files inherited; its workers go on until others take their places", async (t) => {
+    const played = new PlayedPool(t);
+    const shared = await played.serve();
+    const [first] = played.launchers;
+    assert(first !== undefined);
+    const job = played.run(1);
+    played.endLauncher("killed");
+    assert.deepEqual(played.events, ["launcher ended: killed"]);
+    played.tickAt(0.1);
+    assert.deepEqual(played.inherited, [null, shared]);
+    assert.deepEqual(played.launcher.started, [3, 4]);
+    played.open();
+    played.fork(3, 4);
+    played.ready(3);
+    assert.equal(played.states, "1 draining, 2 taking, 3 taking, 4 starting");
+    played.ready(4);
+    assert.equal(played.states, "1 draining, 2 draining, 3 taking, 4 taking");
+    assert.deepEqual(job.heard, []);
+    // An orphan ends: nobody reports it.
+    const orphan = first.processOf(2);
+    orphan.isGone = orphan.isChannelClosed = true;
+    played.tickAt(0.2);
+    assert.equal(played.states, "1 draining, 3 taking, 4 taking");
+    assert.equal(played.events.at(-1), "end 2 code null signal null lost 0 retried 0");
+  });
+
+  it("leaves workers that are killed directly", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const [first] = played.launchers;
+    played.endLauncher("killed");
+    first?.earsOf(1).onChannelEnd("a frame of 4294967295 bytes");
+    assert.deepEqual(first?.processOf(1).signals, [SIGKILL]);
+    assert.deepEqual(first?.signals, []);
+  });
+
+  it("fails a load that was going on", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const load = played.pool.load();
+    played.fork(3);
+    played.endLauncher("killed");
+    assert.deepEqual(await load, { kind: "launcher", text: "killed" });
+  });
+
+  it("while the pool stops ends the stop", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const job = played.run(1);
+    const stopped = played.pool.stop(60);
+    played.endLauncher("killed");
+    await stopped;
+    assert.deepEqual(job.heard, ["lost stopping"]);
+    assert(!played.events.includes("launcher ended: killed"));
+  });
+});
+
+describe("a poisoned pipe", () => {
+  it("ends everything that runs; launcher, workers and pipe are made anew", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const job = played.run(2);
+    const [first] = played.launchers;
+    played.launcher.say(1, FrameType.POISONED, "the queue carried no page");
+    assert.deepEqual(played.events, ["message 1 3: the queue carried no page"]);
+    assert(first?.isStopped);
+    played.endLauncher("");
+    assert.deepEqual(job.heard, ["lost worker-died"]);
+    assert.equal(played.states, "");
+    played.tickAt(1);
+    assert.equal(played.states, "3 starting, 4 starting");
+    assert.deepEqual(played.inherited, [null, null], "nothing of the old pipe is used again");
+    played.open(makeShared(t));
+    played.fork(3, 4);
+    played.ready(3);
+    assert(played.pool.isServing);
+    assert.deepEqual(played.run(3).heard, []);
+  });
+});
+
+describe("a stop", () => {
+  it("lets workers finish, then ends the launcher, and resolves when that is gone", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    let isStopped = false;
+    const stopped = played.pool.stop(60).then(() => (isStopped = true));
+    assert.equal(played.states, "1 draining, 2 draining");
+    played.launcher.end(1, { code: 0 });
+    assert(!played.launcher.isStopped);
+    played.launcher.end(2, { code: 0 });
+    assert(played.launcher.isStopped);
+    assert.deepEqual(played.launcher.started, [1, 2]);
+    await Promise.resolve();
+    assert(!isStopped);
+    played.endLauncher("");
+    await stopped;
+    await played.pool.stop(0);
+    assert.equal(played.pool.status().state, "stopped");
+  });
+
+  it("kills at the end of the grace; requests are lost and not run once more", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const jobs = [played.run(1), played.run(1)];
+    void played.pool.stop(5);
+    played.tickAt(5);
+    assert.deepEqual(played.launcher.signals, [
+      [1, SIGKILL],
+      [2, SIGKILL],
+    ]);
+    played.launcher.end(1, { signal: SIGKILL });
+    for (const job of jobs) assert.deepEqual(job.heard, ["lost worker-died"]);
+    assert.deepEqual(played.events, ["end 1 code null signal 9 lost 2 retried 0"]);
+  });
+
+  it("while workers start kills them, and the start fails", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    const stopped = played.pool.stop(60);
+    assert.deepEqual(played.launcher.signals, [
+      [1, SIGKILL],
+      [2, SIGKILL],
+    ]);
+    played.launcher.end(1, { signal: SIGKILL });
+    played.launcher.end(2, { signal: SIGKILL });
+    await assert.rejects(start, StartFailure);
+    played.endLauncher("");
+    await stopped;
+  });
+
+  it("of a pool that was never started is done at once", async (t) => {
+    const played = new PlayedPool(t);
+    await played.pool.stop(60);
+    assert.deepEqual(played.launchers, []);
+  });
+});
+
+it("the status is data: state, interface, Python, workers, requests", async (t) => {
+  const played = new PlayedPool(t);
+  assert.deepEqual(played.pool.status(), {
+    state: "new",
+    interface: "",
+    python: "",
+    workers: [],
+    queue: { waiting: 0, running: 0, size: 0 },
+  });
+  await played.serve();
+  played.run(2);
+  played.pool.submit(new RecordedJob());
+  const status = played.pool.status();
+  const startedAt = status.workers[0]?.startedAt ?? 0;
+  assert(Math.abs(monotonic() - startedAt) < 60);
+  assert.deepEqual(status, {
+    state: "running",
+    interface: "wsgi",
+    python: PYTHON,
+    workers: [1, 2].map((number) => ({
+      number,
+      pid: 1000 + number,
+      state: "taking",
+      generation: 1,
+      startedAt: status.workers[number - 1]?.startedAt,
+      served: 0,
+      leaving: null,
+    })),
+    queue: { waiting: 1, running: 1, size: 2 },
+  });
+  assert.deepEqual(status, JSON.parse(JSON.stringify(status)));
+});
+
+it("texts for the service manager go through the launcher that lives", async (t) => {
+  const played = new PlayedPool(t);
+  played.pool.notify("too early");
+  await played.serve();
+  played.pool.notify("READY=1");
+  assert.deepEqual(played.launcher.notified, ["READY=1"]);
+});
