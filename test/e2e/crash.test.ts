@@ -2,11 +2,12 @@
 // is killed, each request is answered once and run at most once.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
+import { before, beforeEach, describe, test } from "node:test";
 
-import { until } from "../support/deadline.ts";
+import { lapse, until } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { Gate } from "../support/gate.ts";
 import { checkNeverTwice } from "../support/never-twice.ts";
@@ -15,10 +16,26 @@ import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
+/** A worker that has answered a request and lived for half a second is a healthy one (src/workers/backoff.ts). */
+const HEALTHY_MS = 600;
+
 function launcherOf(typhon: Typhon): number {
   const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
   assert(launcher !== undefined);
   return launcher.pid;
+}
+
+/**
+ * Lets every worker serve for a while. The worker that dies next is then no part of a crash loop, and another
+ * takes its place at once, though the tests of a group kill one after the other.
+ */
+async function serveForAWhile({ typhon }: Gate, workers: number): Promise<void> {
+  const group = randomUUID();
+  const met = Array.from({ length: workers }, (_, id) =>
+    getOnce(typhon, `/meet?group=${group}&n=${workers}&id=${id}`),
+  );
+  for (const { status } of await Promise.all(met)) assert.equal(status, 200);
+  await lapse(HEALTHY_MS);
 }
 
 // Each group has a server of its own; the tests of a group follow one another.
@@ -71,6 +88,7 @@ describe("a death", { concurrency: 3 }, () => {
     before(async () => {
       gate = await Gate.start(FILE, ["--workers", "2", "--threads", "1", "--queue-timeout", "60"]);
     });
+    beforeEach(() => serveForAWhile(gate, 2));
 
     test("of one: another takes its place, and the log says so", async () => {
       const earlier = gate.typhon.workers().map(({ pid }) => pid);
@@ -139,6 +157,7 @@ describe("a death", { concurrency: 3 }, () => {
     before(async () => {
       gate = await Gate.start(FILE, ["--workers", "1", "--threads", "3"]);
     });
+    beforeEach(() => serveForAWhile(gate, 1));
 
     test("runs once more what it held beside another request, and says so", async () => {
       const held = await Promise.all(["a", "b"].map((name) => gate.hold(name)));

@@ -1,6 +1,7 @@
 // The real command with test/apps/gate.py, whose requests run until the test lets them end: what runs at
 // the same time, and in which process, is shown by outcome and not by time.
 
+import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -44,6 +45,11 @@ export class Gate {
     const client = await RawClient.connect(this.typhon);
     const length = method === "GET" ? "" : "Content-Length: 0\r\n";
     client.write(`${method} ${page}?name=${name} HTTP/1.1\r\nHost: a\r\n${length}\r\n`);
+    const isKnown = (): boolean => this.hasRun(name) || client.waiting > 0;
+    await until(`${name} runs`, isKnown).catch((error: unknown) => {
+      throw new Error(this.typhon.output.all.slice(-4000), { cause: error });
+    });
+    if (!this.hasRun(name)) assert.fail(`not run: ${(await client.readResponse(method)).text}`);
     return { name, client, pid: await this.pidOf(name) };
   }
 
