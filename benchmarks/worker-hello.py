@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "python" / "tests")]
 
 from front import Front, Worker, encode_page, record  # noqa: E402
-from typhon_worker import wire  # noqa: E402
+from typhon_worker.wire import frames  # noqa: E402
 
 HELLO = """
 def app(environ, start_response):
@@ -29,9 +29,9 @@ def app(environ, start_response):
 # With cProfile around what the worker does with each request; its own cost is in the figures.
 PROFILED = """
 import atexit, cProfile, pstats
-from typhon_worker import wsgi
+from typhon_worker.wsgi import server
 profile = cProfile.Profile()
-wsgi.WsgiServer.serve = (lambda f: lambda *a: profile.runcall(f, *a))(wsgi.WsgiServer.serve)
+server.WsgiServer.serve = (lambda f: lambda *a: profile.runcall(f, *a))(server.WsgiServer.serve)
 atexit.register(lambda: pstats.Stats(profile).sort_stats("tottime").print_stats(14))
 """
 FIELDS = (
@@ -58,7 +58,7 @@ def run(front: Front, worker: Worker, requests: int, window: int) -> float:
             front.put(encode_page(front.next_id(), 0, names, values))
             written += 1
         frame = worker.next_frame()
-        assert frame.kind == wire.HEAD, frame
+        assert frame.kind == frames.HEAD, frame
         while not frame.is_end:
             frame = worker.next_frame()
         received += 1
@@ -86,7 +86,7 @@ def main() -> None:
                 run(front, worker, options.requests, options.window) / options.requests * 1e6
                 for _ in range(options.rounds)
             ]
-            worker.send(wire.STOP)
+            worker.send(frames.STOP)
             front.hear("ended")
             if options.profile:
                 print(worker.read_out())

@@ -43,7 +43,7 @@ run_unused() {
 }
 
 run_architecture() {
-  node_tests test/architecture.test.ts
+  node_tests test/architecture.test.ts test/python-architecture.test.ts
 }
 
 run_ruff() {
@@ -65,7 +65,7 @@ run_pytest() {
 run_unit() {
   # shellcheck disable=SC2046
   node_tests --test-concurrency=2 $(find test -name '*.test.ts' -not -path 'test/e2e/*' \
-    -not -path 'test/conformance/*' -not -name architecture.test.ts | sort)
+    -not -path 'test/conformance/*' -not -name '*architecture.test.ts' | sort)
 }
 
 # The command as it is published: bin/typhon takes dist/ when it is newer than the sources. Many of

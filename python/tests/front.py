@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from messages import HOST, Frame, encode_page, frames_of, record
-from typhon_worker import wire
+from typhon_worker.wire import frames, pages
 
 PACKAGE_FOLDER = str(Path(__file__).resolve().parents[1])
 BOOT = (
     "import sys; sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else "
-    "[sys.argv[1], *sys.path[:1]]; from typhon_worker import launcher; "
-    "sys.path.remove(sys.argv[1]); launcher.main()"
+    "[sys.argv[1], *sys.path[:1]]; from typhon_worker import main; "
+    "sys.path.remove(sys.argv[1]); main.main()"
 )
 # Popen cannot give descriptors other numbers, as Node does: those that are named last become 3, 4 …
 TAKE_PLACES = (
@@ -74,7 +74,7 @@ class Worker:
         self.channel: socket.socket | None = None
         self.out = self.err = self.stacks = self.notes = -1
         self.frames: list[Frame] = []
-        self._decoder = wire.FrameDecoder()
+        self._decoder = frames.FrameDecoder()
 
     def opened(self, pid: int) -> None:
         self.pid = pid
@@ -88,7 +88,7 @@ class Worker:
         self, kind: int, request: int = 0, payload: bytes = b"", flags: int = 0, count: int = 0
     ) -> None:
         assert self.channel is not None
-        self.channel.sendall(wire.encode_frame(kind, request, payload, flags=flags, count=count))
+        self.channel.sendall(frames.encode(kind, request, payload, flags=flags, count=count))
 
     def next_frame(self) -> Frame:
         """The next frame, in order."""
@@ -117,13 +117,13 @@ class Worker:
         assert self.channel is not None
         while chunk := read_some(self.channel.fileno(), "the channel's end"):
             self.frames += frames_of(self._decoder, chunk)
-        frames, self.frames = self.frames, []
-        return frames
+        left, self.frames = self.frames, []
+        return left
 
     def noted(self) -> list[int]:
         """The ids in its slots."""
         notes = os.pread(self.notes, 1 << 24, 0)
-        starts = range(0, len(notes), wire.SLOT_BYTES)
+        starts = range(0, len(notes), pages.SLOT_BYTES)
         ids = [struct.unpack_from("<Q", notes, at + 8)[0] for at in starts]
         return [request for request in ids if request]
 
@@ -247,8 +247,8 @@ class Front:
     def start_taking(self, number: int = 0, interface: str = "wsgi") -> Worker:
         """Forks a worker, waits until it is loaded and lets it take."""
         worker = self.start(number)
-        assert worker.expect(wire.READY).json() == {"interface": interface}
-        worker.send(wire.TAKE)
+        assert worker.expect(frames.READY).json() == {"interface": interface}
+        worker.send(frames.TAKE)
         return worker
 
     def next_id(self) -> int:
@@ -276,7 +276,7 @@ class Front:
         """Writes the page of a request; returns its id."""
         request = self.next_id()
         names, values = record(method, path, fields, **more)
-        flags |= wire.BODY_INLINE if body else 0
+        flags |= pages.BODY_INLINE if body else 0
         self.put(encode_page(request, flags, names, values, body, latest))
         return request
 
@@ -302,13 +302,13 @@ class Front:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def answer_of(worker: Worker, request: int) -> tuple[list[str], bytes]:
-    """The whole answer to a request: its head and its body, credit given as it comes."""
-    frame = worker.expect(wire.HEAD, request)
+def response_to(worker: Worker, request: int) -> tuple[list[str], bytes]:
+    """The whole response to a request: its head and its body, credit given as it comes."""
+    frame = worker.expect(frames.HEAD, request)
     head, body = frame.head(), frame.body()
     while not frame.is_end:
         if frame.body():
-            worker.send(wire.CREDIT, request, struct.pack("<I", len(frame.body())))
-        frame = worker.expect(wire.BODY, request)
+            worker.send(frames.CREDIT, request, struct.pack("<I", len(frame.body())))
+        frame = worker.expect(frames.BODY, request)
         body += frame.payload
     return head, body

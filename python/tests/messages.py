@@ -6,7 +6,7 @@ import json
 import struct
 from typing import Any, NamedTuple
 
-from typhon_worker import wire
+from typhon_worker.wire import frames
 
 HOST = (("host", "example.com"),)
 
@@ -20,7 +20,7 @@ class Frame(NamedTuple):
 
     @property
     def is_end(self) -> bool:
-        return self.flags == wire.END
+        return self.flags == frames.END
 
     def json(self) -> Any:
         return json.loads(self.payload)
@@ -32,7 +32,7 @@ class Frame(NamedTuple):
 
     def body(self) -> bytes:
         """The bytes of body in a HEAD or BODY frame."""
-        if self.kind == wire.HEAD:
+        if self.kind == frames.HEAD:
             return self.payload[12 + struct.unpack_from("<dI", self.payload)[1] :]
         return self.payload
 
@@ -40,16 +40,16 @@ class Frame(NamedTuple):
         return self.payload.decode()
 
 
-def frames_of(decoder: wire.FrameDecoder, chunk: bytes) -> list[Frame]:
+def frames_of(decoder: frames.FrameDecoder, chunk: bytes) -> list[Frame]:
     """What a chunk of any size completes."""
-    frames = []
+    decoded = []
     while chunk:
         room = decoder.room
         part = chunk[: len(room)]
         room[: len(part)] = part
-        frames += [Frame(*frame) for frame in decoder.push(len(part))]
+        decoded += [Frame(*frame) for frame in decoder.push(len(part))]
         chunk = chunk[len(part) :]
-    return frames
+    return decoded
 
 
 def encode_page(

@@ -1,5 +1,5 @@
 // The frames of a worker's channel: encoding and decoding, pure.
-// The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
+// The specification is docs/worker-protocol.md; python/typhon_worker/wire/ is the other side, and
 // test/vectors/ is read by the tests of both. Knows bytes only: no socket, no request.
 
 import { bufferPool } from "../net/buffer-pool.ts";

@@ -69,7 +69,7 @@ const BOOT =
   "import sys; sys.version_info >= (3, 10) or " +
   "sys.exit('Typhon needs Python 3.10 or newer, this is %d.%d' % sys.version_info[:2]); " +
   "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
-  "from typhon_worker import launcher; sys.path.remove(sys.argv[1]); launcher.main()";
+  "from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()";
 
 /** The interface of a launcher; tests use an object without processes. */
 export type LauncherPort = Pick<Launcher, keyof Launcher>;

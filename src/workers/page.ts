@@ -1,5 +1,5 @@
 // The pages of the queue and the notes that are made of them: encoding and decoding, pure.
-// The specification is docs/worker-protocol.md; python/typhon_worker/wire.py is the other side, and
+// The specification is docs/worker-protocol.md; python/typhon_worker/wire/ is the other side, and
 // test/vectors/ is read by the tests of both. Knows bytes only: no descriptor, no request.
 
 export const PAGE_BYTES = 4096;

@@ -1,6 +1,6 @@
 // ASGI seen from the front: an exchange becomes a job at once, its body and its answer stream with
 // backpressure both ways; a WebSocket handshake becomes a WebSocket, if the application accepts. What a
-// request means to Python is the worker's (python/typhon_worker/asgi_http.py).
+// request means to Python is the worker's (python/typhon_worker/asgi/).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake, type Handshake } from "../../websocket/handshake.ts";

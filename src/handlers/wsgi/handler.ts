@@ -1,6 +1,6 @@
 // WSGI (PEP 3333) seen from the front: an exchange becomes a job, the job goes to a worker, its answer
 // becomes the exchange's; a WebSocket handshake may become a WebSocket. What a request means to Python is
-// the worker's (python/typhon_worker/wsgi.py).
+// the worker's (python/typhon_worker/wsgi/).
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake } from "../../websocket/handshake.ts";

@@ -1,0 +1,295 @@
+"""What APP means, and what is said where it means nothing. Each case in a worker of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import write_module
+from front import Front, response_to
+from typhon_worker.wire import frames
+
+WSGI = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [__name__.encode() + b" app"]
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [__name__.encode() + b" application"]
+
+def create_app(name="made"):
+    def made(environ, start_response):
+        start_response("200 OK", [])
+        return [name.encode()]
+    return made
+
+class Site:
+    def __init__(self):
+        self.app = app
+    def __call__(self, environ, start_response):
+        return application(environ, start_response)
+    def make(self):
+        return self.app
+
+site = Site()
+_private = 5
+number = 5
+"""
+
+
+def load(folder: Path, app: str, **settings: Any) -> str:
+    """Starts a worker: "" if it is ready, else kind and text of what it failed with."""
+    with Front(app, str(folder), **settings) as front:
+        worker = front.start()
+        frame = worker.next_frame()
+        if frame.kind == frames.READY:
+            return ""
+        assert frame.kind == frames.FAILED
+        failed = frame.json()
+        assert front.hear("ended")["code"] == 3
+        assert "typhon_worker" not in failed["text"], failed["text"]
+        assert "importlib" not in failed["text"], failed["text"]
+        return f"{failed['kind']}: {failed['text']}"
+
+
+@pytest.mark.parametrize(
+    ("app", "response"),
+    [
+        ("main:app", "main app"),
+        ("main", "main app"),
+        ("main:application", "main application"),
+        ("main:create_app()", "made"),
+        ("main:create_app( )", "made"),
+        ("main:site", "main application"),
+        ("main:site.app", "main app"),
+        ("main:site.make()", "main app"),
+        ("./main.py", "main app"),
+        ("main.py:application", "main application"),
+        ("package.inner:app", "package.inner app"),
+        ("package/inner.py:app", "package.inner app"),
+        ("package/__init__.py", "package app"),
+        ("package", "package app"),
+        ("folder/deep.py", "deep app"),
+        ("only_application", "only_application application"),
+        ("relative/user.py", "relative.lib app"),
+        ("my-site.py", "my-site app"),
+    ],
+)
+def test_finds_the_application(tmp_path: Path, app: str, response: str) -> None:
+    for name in ("main", "package/__init__", "package/inner", "folder/deep", "my-site"):
+        write_module(tmp_path, WSGI, name)
+    no_app = WSGI.replace("def app(", "def another(").replace("= app\n", "= None\n")
+    write_module(tmp_path, no_app, "only_application")
+    write_module(tmp_path, "", "relative/__init__")
+    write_module(tmp_path, WSGI, "relative/lib")
+    write_module(tmp_path, "from .lib import app", "relative/user")
+    with Front(app, str(tmp_path)) as front:
+        worker = front.start_taking()
+        assert response_to(worker, front.ask())[1].decode() == response
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("mian:app", "module: no module named 'mian' in {folder}; did you mean 'main'?"),
+        ("app:app", "module: no module named 'app' in {folder}; there is main.py: try 'main'"),
+        (
+            "shop:app",
+            (
+                "module: no module named 'shop' in {folder}; "
+                "there is one in {folder}/below: --app-dir {folder}/below"
+            ),
+        ),
+        (
+            "main.inner:app",
+            "module: no module named 'main.inner' in {folder}; did you mean 'main'?",
+        ),
+        ("nowhere/x.py", "module: there is no file {folder}/nowhere/x.py"),
+        ("man.py", "module: there is no file {folder}/man.py; did you mean 'main'?"),
+        ("below/", "module: 'below/' is a folder; name a module or a .py file in it"),
+        (".main:app", "module: '.main' cannot be imported: "),
+        ("signal.py", "module: 'signal.py' cannot be imported as 'signal': that name belongs to "),
+        ("broken.module.py", "module: 'broken.module.py' is not importable: expected a name like"),
+        (":app", "callable: ':app': expected MODULE:CALLABLE, such as main:app"),
+        ("main:", "callable: 'main:': expected MODULE:CALLABLE, such as main:app"),
+        ("main:create_app('x')", "callable: 'main:create_app('x')': a factory is called without"),
+        ("main:ap", "callable: module 'main' has no 'ap'; did you mean 'main:app'?"),
+        (
+            "factories:app",
+            (
+                "callable: module 'factories' has no 'app'; "
+                "it has a factory: try 'factories:create_app()'"
+            ),
+        ),
+        (
+            "others",
+            "callable: module 'others' has no 'app' or 'application'; its callables: serve, Thing",
+        ),
+        ("main:number", "callable: 'main:number' is an int, not a callable"),
+        ("main:site.nothing", "callable: module 'main' has no 'site.nothing'"),
+        (
+            "main:create_app",
+            (
+                "callable: 'main:create_app' cannot be a WSGI application: it does not take "
+                "(environ, start_response); if it makes the application, write 'main:create_app()'"
+            ),
+        ),
+        ("main:number()", "factory: 'main:number()': that is an int, no factory"),
+        ("factories:make_none()", "factory: 'factories:make_none' returned None, not a callable"),
+    ],
+)
+def test_says_what_is_missing(tmp_path: Path, app: str, said: str) -> None:
+    write_module(tmp_path, WSGI, "main")
+    write_module(tmp_path, WSGI, "signal")
+    write_module(tmp_path, WSGI, "broken.module")
+    write_module(tmp_path, WSGI, "below/shop")
+    write_module(tmp_path, "def create_app(): ...\ndef make_none(): ...", "factories")
+    write_module(tmp_path, "from os.path import join\ndef serve(): ...\nclass Thing: ...", "others")
+    told = load(tmp_path, app)
+    assert told.startswith(said.format(folder=tmp_path))
+    assert "Traceback" not in told
+
+
+def test_says_that_a_folder_holds_no_python(tmp_path: Path) -> None:
+    assert load(tmp_path, "main:app").endswith("is it the right one (--app-dir)?")
+
+
+def test_tells_what_the_application_raised_while_it_was_imported(tmp_path: Path) -> None:
+    write_module(tmp_path, "import lib", "main")
+    write_module(tmp_path, "def f():\n    raise OSError('no database')\n\nf()", "lib")
+    told = load(tmp_path, "main:app")
+    assert told.splitlines() == [
+        "import: importing 'main' failed",
+        "Traceback (most recent call last):",
+        f'  File "{tmp_path}/main.py", line 1, in <module>',
+        "    import lib",
+        f'  File "{tmp_path}/lib.py", line 4, in <module>',
+        "    f()",
+        *([told.splitlines()[6]] if "^" in told.splitlines()[6] else []),
+        f'  File "{tmp_path}/lib.py", line 2, in f',
+        "    raise OSError('no database')",
+        "OSError: no database",
+    ]
+
+
+def test_tells_a_missing_library_from_a_missing_application(tmp_path: Path) -> None:
+    write_module(tmp_path, "import not_installed_here", "main")
+    told = load(tmp_path, "main:app")
+    assert told.startswith(
+        f"import: importing 'main' failed: the interpreter {sys.executable} "
+        "has no module named 'not_installed_here'\nTraceback"
+    )
+    # Also when the application misses a module that is called as it is.
+    write_module(tmp_path, "import main.extra", "main")
+    assert load(tmp_path, "main:app").startswith("import: ")
+
+
+def test_tells_a_syntax_error_with_its_line(tmp_path: Path) -> None:
+    write_module(tmp_path, "x = 1\ndef app(:\n    pass\n", "main")
+    told = load(tmp_path, "main:app")
+    assert told.startswith("import: importing 'main' failed\n")
+    assert f'File "{tmp_path}/main.py", line 2' in told
+    assert "SyntaxError" in told
+
+
+def test_tells_that_the_application_ended_the_program(tmp_path: Path) -> None:
+    write_module(tmp_path, "import sys\nsys.exit('usage: …')", "main")
+    told = load(tmp_path, "main:app")
+    assert told.startswith("import: 'main' ended the program while it was imported\nTraceback")
+    assert told.endswith("SystemExit: usage: …")
+
+
+def test_tells_what_a_factory_raised(tmp_path: Path) -> None:
+    write_module(tmp_path, "def create_app():\n    raise KeyError('SECRET')", "main")
+    told = load(tmp_path, "main:create_app()")
+    assert told.startswith("factory: 'main:create_app()' failed\nTraceback")
+    assert told.endswith("KeyError: 'SECRET'")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def app(scope, receive, send): ...",
+        "def app(scope, receive, send): ...",
+        "class app:\n    def __init__(self, scope): ...",
+        "class Site:\n    async def __call__(self, scope, receive, send): ...\napp = Site()",
+        (
+            "import functools\nasync def f(x, scope, receive, send): ...\n"
+            "app = functools.partial(f, 1)"
+        ),
+    ],
+)
+def test_recognises_an_asgi_application(tmp_path: Path, source: str) -> None:
+    write_module(tmp_path, source, "main")
+    with Front("main:app", str(tmp_path), lifespan="off") as front:
+        front.start_taking(interface="asgi")
+    with Front("main:app", str(tmp_path), interface="wsgi") as front:
+        text = front.start().expect(frames.FAILED).payload.decode()
+        assert "speaks ASGI" in text
+        assert "--interface wsgi" in text
+
+
+def test_gives_the_application_its_world(tmp_path: Path) -> None:
+    write_module(
+        tmp_path,
+        """
+        import os, sys, json
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            told = [sys.path[0], sys.argv, os.environ["SET_HERE"], os.environ["KEPT"], os.getcwd()]
+            return [json.dumps([*told, sys.path]).encode()]
+        """,
+        "main",
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    with Front(
+        "main:app",
+        str(tmp_path),
+        env={"SET_HERE": "é"},
+        cwd=str(elsewhere),
+        launcher_env={"KEPT": "1", "SET_HERE": "0", "PYTHONPATH": str(extra)},
+    ) as front:
+        worker = front.start_taking()
+        body = response_to(worker, front.ask())[1]
+    import json
+
+    *told, path = json.loads(body)
+    assert told == [str(tmp_path), ["main:app"], "é", "1", str(elsewhere)]
+    assert str(extra) in path
+    assert "" not in path
+    assert not any(os.path.isdir(os.path.join(entry, "typhon_worker")) for entry in path)
+
+
+def test_leaves_names_of_its_own_modules_to_the_application(tmp_path: Path) -> None:
+    names = ("wire", "worker", "channel", "launcher", "wsgi", "settings", "notes")
+    for name in names:
+        write_module(tmp_path, f"text = 'mine: {name}'", name)
+    write_module(
+        tmp_path,
+        f"import {', '.join(names)}\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        f"    return [' '.join([{', '.join(f'{name}.text' for name in names)}]).encode()]",
+        "main",
+    )
+    with Front("main:app", str(tmp_path)) as front:
+        worker = front.start_taking()
+        body = response_to(worker, front.ask())[1].decode()
+    assert body == " ".join(f"mine: {name}" for name in names)
+
+
+def test_loses_nothing_that_an_application_printed_before_it_failed(tmp_path: Path) -> None:
+    write_module(tmp_path, "print('begun', end='')\nraise OSError", "main")
+    with Front("main:app", str(tmp_path)) as front:
+        worker = front.start()
+        worker.expect(frames.FAILED)
+        front.hear("ended")
+        assert worker.read_out() == "begun"

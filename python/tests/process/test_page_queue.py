@@ -1,0 +1,130 @@
+"""Taking pages: what is noted, what is not begun, and what ends the process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from messages import Frame, encode_page, frames_of, record
+from typhon_worker.process import page_queue
+from typhon_worker.process.channel import Channel
+from typhon_worker.wire import WireFault, frames, pages
+
+
+class Bench:
+    """A queue in this process, with notes, cancels and a channel."""
+
+    def __init__(self, folder: Path) -> None:
+        self.front, worker = socket.socketpair()
+        self.front.setblocking(False)
+        self.channel = Channel(worker.detach())
+        self.notes = page_queue.Notes(page_queue.create_notes(str(folder / "notes"), 2), 2)
+        self.cancels_fd = page_queue.create_cancels(str(folder / "cancels"))
+        self.cancels = page_queue.Cancels(self.cancels_fd)
+        reading, self.writing = os.pipe2(os.O_NONBLOCK)
+        self.queue = page_queue.PageQueue(
+            reading, self.notes, self.cancels, self.channel, pages.WSGI_PAGES
+        )
+        self.slot = page_queue.Slot(1, self.notes)
+        self.slot.bind_thread()
+
+    def put(self, request: int, flags: int = 0, latest: float = 0.0) -> None:
+        names, values = (b"", b"") if flags else record()
+        os.write(self.writing, encode_page(request, flags, names, values, latest=latest))
+
+    def noted(self) -> int:
+        request: int = struct.unpack_from("<Q", self.notes.memory, self.slot.at + pages.ID_AT)[0]
+        return request
+
+    def sent(self) -> list[Frame]:
+        try:
+            return frames_of(frames.FrameDecoder(), self.front.recv(65_536))
+        except BlockingIOError:
+            return []
+
+    def close(self) -> None:
+        self.notes.close()
+        self.cancels.close()
+        self.front.close()
+        for fd in (self.channel.fd, self.cancels_fd, self.queue.fd, self.writing):
+            os.close(fd)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+def test_reads_a_page_into_its_slot_and_notes_second_and_thread(bench: Bench) -> None:
+    before = time.monotonic()
+    bench.put(7)
+    page = bench.queue.take(bench.slot)
+    assert page is not None
+    request, flags, taken, names, values, body = page
+    assert (request, flags, (names, values), body) == (7, 0, record(), b"")
+    note_at = bench.slot.at + pages.PAGE_BYTES
+    noted = pages.NOTE.unpack_from(bench.notes.memory, note_at)
+    assert noted == (taken, threading.get_native_id(), threading.get_ident())
+    assert before <= taken <= time.monotonic()
+    assert bench.noted() == 7
+    bench.slot.clear_note()
+    assert bench.noted() == 0
+
+
+def test_an_empty_queue_is_no_page(bench: Bench) -> None:
+    with pytest.raises(BlockingIOError):
+        bench.queue.take(bench.slot)
+
+
+def test_reports_a_fence_and_clears_its_note(bench: Bench) -> None:
+    bench.put(8, pages.FENCE_PAGE)
+    assert bench.queue.take(bench.slot) is None
+    assert [(frame.kind, frame.request) for frame in bench.sent()] == [(frames.FENCE, 8)]
+    assert bench.noted() == 0
+
+
+def test_does_not_begin_a_page_whose_latest_second_has_passed(bench: Bench) -> None:
+    bench.put(9, latest=time.monotonic() - 1)
+    bench.put(10, latest=time.monotonic() + 60)
+    assert bench.queue.take(bench.slot) is None
+    assert [(frame.kind, frame.request) for frame in bench.sent()] == [(frames.EXPIRED, 9)]
+    assert bench.noted() == 0
+    page = bench.queue.take(bench.slot)
+    assert page is not None
+    assert page[0] == 10
+
+
+def test_does_not_begin_a_page_that_stands_in_the_cancels(bench: Bench) -> None:
+    os.pwrite(bench.cancels_fd, struct.pack("<Q", 11), 11 * 8)
+    bench.put(11)
+    bench.put(11 + pages.CANCEL_SLOTS)
+    assert bench.queue.take(bench.slot) is None
+    assert [(frame.kind, frame.request) for frame in bench.sent()] == [(frames.EXPIRED, 11)]
+    # Another id of the same slot.
+    page = bench.queue.take(bench.slot)
+    assert page is not None
+    assert page[0] == 11 + pages.CANCEL_SLOTS
+
+
+def test_refuses_a_page_that_is_none(bench: Bench) -> None:
+    os.write(bench.writing, b"x" * 100)
+    with pytest.raises(WireFault, match="100 bytes instead of a page"):
+        bench.queue.take(bench.slot)
+    os.write(bench.writing, bytes(pages.PAGE_BYTES))
+    with pytest.raises(WireFault, match="magic 0x0"):
+        bench.queue.take(bench.slot)
+
+
+def test_refuses_flags_that_the_interface_does_not_support(bench: Bench) -> None:
+    bench.put(12, pages.BODY_STREAMED)
+    with pytest.raises(WireFault, match="flags 0x20"):
+        bench.queue.take(bench.slot)

@@ -1,0 +1,1 @@
+"""The application, whatever its interface: import, detection, warm-up, cancellation, exchanges."""

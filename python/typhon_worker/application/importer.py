@@ -1,0 +1,193 @@
+"""Importing the application: what `APP` on the command line means.
+
+    module   module:callable   module:object.callable   module:factory()   path/to/file.py[:…]
+
+A failure is explained in the operator's words, with the application's own traceback if its code
+raised. candidates.py suggests what else may have been meant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import ModuleType
+
+from typhon_worker.process.tracebacks import count_frames, describe, describe_type
+from typhon_worker.wire.settings import Settings
+
+from .candidates import suggest_callables, suggest_modules
+from .interface import is_asgi, may_be_called_with
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULT_NAMES = ("app", "application")
+
+
+class LoadError(Exception):
+    """The application did not load; `kind` is the protocol's (FAILED), the text explains."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Target:
+    """The parts of APP."""
+
+    def __init__(self, text: str) -> None:
+        """Raises LoadError on a text that cannot mean an application."""
+        self.text = text
+        # Paths have no drive letters here, so the first colon ends the module.
+        place, colon, attribute = text.partition(":")
+        self.path = place if place.endswith(".py") or "/" in place else None
+        self.module = place
+        self.is_factory = attribute.endswith(")")
+        if self.is_factory:
+            attribute, _, arguments = attribute[:-1].partition("(")
+            if arguments.strip():
+                raise LoadError("callable", f"'{text}': a factory is called without arguments")
+        self.attribute = attribute
+        if not place or (colon and not attribute):
+            raise LoadError("callable", f"'{text}': expected MODULE:CALLABLE, such as main:app")
+
+
+def load(settings: Settings) -> tuple[Any, str]:
+    """Imports the application; returns its callable and its interface. Raises LoadError."""
+    _set_up_interpreter(settings)
+    target = Target(settings.app)
+    module = _import(target, settings)
+    found, name = _find(target, module)
+    if target.is_factory:
+        found = _call_factory(target, found)
+    if not callable(found):
+        kind = "factory" if target.is_factory else "callable"
+        verb = "returned" if target.is_factory else "is"
+        raise LoadError(kind, f"'{name}' {verb} {describe_type(found)}, not a callable")
+    return found, _choose_interface(target, name, found, settings.interface)
+
+
+# Environment, sys.path and sys.argv as the application expects to find them.
+def _set_up_interpreter(settings: Settings) -> None:
+    os.environ.update(settings.env)
+    if "TZ" in settings.env:
+        time.tzset()
+    sys.path.insert(0, settings.app_dir)
+    sys.argv[:] = [settings.app]
+
+
+def _import(target: Target, settings: Settings) -> ModuleType:
+    name = target.module
+    if target.path is not None:
+        name = _locate(target.path, settings)
+    try:
+        # importlib.import_module would add a frame of its own to every traceback.
+        __import__(name)
+        module = sys.modules[name]
+    except BaseException as error:
+        raise _explain_import(error, name, settings) from None
+    expected = target.path and os.path.join(settings.app_dir, target.path)
+    if expected and not _is_from(module, expected):
+        owner = getattr(module, "__file__", None) or "the interpreter"
+        text = f"'{target.path}' cannot be imported as '{name}': that name belongs to {owner}"
+        raise LoadError("module", f"{text}; rename the file")
+    return module
+
+
+# Makes a file importable and returns its module name: the folder above its packages goes first on
+# sys.path, as if Python had been started in that folder.
+def _locate(path: str, settings: Settings) -> str:
+    full = os.path.abspath(os.path.join(settings.app_dir, path))
+    if os.path.isdir(full):
+        raise LoadError("module", f"'{path}' is a folder; name a module or a .py file in it")
+    if not os.path.isfile(full):
+        hint = suggest_modules(os.path.basename(path).removesuffix(".py"), os.path.dirname(full))
+        raise LoadError("module", f"there is no file {full}{hint}")
+    folder, file = os.path.split(full)
+    parts = [file.removesuffix(".py")]
+    if not file.endswith(".py") or "." in parts[0]:
+        raise LoadError("module", f"'{path}' is not importable: expected a name like app.py")
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        parts.insert(0, package)
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
+    if sys.path[0] != folder:
+        sys.path.insert(0, folder)
+    return ".".join(parts)
+
+
+def _is_from(module: ModuleType, path: str) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and os.path.realpath(file) == os.path.realpath(path)
+
+
+def _explain_import(error: BaseException, name: str, settings: Settings) -> LoadError:
+    # Without a frame of the application its code never ran, so the application itself is missing.
+    if isinstance(error, ModuleNotFoundError) and count_frames(error) == 0 and error.name:
+        if name == error.name or name.startswith(f"{error.name}."):
+            text = f"no module named '{error.name}' in {settings.app_dir}"
+            return LoadError("module", text + suggest_modules(error.name, settings.app_dir))
+        if error.name.startswith(f"{name}."):
+            return LoadError("module", f"no module named '{error.name}'")
+    if isinstance(error, (ImportError, ValueError, TypeError)) and count_frames(error) == 0:
+        return LoadError("module", f"'{name}' cannot be imported: {error}")
+    text = f"importing '{name}' failed"
+    if isinstance(error, SystemExit):
+        text = f"'{name}' ended the program while it was imported"
+    elif isinstance(error, ModuleNotFoundError):
+        text += f": the interpreter {sys.executable} has no module named '{error.name}'"
+    return LoadError("import", f"{text}\n{describe(error)}")
+
+
+def _find(target: Target, module: ModuleType) -> tuple[Any, str]:
+    names = (target.attribute,) if target.attribute else DEFAULT_NAMES
+    for name in names:
+        found: Any = module
+        try:
+            for part in name.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            continue
+        return found, f"{target.module}:{name}"
+    wanted = " or ".join(f"'{name}'" for name in names)
+    text = f"module '{module.__name__}' has no {wanted}"
+    raise LoadError("callable", text + suggest_callables(target.module, target.attribute, module))
+
+
+def _call_factory(target: Target, factory: Any) -> Any:
+    if not callable(factory):
+        raise LoadError("factory", f"'{target.text}': that is {describe_type(factory)}, no factory")
+    try:
+        return factory()
+    except BaseException as error:
+        raise LoadError("factory", f"'{target.text}' failed\n{describe(error)}") from None
+
+
+# An interface that the operator asks for is used unless the callable certainly cannot be called
+# like that.
+def _choose_interface(target: Target, name: str, found: Any, wanted: str) -> str:
+    if wanted == "wsgi":
+        if is_asgi(found) and not may_be_called_with(found, 2):
+            text = f"'{name}' speaks ASGI: it takes (scope, receive, send)"
+            raise LoadError("interface", f"{text}; leave --interface wsgi out")
+        return wanted
+    if is_asgi(found):
+        return "asgi"
+    if wanted == "asgi":
+        if may_be_called_with(found, 3) or may_be_called_with(found, 1):
+            return wanted
+        text = f"'{name}' cannot be an ASGI application: it does not take (scope, receive, send)"
+        if may_be_called_with(found, 2):
+            text += " (--interface wsgi serves it as WSGI)"
+        raise LoadError("interface", text)
+    if may_be_called_with(found, 2):
+        return "wsgi"
+    text = f"'{name}' cannot be a WSGI application: it does not take (environ, start_response)"
+    if may_be_called_with(found, 3):
+        text += "; --interface asgi serves it as ASGI"
+    elif may_be_called_with(found, 0) and not target.is_factory:
+        text += f"; if it makes the application, write '{name}()'"
+    raise LoadError("callable", text)

@@ -1,0 +1,146 @@
+"""The scope of a request (ASGI, "HTTP" and "WebSocket"), made from its record.
+
+Of the extensions that ASGI lists, a scope offers those that can work for its request.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote_to_bytes
+
+from typhon_worker.wire import pages, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# The versions of the specifications that this server follows.
+HTTP_SPECIFICATION = "2.5"
+WEBSOCKET_SPECIFICATION = "2.5"
+
+# Addresses of this server that are remembered: one a listener, for some listeners a few.
+MAX_SERVERS = 64
+
+_METHODS = {
+    name.encode(): name
+    for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE")
+}
+_VERSIONS = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0", b"HTTP/2": "2", b"HTTP/2.0": "2"}
+_SCHEMES = {b"http": "http", b"https": "https"}
+_WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+WEBSOCKET_EXTENSIONS = ("websocket.http.response",)
+
+
+class ScopeLayout:
+    """What one names block means in a scope."""
+
+    def __init__(self, block: bytes) -> None:
+        names = record.split_names(block)
+        self.size = record.count_values(names)
+        # The request id is the last value before those of the fields, and becomes a field, too.
+        self.names = [b"x-request-id", *names]
+        # Positions of TE among them; most clients send none.
+        self.te = [at for at, name in enumerate(self.names) if name == b"te"]
+
+
+class ScopeMaker:
+    """Makes the scopes of one application; `state` is what its lifespan has filled."""
+
+    def __init__(self, root_path: str, version: str, state: dict[str, Any]) -> None:
+        """`version`: the version of ASGI that the application was written for."""
+        self._root = root_path
+        self._raw_root = quote(root_path, errors="surrogateescape").encode("ascii")
+        self._state = state
+        self._http = {"version": version, "spec_version": HTTP_SPECIFICATION}
+        self._websocket = {"version": version, "spec_version": WEBSOCKET_SPECIFICATION}
+        self._http_extensions = _choose_extensions(False, b"GET", b"HTTP/1.1")
+        self._websocket_extensions: dict[str, Any] = {name: {} for name in WEBSOCKET_EXTENSIONS}
+        self.layouts = record.Layouts(ScopeLayout)
+        self.servers: dict[tuple[bytes, bytes], tuple[str, int] | None] = {}
+
+    def make(self, flags: int, names: bytes, block: bytes) -> dict[str, Any]:
+        """Makes the scope from the two blocks of a record. Raises WireFault."""
+        layout: ScopeLayout = self.layouts[names]
+        values = block.split(b"\0")
+        if len(values) != layout.size:
+            raise record.miscounted(len(values), layout.size)
+        method, protocol = values[record.METHOD], values[record.PROTOCOL]
+        scheme = values[record.SCHEME]
+        remote, port = values[record.REMOTE_ADDRESS], values[record.REMOTE_PORT]
+        raw_path = values[record.PATH]
+        path = raw_path.decode("latin-1")
+        if "%" in path or not path.isascii():
+            path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        root = self._root
+        if root and not _is_below(path, root):
+            # A proxy has removed the prefix. In ASGI the path includes it.
+            path = root + path
+            raw_path = self._raw_root + raw_path
+        server = (values[record.SERVER_NAME], values[record.SERVER_PORT])
+        scope = {
+            "type": "http",
+            "asgi": self._http.copy(),
+            "http_version": _VERSIONS.get(protocol) or protocol[5:].decode("latin-1"),
+            "method": _METHODS.get(method) or method.decode("latin-1"),
+            "scheme": _SCHEMES.get(scheme) or scheme.decode("latin-1"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": values[record.QUERY],
+            "root_path": root,
+            # Not strict: the body length and the body file have no name.
+            "headers": list(zip(layout.names, values[record.REQUEST_ID :])),  # noqa: B905
+            "client": (remote.decode("latin-1"), int(port or 0)) if remote else None,
+            "server": self.servers[server] if server in self.servers else self._name(server),
+            "state": self._state.copy(),
+            "extensions": self._http_extensions.copy(),
+        }
+        if flags & pages.WEBSOCKET:
+            self._become_websocket(scope)
+        elif layout.te or protocol == b"HTTP/1.0":
+            keeps_trailers = any(
+                _keeps_trailers(values[record.REQUEST_ID + at]) for at in layout.te
+            )
+            scope["extensions"] = _choose_extensions(keeps_trailers, method, protocol)
+        return scope
+
+    def _become_websocket(self, scope: dict[str, Any]) -> None:
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["asgi"] = self._websocket.copy()
+        scope["scheme"] = _WEBSOCKET_SCHEMES[scope["scheme"]]
+        scope["subprotocols"] = [
+            protocol.strip().decode("latin-1")
+            for name, value in scope["headers"]
+            if name == b"sec-websocket-protocol"
+            for protocol in value.split(b",")
+        ]
+        scope["extensions"] = self._websocket_extensions.copy()
+
+    # For a Unix socket ASGI has its path, which a record does not have.
+    def _name(self, server: tuple[bytes, bytes]) -> tuple[str, int] | None:
+        host, port = server
+        named = (host.decode("latin-1"), int(port or 0)) if host else None
+        if len(self.servers) >= MAX_SERVERS:
+            self.servers.clear()
+        self.servers[server] = named
+        return named
+
+
+# HTTP/1.0 has neither interim responses nor chunks, and trailers follow a body, which a response to
+# HEAD does not have.
+def _choose_extensions(keeps_trailers: bool, method: bytes, protocol: bytes) -> dict[str, Any]:
+    names = ["http.response.pathsend"]
+    if protocol != b"HTTP/1.0":
+        names.append("http.response.early_hint")
+        if keeps_trailers and method != b"HEAD":
+            names.append("http.response.trailers")
+    return {name: {} for name in names}
+
+
+# Whether a TE field says that the client keeps trailers (RFC 9110 §10.1.4).
+def _keeps_trailers(te: bytes) -> bool:
+    return any(member.strip().lower() == b"trailers" for member in te.split(b","))
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")

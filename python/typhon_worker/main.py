@@ -1,0 +1,89 @@
+"""The entry point: runs the launcher, and in each process that it forks a worker.
+
+    launcher ── fork ──▶ set-up ─▶ import ─▶ serving, as the interface does ─▶ exit 0
+                                      └─ FAILED ─▶ exit 3
+
+Started as `python -c BOOT FOLDER HIGHEST` with control on descriptor 3. FOLDER holds this package.
+HIGHEST is the last descriptor that is meant for the launcher: 3, or 6 if an earlier launcher left
+files to inherit. BOOT keeps FOLDER and the working directory off the application's sys.path:
+
+    import sys; sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1],
+    *sys.path[:1]]; from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+
+from .application.importer import LoadError, load
+from .process import process_setup, sd_notify
+from .process.launcher import CONTROL, EXIT_FAULT, Launcher
+from .process.worker_context import WorkerContext
+from .wire import frames
+from .wire.settings import Settings
+from .wsgi.worker import run_wsgi
+
+Run = Callable[[Callable[..., object], WorkerContext], None]
+
+EXIT_NOT_LOADED = 3
+
+
+def main() -> None:
+    """Runs the launcher, and in a forked process the worker."""
+    highest = int(sys.argv[2]) if len(sys.argv) > 2 else CONTROL
+    process_setup.close_above(highest)
+    # Hidden from the application; a worker puts APP in their place.
+    del sys.argv[1:]
+    process_setup.ignore_signals()
+    process_setup.take_name("typhon-launcher")
+    process_setup.run_in_batches(os.getppid())
+    launcher = Launcher(sd_notify.leave_environment(), _preload, inherits=highest > CONTROL)
+    try:
+        context = launcher.run()
+    except Exception as error:
+        launcher.say(op="fault", text=f"{type(error).__name__}: {error}")
+        launcher.end()
+        os._exit(EXIT_FAULT)
+    if context is None:
+        launcher.end()
+        os._exit(0)
+    del launcher
+    _run_worker(context)
+
+
+# Imports once, in the launcher, what ASGI needs. A worker whose interface has yet to be detected
+# imports it by itself.
+def _preload(settings: Settings) -> None:
+    if settings.interface == "asgi":
+        _import_asgi(sys.path[:])
+
+
+# Returns when the worker is to exit with code 0, as a program that has reached its end.
+def _run_worker(context: WorkerContext) -> None:
+    context.open()
+    library_path = sys.path[:]
+    try:
+        app, interface = load(context.settings)
+        run = run_wsgi if interface == "wsgi" else _import_asgi(library_path)
+        run(app, context)
+    except LoadError as error:
+        failure = {"kind": error.kind, "text": str(error)}
+        context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
+        process_setup.flush_streams()
+        os._exit(EXIT_NOT_LOADED)
+
+
+# Only ASGI needs asyncio, whose import takes longer than all other imports together. The path is
+# the one from before the application's folder was added: a queue.py there must not replace the
+# standard library's.
+def _import_asgi(library_path: list[str]) -> Run:
+    application_path = sys.path[:]
+    sys.path[:] = library_path
+    try:
+        from .asgi.worker import run_asgi
+    finally:
+        sys.path[:] = application_path
+    return run_asgi

@@ -1,0 +1,211 @@
+"""The launcher: makes the queue, forks workers, reports their ends (docs/worker-protocol.md).
+
+It has one thread, so that a fork copies a whole process, and it never imports the application, so
+that a reload reads new code. The modules that a worker needs are imported once, in the launcher.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Mapping
+
+from typhon_worker.wire.settings import Settings
+
+from . import sd_notify
+from .reaper import Reaper, become_subreaper
+from .run_directory import RunDirectory
+from .worker_context import WorkerContext
+
+CONTROL = 3
+MAX_LINE_BYTES = 1_048_576
+EXIT_FAULT = 1
+# How often the launcher looks whether the front has opened the files that are kept open for it.
+HANDOVER_MS = 20
+# Becoming a subreaper needs ctypes, whose import would delay the first workers. Orphans until then
+# go to process 1, which reaps them unless it is the front.
+SUBREAPER_DELAY_MS = 1000
+# A killed worker ends at once, unless it hangs in the kernel.
+LAST_REAP_SECONDS = 1.0
+
+_READ_BYTES = 65_536
+
+
+class ControlFault(Exception):
+    """The front sent a control message that breaks the protocol."""
+
+
+class Launcher:
+    """The launcher of one application. `run` returns in each forked worker, too."""
+
+    def __init__(
+        self, notify_address: str, preload: Callable[[Settings], None], *, inherits: bool
+    ) -> None:
+        """`preload` imports, before any fork, what all workers with these settings need."""
+        self._notify_address = notify_address
+        self._preload = preload
+        self._inherits = inherits
+        self._directory: RunDirectory | None = None
+        self._settings: Settings | None = None
+        self._reaper = Reaper()
+        # Process ids by worker number.
+        self._running: dict[int, int] = {}
+        self._received = b""
+        self._is_subreaper = False
+
+    def run(self) -> WorkerContext | None:
+        """Serves the front until its end → None; in a forked worker → that worker's context."""
+        # Orphans would go to a front that is process 1, and Node reaps none.
+        if os.getppid() == 1:
+            self._become_subreaper()
+        poll = select.poll()
+        poll.register(CONTROL, select.POLLIN)
+        poll.register(self._reaper.fd, select.POLLIN)
+        while True:
+            events = poll.poll(self._timeout())
+            if not events:
+                self._on_timeout()
+            for fd, _event in events:
+                if fd == self._reaper.fd:
+                    self._reap()
+                elif fd != CONTROL or not self._receive():
+                    # End of the lifeline, or of control.
+                    return None
+                else:
+                    context = self._obey(poll)
+                    if context is not None:
+                        return context
+            if self._directory is not None:
+                self._directory.hand_over()
+
+    def end(self) -> None:
+        """Kills the workers and removes the run directory."""
+        for pid in self._running.values():
+            self._kill(pid, signal.SIGKILL)
+        self._reaper.wait(set(self._running.values()), LAST_REAP_SECONDS)
+        if self._directory is not None:
+            self._directory.remove()
+
+    def say(self, **message: object) -> None:
+        """Sends one message to the front; does nothing if the front is gone."""
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        try:
+            while line:
+                line = line[os.write(CONTROL, line) :]
+        except OSError:
+            pass
+
+    # Reads a part of the front's messages; False at the end of control.
+    def _receive(self) -> bool:
+        try:
+            chunk = os.read(CONTROL, _READ_BYTES)
+        except ConnectionError:
+            return False
+        self._received += chunk
+        if len(self._received) > MAX_LINE_BYTES:
+            raise ControlFault("a control message of more than 1 MiB")
+        return bool(chunk)
+
+    def _obey(self, poll: select.poll) -> WorkerContext | None:
+        while b"\n" in self._received:
+            line, self._received = self._received.split(b"\n", 1)
+            message = json.loads(line)
+            match message:
+                case {"op": "open"} if self._directory is None:
+                    poll.register(self._open(message).lifeline, 0)
+                case {"op": "start", "worker": int(number)}:
+                    context = self._start(number)
+                    if context is not None:
+                        return context
+                case {"op": "signal", "worker": int(number), "signal": int(which)}:
+                    if number in self._running:
+                        self._kill(self._running[number], which)
+                case {"op": "notify", "text": str(text)}:
+                    sd_notify.notify(self._notify_address, text)
+                case _:
+                    raise ControlFault(f"an unknown control message: {line[:200]!r}")
+        return None
+
+    def _open(self, message: Mapping[str, object]) -> RunDirectory:
+        application = message.get("application")
+        path = message.get("directory")
+        pages = message.get("pipe_pages")
+        if not (isinstance(application, dict) and isinstance(path, str)):
+            raise ControlFault("'open' without an application and a directory")
+        self._settings = Settings(application)
+        self._preload(self._settings)
+        pages = pages if isinstance(pages, int) else 0
+        directory = self._directory = RunDirectory(path, pages, inherits=self._inherits)
+        self.say(
+            op="opened",
+            pipe_pages=directory.pipe_pages,
+            python=".".join(str(part) for part in sys.version_info[:3]),
+            implementation={"cpython": "CPython", "pypy": "PyPy"}.get(
+                sys.implementation.name, sys.implementation.name
+            ),
+            executable=sys.executable,
+            exclusive=directory.is_exclusive,
+        )
+        return directory
+
+    def _start(self, number: int) -> WorkerContext | None:
+        directory, settings = self._directory, self._settings
+        if directory is None or settings is None:
+            raise ControlFault("'start' before 'open'")
+        context = WorkerContext(number, settings)
+        try:
+            directory.prepare(context)
+            pid = os.fork()
+        except OSError as error:
+            # Reported as a worker that has ended, which the front knows how to handle.
+            print(f"worker {number} cannot be started: {error}", file=sys.stderr, flush=True)
+            directory.release(context)
+            self.say(op="ended", worker=number, code=EXIT_FAULT, signal=None, peak_rss=0)
+            return None
+        if pid == 0:
+            self._reaper.leave_in_child()
+            context.to_close += [CONTROL, *self._reaper.descriptors()]
+            return context
+        directory.started(context)
+        self._running[number] = pid
+        self.say(op="started", worker=number, pid=pid)
+        return None
+
+    def _reap(self) -> None:
+        for end in self._reaper.reap():
+            for number, pid in self._running.items():
+                if pid == end.pid:
+                    del self._running[number]
+                    if self._directory is not None:
+                        self._directory.ended(number)
+                    self.say(
+                        op="ended",
+                        worker=number,
+                        code=end.code,
+                        signal=end.signal,
+                        peak_rss=end.peak_rss,
+                    )
+                    break
+
+    # The process has not been reaped, so its id still belongs to the worker.
+    def _kill(self, pid: int, which: int) -> None:
+        try:
+            os.kill(pid, which)
+        except OSError as error:
+            print(f"signal {which} to {pid}: {error}", file=sys.stderr, flush=True)
+
+    def _timeout(self) -> int | None:
+        if self._directory is not None and self._directory.is_handing_over:
+            return HANDOVER_MS
+        return None if self._is_subreaper or not self._running else SUBREAPER_DELAY_MS
+
+    def _on_timeout(self) -> None:
+        if self._running and not (self._directory and self._directory.is_handing_over):
+            self._become_subreaper()
+
+    def _become_subreaper(self) -> None:
+        self._is_subreaper = True
+        become_subreaper()

@@ -1,0 +1,177 @@
+"""What a process is set up with: streams, signals, name, lifeline, priorities, fork hooks.
+
+Children that the application makes (os.fork, multiprocessing, subprocess) have to be ordinary
+processes: signals end them, and they hold nothing of the server's. A fork, unlike an exec, ignores
+close-on-exec, so hooks close the server's descriptors in each forked child.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+EXIT_ORPHANED = 1
+
+# Added to a worker's OOM score, so that the kernel kills a worker before the front; the kernel's
+# scale ends at 1000.
+OOM_SCORE_STEP = 300
+MAX_OOM_SCORE = 1000
+
+# Ctrl-C, the end of a terminal and a service manager signal the whole process group at once. The
+# front alone decides when a worker ends.
+FRONT_DECIDES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The kernel keeps 15 bytes of a name.
+_MAX_NAME_BYTES = 15
+
+_masks: dict[int, set[int]] = {}
+_close_in_children: list[Callable[[], None]] = []
+
+
+# A handler and not SIG_IGN: programs that the application runs would inherit an ignored signal, but
+# not a handler.
+def _leave_to_front(_signal: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def ignore_signals() -> None:
+    """Ignores the signals whose meaning the front decides."""
+    for number in FRONT_DECIDES:
+        signal.signal(number, _leave_to_front)
+
+
+def guard_children() -> None:
+    """Makes forked children close what `close_in_children` named, and obey signals again."""
+    os.register_at_fork(
+        before=_block_signals, after_in_parent=_unblock_signals, after_in_child=_become_child
+    )
+
+
+# Blocked around the fork: the parent's handler would swallow a signal that reaches the child before
+# the child has restored its own handlers.
+def _block_signals() -> None:
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, FRONT_DECIDES)
+    _masks[threading.get_ident()] = held
+
+
+def _unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(threading.get_ident(), ()))
+
+
+def close_in_children(close: Callable[[], None]) -> None:
+    """Calls `close` in each child that is forked from now on."""
+    _close_in_children.append(close)
+
+
+def _become_child() -> None:
+    while _close_in_children:
+        try:
+            _close_in_children.pop()()
+        except OSError:
+            # The application has already closed this descriptor; the others still have to go.
+            continue
+    for number in FRONT_DECIDES:
+        if signal.getsignal(number) is _leave_to_front:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+    _unblock_signals()
+
+
+def close_above(highest: int) -> None:
+    """Closes every higher descriptor: a service manager may have passed some to the front."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > highest:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # The descriptor that listed the folder.
+
+
+def reopen(fd: int, flags: int) -> int:
+    """Opens the file of `fd` again, for an open file description that is shared with nobody."""
+    return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
+
+
+def hold_lifeline(lifeline: int) -> int:
+    """Arms the lifeline: when its last writer ends, the kernel kills this process at once.
+
+    No thread of the worker could do that while the application computes with the interpreter's lock
+    held. Returns the descriptor that has to stay open.
+    """
+    fd = reopen(lifeline, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    # The last writer may have ended before the lifeline was armed.
+    poll = select.poll()
+    poll.register(fd, 0)
+    if poll.poll(0):
+        os._exit(EXIT_ORPHANED)
+    return fd
+
+
+def take_streams(out: int, err: int) -> None:
+    """Makes the pipes `out` and `err` (any access mode) the standard streams; input is empty."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.close(null)
+    for fd, standard in ((out, 1), (err, 2)):
+        pipe = reopen(fd, os.O_WRONLY)
+        os.dup2(pipe, standard)
+        os.close(pipe)
+    sys.stdout = sys.__stdout__ = _text_stream(sys.stdout, 1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _text_stream(sys.stderr, 2)  # type: ignore[misc]
+
+
+def _text_stream(stream: object, fd: int) -> io.TextIOWrapper:
+    if not isinstance(stream, io.TextIOWrapper):
+        stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO(fd, "wb", closefd=False)))
+    stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    return stream
+
+
+def flush_streams() -> None:
+    """Writes what the application has printed, before an exit that skips Python's own flush."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue
+
+
+def run_in_batches(front: int) -> None:
+    """Asks for SCHED_BATCH (sched(7)) for the front, this process and all that it forks.
+
+    A process that becomes ready then does not preempt another one. Where cores are scarce, each
+    process handles several requests before a switch: a fifth less CPU a request.
+    """
+    for process in (0, front):
+        try:
+            os.sched_setscheduler(process, os.SCHED_BATCH, os.sched_param(0))
+        except (AttributeError, OSError):
+            continue  # A container may forbid it. It only saves time.
+
+
+def offer_to_oom_killer() -> None:
+    """Makes this process a likelier victim than the front when memory runs out. Best effort."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as score:
+            raised = int(score.read(16)) + OOM_SCORE_STEP
+            score.write(b"%d" % min(raised, MAX_OOM_SCORE))
+    except (OSError, ValueError):
+        pass
+
+
+def take_name(name: str) -> None:
+    """Gives the process a name for ps and top. Best effort."""
+    try:
+        with open("/proc/self/comm", "wb", buffering=0) as comm:
+            comm.write(name.encode()[:_MAX_NAME_BYTES])
+    except OSError:
+        pass

@@ -1,0 +1,63 @@
+"""What a worker process works with, from the launcher's fork to the interface that serves.
+
+RunDirectory.prepare (launcher) ── fork ──▶ open (worker) ──▶ the application is imported
+"""
+
+from __future__ import annotations
+
+import os
+
+from typhon_worker.wire.settings import Settings
+
+from . import process_setup
+from .channel import EXIT_CHANNEL_ENDED, Channel
+from .page_queue import Cancels, Notes
+from .stacks import leave_signal, write_at_signal
+
+
+class WorkerContext:
+    """Settings and descriptors of one worker; after `open` also what it made of them."""
+
+    notes: Notes
+    cancels: Cancels
+    channel: Channel
+
+    def __init__(self, number: int, settings: Settings) -> None:
+        self.number = number
+        self.settings = settings
+        # Path prefix of this worker's files in the run directory.
+        self.base = ""
+        # Whether each write into the queue wakes one exclusive sleeper (RunDirectory).
+        self.is_exclusive = False
+        # The launcher's descriptors; `queue_fd` is the worker's own after `open`.
+        self.queue_fd = self.lifeline_fd = self.cancels_fd = self.listener_fd = self.notes_fd = -1
+        self.out_fd = self.err_fd = self.stacks_fd = -1
+        # Descriptors of the launcher that the worker has to close.
+        self.to_close: list[int] = []
+
+    def open(self) -> None:
+        """Sets up the process before the application is imported. Exits if no front connects.
+
+        The application's forked children close all of it.
+        """
+        lifeline = process_setup.hold_lifeline(self.lifeline_fd)
+        process_setup.offer_to_oom_killer()
+        process_setup.take_streams(self.out_fd, self.err_fd)
+        stacks = write_at_signal(self.stacks_fd)
+        self.queue_fd = queue = process_setup.reopen(self.queue_fd, os.O_RDONLY | os.O_NONBLOCK)
+        self.notes = Notes(self.notes_fd, self.settings.slots)
+        self.cancels = Cancels(self.cancels_fd)
+        for fd in self.to_close:
+            os.close(fd)
+        process_setup.take_name(f"typhon-w{self.number}")
+        try:
+            self.channel = Channel.accept(self.listener_fd)
+        except OSError:
+            os._exit(EXIT_CHANNEL_ENDED)
+        process_setup.guard_children()
+        process_setup.close_in_children(lambda: os.close(lifeline))
+        process_setup.close_in_children(lambda: leave_signal(stacks))
+        process_setup.close_in_children(lambda: os.close(queue))
+        process_setup.close_in_children(self.notes.close)
+        process_setup.close_in_children(self.cancels.close)
+        process_setup.close_in_children(self.channel.close_in_child)

@@ -1,0 +1,76 @@
+"""The application as the front describes it (object A of docs/worker-protocol.md), checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MAX_THREADS = 1024
+MAX_WORKERS = 65_536
+MAX_CONCURRENCY = 65_536
+DEFAULT_CONCURRENCY = 1024
+
+INTERFACES = ("auto", "wsgi", "asgi")
+LOOPS = ("auto", "asyncio", "uvloop")
+LIFESPANS = ("auto", "on", "off")
+
+
+class Settings:
+    """One application; all of its workers have the same settings."""
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        """Raises ValueError on a field that is missing or has the wrong type."""
+        self.app = _text(fields, "app")
+        self.app_dir = _text(fields, "app_dir")
+        self.interface = _choice(fields, "interface", INTERFACES)
+        self.loop = _choice(fields, "loop", LOOPS)
+        self.lifespan = _choice(fields, "lifespan", LIFESPANS)
+        self.root_path = _text(fields, "root_path")
+        self.software = _text(fields, "software")
+        self.threads = _count(fields, "threads", MAX_THREADS)
+        self.workers = _count(fields, "workers", MAX_WORKERS)
+        self.concurrency = DEFAULT_CONCURRENCY
+        if "concurrency" in fields:
+            self.concurrency = _count(fields, "concurrency", MAX_CONCURRENCY)
+        env = fields.get("env")
+        if not isinstance(env, dict):
+            raise ValueError("env: an object is needed")
+        self.env: dict[str, str] = {name: _text(env, name) for name in env}
+        self.warmup = _paths(fields, "warmup")
+
+    @property
+    def slots(self) -> int:
+        """Slots of the notes: enough for the requests of one worker under either interface."""
+        return max(self.threads, self.concurrency)
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: a string is needed")
+    return value
+
+
+# A missing field means "auto".
+def _choice(fields: Mapping[str, object], name: str, choices: tuple[str, ...]) -> str:
+    value = fields.get(name, "auto")
+    if value not in choices:
+        raise ValueError(f"{name}: one of {', '.join(choices)} is needed")
+    return str(value)
+
+
+def _count(fields: Mapping[str, object], name: str, most: int) -> int:
+    value = fields.get(name)
+    if not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name}: a number from 1 to {most} is needed")
+    return value
+
+
+# A missing field means no paths. A path with a NUL would end its value in the record.
+def _paths(fields: Mapping[str, object], name: str) -> list[str]:
+    value = fields.get(name, [])
+    if not isinstance(value, list):
+        raise ValueError(f"{name}: a list is needed")
+    for path in value:
+        if not isinstance(path, str) or path[:1] != "/" or "\0" in path:
+            raise ValueError(f"{name}: paths that begin with / are needed")
+    return value

@@ -1,0 +1,1 @@
+"""WSGI (PEP 3333): threads that take requests and run the application."""
