@@ -113,7 +113,7 @@ class Life {
   }
 
   // Workers that were killed at the graceful timeout have ended by then. If one has not, the main process exits
-  // all the same: its end of the lifeline closes, and launcher and workers end.
+  // all the same: its end of the lifeline closes, and the kernel kills launcher and workers.
   async #giveUp(): Promise<number> {
     const { configuration, log } = this.#options;
     await delay(configuration.process.gracefulTimeoutMs + LAST_RESORT_MS, undefined, {

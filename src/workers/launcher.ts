@@ -59,7 +59,7 @@ const CONTROL_FD = 3;
 const PIPE_PAGES = 256;
 /** Most characters of a control message. */
 const MAX_CONTROL_LINE = 1_048_576;
-/** Characters of the launcher's output that are kept as the reason of its end. */
+/** Characters of the launcher's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
 // `-c` puts the working directory first on sys.path. The worker's own package is imported from its folder,
