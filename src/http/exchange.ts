@@ -38,7 +38,7 @@ export interface ExchangeListener {
   /**
    * The client has left. "reset": no response can reach the client any more. "end": the client has closed its
    * sending side after a complete request; a running request still gets its response, a waiting one may be
-   * dropped. A body that ends too early counts as "reset".
+   * dropped. A request that cannot be completed also ends with "reset".
    */
   onGone(how: "reset" | "end"): void;
 }

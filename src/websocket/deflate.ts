@@ -119,7 +119,7 @@ export class Deflate extends LibraryDeflate {
     });
   }
 
-  /** Frees zlib's memory if no message is in progress; the next message allocates anew. */
+  /** Frees zlib's memory if no message is in progress; the next message allocates it again. */
   releaseIdle(): void {
     if (this.#running === 0 && !this.#isReceiving && !this.#isSending) this.cleanup();
   }

@@ -47,7 +47,7 @@ export class WebSocketRelay {
   #hasGap = false;
   /** Limits the time of the current step of the closing handshake. */
   #closeTimer: NodeJS.Timeout | undefined;
-  /** Runs while RELAY_BYTES wait for the client; each write that the client takes starts it anew. */
+  /** Runs while RELAY_BYTES wait for the client, and starts again with each write that the client takes. */
   #stallTimer: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions) {
@@ -159,7 +159,7 @@ export class WebSocketRelay {
   }
 
   #onApplicationEnd(): void {
-    // All bytes that the application wrote have been read; it reads no more.
+    // All bytes that the application wrote have been read; the application reads no more.
     this.#application.destroy();
     if (this.#state !== "open") return;
     const clientHasClosed = this.#clientFrames.hasClosed;
