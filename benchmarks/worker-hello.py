@@ -3,8 +3,8 @@
     python benchmarks/worker-hello.py [--threads N] [--requests N] [--window N] [--rounds N]
                                       [--app MODULE:CALLABLE --app-dir DIR] [--profile]
 
-A front in Python keeps `window` requests in the pipe and reads the responses. The worker's time comes
-from the scheduler (nanoseconds, all of its threads), so what the generator costs is not in it.
+A front in Python keeps `window` requests in the pipe and reads the responses. The worker's time
+comes from the scheduler (nanoseconds, all of its threads): the generator's cost is not in it.
 """
 
 from __future__ import annotations

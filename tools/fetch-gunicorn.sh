@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings the source distribution of gunicorn, whose ASGI applications and tests are run against us
-# (test/conformance/gunicorn-asgi.test.ts), and prints the folder that it lies in. Pinned by its SHA-256;
+# (test/conformance/others/gunicorn-asgi.test.ts), and prints the folder that it lies in. Pinned by its SHA-256;
 # kept in a folder that git ignores, so that it is fetched once. Nothing of it is installed or changed.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,30 +1,16 @@
 #!/bin/sh
-# npm test: everything that must hold, in the order of cheapness; the first section that fails ends it.
-# `sh tools/test.sh unit` runs one section, `sh tools/test.sh unit e2e` several; with an argument that
-# is a file, as in `sh tools/test.sh test/e2e/flask.test.ts`, only that test file. Brings what it
-# needs: npm packages (npm ci) and a virtual environment of its own (tools/setup-python.sh).
+# npm test: everything that must hold, in stages from cheap to dear. The sections of a stage run side by
+# side; the first stage with a failure ends the run. What takes many minutes is in npm run test:all.
+#     sh tools/test.sh unit                       one section
+#     sh tools/test.sh unit e2e                   several sections, one after the other
+#     sh tools/test.sh test/e2e/flask.test.ts     one test file
+# Brings what it needs: npm packages (npm ci) and a virtual environment (tools/setup-python.sh).
 set -eu
 cd "$(dirname "$0")/.."
-node=node_modules/.bin/node
-python=.venv-test/bin/python
-all="format lint types unused architecture ruff mypy pytest unit acceptance chaos"
+. tools/test-setup.sh
 
-# What a shell or a platform sets for other programs must not steer the servers under test.
-unset PORT WEB_CONCURRENCY FORWARDED_ALLOW_IPS VIRTUAL_ENV NODE_OPTIONS PYTHONPATH PYTHONHOME || true
-
-# A hundred files of tests compile the same modules.
-export NODE_COMPILE_CACHE="$PWD/node_modules/.cache/compile"
-
-# The tools start by `#!/usr/bin/env node`, which may be an older one: they get ours.
-tool() {
-  name=$1
-  shift
-  "$node" "node_modules/.bin/$name" "$@"
-}
-
-node_tests() {
-  "$node" --test --test-reporter=spec --throw-deprecation "$@"
-}
+static="format lint types unused architecture"
+all="$static ruff mypy pytest unit acceptance chaos"
 
 run_format() {
   tool oxfmt --check
@@ -43,7 +29,8 @@ run_unused() {
 }
 
 run_architecture() {
-  node_tests test/architecture.test.ts test/python-architecture.test.ts
+  # shellcheck disable=SC2046
+  node_tests $(find test -maxdepth 1 -name '*.test.ts' | sort)
 }
 
 run_ruff() {
@@ -64,68 +51,58 @@ run_pytest() {
 
 run_unit() {
   # shellcheck disable=SC2046
-  node_tests --test-concurrency=2 $(find test -name '*.test.ts' -not -path 'test/e2e/*' \
-    -not -path 'test/conformance/*' -not -name '*architecture.test.ts' | sort)
+  node_tests --test-concurrency=2 benchmarks/test/chaos.test.ts $(find test -mindepth 2 \
+    -name '*.test.ts' -not -path 'test/e2e/*' -not -path 'test/conformance/*' | sort)
 }
 
-# The command as it is published: bin/typhon takes dist/ when it is newer than the sources. Many of
-# these tests wait, so more run at once than there are cores.
+# Most of these tests wait most of the time: more files run at once than there are cores.
 run_acceptance() {
-  sh tools/build.sh
   # shellcheck disable=SC2046
-  node_tests --test-concurrency=4 $(find test/conformance test/e2e -name '*.test.ts' | sort)
+  node_tests --test-concurrency=5 $(find test/e2e test/conformance -name '*.test.ts' \
+    -not -path 'test/conformance/others/*' | sort)
 }
 
 run_conformance() {
-  sh tools/build.sh
   # shellcheck disable=SC2046
-  node_tests --test-concurrency=3 $(find test/conformance -name '*.test.ts' | sort)
+  node_tests --test-concurrency=5 $(find test/conformance -name '*.test.ts' \
+    -not -path 'test/conformance/others/*' | sort)
 }
 
 run_e2e() {
-  sh tools/build.sh
   # shellcheck disable=SC2046
-  node_tests --test-concurrency=3 $(find test/e2e -name '*.test.ts' | sort)
+  node_tests --test-concurrency=5 $(find test/e2e -name '*.test.ts' | sort)
 }
 
-# Faults done to the real command, in their short form: outcomes and order, no milliseconds.
+# Faults done to the real command, those that no test of the section above does. Judged are outcomes and
+# their order, never milliseconds.
 run_chaos() {
-  node_tests benchmarks/test/chaos.test.ts
-  sh tools/chaos.sh --short
+  "$node" benchmarks/chaos/run.ts --short
 }
 
-# Both fetch for half a minute: side by side. What needs no Python does not wait for it.
-sh tools/setup-python.sh &
-setup=$!
-end_setup() {
-  [ -z "$setup" ] || wait "$setup"
-  setup=
-}
-if [ ! -x "$node" ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  echo "== npm ci"
-  npm ci --no-audit --no-fund || {
-    kill "$setup"
-    exit 1
-  }
-fi
-
-[ $# -gt 0 ] || set -- $all
-for section in "$@"; do
-  case $section in
-  format | lint | types | unused | architecture) ;;
-  *) end_setup ;;
-  esac
-  printf '\n== %s\n' "$section"
-  case " $all conformance e2e " in
-  *" $section "*) "run_$section" ;;
-  *)
-    if [ ! -f "$section" ]; then
+if [ $# -gt 0 ]; then
+  for section in "$@"; do
+    case " $all conformance e2e " in
+    *" $section "*) is_section=yes ;;
+    *) is_section=no ;;
+    esac
+    if [ "$is_section" = no ] && [ ! -f "$section" ]; then
       echo "test: no section or file '$section'; sections: $all conformance e2e" >&2
       exit 2
     fi
-    node_tests "$section"
-    ;;
-  esac
-done
-end_setup
-printf '\n== all passed: %s\n' "$*"
+    case " $static " in
+    *" $section "*) need npm ;;
+    *) need npm python ;;
+    esac
+    printf '\n== %s\n' "$section"
+    case $section in acceptance | conformance | e2e | chaos) sh tools/build.sh ;; esac
+    if [ "$is_section" = yes ]; then "run_$section"; else node_tests "$section"; fi
+  done
+else
+  need npm
+  side_by_side $static
+  need python
+  sh tools/build.sh
+  side_by_side ruff mypy pytest unit
+  side_by_side acceptance chaos
+fi
+printf '\n== all passed: %s\n' "${*:-$all}"

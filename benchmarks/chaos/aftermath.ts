@@ -1,5 +1,4 @@
-// What must be so when a fault is over: every worker is there, every thread of them takes requests, and
-// plain requests are answered. A server that only looks well does not pass.
+// Checks after a fault: every worker runs, every thread takes requests, and plain requests are answered.
 
 import { until } from "../../test/support/deadline.ts";
 import { ClosedLoad } from "./closed-load.ts";
@@ -7,7 +6,7 @@ import { holdRequests } from "./held-requests.ts";
 import type { Subject } from "./subject.ts";
 import type { Verdict } from "./trial.ts";
 
-/** For a dead worker to be replaced; some sleep seconds before they start one. */
+/** Time for a dead worker to be replaced; some servers wait seconds before they start one. */
 const WORKERS_MS = 30_000;
 
 /** Expects a whole server: so many requests answered, all workers, all threads free. */
@@ -45,7 +44,7 @@ export async function expectWorkers(subject: Subject, verdict: Verdict): Promise
 /** Expects that every thread runs a request when twice as many are there. */
 async function expectFreeThreads(subject: Subject, verdict: Verdict): Promise<void> {
   const threads = subject.workers * subject.threads;
-  // Where the kernel deals connections out to the workers, each has enough only if there are many more.
+  // Where the kernel deals connections out to the workers, many more are needed until each has enough.
   const count = (subject.server === "typhon" ? 2 : 8) * threads;
   const held = holdRequests(subject, { count, patienceMs: 2 * subject.patienceMs });
   const running = await held.waitForRunning(threads, subject.patienceMs);

@@ -15,7 +15,7 @@ export interface ChaosArguments {
   readonly apps: readonly AppName[] | null;
   /** Trials that run at the same time. */
   readonly lanes: number;
-  /** Of the trial that counts them; null = as many as fit into its time. */
+  /** Requests of the trial `tokens`; null: as many as fit into its time. */
   readonly requests: number | null;
   readonly seed: number;
   readonly isKept: boolean;
@@ -26,19 +26,20 @@ export interface ChaosArguments {
 }
 
 const NAMES = TRIALS.map(({ name }) => name);
-/** Two cores are then busy, and waiting costs nothing. */
+/** Most trials wait most of the time: so many keep two cores busy. */
 const SHORT_LANES = 5;
-/** Most trials wait most of the time; two beside each other leave the milliseconds what they are. */
+/** Two trials side by side do not disturb each other's milliseconds. */
 const WHOLE_LANES = 2;
 const GROUPS = [...new Set(NAMES.map(groupOf))];
 
 export const USAGE = `npm run chaos -- [options]
 
-  --short            what npm test does: about a minute; milliseconds are shown, not judged
+  --short            small counts; milliseconds are shown, not judged. Without --apps what npm test
+                     does: the trials of promises that no end-to-end test shows
   --full             all counts that are promised: longer than a quarter of an hour
   --only NAMES       of ${GROUPS.join(", ")};
                      or single ones, such as crash.retry
-  --apps NAMES       of ${APP_NAMES.join(", ")}; default all, with --short what each trial names
+  --apps NAMES       of ${APP_NAMES.join(", ")}; default all, with --short as above
   --peers            gunicorn gthread, Granian, nginx before gunicorn and uvicorn as well
   --servers NAMES    of ${SERVER_NAMES.join(", ")}; default typhon
   --requests N       of the trial "tokens"; default: as many as fit into a minute

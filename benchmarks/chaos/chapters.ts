@@ -1,5 +1,5 @@
-// The promises about faults. Each names its proof: a trial of this folder, or an end-to-end test if the
-// proof needs no load. A test checks that the named trials and files exist.
+// The promises about faults. Each names its proofs: trials of this folder and tests. A test checks that the
+// named trials and files exist, and that npm test runs at least one proof of each promise.
 
 interface Sentence {
   readonly text: string;
@@ -30,12 +30,15 @@ export const CHAPTERS: readonly Chapter[] = [
         "deadline.c",
         "deadline.c-later",
         "deadline.sleep",
+        "e2e/deadline.test.ts",
+        "e2e/asgi.test.ts",
       ),
       say(
         "a worker that will be killed for a late request first finishes its other requests",
         "deadline.beside",
+        "e2e/deadline.test.ts",
       ),
-      say("single paths have their own deadlines", "deadline.routes"),
+      say("single paths have their own deadlines", "deadline.routes", "e2e/deadline.test.ts"),
       say("time in the queue does not count; streams", "e2e/deadline.test.ts"),
     ],
   },
@@ -50,22 +53,29 @@ export const CHAPTERS: readonly Chapter[] = [
         "crash.segfault",
         "crash.exit",
         "crash.out-of-memory",
+        "e2e/crash.test.ts",
       ),
       say(
         "a safe request that was beside others in the dead worker is run once more; one that was alone is not",
         "crash.retry",
+        "e2e/crash.test.ts",
       ),
-      say("a new worker serves within the import time + 100 ms", "crash.replacement"),
+      say(
+        "a new worker serves within the import time + 100 ms",
+        "crash.replacement",
+        "e2e/crash.test.ts",
+      ),
       say(
         "in a crash loop the pauses between starts grow, and the CPU is not busy",
         "crash.loop-exit-soon",
         "crash.loop-exit",
+        "e2e/crash.test.ts",
       ),
       say(
         "the log has the signal or exit code, the requests, the peak memory and the last output",
         "e2e/crash.test.ts",
       ),
-      say("the death of the launcher loses no request", "crash.launcher"),
+      say("the death of the launcher loses no request", "crash.launcher", "e2e/crash.test.ts"),
     ],
   },
   {
@@ -73,8 +83,17 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "Reloads by SIGHUP (Typhon also by `typhon reload`) while 16 clients send requests, 4 of them on a new connection each time; in every second reload the workers are idle. Afterwards the new version has to respond.",
     sentences: [
-      say("no request fails, whether the workers are busy or idle", "reload.load"),
-      say("code that does not load never replaces code that runs", "reload.broken"),
+      say(
+        "no request fails, whether the workers are busy or idle",
+        "reload.load",
+        "e2e/reload-signal.test.ts",
+        "e2e/reload-command.test.ts",
+      ),
+      say(
+        "code that does not load never replaces code that runs",
+        "reload.broken",
+        "e2e/reload-command.test.ts",
+      ),
       say("many reloads leave no memory, processes, threads or descriptors behind", "reload.leak"),
       say("`--reload` for development", "reload.development", "e2e/development.test.ts"),
     ],
@@ -84,7 +103,11 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "Under load, workers are replaced by reloads and kills; each worker records that it has run the warm-up.",
     sentences: [
-      say("a new worker runs the `--warmup` paths before requests of clients", "reload.warm-up"),
+      say(
+        "a new worker runs the `--warmup` paths before requests of clients",
+        "reload.warm-up",
+        "e2e/recycling.test.ts",
+      ),
     ],
   },
   {
@@ -92,8 +115,13 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "4 workers × 4 threads, 12 running requests and an idle connection when SIGTERM is sent (nginx: SIGQUIT, its signal for a graceful stop).",
     sentences: [
-      say("running requests finish, no new connection is accepted, exit code 0", "drain.running"),
-      say("a second signal ends the server at once", "drain.second-signal"),
+      say(
+        "running requests finish, no new connection is accepted, exit code 0",
+        "drain.running",
+        "e2e/shutdown.test.ts",
+        "e2e/asgi.test.ts",
+      ),
+      say("a second signal ends the server at once", "drain.second-signal", "e2e/shutdown.test.ts"),
       say("as PID 1 the server leaves no zombies", "drain.first-process"),
     ],
   },
@@ -105,10 +133,23 @@ export const CHAPTERS: readonly Chapter[] = [
       say(
         "at ten times its capacity a server keeps its throughput and refuses the rest at once",
         "overload",
+        "e2e/overload.test.ts",
       ),
-      say("the queue is limited, and health checks bypass it", "overload.queue"),
-      say("no request waits longer than --queue-timeout", "overload.queue-timeout"),
-      say("a waiting request whose client has left is not run", "overload.left"),
+      say(
+        "the queue is limited, and health checks bypass it",
+        "overload.queue",
+        "e2e/dispatch.test.ts",
+      ),
+      say(
+        "no request waits longer than --queue-timeout",
+        "overload.queue-timeout",
+        "e2e/dispatch.test.ts",
+      ),
+      say(
+        "a waiting request whose client has left is not run",
+        "overload.left",
+        "e2e/overload.test.ts",
+      ),
     ],
   },
   {
@@ -116,7 +157,12 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "Clients leave in the middle: downloads after the first bytes and uploads half way, by a reset or a FIN, 32 at a time. Afterwards the server must still be able to run as many requests at the same time as it has threads.",
     sentences: [
-      say("a running request learns that its client has left", "client-leaves.told"),
+      say(
+        "a running request learns that its client has left",
+        "client-leaves.told",
+        "e2e/overload.test.ts",
+        "e2e/asgi.test.ts",
+      ),
       say("aborted uploads and downloads leave nothing behind", "client-leaves"),
     ],
   },
@@ -129,6 +175,7 @@ export const CHAPTERS: readonly Chapter[] = [
         "recycling.requests",
         "recycling.rss",
         "recycling.age",
+        "e2e/recycling.test.ts",
       ),
     ],
   },
@@ -137,7 +184,11 @@ export const CHAPTERS: readonly Chapter[] = [
     words:
       "The listening process gets SIGKILL while four requests are stuck, one of them with the interpreter's lock held. Then the server is started again on the same port.",
     sentences: [
-      say("no process is left after 2 s, and a restart can listen at once", "front-killed"),
+      say(
+        "no process is left after 2 s, and a restart can listen at once",
+        "front-killed",
+        "e2e/crash.test.ts",
+      ),
       say(
         "PID file, service manager, sockets passed by systemd",
         "e2e/pid-file.test.ts",
@@ -174,6 +225,8 @@ export const CHAPTERS: readonly Chapter[] = [
         "machine.log-gone",
         "machine.log-full",
         "machine.log-deleted",
+        "e2e/logs.test.ts",
+        "observe/sink.test.ts",
       ),
     ],
   },
@@ -181,10 +234,22 @@ export const CHAPTERS: readonly Chapter[] = [
     title: "WebSockets",
     words: "200 open WebSockets in 2 workers. Each has echoed a message before the fault.",
     sentences: [
-      say("a reload closes with 1012, spread over time, and cuts none off", "websocket.reload"),
-      say("a stop closes with 1012, exit code 0", "websocket.drain"),
-      say("a killed worker: its WebSockets close with 1011, the others stay", "websocket.kill"),
-      say("a killed main process leaves nothing", "websocket.front-killed"),
+      say(
+        "a reload closes with 1012, spread over time, and cuts none off",
+        "websocket.reload",
+        "e2e/websocket.test.ts",
+      ),
+      say("a stop closes with 1012, exit code 0", "websocket.drain", "e2e/websocket.test.ts"),
+      say(
+        "a killed worker: its WebSockets close with 1011, the others stay",
+        "websocket.kill",
+        "e2e/websocket.test.ts",
+      ),
+      say(
+        "a killed main process leaves nothing",
+        "websocket.front-killed",
+        "e2e/websocket.test.ts",
+      ),
     ],
   },
 ];

@@ -1,6 +1,6 @@
-// One client connection that survives whatever a server does to it. It never throws: a reset, a cut
-// answer, silence and a refused connection are outcomes like a status, to be counted. One request at a
-// time; opens anew where the server has closed.
+// A client connection that survives any fault of its server. It never throws: a reset, a cut response,
+// silence and a refused connection are outcomes like a status, to be counted. One request at a time; a
+// connection that the server has closed is opened anew.
 //
 //   ask() ──▶ answered | cut (ended half way) | unanswered (ended before a byte) | refused | silent
 
@@ -10,7 +10,7 @@ import { clockMs } from "../load/arrivals.ts";
 
 export type AnswerEnd = "answered" | "cut" | "unanswered" | "refused" | "silent";
 
-/** What became of one request. */
+/** The outcome of one request. */
 export interface Answer {
   readonly end: AnswerEnd;
   /** 0 unless answered. */
@@ -33,7 +33,7 @@ interface Asked {
   received: string;
 }
 
-/** A whole answer, as its bytes are read. */
+/** A response that has come whole. */
 interface Whole {
   readonly status: number;
   readonly head: string;
@@ -54,7 +54,7 @@ export class Client {
     this.#port = port;
   }
 
-  /** Sends a request and waits for what becomes of it. */
+  /** Sends a request and waits for its outcome. */
   ask(request: string, patienceMs: number = PATIENCE_MS): Promise<Answer> {
     const { promise, resolve } = Promise.withResolvers<Answer>();
     const isReused = this.#socket !== null;

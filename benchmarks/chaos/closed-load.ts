@@ -1,11 +1,11 @@
 // Clients that ask one request after the other, some on kept-alive connections, some on a fresh one each
-// time, and what became of all requests. Goes on until it has asked so many, or is stopped.
+// time, and the outcomes of all requests. Goes on until it has sent a number of requests, or is stopped.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Client, get, PATIENCE_MS, post, tellAnswer, type Answer } from "./client.ts";
 
-/** A server that listens no more is not asked in a busy loop, ms. */
+/** Pause after a refused connection, so that a closed port is not asked in a busy loop, ms. */
 const REFUSED_PAUSE_MS = 10;
 
 export interface ClosedLoadOptions {
@@ -21,17 +21,17 @@ export interface ClosedLoadOptions {
   readonly patienceMs?: number;
 }
 
-/** One in so many of `mixedRequest` runs long enough to be caught, and is a POST: never run again. */
+/** One in so many of `mixedRequest` is a POST that runs for a while: it is never run again. */
 const LASTING_EVERY = 8;
 const LASTING_SECONDS = 0.005;
 
-/** Short GETs, and now and then a POST that lasts: what a worker that is ended too soon would lose. */
+/** Short GETs, and now and then a longer POST: a worker that is ended too soon would lose it. */
 export function mixedRequest(index: number): string {
   if (index % LASTING_EVERY !== 0) return get("/quick");
   return post(`/token?t=${index}&s=${LASTING_SECONDS}`, String(index));
 }
 
-/** Those that run: one that a broken trial has left would disturb the next. */
+/** Loads that run: one that a broken trial has left would disturb the next. */
 const running = new Set<ClosedLoad>();
 
 /** Stops every load on these ports that still runs. */
@@ -59,7 +59,7 @@ export class ClosedLoad {
     this.port = options.port;
   }
 
-  /** Resolves when all that was asked has had its end. */
+  /** Resolves when every request has had its end. */
   async run(): Promise<void> {
     const { keptAlive, fresh } = this.#options;
     running.add(this);

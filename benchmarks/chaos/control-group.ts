@@ -3,7 +3,7 @@
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { NotPossible, type Stage } from "./trial.ts";
 
@@ -13,11 +13,11 @@ const ENTER = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
 
 /** The words before a command that give it a group of its own with so much memory, and no swap. */
 export function limitMemory(stage: Stage, bytes: number): string[] {
-  const group = makeGroup(bytes);
+  const group = makeGroup(basename(stage.folder), bytes);
   if (group === null) return askSystemd(bytes);
   const remove = (): void => {
     process.off("exit", remove);
-    // What was killed last may not have left it yet; an empty group costs nothing.
+    // A process that was killed last may still be in the group; a group that is left costs nothing.
     try {
       rmdirSync(group);
     } catch {
@@ -29,8 +29,8 @@ export function limitMemory(stage: Stage, bytes: number): string[] {
   return ["sh", "-c", ENTER, "sh", group];
 }
 
-/** cgroups(7): version 1 below our own group, version 2 below the root, where alone it has no processes. */
-function makeGroup(bytes: number): string | null {
+/** `name`: of this trial, since several run side by side. cgroups(7): version 1 below our own group, version 2 below the root, where alone it has no processes. */
+function makeGroup(name: string, bytes: number): string | null {
   const own = /^\d+:memory:(.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8"))?.[1];
   const places: (readonly [parent: string, limit: string, swap: string, none: number])[] = [
     [ROOT, "memory.max", "memory.swap.max", 0],
@@ -40,7 +40,7 @@ function makeGroup(bytes: number): string | null {
   if (own !== undefined)
     places.unshift([join(ROOT, "memory", own), "memory.limit_in_bytes", both, bytes]);
   for (const [parent, limit, swap, none] of places) {
-    const group = join(parent, `typhon-chaos-${process.pid}`);
+    const group = join(parent, name);
     try {
       mkdirSync(group);
     } catch {

@@ -61,7 +61,7 @@ export function faultsPage(runs: readonly ChaosResults[]): string {
     `Faults that were caused in Typhon and in other servers under load, and what happened to the requests. \`npm run chaos -- --peers --keep\` makes this page; [lifecycle.md](lifecycle.md) describes what Typhon promises.\n`,
     `\`\`\`
 npm run chaos                              all trials, a quarter of an hour
-npm run chaos -- --short                   smaller numbers, trials in parallel: about a minute, a part of npm test
+npm run chaos -- --short                   a part of npm test: promises that no end-to-end test shows, small numbers, trials in parallel
 npm run chaos -- --full                    the full numbers of every promise: longer
 npm run chaos -- --only crash,reload.load  some trials
 npm run chaos -- --apps asgi,fastapi       some applications

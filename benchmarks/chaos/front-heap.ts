@@ -1,6 +1,6 @@
-// What of Node's memory is really in use. V8 lets its heap swing by tens of megabytes before it collects,
-// which hides small leaks and looks like large ones; so the front is started with its inspector open on a
-// port of its own, and is asked to collect everything before memory is read.
+// The live heap of the front. V8 lets its heap grow by tens of megabytes before it collects garbage, which
+// hides small leaks and looks like large ones. The front is therefore started with its inspector open, and
+// is asked to collect all garbage before memory is read.
 
 import { once } from "node:events";
 
@@ -21,7 +21,7 @@ export async function readLiveHeap(subject: Subject): Promise<number> {
   const socket = new WebSocket(url);
   await within(ANSWER_MS, once(socket, "open"), "the inspector answers");
   try {
-    // Twice: what finalizers let go is found by the second.
+    // Twice: the second finds what the finalizers of the first have released.
     await ask(socket, 1, "HeapProfiler.collectGarbage");
     await ask(socket, 2, "HeapProfiler.collectGarbage");
     const usage = await ask(socket, 3, "Runtime.getHeapUsage");

@@ -1,5 +1,5 @@
-// Requests that run until they are let go: who runs which is known from the application's notes, not
-// guessed from time.
+// Requests that run until they are released. Which process runs which request is known from the
+// application's notes, not guessed from time.
 
 import { until } from "../../test/support/deadline.ts";
 import { Client, get, PATIENCE_MS, post, type Answer } from "./client.ts";
@@ -31,7 +31,7 @@ export class HeldRequests {
     this.#subject = subject;
     this.#group = group;
     const clients: Client[] = [];
-    // Longer than anybody waits for them to run.
+    // Longer than a trial waits for them to run.
     const patienceMs = options.patienceMs ?? Math.max(PATIENCE_MS, 2 * subject.patienceMs);
     this.#requests = Array.from({ length: options.count }, (_, at) => {
       const name = `${group}-${at}`;
@@ -51,7 +51,7 @@ export class HeldRequests {
     try {
       await until("held requests run", () => this.#begun().length >= count, ms);
     } catch {
-      // Fewer run: that is for the caller to judge.
+      // Fewer run: the caller judges that.
     }
     return this.#begun().length;
   }
@@ -82,7 +82,7 @@ export class HeldRequests {
     return found.answer;
   }
 
-  /** Lets all go and waits for what becomes of each. */
+  /** Releases all and waits for the outcome of each. */
   async release(): Promise<Answer[]> {
     this.#subject.notes.release(this.#group);
     const answers = await Promise.all(this.#requests.map(({ answer }) => answer));
@@ -100,7 +100,7 @@ export class HeldRequests {
   }
 }
 
-/** Sends the requests; whether they run is another question. */
+/** Sends the requests, without waiting until they run. */
 export function holdRequests(subject: Subject, options: HoldOptions): HeldRequests {
   groups += 1;
   return new HeldRequests(subject, `g${groups}`, options);

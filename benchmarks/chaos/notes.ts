@@ -1,5 +1,5 @@
-// What the chaos application has noted (test/apps/chaos_pages.py), and what it is told: files of one
-// folder. The notes are the truth about what was run, whatever the clients were answered.
+// The notes of the chaos application (test/apps/chaos_pages.py) and its instructions: files of one folder.
+// The notes show which requests were run, whatever responses the clients got.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -53,17 +53,17 @@ export class Notes {
     return readFileSync(path, "latin1").split("\n").slice(0, -1);
   }
 
-  /** Lets a group of held requests go. */
+  /** Releases a group of held requests. */
   release(group: string): void {
     this.#write(`${group}.go`, "");
   }
 
-  /** The version that imports from now on are of. */
+  /** Sets the version of the application that is imported from now on. */
   setVersion(version: string): void {
     this.#write("version", version);
   }
 
-  /** What imports from now on do: "raise", "exit", "exit-soon", or "" for nothing wrong. */
+  /** Sets what imports do from now on: "raise", "exit", "exit-soon", or "" to succeed. */
   setFault(fault: string): void {
     this.#write("fault", fault);
   }

@@ -1,5 +1,5 @@
-// Requests at a constant rate, whatever the server does with them: as many connections as it takes.
-// Counts answers by status and keeps how long each took from its sending.
+// Requests at a constant rate, however slow the server is, on as many connections as that takes. Counts
+// responses by status and keeps the time of each from its sending.
 
 import { setTimeout as sleep } from "node:timers/promises";
 

@@ -1,5 +1,5 @@
-// What a run of all trials leaves behind: rows, and the JSON that keeps them beside the benchmarks' results,
-// in the same form, so that whoever reads that folder can read these files as well.
+// The result of a run of all trials: rows, and the JSON file that keeps them beside the benchmarks' results,
+// in the same form.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { Figure, Size } from "./trial.ts";
 
 export type RowOutcome = "held" | "broken" | "not built" | "not possible here";
 
-/** What came of one trial of one server. */
+/** The outcome of one trial of one server. */
 export interface Row {
   readonly trial: string;
   readonly promise: string;

@@ -5,7 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { APPS, COMMAND, requirePython } from "../../test/support/scratch.ts";
+import { APPS, COMMAND } from "../../test/support/scratch.ts";
+import { withDefaults } from "../../test/support/typhon.ts";
 import { ASGI_SERVERS } from "../asgi-servers.ts";
 import { SERVERS } from "../servers.ts";
 import { isAsync, type AppName, type ServerName } from "./trial.ts";
@@ -66,21 +67,19 @@ function extrasOf(command: string, extras: Extras): readonly string[] {
 }
 
 function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): ChaosProgram {
-  const args = [
+  const args = withDefaults([
     `chaos_${app}:app`,
     `--bind=127.0.0.1:${port}`,
     `--workers=${workers}`,
-    // Under ASGI as many at once, so that the same counts of requests fill it.
+    // Under ASGI as many requests at once as threads under WSGI: the same counts fill both.
     isAsync(app) ? `--concurrency=${threads}` : `--threads=${threads}`,
-    `--app-dir=${APPS}`,
-    `--python=${requirePython()}`,
     "--log-format=json",
     ...(extras.typhon ?? []),
-  ];
+  ]);
   return { command: COMMAND, args, environment: {} };
 }
 
-/** The application stands last, or first and its options anywhere. */
+/** Puts options before the application where that is the last word, else behind all words. */
 function insert(args: readonly string[], more: readonly string[]): string[] {
   return args.at(-1)?.endsWith(":app") === true
     ? [...args.slice(0, -1), ...more, ...args.slice(-1)]

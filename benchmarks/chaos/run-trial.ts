@@ -1,11 +1,12 @@
-// One trial of one server, from an empty folder to nothing left: what came of it is a row. Whatever the
-// trial does, its servers are ended; Typhon has to end well after each.
+// One trial of one server, from an empty folder to no process left; the outcome is a row. Its servers are
+// ended whatever the trial does; after each trial Typhon has to end well.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { within } from "../../test/support/deadline.ts";
+import { readCommand } from "../../test/support/processes.ts";
 import { stopLoads } from "./closed-load.ts";
 import type { Row, RowOutcome } from "./outcomes.ts";
 import { Subject } from "./subject.ts";
@@ -20,14 +21,14 @@ import {
   type Trial,
 } from "./trial.ts";
 
-/** Whatever hangs is given up, ms. The longest trial takes 2 minutes, in a short run 10 seconds. */
+/** A trial that hangs is given up, ms. The longest takes 2 minutes, in a short run 10 seconds. */
 const MAX_MS: Readonly<Record<Size, number>> = {
   short: 120_000,
   whole: 360_000,
   full: 3_600_000,
 };
 const GONE_MS = 20_000;
-/** Characters of a log. */
+/** Characters of the log's end that are shown. */
 const LAST_WORDS = 1500;
 
 export interface TrialRun {
@@ -40,7 +41,7 @@ export interface TrialRun {
   readonly seed: number;
 }
 
-/** Does it, and says what came of it. Never throws. */
+/** Does the trial and returns its outcome. Never throws. */
 export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
   const since = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "typhon-chaos-"));
@@ -84,7 +85,7 @@ export async function runTrial(trial: Trial, run: TrialRun): Promise<Row> {
   };
 }
 
-/** null: it was done, well or not. */
+/** Runs the trial; null if it could be done, whatever the verdict. */
 async function attempt(trial: Trial, stage: Stage): Promise<RowOutcome | null> {
   const { verdict, size } = stage;
   const running = trial.run(stage);
@@ -99,15 +100,15 @@ async function attempt(trial: Trial, stage: Stage): Promise<RowOutcome | null> {
   }
 }
 
-/** After any fault SIGTERM ends it as always, and nothing is left. */
+/** After any fault SIGTERM ends the server with exit code 0, and no process is left. */
 async function expectGoodEnd(subject: Subject, verdict: Verdict): Promise<void> {
   if (subject.isKilled || subject.main.hasExited) return;
   const exit = await subject.stop();
   const code = exit?.code ?? exit?.signal ?? "nothing: it ran on";
-  // What it said last is all that is left of a trial that cannot be had again.
+  // The end of its log is all that is left of a trial that may not repeat.
   const words = subject.log.trim().slice(-LAST_WORDS);
   verdict.expect(code === 0, `SIGTERM afterwards ended it with ${code}; its log ends in\n${words}`);
   const isGone = await subject.isGone(GONE_MS);
-  const left = subject.processes().map(({ pid, command }) => `${pid} ${command.slice(0, 80)}`);
+  const left = subject.processes().map(({ pid }) => `${pid} ${readCommand(pid).slice(0, 80)}`);
   verdict.expect(isGone, `processes were left afterwards: ${left.join(", ")}`);
 }

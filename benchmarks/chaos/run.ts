@@ -1,6 +1,6 @@
-// npm run chaos: does to the servers what must not harm them, promise by promise, and shows what came of
-// it as it goes. Exit code 1 if a promise of Typhon is broken; what peers break is only shown. Whatever
-// ends this program but SIGKILL ends every server that it has started.
+// npm run chaos: does faults to the servers, promise by promise, and prints each outcome as it comes. Exit
+// code 1 if a promise of Typhon is broken; broken promises of peers are only printed. Any end of this
+// program but SIGKILL ends every server that it has started.
 
 import { availableParallelism } from "node:os";
 
@@ -21,7 +21,7 @@ interface Job {
   readonly run: TrialRun;
 }
 
-/** All that is asked for, in the order in which it is done. */
+/** The trials that are asked for, in their order. */
 function listJobs(args: ChaosArguments): Job[] {
   const { size, requests, seed } = args;
   const jobs: Job[] = [];
@@ -31,7 +31,7 @@ function listJobs(args: ChaosArguments): Job[] {
         const run = {
           server,
           app,
-          // The peers' waits for what never comes are long enough.
+          // Trials of peers wait for much that never comes: the small counts are long enough.
           size: server === "typhon" ? size : "short",
           isTimed: size !== "short",
           requests,
@@ -48,12 +48,12 @@ function slownessOf({ trial }: Job): number {
   return trial.isSlow === true ? 1 : 0;
 }
 
-function appsOf({ apps, short }: Trial, args: ChaosArguments): readonly AppName[] {
-  if (args.apps === null) return short ?? apps.slice(0, 1);
+function appsOf({ apps, short = [] }: Trial, args: ChaosArguments): readonly AppName[] {
+  if (args.apps === null) return short;
   return apps.filter((name) => args.apps?.includes(name));
 }
 
-/** Does them in so many lanes; rows in the order of the jobs. */
+/** Does the jobs, `lanes` at a time; returns rows in the order of the jobs. */
 async function runAll(jobs: readonly Job[], lanes: number): Promise<Row[]> {
   const rows = new Map<Job, Row>();
   const left = [...jobs];

@@ -1,15 +1,13 @@
-// A server that faults are done to: its programs, its processes, its log, and the application's notes.
-// Any server looks alike here; what only Typhon has (events in its log, `typhon reload`) says so.
+// A server that faults are done to: its programs, its processes, its log, and the application's notes. All
+// servers have the same interface; members that only Typhon has (log events, `typhon reload`) say so.
 
-import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until, within } from "../../test/support/deadline.ts";
-import { findGroup, findMarked, isRunning } from "../../test/support/processes.ts";
+import { isRunning } from "../../test/support/processes.ts";
 import type { ProcessFacts } from "../../test/support/processes.ts";
-import { COMMAND } from "../../test/support/scratch.ts";
-import { Typhon, type Exit } from "../../test/support/typhon.ts";
+import { runTyphon, Typhon, type Exit } from "../../test/support/typhon.ts";
 import { findFreePort } from "../client.ts";
 import { treeCpuSeconds } from "../process-tree.ts";
 import { Client, get } from "./client.ts";
@@ -40,10 +38,9 @@ export type LogEvent = Readonly<Record<string, unknown>>;
 const START_MS = 30_000;
 /** Typhon's own limit for what runs at its end is 25 s. */
 const END_MS = 30_000;
-/** How long is waited for what has to happen at all: of a busy machine, and of who never does it. */
+/** How long to wait for an event that has no deadline: generous for Typhon, short for peers. */
 const OWN_PATIENCE_MS = 30_000;
 const PEER_PATIENCE_MS = 5_000;
-const RELOAD_MS = 60_000;
 
 /** SIGKILL; false if the process has ended by itself meanwhile. */
 export function killProcess(pid: number): boolean {
@@ -64,10 +61,10 @@ export class Subject {
   readonly port: number;
   readonly notes: Notes;
   readonly isAsync: boolean;
-  /** How long to wait for something that has to happen, whenever. */
+  /** How long to wait for an event that has no deadline. */
   readonly patienceMs: number;
   isKilled = false;
-  /** The first has the workers, the last listens. The class starts and marks any program. */
+  /** The first program has the workers, the last listens. `Typhon` starts and marks any program. */
   readonly #programs: Typhon[] = [];
 
   private constructor(
@@ -86,8 +83,8 @@ export class Subject {
   }
 
   /**
-   * Starts it and waits until every worker is up; `onBegun` hears of it before. Throws NotBuilt, or with
-   * what the server said.
+   * Starts the server and waits until every worker is up; `onBegun` is called before. Throws NotBuilt, or an
+   * Error with the server's output.
    */
   static async start(
     server: ServerName,
@@ -109,12 +106,12 @@ export class Subject {
     return self;
   }
 
-  /** Ends all that was ever started; for the end of our own process. */
+  /** Ends every server that was started; for the end of our own process. */
   static killAll(): void {
     for (const subject of all) subject.kill();
   }
 
-  /** The process that has the workers: of gunicorn behind nginx, else of the server. */
+  /** The process that has the workers: gunicorn's where nginx is in front of it. */
   get main(): Typhon {
     return this.#at(0);
   }
@@ -138,8 +135,7 @@ export class Subject {
 
   /** All its processes that run. */
   processes(): ProcessFacts[] {
-    const found = this.#programs.flatMap((one) => [...findMarked(one.mark), ...findGroup(one.pid)]);
-    return [...new Map(found.map((facts) => [facts.pid, facts])).values()];
+    return this.#programs.flatMap((program) => program.processes());
   }
 
   /** The processes that have loaded the application and run, oldest first. */
@@ -155,7 +151,7 @@ export class Subject {
     return this.processes().find(({ parent }) => parent === this.main.pid)?.pid ?? 0;
   }
 
-  /** The workers of Typhon's launcher, the old ones of one that died not among them. */
+  /** The workers of Typhon's present launcher. */
   launchedPids(): number[] {
     const launcher = this.launcherPid();
     const workers = new Set(this.workerPids());
@@ -170,13 +166,9 @@ export class Subject {
   }
 
   /** `typhon reload`: its exit code and what it printed. Needs `--pid` (pidFile). */
-  reload(): Promise<{ code: number | null; output: string }> {
-    const { promise, resolve } = Promise.withResolvers<{ code: number | null; output: string }>();
-    const args = ["reload", "--pid", this.pidFile];
-    const child = execFile(COMMAND, args, { timeout: RELOAD_MS }, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode, output: stdout + stderr }),
-    );
-    return promise;
+  async reload(): Promise<{ code: number | null; output: string }> {
+    const { code, stdout, stderr } = await runTyphon(["reload", "--pid", this.pidFile]);
+    return { code, output: stdout + stderr };
   }
 
   get pidFile(): string {
@@ -189,7 +181,7 @@ export class Subject {
     this.main.signal(name);
   }
 
-  /** SIGTERM, as a service manager does; null if it has not ended in time. */
+  /** Stops by SIGTERM, as a service manager does; null if the server has not ended in time. */
   async stop(): Promise<Exit | null> {
     const last = this.front;
     // nginx lets requests finish on SIGQUIT only, and needs gunicorn meanwhile.
@@ -213,7 +205,7 @@ export class Subject {
     }
   }
 
-  /** Ends what is left of it at once. */
+  /** Kills the processes that are left. */
   kill(): void {
     this.isKilled = true;
     for (const program of this.#programs) program.kill();
@@ -231,7 +223,7 @@ export class Subject {
     const { folder } = this.notes;
     const env = { ...program.environment, CHAOS_DIR: folder, ...environment };
     const words = [...before, program.command, ...program.args];
-    // No core files: writing one delays the news of a death.
+    // No core files: writing one delays the end of a process.
     const limits = ["ulimit -c 0"];
     if (maxDescriptors !== undefined) limits.push(`ulimit -n ${maxDescriptors}`);
     // A shell counts file sizes in blocks of 512 bytes.

@@ -18,7 +18,7 @@ export function mountTmpfs(stage: Stage, folder: string, size: string): void {
   }
   const unmount = (): void => {
     process.off("exit", unmount);
-    // Lazily: what still holds a file there is ended, but may take a moment.
+    // Lazily: a process that still holds a file there has been killed, but may take a moment to end.
     execFileSync("umount", ["--lazy", folder], { stdio: "ignore" });
   };
   // A run that is broken off leaves no mount either.

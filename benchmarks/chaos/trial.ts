@@ -1,5 +1,5 @@
-// What a trial is: a promise, whom it is held against, and what is done to find out. Its verdict gathers
-// what was done, figures, and every way in which the promise was broken. Knows no server and no table.
+// A trial: a promise, the servers and applications that it is asked of, and the program that finds out. Its
+// verdict gathers what was done, figures, and every way in which the promise was broken.
 
 import type { Subject, SubjectOptions } from "./subject.ts";
 
@@ -16,7 +16,7 @@ export type ServerName = (typeof SERVER_NAMES)[number];
 export const APP_NAMES = ["raw", "flask", "asgi", "fastapi"] as const;
 export type AppName = (typeof APP_NAMES)[number];
 
-/** How much is done: npm test, npm run chaos, or with all counts that are promised. */
+/** How much is done: by npm test and npm run test:all, by npm run chaos, or with all counts that are promised. */
 export type Size = "short" | "whole" | "full";
 
 export interface Trial {
@@ -24,14 +24,14 @@ export interface Trial {
   readonly name: string;
   /** One sentence that is true or not. */
   readonly promise: string;
-  /** Whom it can be asked of. */
+  /** The servers that it can be asked of. */
   readonly servers: readonly ServerName[];
-  /** Whom with an ASGI application, where these are fewer. */
+  /** The servers with an ASGI application, where they are fewer. */
   readonly asgiServers?: readonly ServerName[];
-  /** Why not of the others; "" where all are asked. */
+  /** Why it is not asked of the other servers; "" where all are asked. */
   readonly whyNot: string;
   readonly apps: readonly AppName[];
-  /** The applications of the short form; default: the first one. */
+  /** Applications with which npm test does the trial; default: none, an end-to-end test shows the promise. */
   readonly short?: readonly AppName[];
   /** Takes longer than most; begun first where several run side by side. */
   readonly isSlow?: boolean;
@@ -61,9 +61,9 @@ export interface Figure {
   readonly unit: string;
 }
 
-/** What came of a trial, while it is found out. */
+/** The outcome of a trial, while it runs. */
 export class Verdict {
-  /** Whether milliseconds are judged: not in the short form, whose machine may be slow and busy. */
+  /** Whether milliseconds are judged: not in the short form, which may run on a slow and busy machine. */
   readonly isTimed: boolean;
   /** What was done, with counts. */
   did = "";
@@ -84,7 +84,7 @@ export class Verdict {
     if (!isKept) this.faults.push(fault);
   }
 
-  /** A part of the promise that is a matter of time, or of what the machine had to spare. */
+  /** A part of the promise that depends on the machine's speed or free resources. */
   expectInTime(isKept: boolean, fault: string): void {
     if (this.isTimed) this.expect(isKept, fault);
   }
@@ -114,7 +114,7 @@ export function isPlain(app: AppName): boolean {
 /** The servers that a trial is done to with this application. */
 export function serversOf(trial: Trial, app: AppName): readonly ServerName[] {
   const asked = isAsync(app) ? (trial.asgiServers ?? trial.servers) : trial.servers;
-  // The framework stands between Typhon and the fault; the peers are there to compare servers.
+  // Frameworks are tried with Typhon only: the peers are there to compare servers.
   return asked.filter((one) => speaks(one, app) && (one === "typhon" || isPlain(app)));
 }
 

@@ -1,4 +1,4 @@
-// What a process holds: threads, descriptors, memory. For saying that afterwards all is as before.
+// The resources of a process: threads, descriptors, memory. Trials compare them before and afterwards.
 
 import { readdirSync } from "node:fs";
 

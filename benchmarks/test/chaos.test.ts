@@ -21,6 +21,16 @@ test("every trial stands in one chapter, and every name there is a trial or a te
     if (name.endsWith(".ts")) assert(existsSync(join(ROOT, "test", name)), name);
 });
 
+test("npm test shows every promise, by a test of its own or by a trial of the short form", () => {
+  const isShort = (name: string): boolean =>
+    TRIALS.some((trial) => trial.name === name && (trial.short ?? []).length > 0);
+  for (const { text, shownBy } of CHAPTERS.flatMap(({ sentences }) => sentences))
+    assert(
+      shownBy.some((name) => name.endsWith(".ts") || isShort(name)),
+      text,
+    );
+});
+
 test("every trial says why it is not done to all servers, and its short form uses its applications", () => {
   for (const { name, servers, whyNot, apps, short } of TRIALS) {
     if (servers.length < 4) assert.notEqual(whyNot, "", name);

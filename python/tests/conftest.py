@@ -48,10 +48,31 @@ def loop(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="module")
+def front_in(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Front]]:
+    """`front_in(loop)` → the module's front in that loop: a launcher costs more than a worker."""
+    with ExitStack() as stack:
+        fronts: dict[str, Front] = {}
+
+        def start(loop: str) -> Front:
+            if loop not in fronts:
+                folder = tmp_path_factory.mktemp("application")
+                module = write_module(folder, request.module.APP)
+                settings = {"interface": "asgi", "lifespan": "off", "loop": loop}
+                fronts[loop] = stack.enter_context(Front(f"{module}:app", str(folder), **settings))
+            return fronts[loop]
+
+        yield start
+
+
 @pytest.fixture
-def front(serve: Serve, loop: str, request: pytest.FixtureRequest) -> Front:
-    """A front before the ASGI application that stands in the module's APP."""
-    return serve(request.module.APP, interface="asgi", lifespan="off", loop=loop)
+def front(front_in: Callable[[str], Front], loop: str) -> Iterator[Front]:
+    """A front without workers before the ASGI application that stands in the module's APP."""
+    front = front_in(loop)
+    yield front
+    front.end_workers()
 
 
 @pytest.fixture

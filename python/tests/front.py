@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,8 @@ class Front:
         self.messages: list[dict[str, Any]] = []
         self._received = b""
         self._last_id = 0
+        self._last_number = 0
+        self._ended: set[int] = set()
         self.control, control = socket.socketpair()
         self._inherited = inherits
         placed = [control.fileno()]
@@ -231,11 +234,14 @@ class Front:
         line, self._received = self._received.split(b"\n", 1)
         message: dict[str, Any] = json.loads(line)
         assert message["op"] == op, message
+        if op == "ended":
+            self._ended.add(message["worker"])
         return message
 
     def start(self, number: int = 0) -> Worker:
         """Forks a worker and connects to it."""
-        worker = Worker(self, number or len(self.workers) + 1)
+        worker = Worker(self, number or self._last_number + 1)
+        self._last_number = max(self._last_number, worker.number)
         self.say(op="start", worker=worker.number)
         worker.opened(self.hear("started")["pid"])
         self.workers.append(worker)
@@ -250,6 +256,19 @@ class Front:
         assert worker.expect(frames.READY).json() == {"interface": interface}
         worker.send(frames.TAKE)
         return worker
+
+    def end_workers(self) -> None:
+        """Ends the workers and takes back what they have not taken; the launcher stays."""
+        for worker in self.workers:
+            if worker.number not in self._ended:
+                # It may have ended by itself at this moment.
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGKILL)
+                self.hear("ended")
+            worker.close()
+        self.workers.clear()
+        while select.select([self.queue], [], [], 0)[0]:
+            os.read(self.queue, 1 << 16)
 
     def next_id(self) -> int:
         self._last_id += 1

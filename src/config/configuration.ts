@@ -1,12 +1,12 @@
-// What the operator asked for, checked, as plain data: listeners, applications, routes, logs, process.
-// Made by load.ts from flags and TYPHON_… variables by the one table in schema.ts, or in code
-// (config/embedded.ts). Times are milliseconds, sizes bytes.
+// The operator's configuration, checked, as plain data: listeners, applications, routes, logs, process. Made by
+// load.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
+// Times are milliseconds, sizes bytes.
 
 import type { ListenAddress } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
-  /** Names the application in routes and logs; "" where it is the only one. */
+  /** The application's name in routes and logs; "" if it is the only one. */
   readonly name: string;
   /** The application as given: module:callable, module, path/to/file.py[:callable], module:factory(). */
   readonly app: string;
@@ -28,7 +28,7 @@ export interface ApplicationConfiguration {
   /** Requests that a worker runs at once under ASGI. */
   readonly concurrency: number;
   readonly retry: "safe" | "off";
-  /** 0 = never, as maxRequestsJitter, maxRss and maxAgeMs. */
+  /** 0 = never; likewise maxRss and maxAgeMs. */
   readonly maxRequests: number;
   readonly maxRequestsJitter: number;
   /** Bytes. */
@@ -36,16 +36,16 @@ export interface ApplicationConfiguration {
   readonly maxAgeMs: number;
   /** 0 = no deadline. */
   readonly timeoutMs: number;
-  /** Deadlines of the paths at and below a prefix, the longest prefix first. */
+  /** Deadlines of a prefix and all paths below it, the longest prefix first. */
   readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
   readonly startTimeoutMs: number;
-  /** Time that running requests get when a worker is replaced. */
+  /** Time for running requests when a worker is replaced. */
   readonly drainTimeoutMs: number;
   readonly queue: number;
   readonly queueTimeoutMs: number;
   readonly maxResponseSpill: number;
   readonly webSockets: {
-    /** Inflated. */
+    /** Size after decompression. */
     readonly maxMessageBytes: number;
     /** 0: no pings. */
     readonly pingIntervalMs: number;
@@ -55,30 +55,30 @@ export interface ApplicationConfiguration {
   };
 }
 
-/** Requests for a host and below a path, and the application that responds to them. */
+/** Requests for a host and below a path go to one application. */
 export interface RouteConfiguration {
   /** "example.com", "*.example.com" for every name below it, or "" for every host. */
   readonly host: string;
   /** "" for every path, or "/prefix" without a trailing slash: that path and all paths below it. */
   readonly path: string;
-  /** Name of an application. */
+  /** The application's name. */
   readonly application: string;
 }
 
 export interface Configuration {
-  /** Where the server listens, and what holds for every connection that comes in there. */
+  /** Where the server listens, and settings of all its connections. */
   readonly listeners: {
     /**
      * "default": no address was chosen; port 80 on all addresses where it may be bound, else
      * 127.0.0.1:8000. Otherwise the addresses, in the order given.
      */
     readonly bind: "default" | readonly ListenAddress[];
-    /** Addresses and CIDR ranges whose forwarded fields are believed; ["*"] = all; a Unix socket counts as 127.0.0.1. */
+    /** Addresses and ranges whose forwarded fields are trusted; ["*"] = all; a Unix socket is 127.0.0.1. */
     readonly forwardedAllowIps: readonly string[];
     readonly keepAliveMs: number;
     readonly maxBody: number;
   };
-  /** At least one, each with a name of its own. */
+  /** At least one; the names differ. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
   readonly logs: {
@@ -92,7 +92,7 @@ export interface Configuration {
     readonly pid: string | null;
     /** Absolute. */
     readonly tempDir: string;
-    /** Time that running requests get when the server stops. */
+    /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;

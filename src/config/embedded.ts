@@ -1,6 +1,6 @@
-// A Configuration for a program that embeds Typhon: options by the names of the flags in camel case,
-// read and checked by the same table as the command line, with the same defaults. Environment variables
-// of the process are not looked at: the program decides.
+// A Configuration for a program that embeds Typhon: the option names are those of the flags in camel case, and
+// the table of the command line reads and checks the values, with the same defaults. Variables such as
+// TYPHON_WORKERS are ignored: the program decides.
 
 import type { Configuration } from "./configuration.ts";
 import { loadConfiguration } from "./load.ts";

@@ -1,6 +1,6 @@
-// From the command line and the environment to a checked Configuration. A flag wins over its TYPHON_…
-// variable, that over the variable of other servers, that over the default. What one option alone
-// cannot decide is decided here: --bind against --host and --port, PORT, folders, the interpreter.
+// Makes a checked Configuration from the command line and the environment. A flag wins over its TYPHON_…
+// variable, that over the variable of other servers, that over the default. This file decides what depends on
+// several options or on the machine: --bind against --host and --port, PORT, folders, the interpreter.
 
 import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -62,7 +62,7 @@ export function loadConfiguration(
   };
 }
 
-/** Where an application's code lies, and what surrounds the command. */
+/** Where an application's code is, and the surroundings of the command. */
 interface Place {
   readonly app: string;
   readonly appDir: string;
@@ -89,7 +89,7 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
     warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
-    // In development one process starts soonest, and is enough.
+    // In development one process is enough, and starts soonest.
     workers:
       sources.ask(OPTIONS.workers)?.value ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     threads: sources.one(OPTIONS.threads),
@@ -121,7 +121,7 @@ function readTimeouts(
   const all =
     given.findLast(({ prefix }) => prefix === "") ??
     OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
-  // Of one path that is given twice the last time holds, as of every option.
+  // If a path is given twice, the last value holds, as for every option.
   const byPrefix = new Map(given.map((timeout) => [timeout.prefix, timeout]));
   byPrefix.delete("");
   const routes = [...byPrefix.values()].toSorted((a, b) => b.prefix.length - a.prefix.length);
@@ -163,7 +163,7 @@ function readApplication(sources: Sources, appDir: string, cwd: string): string 
   return path + given.value.slice(file.length);
 }
 
-// A file may lie elsewhere; then its own folder holds the code.
+// An application named as a file may be outside --app-dir; then the file's own folder is watched.
 function watchedFolder(app: string, appDir: string): string {
   const file = filePart(app);
   return file === null || file.startsWith(join(appDir, "/")) ? appDir : dirname(file);
@@ -245,16 +245,16 @@ function readAccessLog(sources: Sources, cwd: string): string {
   );
 }
 
-// Opens it, because rights alone do not tell (root, read-only disks, /proc). The file is made here and
-// now, where it would be made a moment later. O_NONBLOCK: a FIFO that nobody reads is an error, not a
-// wait.
+// Opens the file, because its rights alone do not show whether it can be written (root, read-only disks,
+// /proc). The log creates the file a moment later anyway. O_NONBLOCK: a FIFO without a reader is an error, not
+// a wait.
 function mayAppend(path: string): boolean {
   const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
   try {
     closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o666));
     return true;
   } catch {
-    // Whatever the system calls it, it is told as what it is to the operator.
+    // The caller reports every error of the system in the same way.
     return false;
   }
 }
@@ -264,7 +264,7 @@ function mayWrite(path: string): boolean {
     accessSync(path, constants.W_OK);
     return true;
   } catch {
-    // Not there or not ours: the caller says so by the option's name.
+    // The folder is missing or belongs to another user; the caller's error names the option.
     return false;
   }
 }

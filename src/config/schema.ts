@@ -213,7 +213,7 @@ const TIMES = inGroup("Times", {
     placeholder: "SECONDS",
     fallback: "25",
     help: "how long requests may run on when the server stops",
-    doc: "How long running requests may take to finish when the server stops. The default is below the 30 s that containers commonly get.",
+    doc: "How long running requests may take to finish when the server stops, or when their worker is replaced (a reload, `--max-requests` and the like). The default is below the 30 s that containers commonly get.",
     read: seconds(0),
   },
   keepAlive: {
@@ -258,7 +258,7 @@ const LIMITS = inGroup("Limits", {
     placeholder: "SIZE",
     fallback: "1G",
     help: "bytes of a response kept on disk for a slow client",
-    doc: "How much of one response is kept in a temporary file for a client that reads slowly, so that the worker is free. If the file is full, the worker waits for the client.",
+    doc: "How much of one response is kept in a temporary file for a client that reads slowly, so that the worker is free. If the file is full, the worker waits for the client. Only under WSGI: under ASGI `send()` waits for the client.",
     read: readSize,
   },
   tempDir: {

@@ -66,7 +66,7 @@ function hasMethods<N extends string>(value: unknown, names: readonly N[]): valu
   return names.every((name) => typeof Reflect.get(value, name) === "function");
 }
 
-// Node calls it with the socket as `this`.
+// Node calls this function with the socket as `this`.
 function onRead(this: SharingSocket, length: number): boolean {
   this.emit("data", this.buffer.subarray(0, length));
   return true;

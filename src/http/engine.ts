@@ -1,5 +1,6 @@
-// All connections that speak one HTTP version. The listeners give sockets to an engine, the server asks it
-// for everything that concerns connections together. front/ and server.ts know no engine but by this.
+// An engine holds all connections that speak one HTTP version. The listeners give sockets to an engine; the
+// server calls an engine for what concerns its connections together. front/ and server.ts know engines only by
+// this interface.
 
 import type { Socket } from "node:net";
 
@@ -11,17 +12,17 @@ export interface Engine {
   readonly size: number;
   /** Takes a connected socket, made with allowHalfOpen. */
   accept(socket: Socket, scheme?: ConnectionFacts["scheme"]): void;
-  /** Takes a socket only to respond with an error of the table. */
+  /** Responds to a socket with an error of the table (error.ts) and closes the connection. */
   refuse(socket: Socket, error: HttpError): void;
-  /** Looks at all deadlines; to be called every TICK_MS (net/coarse-clock.ts). */
+  /** Enforces all deadlines; to be called every TICK_MS (net/coarse-clock.ts). */
   tick(): void;
   /**
    * Closes idle connections at once and the others with their next response; resolves when none is left.
-   * For ever: connections that come later are drained as well.
+   * Connections that are accepted afterwards are drained as well.
    */
   drain(): Promise<void>;
   /** Ends every connection at once; handlers of running exchanges are told. */
   destroyAll(): void;
-  /** Closes the `count` connections that have been idle longest, at once. Returns how many there were. */
+  /** Closes the `count` connections that have been idle longest. Returns how many were closed. */
   closeOldestIdle(count: number): number;
 }

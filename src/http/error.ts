@@ -1,6 +1,5 @@
-// The one table of errors that a client can get as a response. The text says what was wrong and what
-// would be right; it never carries a header's value or a path. docs/errors.md is held to this table by a
-// test.
+// The table of all errors that a client can get as a response. A text says what was wrong and what would be
+// right; it never contains a header's value or a path. A test compares docs/errors.md with this table.
 
 import type { ResponseHead } from "./message.ts";
 import { responseHead } from "./response-head.ts";
@@ -11,13 +10,13 @@ export interface HttpError {
   readonly code: string;
   readonly status: number;
   readonly text: string;
-  /** Fields that the response to this error has besides those of every error. */
+  /** Fields of this error's response, besides the fields of every error response. */
   readonly fields: readonly (readonly [name: string, value: string])[];
 }
 
 type Unnamed = HttpError & { code: string };
 
-/** A request that is refused while it is read; carries its entry of the table. */
+/** Thrown when a request is refused while it is read; carries the error of the table. */
 export class RequestFault extends Error {
   readonly error: HttpError;
 
@@ -29,7 +28,7 @@ export class RequestFault extends Error {
 
 /** Methods that the server lets through to every application. */
 const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-/** Allow of a response that the server makes itself. RFC 9110 §10.2.1. */
+/** The Allow field of responses that the server makes itself. RFC 9110 §10.2.1. */
 export const ALLOW = ["Allow", ALLOWED_METHODS] as const;
 
 function retryAfter(seconds: number): HttpError["fields"] {
@@ -129,7 +128,7 @@ export const ERRORS = named({
   SPILL_FAILED: entry(507, "The server has no room for this message."),
 });
 
-/** An entry of the table; its code is its key there. */
+/** Makes an entry of the table; the entry's key becomes its code. */
 function entry(status: number, text: string, fields: HttpError["fields"] = []): Unnamed {
   return { code: "", status, text, fields };
 }
@@ -143,7 +142,7 @@ type WholeResponse = readonly [head: ResponseHead, body: Buffer];
 
 const responses = new WeakMap<HttpError, WholeResponse>();
 
-/** The response to an error, made once: a short text for a person, and the code that the log has. */
+/** Returns the response to an error, made once: a short text for a person, and the code that the log has too. */
 export function errorResponse(error: HttpError): WholeResponse {
   const known = responses.get(error);
   if (known !== undefined) return known;

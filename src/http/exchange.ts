@@ -1,7 +1,8 @@
-// One request and its one response, whatever the HTTP version. A protocol engine makes the exchange and
-// gives it a ResponseWriter; handlers respond by it. What a response means is decided here: whether it has
-// a body, which length it states, how many bytes may come, which hints and trailers are sent. How that is
-// framed is the engine's. The exchange travels through all layers, so it names no socket and no worker.
+// One request and its one response, whatever the HTTP version. A protocol engine makes the exchange with a
+// ResponseWriter; handlers respond by the exchange's methods. The exchange decides what a response means:
+// whether it has a body, its Content-Length, how many bytes may come, which hints and trailers are sent. The
+// engine decides how that is framed. The exchange names no socket and no worker, because it travels through all
+// layers.
 //
 //   receiving ──respond()──────────────────────▶ finished
 //       │  └────start()──▶ responding ──end()──────▲
@@ -23,78 +24,78 @@ import {
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
 
-/** Takes the body of a request. A chunk is valid during the call only: bytes to keep are copied. */
+/** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
   onBody(chunk: Buffer): void;
-  /** The body is whole; trailers were checked and dropped. */
+  /** The body is complete; trailers were checked and dropped. */
   onBodyEnd(): void;
 }
 
-/** What a handler hears while it works on an exchange. */
+/** Events of an exchange, for its handler. */
 export interface ExchangeListener {
-  /** `write` may go on: the client has taken enough. */
+  /** The handler may write again: the client has taken enough. */
   onDrain(): void;
   /**
-   * The client has left. "reset": at once, no response can reach it. "end": it has closed its sending
-   * side after a whole request; a running request is still responded to, a waiting one may be dropped.
-   * An incomplete body also ends here, with "reset".
+   * The client has left. "reset": no response can reach the client any more. "end": the client has closed its
+   * sending side after a complete request; a running request still gets its response, a waiting one may be
+   * dropped. A request that cannot be completed also ends with "reset".
    */
   onGone(how: "reset" | "end"): void;
 }
 
-/** A stream that has left HTTP (RFC 9110 §7.8). Its new owner hears its events and ends it. */
+/** A stream that has left HTTP (RFC 9110 §7.8). The new owner listens to its events and ends it. */
 export interface UpgradedStream {
-  /** Bytes are valid during "data" only. Its errors are heard by the engine. */
+  /** Bytes are valid during "data" only. The engine listens to "error". */
   readonly stream: Duplex;
-  /** Bytes that came behind the request. */
+  /** Bytes that were read after the end of the request. */
   readonly ahead: Buffer;
-  /** Bytes of the new protocol that the kernel has taken, and that have come. */
+  /** Bytes of the new protocol: those that the kernel has taken, and those that the client has sent. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }
 
-/** Both ends of a connection, as the engine knows them; the scheme is the listener's. */
+/** Both ends of a connection, and the scheme of its listener. */
 export interface ConnectionFacts {
   readonly scheme: "http" | "https";
-  /** Client address without brackets, "" for a Unix socket; port 0 for one. */
+  /** The client's address without brackets. A Unix socket has "" and port 0. */
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
 }
 
-/** "none": no bytes follow the head. "length": Content-Length tells how many. "unknown": until its end. */
+/** "none": nothing follows the head. "length": as Content-Length says. "unknown": as the handler writes. */
 export type BodyKind = "none" | "length" | "unknown";
 
 /**
- * How an engine carries out one exchange on its connection or stream. Called in the order of the
- * exchange's states, never after `sendResponse`, `sendEnd` or `reset`, each of which ends the exchange.
+ * The engine's side of an exchange: writes the response to the connection or stream. Methods are called in the
+ * order of the exchange's states, none after `sendResponse`, `sendEnd` or `reset`, which end the exchange.
  * Heads are sent with the fields of server-fields.ts.
  */
 export interface ResponseWriter {
-  /** Whether as many bytes wait for the client as should; `onDrain` follows. */
+  /** Whether the high-water mark of unsent bytes is reached; `onDrain` follows. */
   readonly isFull: boolean;
   /** Sends 103 Early Hints, if the protocol has them. */
   sendEarlyHints(fields: FieldSection): void;
-  /** Sends a whole response. `length`: Content-Length to state besides the head's fields, -1 = none. */
+  /** Sends a complete response. `length`: Content-Length to add to the head's fields, -1 = none. */
   sendResponse(head: ResponseHead, requestId: string, body: Buffer, length: number): void;
   /** Sends a head whose body follows. */
   sendHead(head: ResponseHead, requestId: string, body: BodyKind): void;
-  /** Sends bytes of the body, which are the writer's from then on. False: full, `onDrain` follows. */
+  /** Sends bytes of the body, whose memory then belongs to the writer. False: `isFull`, `onDrain` follows. */
   sendBody(chunk: Buffer): boolean;
   /** Ends the body. Trailers are dropped where the framing has no room for them. */
   sendEnd(trailers: FieldSection | null): void;
-  /** Ends the stream so that the client can tell that the response is not whole. */
+  /** Ends the stream so that the client notices that the response is incomplete. */
   reset(): void;
-  /** Lets the body of the request flow, and asks the client for it where it waits to be asked. */
+  /** Starts the request's body; sends 100 Continue if the client waits for it. */
   receiveBody(receiver: BodyReceiver): void;
   pauseBody(): void;
   resumeBody(): void;
-  /** Sends the head that leaves HTTP for `protocol`, and gives the stream away. */
+  /** Sends the head that switches to `protocol`, and gives the stream to the caller. */
   upgrade(protocol: string, head: ResponseHead, requestId: string): UpgradedStream;
 }
 
-/** Responds to exchanges. Never throws: a fault of its own becomes `exchange.fail`. */
+/** Responds to exchanges. Never throws: a handler reports its own fault by `exchange.fail`. */
 export interface Handler {
   handle(exchange: Exchange): void;
 }
@@ -107,7 +108,7 @@ export class Exchange {
   /** performance.now() when the head was complete, ms. */
   readonly startedAt = performance.now();
 
-  // Who asks, as the connection says; routing/ overwrites these where a trusted proxy says more.
+  // Scheme and addresses of the connection; routing/ replaces them by those that a trusted proxy names.
   scheme: "http" | "https" | "ws" | "wss";
   remoteAddress: string;
   remotePort: number;
@@ -115,10 +116,7 @@ export class Exchange {
   readonly localPort: number;
   /** Set by routing/ before a handler sees the exchange; goes into the response and the log. */
   requestId = "";
-  /**
-   * Set when a field had to be replaced or removed (forwarded fields, X-Request-ID); handlers read
-   * `effectiveHead`.
-   */
+  /** The head for handlers: `head`, or a copy with fields replaced or removed (forwarded fields, X-Request-ID). */
   effectiveHead: RequestHead;
 
   /**
@@ -128,9 +126,9 @@ export class Exchange {
   readonly handling = { application: "", worker: 0, queuedMs: 0, runMs: 0 };
   /** Status of the final response, 0 before it. */
   status = 0;
-  /** Bytes of the response's body, or of the protocol that came after HTTP; for the log. */
+  /** Bytes of the response's body, or after an upgrade of the new protocol; for the log. */
   bytesSent = 0;
-  /** Bytes of the request's body, counted by the engine; after an upgrade as `bytesSent`. */
+  /** Bytes of the request's body, or after an upgrade of the new protocol; counted by the engine. */
   bytesReceived = 0;
   listener: ExchangeListener | null = null;
 
@@ -154,7 +152,7 @@ export class Exchange {
     this.#writer = writer;
   }
 
-  /** True once responded to or aborted. */
+  /** True once the exchange has its complete response or was aborted. */
   get isFinished(): boolean {
     return this.#state === "finished";
   }
@@ -164,7 +162,7 @@ export class Exchange {
     return this.#state !== "receiving" && this.status !== 0;
   }
 
-  /** Starts the body: sends 100 Continue where it is awaited. At most once; not for bodyLength 0. */
+  /** Starts the body: sends 100 Continue if the client waits for it. At most once; not for bodyLength 0. */
   receive(receiver: BodyReceiver): void {
     if (this.#state !== "finished") this.#writer.receiveBody(receiver);
   }
@@ -181,7 +179,7 @@ export class Exchange {
 
   /**
    * Sends 103 Early Hints (RFC 8297), at most MAX_EARLY_HINTS before the response, each of at most
-   * MAX_EARLY_HINT_BYTES. A client that does not read has no use for hints: they are not sent then.
+   * MAX_EARLY_HINT_BYTES. No hint is sent to a client that does not read.
    */
   hint(fields: FieldSection): void {
     if (this.#state !== "receiving" || this.#writer.isFull) return;
@@ -191,8 +189,8 @@ export class Exchange {
   }
 
   /**
-   * The whole response at once. `body` must have the length that the head declares, if it does. Up to
-   * 65,536 bytes of it are the caller's again afterwards; a larger one is kept, and freed when sent.
+   * Sends a complete response. If the head has a Content-Length, `body` must have that length. A body of up to
+   * 65,536 bytes belongs to the caller again afterwards; the memory of a larger one is freed when it is sent.
    */
   respond(head: ResponseHead, body: Buffer): void {
     if (this.#state !== "receiving") return;
@@ -208,7 +206,7 @@ export class Exchange {
     this.#writer.sendResponse(head, this.requestId, hasBody ? body : EMPTY, length);
   }
 
-  /** The response to an error of the table. */
+  /** Responds with an error of the table. */
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
     const [head, body] = errorResponse(error);
@@ -216,8 +214,8 @@ export class Exchange {
   }
 
   /**
-   * Responds to a request that is for the server and for no application: `OPTIONS *` (RFC 9110 §9.3.7),
-   * and TRACE, which would show a client fields that are meant for nobody. False: it is for a handler.
+   * Responds to requests that no handler gets: `OPTIONS *` (RFC 9110 §9.3.7), and TRACE, whose response would
+   * show the client its cookies and the fields that proxies add. False: the request is for a handler.
    */
   respondAsServer(): boolean {
     if (this.head.path === "*") this.respond(SERVER_OPTIONS, EMPTY);
@@ -238,9 +236,9 @@ export class Exchange {
   }
 
   /**
-   * Sends body bytes, which are the exchange's from then on. False = more than the high-water mark waits
-   * for the client, wait for onDrain. Bytes beyond Content-Length abort the exchange. Bodies of HEAD,
-   * 204, 304 are dropped.
+   * Sends bytes of the body, whose memory then belongs to the exchange. False: the high-water mark of unsent
+   * bytes is reached, wait for onDrain. Bytes beyond Content-Length abort the exchange. Bodies of HEAD, 204,
+   * 304 are dropped.
    */
   write(chunk: Buffer): boolean {
     if (this.#state !== "responding") return true;
@@ -254,8 +252,8 @@ export class Exchange {
   }
 
   /**
-   * Ends the body. Fewer bytes than Content-Length abort. `trailers` are sent where the client has asked
-   * for them and the response's framing has room for them, else dropped.
+   * Ends the body; aborts the exchange if fewer bytes than Content-Length were written. `trailers` are sent if
+   * the client accepts trailers and the framing has room for them, else dropped.
    */
   end(trailers: FieldSection | null = null): void {
     if (this.#state !== "responding") return;
@@ -268,7 +266,7 @@ export class Exchange {
     this.#writer.sendEnd(areWanted ? trailers : null);
   }
 
-  /** Ends the exchange so that the client can tell that the response is not whole. */
+  /** Ends the exchange so that the client notices that the response is incomplete. */
   abort(): void {
     if (this.#state === "finished") return;
     this.#finish();
@@ -276,8 +274,8 @@ export class Exchange {
   }
 
   /**
-   * Sends the head that switches to the request's `protocol` (101 in HTTP/1.1) and leaves HTTP. The
-   * exchange is finished when the stream has closed. Null: the client has left, or has a response.
+   * Sends the head that switches to the request's `protocol` (101 in HTTP/1.1). The exchange is finished when
+   * the stream has closed. Null: the client has left, or a response has begun.
    */
   upgrade(head: ResponseHead): UpgradedStream | null {
     if (this.#state !== "receiving" || this.head.protocol === "") return null;
@@ -287,7 +285,7 @@ export class Exchange {
     return this.#upgraded;
   }
 
-  /** For the engine: the connection or stream has ended. Tells the handler, unless it is finished. */
+  /** For the engine: the connection or stream has ended. Tells the handler of an unfinished exchange. */
   lose(): void {
     if (this.#state === "finished") return;
     this.#finish();
@@ -312,11 +310,11 @@ export class Exchange {
     this.bytesReceived = this.#upgraded.bytesReceived;
   }
 
-  /** Content-Length that the head does not have and the response should; -1 = none. RFC 9110 §8.6. */
+  /** Returns the Content-Length to add to the head's fields; -1 = none. RFC 9110 §8.6. */
   #statedLength(head: ResponseHead, length: number, hasBody: boolean): number {
     if (head.contentLength !== null) return -1;
     if (hasBody) return length;
-    // An empty body of a HEAD says nothing of the length that GET would give.
+    // Without a body in response to HEAD, the length of the response to GET is unknown.
     const isKnown = length > 0 && head.status !== 204 && head.status !== 304;
     return isKnown && this.head.method === "HEAD" ? length : -1;
   }

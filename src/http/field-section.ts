@@ -1,18 +1,18 @@
-// Field sections of a response beside its head (RFC 9110 §5.4): early hints before the head, trailers
-// behind the body. A character that could bend a message is a fault as in a head, and so is a trailer field
-// that a client must know before the body. Pure.
+// Fields of a response outside its head: early hints before the head (RFC 8297), trailers after the body (RFC
+// 9110 §6.5). A character that could split or change the message is a fault, as in a head. A trailer field that
+// a client must know before the body is a fault too. Pure.
 
 import { hasMember } from "./grammar.ts";
 import { CONTENT_LENGTH, NOT_IN_TRAILER, RESPONSE_CONTROL } from "./headers.ts";
 import type { RequestHead } from "./message.ts";
 import { checkField, MAX_RESPONSE_FIELDS, ResponseFault } from "./response-head.ts";
 
-/** Early hints of one response; more are not sent. Servers of ours send one or two. */
+/** Most early hints of one response; further ones are not sent. One or two are usual. */
 export const MAX_EARLY_HINTS = 16;
-/** Bytes of names and values in one hint; a larger one is not sent. Many clients take heads of 16 KiB. */
+/** Most bytes of names and values in one hint; a larger hint is not sent. Many clients accept heads of 16 KiB. */
 export const MAX_EARLY_HINT_BYTES = 8192;
 
-/** Names and values, index for index. */
+/** Names and values; the same index, the same field. */
 export interface FieldSection {
   readonly names: readonly string[];
   readonly values: readonly string[];
@@ -34,7 +34,7 @@ export function sizeOf({ names, values }: FieldSection): number {
   return names.join("").length + values.join("").length;
 }
 
-/** Whether the client says that it keeps trailers (`TE: trailers`). RFC 9110 §10.1.4. */
+/** Whether the client accepts trailers (`TE: trailers`). RFC 9110 §10.1.4. */
 export function wantsTrailers({ names, values }: RequestHead): boolean {
   return names.some((name, index) => name === "te" && hasMember(values[index] ?? "", "trailers"));
 }

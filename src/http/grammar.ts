@@ -3,24 +3,23 @@
 
 /** tchar: a byte of a token. RFC 9110 §5.6.2. */
 export const TOKEN = 1;
-/** May stand in a path as sent: pchar and "/", and what browsers leave raw there. */
+/** May be in a path as sent: pchar and "/", and characters that browsers do not encode there. */
 export const PATH = 2;
-/** May stand in a query as sent: pchar, "/", "?", and what browsers leave raw there. */
+/** May be in a query as sent: pchar, "/", "?", and characters that browsers do not encode there. */
 export const QUERY = 4;
 /** reg-name without percent-encoding: unreserved and sub-delims. RFC 3986 §3.2.2. */
 export const REG_NAME = 8;
 export const HEX = 16;
 export const DIGIT = 32;
-/** May stand in a field value: VCHAR, SP, HTAB, obs-text. RFC 9110 §5.5. */
+/** May be in a field value: VCHAR, SP, HTAB, obs-text. RFC 9110 §5.5. */
 export const FIELD_VALUE = 64;
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const UNRESERVED = `${ALPHANUMERIC}-._~`;
 const SUB_DELIMS = "!$&'()*+,;=";
 const PCHAR = `${UNRESERVED}${SUB_DELIMS}:@%`;
-// The path and query percent-encode sets of the WHATWG URL standard leave these as they are, so
-// browsers send them; none of them separates anything for us. A backslash stays refused in a path:
-// some take it for a slash.
+// Browsers send these characters unencoded (percent-encode sets of the WHATWG URL standard), and none of them
+// is a separator here. A backslash in a path is refused, because some programs take it for a slash.
 const BROWSER_PATH = "|[]^";
 const BROWSER_QUERY = "|[]^{}`\\";
 
@@ -63,7 +62,7 @@ export function isAllOf(text: string, characterClass: number): boolean {
   return text.length > 0 && endOf(text, 0, characterClass) === text.length;
 }
 
-/** The text without SP and HTAB around it. Linear: a regular expression for the end would not be. */
+/** The text without SP and HTAB around it. Linear; a regular expression for the end is quadratic. */
 export function trimBlanks(text: string): string {
   let start = 0;
   let end = text.length;

@@ -1,6 +1,6 @@
-// Field names and what the server must know of each: whether the field may stand twice, whether it frames
-// or routes the message, whether an application may set it. Names are interned: a look-up gives the one
-// lower-case string, so that a head allocates no names. Pure but for that bounded cache.
+// Field names and what the server must know of each: whether a field may be repeated, whether it frames or
+// routes the message, whether an application may set it. Names are interned: a look-up returns one shared
+// lower-case string, so a head allocates no names. Pure, except for the bounded cache.
 
 import { isAllOf, TOKEN } from "./grammar.ts";
 
@@ -13,13 +13,13 @@ export const EXPECT = 16;
 export const UPGRADE = 32;
 export const FORWARDED = 64;
 export const REQUEST_ID = 128;
-/** Belongs to one connection: an application may not send it. RFC 9110 §7.6.1, PEP 3333. */
+/** A field of one connection, which an application may not send. RFC 9110 §7.6.1, PEP 3333. */
 export const HOP_BY_HOP = 256;
 export const DATE = 512;
 export const SERVER = 1024;
-/** Means something before the body is read, so that it must not come after it. RFC 9110 §6.5.1. */
+/** A field that is needed before the body, so it must not be a trailer. RFC 9110 §6.5.1. */
 export const NOT_IN_TRAILER = 2048;
-/** Says what to do with a response, so that it comes before the body or not at all. RFC 9110 §6.5.1. */
+/** A field that says what to do with a response, so it must not be a trailer. RFC 9110 §6.5.1. */
 export const RESPONSE_CONTROL = 4096;
 
 /** A valid field name. */
@@ -27,11 +27,11 @@ export interface FieldName {
   readonly lower: string;
   /** Bits of the kinds above. */
   readonly kind: number;
-  /** A bit of its own for a field that may stand once in a request; 0 for others. */
+  /** One bit for each field that may be only once in a request; 0 for other fields. */
   readonly once: number;
 }
 
-/** Names in the cache; an application knows some hundred. Names of the tables are always in it. */
+/** Most names in the cache; an application uses some hundred. The names of the tables are always cached. */
 const MAX_CACHED_NAMES = 2048;
 const MAX_CACHED_NAME_LENGTH = 64;
 
@@ -62,15 +62,15 @@ const KINDS: ReadonlyMap<string, number> = kindsOf([
   [RESPONSE_CONTROL, "age date expires location retry-after vary warning www-authenticate"],
 ]);
 
-// Fields of one value whose second line two readers would treat differently: one reader takes the first,
-// one the last, one joins them. User-Agent, Referer and the like are left out: no reader decides by them.
+// Fields with a single value. If such a field is repeated, one program takes the first value, one the last, and
+// one joins them. User-Agent, Referer and the like are left out, because no program decides by them.
 const ONCE: readonly string[] = words(
   `host content-length content-type content-range content-location authorization proxy-authorization range
   if-range if-modified-since if-unmodified-since max-forwards origin sec-websocket-key
   sec-websocket-version`,
 );
 
-// The names that clients and applications send most: no flood of other names keeps them out of the cache.
+// The names that clients and applications send most. They are always cached, whatever other names come.
 const COMMON: readonly string[] = words(
   `Accept Accept-Charset Accept-Encoding Accept-Language Accept-Ranges Access-Control-Allow-Origin
   Access-Control-Request-Headers Access-Control-Request-Method Age Allow Content-Disposition
@@ -117,7 +117,7 @@ function remember(raw: string): FieldName {
     once: ONCE.includes(lower) ? 1 << ONCE.indexOf(lower) : 0,
   };
   if (cache.size < MAX_CACHED_NAMES && raw.length <= MAX_CACHED_NAME_LENGTH) {
-    // A name is a slice of its head's text; a copy does not keep that text alive.
+    // `raw` is a slice that keeps the text of its whole head in memory, so a copy is cached.
     cache.set(Buffer.from(raw, "latin1").toString("latin1"), name);
   }
   return name;

@@ -1,13 +1,13 @@
-// Heads of requests and responses as plain data (RFC 9110 §6). Protocol engines make RequestHeads,
-// handlers make ResponseHeads; neither knows how the other was written on a wire. Strings are
-// latin-1: every character is one byte, so nothing is lost and nothing is decoded twice.
+// Heads of requests and responses as plain data (RFC 9110 §6). Protocol engines make RequestHeads, handlers
+// make ResponseHeads; neither depends on the HTTP version. Strings are latin-1: every character is one byte, so
+// nothing is lost and nothing is decoded twice.
 
-/** Bits of RequestHead.fields: which fields that some part of the server must look at are present. */
+/** Bits of RequestHead.fields: whether fields are present that some part of the server must read. */
 export const HAS_FORWARDED = 1; // Forwarded, X-Forwarded-For, -Proto, -Host
 export const HAS_REQUEST_ID = 2; // X-Request-ID
 export const HAS_EXPECT = 4; // Expect
 
-/** The head of one request, validated: nothing in it is ambiguous. RFC 9112 §3, RFC 9113 §8.3. */
+/** The head of one request, validated and unambiguous. RFC 9112 §3, RFC 9113 §8.3. */
 export interface RequestHead {
   /** Token, as sent: case matters. */
   readonly method: string;
@@ -18,13 +18,13 @@ export interface RequestHead {
   /** The query after the first "?", as sent; "" where there is none. */
   readonly query: string;
   readonly version: "1.0" | "1.1" | "2";
-  /** Field names in lower case, in the order received; a repeated name stands repeatedly. */
+  /** Field names in lower case, in the order received; a repeated field has several entries. */
   readonly names: readonly string[];
-  /** Field values without outer whitespace, obs-text kept; index for index with `names`. */
+  /** Field values without outer whitespace, obs-text kept; the same index as in `names`. */
   readonly values: readonly string[];
   /** HAS_… bits. */
   readonly fields: number;
-  /** Bytes of body: 0 = none, null = the length is not known until the body has been received. */
+  /** Length of the body in bytes: 0 = no body, null = unknown until the body has been received. */
   readonly bodyLength: number | null;
   /**
    * The protocol to which the client asks to switch, "" = none. RFC 9110 §7.8 (Upgrade) in HTTP/1.1,
@@ -34,9 +34,9 @@ export interface RequestHead {
 }
 
 /**
- * The head of one final response, validated (see response-head.ts): names are tokens, values hold no
- * control characters, there are no connection fields and at most one Content-Length. Treat as
- * immutable: engines cache their serialisation by identity.
+ * The head of one final response, validated (see response-head.ts): names are tokens, values hold no control
+ * characters, there are no connection fields and at most one Content-Length. Must not be changed: engines cache
+ * the encoded text of each object.
  */
 export interface ResponseHead {
   /** 200 … 599, or 101 for a switch of protocols. */
@@ -46,13 +46,13 @@ export interface ResponseHead {
   /** Field names as the application wrote them. */
   readonly names: readonly string[];
   readonly values: readonly string[];
-  /** The application's Content-Length, or null. It also stands in names/values. */
+  /** The application's Content-Length, or null. The field is also in names/values. */
   readonly contentLength: number | null;
   readonly hasDate: boolean;
   readonly hasServer: boolean;
   /**
-   * Value of the application's Connection field, "" if none. The field is not sent; an engine whose
-   * protocol has connection options may obey it.
+   * Value of the application's Connection field, "" if none. The field is not sent; HTTP/1.1 closes the
+   * connection if the value names "close".
    */
   readonly connection: string;
 }

@@ -1,19 +1,18 @@
-// The head of a response, checked: a character that could split or bend a message is a fault here, whatever
-// the HTTP version that carries the response. Handlers get their heads from here, the server for its own
-// responses as well. Pure.
+// Makes and checks the heads of all responses, those of handlers and those of the server itself. A character
+// that could split or change the message is a fault, whatever the HTTP version. Pure.
 
 import { endOf, FIELD_VALUE, isAllOf, DIGIT } from "./grammar.ts";
 import { CONTENT_LENGTH, DATE, fieldName, HOP_BY_HOP, SERVER } from "./headers.ts";
 import type { ResponseHead } from "./message.ts";
 
-/** Fields of one response; browsers and proxies take about as many. */
+/** Most fields of one response; browsers and proxies accept about as many. */
 export const MAX_RESPONSE_FIELDS = 256;
 const MAX_QUOTED_CHARACTERS = 60;
 
 /** A response that must not be sent; the message names the fault for the log, bytes escaped. */
 export class ResponseFault extends Error {}
 
-/** A head from pairs of names and values. Throws ResponseFault. */
+/** Makes a head from pairs of names and values. Throws ResponseFault. */
 export function responseHead(
   status: number,
   reason: string,
@@ -25,7 +24,7 @@ export function responseHead(
 }
 
 /**
- * A head from names and values, index for index. `connection`: the value of a Connection field that is
+ * Makes a head from names and values with equal indexes. `connection`: the value of a Connection field that is
  * not among them, "" if there was none. Throws ResponseFault.
  */
 export function checkedHead(
@@ -88,7 +87,7 @@ function readContentLength(value: string): number {
   return length;
 }
 
-/** A text for a log line: printable ASCII between quotes, all other characters escaped, shortened. */
+/** Quotes a text for a log line: printable ASCII unchanged, all other characters escaped, shortened. */
 export function quote(text: string): string {
   const start = text.slice(0, MAX_QUOTED_CHARACTERS);
   const escaped = start.replaceAll(

@@ -1,9 +1,9 @@
-// The fields that the server adds to every response, whatever the HTTP version that carries it: Server,
-// Date, X-Request-ID. A field for all responses is added here and nowhere else; both engines and every
-// kind of response (whole, streamed, error, 101, refusal of an unreadable request) take it from here.
+// The fields that the server adds to every response in every HTTP version: Server, Date, X-Request-ID. Such a
+// field is added here and nowhere else; all engines and all kinds of response (complete, streamed, error, 101,
+// refusal of an unreadable request) take it from here.
 //
-// Fields of two kinds, because a head is used for many responses and an engine keeps what it has encoded
-// of it: `fixedFields` are the same whenever the head is sent, `addResponseFields` differ each time.
+// A head is used for many responses, and an engine caches the encoded head. So `fixedFields` has the fields
+// that are the same each time, and `addResponseFields` those that differ.
 
 import type { FieldSection } from "./field-section.ts";
 import type { ResponseHead } from "./message.ts";
@@ -13,7 +13,7 @@ const REQUEST_ID = "x-request-id";
 let second = 0;
 let date = "";
 
-/** The fields of a head that are the same in each response: its own, and the server's constants. */
+/** The fields that are the same in each response with this head: its own, and the server's constants. */
 export function fixedFields(head: ResponseHead): FieldSection {
   const names: string[] = [];
   const values: string[] = [];
@@ -31,8 +31,8 @@ export function fixedFields(head: ResponseHead): FieldSection {
 }
 
 /**
- * Adds the fields that each response has for itself. `add` gets what it returned before, first `sum`, and
- * a field: so a text, a list or a compressor's state can grow without a closure for each response.
+ * Adds the fields that differ in each response. `add` gets the sum so far (at first `sum`) and a field, and
+ * returns the new sum: a text, a list or a compressor's state, without a closure for each response.
  * `requestId`: "" = the request has none, and the head's own X-Request-ID stays.
  */
 export function addResponseFields<Sum>(
@@ -59,14 +59,14 @@ function addOwnIds<Sum>(
   return sum;
 }
 
-/** A 204 has no length, whatever the application says (RFC 9110 §8.6); request ids are added later. */
+/** A 204 has no Content-Length, whatever the application says (RFC 9110 §8.6); request ids are added later. */
 function isSent(lowerName: string, status: number): boolean {
   return lowerName !== REQUEST_ID && (status !== 204 || lowerName !== "content-length");
 }
 
 /**
- * The current time as HTTP writes it (IMF-fixdate, RFC 9110 §5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT".
- * Formatted once a second, because formatting costs more than all the rest of a small head.
+ * The current time in the format of HTTP (IMF-fixdate, RFC 9110 §5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT".
+ * Formatted once a second, because that costs more than the rest of a small head.
  */
 export function currentDate(): string {
   const now = Math.floor(Date.now() / 1000);

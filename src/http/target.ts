@@ -1,6 +1,5 @@
-// Request targets and Host values (RFC 9112 §3.2, RFC 3986 §3). Pure. The grammar decides, not a URL
-// parser: a value that two parsers could read differently is refused. Paths and queries are handed on
-// as sent.
+// Reads request targets and Host values (RFC 9112 §3.2, RFC 3986 §3). Pure. No URL parser is used: a value that
+// two parsers could read differently is refused. Paths and queries are kept as sent.
 
 import { isIPv6 } from "node:net";
 
@@ -10,7 +9,7 @@ import { DIGIT, endOf, HEX, isAllOf, isOf, PATH, QUERY, REG_NAME } from "./gramm
 const PERCENT = 0x25;
 const MAX_PORT = 65_535;
 
-/** A request target in its parts. */
+/** The parts of a request target. */
 export interface Target {
   readonly path: string;
   readonly query: string;
@@ -37,7 +36,8 @@ export function parseTarget(
   if (!isValidHost(authority)) throw new RequestFault(ERRORS.TARGET_INVALID);
   const rest = target.slice(end);
   const parts = splitPath(rest.startsWith("/") ? rest : `/${rest}`, authority);
-  // An https URI over a connection that proved no such identity is not ours. RFC 9110 §7.4.
+  // An https URI needs a connection with a certificate for the host; without one the request is misdirected.
+  // RFC 9110 §7.4.
   if (named.toLowerCase() !== scheme) throw new RequestFault(ERRORS.TARGET_SCHEME);
   return parts;
 }
@@ -51,8 +51,8 @@ function splitPath(text: string, authority: string | null): Target {
 }
 
 /**
- * Index of the first byte after the path. Each "%" must begin a percent-encoding, and none may encode
- * NUL: it has no use, and cuts strings in C, file names and NUL-separated records.
+ * Index of the first byte after the path. Each "%" must begin a percent-encoding. An encoded NUL is refused: it
+ * has no use, and ends strings in C, file names and fields of NUL-separated records.
  */
 function endOfPath(text: string): number {
   const end = endOf(text, 0, PATH);
@@ -70,8 +70,8 @@ function isHexPair(text: string, at: number): boolean {
 }
 
 /**
- * Whether a value is a host with an optional port, as Host and an authority hold it. Not empty, no
- * userinfo. RFC 9110 §7.2, RFC 3986 §3.2.2.
+ * Whether a value is a host with an optional port, as in Host and in an authority: not empty, without userinfo.
+ * RFC 9110 §7.2, RFC 3986 §3.2.2.
  */
 export function isValidHost(value: string): boolean {
   const end = value.charCodeAt(0) === 0x5b ? endOfLiteral(value) : endOfName(value);
@@ -84,7 +84,7 @@ function endOfName(value: string): number {
   let at = endOf(value, 0, REG_NAME);
   while (value.charCodeAt(at) === PERCENT) {
     if (!isHexPair(value, at + 1)) return -1;
-    // An encoded control character has no place in a name; a NUL would cut it.
+    // An encoded control character has no use in a name; a NUL would cut the name.
     const code = Number.parseInt(value.slice(at + 1, at + 3), 16);
     if (code < 0x20 || code === 0x7f) return -1;
     at = endOf(value, at + 3, REG_NAME);
@@ -97,7 +97,7 @@ function endOfLiteral(value: string): number {
   const close = value.indexOf("]");
   if (close === -1) return -1;
   const address = value.slice(1, close);
-  // A zone ("%eth0") means something on the client's machine only.
+  // A zone ("%eth0") has a meaning on the client's machine only.
   const isAddress = isIPv6(address) && !address.includes("%");
   return isAddress || isFutureAddress(address) ? close + 1 : -1;
 }
@@ -111,7 +111,7 @@ function isFutureAddress(text: string): boolean {
   );
 }
 
-/** Whether ":" and a port that exists, or ":" alone, stand from `at` to the end. */
+/** Whether the text from `at` to the end is ":", or ":" and a port of at most 65535. */
 function isPort(value: string, at: number): boolean {
   if (value.charCodeAt(at) !== 0x3a) return false;
   if (endOf(value, at + 1, DIGIT) !== value.length) return false;

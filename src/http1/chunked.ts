@@ -1,6 +1,6 @@
-// Decodes the chunked coding (RFC 9112 §7.1): bytes in, body bytes out, trailers checked and dropped.
-// No I/O. Works inside the given buffer: the data of all chunks in one read is moved together, so that
-// a body of one-byte chunks costs its receiver one call a read and not one a byte.
+// Decodes the chunked coding (RFC 9112 §7.1): bytes in, body bytes out, trailers checked and dropped. No I/O.
+// Works inside the given buffer: the data of all chunks in one read is moved together, so that a body of
+// one-byte chunks costs its receiver one call for each read, not for each byte.
 //
 //   size ─CRLF─▶ data ─▶ data-end ─CRLF─▶ size          size 0 ─▶ trailers ─empty line─▶ done
 
@@ -31,7 +31,7 @@ export class ChunkedDecoder {
   /** Index after the last byte taken by `decode`. */
   end = 0;
 
-  /** `maxBytes`: of the body, → 413. */
+  /** `maxBytes`: the largest body; a larger one gets 413. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
@@ -41,8 +41,8 @@ export class ChunkedDecoder {
   }
 
   /**
-   * Takes bytes from `start` up to the buffer's or the body's end; `end` tells how far. Returns the body
-   * bytes among them, a part of the same buffer, which it rewrites. Throws RequestFault.
+   * Decodes from `start` to the end of the buffer or of the body, and sets `end`. Moves the bytes of the body
+   * together inside the buffer, and returns that part of it. Throws RequestFault.
    */
   decode(buffer: Buffer, start: number): Buffer {
     let from = -1;
@@ -72,7 +72,7 @@ export class ChunkedDecoder {
     return from === -1 ? buffer.subarray(at, at) : buffer.subarray(from, to);
   }
 
-  /** Takes bytes of a line; acts on it when it is whole. */
+  /** Takes bytes of a line, and processes the line when it is complete. */
   #readLine(buffer: Buffer, at: number): number {
     const lf = buffer.indexOf(LF, at);
     const end = lf === -1 ? buffer.length : lf + 1;
@@ -107,8 +107,8 @@ export class ChunkedDecoder {
     this.#state = size === 0 ? "trailers" : "data";
   }
 
-  // Extensions mean nothing to us, but their grammar must hold: one reader's quoted CRLF is another's
-  // line end. RFC 9112 §7.1.1.
+  // Extensions are ignored, but their grammar is checked: a CRLF inside quotes is a line end to some programs.
+  // RFC 9112 §7.1.1.
   #checkExtensions(line: string, start: number): void {
     this.#extensionBytes += line.length - start;
     if (this.#extensionBytes > MAX_CHUNK_EXTENSION_BYTES)
@@ -136,7 +136,7 @@ export class ChunkedDecoder {
   }
 }
 
-/** Whether a CR or LF stands where no CRLF is; a CR at the piece's end may become one. */
+/** Whether a CR or LF is outside a CRLF; a CR at the piece's end may become one. */
 function hasStrayLineEnd(piece: string, wasAfterCr: boolean): boolean {
   if (wasAfterCr) return piece !== "\n";
   const cr = piece.indexOf("\r");

@@ -1,6 +1,6 @@
-// One client's socket: turns its bytes into exchanges, one at a time and in order, frames their responses
-// (RFC 9112), and decides how the connection ends. Heads and bodies are parsed by HeadReader and
-// RequestBodyReader; responses are written by Output.
+// One client's connection: turns the socket's bytes into exchanges, one at a time and in order, frames their
+// responses (RFC 9112), and decides how the connection ends. HeadReader and RequestBodyReader parse heads and
+// bodies; Output writes responses.
 
 import type { Socket } from "node:net";
 
@@ -35,11 +35,11 @@ import {
 } from "./serializer.ts";
 import { UpgradedSocket } from "./upgraded-socket.ts";
 
-/** What all connections of an engine share: the parser, limits, the time, and who hears of exchanges. */
+/** What all connections of an engine share: the parser, limits, the time, and the engine's callbacks. */
 export interface ConnectionContext {
   readonly parser: HeadParser;
   readonly maxBodyBytes: number;
-  /** How long an idle connection stays; a new one has had no request yet. */
+  /** How long an idle connection stays open. `isNew`: no request has come on it yet. */
   readonly idleLimitMs: (isNew: boolean) => number;
   /** Time of the last tick, ms. */
   readonly now: number;
@@ -47,7 +47,7 @@ export interface ConnectionContext {
   readonly onExchange: (exchange: Exchange) => void;
   readonly onFinish: (exchange: Exchange) => void;
   readonly onRefused: (error: HttpError, remoteAddress: string) => void;
-  /** The connection will take no further request, and its descriptor is free soon. */
+  /** The connection will take no further request, and its descriptor is freed soon. */
   readonly onClosed: (connection: Http1Connection) => void;
 }
 
@@ -60,10 +60,11 @@ export interface ConnectionContext {
 //            └─ timeout ───┴── refused, timeout, FIN ──┼── close ──┴──▶ lingering ──▶ closed
 //                                                      └── 101 ──▶ upgraded ────────────▲
 //
-// body: the request is on its way in, whether or not its handler takes it. busy: the request is whole and
-// has no response yet; bytes that come now are read ahead, bounded. flushing: the response is given, but the
-// client has not taken enough of it for a next one. lingering: our last byte is sent, the client's are
-// dropped for a while. upgraded: the socket is another protocol's, only its end is heard.
+// body: the request's body is arriving, whether or not the handler reads it. busy: the request is complete and
+// has no response yet; bytes that arrive now are read ahead, up to a limit. flushing: the response is complete,
+// but too much of it still waits for the client. lingering: our last byte is sent; the client's bytes are
+// dropped for a while. upgraded: the socket belongs to another protocol; the connection only listens to its
+// end.
 type ConnectionState =
   | "idle"
   | "head"
@@ -87,12 +88,12 @@ export class Http1Connection implements ResponseWriter {
   readonly #heads: HeadReader;
   #facts: ConnectionFacts | null = null;
   #state: ConnectionState = "idle";
-  /** When the state was entered, where that has a deadline. */
+  /** When the current state was entered, if the state has a deadline. */
   #since: number;
   #isNew = true;
   /** Whether the client has ended its sending side. */
   #hasEnded = false;
-  /** Whether the loop of `#read` is on the stack: no other may begin. */
+  /** Whether `#read` is running: it must not be called inside itself. */
   #isReading = false;
   /** Bytes of the chunk being read that come after its last head. */
   #rest = 0;
@@ -100,12 +101,12 @@ export class Http1Connection implements ResponseWriter {
   // Of the request and its response.
   #exchange: Exchange | null = null;
   #body: RequestBodyReader | null = null;
-  /** Whether the client accepts another request on the connection after this one. RFC 9112 §9.3. */
+  /** Whether another request may come on the connection, as the request says. RFC 9112 §9.3. */
   #isPersistent = false;
   #awaitsContinue = false;
-  /** What tells the client where the response ends. */
+  /** How the client finds the end of the response. */
   #framing: "length" | "chunked" | "close" = "length";
-  /** Whether the connection ends with the response. */
+  /** Whether the connection is closed after the response. */
   #closes = false;
   #lingering: LingeringClose | null = null;
 
@@ -119,7 +120,7 @@ export class Http1Connection implements ResponseWriter {
     this.#since = context.now;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("drain", this.#onDrain);
     socket.on("close", () => this.#onClose());
-    // "close" follows each error, and says what matters: the client is gone.
+    // "close" follows each error, and is enough: the client is gone.
     socket.on("error", () => undefined);
   }
 
@@ -168,7 +169,8 @@ export class Http1Connection implements ResponseWriter {
     this.#output.flush();
     this.#state = "closed";
     this.#endExchange();
-    // The client would take the end of the connection for the response's. Unix sockets know no reset.
+    // Without a reset the end of the connection would mark the response as complete. Unix sockets have no
+    // reset.
     const mustReset = this.#framing === "close" && this.#connectionFacts().remotePort !== 0;
     if (mustReset) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
@@ -185,8 +187,8 @@ export class Http1Connection implements ResponseWriter {
     if (this.#body === null || this.#body.receiver !== null) return;
     this.#body.begin(receiver, this.#context.now);
     if (this.#body.isLarge) this.#ahead.expectLargeBody(true);
-    // Bytes of the body are the client's word that it waits no longer (RFC 9110 §10.1.1); after the head
-    // of the response 100 Continue would stand in the middle of it.
+    // A client that has sent bytes of the body does not wait (RFC 9110 §10.1.1). After the head of the
+    // response, 100 Continue would become a part of the response.
     const isAwaited = this.#awaitsContinue && this.#exchange?.isResponding === false;
     if (isAwaited && this.#rest === 0 && this.#ahead.isEmpty) this.#output.send(CONTINUE);
     if (!this.#isReading) this.#readAhead();
@@ -200,7 +202,7 @@ export class Http1Connection implements ResponseWriter {
     if (this.#body?.resume(this.#context.now) === true) this.#ahead.resume();
   }
 
-  /** Ends the connection behind the bytes that have been sent; bytes that the client still sends are dropped. */
+  /** Closes the connection after the bytes that were sent; bytes that the client still sends are dropped. */
   close(): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
     this.#state = "lingering";
@@ -211,12 +213,12 @@ export class Http1Connection implements ResponseWriter {
     this.#endSocket();
   }
 
-  /** The server stops: an idle connection is closed, a new one may still bring its request. */
+  /** The server stops: an idle connection is closed, a new one may still send its first request. */
   drain(): void {
     if (this.#state === "idle" && !this.#isNew) this.close();
   }
 
-  /** Responds with an error to a request that is not or cannot be read, and ends the connection. */
+  /** Responds with an error instead of reading a request, or the rest of one, and closes the connection. */
   refuse(error: HttpError): void {
     if (this.#exchange !== null) {
       this.#closes = true;
@@ -235,7 +237,7 @@ export class Http1Connection implements ResponseWriter {
     this.#onClose();
   }
 
-  /** Looks at the deadlines. */
+  /** Enforces the deadlines. */
   tick(now: number): void {
     if (this.#state === "upgraded") return;
     const waited = now - this.#since;
@@ -254,10 +256,10 @@ export class Http1Connection implements ResponseWriter {
     return (this.#facts ??= { scheme: this.#scheme, ...peersOf(this.#socket) });
   }
 
-  /** The line of a response's Connection field. Decides whether the connection ends with the response. */
+  /** Returns the line of a response's Connection field, and decides whether the connection is closed after it. */
   #connectionLine(head: ResponseHead): string {
     this.#closes ||= this.#framing === "close" || !this.#mayPersist();
-    // Almost always "".
+    // First the cheap test, because the field is almost always missing.
     this.#closes ||= head.connection !== "" && hasMember(head.connection, "close");
     if (this.#closes) return CLOSE;
     return this.#isHttp10 ? KEEP_ALIVE : "";
@@ -266,10 +268,10 @@ export class Http1Connection implements ResponseWriter {
   /** Whether a further request may follow on the connection. */
   #mayPersist(): boolean {
     if (!this.#isPersistent || this.#context.isDraining) return false;
-    // A proxy that does not look at the response takes the bytes that follow for frames of the other
-    // protocol: they must never be read as a request.
+    // A proxy that ignores the response may take the client's next bytes for frames of the other protocol and
+    // pass them on: they must never be read as a request.
     if (this.#exchange?.head.protocol !== "") return false;
-    // A body that nobody reads stands in the next request's way.
+    // A body that no handler reads lies before the next request.
     return this.#state !== "body" || (this.#body !== null && this.#body.receiver !== null);
   }
 
@@ -280,7 +282,7 @@ export class Http1Connection implements ResponseWriter {
     else this.#next();
   }
 
-  /** From here on the socket is another protocol's, which must listen to it before this turn is over. */
+  /** Gives the socket to another protocol, which must listen to it in this turn of the event loop. */
   #detachSocket(): UpgradedSocket {
     this.#state = "upgraded";
     this.#socket.off("data", this.#onData).off("end", this.#onEnd).off("drain", this.#onDrain);
@@ -295,8 +297,8 @@ export class Http1Connection implements ResponseWriter {
     else this.#lingering.drop(chunk.length);
   };
 
-  // A loop, not a recursion: a handler that responds at once makes the next request of the same chunk
-  // begin, as often as a client likes to pipeline.
+  // A loop, not a recursion: a client may pipeline many requests in one chunk, and handlers may respond at
+  // once.
   #read(chunk: Buffer): void {
     this.#isReading = true;
     try {
@@ -311,7 +313,7 @@ export class Http1Connection implements ResponseWriter {
     if (this.#hasEnded) this.#checkEnd();
   }
 
-  /** Reads bytes of one kind; returns the index after them. */
+  /** Reads a head, or bytes of one body; returns the index after them. */
   #readPart(chunk: Buffer, start: number): number {
     if (this.#state === "idle" || this.#state === "head") return this.#readHead(chunk, start);
     if (this.#state === "body" && this.#body !== null)
@@ -334,7 +336,7 @@ export class Http1Connection implements ResponseWriter {
     }
     if (this.#state === "idle" && heads.hasBegun) {
       this.#state = "head";
-      // For the first head the time runs from when the connection was accepted.
+      // The time of the first head begins when the connection is accepted.
       if (!this.#isNew) this.#since = this.#context.now;
     }
     return chunk.length;
@@ -364,7 +366,7 @@ export class Http1Connection implements ResponseWriter {
     const { end } = body;
     exchange.bytesReceived += bytes.length;
     if (bytes.length > 0) receiver.onBody(bytes);
-    // The receiver may have responded already.
+    // The receiver may have responded, which closes the connection.
     if (body.isWhole && this.#body === body) {
       this.#body = null;
       this.#state = "busy";
@@ -377,7 +379,7 @@ export class Http1Connection implements ResponseWriter {
 
   #readAhead(): void {
     if (!this.#ahead.feed((bytes) => this.#read(bytes)) && this.#hasEnded) this.#checkEnd();
-    // The unused bytes may have come back.
+    // `feed` may have kept unused bytes again.
     if (this.#ahead.isEmpty && this.#body?.isPaused !== true) this.#ahead.resume();
   }
 
@@ -402,8 +404,8 @@ export class Http1Connection implements ResponseWriter {
     this.#checkEnd();
   };
 
-  // The client will send no more. A request that it had sent whole still gets its response: with
-  // Connection: close a client may end its side at once (docs/behavior.md).
+  // The client has closed its sending side. A complete request still gets its response: with Connection: close
+  // a client may close its side at once (docs/behavior.md).
   #checkEnd(): void {
     if (this.#state === "busy" && this.#isPersistent) this.#exchange?.listener?.onGone("end");
     if (!this.#ahead.isEmpty) return;
@@ -420,7 +422,7 @@ export class Http1Connection implements ResponseWriter {
     else this.#endSocket();
   };
 
-  /** Closes our side when all that waits has been given to the socket. */
+  /** Closes our side when all waiting bytes have been given to the socket. */
   #endSocket(): void {
     if (!this.#output.isFull) this.#socket.end();
   }

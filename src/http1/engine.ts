@@ -1,5 +1,5 @@
-// All HTTP/1.1 connections of a server: accepts sockets, looks at every deadline when the clock ticks, and
-// lets the connections go when the server stops or descriptors run out.
+// All HTTP/1.1 connections of a server: accepts sockets, enforces deadlines when the clock ticks, and closes
+// connections when the server stops or descriptors run out.
 
 import type { Socket } from "node:net";
 
@@ -16,15 +16,15 @@ import {
 } from "./limits.ts";
 
 export interface Http1Options {
-  /** Bytes of a request's body → 413. */
+  /** The largest body of a request → 413. */
   readonly maxBodyBytes?: number;
-  /** An idle connection is closed after so long. */
+  /** An idle connection is closed after this time. */
   readonly keepAliveMs?: number;
-  /** A request is there; called once for each, in order on one connection. Must not throw. */
+  /** Called once for each request, in order on one connection. Must not throw. */
   readonly onExchange: (exchange: Exchange) => void;
-  /** The response has been given or cannot be: exactly once for each exchange. */
+  /** Called exactly once for each exchange, when the response has been given or cannot be given. */
   readonly onFinish?: (exchange: Exchange) => void;
-  /** Bytes that made no exchange were refused; the address is "" for a Unix socket. */
+  /** Bytes were refused before they became an exchange; the address is "" for a Unix socket. */
   readonly onRefused?: (error: HttpError, remoteAddress: string) => void;
   /** Milliseconds of a monotonic clock. */
   readonly now?: () => number;
@@ -32,8 +32,8 @@ export interface Http1Options {
 
 export class Http1Engine implements Engine {
   /**
-   * Each connection knows its index here. Not a Set: where clients do not stay, it would leave dead tables
-   * behind, as workers/jobs-by-id.ts tells of a Map.
+   * Each connection knows its index here. Not a Set: with short connections it would leave dead tables in
+   * memory (docs/decisions/0007).
    */
   readonly #connections: Http1Connection[] = [];
   readonly #now: () => number;
@@ -103,7 +103,7 @@ export class Http1Engine implements Engine {
     return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
   }
 
-  /** A copy: a call to one connection may remove it from the list. */
+  /** A copy, because a call to one connection may remove it from the list. */
   #all(): Http1Connection[] {
     return [...this.#connections];
   }
@@ -132,5 +132,5 @@ export class Http1Engine implements Engine {
 }
 
 function ignore(): void {
-  // The option is missing.
+  // The default of a missing callback.
 }

@@ -1,7 +1,7 @@
-// Bytes to the head of a request (RFC 9112 §2–§5), in one pass and without I/O. Text is latin-1: one
-// character, one byte. A head that is not exactly of the grammar is refused, never repaired: bare CR and
-// LF, folded lines, space before a colon, obsolete forms. A head that is not whole yet gives null, and
-// its bytes wait in a PartialHead (head-reader.ts).
+// Parses the head of a request (RFC 9112 §2–§5), in one pass and without I/O. Text is latin-1: one character,
+// one byte. A head that does not follow the grammar exactly is refused, never repaired: bare CR and LF, folded
+// lines, space before a colon, obsolete forms. For an incomplete head the parser returns null, and the bytes
+// wait in a PartialHead (head-reader.ts).
 
 import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
 import { endOf, FIELD_VALUE, hasMember, isAllOf, isBlank, TOKEN } from "../http/grammar.ts";
@@ -25,13 +25,13 @@ const CR = 13;
 const LF = 10;
 
 /**
- * Parses heads; one parser serves all connections, since each call is complete in itself. What a head says
- * of its connection stands in the public fields until the next call.
+ * Parses heads. One parser serves all connections, because no head outlives a call. The public fields say what
+ * the last head means for its connection; the next call overwrites them.
  */
 export class HeadParser {
   /** Index of the first byte after the last head. */
   end = 0;
-  /** Whether the client lets the connection go on after this request. RFC 9112 §9.3. */
+  /** Whether another request may follow on the connection. RFC 9112 §9.3. */
   isPersistent = false;
   /** Whether the client waits for 100 Continue before it sends the body. RFC 9110 §10.1.1. */
   awaitsContinue = false;
@@ -50,8 +50,8 @@ export class HeadParser {
   #upgrade: string | null = null;
 
   /**
-   * Reads the head that begins at `start`; null if the text ends before the head does. `scheme`: the
-   * connection's. Throws RequestFault.
+   * Reads the head that begins at `start`; null if the head is incomplete. `scheme`: the connection's. Throws
+   * RequestFault.
    */
   parse(text: string, start: number, scheme: "http" | "https" = "http"): RequestHead | null {
     const methodEnd = text.indexOf(" ", start);
@@ -90,7 +90,7 @@ export class HeadParser {
     };
   }
 
-  /** Reads the version and its CRLF; false if they are not whole. */
+  /** Reads the version and its CRLF; false if they are incomplete. */
   #readVersion(text: string, at: number): boolean {
     if (text.startsWith("HTTP/1.1\r\n", at)) {
       this.#version = "1.1";
@@ -105,13 +105,13 @@ export class HeadParser {
     const version = text.slice(at, end);
     if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) throw fault(ERRORS.VERSION_INVALID);
     if (version.charCodeAt(5) !== 0x31) throw fault(ERRORS.VERSION_UNSUPPORTED);
-    // A higher minor version is one we understand as 1.1. RFC 9110 §2.5.
+    // A higher minor version is read as 1.1. RFC 9110 §2.5.
     this.#version = version === "HTTP/1.0" ? "1.0" : "1.1";
     this.#at = end + 2;
     return true;
   }
 
-  /** Reads all field lines and the empty one; false if they are not whole. */
+  /** Reads all field lines and the empty line; false if they are incomplete. */
   #readFields(text: string): boolean {
     this.#names = [];
     this.#values = [];
@@ -169,7 +169,7 @@ export class HeadParser {
     else if ((kind & UPGRADE) !== 0) this.#upgrade = join(this.#upgrade, value);
   }
 
-  // The target's authority stands above the field. RFC 9112 §3.2, §3.2.2.
+  // The authority of the target replaces Host, which must be valid all the same. RFC 9112 §3.2, §3.2.2.
   #checkHost(authority: string | null): void {
     if (this.#host === null) {
       if (this.#version === "1.1") throw fault(ERRORS.HOST_MISSING);
@@ -190,14 +190,14 @@ export class HeadParser {
     else this.isPersistent = hasMember(options, "keep-alive") && !hasMember(options, "close");
   }
 
-  /** Upgrade means nothing in HTTP/1.0, nor where Connection does not name it. RFC 9110 §7.8. */
+  /** Upgrade is ignored in HTTP/1.0, and if Connection does not name it. RFC 9110 §7.8. */
   #readProtocol(upgrade: string): RequestHead["protocol"] {
     if (this.#version !== "1.1" || !hasMember(this.#connection ?? "", "upgrade")) return "";
     return hasMember(upgrade, "websocket") ? "websocket" : "";
   }
 }
 
-/** For a text without a second or third word: null if more text may bring them, else throws the fault. */
+/** For a request line with a part missing: null if the line is incomplete, else throws its fault. */
 function wholeLineOrNull(text: string, start: number): null {
   const lineEnd = text.indexOf("\n", start);
   if (lineEnd !== -1) throw fault(ERRORS.REQUEST_LINE_INVALID);
@@ -209,11 +209,11 @@ function wholeLineOrNull(text: string, start: number): null {
 function checkMethod(method: string): void {
   if (!isAllOf(method, TOKEN)) throw fault(ERRORS.METHOD_INVALID);
   if (method.length > MAX_METHOD_BYTES) throw fault(ERRORS.METHOD_TOO_LONG);
-  // Its target is none of the forms that parseTarget knows.
+  // The target of CONNECT has a form that parseTarget does not read.
   if (method === "CONNECT") throw fault(ERRORS.METHOD_CONNECT);
 }
 
-/** The fault of a field line that has no token before its first colon. */
+/** Returns the fault of a field line that has no token before its first colon. */
 function nameFault(text: string, at: number): RequestFault {
   if (isBlank(text.charCodeAt(at))) return fault(ERRORS.FIELD_FOLDED);
   const code = text.charCodeAt(endOf(text, at, TOKEN));

@@ -1,5 +1,6 @@
-// Heads out of one connection's bytes, however they are cut. A head that lies whole in a read is parsed where
-// it is; a head in pieces waits in a PartialHead, which exists only as long as it is needed. No I/O.
+// Reads the heads of one connection, in whatever pieces their bytes arrive. A head that is complete in one read
+// is parsed in place; a head in pieces waits in a PartialHead, which exists only as long as it is needed. No
+// I/O.
 
 import { ERRORS, RequestFault } from "../http/error.ts";
 import { isOf, TOKEN } from "../http/grammar.ts";
@@ -9,7 +10,7 @@ import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_LEADING_BYTES, MAX_REQUEST_LINE_BYTES }
 
 const CR = 13;
 const LF = 10;
-/** Pieces that are joined to one: a list of single characters costs eight times their bytes. */
+/** So many pieces are joined to one: a list of single characters takes eight times the memory of their bytes. */
 const MAX_PIECES = 64;
 
 export class HeadReader {
@@ -25,21 +26,21 @@ export class HeadReader {
     this.#scheme = scheme;
   }
 
-  /** Whether a part of a head has come; empty lines before a head are no part of it. */
+  /** Whether a head has begun; empty lines before a head are not a part of it. */
   get hasBegun(): boolean {
     return this.#partial !== null;
   }
 
   /**
-   * Reads the head that begins or goes on at `start`. Null: the chunk ends before the head does, and all of
-   * the chunk has been taken. Throws RequestFault.
+   * Reads the head that begins or continues at `start`. Null: the head is incomplete, and all of the chunk has
+   * been taken. Throws RequestFault.
    */
   read(chunk: Buffer, start: number): RequestHead | null {
     if (this.#partial !== null) return this.#continue(this.#partial, chunk, start);
     let at = start;
     while (chunk[at] === CR && chunk[at + 1] === LF) at += 2;
     if (at === chunk.length) return null;
-    // A read may hold a large body behind its head.
+    // Not the whole chunk, because a large body may follow the head.
     const end = Math.min(chunk.length, at + MAX_HEAD_BYTES + 1);
     const head = this.#parser.parse(chunk.toString("latin1", at, end), 0, this.#scheme);
     if (head === null) {
@@ -58,7 +59,7 @@ export class HeadReader {
     }
     this.#partial = null;
     const head = this.#parser.parse(partial.text, 0, this.#scheme);
-    // Both find the end of a head at its first empty line, so the parser has it all.
+    // PartialHead has found the empty line that ends the head, so the parser has all of the head.
     if (head === null) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
     this.end = start + taken;
     return head;
@@ -66,12 +67,12 @@ export class HeadReader {
 }
 
 /**
- * A head that comes in pieces: keeps them and looks for the end, each byte once, whatever the size of the
- * pieces (a client may send byte by byte). Refuses early what no further byte can make right: a CR or LF
- * that ends no line, and too much of anything. HeadParser reads the head when it is whole.
+ * Collects a head that arrives in pieces, and finds its end. Each byte is looked at once, even if the client
+ * sends byte by byte. What further bytes cannot make right is refused at once: a CR or LF that ends no line,
+ * and anything above a limit. HeadParser parses the complete head.
  */
 export class PartialHead {
-  /** The head's characters, whole once `push` has found the end. */
+  /** The head's characters, complete once `push` has found the end. */
   text = "";
   #pieces: string[] = [];
   #length = 0;
@@ -87,7 +88,7 @@ export class PartialHead {
     return this.#length === 0 && !this.#isAfterCr;
   }
 
-  /** Takes text. Returns the index after the head's end in it, -1 if the head is not whole. Throws RequestFault. */
+  /** Takes text. Returns the index after the head's end, -1 if the head is incomplete. Throws RequestFault. */
   push(text: string): number {
     let from = 0;
     for (let at = 0; at < text.length; at += 1) {
@@ -120,7 +121,7 @@ export class PartialHead {
     if (!isOf(code, TOKEN)) throw new RequestFault(ERRORS.METHOD_INVALID);
   }
 
-  // Old clients send CRLF after a body. RFC 9112 §2.2.
+  // Some old clients send CRLF after a body. RFC 9112 §2.2.
   #skipEmptyLine(): void {
     this.#leading += 2;
     this.#pieces = [];
@@ -135,7 +136,7 @@ export class PartialHead {
     if (this.#lines > MAX_FIELDS + 1) throw new RequestFault(ERRORS.TOO_MANY_FIELDS);
   }
 
-  // A line without a space is all method. RFC 9112 §3.
+  // Up to the first space, all of a line is the method. RFC 9112 §3.
   #refuseLongLine(): never {
     throw new RequestFault(this.#hasSpace ? ERRORS.TARGET_TOO_LONG : ERRORS.METHOD_TOO_LONG);
   }

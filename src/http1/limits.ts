@@ -1,5 +1,5 @@
-// Limits of what one client's connection may cost. Each has a decided outcome when it is reached; which
-// attack each meets stands in docs/limits.md.
+// Limits on the cost of one client's connection. docs/limits.md says which attack each limit meets, and what
+// happens when it is reached.
 
 /** Bytes of a request line without CRLF → 414. RFC 9112 §3 asks for 8,000; nginx and Apache: 8 KiB. */
 export const MAX_REQUEST_LINE_BYTES = 8192;
@@ -11,25 +11,25 @@ export const MAX_HEAD_BYTES = 32_768;
 export const MAX_FIELDS = 100;
 /** Bytes of empty lines before a request → 400. RFC 9112 §2.2 asks for one line. */
 export const MAX_LEADING_BYTES = 1024;
-/** Bytes of chunk extensions in one request → 400. Nobody uses them; Node and Go: 16 KiB. */
+/** Bytes of chunk extensions in one request → 400. Clients do not use them; Node and Go: 16 KiB. */
 export const MAX_CHUNK_EXTENSION_BYTES = 4096;
 /** Hexadecimal digits of a chunk's size, zeros included → 400. */
 export const MAX_CHUNK_SIZE_DIGITS = 32;
 /** Bytes of a body → 413. */
 export const DEFAULT_MAX_BODY_BYTES = 1_073_741_824;
 
-/** From a head's first byte to its last, for the first head from when the connection came → 408. */
+/** Time from a head's first byte to its last, for the first head from the connection's beginning → 408. */
 export const HEAD_TIMEOUT_MS = 10_000;
 /** In each window of this length a body must bring MIN_BODY_BYTES_PER_SECOND → 408. */
 export const BODY_WINDOW_MS = 10_000;
 /** Apache's mod_reqtimeout: 500 B/s. */
 export const MIN_BODY_BYTES_PER_SECOND = 500;
-/** An idle connection is closed. nginx: 75 s. */
+/** Time until an idle connection is closed. nginx: 75 s. */
 export const DEFAULT_KEEP_ALIVE_MS = 75_000;
-/** A client that takes no byte of its response for so long is cut. nginx: 60 s. */
+/** Time until a client that takes no byte of its response is cut. nginx: 60 s. */
 export const STALLED_READER_MS = 60_000;
 
-/** Bytes of further requests that are read while one has no response yet; then the socket is paused. */
+/** Bytes of further requests that are read before a request has its response; then the socket is paused. */
 export const READ_AHEAD_BYTES = 32_768;
-/** While draining, a connection that has sent nothing yet may still send its request for so long. */
+/** While draining, time for a connection without a request to send its first one. */
 export const DRAIN_NEW_MS = 1000;

@@ -1,6 +1,5 @@
-// Bytes to one socket: small responses as one latin-1 string in one write, large ones in pieces, each given
-// to the socket when the piece before has been taken. So a slow reader is seen to make progress, and one
-// large Buffer does not become one endless write.
+// Writes to one socket: a small response as one latin-1 string in one write, a large one in pieces. Each piece
+// is written when the socket has taken the piece before it, so that the progress of a slow reader can be seen.
 
 import type { Socket } from "node:net";
 
@@ -8,13 +7,13 @@ import { detachBuffer } from "../net/buffer-pool.ts";
 import { STALLED_READER_MS } from "./limits.ts";
 
 /**
- * Up to here text and bytes are joined to one string: 17 % less CPU a request than two parts in one writev
+ * Up to this size text and bytes are joined to one string: 17 % less CPU a request than two parts in one writev
  * at 2 kB, 2 % at 8 kB, 45 % more at 10 kB (benchmarks/http1-hello.ts with BODY_BYTES).
  */
 const MAX_JOINED_BYTES = 8192;
-/** Bytes given to the socket at a time: its own high-water mark, so that "drain" tells when it has room. */
+/** Bytes given to the socket at a time: its high-water mark, so "drain" comes when it has room again. */
 const PIECE_BYTES = 65_536;
-/** Memory of so many bytes is given back as soon as they are sent; less is left to the collector. */
+/** Buffers of so many bytes are freed when they are sent; smaller ones are left to the collector. */
 const FREED_BYTES = 32_768;
 
 /**
@@ -28,12 +27,12 @@ const EMPTY = Buffer.alloc(0);
 
 export class Output {
   readonly #socket: Socket;
-  /** Text that waits for the end of the turn, so that it goes in one system call: a head, small chunks. */
+  /** Text (a head, small chunks) that is sent in one system call at the end of the event loop's turn. */
   #soon = "";
-  /** Buffers that wait for room in the socket, null = none; and bytes of the first that are given to it. */
+  /** Buffers that wait for room in the socket, null = none; and bytes of the first that the socket has. */
   #waiting: Buffer[] | null = null;
   #given = 0;
-  /** Bytes that the kernel had taken at a tick while others waited, -1 = none; and the time of that tick. */
+  /** Bytes that the kernel had taken at the last progress, -1 = none waited; and the tick's time. */
   #taken = -1;
   #takenAt = 0;
 
@@ -41,7 +40,7 @@ export class Output {
     this.#socket = socket;
   }
 
-  /** Whether as many bytes wait as should. */
+  /** Whether the high-water mark of unsent bytes is reached. */
   get isFull(): boolean {
     return this.#waiting !== null || this.#socket.writableLength >= PIECE_BYTES;
   }
@@ -52,16 +51,16 @@ export class Output {
   }
 
   /**
-   * Sends text and bytes; text is latin-1. More than PIECE_BYTES of bytes are kept, and freed when they are
-   * sent; fewer are the caller's again afterwards.
+   * Sends latin-1 text and bytes. A buffer of more than PIECE_BYTES is kept, and freed when it is sent; a
+   * smaller one belongs to the caller again afterwards.
    */
   send(text: string, bytes: Buffer = EMPTY): void {
     this.#send(text, bytes, "");
   }
 
   /**
-   * Sends text, bytes and text at the end of the turn, or at once where they are many. The bytes are the
-   * output's: their memory is freed as soon as it is not needed.
+   * Sends text, bytes and text: few bytes at the end of the event loop's turn, many at once. The buffer belongs
+   * to the output, which frees its memory early.
    */
   append(before: string, bytes: Buffer, after: string): void {
     if (this.#soon.length + bytes.length <= MAX_JOINED_BYTES) {
@@ -71,17 +70,17 @@ export class Output {
     if (bytes.length <= PIECE_BYTES) detachBuffer(bytes);
   }
 
-  /** Sends the text that waits for the end of the turn; on a socket that is gone, drops it. */
+  /** Sends the text that waits for the end of the turn, or drops it if the socket is closed. */
   flush(): void {
     if (this.#soon === "") return;
     if (this.#socket.destroyed) this.#soon = "";
     else this.#send("", EMPTY, "");
   }
 
-  /** Whether the client has taken nothing for too long; asked at each tick. */
+  /** Whether the client has taken nothing for too long; called at each tick. */
   isStalled(now: number): boolean {
     const socket = this.#socket;
-    // Bytes that have been given to the socket and do not wait there any more.
+    // Bytes that the socket has passed on to the kernel.
     const taken = this.isEmpty ? -1 : socket.bytesWritten - socket.writableLength;
     if (taken !== -1 && taken === this.#taken) return now - this.#takenAt >= STALLED_READER_MS;
     this.#taken = taken;
@@ -135,11 +134,11 @@ export class Output {
       return;
     }
     this.#socket.write(joinInto(scratch, text, bytes, tail));
-    // Bytes that the kernel has not taken at once still lie in the buffer.
+    // If the kernel has not taken all bytes, the socket still reads from the buffer.
     if (this.#socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   }
 
-  /** Gives the socket the next piece of the first waiting buffer; with the last piece goes the memory. */
+  /** Gives the socket the next piece of the first waiting buffer; the last piece frees the buffer. */
   #writePiece(bytes: Buffer): void {
     const start = this.#given;
     const end = Math.min(start + PIECE_BYTES, bytes.length);
@@ -148,7 +147,7 @@ export class Output {
     else this.#write(bytes.subarray(start, end), end === bytes.length ? bytes : null);
   }
 
-  /** `whole`: the buffer to free with this piece. After an error the kernel may still use the memory. */
+  /** `whole`: freed when the piece is sent; not after an error: the kernel may still use the memory. */
   #write(piece: Buffer, whole: Buffer | null = piece): void {
     if (whole === null || whole.length < FREED_BYTES) this.#socket.write(piece);
     else
@@ -158,7 +157,7 @@ export class Output {
   }
 }
 
-// Outputs with text that goes out at the end of the turn.
+// Outputs with text that is sent at the end of the turn.
 let unsent: Output[] = [];
 
 function flushSoon(output: Output): void {
@@ -176,7 +175,7 @@ function joined(text: string, bytes: Buffer, tail: string): Buffer {
   return joinInto(Buffer.allocUnsafe(text.length + bytes.length + tail.length), text, bytes, tail);
 }
 
-/** Writes all three one behind the other into `room`; returns the part that they fill. */
+/** Writes text, bytes and tail into `room`; returns the part that they fill. */
 function joinInto(room: Buffer, text: string, bytes: Buffer, tail: string): Buffer {
   const end = text.length + bytes.length;
   room.write(text, 0, "latin1");

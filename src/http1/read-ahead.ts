@@ -1,5 +1,5 @@
-// Bytes of one socket that come before they can be used: while one request is being responded to, the bytes
-// of the next requests wait here, bounded, and beyond that in the kernel, by pausing the socket.
+// Bytes of one socket that arrive before they can be used. While a request waits for its response, bytes of the
+// next requests wait here, up to a limit. At the limit the socket is paused, and bytes wait in the kernel.
 
 import type { Socket } from "node:net";
 
@@ -10,7 +10,7 @@ import { READ_AHEAD_BYTES } from "./limits.ts";
 export class ReadAhead {
   readonly #socket: Socket;
   #bytes: Buffer | null = null;
-  /** Memory of the bytes that `feed` gives: an unused rest that comes back by `keep` is not copied again. */
+  /** Memory of the bytes that `feed` passes: an unused rest that comes back by `keep` is not copied again. */
   #memory: ArrayBufferLike | null = null;
   #isPaused = false;
 
@@ -22,27 +22,27 @@ export class ReadAhead {
     return this.#bytes === null;
   }
 
-  /** Keeps bytes, which are valid during the call only, behind the waiting ones. */
+  /** Appends bytes, which are valid during the call only, to the waiting ones. */
   keep(bytes: Buffer): void {
     if (this.#bytes !== null) this.#bytes = Buffer.concat([this.#bytes, bytes]);
     else this.#bytes = bytes.buffer === this.#memory ? bytes : Buffer.from(bytes);
     if (this.#bytes.length >= READ_AHEAD_BYTES) this.pause();
   }
 
-  /** Gives the waiting bytes to `read`, which keeps the unused ones; false: no bytes wait. */
+  /** Passes the waiting bytes to `read`, which calls `keep` with unused ones; false: no bytes wait. */
   feed(read: (bytes: Buffer) => void): boolean {
     const bytes = this.take();
     if (bytes === null) return false;
     const { buffer } = bytes;
     this.#memory = buffer;
     read(bytes);
-    // `take` clears #memory: then the bytes belong to its caller. A rest that came back is still needed.
+    // Not if `take` was called, which clears #memory and gives the bytes away, or if a rest came back.
     if (this.#memory === buffer && this.#bytes?.buffer !== buffer) detachBuffer(bytes);
     this.#memory = null;
     return true;
   }
 
-  /** Returns the waiting bytes, which are the caller's from then on; null: none wait. */
+  /** Returns the waiting bytes, which become the caller's; null: none wait. */
   take(): Buffer | null {
     const bytes = this.#bytes;
     this.#bytes = null;
@@ -50,7 +50,7 @@ export class ReadAhead {
     return bytes;
   }
 
-  /** A large body begins to be received, or has ended: the socket reads in larger pieces meanwhile. */
+  /** Called when a large body begins and when it has ended: in between the socket reads larger pieces. */
   expectLargeBody(isLarge: boolean): void {
     if (isWideReader(this.#socket)) this.#socket.readWide(isLarge);
   }

@@ -1,6 +1,6 @@
-// The body of one request: how long it is (RFC 9112 §6.3), which bytes belong to it, and whether they come
-// fast enough. No I/O. An ambiguous length is refused, not repaired: a proxy in front may read it the other
-// way, and then the next request is an attacker's.
+// The body of one request: its length (RFC 9112 §6.3), which bytes belong to it, and whether they come fast
+// enough. No I/O. An ambiguous length is refused, not repaired: a proxy in front may read it the other way, and
+// then an attacker's body becomes the next request.
 
 import { ERRORS, RequestFault } from "../http/error.ts";
 import type { BodyReceiver } from "../http/exchange.ts";
@@ -12,9 +12,9 @@ import { BODY_WINDOW_MS, MIN_BODY_BYTES_PER_SECOND } from "./limits.ts";
 const MIN_WINDOW_BYTES = (MIN_BODY_BYTES_PER_SECOND * BODY_WINDOW_MS) / 1000;
 
 /**
- * Bytes of body: 0 = none, null = chunked. `contentLength` and `coding` are the field values, null if
- * absent; lines of Transfer-Encoding are joined by ", ". Throws the 400s and 501 of framing, 413 for
- * a length that no number holds.
+ * Returns the body's length in bytes: 0 = none, null = chunked. `contentLength` and `coding` are the field
+ * values, null if absent; lines of Transfer-Encoding are joined by ", ". Throws RequestFault: 400 or 501 for
+ * the framing, 413 for a length of 2^53 or more.
  */
 export function bodyLength(
   version: "1.0" | "1.1",
@@ -22,7 +22,7 @@ export function bodyLength(
   coding: string | null,
 ): number | null {
   if (coding === null) return contentLength === null ? 0 : readContentLength(contentLength);
-  // A 1.0 recipient between us and the client does not know the coding. RFC 9112 §6.1.
+  // An HTTP/1.0 proxy in between does not know the coding. RFC 9112 §6.1.
   if (version === "1.0") throw new RequestFault(ERRORS.CODING_IN_HTTP_10);
   if (contentLength !== null) throw new RequestFault(ERRORS.LENGTH_AND_CODING);
   if (coding.toLowerCase() === "chunked") return null;
@@ -30,14 +30,14 @@ export function bodyLength(
 }
 
 function readContentLength(value: string): number {
-  // Number() alone would take "", "1e3", "0x1", "Infinity" and spaces.
+  // Number() alone would accept "", "1e3", "0x1", "Infinity" and spaces.
   if (!isAllOf(value, DIGIT)) throw new RequestFault(ERRORS.CONTENT_LENGTH_INVALID);
   const length = Number(value);
   if (!Number.isSafeInteger(length)) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
   return length;
 }
 
-// 501 where the list is right and only names codings we do not have, else 400.
+// 501 if the list is valid and names a coding that the server does not have, else 400.
 function readCodings(codings: readonly string[]): null {
   const names = codings.map((name) => name.toLowerCase());
   const isChunkedOnceAtEnd = names.length > 0 && names.indexOf("chunked") === names.length - 1;
@@ -48,26 +48,26 @@ function readCodings(codings: readonly string[]): null {
 }
 
 export class RequestBodyReader {
-  /** Null until the handler wants the body. */
+  /** Null until the handler asks for the body. */
   receiver: BodyReceiver | null = null;
   /** Whether the receiver has stopped the flow. */
   isPaused = false;
   /** Index after the last byte taken by `take`. */
   end = 0;
   readonly #decoder: ChunkedDecoder | null;
-  /** Bytes that are still to come; 0 for a chunked body. */
+  /** Bytes of a body with Content-Length that have not arrived; 0 for a chunked body. */
   #left: number;
   #windowStart = 0;
   #windowBytes = 0;
 
-  /** `length`: null = chunked. Throws BODY_TOO_LARGE where the length is known to be too large. */
+  /** `length`: null = chunked. Throws BODY_TOO_LARGE if the length is above `maxBytes`. */
   constructor(length: number | null, maxBytes: number) {
     if (length !== null && length > maxBytes) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
     this.#decoder = length === null ? new ChunkedDecoder(maxBytes) : null;
     this.#left = length ?? 0;
   }
 
-  /** Whether more is to come than one read brings, as far as is known. */
+  /** Whether more than one read may still come: any chunked body, or more than READ_BYTES. */
   get isLarge(): boolean {
     return this.#decoder !== null || this.#left > READ_BYTES;
   }
@@ -91,7 +91,7 @@ export class RequestBodyReader {
     return bytes;
   }
 
-  /** The body is wanted. */
+  /** The handler asks for the body. */
   begin(receiver: BodyReceiver, now: number): void {
     this.receiver = receiver;
     this.#restartWindow(now);
@@ -104,7 +104,7 @@ export class RequestBodyReader {
     return isChange;
   }
 
-  /** The receiver restarts the flow; false: it had not stopped. The time that a pause took is not slow. */
+  /** The receiver restarts the flow; false: it was not stopped. The time of a pause is not counted as slow. */
   resume(now: number): boolean {
     const isChange = this.isPaused;
     this.isPaused = false;
@@ -112,7 +112,7 @@ export class RequestBodyReader {
     return isChange;
   }
 
-  /** Whether the window that ends now brought too few bytes; asked at each tick. */
+  /** Whether too few bytes came in the window that ends now; called at each tick. */
   isTooSlow(now: number): boolean {
     if (this.receiver === null || this.isPaused) return false;
     if (now - this.#windowStart < BODY_WINDOW_MS) return false;

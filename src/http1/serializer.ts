@@ -1,5 +1,5 @@
-// Responses as text (RFC 9112 §4, §5, §7). Pure. The text that a head always has is made once and kept by
-// the head's identity; the fields of one response and of the connection are added behind it.
+// Responses as text (RFC 9112 §4, §5, §7). Pure. The fixed text of a head is made once and cached by the head
+// object; the fields of one response and of the connection are appended.
 
 import type { FieldSection } from "../http/field-section.ts";
 import type { ResponseHead } from "../http/message.ts";
@@ -8,7 +8,7 @@ import { reasonPhrase } from "../http/status.ts";
 
 export const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
-// What a connection adds, as whole lines.
+// Fields of the connection, as complete lines.
 export const CLOSE = "Connection: close\r\n";
 export const KEEP_ALIVE = "Connection: keep-alive\r\n";
 export const CHUNKED = "Transfer-Encoding: chunked\r\n";
@@ -16,8 +16,8 @@ export const CHUNKED = "Transfer-Encoding: chunked\r\n";
 const fixedTexts = new WeakMap<ResponseHead, string>();
 
 /**
- * The head with its empty line, latin-1. `requestId`: "" = none; `length`: Content-Length besides the
- * head's own fields, -1 = no such field; `lines`: the connection's fields.
+ * The head with its empty line, latin-1. `requestId`: "" = none; `length`: Content-Length to add to the head's
+ * fields, -1 = none; `lines`: the connection's fields.
  */
 export function headText(
   head: ResponseHead,
@@ -63,7 +63,7 @@ function fixedText(head: ResponseHead): string {
   return `HTTP/1.1 ${head.status} ${reason}\r\n${fieldLines(fixedFields(head))}${offerLines(head)}`;
 }
 
-/** A 426 names the protocol that it wants, here by fields of the connection. RFC 9110 §15.5.22. */
+/** A 426 response names the wanted protocol in Upgrade, which needs Connection: Upgrade. RFC 9110 §15.5.22. */
 function offerLines({ status, names }: ResponseHead): string {
   const offersWebSocket = names.some((name) => name.toLowerCase() === "sec-websocket-version");
   return status === 426 && offersWebSocket ? "Upgrade: websocket\r\nConnection: Upgrade\r\n" : "";

@@ -1,6 +1,6 @@
-// A socket that another protocol has taken over (RFC 9110 §7.8), with the bytes that were read too far, and
-// how many bytes it has carried since. The connection goes on hearing the socket's end, so that the exchange
-// finishes; everything else is the new owner's.
+// A socket that another protocol has taken over (RFC 9110 §7.8), the bytes that were read beyond the request,
+// and the number of bytes since. The connection still listens to the socket's end, so that the exchange
+// finishes; everything else belongs to the new owner.
 
 import type { Socket } from "node:net";
 

@@ -1,8 +1,8 @@
-// Large buffers, used again or freed at once. The garbage collector lets some 60 MB of large buffers pile up
-// before it frees any, and a new buffer for each large frame costs a fifth of the front's time.
+// Large buffers that are reused, or freed at once. The garbage collector lets some 60 MB of large buffers pile
+// up before it frees any, and a new buffer for each large frame costs a fifth of the front's time.
 //
-// The pool keeps buffers of two sizes: those of one read of a client. Every size between is a view of one of
-// the two, other buffers are freed on release.
+// The pool keeps buffers of two sizes, those of one read of a client. A request for half of such a size or more
+// gets a view of one; all other buffers are freed on release.
 
 import { READ_BYTES, WIDE_READ_BYTES } from "./wide-reader.ts";
 
@@ -10,7 +10,7 @@ import { READ_BYTES, WIDE_READ_BYTES } from "./wide-reader.ts";
 const KEPT_SIZES = [READ_BYTES + 16, WIDE_READ_BYTES + 16] as const;
 /** Bytes of buffers kept of each size. */
 const MAX_KEPT_BYTES = 16_777_216;
-/** A kept buffer is dropped after at most so long: an idle server holds none. */
+/** A kept buffer is dropped after at most this time, so an idle server keeps none. */
 const KEPT_MS = 5000;
 /** A kept buffer is used only for a request of at least half its size. */
 const MAX_WASTE = 2;

@@ -1,6 +1,6 @@
-// The end of a connection behind our last byte (RFC 9112 §9.6): our side is closed, the peer's bytes are
-// read and dropped for a while, because closing with unread input makes the kernel send RST, which can
-// destroy our last bytes on their way. Bounded in time and bytes, so that no peer stays by sending on.
+// The end of a connection after our last byte (RFC 9112 §9.6). Our side is closed, and the peer's bytes are
+// read and dropped for a while: closing with unread input makes the kernel send RST, which can destroy our last
+// bytes on their way. Bounded in time and bytes, so that no peer stays by sending on.
 
 import type { Duplex } from "node:stream";
 
@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 export const LINGER_MS = 2000;
 export const LINGER_BYTES = 16_777_216;
 
-/** Made when no byte of the peer counts any more; `stream.end()` is the owner's to call. */
+/** Made when the peer's bytes are no longer needed; the owner calls `stream.end()`. */
 export class LingeringClose {
   readonly #stream: Duplex;
   #bytes = 0;

@@ -1,5 +1,5 @@
-// Memory that many connections share, as a count of bytes. A limit for each connection alone does not bound
-// what many connections together hold; the owner of each decides what a connection does when no room is left.
+// Memory that many connections share, as a count of bytes. A limit for each connection alone does not bound the
+// memory of many; the owner decides what a connection does when no room is left.
 
 /** A counter of bytes with a limit. */
 export class MemoryBudget {

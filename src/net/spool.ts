@@ -7,8 +7,8 @@
 //      └──▶ memory (1 MiB) ───▶ write        memory is refilled from the file
 //      └──▶ file (limit) ─────▶ memory
 //
-// `accept` tells the writer how many bytes the spool has taken charge of. Bytes beyond the file's limit are
-// accepted late, which is the backpressure on the writer.
+// `accept` tells the writer how many bytes the spool has taken over. Bytes beyond the file's limit are accepted
+// late; this is the backpressure on the writer.
 
 import type { FileHandle } from "node:fs/promises";
 
@@ -99,7 +99,7 @@ export class Spool {
     else this.#finish();
   }
 
-  /** Drops all bytes: the client has left. */
+  /** Drops all bytes, because the client has left. */
   destroy(): void {
     this.#isDestroyed = true;
     this.#memory = [];

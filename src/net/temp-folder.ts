@@ -1,6 +1,6 @@
 // A private folder of temporary files, for bodies of requests and responses that do not fit into memory. The
-// folder is made with its first file and removed when the server stops. Files are numbered: no byte of a client
-// reaches a file name.
+// folder is made with its first file and removed when the server stops. File names are numbers, so they contain
+// no byte of a client.
 
 import { mkdir, mkdtemp, open, rm, unlink, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -38,13 +38,13 @@ export class TempFolder {
       return { path, handle: await open(path, flags, 0o600) };
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-      // A cleaner of /tmp has removed the folder as too old: it is made again.
+      // A program that cleans /tmp has removed the folder, so it is made again.
       await mkdir(folder, { recursive: true, mode: 0o700 });
       return { path, handle: await open(path, flags, 0o600) };
     }
   }
 
-  /** Creates a file without a name: its space is freed when its descriptor is closed, also by our death. */
+  /** Creates a file without a name: its space is freed when its descriptor closes, also at a SIGKILL. */
   async createUnlinked(): Promise<FileHandle> {
     const file = await this.create();
     await unlink(file.path);

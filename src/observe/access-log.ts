@@ -85,7 +85,7 @@ function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
     applicationMs: round(handling.runMs),
     totalMs: round(totalMs),
     worker: handling.worker === 0 ? null : handling.worker,
-    // undefined: no such field, where there is only one application.
+    // undefined: the field is left out if there is only one application.
     application: handling.application || undefined,
   })}\n`;
 }
@@ -114,7 +114,7 @@ function quoted(head: RequestHead, name: string): string {
   return value === null ? "-" : escapeBytes(value);
 }
 
-// For a field without quotes: a space would end the field, so spaces are escaped as well.
+// Escapes a field without quotes: a space would end the field, so spaces are escaped as well.
 function escapeWord(text: string): string {
   const escaped = escapeBytes(text);
   return escaped.includes(" ") ? escaped.replaceAll(" ", String.raw`\x20`) : escaped;

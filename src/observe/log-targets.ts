@@ -1,5 +1,5 @@
-// Opens the two logs on their targets. Troubles of a target are written to the server's log: lines that
-// were dropped because the target was too slow, and a target that cannot be written.
+// Opens both logs on their targets. Problems of a target are written to the server's log: lines that were
+// dropped because the target was too slow, and a target that cannot be written.
 
 import { AccessLog } from "./access-log.ts";
 import { Log, type LogOptions } from "./log.ts";

@@ -42,7 +42,7 @@ export class Log {
     this.application = application;
   }
 
-  /** The same log for one application: each line names the application. "" names none. */
+  /** Returns a log on the same sink whose lines name the application; "" names none. */
   of(application: string): Log {
     return new Log(this.#sink, this.#options, application);
   }

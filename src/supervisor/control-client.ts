@@ -1,5 +1,5 @@
-// The client's side of the control socket: `typhon reload` asks for a reload, and a start asks whether the
-// server of a PID file still runs. Failures of `typhon reload` are explained in an operator's words.
+// The client's side of the control socket: `typhon reload` asks for a reload, and a starting server asks
+// whether the server of a PID file still runs. Failures of `typhon reload` are explained for operators.
 
 import { lstatSync } from "node:fs";
 import { connect } from "node:net";
@@ -132,7 +132,7 @@ function isThere(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch {
-    // A folder that this user may not enter: as good as not there.
+    // A folder that this user may not enter counts as missing.
     return false;
   }
 }

@@ -1,6 +1,5 @@
-// Reloads of a developer's server (--reload): a changed file is a wish for new code, and requests wait
-// from the first sign of it until that code answers, or its traceback does. A change while code is
-// being loaded makes that load worthless; the next one takes its place.
+// Reloads of a developer's server (--reload). When a file changes, requests wait until the new code is loaded,
+// or its traceback can be shown. A change during a load makes that load outdated; the next load replaces it.
 //
 //   starting ──begin──▶ idle ──change──▶ settling ──20 ms of quiet──▶ loading ──done──▶ idle
 //                        requests wait:  │◀──change─┘◀────change─────────┘
@@ -12,20 +11,20 @@ import { dropBytecode } from "./code-files.ts";
 import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reloads.ts";
 import { FolderWatch } from "./watch.ts";
 
-/** A save is several events, and a formatter may follow it. */
+/** Time without changes before a load, ms: one save is several events, and a formatter may follow it. */
 const QUIET_MS = 20;
-/** Where there is no quiet, as in a checkout of thousands of files, ms. */
+/** Longest wait for QUIET_MS without changes, as in a checkout of thousands of files, ms. */
 const MAX_SETTLING_MS = 500;
-/** Names of changed files that are kept; of more the bytecode stays, by Python's own rule. */
+/** Most names of changed files that are kept. The bytecode of further files is left to Python's own check. */
 const MAX_CHANGED = 1000;
 
-/** What a system without room for another watch is to be given. */
+/** What the operator can do about an error of the system's watches. */
 const REMEDIES: ReadonlyMap<string, string> = new Map([
   ["ENOSPC", "raise fs.inotify.max_user_watches, or "],
   ["EMFILE", "raise fs.inotify.max_user_instances, or "],
 ]);
 
-/** What is done to a server in development. */
+/** A server whose code can be reloaded while requests wait. */
 export interface DevelopedServer {
   /** Null: the new code serves. */
   reload(): Promise<string | null>;
@@ -50,24 +49,24 @@ export class Development implements Reloader {
   );
   #state: State = "starting";
   #timer: NodeJS.Timeout | null = null;
-  /** When the changes began that are being waited for (performance.now()). */
+  /** When the first change of the current series came (performance.now()). */
   #changedAt = 0;
   readonly #changed = new Set<string>();
-  /** Counts changes: the outcome of a load that began before the last one says nothing. */
+  /** Counts changes: a load that began before the last change is outdated. */
   #changes = 0;
-  /** For who waits for the next outcome. */
+  /** Resolved with the next outcome. */
   #settle: PromiseWithResolvers<ReloadOutcome> | null = null;
 
   constructor(options: DevelopmentOptions) {
     this.#options = options;
   }
 
-  /** Watches; what changes before `begin` is loaded then. */
+  /** Begins to watch; changes before `begin` cause a load then. */
   async watch(): Promise<void> {
     await this.#watch.start(this.#options.folders);
   }
 
-  /** The server serves, or shows why its code does not load. */
+  /** The server has started: it serves, or shows why its code does not load. */
   begin(): void {
     this.#state = "idle";
     if (this.#changes > 0) this.#wish();
@@ -102,7 +101,7 @@ export class Development implements Reloader {
     this.#watch.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#settle?.resolve({ kind: "stopped" });
-    // Who waited is answered before the end.
+    // Waiting requests get their responses before the server ends.
     if (isHolding) this.#options.server.resume();
   }
 
@@ -118,7 +117,7 @@ export class Development implements Reloader {
     this.#timer = setTimeout(() => void this.#load(), Math.max(0, Math.min(QUIET_MS, rest)));
   }
 
-  // Fails never: a load that rejects is told as one that failed.
+  // Never rejects: a load that rejects counts as a failed load.
   async #load(): Promise<void> {
     const { server, log } = this.#options;
     this.#state = "loading";

@@ -1,6 +1,6 @@
-// The PID file (--pid): written whole or not at all. It replaces the file of a server that has ended, and no
-// other file. That a process with the old number exists does not prove that the server runs, because
-// numbers are reused; so the server's control socket is asked as well.
+// The PID file (--pid): written completely or not at all. It replaces the file of a server that has ended, and
+// no other file. A process with the old number does not prove that the server runs, because numbers are reused;
+// so the server's control socket is asked as well.
 
 import { lstatSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 

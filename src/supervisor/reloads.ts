@@ -1,7 +1,7 @@
-// Reloads of the application's code, and their outcomes. `Reloads` is the reloader of a server in service;
-// the one for --reload is in development.ts. One load runs at a time. A request that comes during a load
-// waits for the next load, because the running one may already have read older code; all requests that
-// come during the same load share the next one.
+// Reloads of the application's code, and their outcomes. `Reloads` is the reloader of a server without
+// --reload; development.ts has the other one. One load runs at a time. A request that comes during a load waits
+// for the next load, because the running one may already have read older code; all requests that come during
+// the same load share the next one.
 //
 //   idle ──request──▶ loading ──done──▶ idle
 //                        │ └─request──▶ again ──done──▶ loading

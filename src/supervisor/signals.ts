@@ -4,7 +4,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { isatty } from "node:tty";
 
-/** Signals that end the server, with the exit code that ends it at once: 128 + the signal's number. */
+/** Signals that end the server, with the exit code if they end it at once: 128 + the signal's number. */
 export const ENDING = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 export type Ending = keyof typeof ENDING;
 

@@ -1,7 +1,7 @@
-// The life of the main process: start, say where, reload when asked, wait for a signal, stop. A first
-// SIGTERM or SIGINT lets requests finish; a second one ends everything at once. Replacing a worker is
-// the pool's affair. What the process shows to others (PID file, control socket, service manager) is
-// opened when it listens and taken away at the end.
+// The life of the main process: start, report the addresses, reload on request, wait for a signal, stop. A
+// first SIGTERM or SIGINT lets requests finish; a second one ends everything at once. The pool replaces
+// workers. PID file, control socket and messages to the service manager begin when the server listens, and end
+// with it.
 
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -20,13 +20,13 @@ import { Reloads } from "./reloads.ts";
 import { SdNotify } from "./sd-notify.ts";
 import { ENDING, Signals } from "./signals.ts";
 
-/** After the grace and the killing, workers have ended by then. */
+/** Time for killed workers to end, after the graceful timeout, ms. */
 const LAST_RESORT_MS = 3000;
 const EXIT_STUCK = 1;
 
 /**
- * Serves until a signal ends it; resolves with the exit code. Rejects with OperatorError if the
- * application does not load, an address cannot be had or the PID file is somebody else's.
+ * Serves until a signal; resolves with the exit code. Rejects with OperatorError if the application does not
+ * load, the server cannot listen at an address or another server owns the PID file.
  */
 export async function supervise(configuration: Configuration, log: Log): Promise<number> {
   const { pid } = configuration.process;
@@ -64,11 +64,11 @@ interface LifeOptions {
 class Life {
   readonly #options: LifeOptions;
   readonly #service: SdNotify;
-  /** Null in service. */
+  /** Null without --reload. */
   readonly #development: Development | null;
   readonly #reloader: Reloader;
   #control: ControlSocket | null = null;
-  /** For the service manager: what we do when all is well. */
+  /** The status line for the service manager when all is well. */
   #status = "";
 
   constructor(options: LifeOptions) {
@@ -83,7 +83,7 @@ class Life {
   /** Resolves with the exit code. */
   async run(): Promise<number> {
     const { configuration, log, server, signals, pidFile } = this.#options;
-    // Before the application is read, so that no change after that is missed.
+    // Watching begins before the application is read, so that no later change is missed.
     const early = await Promise.race([this.#development?.watch(), signals.first]);
     if (early !== undefined) return ENDING[early];
     const started = await Promise.race([server.start(), signals.first]);
@@ -92,7 +92,7 @@ class Life {
       return ENDING[started];
     }
     try {
-      // The socket first: who reads the file finds it.
+      // The socket first, so that a reader of the PID file finds the socket.
       this.#control = await this.#openControl();
       pidFile?.write();
     } catch (error) {
@@ -112,8 +112,8 @@ class Life {
     return await Promise.race([stopped, second, this.#giveUp()]);
   }
 
-  // What is ended by force at the end of the grace has long ended by then. If it has not, we go all the
-  // same: with this process the lifeline ends, and the kernel kills whatever hangs on it.
+  // Workers that were killed at the graceful timeout have ended by then. If one has not, the main process exits
+  // all the same: its end of the lifeline closes, and the kernel kills launcher and workers.
   async #giveUp(): Promise<number> {
     const { configuration, log } = this.#options;
     await delay(configuration.process.gracefulTimeoutMs + LAST_RESORT_MS, undefined, {
@@ -123,7 +123,7 @@ class Life {
     return EXIT_STUCK;
   }
 
-  /** Takes away what others see of the process. */
+  /** Removes PID file and control socket, and ends the messages to the service manager. */
   close(): void {
     this.#reloader.close();
     this.#service.close();
@@ -139,7 +139,7 @@ class Life {
     }, log);
   }
 
-  // For whoever asks; the service manager hears of it. Of a file that was saved it does not.
+  // A reload on request, which the service manager is told. It is not told about reloads after a saved file.
   async #reload(reason: string): Promise<ReloadOutcome> {
     this.#service.reloading();
     const outcome = await this.#reloader.request(reason);
@@ -151,7 +151,7 @@ class Life {
     return outcome;
   }
 
-  // A server without it still takes signals, so it never stops a start.
+  // Null if the socket cannot be opened: that is no reason to refuse the start, because SIGHUP still reloads.
   async #openControl(): Promise<ControlSocket | null> {
     const { configuration, log } = this.#options;
     const { pid } = configuration.process;

@@ -15,7 +15,7 @@ import { isCodeFile, isCodeFolder, MAX_FOLDERS, VENV_MARK } from "./code-files.t
 export class FolderWatch {
   readonly #onChange: (path: string) => void;
   readonly #onFailure: (folder: string, code: string) => void;
-  /** By the folder's path. */
+  /** Each watch by its folder's path. */
   readonly #watchers = new Map<string, FSWatcher>();
   /** The folders of `start`: they are watched even if one is a virtual environment. */
   #roots: ReadonlySet<string> = new Set();

@@ -1,5 +1,5 @@
-// Codes and reasons of close frames (RFC 6455 §7.4): those that the server sends, and which of all may be sent.
-// Pure.
+// Codes and reasons of close frames (RFC 6455 §7.4): the codes that the server uses, and which codes may be
+// sent. Pure.
 
 import { MAX_REASON_BYTES } from "./limits.ts";
 

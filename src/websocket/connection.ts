@@ -1,7 +1,7 @@
-// One WebSocket on a stream that has left HTTP (RFC 6455 §5 … §7): whole messages come in, pieces of messages
-// go out, control frames are answered, and the listener hears once how the WebSocket ended. Any duplex stream
-// will do, a socket or a stream of HTTP/2 (RFC 8441), if it is done with written bytes when it calls back: the
-// bytes are used again then.
+// One WebSocket on a stream that has left HTTP (RFC 6455 §5 … §7): complete messages come in, pieces of
+// messages go out, control frames are answered, and the listener hears once how the WebSocket ended. Works on
+// any duplex stream, a socket or a stream of HTTP/2 (RFC 8441), that no longer reads written bytes when it
+// calls back: their memory is then used again.
 //
 //   open ──close()──▶ closing ──the client's close frame──────▶ ending ──both sides closed──▶ closed
 //    │                   │                                       ▲   │                          ▲
@@ -9,9 +9,9 @@
 //    ├── a protocol error ──────────▶             timeout        │                              │
 //    └───────────────────┴── the stream has closed, timeout, no bytes come or go ───────────────┘
 //
-// closing: our close frame is sent; messages are delivered until the listener wants no more. answering: nothing
-// more is read; messages that came before may still be answered (RFC 6455 §5.5.1), then our close frame is
-// sent. ending: both close frames are sent; later bytes of the client are dropped.
+// closing: our close frame is sent; messages are delivered until the listener pauses. answering: nothing more
+// is read; earlier messages may still be answered (RFC 6455 §5.5.1), then our close frame is sent. ending: both
+// close frames are sent; later bytes of the client are dropped.
 
 import type { Duplex } from "node:stream";
 
@@ -120,7 +120,7 @@ export class WebSocketConnection {
     stream.on("end", () => this.#input.end());
     stream.on("close", () => this.#onStreamClosed());
     if (upgraded.ahead.length > 0) this.#onData(upgraded.ahead);
-    // The stream may have ended before there was a listener.
+    // The stream may have ended before the listener was attached.
     if (stream.readableEnded) this.#input.end();
     if (stream.destroyed) process.nextTick(() => this.#onStreamClosed());
   }
@@ -151,8 +151,8 @@ export class WebSocketConnection {
 
   /**
    * Begins the closing handshake. `code`: one that may be sent (`maySend`), or 1005 for none. Messages still
-   * come until `pause` is called; that one and all later ones are dropped. After the client's last frame this
-   * says that all messages are answered: the close frame due to the client is sent.
+   * come until `pause` is called; later ones are dropped. In state "answering" this call says that all messages
+   * are answered, and sends the close frame that the client waits for.
    */
   close(code: number, reason: string): void {
     if (this.#state === "answering") this.#endAnswering();

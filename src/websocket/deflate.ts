@@ -1,7 +1,7 @@
 // Compression of messages (RFC 7692): negotiation and zlib. Memory is bounded: no context outlives its message,
 // so an idle connection holds nothing of zlib, and inflating stops at the limit of a message.
 //
-// The library `ws` does the work, with its parts that know compression and nothing of sockets, handshakes and
+// The work is done by the parts of the library `ws` that know only compression, not sockets, handshakes or
 // frames. Its type declarations leave these parts out, so they are declared here as far as they are used
 // (docs/dependencies.md says why no more of the library is).
 
@@ -74,7 +74,7 @@ export class Deflate extends LibraryDeflate {
   /** Inflated bytes of the message that comes. */
   #inflatedBytes = 0;
 
-  /** `choosesWindow`: the window of what we send is our choice; else the client's. */
+  /** `choosesWindow`: the server chooses the window of its messages; else the client does. */
   constructor(choosesWindow: boolean, maxMessageBytes: number) {
     super({
       isServer: true,
@@ -88,7 +88,7 @@ export class Deflate extends LibraryDeflate {
     this.#maxMessageBytes = maxMessageBytes;
   }
 
-  /** The response's Sec-WebSocket-Extensions. */
+  /** Value of Sec-WebSocket-Extensions for the response. */
   get field(): string {
     return extensionField.format({ [EXTENSION]: [this.params] });
   }
@@ -119,7 +119,7 @@ export class Deflate extends LibraryDeflate {
     });
   }
 
-  /** Frees zlib's memory if no message is in progress; the next message allocates anew. */
+  /** Frees zlib's memory if no message is in progress; the next message allocates it again. */
   releaseIdle(): void {
     if (this.#running === 0 && !this.#isReceiving && !this.#isSending) this.cleanup();
   }
@@ -146,13 +146,13 @@ export function parseOffers(field: string): readonly DeflateOffer[] | null {
   }
 }
 
-/** Accepts the first acceptable offer; null if there is none: messages go uncompressed then. */
+/** Accepts the first acceptable offer; null if there is none: then messages are sent uncompressed. */
 export function acceptDeflate(
   offers: readonly DeflateOffer[],
   maxMessageBytes = MAX_MESSAGE_BYTES,
 ): Deflate | null {
   for (const offer of offers) {
-    // Our window is tried first; a client that asks for a smaller one gets that.
+    // Our window is tried first; a client that asks for a smaller window gets the smaller one.
     const deflate =
       tryAccept(offer, new Deflate(true, maxMessageBytes)) ??
       tryAccept(offer, new Deflate(false, maxMessageBytes));
@@ -173,6 +173,6 @@ function tryAccept(offer: DeflateOffer, deflate: Deflate): Deflate | null {
 
 function faultOf(error: Error): CloseStatus {
   const isTooLarge = "code" in error && error.code === LIMIT_REACHED;
-  // Else zlib's words about bytes that cannot be inflated.
+  // Otherwise zlib's message about bytes that cannot be inflated.
   return isTooLarge ? TOO_LARGE : { code: CloseCode.INVALID_TEXT, reason: error.message };
 }

@@ -1,6 +1,6 @@
-// Where frames begin and end in a stream of bytes (RFC 6455 §5.2), masked or not: for the relay, which passes
-// the frames of others on. Between two frames the relay may insert a close frame, and behind a close frame
-// nothing counts, whose code the relay has to know.
+// Where frames begin and end in a stream of bytes (RFC 6455 §5.2), masked or not. For the relay, which passes
+// frames on unread: it may insert a close frame between two frames, has to know the code of a close frame, and
+// ignores all bytes after one.
 
 import { CloseCode } from "./close-code.ts";
 import { FrameHeader, Opcode } from "./frame.ts";
@@ -22,7 +22,7 @@ export class FrameBoundaries {
     return this.#header.isComplete && this.#left === 0;
   }
 
-  /** Whether a close frame has come completely: nothing behind it counts. */
+  /** Whether a close frame has come completely; bytes after it are ignored. */
   get hasClosed(): boolean {
     return this.#hasClosed;
   }
@@ -33,8 +33,8 @@ export class FrameBoundaries {
   }
 
   /**
-   * Follows the frames in `bytes`; returns the index at which it stops: behind a close frame, else at the end
-   * of `bytes`, or, with `toBoundary`, behind the first frame that ends.
+   * Follows the frames in `bytes`; returns the index at which it stops: after a close frame, else at the end of
+   * `bytes`, or, with `toBoundary`, after the first frame that ends.
    */
   read(bytes: Buffer, toBoundary = false): number {
     let index = 0;

@@ -1,6 +1,6 @@
-// The way of a client's bytes from the stream to the frame reader. The stream is paused while bytes wait here,
-// so at most one read of it waits. The bytes of a read are valid during its "data" event only: bytes that have
-// to wait are copied.
+// Passes a client's bytes from the stream to the frame reader. The stream is paused while bytes wait here, so
+// at most one read waits. The bytes of a read are valid during its "data" event only: bytes that have to wait
+// are copied.
 
 import type { Duplex } from "node:stream";
 
@@ -16,7 +16,7 @@ export class FrameInput {
   #state: "flowing" | "paused" | "over" = "flowing";
   #hasEnded = false;
   #isStreamPaused = false;
-  /** Whether `feed` is on the stack: the reader's listener may call it. */
+  /** Whether `feed` is running: the reader's listener may call it again. */
   #isFeeding = false;
 
   /** `onEnd`: all bytes are read, and the client has ended its sending side. */

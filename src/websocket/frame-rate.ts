@@ -1,4 +1,4 @@
-// Limits the frames of one kind in each second: control frames cost work and bring nothing. Pure: time is given.
+// Limits the frames of one kind in each second, because control frames cost work and carry no message. Pure.
 
 const SECOND_MS = 1000;
 

@@ -15,7 +15,7 @@ const CONGESTED_BYTES = 65_536;
 /** Called when the kernel has taken a frame; false: the client will never get the frame. */
 type Done = (isTaken: boolean) => void;
 
-/** In place of a first byte: the frame is encoded. */
+/** Marks a waiting frame that is encoded already; in place of the first byte. */
 const ENCODED = -1;
 
 /** A frame that waits for a piece to be compressed, or that piece. */
@@ -32,7 +32,7 @@ export class FrameWriter {
   readonly #deflate: Deflate | null;
   /** The message whose last piece has not been sent. */
   #message: "none" | "plain" | "compressed" = "none";
-  /** The first is being compressed. */
+  /** Frames in the order of sending; the first one is being compressed. */
   #waiting: Waiting[] = [];
   /** Payload of the newest ping, if its pong waits for the client to read. */
   #pendingPong: Buffer | null = null;
@@ -114,7 +114,7 @@ export class FrameWriter {
   /** Writes the waiting frames as far as the next piece to compress. */
   #flush(): void {
     const next = this.#waiting.findIndex(({ first }) => first !== ENCODED);
-    // In one step: thousands may wait, and each shift would move them all.
+    // In one step: thousands may wait, and each shift() would move all others.
     const ready = this.#waiting.splice(0, next < 0 ? this.#waiting.length : next);
     for (const { bytes, onDone } of ready) this.#write(bytes, onDone);
     const [piece] = this.#waiting;
@@ -145,5 +145,5 @@ export class FrameWriter {
 }
 
 function ignore(): void {
-  // Nobody waits for this frame.
+  // For a frame whose sending nothing waits for.
 }

@@ -14,7 +14,7 @@ const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION = "13";
 /** 16 bytes in base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
-/** Fields that the application must not add to the response: the server sends them, or they are wrong there. */
+/** Fields that the application must not add to the response: the server sends them, or a 101 has none of them. */
 const SERVER_FIELD = /^(?:sec-websocket-.*|content-length)$/i;
 
 /** A handshake that can be accepted. */

@@ -1,6 +1,6 @@
-// Finds out that a client has vanished without closing, in one of two ways: nothing comes after a ping, or
-// nothing of the bytes that wait for the client goes out. Any byte counts as well as a pong, because a client
-// in the midst of a large frame cannot send a pong.
+// Detects clients that have vanished without closing: no bytes come after a ping, or none of the bytes that
+// wait for the client can be sent. Any byte counts as well as a pong, because a client in the middle of a large
+// frame cannot send a pong.
 
 import type { UpgradedStream } from "../http/exchange.ts";
 import type { FrameInput } from "./frame-input.ts";

@@ -10,7 +10,7 @@ export const MAX_FRAGMENTS = 65_536;
  * frame grows with the bytes that come.
  */
 export const TRUSTED_BYTES = 65_536;
-/** Pings and pongs in a second → 1008. They bring nothing; a thousand take about 1 % of a core. */
+/** Pings and pongs in a second → 1008. They carry no message; a thousand take about 1 % of a core. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 /**
  * Bytes of all messages that are unfinished or wait for the application. When they are used up, a client that
@@ -19,7 +19,7 @@ export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 export const MESSAGE_MEMORY_BYTES = 268_435_456;
 export const FAIR_BYTES = 65_536;
 
-/** Time between two pings, and between two looks at a client that takes no bytes. websockets: 20 s. */
+/** Time between two pings, and between two checks of a client that takes no bytes. websockets: 20 s. */
 export const PING_INTERVAL_MS = 20_000;
 /** Time for the pong, or any other bytes, after a ping. websockets: 20 s. */
 export const PING_TIMEOUT_MS = 20_000;

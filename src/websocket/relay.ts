@@ -1,6 +1,6 @@
-// A WebSocket between a client and an application that speaks the protocol by itself: bytes are passed on as
-// they are, both ways, with backpressure. The relay only follows where frames end, so that it can insert a close
-// frame between two frames of the application, and knows when the closing handshake is complete (RFC 6455 §7).
+// A WebSocket between a client and an application that speaks the protocol itself: bytes are passed on
+// unchanged, both ways, with backpressure. The relay only follows where frames end: it inserts a close frame
+// between two frames of the application, and knows when the closing handshake is complete (RFC 6455 §7).
 //
 //   open ──a close frame to the client, the application's or ours──▶ closing ──the client's──▶ ending
 //    │                                                                  │                        │
@@ -47,7 +47,7 @@ export class WebSocketRelay {
   #hasGap = false;
   /** Limits the time of the current step of the closing handshake. */
   #closeTimer: NodeJS.Timeout | undefined;
-  /** Runs while RELAY_BYTES wait for the client; each write that the client takes starts it anew. */
+  /** Runs while RELAY_BYTES wait for the client, and starts again with each write that the client takes. */
   #stallTimer: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions) {
@@ -67,7 +67,7 @@ export class WebSocketRelay {
     application.on("close", () => this.#onApplicationEnd());
     if (upgraded.ahead.length > 0) this.#onClientBytes(upgraded.ahead);
     if (first.length > 0) this.#onApplicationBytes(first);
-    // The stream may have ended before there was a listener.
+    // The stream may have ended before the listener was attached.
     if (client.readableEnded) this.#onClientEnd();
     if (client.destroyed) process.nextTick(() => this.#onClientClosed());
   }
@@ -159,12 +159,12 @@ export class WebSocketRelay {
   }
 
   #onApplicationEnd(): void {
-    // All bytes that the application wrote have been read; it reads no more.
+    // All bytes that the application wrote have been read; the application reads no more.
     this.#application.destroy();
     if (this.#state !== "open") return;
     const clientHasClosed = this.#clientFrames.hasClosed;
     const clientHasVanished = this.#client.readableEnded && !clientHasClosed;
-    // A client that ended without a close frame awaits none, and inside a frame none can be sent.
+    // A client that ended without a close frame expects none, and inside a frame none can be sent.
     if (clientHasVanished || !this.#applicationFrames.isAtBoundary) this.#end();
     else if (clientHasClosed) this.#sendClose({ code: this.#replyCode, reason: "" });
     else this.#sendClose({ code: CloseCode.INTERNAL_ERROR, reason: "the application ended" });

@@ -1,6 +1,6 @@
-// The response to an opening handshake as an application writes it into a socket by itself (RFC 9112 §4,
-// RFC 6455 §4.2.2). Pure: reads the bytes and makes a head that the front can send. Bytes that do not accept
-// this handshake are a fault. The front sends Upgrade and Connection itself.
+// Reads the response to an opening handshake that an application writes into a socket itself (RFC 9112 §4, RFC
+// 6455 §4.2.2), and makes a head that the front can send. Pure. Bytes that do not accept this handshake are a
+// fault. The front sends Upgrade and Connection itself.
 
 import type { ResponseHead } from "../http/message.ts";
 import { responseHead, ResponseFault } from "../http/response-head.ts";
@@ -52,7 +52,7 @@ function check(fields: readonly Field[], { key, subprotocols }: Handshake): void
     throw new ResponseFault("the response to the handshake needs Upgrade: websocket");
   if (values("connection").join().toLowerCase() !== "upgrade")
     throw new ResponseFault("the response to the handshake needs Connection: Upgrade");
-  // Without a key (HTTP/2) nothing accepts: such a handshake cannot be answered by these bytes.
+  // A handshake of HTTP/2 has no key, so these bytes cannot accept it.
   if (key === null || values("sec-websocket-accept").join() !== acceptKey(key))
     throw new ResponseFault(
       "the response to the handshake lacks the Sec-WebSocket-Accept of its key",

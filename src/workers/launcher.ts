@@ -1,7 +1,7 @@
-// The Python process that forks the workers: made by posix_spawn once, because spawning from Node
-// blocks the event loop in proportion to its memory (1.5 ms at 52 MB). The launcher makes the queue, forks
-// workers on request and reports their ends. JSON lines over its descriptor 3
-// (docs/worker-protocol.md, "Launcher"). Knows nothing of requests.
+// The Python process that forks the workers. It is spawned once, because spawning from Node blocks the event
+// loop in proportion to its memory (1.5 ms at 52 MB). The launcher makes the queue, forks workers on request
+// and reports their ends, in JSON lines over its descriptor 3 (docs/worker-protocol.md, "Launcher"). Knows
+// nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { Socket } from "node:net";
@@ -12,12 +12,12 @@ import type { WorkerEnd } from "./worker.ts";
 import { WorkerProcess, type WorkerPort, type WorkerProcessListener } from "./worker-process.ts";
 
 export interface LauncherOptions {
-  /** Where the run directory is made: a tmpfs. */
+  /** The folder, a tmpfs, in which the run directory is made. */
   readonly runFolder: string;
   readonly python: string;
   /** The folder that holds the package typhon_worker. */
   readonly packageFolder: string;
-  /** Goes to the workers as it is. */
+  /** Passed on to the workers unchanged. */
   readonly application: {
     readonly app: string;
     readonly interface: "auto" | "wsgi" | "asgi";
@@ -39,42 +39,42 @@ export interface LauncherOptions {
 
 export interface LauncherListener {
   /**
-   * Workers can be started. `pipePages`: pages that fit into the queue. `python`: such as
+   * The launcher is ready to start workers. `pipePages`: pages that fit into the queue. `python`: such as
    * "CPython 3.11.7". `shared`: the inherited files, else new ones.
    */
   onOpened(pipePages: number, python: string, shared: SharedFiles): void;
-  /** A worker was forked; its files are there (`openWorker`). */
+  /** A worker was forked, and its files exist (`openWorker`). */
   onStarted(worker: number, pid: number): void;
   /** A worker's process has ended. */
   onEnded(end: WorkerEnd): void;
-  /** The launcher is gone, asked to or not; its workers may live. `text`: why, as far as it is known. */
+  /** The launcher has ended, on request or not; its workers may still run. `text`: the reason, if known. */
   onLauncherEnd(text: string): void;
   /** A line of the launcher's own output. */
   onLauncherLine(line: string): void;
 }
 
-/** The launcher's control; inherited descriptors come behind it. */
+/** The launcher's control socket; inherited descriptors follow it. */
 const CONTROL_FD = 3;
-/** Pages asked for the queue: 1 MiB, what the kernel lets a user have by default. */
+/** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
-/** Characters of a control message. */
+/** Most characters of a control message. */
 const MAX_CONTROL_LINE = 1_048_576;
-/** Characters of the launcher's output that are kept to tell why it ended. */
+/** Characters of the launcher's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
-// `-c` puts the working directory first on sys.path; the worker's own package is imported from its
-// folder, which is then taken off again, so that no module of ours or of the working directory can
-// shadow one that the application means.
+// `-c` puts the working directory first on sys.path. The worker's own package is imported from its folder,
+// which is then removed from sys.path, so that no module of Typhon or of the working directory can shadow a
+// module of the application.
 const BOOT =
   "import sys; sys.version_info >= (3, 10) or " +
   "sys.exit('Typhon needs Python 3.10 or newer, this is %d.%d' % sys.version_info[:2]); " +
   "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
   "from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()";
 
-/** A launcher as the pool sees it: in tests an object without processes. */
+/** The interface of a launcher; tests use an object without processes. */
 export type LauncherPort = Pick<Launcher, keyof Launcher>;
 
-/** The running launcher of one application. */
+/** The launcher of one application, while it runs. */
 export class Launcher {
   readonly #listener: LauncherListener;
   readonly #directory: RunDirectory;
@@ -84,7 +84,7 @@ export class Launcher {
   #stderrTail = "";
   #hasEnded = false;
 
-  /** `inherited`: the files of an earlier launcher whose workers still use them; null: new ones are made. */
+  /** `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. */
   constructor(options: LauncherOptions, inherited: SharedFiles | null, listener: LauncherListener) {
     this.#listener = listener;
     this.#inherited = inherited;
@@ -100,7 +100,7 @@ export class Launcher {
     const control = this.#child.stdio.at(CONTROL_FD);
     if (!(control instanceof Socket)) throw new TypeError("the control channel is no socket");
     this.#control = control;
-    // A write to a launcher that has just died fails; the "close" of the child follows.
+    // A write to a launcher that has just died fails; the child's "close" follows.
     control.on("error", () => undefined);
     cutLines(control, new LineCutter((line) => this.#read(line), MAX_CONTROL_LINE));
     this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
@@ -125,17 +125,17 @@ export class Launcher {
     return new WorkerProcess(pid, file, (signal) => this.signal(worker, signal), listener);
   }
 
-  /** Sends a signal by number; nothing happens if that worker has ended. */
+  /** Sends a signal by number; does nothing if the worker has ended. */
   signal(worker: number, signal: number): void {
     this.#say({ op: "signal", worker, signal });
   }
 
-  /** Sends a text to the service manager (sd_notify(3)): Node knows no datagrams of Unix sockets. */
+  /** Sends a text to the service manager (sd_notify(3)); Node cannot send datagrams to Unix sockets. */
   notify(text: string): void {
     this.#say({ op: "notify", text });
   }
 
-  /** Ends the launcher and every worker of it that still runs. `onLauncherEnd` follows. */
+  /** Ends the launcher and all its running workers. `onLauncherEnd` follows. */
   stop(): void {
     this.#control.end();
   }

@@ -1,6 +1,6 @@
-// The workers of one application and the way of a job through them. Joins the parts: the launcher forks
-// processes, the worker set decides which of them work, the job table knows every request, the exits say
-// what becomes of a dead worker's. Raises typed events; writes no logs; knows no HTTP.
+// The workers of one application, and the requests on their way through them. Joins the parts: the launcher
+// forks processes, WorkerSet decides which workers take requests, JobTable knows every request, WorkerExits
+// decides what becomes of a dead worker's requests. Raises typed events; writes no logs; knows no HTTP.
 
 import { openSocket } from "./application-socket.ts";
 import { readJson } from "./channel.ts";
@@ -26,33 +26,33 @@ const SIGKILL = 9;
 const ERROR_LEVEL = 3;
 
 export interface PoolOptions extends LauncherOptions, Omit<WorkerSetOptions, "workers"> {
-  /** How long a request may wait to be begun, seconds. */
+  /** How long a request may wait for a worker, seconds. */
   readonly queueTimeout: number;
   /** How many requests may wait. */
   readonly queueLimit: number;
-  /** The shortest time that any request has, seconds; Infinity: none has one. */
+  /** The shortest time limit of any request, seconds; Infinity: no request has one. */
   readonly leastTimeout: number;
 }
 
 export interface PoolListener {
   onWorkerReady(worker: Worker): void;
-  /** `pause`: seconds until another worker is started; 0: at once. */
+  /** `pause`: seconds until the next worker is started; 0: at once. */
   onWorkerEnd(exit: WorkerExit, pause: number): void;
   /** The worker is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
   onRecycle(worker: Worker): void;
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
   /** A worker's own message. `level`: 0 debug … 3 error. */
   onMessage(worker: Worker, level: number, text: string): void;
-  /** `stacks`: those of the worker's threads, with requests by their numbers; `find` gives the request. */
+  /** `stacks`: the worker's threads, each with the id of its request; `find` returns the request of an id. */
   onOverdue(overdue: Overdue, stacks: string, find: (id: number) => Job | undefined): void;
-  /** The launcher has ended without being asked to; a new one takes its place. */
+  /** The launcher has ended unexpectedly; a new launcher replaces it. */
   onLauncherEnd(text: string): void;
   onLauncherLine(line: string): void;
 }
 
 type PoolState = "new" | "running" | "stopping" | "stopped";
 
-/** What a pool tells of itself. Times are CLOCK_MONOTONIC seconds. */
+/** The state of a pool. Times are CLOCK_MONOTONIC seconds. */
 export interface PoolStatus {
   readonly state: PoolState;
   /** "" until a worker has loaded the application. */
@@ -63,11 +63,11 @@ export interface PoolStatus {
     Worker,
     "number" | "pid" | "state" | "generation" | "startedAt" | "served" | "leaving"
   >[];
-  /** Requests that have not ended: those that no worker has taken, those that run, and all of them. */
+  /** Requests that have not ended: not taken by a worker, running, and all of them. */
   readonly queue: { readonly waiting: number; readonly running: number; readonly size: number };
 }
 
-/** The application did not load, or the launcher did not come up. */
+/** The application did not load, or the launcher did not start. */
 export class StartFailure extends Error {
   readonly kind: string;
 
@@ -86,7 +86,7 @@ function openLauncher(
 }
 
 export class Pool implements LauncherListener {
-  /** Called when the interface of the code that serves is known, and again when a reload changes it. */
+  /** Called when the first worker has found the application's interface, and when a reload changes it. */
   onInterface: (found: PythonInterface) => void = () => undefined;
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
@@ -103,7 +103,7 @@ export class Pool implements LauncherListener {
   #interface: PythonInterface | "" = "";
   #python = "";
   #hasOpened = false;
-  /** The pipe carried bytes that are no page: launcher, workers and pipe are made anew. */
+  /** A worker read bytes from the pipe that are no page: launcher, workers and pipe are replaced. */
   #isPoisoned = false;
   readonly #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -136,19 +136,19 @@ export class Pool implements LauncherListener {
     this.#exits = new WorkerExits(this.#workers, this.#jobs, (exit) => this.#onExit(exit));
   }
 
-  /** Resolves when the first worker has loaded the application; StartFailure if one does not. */
+  /** Resolves when the first worker has loaded the application; rejects with StartFailure if a worker fails. */
   async start(): Promise<void> {
     this.#state = "running";
     const failure = await this.#set.load(this.#now());
     if (failure !== null) throw new StartFailure(failure);
   }
 
-  /** Loads the application's code anew; null when it serves, or why it does not and the old code stays. */
+  /** Loads the application's code in new workers. Null: the new code serves; else why the old code goes on. */
   load(): Promise<LoadFailure | null> {
     return this.#set.load(this.#now());
   }
 
-  /** The interface of the application that serves; "" until a worker has loaded it. */
+  /** The application's interface; "" until a worker has loaded the application. */
   get interface(): PythonInterface | "" {
     return this.#interface;
   }
@@ -158,7 +158,7 @@ export class Pool implements LauncherListener {
     return this.#state === "running" && this.#workers.takers.length > 0;
   }
 
-  /** Reads the workers' notes: not for every request. */
+  /** Reads the workers' notes, so it costs too much for each request. */
   status(): PoolStatus {
     const { size } = this.#jobs;
     const noted = [...this.#workers.readNotes().keys()];
@@ -177,12 +177,12 @@ export class Pool implements LauncherListener {
     };
   }
 
-  /** Requests that wait or run. */
+  /** The number of requests that wait or run. */
   get requests(): number {
     return this.#jobs.size;
   }
 
-  /** Tells the service manager (sd_notify(3)), if there is one. */
+  /** Sends a text to the service manager (sd_notify(3)), if there is one. */
   notify(text: string): void {
     this.#launcher?.notify(text);
   }
@@ -204,7 +204,7 @@ export class Pool implements LauncherListener {
     this.#jobs.credit(job, bytes);
   }
 
-  /** The coarse clock: overdue requests, and whatever of the workers waits for its time. */
+  /** Called by the coarse clock: checks the deadlines of requests and workers. */
   tick(): void {
     if (this.#state === "new" || this.#state === "stopped") return;
     const now = this.#now();
@@ -214,7 +214,7 @@ export class Pool implements LauncherListener {
     this.#set.tick(now);
   }
 
-  /** Lets the workers finish what they run for at most `grace` seconds, then ends everything. */
+  /** Lets workers finish running requests for at most `grace` seconds, then kills them. */
   stop(grace: number): Promise<void> {
     if (this.#state === "new") return Promise.resolve();
     if (this.#state === "running") {
@@ -265,7 +265,7 @@ export class Pool implements LauncherListener {
   }
 
   onLauncherLine(line: string): void {
-    // A launcher that does not come up is told by StartFailure, with its output.
+    // The output of a launcher that does not start is in StartFailure.
     if (this.#hasOpened) this.#listener.onLauncherLine(line);
   }
 
@@ -280,7 +280,7 @@ export class Pool implements LauncherListener {
     if (!hasUsableWorkers) this.#endAll();
   }
 
-  // Everything that ran is gone: at the end, or because it has to start anew.
+  // Ends launcher, workers, pipe and all requests: when the pool stops, or before a new launcher starts.
   #endAll(): void {
     this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
     this.#jobs.leave();
@@ -292,7 +292,7 @@ export class Pool implements LauncherListener {
     this.#stopWhenEmpty();
   }
 
-  // A frame that is not the job table's. Throws FrameFault on a frame that breaks the protocol.
+  // Handles a frame that is not about a request. Throws FrameFault on a frame that breaks the protocol.
   #onWorkerFrame(worker: Worker, type: number, id: number, count: number, payload: Buffer): void {
     switch (type) {
       case FrameType.READY:
@@ -336,7 +336,7 @@ export class Pool implements LauncherListener {
     worker.interface = found;
     worker.slots = found === "asgi" ? concurrency : threads;
     this.#set.ready(worker, this.#now());
-    // Not before the worker takes: during a reload the old code, with its own interface, still serves.
+    // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
     if (worker.state !== "taking" || this.#interface === found) return;
     this.#interface = found;
     this.#jobs.isConcurrent = found === "asgi";
@@ -348,7 +348,7 @@ export class Pool implements LauncherListener {
     if (fault !== null)
       this.#listener.onMessage(worker, ERROR_LEVEL, `broke the protocol: ${fault}`);
     if (this.#exits.channelEnded(worker)) return;
-    // A worker without a channel can neither send a response nor be told anything.
+    // Without its channel a worker can neither send a response nor receive a command.
     if (worker.state !== "draining" || fault !== null) this.#set.kill(worker, this.#now());
   }
 
@@ -382,8 +382,8 @@ export class Pool implements LauncherListener {
     this.#settleStop.resolve();
   }
 
-  // Wakes every worker that may sleep over a page that its dead neighbour left in the pipe. At least one
-  // fence: the taken fence proves that all pages before it were taken.
+  // Wakes every worker that may sleep although a worker that has ended left a page in the pipe. Sends at least
+  // one fence, because a fence that was taken proves that all pages before it were taken.
   #fence(): void {
     this.#queue?.fence(Math.max(1, this.#workers.takers.length), () => this.#jobs.nextId());
   }

@@ -1,6 +1,6 @@
-// The end of a worker: the channel is read to its end, the notes say which requests the worker held, and each
-// of these is run once more or lost. The launcher reports an end; after the launcher's death, the front looks
-// at the processes themselves.
+// The end of a worker: its channel is read to the end, its notes say which requests it held, and each of these
+// is run once more or lost. The launcher reports the end of a worker; after the launcher's death, the front
+// checks the processes itself.
 
 import type { Job } from "./job.ts";
 import type { JobTable } from "./job-table.ts";
@@ -10,7 +10,7 @@ import type { Worker, WorkerEnd } from "./worker.ts";
 /** How long the channel of an ended process is read for the last frames, seconds. */
 const LAST_FRAMES_SECONDS = 1;
 
-/** The end of a worker, told when its requests are known. */
+/** The end of a worker, reported when its requests are known. */
 export interface WorkerExit {
   readonly worker: Worker;
   readonly end: WorkerEnd;
@@ -23,13 +23,13 @@ export interface WorkerExit {
 }
 
 export class WorkerExits {
-  /** While the pool stops nothing is run once more. */
+  /** While the pool stops, no request is run once more. */
   isStopping = false;
   readonly #workers: WorkerTable;
   readonly #jobs: Pick<JobTable, "takeHeld" | "lose" | "retry">;
   readonly #onExit: (exit: WorkerExit) => void;
 
-  /** `onExit`: the worker is out of the table; its requests are told of their fate afterwards. */
+  /** `onExit` is called when the worker was removed from the table, before its requests are lost or retried. */
   constructor(
     workers: WorkerTable,
     jobs: Pick<JobTable, "takeHeld" | "lose" | "retry">,
@@ -40,29 +40,29 @@ export class WorkerExits {
     this.#onExit = onExit;
   }
 
-  /** A process has ended. Its last frames may still be on the way. */
+  /** A process has ended. Its last frames may still be in the channel. */
   ended(end: WorkerEnd, now: number): void {
     const worker = this.#workers.get(end.worker);
     if (worker === undefined || worker.end !== null) return;
     worker.end = end;
-    // A child of the application that holds the socket would keep the channel open without end.
+    // A child process of the application may hold the socket and keep the channel open for ever.
     worker.reapAt = now + LAST_FRAMES_SECONDS;
     if (worker.process?.isChannelClosed !== false) this.#reap(worker, end);
   }
 
-  /** A channel has ended. True: so had the process, and its worker is out of the table now. */
+  /** A channel has ended. True: the process had ended too, and the worker was removed from the table. */
   channelEnded(worker: Worker): boolean {
     if (worker.end === null) return false;
     this.#reap(worker, worker.end);
     return true;
   }
 
-  /** The launcher has died: its workers go on, and `tick` sees their ends. */
+  /** The launcher has died: its workers go on, and `tick` detects their ends. */
   orphanAll(): void {
     for (const worker of this.#workers.all) worker.orphan();
   }
 
-  /** Counts every worker as ended by `signal`, which kills the orphans; the others died with the launcher. */
+  /** Counts every worker as ended by `signal`. Orphans are sent the signal; all others died with the launcher. */
   reapAll(signal: number): void {
     for (const worker of this.#workers.all) {
       if (worker.isOrphan) worker.process?.signal(signal);
@@ -70,10 +70,10 @@ export class WorkerExits {
     }
   }
 
-  /** Looks for orphans that have exited, and for last frames that took too long. */
+  /** Detects orphans that have exited, and ends the wait for last frames. */
   tick(now: number): void {
     for (const worker of this.#workers.all) {
-      // A worker that was forked and not opened waits for a front that never connects, and exits.
+      // Without a process the front has never connected; such a worker exits by itself.
       if (worker.isOrphan && worker.process?.hasExited() !== false)
         this.ended(unknownEnd(worker), now);
       if (worker.end !== null && now >= worker.reapAt) this.#reap(worker, worker.end);

@@ -1,5 +1,5 @@
-// The process behind a worker: its channel, its notes, its output and its place in the system. Opens the
-// files that the launcher has made for it (docs/worker-protocol.md, "The directory"); decides nothing.
+// The process of a worker: its channel, its notes, its output and its entry in /proc. Opens the files that the
+// launcher has made for it (docs/worker-protocol.md, "The directory"); decides nothing.
 
 import { closeSync, constants, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -10,9 +10,9 @@ import { readFifo } from "./output.ts";
 import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
 import { StackReport } from "./stack-report.ts";
 
-/** Where the start time stands in /proc/PID/stat, counted behind the name (proc_pid_stat(5)). */
+/** Index of the start time in /proc/PID/stat, counted after the process's name (proc_pid_stat(5)). */
 const START_TIME_FIELD = 19;
-/** The size of a page of memory on every Linux that we know (getconf PAGESIZE). */
+/** The size of a memory page on the usual Linux systems (getconf PAGESIZE). */
 const MEMORY_PAGE_BYTES = 4096;
 
 export interface WorkerProcessListener extends FrameReceiver {
@@ -21,7 +21,7 @@ export interface WorkerProcessListener extends FrameReceiver {
   onLine(stream: "stdout" | "stderr", line: string): void;
 }
 
-/** A worker's process as others see it: in tests an object without a process. */
+/** The interface of a worker's process; tests use an object without a process. */
 export type WorkerPort = Pick<WorkerProcess, keyof WorkerProcess>;
 
 export class WorkerProcess {
@@ -31,12 +31,12 @@ export class WorkerProcess {
   readonly #outputs: readonly Socket[];
   readonly #stacks: StackReport;
   readonly #signalByLauncher: (signal: number) => void;
-  /** Tells the process from a later one with the same number. */
+  /** Distinguishes the process from a later one with the same id. */
   readonly #startTime: string;
   #notes: number;
   #isOrphan = false;
 
-  /** `file`: the path of one of its files. `signal`: has the launcher, its parent, signal it. */
+  /** `file`: the path of one of the worker's files. `signal`: sends a signal by its parent, the launcher. */
   constructor(
     pid: number,
     file: (name: string) => string,
@@ -61,12 +61,12 @@ export class WorkerProcess {
     ];
   }
 
-  /** Nothing more will come on the channel. */
+  /** Whether the channel has ended. */
   get isChannelClosed(): boolean {
     return this.#channel.isClosed;
   }
 
-  /** Sends whole frames, whose memory is the channel's from here on. */
+  /** Sends complete frames, whose memory then belongs to the channel. */
   send(frame: Buffer): void {
     this.#channel.send(frame);
   }
@@ -76,7 +76,7 @@ export class WorkerProcess {
     this.#channel.say(type, id);
   }
 
-  /** Where the worker listens when it offers an application a socket for the request `id`. */
+  /** The path at which the worker listens when it offers an application a socket for the request `id`. */
   socketPath(id: number): string {
     return this.#file(`${id}.socket`);
   }
@@ -113,21 +113,21 @@ export class WorkerProcess {
     try {
       process.kill(this.pid, signal);
     } catch {
-      // It went at this moment; hasExited() will tell.
+      // The process has just ended; hasExited() will return true.
     }
   }
 
-  /** The launcher has died: from here on signals go to the process itself. */
+  /** The launcher has died: from now on signals are sent directly to the process. */
   orphan(): void {
     this.#isOrphan = true;
   }
 
-  /** For an orphan, whose end no launcher reports. */
+  /** Whether the process has ended; for orphans, whose end no launcher reports. */
   hasExited(): boolean {
     return startTimeOf(this.pid) !== this.#startTime;
   }
 
-  /** Closes all but the output, which ends by itself: children of the application may still write. */
+  /** Closes all but the output: children of the application may still write, and the output ends by itself. */
   close(): void {
     this.#stacks.close();
     for (const output of this.#outputs) output.unref();
@@ -137,7 +137,7 @@ export class WorkerProcess {
   }
 }
 
-/** When a process started, as the kernel counts; "" if there is none, or only its remains. */
+/** When a process started, in the kernel's clock ticks; "" if there is none, or only a zombie. */
 export function startTimeOf(pid: number): string {
   const stat = readProc(pid, "stat");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -148,7 +148,7 @@ function readProc(pid: number, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, "latin1");
   } catch {
-    // The process has gone.
+    // The process has ended.
     return "";
   }
 }

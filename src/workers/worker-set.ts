@@ -1,6 +1,6 @@
-// The rules by which workers come and go: how many there are, of which load of the code, which worker takes
-// another's place, and when one is killed. A new worker is ready before an old one stops taking. Pure: time
-// comes as `now`, processes are behind WorkerSetListener.
+// The rules by which workers start and end: how many there are, which load of the code they have, which worker
+// replaces another, and when one is killed. A new worker is ready before an old one stops taking requests.
+// Pure: callers give the time as `now`, processes are behind WorkerSetListener.
 //
 //   load():  N start beside the old ─▶ all are ready ─▶ they take, the old stop taking
 //                                  └─▶ one fails ────▶ the new are killed, the old stay
@@ -14,9 +14,9 @@ import type { LoadFailure, Worker, WorkerEnd } from "./worker.ts";
 
 export interface WorkerSetOptions extends RecyclingOptions {
   readonly workers: number;
-  /** For a worker to be ready, seconds. */
+  /** Time for a worker to become ready, seconds. */
   readonly startTimeout: number;
-  /** For a worker that takes no more to finish what it runs, seconds; then it is killed. */
+  /** Time for a worker that takes no more requests to finish the running ones, seconds; then it is killed. */
   readonly drainTimeout: number;
 }
 
@@ -26,19 +26,19 @@ export interface WorkerSetListener {
   /** Kill the worker's process; asked again until the worker has ended. */
   kill(worker: Worker): void;
   onReady(worker: Worker): void;
-  /** The worker is to be replaced, though nothing is wrong with it. */
+  /** The worker will be replaced, although it has no fault. */
   onRecycle(worker: Worker): void;
 }
 
-/** For an old worker to say that it takes no more; a worker that cannot say so hardly takes, seconds. */
+/** Time for an old worker to confirm that it takes no more; a stuck one does not delay the load, seconds. */
 const YIELD_SECONDS = 1;
-/** For a worker to come back from a request past its deadline, seconds. */
+/** Time for a worker to end a request that was interrupted at its deadline, seconds. */
 const OVERDUE_GRACE = 1;
-/** A kill can be lost with the launcher that carries it; it is repeated after so long, seconds. */
+/** A kill is repeated after this time, because the launcher that carries it may die, seconds. */
 const KILL_AGAIN_SECONDS = 1;
 
 export class WorkerSet {
-  /** No worker takes requests, and none will soon; as of the last tick. */
+  /** Whether no worker takes requests or will take some soon; updated by `tick`. */
   hasNoWorkers = false;
   readonly #table: WorkerTable;
   readonly #options: WorkerSetOptions;
@@ -51,10 +51,10 @@ export class WorkerSet {
    */
   #phase: "none" | "loading" | "yielding" = "none";
   #settle: (failure: LoadFailure | null) => void = () => undefined;
-  /** The generation that serves, and the last that was begun. */
+  /** The generation that takes requests, and the newest one. */
   #current = 0;
   #last = 0;
-  /** Old workers that have not yet said that they take no more, and until when the load waits for them. */
+  /** Old workers that have not confirmed that they take no more, and when the load stops waiting for them. */
   readonly #yielding = new Set<Worker>();
   #yieldUntil = 0;
   #isStopping = false;
@@ -66,7 +66,7 @@ export class WorkerSet {
     this.#recycling = new Recycling(options);
   }
 
-  /** Loads the code beside the workers there are; resolves with null when the new code serves, or why not. */
+  /** Loads the code in new workers. Resolves with null when the new code serves, else with the reason. */
   load(now: number): Promise<LoadFailure | null> {
     this.#giveUp({ kind: "superseded", text: "another load of the application began" }, now);
     this.#endYielding();
@@ -80,13 +80,13 @@ export class WorkerSet {
 
   /** The worker has loaded the application. */
   ready(worker: Worker, now: number): void {
-    // READY of a worker that was told to go in the meantime changes nothing.
+    // A worker that was told to stop in the meantime stays so.
     if (worker.state !== "starting") return;
     worker.load(now);
     worker.killAt = Infinity;
     const loading = this.#loadingWorkers();
     if (worker.generation === this.#current) worker.take();
-    // Where no worker serves, the first one that is ready does, and the others follow.
+    // If no worker serves, the first ready worker begins alone, and the others follow.
     else if (this.#table.takers.length === 0 || loading.every(({ state }) => state === "loaded"))
       this.#commit(loading, now);
     this.hasNoWorkers = false;
@@ -94,14 +94,14 @@ export class WorkerSet {
     this.#relieve(now);
   }
 
-  /** The worker takes no more. */
+  /** The worker has confirmed that it takes no more requests. */
   stopped(worker: Worker): void {
     if (this.#yielding.delete(worker) && this.#yielding.size === 0) this.#endYielding();
   }
 
   /**
-   * A worker has ended and is out of the table. Returns seconds until another is started, or null if the
-   * worker belonged to a load that has failed: whoever asked for the load is told.
+   * A worker has ended and was removed from the table. Returns seconds until the next start; null if the worker
+   * belonged to a load that has failed, because the caller of `load` gets that failure.
    */
   exited(
     { worker, end, wasAsked }: Omit<WorkerExit, "lost" | "retried">,
@@ -128,7 +128,7 @@ export class WorkerSet {
     this.#listener.kill(worker);
   }
 
-  /** All workers finish what they run, at most until `killAt`; no other is started. */
+  /** All workers finish running requests, at most until `killAt`; no worker is started any more. */
   stop(killAt: number, now: number): void {
     this.#isStopping = true;
     for (const worker of this.#table.all)
@@ -187,7 +187,8 @@ export class WorkerSet {
       if (worker.state === "starting" || worker.state === "loaded") this.#dismiss(worker, now);
       else this.#retire(worker, now);
     }
-    // The load has succeeded when no old worker takes: then the new code answers every request that comes.
+    // The load has succeeded when no old worker takes requests: from then on the new code responds to every new
+    // request.
     this.#phase = "yielding";
     this.#yieldUntil = now + YIELD_SECONDS;
     if (this.#yielding.size === 0) this.#endYielding();
@@ -207,18 +208,18 @@ export class WorkerSet {
     this.#settle(failure);
   }
 
-  // The worker takes no more and finishes what it runs.
+  // Lets a worker finish its requests and take no more.
   #retire(worker: Worker, now: number): void {
     worker.drain(now + this.#options.drainTimeout);
   }
 
-  // Ends a worker that has not taken anything yet.
+  // Ends a worker that has not taken any request yet.
   #dismiss(worker: Worker, now: number): void {
     worker.drain(Infinity);
     this.kill(worker, now);
   }
 
-  // A new worker takes: as many of those that are to leave may stop.
+  // A new worker takes requests, so a worker that will be replaced may stop.
   #relieve(now: number): void {
     const { takers } = this.#table;
     let surplus = takers.length - this.#options.workers;
@@ -230,8 +231,8 @@ export class WorkerSet {
     }
   }
 
-  // The client of an overdue request has been answered, and the worker was told to interrupt the request.
-  // If it does not come back within the grace, another worker takes its place.
+  // The client of an overdue request has its 504, and the worker was told to interrupt the request. If the
+  // request is still running after OVERDUE_GRACE, another worker replaces this one.
   #checkOverdue(worker: Worker, now: number): void {
     if (now - worker.overdueSince() < OVERDUE_GRACE) return;
     if (worker.state !== "draining") this.#retire(worker, now);

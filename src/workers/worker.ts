@@ -1,10 +1,10 @@
-// One worker as the pool sees it: the state machine of a Python process. The process itself is behind
-// WorkerPort (worker-process.ts); which worker is replaced when is decided in worker-set.ts. Pure.
+// One worker: the state machine of a Python process. The process itself is behind WorkerPort
+// (worker-process.ts); worker-set.ts decides which worker is replaced and when. Pure.
 //
 //   starting ──READY──▶ loaded ──TAKE──▶ taking ──STOP──▶ draining
 //      └─────────┴──────────┴──────────────┴──▶ ended ◀──────┘    (when the process is gone, never at EOF)
 //
-// A worker that is to leave goes on taking until another worker is ready in its place.
+// A worker that will be replaced goes on taking requests until its successor is ready.
 
 import { FrameType } from "./frame.ts";
 import type { Note } from "./page.ts";
@@ -12,7 +12,7 @@ import type { WorkerPort } from "./worker-process.ts";
 
 export type WorkerState = "starting" | "loaded" | "taking" | "draining" | "ended";
 
-/** The interface that a worker has found its application to speak. */
+/** The interface of the application, as the worker has found it. */
 export type PythonInterface = "wsgi" | "asgi";
 
 /** Why an application did not load, as the worker's FAILED frame says. */
@@ -21,12 +21,12 @@ export interface LoadFailure {
   readonly text: string;
 }
 
-/** How a worker's process ended. Code and signal are null where nothing is known. */
+/** How a worker's process ended. Null: code or signal is unknown, or does not apply. */
 export interface WorkerEnd {
   readonly worker: number;
   readonly code: number | null;
   readonly signal: number | null;
-  /** Bytes. */
+  /** In bytes. */
   readonly peakRss: number;
 }
 
@@ -37,31 +37,31 @@ export class Worker {
   readonly number: number;
   /** Counts the loads of the application's code; workers of one load have the same generation. */
   readonly generation: number;
-  /** CLOCK_MONOTONIC seconds, as all times here. */
+  /** CLOCK_MONOTONIC seconds, like all times in this class. */
   readonly startedAt: number;
-  /** After so many requests the worker is to be replaced; Infinity: never. */
+  /** The number of requests after which the worker is replaced; Infinity: never. */
   readonly maxRequests: number;
   state: WorkerState = "starting";
   /** When READY came; 0 before. */
   readyAt = 0;
   interface: PythonInterface | "" = "";
-  /** Slots of the notes that are in use: one a thread, under ASGI one a request that may run. */
+  /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run. */
   slots = 0;
   /** Null until the launcher has forked the process. */
   process: WorkerPort | null = null;
-  /** Why the worker is to be replaced; null: it stays. */
+  /** Why the worker will be replaced; null: it will not be. */
   leaving: string | null = null;
   failure: LoadFailure | null = null;
-  /** When the worker is killed if it still runs. */
+  /** When the worker is killed, unless it has ended before. */
   killAt = Infinity;
-  /** Requests past their deadline that the worker still runs, and since when they are. */
+  /** Running requests past their deadline, by id, with the time when each was found to be late. */
   readonly overdue = new Map<number, number>();
-  /** Requests that the worker has ended. */
+  /** The number of requests that the worker has finished. */
   served = 0;
   /** The last lines of standard error. */
   readonly stderrTail: string[] = [];
   isOrphan = false;
-  /** The end of the process, while the channel is read for the last frames, at most until `reapAt`. */
+  /** How the process ended. Until `reapAt`, the channel may still bring last frames. */
   end: WorkerEnd | null = null;
   reapAt = Infinity;
 
@@ -76,25 +76,25 @@ export class Worker {
     return this.process?.pid ?? 0;
   }
 
-  /** Whether the worker takes requests or will, and none is to take its place. */
+  /** Whether the worker takes or will take requests, and will not be replaced. */
   get isStaying(): boolean {
     return this.state !== "draining" && this.state !== "ended" && this.leaving === null;
   }
 
-  /** READY has come. */
+  /** The worker has sent READY. */
   load(now: number): void {
     this.state = "loaded";
     this.readyAt = now;
   }
 
-  /** Takes requests from here on. */
+  /** Tells the worker to take requests. */
   take(): void {
     if (this.state !== "loaded") return;
     this.state = "taking";
     this.say(FrameType.TAKE);
   }
 
-  /** Stops taking, finishes what runs and exits by itself; killed at `killAt`. */
+  /** Tells the worker to take no more requests, finish the running ones and exit. It is killed at `killAt`. */
   drain(killAt: number): void {
     this.killAt = Math.min(this.killAt, killAt);
     if (this.state === "draining" || this.state === "ended") return;
@@ -102,14 +102,14 @@ export class Worker {
     this.say(FrameType.STOP);
   }
 
-  /** The launcher has died: the front sees this worker's end, and another is to take its place. */
+  /** The launcher has died: the front itself detects this worker's end, and another worker replaces it. */
   orphan(): void {
     this.isOrphan = true;
     this.leaving ??= "its launcher ended";
     this.process?.orphan();
   }
 
-  /** The process is gone, or is counted as gone. */
+  /** The process has ended, or counts as ended. */
   finish(): void {
     this.state = "ended";
     this.process?.close();
@@ -128,12 +128,12 @@ export class Worker {
     if (this.stderrTail.length > STDERR_TAIL_LINES) this.stderrTail.shift();
   }
 
-  /** The requests that the worker has taken and not finished, as it noted them. */
+  /** The requests that the worker has taken and not finished, from its notes. */
   readNotes(): Note[] {
     return this.process?.readNotes(this.slots) ?? [];
   }
 
-  /** Forgets overdue requests that have ended; since when the longest of the others is overdue, or Infinity. */
+  /** Forgets overdue requests that have ended. Returns when the first of the rest became overdue, or Infinity. */
   overdueSince(): number {
     const noted = new Set(this.readNotes().map(({ id }) => id));
     for (const id of this.overdue.keys()) if (!noted.has(id)) this.overdue.delete(id);

@@ -192,7 +192,7 @@ ROUTES = {
 
 
 async def socket_echo(scope: Scope, receive: Any, send: Any) -> None:
-    """Sends back what comes, until the client says `close CODE REASON`."""
+    """Sends back what comes, its process id for `which process?`; `close CODE REASON` ends it."""
     offered = scope["subprotocols"]
     chosen = "chat" if "chat" in offered else None
     await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"x-own", b"1")]})
@@ -208,7 +208,8 @@ async def socket_echo(scope: Scope, receive: Any, send: Any) -> None:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
             return
         if text is not None:
-            await send({"type": "websocket.send", "text": text})
+            told = str(os.getpid()) if text == "which process?" else text
+            await send({"type": "websocket.send", "text": told})
         else:
             await send({"type": "websocket.send", "bytes": event["bytes"]})
 

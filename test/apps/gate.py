@@ -3,6 +3,7 @@
 All meeting places are files in the folder of the variable GATE_DIR.
 """
 
+import ctypes
 import os
 import re
 import threading
@@ -86,6 +87,21 @@ def backtrack(environ: Environ, start_response: Any) -> Iterable[bytes]:
     return []
 
 
+def frozen(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Waits in C for ever without letting go of the interpreter's lock, after `after` seconds.
+
+    Like `backtrack`, but leaves the processor to others: a mutex of its own is taken twice.
+    """
+    (FOLDER / f"{ask(environ, 'name')}.running").write_text(str(os.getpid()))
+    time.sleep(float(ask(environ, "after", "0")))
+    # A PyDLL, unlike a CDLL, keeps the interpreter's lock; zeros are PTHREAD_MUTEX_INITIALIZER.
+    lock = ctypes.PyDLL(None).pthread_mutex_lock
+    mutex = ctypes.create_string_buffer(64)
+    lock(mutex)
+    lock(mutex)
+    return []
+
+
 def locked(environ: Environ, start_response: Any) -> Iterable[bytes]:
     """Waits for a lock that nobody gives back."""
     (FOLDER / f"{ask(environ, 'name')}.running").write_text(str(os.getpid()))
@@ -150,6 +166,7 @@ ROUTES = {
     "/deaf": deaf,
     "/asleep": asleep,
     "/backtrack": backtrack,
+    "/frozen": frozen,
     "/locked": locked,
     "/gone": gone,
     "/nap": nap,
@@ -159,4 +176,6 @@ ROUTES = {
 
 
 def app(environ: Environ, start_response: Any) -> Iterable[bytes]:
-    return ROUTES.get(environ["PATH_INFO"], quick)(environ, start_response)
+    """By the last part of the path: `/slow/hold` is `/hold`, and may have a deadline of its own."""
+    page = "/" + environ["PATH_INFO"].rpartition("/")[2]
+    return ROUTES.get(page, quick)(environ, start_response)

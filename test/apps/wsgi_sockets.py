@@ -214,6 +214,8 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "/endless-head": endless_head,
     "/half-head": half_head,
     "/late": late,
+    # The same with a deadline of its own.
+    "/silent": late,
     "/raises-before": raises_before,
     "/raises-after": raises_after,
     "/stops-iteration": stops_iteration,

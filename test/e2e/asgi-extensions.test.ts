@@ -1,5 +1,5 @@
 // Extensions of ASGI: 103 Early Hints, trailers, files by path, and which of them a request's scope
-// offers. What a client reads is compared byte by byte: a field out of its place would split an answer.
+// offers. Responses are compared byte by byte: a field out of its place would split a response.
 
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";

@@ -197,7 +197,7 @@ test("sends a file by its path", async () => {
   assert.match(answer.text, /^"""ASGI by hand/);
 });
 
-test("a deadline cancels the task, and the worker goes on", async (t) => {
+test("a deadline cancels the task; in a blocked loop it replaces the worker and tells where it was", async (t) => {
   const place = makeScratch(t);
   const late = await startTyphon(t, ["asgi_raw:app", ...ALONE, "--timeout", "0.5"], {
     env: { GATE_DIR: place },
@@ -207,13 +207,6 @@ test("a deadline cancels the task, and the worker goes on", async (t) => {
   await until("the task was cancelled", () => existsSync(join(place, "cancelled")));
   await late.output.waitFor(/a request ran .*forever/s);
   assert.equal((await getOnce(late, "/")).text, `hello ${worker}`);
-});
-
-test("a deadline in a blocked loop replaces the worker and tells where it was", async (t) => {
-  const late = await startTyphon(t, ["asgi_raw:app", ...ALONE, "--timeout", "0.5"], {
-    env: { GATE_DIR: makeScratch(t) },
-  });
-  const worker = late.workers()[0]?.pid ?? 0;
   assert.equal((await getOnce(late, "/blocked")).status, 504);
   await late.output.waitFor(/asgi_raw\.py.*blocked/);
   await until("the blocked worker is gone", () => !isRunning(worker));
@@ -230,9 +223,9 @@ test("running requests finish at the stop, and lifespan ends", async (t) => {
   await ending.output.waitFor(/SIGTERM/);
   writeFileSync(join(place, "last.go"), "");
   assert.equal((await client.readResponse()).text, "held last");
+  client.destroy();
   assert.deepEqual(await ending.exited, { code: 0, signal: null });
   assert.ok(existsSync(join(place, "shutdown")));
-  client.destroy();
 });
 
 test("a failed startup is the start's failure, in the application's words", async () => {

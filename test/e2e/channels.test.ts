@@ -1,12 +1,13 @@
-// Django Channels: the chat of its tutorial. Its in-memory layer joins the clients of one worker; that is
-// all of them with one worker, and with two each client still gets what belongs to its own room.
+// Django Channels: the chat of its tutorial. Its in-memory layer connects the clients of one worker: with one
+// worker all clients; with two, clients of the same room and worker.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { WebSocket } from "ws";
 
 import { until } from "../support/deadline.ts";
+import { FILE } from "../support/file-scope.ts";
 import { readRecord } from "../support/json.ts";
 import { getOnce } from "../support/raw-client.ts";
 import type { Scope } from "../support/scratch.ts";
@@ -14,10 +15,10 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 const MESSAGES = 20;
 
-/** One who has joined a room. */
+/** A client that has joined a room. */
 class Guest {
   readonly socket: WebSocket;
-  /** Which process has it; 0 until it has said so. */
+  /** The process of its WebSocket; 0 until the application has told it. */
   worker = 0;
   readonly heard: string[] = [];
   #failure: Error | null = null;
@@ -71,30 +72,36 @@ test("all in a room hear what one says, nobody else does, and who has left is no
   await other.hears(["red: quiet here"]);
 });
 
-test("with two workers each guest hears its own room, in order", async (t) => {
-  const typhon = await startTyphon(t, ["channels_chat:app", "--workers", "2"]);
-  const rooms = Array.from({ length: 12 }, (_, at) => `room${at}`);
-  const guests = await Promise.all(rooms.map((room) => Guest.join(t, typhon, room)));
-  const texts = Array.from({ length: MESSAGES }, (_, at) => `message ${at}`);
-  for (const text of texts) for (const guest of guests) guest.say(text);
-  await Promise.all(
-    guests.map((guest, at) => guest.hears(texts.map((text) => `${rooms[at] ?? ""}: ${text}`))),
-  );
-});
+describe("with two workers", () => {
+  let typhon: Typhon;
 
-test("with two workers the in-memory layer joins those of one worker (docs/guide/channels.md)", async (t) => {
-  const typhon = await startTyphon(t, ["channels_chat:app", "--workers", "2"]);
-  const guests: Guest[] = [];
-  const workers = (): Set<number> => new Set(guests.map(({ worker }) => worker));
-  // Whoever is free takes a handshake: sooner or later it is the other one.
-  while (workers().size < 2 && guests.length < 200)
-    guests.push(...(await Promise.all([1, 2, 3, 4].map(() => Guest.join(t, typhon, "hall")))));
-  assert.equal(workers().size, 2, "one worker took every handshake");
-  for (const worker of workers()) {
-    const near = guests.filter((guest) => guest.worker === worker);
-    near[0]?.say(`from ${worker}`);
-    for (const guest of near) await guest.hears([`hall: from ${worker}`]);
-  }
-  // Nothing has come across since.
-  for (const guest of guests) assert.deepEqual(guest.heard, [`hall: from ${guest.worker}`]);
+  before(async () => {
+    typhon = await startTyphon(FILE, ["channels_chat:app", "--workers", "2"]);
+  });
+
+  test("each guest hears its own room, in order", async (t) => {
+    const rooms = Array.from({ length: 12 }, (_, at) => `room${at}`);
+    const guests = await Promise.all(rooms.map((room) => Guest.join(t, typhon, room)));
+    const texts = Array.from({ length: MESSAGES }, (_, at) => `message ${at}`);
+    for (const text of texts) for (const guest of guests) guest.say(text);
+    await Promise.all(
+      guests.map((guest, at) => guest.hears(texts.map((text) => `${rooms[at] ?? ""}: ${text}`))),
+    );
+  });
+
+  test("the in-memory layer joins those of one worker (docs/guide/channels.md)", async (t) => {
+    const guests: Guest[] = [];
+    const workers = (): Set<number> => new Set(guests.map(({ worker }) => worker));
+    // A free worker takes the handshake: sooner or later it is the other one.
+    while (workers().size < 2 && guests.length < 200)
+      guests.push(...(await Promise.all([1, 2, 3, 4].map(() => Guest.join(t, typhon, "hall")))));
+    assert.equal(workers().size, 2, "one worker took every handshake");
+    for (const worker of workers()) {
+      const near = guests.filter((guest) => guest.worker === worker);
+      near[0]?.say(`from ${worker}`);
+      for (const guest of near) await guest.hears([`hall: from ${worker}`]);
+    }
+    // Nothing has come across since.
+    for (const guest of guests) assert.deepEqual(guest.heard, [`hall: from ${guest.worker}`]);
+  });
 });

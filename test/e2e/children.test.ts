@@ -1,5 +1,5 @@
-// Threads and processes of an application: they work as under any other server, and hold none of our
-// descriptors, so that they neither keep a connection open nor outlive the server's end unseen.
+// Threads and processes of an application: they work as under any other server, and inherit none of the
+// worker's descriptors, so that they neither keep a connection open nor hide a worker's end.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -15,12 +15,12 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 import { isWritten } from "../support/notes.ts";
 
 let typhon: Typhon;
-/** What the worker holds for itself. */
+/** Descriptors of the worker itself. */
 let own: ReadonlySet<string>;
 
 before(async () => {
   typhon = await startTyphon(FILE, ["children:app", "--workers", "1", "--threads", "2"]);
-  // What we ourselves were given by whoever started us goes through to every process.
+  // Descriptors that the test program itself inherited go through to every process.
   const inherited = new Set(listDescriptors(process.pid));
   const held = (await listOf("/own")).filter((entry) => Number(entry.split(" ")[0]) > 2);
   own = new Set(
@@ -42,7 +42,7 @@ function targetOf(entry: string): string {
   return entry.slice(entry.indexOf(" ") + 1);
 }
 
-/** Those of a child's descriptors that the worker had before the application opened any. */
+/** The descriptors of a child that are the worker's own. */
 function oursAmong(descriptors: readonly string[]): string[] {
   return descriptors.filter((entry) => Number(entry.split(" ")[0]) > 2 && own.has(targetOf(entry)));
 }

@@ -1,5 +1,4 @@
-// What an application is told about its request: PEP 3333's keys, decoding, colliding names, and whom
-// the server believes when a proxy speaks.
+// The environ of a request: PEP 3333's keys, decoding, colliding names, and which proxies are trusted.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -13,8 +12,17 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 let typhon: Typhon;
 
+/** One worker with one thread, mounted below a path, in a folder of its own, behind a proxy it does not trust. */
+let other: Typhon;
+let folder: string;
+
 before(async () => {
-  typhon = await startTyphon(FILE, ["raw:app", "--workers", "2", "--env", "GREETING=hello"]);
+  folder = makeScratch(FILE);
+  const own = "--workers 1 --threads 1 --root-path /shop --forwarded-allow-ips 10.0.0.0/8";
+  [typhon, other] = await Promise.all([
+    startTyphon(FILE, ["raw:app", "--workers", "2", "--env", "GREETING=hello"]),
+    startTyphon(FILE, ["raw:app", ...own.split(" ")], { cwd: folder }),
+  ]);
 });
 
 type Environ = Readonly<Record<string, unknown>>;
@@ -121,8 +129,6 @@ test("takes path, query and host from an absolute target", async () => {
 });
 
 test("runs in the folder it was started in, with the application's folder first on sys.path", async () => {
-  const folder = makeScratch(FILE);
-  const other = await startTyphon(FILE, ["raw:app", "--workers", "1"], { cwd: folder });
   const environ = await environOf(getWith(""), other);
   assert.equal(environ["test.cwd"], folder);
   const path = environ["test.sys.path"];
@@ -133,13 +139,11 @@ test("runs in the folder it was started in, with the application's folder first 
 });
 
 test("says that one worker with one thread is neither multithread nor multiprocess", async () => {
-  const other = await startTyphon(FILE, ["raw:app", "--workers", "1", "--threads", "1"]);
   const environ = await environOf(getWith(""), other);
   assert.deepEqual(pick(environ, "wsgi.multithread", "wsgi.multiprocess"), [false, false]);
 });
 
 test("mounts the application under --root-path", async () => {
-  const other = await startTyphon(FILE, ["raw:app", "--workers", "1", "--root-path", "/shop"]);
   const inside = await environOf(getWith("", "/shop/environ"), other);
   assert.deepEqual(pick(inside, "SCRIPT_NAME", "PATH_INFO"), ["/shop", "/environ"]);
   const beside = await environOf(getWith("", "/shopping"), other);
@@ -165,13 +169,6 @@ test("believes Forwarded from a proxy that may be believed (RFC 7239)", async ()
 });
 
 test("believes nobody else and removes what they say", async () => {
-  const other = await startTyphon(FILE, [
-    "raw:app",
-    "--workers",
-    "1",
-    "--forwarded-allow-ips",
-    "10.0.0.0/8",
-  ]);
   const environ = await environOf(
     getWith(`${FORWARDED}Forwarded: for=6.6.6.6\r\nX-Request-ID: chosen\r\n`),
     other,

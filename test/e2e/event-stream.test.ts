@@ -1,5 +1,5 @@
-// Server-sent events and long polling: what has no end of its own ends with its client, holds nobody up,
-// and is not waited for beyond the grace when the server stops or loads its code anew.
+// Server-sent events and long polling: an endless response ends with its client, delays no other request,
+// and is not waited for beyond --graceful-timeout when the server stops or reloads.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
@@ -28,7 +28,7 @@ async function openStream(server: Typhon, query: string): Promise<RawClient> {
   const head = await client.readHead();
   assert.equal(head.status, 200);
   assert.match(fieldOf(head, "content-type"), /^text\/event-stream/);
-  // What the application says of the connection is not its to say; the stream is none the worse for it.
+  // An application's `Connection` field is dropped, and the stream is sent all the same.
   assert.equal(head.fields.get("connection"), undefined);
   for (let number = 1; number <= 3; number += 1)
     assert.equal(String(await client.readChunk()), `id: ${number}\ndata: tick ${number}\n\n`);
@@ -72,7 +72,7 @@ test("a stream whose client does not read ends when that client leaves", async (
 });
 
 test("a hundred streams hold nobody up, and all of them end", async () => {
-  // Five hundred events a second: not what a machine can do, which others may need meanwhile.
+  // Five hundred events a second: far less than a machine can do, since other tests run meanwhile.
   const clients = await Promise.all(
     Array.from({ length: 100 }, (_, at) => openStream(typhon, `name=many-${at}&interval=0.2`)),
   );

@@ -1,59 +1,55 @@
 // More requests than can be run: refusals come at once, from the front, and what can be run is run.
 
 import assert from "node:assert/strict";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { lapse, until } from "../support/deadline.ts";
+import { FILE } from "../support/file-scope.ts";
+import { Gate } from "../support/gate.ts";
 import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon } from "../support/typhon.ts";
 
+/** Several times the 250 ms after which a client that has closed its side is taken to read no response. */
+const HALF_CLOSED_MS = 1000;
+
 test("a request that could not be begun in time is refused at once, and health is answered", async (t) => {
-  const typhon = await startTyphon(
-    t,
-    // 20 requests a second can be run; each may wait for a second.
-    ["gate:app", "--workers", "1", "--threads", "1", "--queue-timeout", "1", "--health"],
-    { env: { GATE_DIR: makeScratch(t) } },
-  );
+  // 20 requests a second can be run; each may wait for a second.
+  const one = ["--workers", "1", "--threads", "1"];
+  const { typhon } = await Gate.start(t, [...one, "--queue-timeout", "1", "--health"]);
   const answered: Record<string, number> = {};
   const end = new AbortController();
   const ask = async (): Promise<void> => {
+    const client = await RawClient.connect(typhon);
     while (!end.signal.aborted) {
-      const answer = await getOnce(typhon, "/nap?ms=50");
+      const answer = await client.get("/nap?ms=50");
       const code = /\((\w+)\)/.exec(answer.text)?.[1] ?? "";
       answered[`${answer.status}${code}`] = (answered[`${answer.status}${code}`] ?? 0) + 1;
-      if (answer.status === 503) assert.notEqual(fieldOf(answer, "retry-after"), "");
+      if (answer.status !== 503) continue;
+      assert.notEqual(fieldOf(answer, "retry-after"), "");
+      // Refused at once: without a pause a hundred clients would keep a core busy with asking.
+      await lapse(20);
     }
+    client.destroy();
   };
   const clients = Array.from({ length: 100 }, ask);
-  await until("somebody is refused at once", () => (answered["503OVERLOADED"] ?? 0) > 0);
+  await until("one is refused at once", () => (answered["503OVERLOADED"] ?? 0) > 0);
   assert.equal((await getOnce(typhon, "/livez")).text, "ok\n");
   assert.equal((await getOnce(typhon, "/readyz")).text, "ok\n");
-  const before = answered["200"] ?? 0;
-  await until("work goes on", () => (answered["200"] ?? 0) >= before + 20);
+  const earlier = answered["200"] ?? 0;
+  await until("work goes on", () => (answered["200"] ?? 0) >= earlier + 20);
   end.abort();
   await Promise.all(clients);
   // As before.
   assert.equal((await getOnce(typhon, "/nap?ms=1")).status, 200);
 });
 
-test("answers health itself only where it was asked to", async (t) => {
-  const typhon = await startTyphon(t, ["gate:app", "--workers", "1"], {
-    env: { GATE_DIR: makeScratch(t) },
-  });
-  assert.match((await getOnce(typhon, "/livez")).text, /^quick/);
-});
-
 test("is not ready while it stops", async (t) => {
-  const folder = makeScratch(t);
-  const typhon = await startTyphon(t, ["gate:app", "--workers", "1", "--health"], {
-    env: { GATE_DIR: folder },
-  });
-  const running = await RawClient.connect(typhon);
-  running.write("GET /hold?name=last HTTP/1.1\r\nHost: a\r\n\r\n");
-  await until("it runs", () => existsSync(join(folder, "last.running")));
+  const gate = await Gate.start(t, ["--workers", "1", "--health"]);
+  const { typhon } = gate;
+  const running = await gate.hold("last");
   // Connected before the stop, asked after it.
   const probe = await RawClient.connect(typhon);
   typhon.signal("SIGTERM");
@@ -61,70 +57,78 @@ test("is not ready while it stops", async (t) => {
   const answer = await probe.get("/readyz");
   assert.equal(answer.status, 503);
   assert.equal(fieldOf(answer, "connection"), "close");
-  writeFileSync(join(folder, "last.go"), "");
-  assert.equal((await running.readResponse()).status, 200);
-  assert.deepEqual(await typhon.exited, { code: 0, signal: null });
-  running.destroy();
   probe.destroy();
+  gate.release("last");
+  assert.equal((await running.client.readResponse()).status, 200);
+  running.client.destroy();
+  assert.deepEqual(await typhon.exited, { code: 0, signal: null });
 });
 
-test("what waits in the pipe is not run when its client has left", async (t) => {
-  const folder = makeScratch(t);
-  const typhon = await startTyphon(t, ["gate:app", "--workers", "1", "--threads", "1"], {
-    env: { GATE_DIR: folder },
+describe("a client that leaves", () => {
+  let gate: Gate;
+
+  before(async () => {
+    gate = await Gate.start(FILE, ["--workers", "1", "--threads", "1"]);
   });
-  const first = await RawClient.connect(typhon);
-  first.write("GET /hold?name=first HTTP/1.1\r\nHost: a\r\n\r\n");
-  await until("the first runs", () => existsSync(join(folder, "first.running")));
-  const second = await RawClient.connect(typhon);
-  second.write("GET /hold?name=second HTTP/1.1\r\nHost: a\r\n\r\n");
-  // Behind it in the pipe; whoever gets its answer knows that the second one's page is gone.
-  await lapse(100);
-  second.socket.resetAndDestroy();
-  const third = await RawClient.connect(typhon);
-  third.write("GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
-  await lapse(100);
-  writeFileSync(join(folder, "first.go"), "");
-  assert.equal((await third.readResponse()).status, 200);
-  assert(!existsSync(join(folder, "second.running")));
-  first.destroy();
-  third.destroy();
-});
 
-for (const app of ["gate:app", "asgi_raw:app"])
-  test(`what waits in the pipe is not run when its client has closed its side for a while (${app})`, async (t) => {
-    const folder = makeScratch(t);
-    const typhon = await startTyphon(
-      t,
-      [app, "--workers", "1", "--threads", "1", "--concurrency", "1"],
-      { env: { GATE_DIR: folder } },
-    );
-    const hold = (name: string): string =>
-      app === "gate:app" ? `/hold?name=${name}` : `/hold?${name}`;
-    const first = await RawClient.connect(typhon);
-    first.write(`GET ${hold("first")} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    await until("the first runs", () => existsSync(join(folder, "first.running")));
-    const second = await RawClient.connect(typhon);
-    second.write(`GET ${hold("second")} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  test("while its request waits in the pipe, by a reset: the request is not run", async () => {
+    const first = await gate.hold("first");
+    const second = await RawClient.connect(gate.typhon);
+    second.write("GET /hold?name=second HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Behind it in the pipe: whoever gets its response knows that the second one's page is gone.
+    await lapse(100);
+    second.socket.resetAndDestroy();
+    const third = await RawClient.connect(gate.typhon);
+    third.write("GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
+    await lapse(100);
+    gate.release("first");
+    assert.equal((await third.readResponse()).status, 200);
+    assert(!gate.hasRun("second"));
+    first.client.destroy();
+    third.destroy();
+  });
+
+  test("while its request waits in the pipe, by closing its side: the request is not run", async () => {
+    const first = await gate.hold("third");
+    const second = await RawClient.connect(gate.typhon);
+    second.write("GET /hold?name=fourth HTTP/1.1\r\nHost: a\r\n\r\n");
     second.socket.end();
-    // Longer than the 250 ms after which nobody is believed to read the answer.
-    await lapse(1500);
-    writeFileSync(join(folder, "first.go"), "");
+    await lapse(HALF_CLOSED_MS);
+    gate.release("third");
     assert.equal((await second.readResponse()).status, 503);
-    assert(!existsSync(join(folder, "second.running")));
-    assert.equal((await first.readResponse()).status, 200);
-    first.destroy();
+    assert(!gate.hasRun("fourth"));
+    assert.equal((await first.client.readResponse()).status, 200);
+    first.client.destroy();
     second.destroy();
   });
 
-test("tells a running application that its client has left", async (t) => {
-  const folder = makeScratch(t);
-  const typhon = await startTyphon(t, ["gate:app", "--workers", "1"], {
-    env: { GATE_DIR: folder },
+  test("while its request runs: the application is told", async () => {
+    const { client } = await gate.hold("left", "/gone");
+    client.socket.resetAndDestroy();
+    await until("the application was told", () => existsSync(join(gate.folder, "left.gone")));
   });
-  const client = await RawClient.connect(typhon);
-  client.write("GET /gone?name=left HTTP/1.1\r\nHost: a\r\n\r\n");
-  await until("it runs", () => existsSync(join(folder, "left.running")));
-  client.socket.resetAndDestroy();
-  await until("the application was told", () => existsSync(join(folder, "left.gone")));
+
+  test("/livez belongs to the application without --health", async () => {
+    assert.match((await getOnce(gate.typhon, "/livez")).text, /^quick/);
+  });
+});
+
+test("a client of an ASGI application that closes its side while its request waits: it is not run", async (t) => {
+  const folder = makeScratch(t);
+  const one = ["--workers", "1", "--concurrency", "1"];
+  const typhon = await startTyphon(t, ["asgi_raw:app", ...one], { env: { GATE_DIR: folder } });
+  const gate = new Gate(typhon, folder);
+  const first = await RawClient.connect(typhon);
+  first.write("GET /hold?first HTTP/1.1\r\nHost: a\r\n\r\n");
+  await until("the first runs", () => gate.hasRun("first"));
+  const second = await RawClient.connect(typhon);
+  second.write("GET /hold?second HTTP/1.1\r\nHost: a\r\n\r\n");
+  second.socket.end();
+  await lapse(HALF_CLOSED_MS);
+  gate.release("first");
+  assert.equal((await second.readResponse()).status, 503);
+  assert(!gate.hasRun("second"));
+  assert.equal((await first.readResponse()).status, 200);
+  first.destroy();
+  second.destroy();
 });

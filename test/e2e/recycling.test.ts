@@ -2,22 +2,19 @@
 // before it takes requests.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { until } from "../support/deadline.ts";
+import { Gate } from "../support/gate.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { runTyphon, startTyphon, withDefaults } from "../support/typhon.ts";
-import { isWritten } from "../support/notes.ts";
 
 test("--max-requests replaces workers under load without a failed request", async (t) => {
-  const typhon = await startTyphon(
-    t,
-    ["gate:app", "--workers", "2", "--max-requests", "50", "--max-requests-jitter", "10"],
-    { env: { GATE_DIR: makeScratch(t) } },
-  );
+  const limits = ["--max-requests", "50", "--max-requests-jitter", "10"];
+  const { typhon } = await Gate.start(t, ["--workers", "2", ...limits]);
   const pids = new Set<string>();
   const ask = async (): Promise<void> => {
     const client = await RawClient.connect(typhon);
@@ -32,16 +29,9 @@ test("--max-requests replaces workers under load without a failed request", asyn
   await typhon.output.waitFor(/worker \d+ is replaced: it has run \d+ requests/);
 });
 
-test("--max-age and --max-rss replace a worker", async (t) => {
-  const old = await startTyphon(t, ["gate:app", "--workers", "1", "--max-age", "0.5"], {
-    env: { GATE_DIR: makeScratch(t) },
-  });
-  const first = (await getOnce(old, "/quick")).text;
-  await until("another one", async () => (await getOnce(old, "/quick")).text !== first);
-  const large = await startTyphon(t, ["gate:app", "--workers", "1", "--max-rss", "1M"], {
-    env: { GATE_DIR: makeScratch(t) },
-  });
-  await large.output.waitFor(/is replaced: it holds \d+ MiB of memory/);
+test("--max-rss replaces a worker", async (t) => {
+  const { typhon } = await Gate.start(t, ["--workers", "1", "--max-rss", "1M"]);
+  await typhon.output.waitFor(/is replaced: it holds \d+ MiB of memory/);
 });
 
 test("--warmup asks each new worker before it takes requests", async (t) => {
@@ -86,20 +76,14 @@ test("--start-timeout ends a start that hangs", async (t) => {
   assert.match(run.stderr, /did not load within 0\.5 s \(--start-timeout\)/);
 });
 
-test("a worker that is replaced finishes what it runs", async (t) => {
-  const folder = makeScratch(t);
-  const typhon = await startTyphon(t, ["gate:app", "--workers", "1", "--max-age", "0.5"], {
-    env: { GATE_DIR: folder },
-  });
-  const client = await RawClient.connect(typhon);
-  client.write("GET /hold?name=long HTTP/1.1\r\nHost: a\r\n\r\n");
-  await until("it runs", () => isWritten(join(folder, "long.running")));
-  const pid = readFileSync(join(folder, "long.running"), "utf8");
+test("--max-age replaces a worker, which finishes what it runs", async (t) => {
+  const gate = await Gate.start(t, ["--workers", "1", "--max-age", "0.5"]);
+  const { client, pid } = await gate.hold("long");
   await until(
     "another serves",
-    async () => (await getOnce(typhon, "/quick")).text !== `quick ${pid}`,
+    async () => (await getOnce(gate.typhon, "/quick")).text !== `quick ${pid}`,
   );
-  writeFileSync(join(folder, "long.go"), "");
+  gate.release("long");
   assert.equal((await client.readResponse()).text, `held long ${pid}`);
   client.destroy();
 });

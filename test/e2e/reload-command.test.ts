@@ -1,15 +1,16 @@
 // `typhon reload`: new code takes over without a lost request, code that does not load changes nothing,
-// and whoever asks is told which of the two it was.
+// and the command tells which of the two it was.
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { before, describe, test } from "node:test";
 
 import { ChangingApp } from "../supervisor/changing-app.ts";
 import { until, within } from "../support/deadline.ts";
+import { FILE } from "../support/file-scope.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
-import { makeScratch } from "../support/scratch.ts";
+import { makeScratch, type Scope } from "../support/scratch.ts";
 import { runTyphon, startTyphon, withDefaults, type Run, type Typhon } from "../support/typhon.ts";
 
 interface Served {
@@ -18,11 +19,11 @@ interface Served {
   readonly pidFile: string;
 }
 
-async function serve(context: TestContext, ...args: string[]): Promise<Served> {
-  const app = new ChangingApp(context);
+async function serve(scope: Scope, ...args: string[]): Promise<Served> {
+  const app = new ChangingApp(scope);
   app.answer("first");
-  const pidFile = join(makeScratch(context), "pid");
-  const typhon = await startTyphon(context, [...app.args, "--pid", pidFile, ...args]);
+  const pidFile = join(makeScratch(scope), "pid");
+  const typhon = await startTyphon(scope, [...app.args, "--pid", pidFile, ...args]);
   return { app, typhon, pidFile };
 }
 
@@ -34,91 +35,95 @@ async function refusal(run: Promise<Run>): Promise<string> {
   return stderr;
 }
 
-test("new code serves, and the command says after how long", async (t) => {
-  const { app, typhon, pidFile } = await serve(t);
-  for (const text of ["second", "third"]) {
-    app.answer(text);
-    const run = await runTyphon(["reload", "--pid", pidFile]);
-    assert.deepEqual([run.code, run.stderr], [0, ""]);
-    assert.match(run.stdout, /^reloaded in \d+ ms\n$/);
-    assert.equal((await getOnce(typhon, "/")).text, text);
-  }
-});
+describe("one server, from reload to reload", () => {
+  let app: ChangingApp;
+  let typhon: Typhon;
+  let pidFile: string;
 
-test("new code of the same size and second as the old is seen", async (t) => {
-  const { app, typhon, pidFile } = await serve(t);
-  for (const text of ["newer", "third", "forth"]) {
-    app.answer(text);
-    assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
-    assert.equal((await getOnce(typhon, "/")).text, text);
-  }
-});
-
-test("code that does not load: exit 3, its traceback, and the old code goes on", async (t) => {
-  const { app, typhon, pidFile } = await serve(t, "--workers", "2");
-  app.answer("second", "raise ValueError('DATABASE_URL is missing')");
-  const run = await runTyphon(["reload", "--pid", pidFile]);
-  assert.equal(run.code, 3, run.stderr);
-  assert.equal(run.stdout, "");
-  assert.match(run.stderr, /^typhon: .*Traceback \(most recent call last\)/s);
-  assert.match(run.stderr, /changing\.py", line \d+, in <module>/);
-  assert.match(run.stderr, /ValueError: DATABASE_URL is missing/);
-  assert.doesNotMatch(run.stderr, /\.[jt]s:\d+|typhon_worker/, "a stack of ours");
-  assert.equal((await getOnce(typhon, "/")).text, "first");
-  await typhon.output.waitFor(/does not load\n(?: {4}\|.*\n)*.*DATABASE_URL/);
-  app.answer("third");
-  assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
-  assert.equal((await getOnce(typhon, "/")).text, "third");
-});
-
-test("requests under way finish with the code that they began with, and none is lost", async (t) => {
-  const { app, typhon, pidFile } = await serve(t, "--workers", "2");
-  const held = await RawClient.connect(typhon);
-  held.write("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
-  await until("it runs", () => app.waitsFor("hold"));
-  const over = new AbortController();
-  const seen = new Set<string>();
-  const clients = [1, 2, 3, 4].map(async () => {
-    const client = await RawClient.connect(typhon);
-    for (let count = 1; !over.signal.aborted; count += 1) {
-      const answer = await client.get(`/?${count}`);
-      assert.equal(answer.status, 200);
-      seen.add(answer.text);
-    }
-    client.destroy();
+  before(async () => {
+    ({ app, typhon, pidFile } = await serve(FILE, "--workers", "2"));
   });
-  for (const text of ["second", "third", "fourth"]) {
-    app.answer(text);
+
+  test("new code serves, and the command says after how long", async () => {
+    for (const text of ["second", "third"]) {
+      app.answer(text);
+      const run = await runTyphon(["reload", "--pid", pidFile]);
+      assert.deepEqual([run.code, run.stderr], [0, ""]);
+      assert.match(run.stdout, /^reloaded in \d+ ms\n$/);
+      assert.equal((await getOnce(typhon, "/")).text, text);
+    }
+  });
+
+  test("new code of the same size and second as the old is seen", async () => {
+    for (const text of ["newer", "third", "forth"]) {
+      app.answer(text);
+      assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
+      assert.equal((await getOnce(typhon, "/")).text, text);
+    }
+  });
+
+  test("code that does not load: exit 3, its traceback, and the old code goes on", async () => {
+    app.answer("broken", "raise ValueError('DATABASE_URL is missing')");
     const run = await runTyphon(["reload", "--pid", pidFile]);
-    assert.equal(run.code, 0, run.stderr);
-    await until(`${text} is seen`, () => seen.has(text));
-  }
-  over.abort();
-  await Promise.all(clients);
-  app.go("hold");
-  assert.equal((await held.readResponse()).text, "first");
-  held.destroy();
-});
+    assert.equal(run.code, 3, run.stderr);
+    assert.equal(run.stdout, "");
+    assert.match(run.stderr, /^typhon: .*Traceback \(most recent call last\)/s);
+    assert.match(run.stderr, /changing\.py", line \d+, in <module>/);
+    assert.match(run.stderr, /ValueError: DATABASE_URL is missing/);
+    assert.doesNotMatch(run.stderr, /\.[jt]s:\d+|typhon_worker/, "a stack of ours");
+    assert.equal((await getOnce(typhon, "/")).text, "forth");
+    await typhon.output.waitFor(/does not load\n(?: {4}\|.*\n)*.*DATABASE_URL/);
+    app.answer("third");
+    assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
+    assert.equal((await getOnce(typhon, "/")).text, "third");
+  });
 
-test("the PID file may come from TYPHON_PID, and the word behind its flag", async (t) => {
-  const { app, typhon, pidFile } = await serve(t);
-  app.answer("second");
-  const run = await runTyphon(["reload"], { env: { TYPHON_PID: pidFile } });
-  assert.deepEqual([run.code, run.stderr], [0, ""]);
-  assert.equal((await getOnce(typhon, "/")).text, "second");
-  assert.equal((await runTyphon(["--pid", pidFile, "reload"])).code, 0);
-});
+  test("requests under way finish with the code that they began with, and none is lost", async () => {
+    const held = await RawClient.connect(typhon);
+    held.write("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    await until("it runs", () => app.waitsFor("hold"));
+    const over = new AbortController();
+    const seen = new Set<string>();
+    const clients = [1, 2, 3, 4].map(async () => {
+      const client = await RawClient.connect(typhon);
+      for (let count = 1; !over.signal.aborted; count += 1) {
+        const answer = await client.get(`/?${count}`);
+        assert.equal(answer.status, 200);
+        seen.add(answer.text);
+      }
+      client.destroy();
+    });
+    for (const text of ["second", "third", "fourth"]) {
+      app.answer(text);
+      const run = await runTyphon(["reload", "--pid", pidFile]);
+      assert.equal(run.code, 0, run.stderr);
+      await until(`${text} is seen`, () => seen.has(text));
+    }
+    over.abort();
+    await Promise.all(clients);
+    app.go("hold");
+    assert.equal((await held.readResponse()).text, "third");
+    held.destroy();
+  });
 
-test("two at once both wait for code that was read after they asked", async (t) => {
-  const { app, typhon, pidFile } = await serve(t);
-  app.answer("second", "wait_for('load')");
-  const first = runTyphon(["reload", "--pid", pidFile]);
-  await until("it is loading", () => app.waitsFor("load"));
-  app.answer("third");
-  const second = runTyphon(["reload", "--pid", pidFile]);
-  app.go("load");
-  for (const run of await Promise.all([first, second])) assert.equal(run.code, 0, run.stderr);
-  assert.equal((await getOnce(typhon, "/")).text, "third");
+  test("the PID file may come from TYPHON_PID, and the word behind its flag", async () => {
+    app.answer("second");
+    const run = await runTyphon(["reload"], { env: { TYPHON_PID: pidFile } });
+    assert.deepEqual([run.code, run.stderr], [0, ""]);
+    assert.equal((await getOnce(typhon, "/")).text, "second");
+    assert.equal((await runTyphon(["--pid", pidFile, "reload"])).code, 0);
+  });
+
+  test("two at once both wait for code that was read after they asked", async () => {
+    app.answer("waiting", "wait_for('load')");
+    const first = runTyphon(["reload", "--pid", pidFile]);
+    await until("it is loading", () => app.waitsFor("load"));
+    app.answer("third");
+    const second = runTyphon(["reload", "--pid", pidFile]);
+    app.go("load");
+    for (const run of await Promise.all([first, second])) assert.equal(run.code, 0, run.stderr);
+    assert.equal((await getOnce(typhon, "/")).text, "third");
+  });
 });
 
 test("a server that ends meanwhile: exit 2", async (t) => {

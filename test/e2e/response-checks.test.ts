@@ -1,5 +1,5 @@
-// Answers that an application must not give: the client gets 500 or a cut connection, never a split or
-// falsely complete answer, and the log names the fault under the request's id.
+// Invalid responses of an application: the client gets 500 or a cut connection, never a split or falsely
+// complete response, and the log names the fault under the request's id.
 
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
@@ -81,7 +81,7 @@ for (const [path, reason] of Object.entries(BEFORE)) {
   });
 }
 
-/** Faults after the head has left: what came may not look whole. */
+/** Faults after the head has left: the response may not look complete. */
 const AFTER: Readonly<Record<string, { readonly came: string; readonly reason: RegExp }>> = {
   "/raise-in-body": { came: "the first half", reason: /RuntimeError: broken in the body/ },
   "/raise-in-sized-body": { came: "the first half", reason: /RuntimeError: broken in the body/ },

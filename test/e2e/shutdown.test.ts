@@ -1,4 +1,5 @@
-// The end of a server: what runs is finished, what is idle is closed, nothing is left, exit code 0.
+// The end of a server: running requests are finished, idle connections are closed, no process is left, exit
+// code 0.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
@@ -6,21 +7,14 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
 import { until, within } from "../support/deadline.ts";
+import { Gate } from "../support/gate.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, Typhon, withDefaults } from "../support/typhon.ts";
 
-async function startGate(context: TestContext, ...args: string[]): Promise<[Typhon, string]> {
-  const folder = makeScratch(context);
-  const options = { env: { GATE_DIR: folder, TMPDIR: makeScratch(context) } };
-  return [await startTyphon(context, ["gate:app", ...args], options), folder];
-}
-
-async function hold(typhon: Typhon, folder: string, name: string): Promise<RawClient> {
-  const client = await RawClient.connect(typhon);
-  client.write(`GET /hold?name=${name} HTTP/1.1\r\nHost: a\r\n\r\n`);
-  await until(`${name} runs`, () => existsSync(join(folder, `${name}.running`)));
-  return client;
+/** Its temporary files are in a folder of the test. */
+function startGate(context: TestContext, ...args: string[]): Promise<Gate> {
+  return Gate.start(context, args, { TMPDIR: makeScratch(context) });
 }
 
 async function refusesConnections(typhon: Typhon): Promise<void> {
@@ -28,7 +22,7 @@ async function refusesConnections(typhon: Typhon): Promise<void> {
     try {
       (await RawClient.connect(typhon)).destroy();
     } catch {
-      // Refused: what is waited for.
+      // The connection was refused.
       return;
     }
   }
@@ -36,42 +30,45 @@ async function refusesConnections(typhon: Typhon): Promise<void> {
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   test(`${signal} finishes what runs, takes nothing new, and exits 0`, async (t) => {
-    const [typhon, folder] = await startGate(t, "--workers", "2", "--threads", "1");
+    const gate = await startGate(t, "--workers", "2", "--threads", "1");
+    const { typhon } = gate;
     const idle = await RawClient.connect(typhon);
     await idle.get("/quick");
-    const running = await hold(typhon, folder, "last");
+    const running = await gate.hold("last");
     typhon.signal(signal);
     // An idle connection is closed at once.
     assert.equal((await idle.readToEnd()).length, 0);
+    idle.destroy();
     await within(20_000, refusesConnections(typhon), "nobody listens any more");
     assert(!typhon.hasExited, "it ended while a request was running");
-    writeFileSync(join(folder, "last.go"), "");
-    const answer = await running.readResponse();
+    gate.release("last");
+    const answer = await running.client.readResponse();
     assert.match(answer.text, /^held last/);
     assert.deepEqual(answer.fields.get("connection"), ["close"]);
+    running.client.destroy();
     const exit = await within(20_000, typhon.exited, "the server ends");
     assert.deepEqual(exit, { code: 0, signal: null });
     await typhon.leavesNothing();
-    running.destroy();
-    idle.destroy();
   });
 }
 
 test("Ctrl-C, which reaches the whole group, still finishes what runs", async (t) => {
-  const [typhon, folder] = await startGate(t, "--workers", "2", "--threads", "1");
-  const running = await hold(typhon, folder, "last");
+  const gate = await startGate(t, "--workers", "2", "--threads", "1");
+  const { typhon } = gate;
+  const running = await gate.hold("last");
   process.kill(-typhon.pid, "SIGINT");
   await typhon.output.waitFor(/stopping|SIGINT/i);
-  writeFileSync(join(folder, "last.go"), "");
-  assert.match((await running.readResponse()).text, /^held last/);
+  gate.release("last");
+  assert.match((await running.client.readResponse()).text, /^held last/);
+  running.client.destroy();
   const exit = await within(20_000, typhon.exited, "the server ends");
   assert.deepEqual(exit, { code: 0, signal: null });
-  running.destroy();
 });
 
 test("what runs longer than --graceful-timeout is cut, and the server ends", async (t) => {
-  const [typhon, folder] = await startGate(t, "--workers", "1", "--graceful-timeout", "0.5");
-  const running = await hold(typhon, folder, "forever");
+  const gate = await startGate(t, "--workers", "1", "--graceful-timeout", "0.5");
+  const { typhon } = gate;
+  const { client: running } = await gate.hold("forever");
   typhon.signal("SIGTERM");
   await within(20_000, typhon.exited, "the server ends");
   await typhon.leavesNothing();
@@ -81,8 +78,9 @@ test("what runs longer than --graceful-timeout is cut, and the server ends", asy
 });
 
 test("a second signal ends it at once", async (t) => {
-  const [typhon, folder] = await startGate(t, "--workers", "1");
-  const running = await hold(typhon, folder, "forever");
+  const gate = await startGate(t, "--workers", "1");
+  const { typhon } = gate;
+  const { client: running } = await gate.hold("forever");
   typhon.signal("SIGTERM");
   await typhon.output.waitFor(/stopping|SIGTERM/i);
   typhon.signal("SIGTERM");
@@ -92,7 +90,7 @@ test("a second signal ends it at once", async (t) => {
 });
 
 test("a launcher that does not react keeps nothing running", async (t) => {
-  const [typhon] = await startGate(t, "--workers", "1", "--graceful-timeout", "0.5");
+  const { typhon } = await startGate(t, "--workers", "1", "--graceful-timeout", "0.5");
   const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
   assert(launcher !== undefined);
   process.kill(launcher.pid, "SIGSTOP");

@@ -1,4 +1,4 @@
-// What systemd and we say to one another: sd_notify(3), the watchdog, and sockets that it has opened
+// The server under systemd: sd_notify(3), the watchdog, and sockets that systemd has opened
 // (sd_listen_fds(3)).
 
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
-// WebSockets of WSGI applications: Flask-Sock and simple-websocket on a socket in the environ, what the
-// front takes of it and what it refuses, backpressure, and how each side's end reaches the other.
+// WebSockets of WSGI applications: Flask-Sock and simple-websocket on a socket in the environ, the handshake
+// that the front accepts or refuses, backpressure, and how each side's end reaches the other.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -18,11 +18,15 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 import { binary, close, FrameClient, HANDSHAKE, Opcode, tell, text } from "../websocket/frames.ts";
 
 let typhon: Typhon;
+/** One worker with one thread: what holds it would hold every request. */
+let single: Typhon;
 let folder: string;
 
 before(async () => {
   folder = makeScratch(FILE);
-  typhon = await start(FILE, "--workers", "2");
+  typhon = await start(FILE, "--workers", "2", "--access-log", "-");
+  const times = ["--timeout", "1", "--timeout", "/silent=60"];
+  single = await start(FILE, "--workers", "1", "--threads", "1", ...times);
 });
 
 function start(scope: Parameters<typeof startTyphon>[0], ...args: string[]): Promise<Typhon> {
@@ -97,13 +101,13 @@ test("the front sends the head, with its own fields and the application's", asyn
 });
 
 test("the access log has the WebSocket at its end, with its bytes", async (t) => {
-  const logged = await startTyphon(t, ["wsgi_sockets:app", "--workers", "1", "--access-log", "-"]);
-  const client = await open(t, "/ws?logged", logged);
+  const client = await open(t, "/ws?logged");
   client.send(text("hello"));
   await client.hear(1);
   client.send(close(1000));
   await client.readClose();
-  const [line] = await logged.output.waitFor(/.*\/ws\?logged.*/);
+  client.destroy();
+  const [line] = await typhon.output.waitFor(/.*\/ws\?logged.*/);
   assert.match(line, /\b101\b/);
   // Two frames of 7 and 4 bytes.
   assert.match(line, /\b11\b/);
@@ -118,19 +122,18 @@ test("a client that leaves with a close frame ends the application's receive by 
 });
 
 test("a client that is cut ends the application's receive, and nothing is held afterwards", async (t) => {
-  const other = await start(t, "--workers", "1", "--threads", "1");
-  await getOnce(other, "/");
-  const without = countSockets(other);
+  await getOnce(single, "/");
+  const without = countSockets(single);
   for (let count = 0; count < 20; count += 1) {
-    const client = await open(t, "/ws", other);
+    const client = await open(t, "/ws", single);
     client.send(text("hello"));
     await client.hear(1);
     if (count % 2 === 0) client.raw.socket.resetAndDestroy();
     else client.destroy();
   }
   // One thread: it would not answer if a WebSocket held it.
-  assert.equal((await getOnce(other, "/")).status, 200);
-  await until("all sockets are closed", () => countSockets(other) <= without);
+  assert.equal((await getOnce(single, "/")).status, 200);
+  await until("all sockets are closed", () => countSockets(single) <= without);
 });
 
 test("a client that ends its sending side is the end for the application, which ends the connection", async (t) => {
@@ -218,16 +221,17 @@ for (const [path, said] of [
   ["/returns-nothing", "text nothing"],
 ] as const)
   test(`an end without an ordinary answer is none of our business (${path})`, async (t) => {
-    const other = await start(t, "--workers", "1");
-    const without = countSockets(other);
-    const client = await open(t, path, other);
+    const from = single.output.all.length;
+    const without = countSockets(single);
+    const client = await open(t, path, single);
     assert.deepEqual(await client.hear(2), [said, "close"]);
     client.send(close());
     await client.raw.readToEnd();
-    // Then the worker has said its last word about it.
-    await until("all sockets are closed", () => countSockets(other) <= without);
-    assert.equal((await getOnce(other, "/")).status, 200);
-    assert.doesNotMatch(other.output.all, /StopIteration|start_response|ERROR/);
+    client.destroy();
+    // Then the worker has sent its last frame for this request.
+    await until("all sockets are closed", () => countSockets(single) <= without);
+    assert.equal((await getOnce(single, "/")).status, 200);
+    assert.doesNotMatch(single.output.all.slice(from), /StopIteration|start_response|ERROR/);
   });
 
 test("an exception of a Flask-Sock handler is in the log, and the client hears of an end", async (t) => {
@@ -293,10 +297,9 @@ test("a client waits for an application that does not read, and nothing is lost"
 });
 
 test("no answer within --timeout is 504, and the thread is free again", async (t) => {
-  const other = await start(t, "--workers", "1", "--threads", "1", "--timeout", "1");
-  const answer = await ask("/late", other);
+  const answer = await ask("/late", single);
   assert.equal(answer.status, 504);
-  const client = await open(t, "/ws", other);
+  const client = await open(t, "/ws", single);
   // Longer than the timeout: it does not count for an open WebSocket.
   await lapse(1500);
   client.send(text("still here"));
@@ -316,6 +319,7 @@ test("a reload closes with 1012 between two frames, and nothing follows", async 
   assert.deepEqual([opcode, payload.readUInt16BE()], [Opcode.CLOSE, 1012]);
   idle.send(close(1012));
   assert.equal((await idle.raw.readToEnd()).length, 0);
+  idle.destroy();
   await until("the application was told", () => fileSays("told") === "1012");
   // They are closed one after the other, at most 100 ms apart.
   await lapse(1000);
@@ -324,6 +328,7 @@ test("a reload closes with 1012 between two frames, and nothing follows", async 
   assert.equal((await busy.read()).payload.length, 1000);
   busy.send(close(1012));
   assert.equal(await busy.readClose(), 1012);
+  busy.destroy();
   const next = await open(t, "/ws", other);
   next.send(text("again"));
   assert.deepEqual(await next.hear(1), ["text again"]);
@@ -340,6 +345,8 @@ test("a server that stops closes with 1012, and ends", async (t) => {
     const { opcode, payload } = await client.read();
     assert.deepEqual([opcode, payload.readUInt16BE()], [Opcode.CLOSE, 1012]);
     client.send(close(1012));
+    assert.equal((await client.raw.readToEnd()).length, 0);
+    client.destroy();
   }
   assert.deepEqual(await other.exited, { code: 0, signal: null });
 });
@@ -354,15 +361,15 @@ test("a worker that dies closes its WebSockets with 1011", async (t) => {
   assert.deepEqual([opcode, payload.readUInt16BE()], [Opcode.CLOSE, 1011]);
   client.send(close(1011));
   assert.equal((await client.raw.readToEnd()).length, 0);
+  client.destroy();
 });
 
-test("a client that leaves before the answer frees the thread", async (t) => {
-  const other = await start(t, "--workers", "1", "--threads", "1");
-  const client = await RawClient.connect(other);
-  client.write(`GET /late HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}\r\n`);
-  await until("it runs", () => countSockets(other) > 0 && listensNowhere());
+test("a client that leaves before the answer frees the thread", async () => {
+  const client = await RawClient.connect(single);
+  client.write(`GET /silent HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}\r\n`);
+  await until("it runs", () => countSockets(single) > 0 && listensNowhere());
   client.destroy();
-  assert.equal((await getOnce(other, "/")).status, 200);
+  assert.equal((await getOnce(single, "/")).status, 200);
 });
 
 /** Whether no socket file is left behind in a private directory of ours. */

@@ -30,7 +30,7 @@ before(async () => {
   });
 });
 
-/** One client, with everything that it was told. */
+/** One client, with the messages that it got. */
 class Peer {
   readonly socket: WebSocket;
   readonly messages: (string | Buffer)[] = [];
@@ -154,7 +154,7 @@ test("pings are answered while the application reads nothing, until the client h
   await peer.opened;
   const pongs: string[] = [];
   peer.socket.on("pong", (payload) => pongs.push(String(payload)));
-  // As much as may be on its way to an application, and more than the kernel takes.
+  // As many bytes as may be on their way to an application, and more than the kernel buffers.
   peer.socket.send(Buffer.alloc(200_000));
   peer.socket.ping("first");
   await until("a pong", () => pongs.length === 1);
@@ -245,15 +245,35 @@ test("a subprotocol that the client has not offered is not chosen", async () => 
   client.destroy();
 });
 
-test("a worker that dies closes its WebSockets with 1011", async (t) => {
-  const other = await startTyphon(t, ["asgi_raw:app", "--workers", "1"]);
-  const peer = new Peer(other, "/echo");
-  await peer.opened;
-  for (const { pid } of other.workers()) process.kill(pid, "SIGKILL");
-  assert.match(await peer.end(), /^1011/);
+/** Opens WebSockets until each of two workers has some; by worker. */
+async function openInBoth(server: Typhon): Promise<Map<number, Peer[]>> {
+  const peersOf = new Map<number, Peer[]>();
+  // A free worker takes the handshake: sooner or later it is the other one.
+  for (let round = 0; peersOf.size < 2; round += 1) {
+    assert(round < 50, "one worker took every handshake");
+    const peers = Array.from({ length: 4 }, () => new Peer(server, "/echo"));
+    await Promise.all(peers.map(({ opened }) => opened));
+    for (const peer of peers) {
+      peer.socket.send("which process?");
+      const worker = Number(await peer.next());
+      peersOf.set(worker, [...(peersOf.get(worker) ?? []), peer]);
+    }
+  }
+  return peersOf;
+}
+
+test("a worker that dies closes its WebSockets with 1011, and no others", async (t) => {
+  const other = await startTyphon(t, ["asgi_raw:app", "--workers", "2"]);
+  const [[victim, doomed] = [0, []], [, others] = [0, []]] = await openInBoth(other);
+  process.kill(victim, "SIGKILL");
+  for (const peer of doomed) assert.match(await peer.end(), /^1011/);
+  for (const peer of others) peer.socket.send("still here");
+  for (const peer of others) assert.equal(await peer.next(), "still here");
+  for (const peer of others) peer.socket.close();
+  await Promise.all(others.map((peer) => peer.end()));
 });
 
-test("a server that stops closes with 1012, and ends", async (t) => {
+test("a reload closes the old workers' WebSockets with 1012, new ones open, and so does a stop", async (t) => {
   const other = await startTyphon(t, [
     "asgi_raw:app",
     "--workers",
@@ -261,15 +281,6 @@ test("a server that stops closes with 1012, and ends", async (t) => {
     "--graceful-timeout",
     "10",
   ]);
-  const peers = Array.from({ length: 10 }, () => new Peer(other, "/echo"));
-  await Promise.all(peers.map((peer) => peer.opened));
-  other.signal("SIGTERM");
-  for (const peer of peers) assert.match(await peer.end(), /^1012/);
-  assert.deepEqual(await other.exited, { code: 0, signal: null });
-});
-
-test("a reload closes the old workers' WebSockets with 1012, and new ones open", async (t) => {
-  const other = await startTyphon(t, ["asgi_raw:app", "--workers", "1"]);
   const peer = new Peer(other, "/echo");
   await peer.opened;
   other.signal("SIGHUP");
@@ -278,8 +289,12 @@ test("a reload closes the old workers' WebSockets with 1012, and new ones open",
   await next.opened;
   next.socket.send("again");
   assert.equal(await next.next(), "again");
-  next.socket.close();
-  await next.end();
+  const peers = [next, ...Array.from({ length: 9 }, () => new Peer(other, "/echo"))];
+  await Promise.all(peers.map(({ opened }) => opened));
+  other.signal("SIGTERM");
+  for (const { closed } of peers)
+    assert.match(await within(PATIENCE_MS, closed, "it is closed"), /^1012/);
+  assert.deepEqual(await other.exited, { code: 0, signal: null });
 });
 
 test("speaks with the websockets client of Python, compressed", async () => {

@@ -1,5 +1,5 @@
 // PEP 3333 as applications use it, behind the real command. Each application is wrapped in wsgiref's
-// validator, which would raise, and so answer 500, where the server breaks the protocol.
+// validator, which raises where the server breaks the protocol: the client would get 500.
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
@@ -16,7 +16,7 @@ before(async () => {
 });
 
 test("sends a list of one piece with its length", async (t) => {
-  // Not through the validator: what it returns has no length.
+  // Not through the validator, whose iterables have no length.
   const other = await startTyphon(t, ["factory:create_app()", "--workers", "1"]);
   const answer = await getOnce(other, "/");
   assert.equal(answer.text, "made");

@@ -1,5 +1,5 @@
-// A browser as far as a form needs one: keeps cookies, follows redirects by GET, posts forms. Over
-// fetch, so that a whole other implementation of HTTP reads what the server sends.
+// A small browser: keeps cookies, follows redirects by GET, posts forms. It uses fetch, so that another
+// implementation of HTTP reads the server's responses.
 
 import assert from "node:assert/strict";
 

@@ -5,7 +5,7 @@
 import { AssertionError } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Long enough for anything that happens at all, ms. */
+/** Deadline of waits that have none of their own, ms. */
 export const PATIENCE_MS = 20_000;
 
 /** Between two looks at something that raises no event (a file, a process), ms. */
@@ -27,7 +27,7 @@ export async function within<T>(ms: number, promise: Promise<T>, what: string): 
 
 type Missing<T> = T | null | false | undefined;
 
-/** Looks again and again until `look` gives something else than null, false or undefined. */
+/** Calls `look` again and again until it gives something else than null, false or undefined. */
 export async function until<T>(
   what: string,
   look: () => Missing<T> | Promise<Missing<T>>,
@@ -43,7 +43,7 @@ export async function until<T>(
   }
 }
 
-/** Lets time pass where time itself is what the test is about: a deadline, a slow client. */
+/** Lets time pass, in tests about time itself: a deadline, a slow client. */
 export async function lapse(ms: number): Promise<void> {
   await sleep(ms);
 }

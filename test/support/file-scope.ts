@@ -1,5 +1,5 @@
-// What is shared by all tests of a file and undone when the last of them is over. node:test's own
-// `after`, called inside `before`, belongs to that hook and would run at its end, so it is registered
+// Servers and folders that all tests of a file share, undone when the last test is over. node:test's own
+// `after`, called inside `before`, belongs to that hook and would run at its end: it is therefore called
 // here, while the file is loaded.
 
 import { after } from "node:test";

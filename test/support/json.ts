@@ -1,4 +1,4 @@
-// JSON that a program under test has written, as something that TypeScript lets be looked at.
+// Reads JSON that a program under test has written into values with a type.
 
 import assert from "node:assert/strict";
 

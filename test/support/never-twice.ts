@@ -1,6 +1,6 @@
-// Many requests with unique ids while workers are killed at random: each must be answered exactly once,
-// and none may be run twice. The application notes each run by one O_APPEND write before it answers
-// (test/apps/gate.py, /count), so the file knows what was run whatever became of the worker.
+// Many requests with unique ids while workers are killed at random: each must get exactly one response, and
+// none may be run twice. The application notes each run by one O_APPEND write before it responds
+// (test/apps/gate.py, /count): the file shows each run, also of workers that were killed.
 
 import assert from "node:assert/strict";
 import { createReadStream, existsSync } from "node:fs";
@@ -17,7 +17,7 @@ export interface NeverTwiceOptions {
   readonly clients: number;
   /** A worker is killed after so many answers. */
   readonly answersPerKill: number;
-  /** A start for the choice of the victims, printed with a failure. */
+  /** Seed of the random choice of workers to kill, printed with a failure. */
   readonly seed: number;
 }
 
@@ -28,7 +28,7 @@ export interface NeverTwiceResult {
   readonly runs: number;
 }
 
-/** Runs the load and checks it; the figures are for whoever wants to print them. */
+/** Runs the load and checks it; returns figures to print. */
 export async function checkNeverTwice(
   typhon: Typhon,
   folder: string,

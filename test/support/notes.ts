@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 
-/** Whether it has been written: it is there a moment before what is in it. */
+/** Whether a note has been written: its file exists a moment before its content. */
 export function isWritten(path: string): boolean {
   return existsSync(path) && readFileSync(path).length > 0;
 }

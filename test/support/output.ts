@@ -1,12 +1,12 @@
-// What a program under test has written so far, as text and as something to wait for. Both streams
-// are kept apart and also joined in the order of arrival, for the message of a failed assertion.
+// The output of a program under test, as text and as something to wait for. The two streams are kept apart,
+// and also joined in the order of arrival.
 
 import { AssertionError } from "node:assert";
 import type { Readable } from "node:stream";
 
 import { PATIENCE_MS } from "./deadline.ts";
 
-/** A log beyond this is a fault of the server or of the test, characters. */
+/** Output beyond this is dropped, characters: so long a log is a fault of the server or of the test. */
 const MAX_KEPT = 64 * 1024 * 1024;
 
 interface Waiter {

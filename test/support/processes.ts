@@ -1,6 +1,5 @@
-// What the kernel knows about the processes of a server: /proc, read only. A server under test is
-// started with a mark in its environment, so that whatever it starts can be found by it, also what
-// has left its process group.
+// The processes of a server under test, as /proc shows them. A server is started with a mark in its
+// environment, so that all its descendants can be found, also those that have left its process group.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
@@ -13,18 +12,16 @@ export interface ProcessFacts {
   readonly group: number;
   /** The kernel's letter: R, S, D, Z … */
   readonly state: string;
-  readonly command: string;
 }
 
 /** One process, or null if it is gone. */
 function readProcess(pid: number): ProcessFacts | null {
   const text = readText(`/proc/${pid}/stat`);
   if (text === null) return null;
-  // The name stands in parentheses and may hold anything, parentheses too.
+  // The program's name stands in parentheses and may hold any character, parentheses too.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [state = "", parent = "", group = ""] = fields;
-  const command = (readText(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim();
-  return { pid, parent: Number(parent), group: Number(group), state, command };
+  return { pid, parent: Number(parent), group: Number(group), state };
 }
 
 /** Whether it runs: a zombie does not. */
@@ -33,21 +30,29 @@ export function isRunning(pid: number): boolean {
   return found !== null && found.state !== "Z";
 }
 
-/** The running processes that were started with `mark`. */
-export function findMarked(mark: string): ProcessFacts[] {
+/** The running processes that were started with `mark`, or that are in the process group `group`. */
+export function findStarted(mark: string, group: number | null): ProcessFacts[] {
   const wanted = `${MARK_VARIABLE}=${mark}`;
-  return listProcesses().filter(
-    ({ pid, state }) =>
-      state !== "Z" && (readText(`/proc/${pid}/environ`) ?? "").split("\0").includes(wanted),
+  return listRunning().filter(
+    (found) =>
+      found.group === group ||
+      (readText(`/proc/${found.pid}/environ`) ?? "").split("\0").includes(wanted),
   );
 }
 
-/** The running processes of a process group. */
-export function findGroup(group: number): ProcessFacts[] {
-  return listProcesses().filter((found) => found.group === group && found.state !== "Z");
+/** The running children of the children of a process. */
+export function findGrandchildren(pid: number): ProcessFacts[] {
+  const all = listRunning();
+  const children = new Set(all.filter(({ parent }) => parent === pid).map((child) => child.pid));
+  return all.filter(({ parent }) => children.has(parent));
 }
 
-/** Resident memory that is the process's own (not its share of files), bytes. */
+/** The command line of a process, words between spaces; "" if it is gone. */
+export function readCommand(pid: number): string {
+  return (readText(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim();
+}
+
+/** Anonymous resident memory of a process, bytes: without mapped files. */
 export function readAnonymousMemory(pid: number): number {
   const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1];
   if (kilobytes === undefined) throw new Error(`process ${pid} is gone`);
@@ -68,12 +73,12 @@ export function listDescriptors(pid: number): string[] {
   return targets;
 }
 
-function listProcesses(): ProcessFacts[] {
+function listRunning(): ProcessFacts[] {
   const found: ProcessFacts[] = [];
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const facts = readProcess(Number(name));
-    if (facts !== null) found.push(facts);
+    if (facts !== null && facts.state !== "Z") found.push(facts);
   }
   return found;
 }

@@ -1,6 +1,5 @@
-// A client that sends exactly the bytes it is told to and reads answers strictly: what a browser or
-// fetch would repair or hide is a failure here. Answers are read by RFC 9112 §6.3; bytes behind an
-// answer stay for the next one.
+// A client that sends exactly the given bytes and reads responses strictly by RFC 9112 §6.3: a response that
+// a browser or fetch would repair is a failure here. Bytes behind a response belong to the next one.
 
 import assert from "node:assert/strict";
 import { connect as openSocket, type Socket } from "node:net";
@@ -78,7 +77,7 @@ export class RawClient {
     await promise;
   }
 
-  /** Sends a request and reads its answer. */
+  /** Sends a request and reads its response. */
   async ask(request: string | Buffer): Promise<RawResponse> {
     this.write(request);
     const method = request.toString("latin1", 0, 16).split(" ", 1)[0] ?? "GET";
@@ -90,7 +89,7 @@ export class RawClient {
     return await this.ask(`GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`);
   }
 
-  /** The next final answer; 1xx before it are passed over. */
+  /** The next final response; interim responses (1xx) before it are passed over. */
   async readResponse(method = "GET", ms: number = PATIENCE_MS): Promise<RawResponse> {
     let head = await this.readHead(ms);
     while (head.status < 200) head = await this.readHead(ms);
@@ -154,7 +153,7 @@ export class RawClient {
     return this.#take(this.#received.length);
   }
 
-  /** Waits until the server has ended or reset the connection; gives what came before. */
+  /** Waits until the server has ended or reset the connection; returns the bytes that came before. */
   async readUntilCut(): Promise<Buffer> {
     await this.#fill(() => this.#state !== "open", "the end of the connection");
     return this.#take(this.#received.length);

@@ -1,5 +1,5 @@
 // A front in this process whose handler reads each body whole, records the request by the client's port
-// and answers 200: what the HTTP/1.1 tests look at.
+// and responds with 200. The HTTP/1.1 tests look at the records.
 
 import type { BodyReceiver, Exchange } from "../../src/http/exchange.ts";
 import type { ResponseHead } from "../../src/http/message.ts";

@@ -1,6 +1,6 @@
-// The real command as a test starts it: its own process group and mark, a free port, what it writes
-// collected. At the end of the scope it is stopped by SIGTERM like in service, and whatever it leaves
-// behind fails the test.
+// The real command, started by a test with a process group and a mark of its own, on a free port; its output
+// is collected. At the end of the scope it is stopped by SIGTERM, as a service manager does; a process that
+// it leaves behind fails the test.
 
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -9,7 +9,7 @@ import { once } from "node:events";
 
 import { until, within } from "./deadline.ts";
 import { Output } from "./output.ts";
-import { findGroup, findMarked, MARK_VARIABLE, type ProcessFacts } from "./processes.ts";
+import { findGrandchildren, findStarted, MARK_VARIABLE, type ProcessFacts } from "./processes.ts";
 import { APPS, CHECKOUT, COMMAND, requirePython, type Scope } from "./scratch.ts";
 
 /** A start with Django on a loaded machine takes seconds. */
@@ -88,24 +88,20 @@ export class Typhon {
         message: `ended at its start with ${code ?? signal}:\n${this.output.all}`,
       });
     });
-    // A later end is not the start's affair.
+    // The server may end at any later time.
     ended.catch(() => {});
     const [url] = await Promise.race([started, ended]);
     this.#url = url;
   }
 
-  /** Every process that the server has started and that runs still, itself included. */
+  /** Every process that the server has started and that still runs, itself included. */
   processes(): ProcessFacts[] {
-    return findMarked(this.mark);
+    return findStarted(this.mark, this.pid);
   }
 
   /** The processes that run the application: children of the launcher, whose parent is the server. */
   workers(): ProcessFacts[] {
-    const all = this.processes();
-    const launchers = new Set(
-      all.filter(({ parent }) => parent === this.pid).map(({ pid }) => pid),
-    );
-    return all.filter(({ parent }) => launchers.has(parent));
+    return findGrandchildren(this.pid);
   }
 
   signal(name: NodeJS.Signals): void {
@@ -124,17 +120,17 @@ export class Typhon {
   async leavesNothing(): Promise<void> {
     await until(
       `nothing of the server is left\n${this.output.all.slice(-4000)}`,
-      () => findMarked(this.mark).length === 0 && findGroup(this.pid).length === 0,
+      () => this.processes().length === 0,
     );
   }
 
   /** Ends everything at once. Only processes with our mark or in our group are touched. */
   kill(): void {
-    for (const { pid } of [...findMarked(this.mark), ...findGroup(this.pid)]) {
+    for (const { pid } of this.processes()) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // Ended by itself in the meantime.
+        // It has ended by itself in the meantime.
       }
     }
   }

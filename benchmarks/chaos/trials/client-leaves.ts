@@ -1,5 +1,5 @@
-// Clients that go away half way through a download or an upload, by a reset or by closing, again and
-// again. Afterwards no thread, no descriptor, no file and no memory may be held for any of them.
+// Many clients that leave half way through a download or an upload, by a reset or by closing. Afterwards
+// the server may hold no thread, descriptor, file or memory for any of them.
 
 import { mkdirSync, readdirSync } from "node:fs";
 import { connect } from "node:net";
@@ -15,9 +15,9 @@ import { APP_NAMES, counts, isPlain, SERVER_NAMES, type Stage, type Trial } from
 import { readVitals, type Vitals } from "../vitals.ts";
 
 const CLIENTS = 32;
-/** Leaves by the warm-up, after which memory is read for the first time. */
+/** Share of the clients that leave before memory is read for the first time. */
 const WARM_UP_SHARE = 0.3;
-/** Four in so many move more than Typhon keeps in memory (256 KiB up, 1 MiB down), and stay so long. */
+/** Four clients in so many move more than Typhon keeps in memory (256 KiB up, 1 MiB down), and stay a while. */
 const LARGE_EVERY = 40;
 const LARGE_STAY_MS = 30;
 const SMALL_BYTES = 4096;
@@ -27,12 +27,12 @@ const SMALL_PAGE = "/download?chunks=40&pause=0.002";
 const LARGE_PAGE = "/download?chunks=100&pause=0";
 /** Between a FIN and the close, ms. */
 const FIN_STAY_MS = 5;
-/** What V8 and malloc may keep for later, of all processes. */
+/** Memory that V8 and malloc may keep for later, all processes together. */
 const MAX_GROWTH_BYTES = 64 << 20;
-/** What is really in use in Typhon's front: 60 bytes a client of the long run. */
+/** Growth of the live heap of Typhon's front: 60 bytes a client of the long run. */
 const MAX_LIVE_GROWTH_BYTES = 4 << 20;
 const SETTLE_MS = 20_000;
-/** A client that hears nothing leaves as well. */
+/** A client that receives nothing leaves after this. */
 const BORED_MS = 5000;
 const LOOK_EVERY_MS = 20;
 
@@ -96,7 +96,7 @@ async function run(stage: Stage): Promise<void> {
       `${(live / 2 ** 20).toFixed(1)} MiB more are in use in the front`,
     );
     verdict.figure("temporary files at once", mostFiles, "");
-    // Under ASGI bodies stream both ways, and nothing is put away.
+    // Under ASGI bodies stream both ways: there are no temporary files.
     if (!subject.isAsync) verdict.expectInTime(mostFiles > 0, "no temporary file was seen");
   }
   expectClosed(stage, subject);
@@ -139,12 +139,12 @@ function leaveOnce(port: number, [what, how]: Kind, isLarge: boolean): Promise<v
       socket.resetAndDestroy();
       return;
     }
-    // A FIN by itself first: what is unread makes a reset of a close.
+    // A FIN by itself first: closing a socket with unread bytes sends a reset.
     socket.end();
     setTimeout(() => socket.destroy(), FIN_STAY_MS);
   };
   const leaveWhenDue = (): void => {
-    // Reads no more, so that what is sent has to be kept.
+    // Reads no more, so that the server has to keep the rest of its response.
     socket.pause();
     if (isLarge) setTimeout(leave, LARGE_STAY_MS);
     else leave();
@@ -167,11 +167,11 @@ function leaveOnce(port: number, [what, how]: Kind, isLarge: boolean): Promise<v
 }
 
 interface Settled extends Vitals {
-  /** In use in Typhon's front when its garbage was collected, else 0. */
+  /** Live heap of Typhon's front after a garbage collection; 0 for other servers. */
   readonly liveBytes: number;
 }
 
-/** Reads when the server has had time to see that they left: as soon as it holds no more than before. */
+/** Reads as soon as the server holds no more than before, or when it has had time to see that the clients left. */
 async function settle(subject: Subject, before: Vitals | null, settleMs: number): Promise<Settled> {
   const read = (): Vitals => readVitals(subject.processes().map(({ pid }) => pid));
   const isAsBefore = (): boolean => {
@@ -185,7 +185,7 @@ async function settle(subject: Subject, before: Vitals | null, settleMs: number)
   return { ...read(), liveBytes };
 }
 
-/** Files below `folder`, with a name or only an open descriptor of the server. */
+/** Files below `folder`: those with a name, and deleted ones that the server still has open. */
 function countFiles(subject: Subject, folder: string): number {
   const named = readdirSync(folder, { recursive: true, withFileTypes: true });
   const open = subject

@@ -1,4 +1,4 @@
-// A request that runs while its client leaves can see so: environ["typhon.client_gone"]().
+// An application can ask whether the client of a running request has left: environ["typhon.client_gone"]().
 
 import { until } from "../../../test/support/deadline.ts";
 import { clockMs } from "../../load/arrivals.ts";
@@ -19,7 +19,6 @@ export const CLIENT_TOLD: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "WSGI has no such feature, and no other server adds it",
     apps: ["raw", "flask", "asgi", "fastapi"],
-    short: ["raw", "asgi"],
     run,
   },
 ];
@@ -51,7 +50,7 @@ async function run(stage: Stage): Promise<void> {
 }
 
 async function waitForNotes(subject: Subject, note: string, wanted: number): Promise<void> {
-  // What does not come is seen by the counts.
+  // A note that does not come shows in the counts.
   await until(note, () => count(subject, note) >= wanted, subject.patienceMs).catch(
     () => undefined,
   );

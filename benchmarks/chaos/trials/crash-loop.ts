@@ -1,5 +1,5 @@
-// An application that ends again and again after a good start: few starts, honest answers, little
-// processor time, and service as soon as it is mended.
+// An application whose process ends again and again after a good start: few starts, honest responses,
+// little processor time, and service as soon as the application is mended.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -16,7 +16,7 @@ const LOOPS = [
 
 /** Starts in at most 10 s, each worker's counted: pauses of 0.1 s that double allow 8. */
 const MAX_STARTS = 12;
-/** Who waits for longer is told to come again. */
+/** A request that waits for longer gets 503 with Retry-After. */
 const QUEUE_SECONDS = 1;
 /** Share of one core. */
 const MAX_CPU = 0.4;
@@ -29,7 +29,6 @@ export const CRASH_LOOP: readonly Trial[] = LOOPS.map(([fault, words]) => ({
   servers: SERVER_NAMES,
   whyNot: "",
   apps: ["raw", "asgi"],
-  short: fault === "exit" ? ["raw"] : ["asgi"],
   run: (stage) => runLoop(stage, fault),
 }));
 

@@ -1,5 +1,5 @@
-// Whom a deadline concerns: the path that it was given for, and of a worker that has to be killed only
-// the late request.
+// The scope of a deadline: the path that it was given for, and only the late request of a worker that has
+// to be killed.
 
 import { until } from "../../../test/support/deadline.ts";
 import { isRunning } from "../../../test/support/processes.ts";

@@ -1,5 +1,5 @@
-// Requests that never come back, each stuck in another way, beside requests that do. The deadline has to
-// answer them, to free their worker, and to say where in the application they were.
+// Requests that never end, each stuck in another way, beside requests that do. The deadline has to answer
+// the stuck ones with 504, free their worker, and log where in the application they were.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -23,9 +23,9 @@ import {
 const TIMEOUT_SECONDS = 1;
 /** The promise: 504 at most so long after the deadline. */
 const MAX_LATENESS_MS = 250;
-/** Who asks beside a stuck request notices nothing: less than this is a busy machine. */
+/** Requests beside a stuck one are not slowed: a busy machine alone makes them take up to this. */
 const MAX_BYSTANDER_MS = 500;
-/** Who never answers is given up so long after the deadline. */
+/** A peer that does not answer is given up so long after the deadline. */
 const PEER_PATIENCE_MS = 6000;
 /** A peer's worker is killed by its master, then another starts. */
 const PEER_FREED_MS = 1800;
@@ -46,7 +46,6 @@ interface Way {
   /** In ASGI only the request waits, and the loop goes on. */
   readonly isTask: boolean;
   readonly apps: readonly AppName[];
-  readonly short: readonly AppName[];
 }
 
 const STUCK = { query: "", others: 4, apps: APP_NAMES, isTask: false };
@@ -60,7 +59,6 @@ const WAYS: readonly Way[] = [
     wsgi: "interrupted",
     asgi: "interrupted",
     isTask: true,
-    short: ["raw", "asgi"],
   },
   {
     ...STUCK,
@@ -69,7 +67,6 @@ const WAYS: readonly Way[] = [
     words: "in an endless loop",
     wsgi: "interrupted",
     asgi: "interrupted",
-    short: ["raw", "asgi"],
   },
   {
     ...STUCK,
@@ -80,7 +77,6 @@ const WAYS: readonly Way[] = [
     wsgi: "killed",
     asgi: "interrupted",
     isTask: true,
-    short: ["raw"],
   },
   {
     ...STUCK,
@@ -89,10 +85,9 @@ const WAYS: readonly Way[] = [
     words: "in C with the interpreter's lock held",
     wsgi: "killed",
     asgi: "killed",
-    short: ["raw", "asgi"],
   },
   {
-    // By then the worker's next thread waits for requests, and the kernel may wake it: it cannot come.
+    // By then the worker's next thread waits for requests: the kernel may wake it, and it cannot run.
     name: "c-later",
     page: "backtrack",
     query: "?after=0.05",
@@ -102,7 +97,6 @@ const WAYS: readonly Way[] = [
     asgi: "killed",
     isTask: false,
     apps: ["raw"],
-    short: ["raw"],
   },
   {
     ...STUCK,
@@ -112,7 +106,6 @@ const WAYS: readonly Way[] = [
     words: "in one long sleep",
     wsgi: "killed",
     asgi: "killed",
-    short: ["raw"],
   },
 ];
 
@@ -122,7 +115,6 @@ export const DEADLINE: readonly Trial[] = WAYS.map((way) => ({
   servers: SERVER_NAMES,
   whyNot: "",
   apps: way.apps,
-  short: way.short,
   run: (stage) => run(stage, way),
 }));
 
@@ -151,8 +143,8 @@ async function run(stage: Stage, way: Way): Promise<void> {
   await going;
   verdict.did = `${count} stuck, ${others.asked} others beside them`;
   verdict.figure("slowest other", others.slowestMs, "ms");
-  // Who shares a blocked loop waits with it, and its own deadline may pass; so does who was begun by another
-  // thread of a worker just before its lock was taken for good.
+  // Requests that share a blocked loop wait with it until their own deadline passes; so does a request that
+  // another thread of the worker began just before the lock was taken for good.
   const isLoopShared = subject.isAsync && !way.isTask;
   const isLockShared = way.page === "backtrack";
   const late = isLoopShared || isLockShared ? (others.failures.get("504") ?? 0) : 0;
@@ -204,7 +196,7 @@ async function askStuck(
   return ids;
 }
 
-/** The worker goes on where it could be interrupted; else it is gone, and another is there. */
+/** An interrupted worker goes on; a killed one is gone, and another has taken its place. */
 async function expectFreed(
   subject: Subject,
   way: Way,
@@ -233,7 +225,7 @@ async function expectReports(
   ids: readonly string[],
   verdict: Verdict,
 ): Promise<void> {
-  // Others of a blocked loop may be late too, and are told as well.
+  // Other requests of a blocked loop may be late too, and are reported as well.
   const isTold = (): boolean => {
     const told = new Set(subject.events("request.overdue").map(({ requestId }) => requestId));
     return ids.every((id) => told.has(id));

@@ -43,7 +43,7 @@ async function run(stage: Stage): Promise<void> {
   await expectWhole(subject, verdict, 50);
 }
 
-/** Each new client is answered, and then stays. */
+/** Each new client gets a response, and then stays connected. */
 async function fillWithIdle({ verdict }: Stage, subject: Subject): Promise<void> {
   const patienceMs = patienceOf(subject);
   const clients: Client[] = [];
@@ -55,7 +55,7 @@ async function fillWithIdle({ verdict }: Stage, subject: Subject): Promise<void>
     if (answer.status === 200) continue;
     const what = tellAnswer(answer);
     failures.set(what, (failures.get(what) ?? 0) + 1);
-    // Each further one would cost its patience.
+    // Each further silent client would be waited for in full.
     if (failures.get("silent") === 3) break;
   }
   for (const [what, count] of failures)
@@ -88,7 +88,7 @@ async function fillWithBusy(stage: Stage, subject: Subject): Promise<void> {
     probes.set(what, (probes.get(what) ?? 0) + 1);
   for (const [what, count] of probes) {
     const text = `${count} of ${probing.length} new clients when full: ${what}`;
-    // Where those that were refused are slow to leave, the last descriptors are not spent on words.
+    // When refused clients are slow to leave, the server closes without a response to save descriptors.
     if (what === "unanswered") verdict.expectInTime(false, text);
     else verdict.expect(what === "503", text);
   }

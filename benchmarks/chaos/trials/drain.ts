@@ -1,5 +1,5 @@
-// The end of a server while it works: what runs is answered, nothing new is taken, nothing is left. And
-// an operator who asks twice is not kept waiting.
+// A server that is stopped while it works: running requests get their responses, new ones are not taken,
+// no process is left. A second signal ends it at once.
 
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -13,12 +13,12 @@ import type { Subject } from "../subject.ts";
 import { APP_NAMES, SERVER_NAMES, type Stage, type Trial, type Verdict } from "../trial.ts";
 
 const REQUESTS = 12;
-/** A server that has to end at once has ended within this. */
+/** A server that has to end at once ends within this. */
 const AT_ONCE_MS = 1000;
-/** Longer than any trial: what ends before does so because it was told twice. */
+/** Longer than any trial: only the second signal can end the server before. */
 const GRACEFUL_SECONDS = "600";
 const GONE_MS = 20_000;
-/** Who tells nothing has heard a signal by then. */
+/** A server that logs nothing has taken the signal by then. */
 const PEER_HEARD_MS = 500;
 
 export const DRAIN: readonly Trial[] = [
@@ -29,7 +29,6 @@ export const DRAIN: readonly Trial[] = [
     servers: SERVER_NAMES,
     whyNot: "",
     apps: APP_NAMES,
-    short: ["raw", "asgi"],
     run: runDrain,
   },
   {
@@ -38,7 +37,6 @@ export const DRAIN: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "the other servers use other signals for this",
     apps: ["raw", "asgi"],
-    short: ["asgi"],
     run: runSecondSignal,
   },
 ];
@@ -56,7 +54,7 @@ async function runDrain(stage: Stage): Promise<void> {
   if (server === "typhon") await untilStopping(subject);
   else await sleep(PEER_HEARD_MS);
   const late = await askOnce(subject.port, get("/quick"), subject.patienceMs);
-  // Who comes now may be refused or be told so; silence would be neither.
+  // A new connection may be refused or get a 503; silence is neither.
   const isTold = late.end === "refused" || late.status === 503;
   verdict.expect(isTold, `a new client got ${tellAnswer(late)}`);
   await within(subject.patienceMs, idle.ended, "close").catch(() =>
@@ -76,7 +74,7 @@ async function runDrain(stage: Stage): Promise<void> {
   await expectGone(subject, verdict);
 }
 
-/** A connection that was answered and stays; and its end. */
+/** An idle connection that has had a response; and its end. */
 async function openIdle(port: number): Promise<{ readonly ended: Promise<void> }> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.on("error", () => undefined); // "close" follows and says all.

@@ -21,6 +21,7 @@ export const FIRST_PROCESS: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "in practice these servers run with another process as PID 1",
     apps: ["raw", "asgi"],
+    short: ["raw"],
     run,
   },
 ];

@@ -1,6 +1,6 @@
 // An access log whose target takes nothing, or little: a pipe that nobody reads, one that is read slowly,
-// one whose reader has gone, a full file system, a file that was deleted. Requests are answered as if
-// nothing was wrong, what is lost is counted, and the log goes on as soon as it can.
+// one whose reader has gone, a full file system, a file that was deleted. Requests are not affected,
+// lost lines are counted, and the log goes on as soon as its target takes lines again.
 
 import { execFileSync } from "node:child_process";
 import {
@@ -22,7 +22,7 @@ import type { Subject } from "../subject.ts";
 import { mountTmpfs } from "../tmpfs.ts";
 import { counts, type Stage, type Trial } from "../trial.ts";
 
-/** A request that waits for a log waits for ever; one on a busy machine does not wait so long. */
+/** A request that waited for the log would wait for ever; a busy machine alone delays it by less than this. */
 const MAX_SLOWEST_MS = 1000;
 const FILLER_BYTES = 900_000;
 /** Fields of a request's target make a line long, so that few requests fill a target. */
@@ -36,41 +36,47 @@ const TRIALS = [
     "machine.log-pipe",
     "If no program reads the pipe of the access log, lines are lost and counted, but no request suffers",
     runPipe,
+    ["raw"],
   ],
   [
     "machine.log-slow",
     "If the access log is read slowly, lines are lost and counted, but no request suffers",
     runSlow,
+    [],
   ],
   [
     "machine.log-gone",
     "If the reader of the access log ends, lines are lost but no request suffers, and the log goes on with the next reader",
     runGone,
+    [],
   ],
   [
     "machine.log-full",
     "If the file system of the access log is full, lines are lost but no request suffers, and the log goes on when there is room",
     runFull,
+    [],
   ],
   [
     "machine.log-deleted",
     "An access log that was deleted is created again on SIGUSR1, and no request suffers",
     runDeleted,
+    [],
   ],
 ] as const;
 
-export const LOG_TARGETS: readonly Trial[] = TRIALS.map(([name, promise, run]) => ({
+export const LOG_TARGETS: readonly Trial[] = TRIALS.map(([name, promise, run, short]) => ({
   name,
   promise,
   servers: ["typhon"],
   whyNot: "the other servers write no access log with the settings of the benchmarks",
   apps: ["raw"],
+  short,
   run,
 }));
 
 async function runPipe(stage: Stage): Promise<void> {
   const path = makePipe(stage);
-  // Somebody holds it open, so that the server can open it, and never reads.
+  // A reader holds the pipe open, so that the server can open it, and never reads.
   const held = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   stage.after(() => closeSync(held));
   const subject = await loadWithLog(stage, path);
@@ -141,7 +147,7 @@ function makePipe(stage: Stage): string {
   return path;
 }
 
-/** Takes what there is; 0 if nothing is. */
+/** Reads the bytes that are there; 0 if there are none. */
 function readSome(fd: number, most: number): number {
   try {
     return readSync(fd, Buffer.alloc(most));
@@ -190,7 +196,7 @@ async function expectCounted({ verdict }: Stage, subject: Subject): Promise<void
   verdict.figure("lines lost", lost(), "");
 }
 
-/** Asks again and again until something is so; false if it never is. */
+/** Sends requests until `isSo` holds; false if it never does. */
 async function askUntil(subject: Subject, isSo: () => boolean): Promise<boolean> {
   const askAndLook = async (): Promise<boolean> => {
     await askOnce(subject.port, get(LONG_PAGE), subject.patienceMs);

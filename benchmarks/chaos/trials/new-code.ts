@@ -1,5 +1,4 @@
-// What a reload is for whoever writes the application, and what a new worker does before anybody has to
-// wait for it.
+// Reloads during development, and the warm-up of new workers.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -102,7 +101,7 @@ async function runWarmUp(stage: Stage): Promise<void> {
         known.add(pid);
         if (!subject.notes.lines("warm").includes(pid)) cold.add(pid);
       }
-      // A killed worker's request is another trial's affair.
+      // Requests of a killed worker are judged by the trials of crashes.
       return status === 200 || status === 502;
     },
   });
@@ -112,7 +111,7 @@ async function runWarmUp(stage: Stage): Promise<void> {
     const seen = known.size;
     subject.signal("SIGHUP");
     await until("the new workers answer", () => known.size > seen, subject.patienceMs);
-    // An old one that is killed while it leaves is not replaced.
+    // An old worker that is killed while it leaves is not replaced.
     await expectWorkers(subject, verdict);
     const [victim = 0] = subject.workerPids();
     const starts = subject.notes.starts().length;
@@ -121,6 +120,10 @@ async function runWarmUp(stage: Stage): Promise<void> {
     await until("the killed one is replaced", isReplaced, subject.patienceMs);
   }
   await expectWhole(subject, verdict, 50);
+  // The kernel wakes which worker it likes: the load goes on until a new one has answered.
+  await until("a new worker answers", () => known.size > subject.workers, subject.patienceMs).catch(
+    () => undefined,
+  );
   load.stop();
   await going;
   verdict.did = `${rounds} reloads and kills, ${load.asked} requests, answers of ${known.size} workers`;

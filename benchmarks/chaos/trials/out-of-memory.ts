@@ -19,6 +19,7 @@ export const OUT_OF_MEMORY: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "for the other servers it is chance which process the kernel ends",
     apps: ["raw", "asgi"],
+    short: ["raw"],
     run,
   },
 ];

@@ -1,5 +1,5 @@
-// Ten times as many requests as the application can answer. What it can it still does; the rest is told
-// at once to come again; the server itself stays small and awake.
+// Ten times as many requests as the application can answer. It still answers as many as it can; the rest
+// gets 503 at once; the server itself stays small and responsive.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,9 +20,9 @@ const NOMINAL_PER_SECOND = 200;
 const OFFERED_PER_SECOND = 2000;
 /** Beside other trials; still five times too many. */
 const SHORT_OFFERED_PER_SECOND = 1000;
-/** Of what was answered without overload. */
+/** Least share of the rate without overload. */
 const MIN_SHARE = 0.9;
-/** 95 of 100 refusals, as a client sees them that is itself busy. */
+/** 95th percentile of refusals, as measured by a client that is itself busy. */
 const MAX_REFUSAL_MS = 250;
 /** The same in the front, from the request's head to the answer: the promise. */
 const MAX_FRONT_REFUSAL_MS = 10;
@@ -123,7 +123,7 @@ function refusalP95(accessLog: string): number {
   return times.length === 0 ? 0 : percentile(Float64Array.from(times).sort(), 0.95);
 }
 
-/** Answers a second where everybody is answered. */
+/** Responses a second without overload. */
 async function findCapacity({ port }: Subject, seconds: number): Promise<number> {
   const load = new ClosedLoad({
     port,
@@ -142,7 +142,7 @@ async function findCapacity({ port }: Subject, seconds: number): Promise<number>
   return perSecond;
 }
 
-/** Looks at the front again and again: its memory, and whether it says that it lives. */
+/** Watches the front: its memory, and its response to /livez. */
 class Watch {
   rssBytes = 0;
   livezMs = 0;

@@ -1,4 +1,4 @@
-// Workers that are replaced though nothing is wrong with them, under load: nobody may notice.
+// Workers that are replaced by age, size or number of requests, under load: no request may fail.
 
 import { until } from "../../../test/support/deadline.ts";
 import { get } from "../client.ts";
@@ -8,7 +8,7 @@ import { counts, isPlain, type Stage, type Trial } from "../trial.ts";
 
 const MAX_REQUESTS = 200;
 const JITTER = 50;
-/** More than a worker has before it hoards, and what each hoarding request takes. */
+/** Above a worker's size at its start; and the memory that each hoarding request takes. */
 const MAX_RSS = "96M";
 const HOARD_EVERY = 50;
 const HOARD_MIB = 8;
@@ -23,7 +23,6 @@ export const RECYCLING: readonly Trial[] = [
     servers: ["typhon", "gunicorn-gthread", "nginx-gunicorn", "uvicorn"],
     whyNot: "Granian replaces workers by age and memory only",
     apps: ["raw", "flask", "asgi", "fastapi"],
-    short: ["raw", "asgi"],
     run: (stage) => run(stage, "--max-requests", String(MAX_REQUESTS)),
   },
   {

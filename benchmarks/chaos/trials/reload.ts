@@ -1,5 +1,5 @@
-// New code under load. Nothing may be refused or lost, code that does not load must not replace code that
-// runs, and what a reload takes it has to give back.
+// Reloads under load. No request may be refused or lost, code that does not load must not replace code
+// that runs, and a reload may leave no process, descriptor or memory behind.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -16,10 +16,10 @@ import { readVitals, type Vitals } from "../vitals.ts";
 /** Idle clients ask so rarely that most workers sleep, ms. */
 const IDLE_PAUSE_MS = 40;
 const IDLE_PHASE_MS = 300;
-/** All answers in a row that have to be of the new version. */
+/** So many responses in a row have to be of the new version. */
 const IN_A_ROW = 20;
 const NEW_VERSION_MS = 40_000;
-/** Peers tell nothing: so long after SIGHUP the broken code was loaded, or was not. */
+/** Peers log nothing about it: so long after SIGHUP the broken code has been tried. */
 const PEER_LOADED_MS = 1500;
 const MAX_RSS_GROWTH = 0.05;
 /** Reloads to warm up, and those that are judged. */
@@ -32,7 +32,7 @@ export const RELOAD: readonly Trial[] = [
     servers: SERVER_NAMES,
     whyNot: "",
     apps: APP_NAMES,
-    short: ["raw", "asgi"],
+    short: ["asgi"],
     isSlow: true,
     run: runUnderLoad,
   },
@@ -53,6 +53,7 @@ export const RELOAD: readonly Trial[] = [
     whyNot:
       "in the other servers all processes are new after a reload, or there is one process more",
     apps: ["raw", "asgi"],
+    short: ["raw"],
     isSlow: true,
     run: runLeak,
   },
@@ -81,7 +82,7 @@ async function runUnderLoad(stage: Stage): Promise<void> {
   const going = load.run();
   const times: number[] = [];
   for (let at = 0; at < reloads; at += 1) {
-    // In every second one the workers are idle, and those that sleep are the ones that are replaced.
+    // In every second reload the workers are idle: sleeping workers have to be replaced as well.
     load.pauseMs = at % 2 === 0 ? 0 : IDLE_PAUSE_MS;
     if (at % 2 === 1) await sleep(IDLE_PHASE_MS);
     times.push(await reloadTo(stage, subject, `v${at + 1}`, at % 4 < 2));
@@ -195,7 +196,7 @@ async function settle(subject: Subject, settleMs: number): Promise<Vitals & { he
   const heapBytes = await readLiveHeap(subject);
   // Freed pages go back to the kernel a moment later.
   await sleep(settleMs);
-  // Without the workers: they are new each time, and their threads come when they are needed.
+  // Without the workers: they are new each time, and start their threads on demand.
   const vitals = readVitals([subject.front.pid, subject.launcherPid()]);
   return { ...vitals, processes: subject.processes().length, heapBytes };
 }

@@ -1,5 +1,5 @@
-// Temporary space that is full, or a file that may not become so large: the upload that does not fit is
-// refused, everybody else goes on, and the space is given back.
+// Temporary space that is full, or a limit of file sizes: an upload that does not fit is refused, other
+// requests go on, and the space is freed.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -28,6 +28,7 @@ export const TEMP_SPACE: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "only nginx keeps uploads in files as well",
     apps: ["raw", "flask"],
+    short: ["raw"],
     run: runFull,
   },
   {
@@ -36,6 +37,7 @@ export const TEMP_SPACE: readonly Trial[] = [
     servers: ["typhon"],
     whyNot: "only nginx keeps uploads in files as well",
     apps: ["raw"],
+    short: ["raw"],
     run: runQuota,
   },
 ];

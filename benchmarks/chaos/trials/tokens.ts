@@ -1,6 +1,6 @@
 // Many requests, each with a token of its own, while at random workers are killed, deadlines pass, code is
-// reloaded and clients leave: no answer may carry another request's token, and the application's own notes
-// say how often each was run.
+// reloaded and clients leave: no response may carry another request's token, and the application's notes
+// show how often each request was run.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -12,11 +12,11 @@ import { counts, isAsync, isPlain, makeRandom, type Stage, type Trial } from "..
 
 const CLIENTS = 24;
 /** Without --requests it goes on for so long. */
-const SHORT_SECONDS = 6;
+const SHORT_SECONDS = 4;
 const WHOLE_SECONDS = 60;
 /** --full asks for so many instead. */
 const FULL_REQUESTS = 1_000_000;
-/** More than fit into that time: the size of the tables. */
+/** More than fit into that time: the size of the arrays. */
 const MAX_REQUESTS = 5_000_000;
 const TIMEOUT_SECONDS = 1;
 /** Shares of the requests. */
@@ -27,9 +27,9 @@ const LASTING_SECONDS = 0.006;
 /** A disturbance every so many ms, at random half to one and a half times that. */
 const DISTURB_MS = 450;
 const RELOAD_SHARE = 0.3;
-/** Honest where an answer streams: it had begun when its worker died. */
+/** Allowed for a streamed response: it had begun when its worker died. */
 const STREAM_CUT = "a streamed answer cut";
-/** What a client may be answered; everything else is a broken promise. */
+/** Outcomes that a client may see; any other breaks the promise. */
 const HONEST = new Set(["200", "502", "503", "504", STREAM_CUT]);
 const MAX_STRANGE = 20;
 
@@ -53,7 +53,7 @@ class Books {
   readonly allowed: Uint8Array;
   readonly isAnswered: Uint8Array;
   readonly outcomes = new Map<string, number>();
-  /** The first of each kind of outcome that no client may have. */
+  /** The first outcomes that no client may see. */
   readonly strange: { readonly token: number; readonly what: string; readonly words: string }[] =
     [];
   foreign = 0;
@@ -82,7 +82,7 @@ class Books {
 
 async function run(stage: Stage): Promise<void> {
   const { verdict, seed } = stage;
-  // More at once in each worker than it tells of one by one.
+  // More requests at once in each worker than it logs one by one when it dies.
   const more = isAsync(stage.app) ? ["--concurrency=32"] : [];
   const subject = await stage.start({
     workers: 4,
@@ -135,7 +135,7 @@ async function askMany(
     const isPost = random() < 0.4;
     const isLate = random() < LATE_SHARE;
     const way = random() < 0.3 ? "&way=stream" : "";
-    // Who runs for a while is there to be caught when its worker is killed.
+    // A request that runs for a while is likely to be running when its worker is killed.
     const lasting = random() < LASTING_SHARE ? LASTING_SECONDS : 0;
     const path = `/token?t=${token}${way}&s=${isLate ? TIMEOUT_SECONDS * 5 : lasting}`;
     books.allowed[token] = isPost ? 1 : 2;
@@ -165,7 +165,7 @@ async function disturb(
   let reloads = 0;
   while (!isOver()) {
     await sleep(DISTURB_MS * (0.5 + random()));
-    // Each at least once, however short it is.
+    // At least one reload and one kill, however short the trial is.
     if (reloads === 0 || (kills > 0 && random() < RELOAD_SHARE)) {
       subject.signal("SIGHUP");
       reloads += 1;
@@ -178,7 +178,7 @@ async function disturb(
   return { kills, reloads };
 }
 
-/** The application's own notes: none more often than allowed, none answered without a run. */
+/** By the application's notes no request ran more often than allowed, and none was answered without a run. */
 function expectRuns({ verdict }: Stage, subject: Subject, books: Books, asked: number): void {
   const runs = new Uint8Array(asked + 1);
   let unknown = 0;

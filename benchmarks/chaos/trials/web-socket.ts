@@ -1,5 +1,5 @@
-// WebSockets whose worker or server goes: each client is told by a close frame why, none is cut, and not
-// all come back at the same moment.
+// WebSockets whose worker or server ends: each client gets a close frame with the reason, none is cut, and
+// the close frames are spread over time, so that not all clients come back at the same moment.
 
 import { clockMs } from "../../load/arrivals.ts";
 import { until } from "../../../test/support/deadline.ts";
@@ -11,7 +11,7 @@ import { WebSockets } from "../web-sockets.ts";
 /** RFC 6455 §7.4.1 and its registry: the server restarts; something unexpected; no close frame. */
 const RESTART = 1012;
 const UNEXPECTED = 1011;
-/** Peers: gone where the server goes away. */
+/** Close code of peers whose server ends. */
 const GOING_AWAY = 1001;
 /** Clients of one worker are closed over up to 5 s. */
 const MIN_SPREAD_MS = 2500;

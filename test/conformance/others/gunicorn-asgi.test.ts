@@ -10,12 +10,12 @@ import { join } from "node:path";
 import { before, describe, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 
-import { until } from "../support/deadline.ts";
-import { FILE } from "../support/file-scope.ts";
-import { readRecord, readStrings } from "../support/json.ts";
-import { RawClient } from "../support/raw-client.ts";
-import { CHECKOUT, makeScratch, requirePython } from "../support/scratch.ts";
-import { startTyphon, type Typhon } from "../support/typhon.ts";
+import { until } from "../../support/deadline.ts";
+import { FILE } from "../../support/file-scope.ts";
+import { readRecord, readStrings } from "../../support/json.ts";
+import { RawClient } from "../../support/raw-client.ts";
+import { CHECKOUT, makeScratch, requirePython } from "../../support/scratch.ts";
+import { startTyphon, type Typhon } from "../../support/typhon.ts";
 
 const SUITE_MS = 240_000;
 /** One worker each: the applications count in memory what the tests ask for. Some leave streams without end. */

@@ -1,0 +1,61 @@
+#!/bin/sh
+# npm run test:all: what takes many minutes, or was written by others. npm test comes first and is not
+# repeated here. The sections run one after the other, each to its end; the exit code is 1 if one failed.
+#     sh tools/test-all.sh gunicorn               one section
+# A section whose tool cannot exist on a machine says so and is skipped: `skip "REASON"` ends it. A tool
+# that could be fetched and was not is a failure.
+set -eu
+cd "$(dirname "$0")/.."
+. tools/test-setup.sh
+
+all="gunicorn bodies benchmarks faults"
+
+# gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
+run_gunicorn() {
+  node_tests test/conformance/others/gunicorn-asgi.test.ts
+}
+
+# Bodies of a gigabyte in both directions; npm test sends a quarter of that.
+run_bodies() {
+  TEST_BODY_MIB=1024 node_tests test/e2e/bodies.test.ts
+}
+
+# The tests of the benchmarks' own programs.
+run_benchmarks() {
+  # shellcheck disable=SC2046
+  node_tests --test-concurrency=2 $(find benchmarks/test -name '*.test.ts' | sort)
+}
+
+# Every fault with every application, in the counts of the short form: outcomes and their order are
+# judged. `npm run chaos` judges milliseconds as well, on a machine that has nothing else to do.
+run_faults() {
+  sh tools/chaos.sh --short --apps raw,flask,asgi,fastapi
+}
+
+skip() {
+  printf 'skipped: %s\n' "$1"
+  exit 0
+}
+
+[ $# -gt 0 ] || set -- $all
+need npm python
+sh tools/build.sh
+failed=
+for section in "$@"; do
+  case " $all " in
+  *" $section "*) ;;
+  *)
+    echo "test-all: no section '$section'; sections: $all" >&2
+    exit 2
+    ;;
+  esac
+  printf '\n== %s\n' "$section"
+  # In a shell of its own, so that the first failing command of a section ends it.
+  "run_$section" &
+  wait $! || failed="$failed $section"
+done
+[ -z "$failed" ] || {
+  printf '\n== failed:%s\n' "$failed" >&2
+  exit 1
+}
+printf '\n== all passed: %s\n' "$*"
