@@ -39,7 +39,7 @@ export async function run(words: readonly string[], environment: Environment): P
 }
 
 async function serve(flags: Flags, environment: Environment): Promise<number> {
-  const configuration = loadConfiguration(flags, environment, process.cwd());
+  const configuration = loadConfiguration(flags, environment, workingFolder());
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
   const log = openLog(configuration.logs);
@@ -47,6 +47,14 @@ async function serve(flags: Flags, environment: Environment): Promise<number> {
     return await supervise(configuration, log);
   } finally {
     await log.flush();
+  }
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new OperatorError("the current folder is gone; start in one that exists");
   }
 }
 
