@@ -8,22 +8,22 @@
 import type { Job } from "./job.ts";
 import type { Note } from "./page.ts";
 
-/** Time in which frames that a worker sent before it cleared a note are read. Seconds. */
-const IN_FLIGHT_SECONDS = 1;
+/** Time in which frames that a worker sent before it cleared a note are read. */
+const IN_FLIGHT_MS = 1000;
 
 /** The number of the worker that has noted a job, and its note. */
 export type Found = readonly [worker: number, note: Note];
 
 export class JobDeadlines {
-  readonly #leastTimeout: number;
+  readonly #leastTimeoutMs: number;
   /** Jobs whose page was taken by a worker that is not known, and when a fence proved that. */
   readonly #suspects = new Map<Job, number>();
   /** Jobs that are late or lost and had no note at the last tick. */
   #unnoted = new Set<Job>();
 
-  /** `leastTimeout`: the shortest time limit of all jobs, seconds; Infinity if none has one. */
-  constructor(leastTimeout: number) {
-    this.#leastTimeout = leastTimeout;
+  /** `leastTimeoutMs`: the shortest time limit of all jobs; Infinity if none has one. */
+  constructor(leastTimeoutMs: number) {
+    this.#leastTimeoutMs = leastTimeoutMs;
   }
 
   /**
@@ -36,13 +36,13 @@ export class JobDeadlines {
 
   /**
    * Looks through the jobs, the oldest first. `overdue`: past their deadline. `unbegun`: past their start
-   * deadline, and no worker has them. `lost`: taken by a worker, and will get no response. `startTimeout`:
-   * how long a job may wait to be begun, seconds. `note` finds a job's note by its id.
+   * deadline, and no worker has them. `lost`: taken by a worker, and will get no response. `startTimeoutMs`:
+   * how long a job may wait to be begun. `note` finds a job's note by its id.
    */
   find(
     jobs: readonly Job[],
     now: number,
-    startTimeout: number,
+    startTimeoutMs: number,
     note: (id: number) => Found | undefined,
   ): { readonly overdue: Job[]; readonly unbegun: Job[]; readonly lost: Job[] } {
     const lost = this.#findLost(now, note);
@@ -50,11 +50,11 @@ export class JobDeadlines {
     const unbegun: Job[] = [];
     for (const job of jobs) {
       // Ids grow with time: all jobs that follow are younger.
-      if (now - job.submittedAt < Math.min(startTimeout, this.#leastTimeout)) break;
+      if (now - job.submittedAt < Math.min(startTimeoutMs, this.#leastTimeoutMs)) break;
       if (!isUnanswered(job)) continue;
       if (job.takenAt === 0) enterNote(job, note(job.id), now);
-      if (job.takenAt > 0 && isPast(job.request.timeout, job.takenAt, now)) overdue.push(job);
-      else if (job.takenAt === 0 && now - job.submittedAt >= startTimeout) unbegun.push(job);
+      if (job.takenAt > 0 && isPast(job.request.timeoutMs, job.takenAt, now)) overdue.push(job);
+      else if (job.takenAt === 0 && now - job.submittedAt >= startTimeoutMs) unbegun.push(job);
     }
     for (const job of jobs)
       if (job.state === "responding" && isStalled(job, now)) overdue.push(job);
@@ -68,7 +68,7 @@ export class JobDeadlines {
     const lost: Job[] = [];
     for (const [job, since] of this.#suspects) {
       if (job.worker !== 0 || !isUnanswered(job)) this.#suspects.delete(job);
-      else if (now - since < IN_FLIGHT_SECONDS) continue;
+      else if (now - since < IN_FLIGHT_MS) continue;
       else if (note(job.id) === undefined) lost.push(job);
       else this.#suspects.delete(job);
     }
@@ -89,9 +89,9 @@ function isUnanswered(job: Job): boolean {
 }
 
 function isStalled(job: Job, now: number): boolean {
-  return isPast(job.request.gapTimeout, job.lastBytesAt, now) && !job.listener.isHeldByClient();
+  return isPast(job.request.gapTimeoutMs, job.lastBytesAt, now) && !job.listener.isHeldByClient();
 }
 
-function isPast(timeout: number, since: number, now: number): boolean {
-  return timeout > 0 && now - since >= timeout;
+function isPast(timeoutMs: number, since: number, now: number): boolean {
+  return timeoutMs > 0 && now - since >= timeoutMs;
 }
