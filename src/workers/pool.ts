@@ -282,8 +282,9 @@ export class Pool implements LauncherListener {
 
   // Ends launcher, workers, pipe and all requests: when the pool stops, or before a new launcher starts.
   #endAll(): void {
-    this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
+    // First of all: the end of one request may bring another, which must not go into this pipe.
     this.#jobs.leave();
+    this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
     this.#queue?.close();
     this.#shared?.close();
     this.#queue = this.#shared = null;

@@ -9,6 +9,7 @@ import { describe, it, type TestContext } from "node:test";
 
 import { monotonicMs } from "../../src/workers/clock.ts";
 import { FrameFault, FrameType } from "../../src/workers/frame.ts";
+import type { LostReason } from "../../src/workers/job.ts";
 import { Pool, StartFailure, type PoolListener, type PoolOptions } from "../../src/workers/pool.ts";
 import { RunDirectory, SharedFiles } from "../../src/workers/run-directory.ts";
 import { FakeLauncher } from "../support/fake-workers.ts";
@@ -479,6 +480,24 @@ describe("a poisoned pipe", () => {
     played.ready(3);
     assert(played.pool.isServing);
     assert.deepEqual(played.run(3).heard, []);
+  });
+
+  it("takes no request that comes while the others end", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const next = new RecordedRequest();
+    class Ending extends RecordedRequest {
+      override onLost(reason: LostReason): void {
+        super.onLost(reason);
+        played.pool.submit(next.job);
+      }
+    }
+    const ending = new Ending();
+    played.pool.submit(ending.job);
+    played.launcher.say(1, FrameType.POISONED, "the queue carried no page");
+    played.endLauncher("");
+    assert.deepEqual([ending.heard, next.heard], [["lost worker-died"], ["lost no-workers"]]);
+    assert.equal(played.pool.requests, 0);
   });
 });
 
