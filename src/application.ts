@@ -27,7 +27,7 @@ import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers
 
 /** Requests of one application that wait for a reload in development. */
 const MAX_HELD = 1000;
-/** Time over which the WebSockets of a worker that is replaced are closed, at most. */
+/** Time over which the WebSockets of a worker that leaves are closed, at most. */
 const LEAVE_MS = 5000;
 /** How often a stopping application looks whether requests still run. */
 const IDLE_CHECK_MS = 20;
@@ -93,6 +93,7 @@ export class PythonApplication implements Handler {
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
       onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
     };
+    // The worker has the other half of the time to finish what it does for these clients.
     const leaveMs = Math.min(LEAVE_MS, drainTimeoutMs / 2);
     this.#wsgi = new WsgiHandler(context, leaveMs);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
