@@ -8,16 +8,13 @@
 import type { Job } from "./job.ts";
 import type { Note } from "./page.ts";
 
-/** Time in which frames that a worker sent before it cleared a note are read. */
-const IN_FLIGHT_MS = 1000;
-
 /** The number of the worker that has noted a job, and its note. */
 export type Found = readonly [worker: number, note: Note];
 
 export class JobDeadlines {
   readonly #leastTimeoutMs: number;
-  /** Jobs whose page was taken by a worker that is not known, and when a fence proved that. */
-  readonly #suspects = new Map<Job, number>();
+  /** Jobs whose page was taken, as a fence has proved, by a worker that is not known. */
+  readonly #suspects = new Set<Job>();
   /** Jobs that are late or lost and had no note at the last tick. */
   #unnoted = new Set<Job>();
 
@@ -27,11 +24,13 @@ export class JobDeadlines {
   }
 
   /**
-   * A fence has been taken; `jobs` were written before it, and no worker is known to have them. Their
-   * responses may have been lost with a broken channel, after the worker had cleared its notes.
+   * A fence has been taken; `jobs` were written before it, and no worker is known to have them. The response
+   * of such a job may have been lost with a broken channel: the worker clears the note when the kernel has the
+   * last frame, and the front reads nothing behind the bytes that broke the protocol. So neither the notes nor
+   * the end of that worker tell that it had the job.
    */
-  suspect(jobs: readonly Job[], now: number): void {
-    for (const job of jobs) this.#suspects.set(job, now);
+  suspect(jobs: readonly Job[]): void {
+    for (const job of jobs) this.#suspects.add(job);
   }
 
   /**
@@ -45,7 +44,7 @@ export class JobDeadlines {
     startTimeoutMs: number,
     note: (id: number) => Found | undefined,
   ): { readonly overdue: Job[]; readonly unbegun: Job[]; readonly lost: Job[] } {
-    const lost = this.#findLost(now, note);
+    const lost = this.#findLost(note);
     const overdue: Job[] = [];
     const unbegun: Job[] = [];
     for (const job of jobs) {
@@ -64,15 +63,12 @@ export class JobDeadlines {
     return { overdue, unbegun: unbegun.filter(hadNone), lost: lost.filter(hadNone) };
   }
 
-  #findLost(now: number, note: (id: number) => Found | undefined): Job[] {
-    const lost: Job[] = [];
-    for (const [job, since] of this.#suspects) {
-      if (job.worker !== 0 || !isUnanswered(job)) this.#suspects.delete(job);
-      else if (now - since < IN_FLIGHT_MS) continue;
-      else if (note(job.id) === undefined) lost.push(job);
-      else this.#suspects.delete(job);
+  #findLost(note: (id: number) => Found | undefined): Job[] {
+    for (const job of this.#suspects) {
+      const isKnown = job.worker !== 0 || !isUnanswered(job) || note(job.id) !== undefined;
+      if (isKnown) this.#suspects.delete(job);
     }
-    return lost;
+    return [...this.#suspects];
   }
 }
 

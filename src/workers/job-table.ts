@@ -188,7 +188,7 @@ export class JobTable {
   onFence(id: number): void {
     const fence = this.#queue?.takeFence(id) ?? 0;
     const isBefore = (job: Job): boolean => job.worker === 0 && job.place > 0 && job.place < fence;
-    this.#deadlines.suspect(this.#jobs.all().filter(isBefore), this.#now());
+    this.#deadlines.suspect(this.#jobs.all().filter(isBefore));
   }
 
   /** Ends every job. */
