@@ -21,14 +21,17 @@ import type { MemoryBudget } from "./net/memory-budget.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
 import type { Log } from "./observe/log.ts";
 import { PoolLog } from "./pool-log.ts";
-import { leastTimeout, routeTimeouts } from "./routing/route-timeouts.ts";
+import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
+import { cpuMsOf } from "./workers/worker-process.ts";
 import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
 /** Requests of one application that wait for a reload in development. */
 const MAX_HELD = 1000;
-/** Time over which the WebSockets of a worker that is replaced are closed, at most. */
+/** Time over which the WebSockets of a worker that leaves are closed, at most. */
 const LEAVE_MS = 5000;
+/** Time after which a start says what it waits for. */
+const SLOW_START_MS = 2000;
 /** How often a stopping application looks whether requests still run. */
 const IDLE_CHECK_MS = 20;
 
@@ -93,6 +96,7 @@ export class PythonApplication implements Handler {
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
       onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
     };
+    // The worker has the other half of the time to finish what it does for these clients.
     const leaveMs = Math.min(LEAVE_MS, drainTimeoutMs / 2);
     this.#wsgi = new WsgiHandler(context, leaveMs);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
@@ -117,6 +121,7 @@ export class PythonApplication implements Handler {
 
   /** Resolves with null, or in development with the reason why the code does not load. Rejects with OperatorError. */
   async start(): Promise<string | null> {
+    const timer = setTimeout(() => this.#tellSlowStart(), SLOW_START_MS);
     try {
       await this.#pool.start();
     } catch (error) {
@@ -124,6 +129,8 @@ export class PythonApplication implements Handler {
       if (error.kind === "launcher") throw this.#launcherFailure(error);
       if (!this.#isDevelopment) throw new OperatorError(error.message, 3);
       this.#fail(error.message);
+    } finally {
+      clearTimeout(timer);
     }
     return this.#failure;
   }
@@ -139,7 +146,7 @@ export class PythonApplication implements Handler {
     for (const handler of [this.#asgi, this.#wsgi])
       handler.closeAll(CloseCode.SERVICE_RESTART, graceMs / 2);
     await (lastExchange ?? this.#lastRequest(end));
-    await this.#pool.stop(Math.max(0, end - performance.now()) / 1000);
+    await this.#pool.stop(Math.max(0, end - performance.now()));
   }
 
   /** Loads the code anew beside the code that runs. Null when the new code serves, or why the old code stays. */
@@ -196,6 +203,23 @@ export class PythonApplication implements Handler {
       await new Promise((resolve) => setTimeout(resolve, IDLE_CHECK_MS));
   }
 
+  // The CPU time tells an application that computes from one that waits for something else, such as a database.
+  #tellSlowStart(): void {
+    const { app, python, startTimeoutMs } = this.#configuration;
+    const waited = `nothing is served yet after ${SLOW_START_MS / 1000} s`;
+    const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
+    const { workers } = this.#pool.status();
+    const starting = workers.find(({ state, pid }) => state === "starting" && pid > 0);
+    if (starting === undefined) {
+      this.#log.info("application.waiting", `${waited}: ${python} does not start a worker`, {});
+      return;
+    }
+    const { number: worker, pid } = starting;
+    const cpuMs = cpuMsOf(pid);
+    const doing = `worker ${worker} (process ${pid}) loads ${app}, ${cpuMs / 1000} s of that on a CPU`;
+    this.#log.info("application.waiting", `${waited}: ${doing}; ${limit}`, { worker, pid, cpuMs });
+  }
+
   /** What kept the launcher from coming up: its interpreter, mostly. */
   #launcherFailure(error: StartFailure): OperatorError {
     // Python tells what is wrong in its last line, and so does a program that is no Python.
@@ -243,15 +267,15 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       workers: configuration.workers,
       software: `typhon/${readVersion()}`,
     },
-    queueTimeout: configuration.queueTimeoutMs / 1000,
+    queueTimeoutMs: configuration.queueTimeoutMs,
     queueLimit: configuration.queue,
-    leastTimeout: leastTimeout(configuration.routeTimeouts, configuration.timeoutMs),
-    startTimeout: configuration.startTimeoutMs / 1000,
-    drainTimeout: configuration.drainTimeoutMs / 1000,
+    leastTimeoutMs: leastTimeoutMs(configuration.routeTimeouts, configuration.timeoutMs),
+    startTimeoutMs: configuration.startTimeoutMs,
+    drainTimeoutMs: configuration.drainTimeoutMs,
     maxRequests: configuration.maxRequests,
     maxRequestsJitter: configuration.maxRequestsJitter,
     maxRss: configuration.maxRss,
-    maxAge: configuration.maxAgeMs / 1000,
+    maxAgeMs: configuration.maxAgeMs,
   };
 }
 

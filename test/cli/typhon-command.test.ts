@@ -102,16 +102,17 @@ describe("bin/typhon finds its package", () => {
     assert.deepEqual(told(run(built.command, words)).words, words);
   });
   for (const word of [
-    ...["--env-file", "--env-file-if-exists", "--experimental-config-file", "--import"],
-    ...[
-      "--experimental-default-config-file",
-      "--inspect",
-      "--eval",
-      "-e",
-      "-p",
-      "--",
-      "--build-snapshot",
-    ],
+    "--env-file",
+    "--env-file-if-exists",
+    "--experimental-config-file",
+    "--experimental-default-config-file",
+    "--import",
+    "--inspect",
+    "--eval",
+    "-e",
+    "-p",
+    "--",
+    "--build-snapshot",
   ])
     test(`Node takes no option from our words: ${word}`, () => {
       for (const words of [[word, "gone"], [`${word}=gone`], ["app:app", "--", word, "gone"]])
