@@ -17,7 +17,7 @@ import { OperatorError, quote } from "./operator-error.ts";
 import { findOwner } from "./owner.ts";
 import { kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
 import { OPTIONS, type Option } from "./schema.ts";
-import { readValue, Sources, type Environment } from "./sources.ts";
+import { readValue, Sources, type Environment, type GivenValue } from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
@@ -150,7 +150,7 @@ function readPidFile(sources: Sources, cwd: string): string | null {
 function readReloadDirs(sources: Sources, fallback: string, cwd: string): readonly string[] {
   const given = sources.all(OPTIONS.reloadDir);
   if (given.length === 0) return [fallback];
-  return given.map(({ by, text, value }) => readableFolder(`${by} ${quote(text)}`, cwd, value));
+  return given.map((one) => folderOf(one, cwd, mayReadIn));
 }
 
 function readApplication(sources: Sources, appDir: string, cwd: string): string {
@@ -222,31 +222,32 @@ function joinAddress(sources: Sources, environment: Environment): ListenAddress 
 
 function readFolder(sources: Sources, option: Option<string>, cwd: string): string | null {
   const given = sources.ask(option);
-  if (given === null) return null;
-  return readableFolder(`${given.by} ${quote(given.text)}`, cwd, given.value);
+  return given === null ? null : folderOf(given, cwd, mayReadIn);
 }
 
-/** The folder's absolute path. `what`: the option and its text, for the error line. */
-function readableFolder(what: string, cwd: string, text: string): string {
-  const folder = resolve(cwd, text);
+/** The folder's absolute path. Throws OperatorError if there is none, or none that this user `may` use. */
+function folderOf(
+  { by, text, value }: GivenValue<string>,
+  cwd: string,
+  may: (folder: string) => boolean,
+): string {
+  const folder = resolve(cwd, value);
   const kind = kindOf(folder);
-  if (kind === "folder" && mayReadIn(folder)) return folder;
-  if (kind === "folder" || kind === "closed")
-    throw new OperatorError(
-      `${what} is closed to this user; give this user the right to enter and read it, or name another`,
-    );
-  throw new OperatorError(`${what} is no folder; name one that exists`);
+  if (kind === "folder" && may(folder)) return folder;
+  const what = `${by} ${quote(text)}`;
+  if (kind !== "folder" && kind !== "closed")
+    throw new OperatorError(`${what} is no folder; name one that exists`);
+  throw new OperatorError(
+    may === mayWriteIn
+      ? `${what} is no folder that this user may write to; name another`
+      : `${what} is closed to this user; give this user the right to enter and read it, or name another`,
+  );
 }
 
 // /dev/shm is memory; it comes last, for a read-only file system.
 function readTempDir(sources: Sources, environment: Environment, cwd: string): string {
   const given = sources.ask(OPTIONS.tempDir);
-  if (given !== null) {
-    const what = `${given.by} ${quote(given.text)}`;
-    const folder = readableFolder(what, cwd, given.value);
-    if (mayWriteIn(folder)) return folder;
-    throw new OperatorError(`${what} is no folder that this user may write to; name another`);
-  }
+  if (given !== null) return folderOf(given, cwd, mayWriteIn);
   const usual = [environment["TMPDIR"] || tmpdir(), "/tmp", "/var/tmp", "/dev/shm"];
   const folder = usual.map((path) => resolve(cwd, path)).find(mayWriteIn);
   if (folder !== undefined) return folder;

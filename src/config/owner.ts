@@ -7,6 +7,8 @@ import type { SocketRights } from "../net/address.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import type { OwnerNames } from "./values.ts";
 
+/** The largest user or group; -1 as an unsigned number is none. */
+const MAX_ID = 4_294_967_294;
 /** Time for the program; a directory service may be slow. */
 const LOOK_UP_MS = 10_000;
 
@@ -18,7 +20,7 @@ export function findOwner(what: string, { user, group }: OwnerNames): SocketRigh
 // "" is -1: chown(2) leaves that part as it is.
 function numberOf(what: string, table: "passwd" | "group", name: string): number {
   if (name === "") return -1;
-  if (/^\d+$/.test(name)) return Number(name);
+  if (/^\d+$/.test(name) && Number(name) <= MAX_ID) return Number(name);
   const kind = table === "passwd" ? "user" : "group";
   const run = spawnSync("getent", [table, name], { encoding: "utf8", timeout: LOOK_UP_MS });
   if (run.error !== undefined)

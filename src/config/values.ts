@@ -92,9 +92,9 @@ export interface OwnerNames {
 
 /** USER, USER:GROUP or :GROUP. */
 export function readOwner(text: string): OwnerNames {
-  const match = /^([\w.@$-]*)(?::([\w.@$-]+))?$/.exec(text);
+  const match = /^((?!-)[^:\p{Cc}]*)(?::((?!-)[^:\p{Cc}]+))?$/u.exec(text);
   const [, user = "", group = ""] = match ?? [];
-  if (match === null || text === "" || `${user}${group}`.startsWith("-"))
+  if (match === null || text === "")
     throw new BadValue("must be USER, USER:GROUP or :GROUP, such as www-data:www-data");
   return { user, group };
 }

@@ -251,6 +251,20 @@ describe("bin/typhon finds Node 24 or newer", () => {
   });
 });
 
+test("bin/typhon names packages that this user may not enter", () => {
+  const { folder, command } = makePackage("closed", ["dist/cli/main.js"]);
+  chmodSync(scratch, 0o755);
+  chmodSync(join(folder, "node_modules"), 0o000);
+  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const outcome = run(command, [], user);
+  chmodSync(join(folder, "node_modules"), 0o755);
+  assert.deepEqual([outcome.status, outcome.stdout], [2, ""]);
+  assert.match(
+    outcome.stderr,
+    /^typhon: this user may not enter .*closed\/node_modules; [^\n]+\n$/,
+  );
+});
+
 describe("bin/typhon becomes the server", () => {
   test("the started process is Node: it has the PID and takes the signals", async () => {
     const { command } = makePackage("signals", ["dist/cli/main.js"]);

@@ -66,8 +66,8 @@ const CASES: readonly (readonly [readonly string[], RegExp])[] = [
   [["--app-dir", join(closed, "inside")], /--app-dir '.*inside' is closed to this user/],
   [["--reload-dir", closed], /--reload-dir .* is closed to this user/],
   [["--reload-dir", join(closed, "inside")], /--reload-dir .* is closed to this user/],
-  [["--temp-dir", closed], /--temp-dir .* is closed to this user/],
-  [["--temp-dir", join(closed, "inside")], /--temp-dir .* is closed to this user/],
+  [["--temp-dir", closed], /--temp-dir .* is no folder that this user may write to/],
+  [["--temp-dir", join(closed, "inside")], /--temp-dir .* may write to/],
   [["--temp-dir", bin], /--temp-dir .* may write to/],
   [["--python", join(closed, "bin/python")], /--python .* no program that this user may run/],
   [["--python", join(scratch, "no-program")], /--python .* no program that this user may run/],
@@ -97,16 +97,21 @@ test("an application's file in a closed folder names the cause", () => {
   assert.match(refuse([], scratch, {}, join(closed, "app.py")), line);
 });
 
+test("a PID file in a closed folder, for the command that reloads", () => {
+  assert.match(refuse(["--pid", join(closed, "pid")], scratch, {}, "reload"), /closed\/pid/);
+});
+
 test("a folder that was removed while somebody is in it", () => {
   const gone = join(scratch, "gone");
-  mkdirSync(gone, { mode: 0o777 });
-  const script = `cd ${gone} && rmdir ${gone} && exec ${process.execPath} ${RUN} app:app`;
-  const { status, stderr } = spawnSync("sh", ["-c", script], {
-    encoding: "utf8",
-    env: { PATH: process.env["PATH"] },
-  });
-  assert.equal(status, 2, stderr);
-  assert.match(stderr, /^typhon: the current folder is gone; [^\n]+\n$/);
+  for (const words of ["app:app", "reload --pid file"]) {
+    const script = `mkdir -p ${gone}; cd ${gone} && rmdir ${gone} && exec ${process.execPath} ${RUN} ${words}`;
+    const { status, stderr } = spawnSync("sh", ["-c", script], {
+      encoding: "utf8",
+      env: { PATH: process.env["PATH"] },
+    });
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, /^typhon: the current folder is gone; [^\n]+\n$/);
+  }
 });
 
 test("VIRTUAL_ENV in a closed folder names the cause", () => {
