@@ -211,7 +211,11 @@ export class PythonApplication implements Handler {
     const { workers } = this.#pool.status();
     const starting = workers.find(({ state, pid }) => state === "starting" && pid > 0);
     if (starting === undefined) {
-      this.#log.info("application.waiting", `${waited}: ${python} does not start a worker`, {});
+      this.#log.info(
+        "application.waiting",
+        `${waited}: ${python} has not started a worker; ${limit}`,
+        {},
+      );
       return;
     }
     const { number: worker, pid } = starting;
