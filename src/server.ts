@@ -54,6 +54,7 @@ export class Server {
     const { forwardedAllowIps, keepAliveMs, maxBody, maxRequestLine, maxRequestHead } =
       configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
+    const { captureOutput } = configuration.logs;
     this.#listening = configuration.listeners;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
@@ -63,6 +64,7 @@ export class Server {
       folder: this.#folder,
       budget: new MemoryBudget(BODY_MEMORY_BYTES),
       tempDir,
+      captureOutput,
       isDevelopment: reload,
     };
     this.applications = configuration.applications.map(

@@ -30,8 +30,8 @@ def test_tells_the_stack_of_each_thread_with_its_request(serve: Serve, tmp_path:
     os.mkfifo(path)
     request = front.ask(query=str(path))
     with path.open("w"):
-        worker.send(frames.STACKS)
-        told = worker.expect(frames.STACKS_TOLD, 0)
+        worker.send(frames.STACKS, request)
+        told = worker.expect(frames.STACKS_TOLD, request)
     text = told.text()
     assert f'Thread "MainThread", request {request}, taken ' in text
     assert "in wait_here" in text

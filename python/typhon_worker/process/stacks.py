@@ -12,6 +12,7 @@ from .tracebacks import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Protocol
 
     class RunningRequest(Protocol):
@@ -27,28 +28,42 @@ if TYPE_CHECKING:
 STACKS_SIGNAL = 40
 
 
-def describe_threads(runs: dict[int, RunningRequest | None]) -> str:
-    """Formats the stacks of all threads but the caller's; `runs`: requests by thread identifier."""
-    import traceback
+def describe_threads(runs: dict[int, RunningRequest | None], late: int = 0) -> str:
+    """Formats the stacks of all threads but the caller's; `runs`: requests by thread identifier.
 
+    The thread that runs the request `late` comes first, then other requests. Threads without a
+    request that are at the same place are told as one.
+    """
     frames = sys._current_frames()
     now = time.monotonic()
-    report = []
+    report: list[str] = []
+    idle: dict[str, list[str]] = {}
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0)
         if frame is None or thread is threading.current_thread():
             continue
+        stack = _describe_stack(frame)
         exchange = runs.get(thread.ident or 0)
-        doing = "no request" if exchange is None else describe_request(exchange, now)
-        stack = traceback.extract_stack(frame)
-        # The outer frames, up to the call of the application, are the server's. An idle thread has
-        # no others.
-        first = next(
-            (at for at, one in enumerate(stack) if not _is_outer(one.filename)), len(stack)
-        )
-        lines = "".join(traceback.format_list(stack[first:])).rstrip("\n")
-        report.append(f'Thread "{thread.name}", {doing}' + (f":\n{lines}" if lines else ""))
+        if exchange is None:
+            idle.setdefault(stack, []).append(thread.name)
+            continue
+        told = f'Thread "{thread.name}", {describe_request(exchange, now)}{stack}'
+        report.insert(0 if exchange.request == late else len(report), told)
+    for stack, names in idle.items():
+        more = f" and {len(names) - 1} more" if names[1:] else ""
+        report.append(f'Thread "{names[0]}"{more}, no request{stack}')
     return "\n".join(report)
+
+
+# The outer frames, up to the call of the application, are the server's. An idle thread has no
+# others.
+def _describe_stack(frame: FrameType) -> str:
+    import traceback
+
+    stack = traceback.extract_stack(frame)
+    first = next((at for at, one in enumerate(stack) if not _is_outer(one.filename)), len(stack))
+    lines = "".join(traceback.format_list(stack[first:])).rstrip("\n")
+    return f":\n{lines}" if lines else ""
 
 
 # "<string>" is the program that started the launcher (python -c).
