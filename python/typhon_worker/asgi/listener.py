@@ -7,13 +7,12 @@ place: the frames then wait here, in their order, until the loop is back.
 from __future__ import annotations
 
 import os
-import socket
-from _thread import allocate_lock
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from typhon_worker.application.listener import FrontListener
 from typhon_worker.process.channel import EXIT_CHANNEL_ENDED, Channel
+from typhon_worker.process.native import MSG_DONTWAIT, allocate_lock, socket
 from typhon_worker.wire import WireFault, frames
 
 from .intake import AsgiIntake
@@ -37,7 +36,7 @@ class AsgiListener(FrontListener):
         self._running = intake.running
         self._loop = loop
         # A socket can be read without blocking, even if the other thread has read everything.
-        self._socket = socket.socket(fileno=channel.fd)
+        self._socket = socket(fileno=channel.fd)
         self._decoder = frames.FrameDecoder()
         # Held while bytes are read and decoded, so that frames stay in their order.
         self._lock = allocate_lock()
@@ -91,7 +90,7 @@ class AsgiListener(FrontListener):
     # Called with the lock held. An incomplete frame waits in the decoder.
     def _read(self) -> list[Frame]:
         try:
-            size = self._socket.recv_into(self._decoder.room, 0, socket.MSG_DONTWAIT)
+            size = self._socket.recv_into(self._decoder.room, 0, MSG_DONTWAIT)
         except BlockingIOError:
             return []
         except OSError:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from threading import get_ident
 
 from typhon_worker.application.importer import LoadError
 from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
+from typhon_worker.process.native import get_ident, monotonic
 from typhon_worker.process.tracebacks import describe
 from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import frames, record
@@ -91,7 +90,7 @@ async def _warm_up(server: AsgiServer, loop: AbstractEventLoop, context: WorkerC
         slot: Any = WarmupSlot()
         slot.loop = loop
         names, values = record.encode_get(path, f"warmup-{number}")
-        exchange = HttpExchange(slot, 0, 0, time.monotonic(), names, values, b"")
+        exchange = HttpExchange(slot, 0, 0, monotonic(), names, values, b"")
         exchange.granted = ENDLESS_CREDIT
         # In a task of its own, as each request is.
         await loop.create_task(server.serve(exchange))

@@ -13,9 +13,10 @@ import os
 import select
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from types import FrameType
+
+from .native import get_ident
 
 EXIT_ORPHANED = 1
 
@@ -57,11 +58,11 @@ def guard_children() -> None:
 # the child has restored its own handlers.
 def _block_signals() -> None:
     held = signal.pthread_sigmask(signal.SIG_BLOCK, FRONT_DECIDES)
-    _masks[threading.get_ident()] = held
+    _masks[get_ident()] = held
 
 
 def _unblock_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(threading.get_ident(), ()))
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(get_ident(), ()))
 
 
 def close_in_children(close: Callable[[], None]) -> None:

@@ -8,13 +8,12 @@ header fields in the front.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator
-from threading import Condition
 from types import CoroutineType, GeneratorType
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
 from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange
+from typhon_worker.process.native import Condition, allocate_lock
 from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
 from typhon_worker.wire import frames
