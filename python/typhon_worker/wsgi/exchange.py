@@ -69,6 +69,24 @@ class FileWrapper:
             raise StopIteration
         return block
 
+    # Frameworks that send a range skip to its first byte where they can (Werkzeug), and read all
+    # that lies before it where they cannot.
+
+    def seekable(self) -> bool:
+        """Whether the file can be read from another place."""
+        asked = getattr(self.filelike, "seekable", None)
+        return bool(asked()) if asked is not None else hasattr(self.filelike, "seek")
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As the file's own."""
+        place: int = self.filelike.seek(offset, whence)
+        return place
+
+    def tell(self) -> int:
+        """As the file's own."""
+        place: int = self.filelike.tell()
+        return place
+
 
 class WsgiExchange(Exchange):
     """One request and its response, as a WSGI application gives it."""
