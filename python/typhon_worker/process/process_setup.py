@@ -12,6 +12,7 @@ import io
 import os
 import select
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -84,14 +85,21 @@ def _become_child() -> None:
     _unblock_signals()
 
 
-def close_above(highest: int) -> None:
-    """Closes every higher descriptor: a service manager may have passed some to the front."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > highest:
-            try:
-                os.close(int(name))
-            except OSError:
-                continue  # The descriptor that listed the folder.
+def is_socket(fd: int) -> bool:
+    """Whether `fd` is open and a socket."""
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
+def close_passed_on(descriptors: list[int]) -> None:
+    """Closes what the front's own parent left open; what start-up hooks have opened stays."""
+    for fd in descriptors:
+        try:
+            os.close(fd)
+        except OSError:
+            continue  # A start-up hook has closed it.
 
 
 def reopen(fd: int, flags: int) -> int:
