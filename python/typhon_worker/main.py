@@ -73,6 +73,7 @@ def _run_worker(context: WorkerContext) -> None:
         app, interface = load(context.settings)
         run = run_wsgi if interface == "wsgi" else _import_asgi(library_path)
         run(app, context)
+        context.ending.finish()
     except LoadError as error:
         failure = {"kind": error.kind, "text": str(error)}
         context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))

@@ -11,8 +11,9 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from typhon_worker.application.listener import FrontListener
-from typhon_worker.process.channel import EXIT_CHANNEL_ENDED, Channel
+from typhon_worker.process.channel import EXIT_CHANNEL_ENDED
 from typhon_worker.process.native import MSG_DONTWAIT, allocate_lock, socket
+from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import WireFault, frames
 
 from .intake import AsgiIntake
@@ -26,13 +27,13 @@ class AsgiListener(FrontListener):
 
     def __init__(
         self,
-        channel: Channel,
+        context: WorkerContext,
         intake: AsgiIntake,
         loop: AbstractEventLoop,
         tell_stacks: Callable[[], None],
     ) -> None:
-        super().__init__(intake, tell_stacks)
-        self._channel = channel
+        super().__init__(intake, context.ending, tell_stacks)
+        self._channel = channel = context.channel
         self._running = intake.running
         self._loop = loop
         # A socket can be read without blocking, even if the other thread has read everything.

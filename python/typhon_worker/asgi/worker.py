@@ -58,7 +58,7 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
         await lifespan.start()
         await _warm_up(AsgiServer(app, scopes, HttpExchange.release), loop, context)
 
-    listener = AsgiListener(channel, intake, loop, tell_stacks)
+    listener = AsgiListener(context, intake, loop, tell_stacks)
     process_setup.close_in_children(listener.close_in_child)
     callers = CALLERS | {_run_until_stopped.__code__, Lifespan.run.__code__}
     watchdog = Watchdog(channel, intake, listener, callers, tell_stacks)
@@ -76,9 +76,13 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
     channel.send(frames.encode(frames.READY, 0, b'{"interface":"asgi"}'))
     while not intake.is_done:
         _run_until_stopped(loop, context)
+    ending = context.ending
     try:
-        loop.run_until_complete(lifespan.end())
-        _close(loop)
+        ending.wait(
+            "the application's shutdown (lifespan)",
+            lambda: loop.run_until_complete(lifespan.end()),
+        )
+        ending.wait("tasks and jobs of the event loop", lambda: _close(loop))
     except BaseException as error:
         channel.log(
             frames.LEVEL_ERROR, f"the application's end failed: {describe(error, is_ours=True)}"

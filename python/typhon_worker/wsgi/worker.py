@@ -59,7 +59,7 @@ def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
     def on_socket_done(_kind: int, _flags: int, _count: int, request: int, _: bytes) -> None:
         sockets.done(request)
 
-    listener = FrontListener(intake, tell_stacks)
+    listener = FrontListener(intake, context.ending, tell_stacks)
     listener.handlers[frames.WS_SOCKET_DONE] = on_socket_done
     _warm_up(server, context)
     start_thread(lambda: channel.listen(listener.receive), "typhon-channel")
