@@ -177,6 +177,19 @@ def offer_to_oom_killer() -> None:
         pass
 
 
+def explain_unencodable(text: str) -> str:
+    """Explains why `text` can be neither a path nor a variable in this locale; "" if it can."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        return (
+            f"{text!a} cannot be written in {encoding}, the encoding of the interpreter's "
+            "locale; set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
+        )
+    return ""
+
+
 def take_name(name: str) -> None:
     """Gives the process a name for ps and top. Best effort."""
     try:
