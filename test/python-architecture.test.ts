@@ -194,7 +194,7 @@ const BEFORE_IMPORT = new Set([
 
 test("code that runs after the application's import waits by process/native alone", () => {
   const replaced =
-    /\b(?:time\.sleep|select\.|selectors\.\w+\(|socket\.socket\b|threading\.(?!enumerate|__file__)|os\.(?:read|write|writev)\()|from (?:_thread|select|threading) import (?!get_native_id\n)|from time import .*sleep|from socket import .*\bsocket\b/;
+    /\b(?:time\.sleep|select\.|selectors\.\w+\(|socket\.socket\b|threading\.(?!enumerate|main_thread|_shutdown|__file__)|os\.(?:read|write|writev)\()|from (?:_thread|select|threading) import (?!get_native_id\n)|from time import .*sleep|from socket import .*\bsocket\b/;
   const faults = MODULES.filter((module) => !BEFORE_IMPORT.has(module)).flatMap((module) => {
     const code = read(module).replaceAll(/"""[\s\S]*?"""|#.*/g, "");
     const found = replaced.exec(code);
