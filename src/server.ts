@@ -116,6 +116,8 @@ export class Server {
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
+    // Only its ticks detect the end of a worker whose launcher has died.
+    this.#applicationClock.keepAlive();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     const drained = this.#connections.drain().then(() => clearTimeout(timer));
     await Promise.all(this.applications.map((application) => application.stop(graceMs, drained)));

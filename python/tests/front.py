@@ -35,6 +35,7 @@ TAKE_PLACES = (
     "import fcntl, os, sys; "
     "passed = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 64) for fd in sys.argv.pop().split(',')]; "
     "[os.dup2(fd, at) for at, fd in enumerate(passed, 3)]; os.set_inheritable(3, False); "
+    "[os.close(fd) for fd in passed]; "
 )
 DEADLINE = 20.0
 
@@ -177,7 +178,9 @@ class Front:
         placed = [control.fileno()]
         if inherits is not None:
             placed += [inherits.queue, inherits.lifeline, inherits.cancels]
-        arguments = [PACKAGE_FOLDER, str(2 + len(placed)), ",".join(map(str, placed))]
+        highest = 2 + len(placed)
+        passed_on = ",".join(str(fd) for fd in (*placed, *passes) if fd > highest)
+        arguments = [PACKAGE_FOLDER, str(highest), passed_on, ",".join(map(str, placed))]
         env = {**os.environ, **settings.pop("launcher_env", {})}
         python = settings.pop("python", sys.executable)
         self.launcher = subprocess.Popen(

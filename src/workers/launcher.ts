@@ -4,6 +4,7 @@
 // nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { eachLine, gatherLines } from "./output.ts";
@@ -57,6 +58,8 @@ export interface LauncherListener {
 
 /** The launcher's control socket; inherited descriptors follow it. */
 const CONTROL_FD = 3;
+/** Close-on-exec in the flags of proc_pid_fdinfo(5). */
+const O_CLOEXEC = 0o2000000;
 /** The key of the shared files' run directory: workers count from 1. */
 const SHARED = 0;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
@@ -72,6 +75,12 @@ const BOOT =
   "sys.exit('Typhon needs Python 3.10 or newer, this is %d.%d' % sys.version_info[:2]); " +
   "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
   "from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()";
+
+/**
+ * Descriptors that our own parent process left open, and that a program which we start would inherit. Node marks
+ * its own, and the first ones of the others, so that they are closed. Read once, while there are few.
+ */
+const PASSED_ON = findInheritable();
 
 /** The interface of a launcher; tests use an object without processes. */
 export type LauncherPort = Pick<Launcher, keyof Launcher>;
@@ -99,8 +108,10 @@ export class Launcher {
     const directory = inherited === null ? this.#makeDirectory(SHARED).path : "";
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
-    const highest = String(CONTROL_FD + passed.length);
-    this.#child = spawn(options.python, ["-c", BOOT, options.packageFolder, highest], {
+    const highest = CONTROL_FD + passed.length;
+    const passedOn = PASSED_ON.filter((fd) => fd > highest).join();
+    const args = ["-c", BOOT, options.packageFolder, String(highest), passedOn];
+    this.#child = spawn(options.python, args, {
       stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
     });
     this.#child.on("error", (error) => this.#end(error.message));
@@ -236,5 +247,21 @@ export class Launcher {
     this.#control.destroy();
     for (const directory of this.#directories.values()) directory.remove();
     this.#listener.onLauncherEnd(text);
+  }
+}
+
+function findInheritable(): number[] {
+  return readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => fd > CONTROL_FD && isInheritable(fd));
+}
+
+function isInheritable(fd: number): boolean {
+  try {
+    const flags = /^flags:\s+([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"));
+    return (Number.parseInt(flags?.[1] ?? "", 8) & O_CLOEXEC) === 0;
+  } catch {
+    // The descriptor by which the folder was read.
+    return false;
   }
 }

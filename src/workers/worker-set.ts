@@ -138,7 +138,7 @@ export class WorkerSet {
     this.#isStopping = true;
     for (const worker of this.#table.all)
       if (worker.state === "starting") this.#dismiss(worker, now);
-      else worker.drain(killAt);
+      else worker.drain(killAt, now);
   }
 
   tick(now: number): void {
@@ -216,12 +216,12 @@ export class WorkerSet {
 
   // Lets a worker finish its requests and take no more.
   #retire(worker: Worker, now: number): void {
-    worker.drain(now + this.#options.drainTimeoutMs);
+    worker.drain(now + this.#options.drainTimeoutMs, now);
   }
 
   // Ends a worker that has not taken any request yet.
   #dismiss(worker: Worker, now: number): void {
-    worker.drain(Infinity);
+    worker.drain(Infinity, now);
     this.kill(worker, now);
   }
 
@@ -258,7 +258,7 @@ export class WorkerSet {
         break;
       case "replace":
         // No other request of that loop can go on either.
-        worker.drain(now);
+        worker.drain(now, now);
         break;
       case "none":
     }

@@ -97,12 +97,15 @@ export class Worker {
     this.say(FrameType.TAKE);
   }
 
-  /** Tells the worker to take no more requests, finish the running ones and exit. It is killed at `killAt`. */
-  drain(killAt: number): void {
+  /**
+   * Tells the worker to take no more requests, finish the running ones and exit, and how long it has: it is
+   * killed at `killAt`.
+   */
+  drain(killAt: number, now: number): void {
     this.killAt = Math.min(this.killAt, killAt);
     if (this.state === "draining" || this.state === "ended") return;
     this.state = "draining";
-    this.say(FrameType.STOP);
+    this.say(FrameType.STOP, killAt === Infinity ? 0 : Math.max(1, Math.trunc(killAt - now)));
   }
 
   /** The launcher has died: the front itself detects this worker's end, and another worker replaces it. */

@@ -299,7 +299,7 @@ describe("a worker that ended", () => {
   it("because it was told to does not count as a crash", async () => {
     await serve();
     for (const number of [1, 2, 3, 4]) {
-      worker(number).drain(Infinity);
+      worker(number).drain(Infinity, 0);
       assert.equal(end(number, 100, 0), 0);
       ready(number + 2, 100);
     }
@@ -506,7 +506,7 @@ describe("the event loop of an ASGI worker", () => {
     await serve();
     worker(1).interface = "wsgi";
     worker(2).interface = "asgi";
-    worker(2).drain(Infinity);
+    worker(2).drain(Infinity, 0);
     set.tick(1_000_000);
     set.tick(2_000_000);
     make({ loopTimeoutMs: 0 });

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
+from socket import AF_UNIX, SOCK_STREAM
 
 from typhon_worker.wire import pages
 
+from .native import socket
 from .page_queue import create_cancels, create_notes
 from .process_setup import reopen
 from .worker_context import WorkerContext
@@ -118,9 +119,9 @@ class RunFiles:
             remove_directory(directory)
 
 
-def listen(path: str) -> socket.socket:
+def listen(path: str) -> socket:
     """Listens for one connection on a Unix socket; a client may connect at once. OSError."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket(AF_UNIX, SOCK_STREAM)
     try:
         listener.bind(path)
         listener.listen(1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 
+from .native import get_ident, monotonic
 from .process_setup import reopen
 from .tracebacks import is_ours
 
@@ -34,24 +34,28 @@ def describe_threads(runs: dict[int, RunningRequest | None], late: int = 0) -> s
     The thread that runs the request `late` comes first, then other requests. Threads without a
     request that are at the same place are told as one.
     """
-    frames = sys._current_frames()
-    now = time.monotonic()
+    # By the identifiers of the kernel's threads: a green library may have replaced threading's.
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    now = monotonic()
     report: list[str] = []
     idle: dict[str, list[str]] = {}
-    for thread in threading.enumerate():
-        frame = frames.get(thread.ident or 0)
-        if frame is None or thread is threading.current_thread():
+    frames = sys._current_frames()
+    # Threads without a name come last.
+    for ident in dict.fromkeys((*names, *frames)):
+        frame = frames.get(ident or 0)
+        if ident is None or frame is None or ident == get_ident():
             continue
+        name = names.get(ident, f"{ident:#x}")
         stack = _describe_stack(frame)
-        exchange = runs.get(thread.ident or 0)
-        if exchange is None:
-            idle.setdefault(stack, []).append(thread.name)
-            continue
-        told = f'Thread "{thread.name}", {describe_request(exchange, now)}{stack}'
-        report.insert(0 if exchange.request == late else len(report), told)
-    for stack, names in idle.items():
-        more = f" and {len(names) - 1} more" if names[1:] else ""
-        report.append(f'Thread "{names[0]}"{more}, no request{stack}')
+        exchange = runs.get(ident)
+        if exchange is not None:
+            told = f'Thread "{name}", {describe_request(exchange, now)}{stack}'
+            report.insert(0 if exchange.request == late else len(report), told)
+        elif stack or ident in names:
+            idle.setdefault(stack, []).append(name)
+    for stack, idle_names in idle.items():
+        more = f" and {len(idle_names) - 1} more" if idle_names[1:] else ""
+        report.append(f'Thread "{idle_names[0]}"{more}, no request{stack}')
     return "\n".join(report)
 
 

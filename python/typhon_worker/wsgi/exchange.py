@@ -8,13 +8,12 @@ header fields in the front.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator
-from threading import Condition
 from types import CoroutineType, GeneratorType
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
 from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange
+from typhon_worker.process.native import Condition, allocate_lock
 from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
 from typhon_worker.wire import frames
@@ -69,6 +68,24 @@ class FileWrapper:
         if not block:
             raise StopIteration
         return block
+
+    # Frameworks that send a range skip to its first byte where they can (Werkzeug), and read all
+    # that lies before it where they cannot.
+
+    def seekable(self) -> bool:
+        """Whether the file can be read from another place."""
+        asked = getattr(self.filelike, "seekable", None)
+        return bool(asked()) if asked is not None else hasattr(self.filelike, "seek")
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As the file's own."""
+        place: int = self.filelike.seek(offset, whence)
+        return place
+
+    def tell(self) -> int:
+        """As the file's own."""
+        place: int = self.filelike.tell()
+        return place
 
 
 class WsgiExchange(Exchange):
