@@ -53,7 +53,8 @@ export class Server {
   #listeners: readonly Listener[] = [];
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { bind, forwardedAllowIps, keepAliveMs, maxBody } = configuration.listeners;
+    const { bind, forwardedAllowIps, keepAliveMs, bodyTimeoutMs, maxBody } =
+      configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
     this.#bind = bind;
     this.#log = log;
@@ -76,6 +77,7 @@ export class Server {
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       keepAliveMs,
+      bodyTimeoutMs,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),

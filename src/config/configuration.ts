@@ -76,6 +76,8 @@ export interface Configuration {
     /** Addresses and ranges whose forwarded fields are trusted; ["*"] = all; a Unix socket is 127.0.0.1. */
     readonly forwardedAllowIps: readonly string[];
     readonly keepAliveMs: number;
+    /** 0 = no limit. */
+    readonly bodyTimeoutMs: number;
     readonly maxBody: number;
   };
   /** At least one; the names differ. */

@@ -42,6 +42,7 @@ export function loadConfiguration(
       bind: readBind(sources, environment, cwd),
       forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
       keepAliveMs: sources.one(OPTIONS.keepAlive),
+      bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
       maxBody: sources.one(OPTIONS.maxBody),
     },
     applications: [loadApplication(sources, { app, appDir, environment, cwd })],

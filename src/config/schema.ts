@@ -223,6 +223,13 @@ const TIMES = inGroup("Times", {
     doc: "How long a connection without a request stays open. Behind a proxy this should be longer than the proxy keeps its own idle connections.",
     read: seconds(0),
   },
+  bodyTimeout: {
+    placeholder: "SECONDS",
+    fallback: "60",
+    help: "how long a request's body may bring nothing; 0 = no limit",
+    doc: "How long no byte of a request's body may come while the body is read; after that the client gets 408. The time in which an ASGI application does not read is not counted. Under WSGI, where the body is received whole before a worker runs the request, a body must also bring 500 bytes a second in every 10 s. Under ASGI the application takes the bytes as they come, and a body may be as slow as its client likes. 0: no limit.",
+    read: seconds(0),
+  },
   queueTimeout: {
     placeholder: "SECONDS",
     fallback: "5",

@@ -26,6 +26,11 @@ import { mayHaveBody, responseHead } from "./response-head.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
+  /**
+   * True: a running application takes the bytes as they come, so a body may be as slow as its client likes
+   * and only silence is too long. Else the server waits for a whole body, which must come at a minimum rate.
+   */
+  readonly isLive?: boolean;
   onBody(chunk: Buffer): void;
   /** The body is complete; trailers were checked and dropped. */
   onBodyEnd(): void;

@@ -15,6 +15,7 @@ const MAX_INLINE_BYTES = 2048;
  * the application asks for it, and at most a window ahead of what the application has read.
  */
 class StreamedBody implements RequestBody, BodyReceiver {
+  readonly isLive = true;
   readonly #request: PythonRequest;
   #isOpen = false;
   #isClosed = false;
