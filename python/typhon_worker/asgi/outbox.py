@@ -16,10 +16,6 @@ from collections.abc import Callable
 from typhon_worker.process.channel import Channel
 from typhon_worker.process.page_queue import Notes, Slot
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .http_exchange import HttpExchange
-
 # The longest wait of a frame for those that are sent after it.
 HOLD_SECONDS = 0.0005
 # A frame that waited longer shows that the application keeps the loop. No frame waits for a second
@@ -47,7 +43,7 @@ class TaskSlot(Slot):
         notes: Notes,
         channel: Outbox,
         loop: AbstractEventLoop,
-        abandon: Callable[[HttpExchange], None],
+        abandon: Callable[..., None],
     ) -> None:
         super().__init__(number, notes)
         self.bind_thread()

@@ -184,6 +184,7 @@ class WebSocketExchange(HttpExchange):
             [subprotocol.encode("latin-1")], message.get("headers") or (), "websocket.accept"
         )
         self.state = "open"
+        self.tell_taken()
         self.outbox.send(frames.encode(frames.WS_ACCEPT, self.request, payload, count=count))
 
     async def _send_message(self, message: Message) -> None:
@@ -204,6 +205,8 @@ class WebSocketExchange(HttpExchange):
         )
         if self.state == "open":
             self.code, self.reason = code, reason
+        else:
+            self.tell_taken()
         self.state = "ended"
         self.send_last(frame)
 

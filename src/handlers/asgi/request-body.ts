@@ -107,7 +107,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
 
 export const ASGI: InterfaceRules = {
   // As ASGI has it for Transfer-Encoding; the others stand in most examples of event streams.
-  connectionFields: "drop",
+  droppedFields: "any",
   hearsHalfClose: true,
   spoolsResponses: false,
   creditStepBytes: 65_536,
