@@ -51,8 +51,7 @@ export class Server {
   #listeners: readonly Listener[] = [];
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { bind, forwardedAllowIps, keepAliveMs, bodyTimeoutMs, maxBody } =
-      configuration.listeners;
+    const { bind, forwardedAllowIps, maxBody, ...times } = configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
     this.#bind = bind;
     this.#log = log;
@@ -74,8 +73,7 @@ export class Server {
     ]);
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
-      keepAliveMs,
-      bodyTimeoutMs,
+      ...times,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
