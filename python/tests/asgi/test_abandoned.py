@@ -49,6 +49,18 @@ async def one_large_piece(scope, receive, send):
     await respond(send, b"x" * 1_000_000)
     told.append("large")
 
+async def works_on(scope, receive, send):
+    await respond(send, b"first")
+    gates["works_on"] = asyncio.Event()
+    try:
+        await gates["works_on"].wait()
+        told.append("worked on")
+    except asyncio.CancelledError:
+        told.append("cancelled")
+
+async def idles(scope, receive, send):
+    await asyncio.Event().wait()
+
 async def streams(scope, receive, send):
     await send({"type": "http.response.start", "status": 200})
     try:
@@ -102,6 +114,12 @@ def begin(worker: Worker, path: str, query: str, count: int = frames.CLIENT_GONE
     return request
 
 
+def settle(worker: Worker) -> None:
+    """Waits until the cancels that were sent have been handled: frames are, in their order."""
+    request = begin(worker, "/idles", "", frames.DEADLINE)
+    assert worker.expect(frames.BODY, request).is_end
+
+
 def told(worker: Worker) -> str:
     return response_to(worker, worker.front.ask(path="/what_was_told"))[1].decode()
 
@@ -109,6 +127,7 @@ def told(worker: Worker) -> str:
 @pytest.mark.parametrize("name", ["quiet", "begun", "twice", "begun-twice"])
 def test_comes_to_its_end_without_a_client(worker: Worker, name: str) -> None:
     request = begin(worker, "/pays", name)
+    settle(worker)
     opened = worker.front.ask(path="/opens", query=name)
     last = {frame.request: frame for frame in (worker.next_frame(), worker.next_frame())}
     assert last.keys() == {opened, request}
@@ -128,6 +147,7 @@ def test_comes_to_its_end_if_the_client_leaves_amid_the_last_piece(worker: Worke
 
 def test_its_failure_is_told(worker: Worker) -> None:
     request = begin(worker, "/pays", "fails")
+    settle(worker)
     worker.front.ask(path="/opens", query="fails")
     seen = {frame.request: frame for frame in (worker.next_frame(), worker.next_frame())}
     assert seen[request].kind == frames.FAULT
@@ -193,3 +213,15 @@ def test_is_cancelled_at_once_where_that_is_asked_for(serve: Serve, loop: str) -
     request = begin(worker, "/pays", "gone")
     assert worker.expect(frames.BODY, request).is_end
     assert told(worker) == "gone cancelled"
+
+
+def test_work_after_a_response_is_not_its_clients(serve: Serve, loop: str) -> None:
+    worker = start(serve, loop=loop, cancel_on_disconnect=True)
+    request = worker.front.ask(path="/works_on")
+    assert response_to(worker, request)[1] == b"first"
+    for count in (frames.CLIENT_GONE, frames.DEADLINE):
+        worker.send(frames.CANCEL, request, count=count)
+    settle(worker)
+    opened = worker.front.ask(path="/opens", query="works_on")
+    worker.expect(frames.HEAD, opened)
+    assert told(worker) == "worked on"

@@ -92,6 +92,9 @@ class HttpExchange(Exchange):
     # What the front sends.
 
     def take_cancel(self, count: int) -> None:
+        if self.has_ended:
+            # The cancel has crossed the last frame: what still runs is work after the response.
+            return
         if count == frames.HALF_CLOSED:
             self.is_half_closed = True
         elif count == frames.DEADLINE:
