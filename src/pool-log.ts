@@ -102,12 +102,15 @@ export class PoolLog implements PoolListener {
   }
 
   onOverdue(
-    { job, worker, ageMs }: Overdue,
+    { job, worker, ageMs, isAbandoned }: Overdue,
     stacks: string,
     find: (id: number) => Job | undefined,
   ): void {
     const named = this.#nameRequests(stacks, find);
-    const ran = `a request ran ${(ageMs / 1000).toFixed(1)} s without a response`;
+    const seconds = (ageMs / 1000).toFixed(1);
+    const ran = isAbandoned
+      ? `a request went on for ${seconds} s after its client had left, and could not be cancelled`
+      : `a request ran ${seconds} s without a response`;
     this.#log.error("request.overdue", `${ran}; the threads of ${this.#name(worker)}:\n${named}`, {
       ...this.#requestFields(job, worker),
       ms: Math.round(ageMs),

@@ -51,7 +51,7 @@ export class Server {
   #listeners: readonly Listener[] = [];
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, keepAliveMs, maxBody, maxRequestLine, maxRequestHead } =
+    const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
@@ -77,7 +77,7 @@ export class Server {
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
-      keepAliveMs,
+      ...times,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),

@@ -76,6 +76,8 @@ class Worker:
         self.channel: socket.socket | None = None
         self.out = self.err = self.stacks = self.notes = -1
         self.frames: list[Frame] = []
+        # TAKEN frames of single requests.
+        self.times: list[Frame] = []
         self._decoder = frames.FrameDecoder()
 
     def opened(self, pid: int, directory: Path) -> None:
@@ -98,8 +100,14 @@ class Worker:
         while not self.frames:
             chunk = read_some(self.channel.fileno(), f"a frame of worker {self.number}")
             assert chunk, f"the channel ended; stderr: {self.read_err()}"
-            self.frames += frames_of(self._decoder, chunk)
+            self._keep(frames_of(self._decoder, chunk))
         return self.frames.pop(0)
+
+    # TAKEN of one request only has a time, and may come before any other frame about it.
+    def _keep(self, received: list[Frame]) -> None:
+        for frame in received:
+            is_time = frame.kind == frames.TAKEN and frame.request > 0
+            (self.times if is_time else self.frames).append(frame)
 
     def expect(self, kind: int, request: int | None = None) -> Frame:
         """The next frame, which has to be of this type."""
@@ -118,7 +126,7 @@ class Worker:
         """All frames up to the channel's end."""
         assert self.channel is not None
         while chunk := read_some(self.channel.fileno(), "the channel's end"):
-            self.frames += frames_of(self._decoder, chunk)
+            self._keep(frames_of(self._decoder, chunk))
         left, self.frames = self.frames, []
         return left
 

@@ -44,6 +44,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
       socketRights: readSocketRights(sources),
       forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
       keepAliveMs: sources.one(OPTIONS.keepAlive),
+      bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
       maxBody: sources.one(OPTIONS.maxBody),
       maxRequestLine: sources.one(OPTIONS.limitRequestLine),
       maxRequestHead: sources.one(OPTIONS.limitRequestHead),
@@ -98,6 +99,7 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     rootPath: sources.one(OPTIONS.rootPath),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
+    pathsend: sources.one(OPTIONS.pathsend),
     warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
     // In development one process is enough, and starts soonest.
     workers:
@@ -111,6 +113,8 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     maxAgeMs: sources.one(OPTIONS.maxAge),
     ...readTimeouts(sources),
     loopTimeoutMs: sources.one(OPTIONS.loopTimeout),
+    abandonTimeoutMs: sources.one(OPTIONS.abandonTimeout),
+    cancelOnDisconnect: sources.one(OPTIONS.cancelOnDisconnect),
     startTimeoutMs: sources.one(OPTIONS.startTimeout),
     drainTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     queue: sources.one(OPTIONS.queue),

@@ -24,6 +24,11 @@ export interface LauncherOptions {
     readonly interface: "auto" | "wsgi" | "asgi";
     readonly loop: "auto" | "asyncio" | "uvloop";
     readonly lifespan: "auto" | "on" | "off";
+    /** Whether http.response.pathsend is offered (ASGI). */
+    readonly pathsend: boolean;
+    /** For a handler whose client has left, 0 = no limit; and whether it is cancelled at once (ASGI). */
+    readonly abandonTimeoutMs: number;
+    readonly cancelOnDisconnect: boolean;
     /** Requests that a worker runs at once under ASGI. */
     readonly concurrency: number;
     readonly appDir: string;
@@ -127,12 +132,19 @@ export class Launcher {
     });
     this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
     this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
-    const { appDir, rootPath, ...sameNames } = options.application;
+    const { appDir, rootPath, abandonTimeoutMs, cancelOnDisconnect, ...sameNames } =
+      options.application;
     this.#say({
       op: "open",
       directory,
       pipe_pages: PIPE_PAGES,
-      application: { ...sameNames, app_dir: appDir, root_path: rootPath },
+      application: {
+        ...sameNames,
+        app_dir: appDir,
+        root_path: rootPath,
+        abandon_timeout: abandonTimeoutMs / 1000,
+        cancel_on_disconnect: cancelOnDisconnect,
+      },
     });
   }
 

@@ -47,7 +47,7 @@ export class Worker {
   /** When READY came; 0 before. */
   readyAt = 0;
   interface: PythonInterface | "" = "";
-  /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run. */
+  /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run at once. */
   slots = 0;
   /** Null until the launcher has forked the process. */
   process: WorkerPort | null = null;

@@ -45,7 +45,7 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
     loop = make_loop(settings.loop)
     app, version = as_single_callable(found)
     lifespan = Lifespan(app, version, settings.lifespan, loop, channel)
-    scopes = ScopeMaker(settings.root_path, version, lifespan.state)
+    scopes = ScopeMaker(settings.root_path, version, lifespan.state, settings.pathsend)
     intake = AsgiIntake(context, loop)
     server = AsgiServer(app, scopes, intake.on_ended)
     thread = get_ident()
