@@ -13,6 +13,13 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 MAX_SUGGESTIONS = 6
 _USUAL_MODULES = ("app", "main", "wsgi", "application", "server")
 _USUAL_FACTORIES = ("create_app", "make_app", "get_app", "create_application", "make_application")
+# The modules of a Django project that hold its application.
+_ENTRIES = ("wsgi", "asgi")
+
+
+def is_usual_factory(name: str) -> bool:
+    """Whether functions of that name usually make an application."""
+    return name in _USUAL_FACTORIES
 
 
 def suggest_modules(wanted: str, folder: str) -> str:
@@ -34,7 +41,7 @@ def suggest_modules(wanted: str, folder: str) -> str:
 
 
 def suggest_callables(place: str, wanted: str, module: ModuleType) -> str:
-    """Suggests callables of `module` that may be the application or may make it."""
+    """Suggests callables of `module`, or modules beside it, that may have the application."""
     names = [name for name, value in vars(module).items() if _is_candidate(name, value, module)]
     factories = [name for name in _USUAL_FACTORIES if name in names]
     close = _closest(wanted, names) if wanted else None
@@ -42,10 +49,28 @@ def suggest_callables(place: str, wanted: str, module: ModuleType) -> str:
         return f"; did you mean '{place}:{close}'?"
     if factories:
         return f"; it has a factory: try '{place}:{factories[0]}()'"
+    entries = _entry_modules(module)
+    if entries:
+        return f"; try {' or '.join(repr(entry) for entry in entries)}"
     if names:
         return f"; its callables: {', '.join(names[:MAX_SUGGESTIONS])}"
     file = getattr(module, "__file__", None)
     return f" (it is {file})" if file else ""
+
+
+# Django's entry modules: mysite.wsgi beside manage.py, or in the package mysite itself.
+def _entry_modules(module: ModuleType) -> list[str]:
+    name, file = module.__name__, getattr(module, "__file__", None)
+    folders = [(name, folder) for folder in getattr(module, "__path__", ())]
+    if name == "manage" and file:
+        beside = os.path.dirname(file)
+        folders = [(entry, os.path.join(beside, entry)) for entry in _folders_in(beside)]
+    return [
+        f"{package}.{entry}"
+        for package, folder in folders
+        for entry in _ENTRIES
+        if os.path.isfile(os.path.join(folder, f"{entry}.py"))
+    ]
 
 
 def _closest(name: str, names: list[str]) -> str | None:

@@ -7,6 +7,7 @@ close-on-exec, so hooks close the server's descriptors in each forked child.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import io
 import os
@@ -14,10 +15,14 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
 EXIT_ORPHANED = 1
+EXIT_STUCK = 3
+# An application that has not loaded holds up the start, or the reload, for no longer.
+MAX_EXIT_SECONDS = 5.0
 
 # Added to a worker's OOM score, so that the kernel kills a worker before the front; the kernel's
 # scale ends at 1000.
@@ -143,6 +148,27 @@ def flush_streams() -> None:
             stream.flush()
         except (AttributeError, OSError, ValueError):
             continue
+
+
+def run_exit_functions() -> None:
+    """Does what Python does before it exits, but waits for no thread of the application.
+
+    Runs the functions that the application has registered for the end (atexit), for at most
+    MAX_EXIT_SECONDS, and writes what it has printed.
+    """
+    threading.Thread(target=_exit_late, args=(MAX_EXIT_SECONDS,), daemon=True).start()
+    try:
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        # Python has written the traceback of an ordinary exception by itself.
+        print(f"a function for the exit ended by {type(error).__name__}", file=sys.stderr)
+    flush_streams()
+
+
+def _exit_late(seconds: float) -> None:
+    time.sleep(seconds)
+    flush_streams()
+    os._exit(EXIT_STUCK)
 
 
 def run_in_batches(front: int) -> None:

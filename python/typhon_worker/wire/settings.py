@@ -28,6 +28,8 @@ class Settings:
         self.software = _text(fields, "software")
         self.threads = _count(fields, "threads", MAX_THREADS)
         self.workers = _count(fields, "workers", MAX_WORKERS)
+        # Without a choice an application that needs a single process gets one.
+        self.are_workers_chosen = fields.get("workers_chosen") is not False
         self.concurrency = DEFAULT_CONCURRENCY
         if "concurrency" in fields:
             self.concurrency = _count(fields, "concurrency", MAX_CONCURRENCY)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from threading import Condition, Thread
 
 from typhon_worker.application.listener import FrontListener
+from typhon_worker.application.single_process import find_reason
 from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
 from typhon_worker.process.stacks import describe_threads
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
     """Serves the application until STOP."""
     settings, channel = context.settings, context.channel
+    context.take_single(find_reason(app, settings.app_dir))
     changed = Condition()
     slots = [
         ThreadSlot(number, context.notes, channel, changed) for number in range(settings.threads)
@@ -59,7 +61,7 @@ def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
     Thread(
         target=channel.listen, args=(listener.receive,), name="typhon-channel", daemon=True
     ).start()
-    channel.send(frames.encode(frames.READY, 0, b'{"interface":"wsgi"}'))
+    context.say_ready("wsgi")
     intake.run()
 
 
