@@ -59,6 +59,8 @@ export interface ApplicationSurroundings {
 /** Responds to exchanges by a Python program; a handler with a life of its own. */
 export class PythonApplication implements Handler {
   readonly name: string;
+  /** Asked for a reload, with the reason, because dead workers cannot be replaced without one. */
+  onReloadNeeded: (reason: string) => void = () => void this.reload();
   readonly #configuration: ApplicationConfiguration;
   readonly #log: Log;
   readonly #isDevelopment: boolean;
@@ -74,6 +76,8 @@ export class PythonApplication implements Handler {
   /** Why the last load failed, in development. */
   #failure: string | null = null;
   #failurePage: FailureHandler | null = null;
+  /** Whether `onReloadNeeded` was called and no load has ended since. */
+  #isReloadAsked = false;
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
     const { log, folder, budget, tempDir, isDevelopment } = surroundings;
@@ -100,6 +104,7 @@ export class PythonApplication implements Handler {
     const timesOf = routeTimeouts(routes, timeoutMs, 0);
     this.#asgi = new AsgiHandler({ ...context, timesOf }, leaveMs, configuration.webSockets);
     this.#handler = this.#wsgi;
+    this.#pool.onFolderGone = (text): void => this.#askForReload(text);
     this.#pool.onInterface = (found): void => {
       this.#handler = found === "asgi" ? this.#asgi : this.#wsgi;
     };
@@ -146,6 +151,7 @@ export class PythonApplication implements Handler {
   /** Loads the code anew beside the code that runs. Null when the new code serves, or why the old code stays. */
   async reload(): Promise<string | null> {
     const failure = await this.#pool.load();
+    this.#isReloadAsked = false;
     // A load that another one has overtaken says nothing about the code.
     if (failure?.kind !== "superseded") this.#fail(failure?.text ?? null);
     return failure?.text ?? null;
@@ -185,6 +191,12 @@ export class PythonApplication implements Handler {
     if (this.#state === "stopping") exchange.fail(ERRORS.STOPPING);
     else if (this.#failurePage !== null) this.#failurePage.handle(exchange);
     else this.#handler.handle(exchange);
+  }
+
+  #askForReload(reason: string): void {
+    if (this.#isReloadAsked || this.#state !== "running") return;
+    this.#isReloadAsked = true;
+    this.onReloadNeeded(reason);
   }
 
   #fail(failure: string | null): void {
@@ -234,6 +246,7 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       app: configuration.app,
       interface: configuration.interface,
       appDir: configuration.appDir,
+      cwd: configuration.cwd,
       env: configuration.env,
       rootPath: configuration.rootPath,
       warmup: configuration.warmup,
@@ -242,6 +255,7 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       concurrency: configuration.concurrency,
       threads: configuration.threads,
       workers: configuration.workers,
+      areWorkersChosen: configuration.areWorkersChosen,
       software: `typhon/${readVersion()}`,
     },
     queueTimeoutMs: configuration.queueTimeoutMs,

@@ -4,7 +4,7 @@
 
 import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 
 import type { ListenAddress } from "../net/address.ts";
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
@@ -35,8 +35,9 @@ export function loadConfiguration(
   cwd: string,
 ): Configuration {
   const sources = new Sources(flags, environment);
-  const appDir = readFolder(sources, OPTIONS.appDir, resolve(cwd), cwd);
-  const app = readApplication(sources, appDir, cwd);
+  const links = environment["PWD"] ?? "";
+  const appDir = asNamed(readFolder(sources, OPTIONS.appDir, resolve(cwd), cwd), cwd, links);
+  const app = readApplication(sources, appDir, cwd, links);
   return {
     listeners: {
       bind: readBind(sources, environment, cwd),
@@ -44,7 +45,7 @@ export function loadConfiguration(
       keepAliveMs: sources.one(OPTIONS.keepAlive),
       maxBody: sources.one(OPTIONS.maxBody),
     },
-    applications: [loadApplication(sources, { app, appDir, environment, cwd })],
+    applications: [loadApplication(sources, { app, appDir, environment, cwd, links })],
     routes: [{ host: "", path: "", application: "" }],
     logs: {
       accessLog: readAccessLog(sources, cwd),
@@ -68,11 +69,14 @@ interface Place {
   readonly appDir: string;
   readonly environment: Environment;
   readonly cwd: string;
+  /** $PWD, the working directory as the user's shell names it; "" without one. */
+  readonly links: string;
 }
 
 function loadApplication(sources: Sources, place: Place): ApplicationConfiguration {
-  const { app, appDir, environment, cwd } = place;
+  const { app, appDir, environment, cwd, links } = place;
   const python = sources.ask(OPTIONS.python);
+  const workers = sources.ask(OPTIONS.workers)?.value;
   return {
     name: "",
     app,
@@ -84,14 +88,15 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
       folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
     }),
     appDir,
+    cwd: asNamed(resolve(cwd), cwd, links),
     env: Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
     rootPath: sources.one(OPTIONS.rootPath),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
     warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
     // In development one process is enough, and starts soonest.
-    workers:
-      sources.ask(OPTIONS.workers)?.value ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    areWorkersChosen: workers !== undefined,
     threads: sources.one(OPTIONS.threads),
     concurrency: sources.one(OPTIONS.concurrency),
     retry: sources.one(OPTIONS.retry),
@@ -148,7 +153,7 @@ function readReloadDirs(sources: Sources, fallback: string, cwd: string): readon
   });
 }
 
-function readApplication(sources: Sources, appDir: string, cwd: string): string {
+function readApplication(sources: Sources, appDir: string, cwd: string, links: string): string {
   const given = sources.app();
   if (given === null)
     throw new OperatorError(
@@ -160,7 +165,18 @@ function readApplication(sources: Sources, appDir: string, cwd: string): string 
     statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
   const here = resolve(cwd, file);
   const path = !isThere(here) && isThere(resolve(appDir, file)) ? resolve(appDir, file) : here;
-  return path + given.value.slice(file.length);
+  return asNamed(path, cwd, links) + given.value.slice(file.length);
+}
+
+// A path below the working directory, through the symbolic links by which the user came there: a reload
+// follows them again. $PWD counts only where it leads to the same file as the path itself.
+function asNamed(path: string, cwd: string, links: string): string {
+  const below = relative(cwd, path);
+  if (!isAbsolute(links) || isAbsolute(below)) return path;
+  const named = resolve(links, below);
+  const [one, other] = [path, named].map((name) => statSync(name, { throwIfNoEntry: false }));
+  const isSame = one !== undefined && one.dev === other?.dev && one.ino === other.ino;
+  return isSame ? named : path;
 }
 
 // An application named as a file may be outside --app-dir; then the file's own folder is watched.
@@ -171,7 +187,7 @@ function watchedFolder(app: string, appDir: string): string {
 
 // The path in "path/to/file.py[:callable]", null for a module.
 function filePart(app: string): string | null {
-  return /^(.+\.py)(?::[^/]*)?$/u.exec(app)?.[1] ?? null;
+  return /^([^:]+\.py)(?::|$)/u.exec(app)?.[1] ?? null;
 }
 
 function readBind(

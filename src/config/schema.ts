@@ -37,7 +37,7 @@ export const APP = {
   name: "app",
   placeholder: "APP",
   help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory()",
-  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that is called without arguments and returns the application. The name after the colon may have dots: `shop:site.app`.",
+  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. Its arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`.",
   read: readApp,
 } as const;
 

@@ -102,6 +102,8 @@ class MainProcess {
     this.#announce(started);
     this.#development?.begin();
     signals.onReload = (): void => void this.#reload("SIGHUP");
+    for (const application of server.applications)
+      application.onReloadNeeded = (reason): void => void this.#reload(reason);
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     signals.onReload = null;

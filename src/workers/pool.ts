@@ -14,6 +14,7 @@ import {
   type LauncherOptions,
   type LauncherPort,
 } from "./launcher.ts";
+import { resolvePlace, type Place } from "./place.ts";
 import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
 import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
@@ -88,6 +89,8 @@ function openLauncher(
 export class Pool implements LauncherListener {
   /** Called when the first worker has found the application's interface, and when a reload changes it. */
   onInterface: (found: PythonInterface) => void = () => undefined;
+  /** Called when workers cannot be replaced, because a folder of their generation is gone; `text` names it. */
+  onFolderGone: (text: string) => void = () => undefined;
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
   readonly #openLauncher: typeof openLauncher;
@@ -105,6 +108,8 @@ export class Pool implements LauncherListener {
   #hasOpened = false;
   /** A worker read bytes from the pipe that are no page: launcher, workers and pipe are replaced. */
   #isPoisoned = false;
+  /** Where the workers of the generations run from which workers are still started. */
+  readonly #places = new Map<number, Place>();
   readonly #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(
@@ -127,7 +132,7 @@ export class Pool implements LauncherListener {
       this.#workers,
       { ...options, workers },
       {
-        start: ({ number }) => this.#startWorker(number),
+        start: (worker) => this.#startWorker(worker),
         kill: (worker) => this.#kill(worker),
         onReady: (worker) => listener.onWorkerReady(worker),
         onRecycle: (worker) => listener.onRecycle(worker),
@@ -302,6 +307,8 @@ export class Pool implements LauncherListener {
       case FrameType.FAILED: {
         const failure = readJson(payload);
         worker.failure = { kind: String(failure.get("kind")), text: String(failure.get("text")) };
+        if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
+          this.onFolderGone(worker.failure.text);
         break;
       }
       case FrameType.STOPPED:
@@ -389,9 +396,18 @@ export class Pool implements LauncherListener {
     this.#queue?.fence(Math.max(1, this.#workers.takers.length), () => this.#jobs.nextId());
   }
 
-  #startWorker(number: number): void {
+  #startWorker({ number, generation }: Worker): void {
     this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
-    this.#launcher.start(number);
+    this.#launcher.start(number, this.#placeOf(generation));
+  }
+
+  // The first worker of a generation resolves the folders, and the others follow it.
+  #placeOf(generation: number): Place {
+    const place = this.#places.get(generation) ?? resolvePlace(this.#options.application);
+    for (const known of this.#places.keys())
+      if (known !== this.#set.generation) this.#places.delete(known);
+    this.#places.set(generation, place);
+    return place;
   }
 
   #kill({ number, process }: Worker): void {

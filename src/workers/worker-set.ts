@@ -66,6 +66,11 @@ export class WorkerSet {
     this.#recycling = new Recycling(options);
   }
 
+  /** The generation that takes requests. */
+  get generation(): number {
+    return this.#current;
+  }
+
   /** Loads the code in new workers. Resolves with null when the new code serves, else with the reason. */
   load(now: number): Promise<LoadFailure | null> {
     this.#failLoad({ kind: "superseded", text: "another load of the application began" }, now);

@@ -3,13 +3,22 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, openSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
 import { monotonicMs } from "../../src/workers/clock.ts";
 import { FrameFault, FrameType } from "../../src/workers/frame.ts";
 import type { LostReason } from "../../src/workers/job.ts";
+import type { Place } from "../../src/workers/place.ts";
 import { Pool, StartFailure, type PoolListener, type PoolOptions } from "../../src/workers/pool.ts";
 import { RunDirectory, SharedFiles } from "../../src/workers/run-directory.ts";
 import { FakeLauncher } from "../support/fake-workers.ts";
@@ -29,11 +38,13 @@ const OPTIONS: PoolOptions = {
     lifespan: "auto",
     concurrency: 8,
     appDir: "/nowhere",
+    cwd: "/nowhere",
     env: {},
     rootPath: "",
     warmup: [],
     threads: 2,
     workers: 2,
+    areWorkersChosen: true,
     software: "typhon",
   },
   queueTimeoutMs: 60_000,
@@ -96,6 +107,7 @@ class PlayedPool {
       },
       () => monotonicMs() + this.ahead,
     );
+    this.pool.onFolderGone = (text): void => tell(`folder gone: ${text}`);
     this.pool.onInterface = (found): void => tell(`interface ${found}`);
     context.after(async () => {
       const stopped = this.pool.stop(0);
@@ -219,6 +231,58 @@ describe("the start of a pool", () => {
     ]);
     played.launcher.end(1, { signal: SIGKILL });
     await assert.rejects(start, /did not load within 10 s/);
+  });
+});
+
+describe("the folders of a generation", () => {
+  it("are followed once: a worker that replaces a dead one runs where the others do", async (t) => {
+    const folder = makeScratch(t);
+    const link = join(folder, "current");
+    const release = (name: string): string => {
+      mkdirSync(join(folder, name), { recursive: true });
+      rmSync(link, { force: true });
+      symlinkSync(join(folder, name), link);
+      return join(folder, name);
+    };
+    const first = release("1");
+    const application = { ...OPTIONS.application, app: `${link}/a.py:f('/:')`, cwd: link };
+    const played = new PlayedPool(t, { application });
+    await played.serve();
+    const second = release("2");
+    played.launcher.end(1, { signal: SIGKILL });
+    const load = played.pool.load();
+    played.fork(4, 5);
+    played.ready(4);
+    played.ready(5);
+    played.launcher.say(2, FrameType.STOPPED);
+    played.launcher.end(4, { signal: SIGKILL });
+    played.tickAt(5000);
+    const placeIn = (cwd: string): Place => {
+      return { app: `${cwd}/a.py:f('/:')`, appDir: "/nowhere", cwd, moved: { [link]: cwd } };
+    };
+    const places = [first, first, first, second, second, second].map(placeIn);
+    assert.deepEqual([...played.launcher.places.values()], places);
+    rmSync(link);
+    void load;
+    void played.pool.load();
+    assert.deepEqual(played.launcher.places.get(7), { ...placeIn(link), moved: {} });
+  });
+
+  it("are missed when a dead worker is replaced, not when new code loads", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const fail = (worker: number): void => {
+      played.fork(worker);
+      const failure = { kind: "folder", text: "/1 is gone" };
+      played.launcher.say(worker, FrameType.FAILED, JSON.stringify(failure));
+    };
+    played.launcher.end(1, { signal: SIGKILL });
+    played.events.length = 0;
+    fail(3);
+    assert.deepEqual(played.events, ["folder gone: /1 is gone"]);
+    void played.pool.load();
+    fail(4);
+    assert.deepEqual(played.events, ["folder gone: /1 is gone"]);
   });
 });
 

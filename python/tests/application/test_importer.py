@@ -187,7 +187,7 @@ def test_finds_the_application(tmp_path: Path, app: str, response: str) -> None:
                 "try 'mysite.wsgi' or 'mysite.asgi'"
             ),
         ),
-        ("bundle:app", "callable: 'bundle:app' is the module bundle.app, not a callable; try"),
+        ("bundle:unit", "callable: 'bundle:unit' is the module bundle.unit, not a callable; try"),
         (
             "main:Site",
             "callable: 'main:Site' is a class, not an instance of one; write 'main:Site()'",
@@ -222,10 +222,10 @@ def test_says_what_is_missing(tmp_path: Path, app: str, said: str) -> None:
     """
     write_module(tmp_path, factories, "factories")
     write_module(tmp_path, "def main(): ...", "manage")
-    for entry in ("site_of/wsgi", "mysite/wsgi", "mysite/asgi", "bundle/app"):
+    for entry in ("site_of/wsgi", "mysite/wsgi", "mysite/asgi", "bundle/unit"):
         write_module(tmp_path, WSGI, entry)
     write_module(tmp_path, "", "site_of/__init__")
-    write_module(tmp_path, "from . import app", "bundle/__init__")
+    write_module(tmp_path, "from . import unit", "bundle/__init__")
     write_module(tmp_path, "from os.path import join\ndef serve(): ...\nclass Thing: ...", "others")
     told = load(tmp_path, app)
     assert told.startswith(said.format(folder=tmp_path))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from types import ModuleType
 
 from typhon_worker.process.tracebacks import count_frames, describe, describe_type
@@ -92,6 +93,7 @@ def load(settings: Settings) -> Loaded:
     """Imports the application. Raises LoadError."""
     # Before the application's folder is on sys.path: its ast.py is not the standard library's.
     target = Target(settings.app)
+    _enter_folders(settings)
     _set_up_interpreter(settings)
     module = _import(target, settings)
     found, name = _find(target, module)
@@ -104,6 +106,34 @@ def load(settings: Settings) -> Loaded:
         verb = "returned" if target.is_factory else "is"
         raise LoadError(kind, f"'{name}' {verb} {describe_type(found)}, not a callable")
     return _choose_interface(target, name, found, settings.interface)
+
+
+# The launcher may have been started in the folder of another release. The interpreter and its
+# packages may lie in a release too: then they are found by the name of the symbolic link.
+def _enter_folders(settings: Settings) -> None:
+    for folder in dict.fromkeys((settings.cwd or ".", settings.app_dir)):
+        try:
+            os.stat(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            raise LoadError("folder", f"the folder {folder} is gone") from None
+        except PermissionError:
+            continue
+    if settings.cwd:
+        try:
+            os.chdir(settings.cwd)
+        except PermissionError:
+            pass  # The user may not enter the folder, and has been in it from the start.
+    sys.path[:] = [_follow(entry, settings.moved) for entry in sys.path]
+    for name in ("prefix", "exec_prefix", "executable"):
+        setattr(sys, name, _follow(getattr(sys, name), settings.moved))
+
+
+def _follow(path: str, moved: Mapping[str, str]) -> str:
+    # The deepest folder first.
+    for named in sorted(moved, key=len, reverse=True):
+        if path == named or path.startswith(named + os.sep):
+            return moved[named] + path[len(named) :]
+    return path
 
 
 # Environment, sys.path and sys.argv as the application expects to find them.
