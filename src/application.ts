@@ -181,10 +181,10 @@ export class PythonApplication implements Handler {
   }
 
   status(): ApplicationStatus {
-    const { app, workers, threads } = this.#configuration;
+    const { app, threads } = this.#configuration;
     const { name, isReady } = this;
     const pool = this.#pool.status();
-    return { name, app, isReady, workers, threads, failure: this.#failure, pool };
+    return { name, app, isReady, workers: pool.wanted, threads, failure: this.#failure, pool };
   }
 
   #answer(exchange: Exchange): void {

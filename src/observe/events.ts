@@ -48,6 +48,13 @@ export interface EventFields {
   /** The application does not load; the text holds the traceback. */
   "application.failed": { readonly kind: string; readonly worker?: number };
 
+  /** The application needs a single process, because of `reason`. */
+  "application.single": {
+    readonly worker: number;
+    readonly workers: number;
+    readonly reason: string;
+  };
+
   "worker.ready": { readonly worker: number; readonly pid: number };
   "worker.ended": {
     readonly worker: number;

@@ -180,8 +180,9 @@ class MainProcess {
       if (failure !== null) log.of(name).error("application.failed", failure, { kind: "load" });
     const apps = applications.map(({ app }) => app).join(", ");
     this.#status = `serves ${apps} at ${addresses.join(" ")}`;
-    for (const { name, app, workers, threads, pool } of applications)
-      log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}`, {
+    for (const { name, app, workers, threads, pool } of applications) {
+      const one = pool.single === "" ? "" : ` by one worker (${pool.single}; --workers N for more)`;
+      log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}${one}`, {
         interface: pool.interface === "" ? "unknown" : pool.interface,
         python: pool.python,
         workers,
@@ -189,6 +190,7 @@ class MainProcess {
         // performance.now() counts from the start of the process.
         startMs: Math.round(performance.now()),
       });
+    }
     this.#service.ready(this.#status);
   }
 }

@@ -14,6 +14,7 @@ import {
   type LauncherOptions,
   type LauncherPort,
 } from "./launcher.ts";
+import { withLockHint } from "./lock-hint.ts";
 import { resolvePlace, type Place } from "./place.ts";
 import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
@@ -23,10 +24,12 @@ import { WorkerTable } from "./worker-table.ts";
 import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
 const SIGKILL = 9;
-/** The level of an error in `PoolListener.onMessage`. */
+/** Levels of an error and a warning in `PoolListener.onMessage`. */
 const ERROR_LEVEL = 3;
+const WARNING_LEVEL = 2;
 
-export interface PoolOptions extends LauncherOptions, Omit<WorkerSetOptions, "workers"> {
+export interface PoolOptions
+  extends LauncherOptions, Omit<WorkerSetOptions, "workers" | "areWorkersChosen"> {
   /** How long a request may wait for a worker. */
   readonly queueTimeoutMs: number;
   /** How many requests may wait. */
@@ -41,6 +44,8 @@ export interface PoolListener {
   onWorkerEnd(exit: WorkerExit, pauseMs: number): void;
   /** The worker is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
   onRecycle(worker: Worker): void;
+  /** New code serves that needs a single process (`worker.single` says why) and has `workers` of them. */
+  onSingle(worker: Worker, workers: number): void;
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
   /** A worker's own message. `level`: 0 debug … 3 error. */
   onMessage(worker: Worker, level: number, text: string): void;
@@ -60,6 +65,10 @@ export interface PoolStatus {
   readonly interface: PythonInterface | "";
   /** Such as "CPython 3.11.7"; "" until the launcher has said so. */
   readonly python: string;
+  /** Why one worker serves, where no number was chosen; else "". */
+  readonly single: string;
+  /** The number of workers that the application is to have. */
+  readonly wanted: number;
   readonly workers: readonly Pick<
     Worker,
     "number" | "pid" | "state" | "generation" | "startedAt" | "served" | "leaving"
@@ -105,6 +114,9 @@ export class Pool implements LauncherListener {
   #queue: RequestQueue | null = null;
   #interface: PythonInterface | "" = "";
   #python = "";
+  /** Why the code that serves needs a single process, and why its interface may be the wrong one. */
+  #single = "";
+  #doubt = "";
   #hasOpened = false;
   /** A worker read bytes from the pipe that are no page: launcher, workers and pipe are replaced. */
   #isPoisoned = false;
@@ -127,10 +139,10 @@ export class Pool implements LauncherListener {
       send: (worker, frame) => this.#workers.get(worker)?.process?.send(frame),
       now,
     });
-    const { workers } = options.application;
+    const { workers, areWorkersChosen } = options.application;
     this.#set = new WorkerSet(
       this.#workers,
-      { ...options, workers },
+      { ...options, workers, areWorkersChosen },
       {
         start: (worker) => this.#startWorker(worker),
         kill: (worker) => this.#kill(worker),
@@ -177,6 +189,8 @@ export class Pool implements LauncherListener {
       state: this.#state,
       interface: this.#interface,
       python: this.#python,
+      single: this.#options.application.areWorkersChosen ? "" : this.#single,
+      wanted: this.#set.workers,
       workers,
       queue: { waiting: size - running, running, size },
     };
@@ -302,11 +316,15 @@ export class Pool implements LauncherListener {
   #onWorkerFrame(worker: Worker, type: number, id: number, count: number, payload: Buffer): void {
     switch (type) {
       case FrameType.READY:
-        this.#onReady(worker, readJson(payload).get("interface"));
+        this.#onReady(worker, readJson(payload));
         break;
       case FrameType.FAILED: {
         const failure = readJson(payload);
-        worker.failure = { kind: String(failure.get("kind")), text: String(failure.get("text")) };
+        const text = String(failure.get("text"));
+        worker.failure = {
+          kind: String(failure.get("kind")),
+          text: this.#workers.isAlone ? text : withLockHint(text, this.#set.workers),
+        };
         if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
           this.onFolderGone(worker.failure.text);
         break;
@@ -337,18 +355,33 @@ export class Pool implements LauncherListener {
     }
   }
 
-  #onReady(worker: Worker, found: unknown): void {
+  #onReady(worker: Worker, ready: ReadonlyMap<string, unknown>): void {
+    const found = ready.get("interface");
     if (found !== "wsgi" && found !== "asgi")
       throw new FrameFault(`READY with the interface ${String(found)}`);
     const { threads, concurrency } = this.#options.application;
     worker.interface = found;
     worker.slots = found === "asgi" ? concurrency : threads;
+    worker.single = String(ready.get("single") ?? "");
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
-    if (worker.state !== "taking" || this.#interface === found) return;
+    if (worker.state !== "taking") return;
+    this.#queue?.resize(this.#set.workers, this.#set.workers * threads);
+    this.#tellDoubts(worker, String(ready.get("doubt") ?? ""));
+    if (this.#interface === found) return;
     this.#interface = found;
     this.#jobs.isConcurrent = found === "asgi";
     this.onInterface(found);
+  }
+
+  // Once, and not for each worker.
+  #tellDoubts(worker: Worker, doubt: string): void {
+    if (doubt !== this.#doubt && doubt !== "")
+      this.#listener.onMessage(worker, WARNING_LEVEL, doubt);
+    if (worker.single !== this.#single && worker.single !== "")
+      this.#listener.onSingle(worker, this.#set.workers);
+    this.#doubt = doubt;
+    this.#single = worker.single;
   }
 
   #onChannelEnd(worker: Worker, fault: string | null): void {

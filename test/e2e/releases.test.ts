@@ -1,7 +1,6 @@
 // Releases behind a symbolic link: `current` leads to a folder of its own for each release and is turned before
 // a reload. One server goes from release to release.
 
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

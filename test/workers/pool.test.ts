@@ -88,6 +88,7 @@ class PlayedPool {
         tell(
           `end ${worker.number} code ${end.code} signal ${end.signal} lost ${lost.length} retried ${retried.length}`,
         ),
+      onSingle: ({ single }, workers) => tell(`single ${workers}: ${single}`),
       onRecycle: ({ number }) => tell(`recycle ${number}`),
       onOutput: ({ number }, stream, line) => tell(`${stream} ${number}: ${line}`),
       onMessage: ({ number }, level, text) => tell(`message ${number} ${level}: ${text}`),
@@ -283,6 +284,69 @@ describe("the folders of a generation", () => {
     void played.pool.load();
     fail(4);
     assert.deepEqual(played.events, ["folder gone: /1 is gone"]);
+  });
+});
+
+describe("an application that needs a single process", () => {
+  const single = "gradio: its queue is in memory";
+  const say = (played: PlayedPool, worker: number, facts: object): void => {
+    const ready = { interface: "asgi", ...facts };
+    played.launcher.say(worker, FrameType.READY, JSON.stringify(ready));
+  };
+
+  it("has one worker where no number was chosen, and the status says why", async (t) => {
+    const application = { ...OPTIONS.application, areWorkersChosen: false };
+    const played = new PlayedPool(t, { application });
+    const start = played.pool.start();
+    played.open();
+    played.fork(1);
+    say(played, 1, { single });
+    await start;
+    assert.deepEqual(played.launcher.started, [1]);
+    assert.partialDeepStrictEqual(played.pool.status(), { single, wanted: 1 });
+    assert.deepEqual(played.events, ["ready 1", `single 1: ${single}`, "interface asgi"]);
+  });
+
+  it("keeps the chosen number, and a warning comes once for each load that changes it", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    for (const worker of [1, 2]) say(played, worker, { single, doubt: "is it asgi?" });
+    await start;
+    assert.partialDeepStrictEqual(played.pool.status(), { single: "", wanted: 2 });
+    const told = ["message 1 2: is it asgi?", `single 2: ${single}`];
+    assert.deepEqual(played.events, ["ready 1", ...told, "interface asgi", "ready 2"]);
+    for (const facts of [{}, { single }]) {
+      played.events.length = 0;
+      const load = played.pool.load();
+      const workers = played.launcher.started.slice(-2);
+      played.fork(...workers);
+      for (const worker of workers) say(played, worker, facts);
+      const [last] = played.events.slice(2);
+      assert.equal(last, "single" in facts ? `single 2: ${single}` : undefined);
+      played.tickAt(2000 * workers.length + 2000 * (workers[0] ?? 0));
+      assert.equal(await load, null);
+    }
+  });
+
+  it("is advised so when it cannot be loaded beside another process of it", async (t) => {
+    const played = new PlayedPool(t);
+    const failure = JSON.stringify({ kind: "import", text: "database is locked" });
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    played.launcher.say(1, FrameType.FAILED, failure);
+    played.launcher.end(1, { code: 3 });
+    await assert.rejects(start, /database is locked\nAnother worker may hold it: --workers 1/);
+    const application = { ...OPTIONS.application, workers: 1 };
+    const alone = new PlayedPool(t, { application });
+    const second = alone.pool.start();
+    alone.open();
+    alone.fork(1);
+    alone.launcher.say(1, FrameType.FAILED, failure);
+    alone.launcher.end(1, { code: 3 });
+    await assert.rejects(second, /^Error: database is locked$/);
   });
 });
 
@@ -630,6 +694,8 @@ it("the status is data: state, interface, Python, workers, requests", async (t) 
     state: "new",
     interface: "",
     python: "",
+    single: "",
+    wanted: 2,
     workers: [],
     queue: { waiting: 0, running: 0, size: 0 },
   });
@@ -643,6 +709,8 @@ it("the status is data: state, interface, Python, workers, requests", async (t) 
     state: "running",
     interface: "wsgi",
     python: PYTHON,
+    single: "",
+    wanted: 2,
     workers: [1, 2].map((number) => ({
       number,
       pid: 1000 + number,
