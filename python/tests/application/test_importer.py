@@ -356,27 +356,39 @@ def test_looks_into_wrappers_of_wsgi_applications(tmp_path: Path, name: str) -> 
     assert ready(tmp_path, inner + wrapper) == {"interface": "wsgi"}
 
 
+ANY_ARGUMENTS = """
+class Any:
+    def __init__(self, app): self.app = app
+    def __call__(self, *args, **kwargs): return self.app(*args, **kwargs)
+
+def hides(application):
+    def call(*args): return application(*args)
+    return call
+
+def inner({}): ...
+app = hides(Any(hides(inner)))
+"""
+
+
 @pytest.mark.parametrize(
     ("parameters", "interface"),
-    [("environ, start_response", "wsgi"), ("scope, receive, send", "asgi"), ("*args", "wsgi")],
+    [("environ, start_response", "wsgi"), ("scope, receive, send", "asgi"), ("a, b", "wsgi")],
 )
-def test_says_at_the_start_that_the_interface_is_a_guess(
+def test_looks_at_the_application_to_which_any_arguments_are_passed(
     tmp_path: Path, parameters: str, interface: str
 ) -> None:
-    source = f"""
-    def inner({parameters}): ...
-    class Any:
-        def __init__(self, app): self.app = app
-        def __call__(self, *args, **kwargs): return self.app(*args, **kwargs)
-    app = Any(inner)
-    """
-    told = ready(tmp_path, source)
-    assert told["interface"] == interface
-    assert told["doubt"] == (
-        "'main:app' takes any arguments and does not show its interface; it is served as "
-        f"{interface.upper()} (--interface wsgi or asgi decides)"
+    assert ready(tmp_path, ANY_ARGUMENTS.format(parameters)) == {"interface": interface}
+
+
+def test_says_at_the_start_that_the_interface_is_a_guess(tmp_path: Path) -> None:
+    source = ANY_ARGUMENTS.format("*args")
+    doubt = (
+        "'main:app' takes any arguments and does not show its interface; it is served as WSGI "
+        "(--interface wsgi or asgi decides)"
     )
-    assert ready(tmp_path, source, interface=interface) == {"interface": interface}
+    assert ready(tmp_path, source) == {"interface": "wsgi", "doubt": doubt}
+    for interface in ("wsgi", "asgi"):
+        assert ready(tmp_path, source, interface=interface) == {"interface": interface}
 
 
 def test_gives_the_application_its_world(tmp_path: Path) -> None:

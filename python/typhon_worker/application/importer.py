@@ -275,7 +275,7 @@ def _choose_interface(target: Target, name: str, found: Any, wanted: str) -> Loa
             call = f"'{name}()'" if may_be_called_with(found, 0) else f"'{name}(…)'"
             text = f"'{name}' looks like a factory, not like an application; write {call}"
             raise LoadError("callable", f"{text} (--interface wsgi serves it as it is)")
-        return Loaded(found, "wsgi") if speaks else _guess_interface(name, found)
+        return Loaded(found, "wsgi") if speaks else _look_inside(name, found)
     text = f"'{name}' cannot be a WSGI application: it does not take (environ, start_response)"
     if may_be_called_with(found, 3):
         text += "; --interface asgi serves it as ASGI"
@@ -284,9 +284,11 @@ def _choose_interface(target: Target, name: str, found: Any, wanted: str) -> Loa
     raise LoadError("callable", text)
 
 
-# A callable that takes any arguments most likely speaks as what it passes them to.
-def _guess_interface(name: str, found: Any) -> Loaded:
-    inner = (detect(one) for one in inner_applications(found) if callable(one))
-    guess = next((speaks for speaks in inner if speaks), "wsgi")
-    text = f"'{name}' takes any arguments and does not show its interface; it is served as"
-    return Loaded(found, guess, f"{text} {guess.upper()} (--interface wsgi or asgi decides)")
+# A callable that takes any arguments speaks as the application to which it passes them.
+def _look_inside(name: str, found: Any) -> Loaded:
+    for one in inner_applications(found):
+        speaks = detect(one)
+        if speaks:
+            return Loaded(found, speaks)
+    text = f"'{name}' takes any arguments and does not show its interface; it is served as WSGI"
+    return Loaded(found, "wsgi", f"{text} (--interface wsgi or asgi decides)")

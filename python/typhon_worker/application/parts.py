@@ -39,13 +39,16 @@ _PART_NAMES = (*_INNER_NAMES, "router", "endpoint", "registry")
 
 
 def inner_applications(app: object) -> Iterator[Any]:
-    """Yields the applications that `app` may pass a request on to."""
-    yield from _attributes(app, _INNER_NAMES)
-    yield from _captured(app)
+    """Yields the applications in `app` to which it may pass a request on, nearest first."""
+    yield from _walk(app, _INNER_NAMES, ())
 
 
 def parts_of(app: object) -> Iterator[Any]:
     """Yields `app` and every application, route and endpoint in it, each once, nearest first."""
+    yield from _walk(app, _PART_NAMES, _LIST_NAMES)
+
+
+def _walk(app: object, names: tuple[str, ...], lists: tuple[str, ...]) -> Iterator[Any]:
     waiting = deque((app,))
     # Keeps each part alive, so that no two parts can have the same id.
     seen: dict[int, object] = {}
@@ -55,9 +58,9 @@ def parts_of(app: object) -> Iterator[Any]:
             continue
         seen[id(part)] = part
         yield part
-        waiting.extend(_attributes(part, _PART_NAMES))
+        waiting.extend(_attributes(part, names))
         waiting.extend(_captured(part))
-        for name in _LIST_NAMES:
+        for name in lists:
             waiting.extend(_members(attribute(part, name)))
 
 
