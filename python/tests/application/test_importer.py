@@ -40,6 +40,10 @@ class Named:
     def __init__(self, files, config): ...
     def __call__(self, environ, start_response): ...
 
+class Data:
+    def __init__(self, files=None, memory=False): ...
+    def app(self): ...
+
 def make_class():
     return Named
 
@@ -194,7 +198,14 @@ def test_finds_the_application(tmp_path: Path, app: str, response: str) -> None:
         ),
         (
             "main:Named",
-            "callable: 'main:Named' is a class, not an instance of one; name an instance of it",
+            "callable: 'main:Named' is a class, not an instance of one; name one that a module",
+        ),
+        (
+            "main:Data",
+            (
+                "callable: 'main:Data' is a class, not an instance of one; name an application, "
+                "such as one that a module of yours makes: app = Data(…).app()"
+            ),
         ),
         ("main:make_class()", "callable: 'main:make_class' is a class, not an instance of one;"),
         (

@@ -10,9 +10,12 @@ import os
 import sys
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from .interface import has_method, may_be_called_with
+
 MAX_SUGGESTIONS = 6
 _USUAL_MODULES = ("app", "main", "wsgi", "application", "server")
 _USUAL_FACTORIES = ("create_app", "make_app", "get_app", "create_application", "make_application")
+_USUAL_METHODS = ("app", "wsgi_app", "asgi_app", "http_app", "make_wsgi_app")
 # The modules of a Django project that hold its application.
 _ENTRIES = ("wsgi", "asgi")
 
@@ -56,6 +59,18 @@ def suggest_callables(place: str, wanted: str, module: ModuleType) -> str:
         return f"; its callables: {', '.join(names[:MAX_SUGGESTIONS])}"
     file = getattr(module, "__file__", None)
     return f" (it is {file})" if file else ""
+
+
+def suggest_instance(name: str, kind: type) -> str:
+    """Suggests what to write in place of a class, which `name` names."""
+    made = f"{kind.__name__}(…)"
+    if not has_method(kind, "__call__"):
+        makers = [maker for maker in _USUAL_METHODS if has_method(kind, maker)]
+        made = f"{made}.{makers[0]}()" if makers else made
+        return f"name an application, such as one that a module of yours makes: app = {made}"
+    if may_be_called_with(kind, 0):
+        return f"write '{name}()'"
+    return f"name one that a module makes: app = {made}"
 
 
 # Django's entry modules: mysite.wsgi beside manage.py, or in the package mysite itself.

@@ -18,7 +18,7 @@ from types import ModuleType
 from typhon_worker.process.tracebacks import count_frames, describe, describe_type
 from typhon_worker.wire.settings import Settings
 
-from .candidates import is_usual_factory, suggest_callables, suggest_modules
+from .candidates import is_usual_factory, suggest_callables, suggest_instance, suggest_modules
 from .interface import detect, is_factory, may_be_called_with, may_be_made_with
 from .parts import inner_applications
 
@@ -253,8 +253,8 @@ def _call_factory(target: Target, factory: Any) -> Any:
 def _choose_interface(target: Target, name: str, found: Any, wanted: str) -> Loaded:
     speaks = detect(found)
     if isinstance(found, type) and not may_be_made_with(found, speaks, wanted):
-        hint = f"write '{name}()'" if may_be_called_with(found, 0) else "name an instance of it"
-        raise LoadError("callable", f"'{name}' is a class, not an instance of one; {hint}")
+        text = f"'{name}' is a class, not an instance of one"
+        raise LoadError("callable", f"{text}; {suggest_instance(name, found)}")
     if wanted == "wsgi":
         if speaks == "asgi" and not may_be_called_with(found, 2):
             text = f"'{name}' speaks ASGI: it takes (scope, receive, send)"

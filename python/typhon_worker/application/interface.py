@@ -131,11 +131,14 @@ def may_be_made_with(kind: type, speaks: str, wanted: str) -> bool:
     if speaks == "asgi":
         return True
     if wanted == "asgi":
-        return _has(kind, "__await__") or _has(kind, "__call__")
-    return may_be_called_with(kind, 2) and (_has(kind, "__iter__") or _has(kind, "__getitem__"))
+        return has_method(kind, "__await__") or has_method(kind, "__call__")
+    return may_be_called_with(kind, 2) and (
+        has_method(kind, "__iter__") or has_method(kind, "__getitem__")
+    )
 
 
-def _has(kind: type, name: str) -> bool:
+def has_method(kind: type, name: str) -> bool:
+    """Whether instances of a class have a method; what the class itself can do does not count."""
     return any(name in base.__dict__ for base in kind.__mro__)
 
 

@@ -40,8 +40,7 @@ def _has_sessions(part: Any) -> bool:
 # Datasette draws 64 hexadecimal digits where it was given no secret.
 def _has_random_secret(part: Any) -> bool:
     secret = getattr(getattr(part, "ds", None), "_secret", "")
-    is_drawn = len(secret) == 64 and not set(secret) - set("0123456789abcdef")
-    return is_drawn and secret != os.environ.get("DATASETTE_SECRET")
+    return len(secret) == 64 and not set(secret) - set("0123456789abcdef")
 
 
 # A file or a memory of its own. The storages of ZEO and RelStorage serve many processes.
@@ -71,7 +70,10 @@ PACKAGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "bokeh_fastapi": (_SESSIONS, _always),
     "chainlit": (_SOCKET_IO, _always),
     "channels": ("its channel layer is in the memory of one process", _has_layer_in_memory),
-    "datasette": ("it signs with a random secret (set DATASETTE_SECRET)", _has_random_secret),
+    "datasette": (
+        "each process signs with a random secret (it takes secret=…)",
+        _has_random_secret,
+    ),
     "dtale": ("its data is in the memory of one process", _always),
     "engineio": (_SOCKET_IO, _is_polled),
     "fastmcp": (_MCP, _has_sessions),
