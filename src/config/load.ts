@@ -88,7 +88,7 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
       folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
     }),
     appDir,
-    cwd: asNamed(resolve(cwd), cwd, links),
+    cwd: nameOfCwd(cwd, appDir, links),
     env: Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
     rootPath: sources.one(OPTIONS.rootPath),
     loop: sources.one(OPTIONS.loop),
@@ -174,9 +174,21 @@ function asNamed(path: string, cwd: string, links: string): string {
   const below = relative(cwd, path);
   if (!isAbsolute(links) || isAbsolute(below)) return path;
   const named = resolve(links, below);
-  const [one, other] = [path, named].map((name) => statSync(name, { throwIfNoEntry: false }));
-  const isSame = one !== undefined && one.dev === other?.dev && one.ino === other.ino;
-  return isSame ? named : path;
+  return isSameFile(path, named) ? named : path;
+}
+
+// A service manager sets no $PWD. Where --app-dir leads through a symbolic link into the working directory,
+// both are in the same release.
+function nameOfCwd(cwd: string, appDir: string, links: string): string {
+  const named = asNamed(resolve(cwd), cwd, links);
+  for (let folder = appDir; named === cwd && folder !== "/"; folder = dirname(folder))
+    if (isSameFile(folder, cwd)) return folder;
+  return named;
+}
+
+function isSameFile(path: string, other: string): boolean {
+  const [one, two] = [path, other].map((name) => statSync(name, { throwIfNoEntry: false }));
+  return one !== undefined && one.dev === two?.dev && one.ino === two.ino;
 }
 
 // An application named as a file may be outside --app-dir; then the file's own folder is watched.

@@ -303,6 +303,13 @@ describe("the application", () => {
       { app: join(named, "inner.py"), appDir: named, cwd: link, reloadDirs: [named] },
     );
   });
+  test("without $PWD the working directory is named as --app-dir names it", () => {
+    const link = join(scratch, "released");
+    symlinkSync(scratch, link);
+    for (const appDir of [link, join(link, "folder")])
+      assert.equal(loadHere(["app:app", "--app-dir", appDir]).cwd, link);
+    assert.equal(loadHere(["app:app", "--app-dir", "/"]).cwd, scratch);
+  });
   test("a $PWD that names another folder, or none, does not count", () => {
     symlinkSync(join(scratch, "folder"), join(scratch, "other"));
     for (const PWD of [join(scratch, "other"), join(scratch, "gone"), "folder", ""]) {

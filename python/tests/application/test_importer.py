@@ -477,3 +477,62 @@ def test_runs_what_an_application_has_registered_for_the_end_when_it_fails(tmp_p
         worker.expect(frames.FAILED)
         assert front.hear("ended")["code"] == 3
         assert worker.read_out() == "the remedy"
+
+
+def test_runs_in_the_folders_of_its_generation(tmp_path: Path) -> None:
+    source = """
+    import os, sys, lazy
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        told = [os.getcwd(), __file__, lazy.__file__, sys.path[0], sys.argv[0], sys.prefix]
+        return ["\\n".join(told).encode()]
+    """
+    releases = [tmp_path / "41", tmp_path / "42"]
+    named = tmp_path / "current"
+    for release in releases:
+        write_module(release, source, "main")
+        write_module(release / "packages", "", "lazy")
+    named.symlink_to("41")
+    write_module(tmp_path, f"import sys; sys.prefix = {str(named)!r}", "sitecustomize")
+    env = {"PYTHONPATH": f"{tmp_path}:{named}/packages:{named}x"}
+    with Front("main:app", str(named), launcher_env=env, cwd=str(named)) as front:
+        for release in releases:
+            moved = {str(named): str(release), str(tmp_path): "/nowhere"}
+            for app in ("main:app", f"{release}/main.py"):
+                front.say(
+                    op="start",
+                    worker=len(front.workers) + 1,
+                    app=app,
+                    app_dir=str(release),
+                    cwd=str(release),
+                    moved=moved,
+                )
+                worker = front.started()
+                worker.expect(frames.READY)
+                worker.send(frames.TAKE)
+                told = response_to(worker, front.ask())[1].decode().split("\n")
+                assert told == [
+                    str(release),
+                    f"{release}/main.py",
+                    f"{release}/packages/lazy.py",
+                    str(release),
+                    app,
+                    str(release),
+                ]
+                worker.send(frames.STOP)
+                front.hear("ended")
+
+
+@pytest.mark.parametrize("app", ["main:app", "{}/gone/main.py"])
+def test_says_that_the_folder_of_its_generation_is_gone(tmp_path: Path, app: str) -> None:
+    write_module(tmp_path, WSGI, "main")
+    with Front("main:app", str(tmp_path)) as front:
+        gone = f"{tmp_path}/gone"
+        front.say(op="start", worker=1, app=app.format(tmp_path), app_dir=gone, cwd=gone)
+        failed = front.started().expect(frames.FAILED).json()
+        assert failed["kind"] == "folder"
+        assert failed["text"].endswith(f"the folder {gone} is gone")
+        front.hear("ended")
+        # A working directory alone may go: the worker stays in the launcher's.
+        front.say(op="start", worker=2, app="main:app", app_dir=str(tmp_path), cwd=gone)
+        front.started().expect(frames.READY)

@@ -93,7 +93,7 @@ def load(settings: Settings) -> Loaded:
     """Imports the application. Raises LoadError."""
     # Before the application's folder is on sys.path: its ast.py is not the standard library's.
     target = Target(settings.app)
-    _enter_folders(settings)
+    _enter_folders(settings, target)
     _set_up_interpreter(settings)
     module = _import(target, settings)
     found, name = _find(target, module)
@@ -110,19 +110,20 @@ def load(settings: Settings) -> Loaded:
 
 # The launcher may have been started in the folder of another release. The interpreter and its
 # packages may lie in a release too: then they are found by the name of the symbolic link.
-def _enter_folders(settings: Settings) -> None:
-    for folder in dict.fromkeys((settings.cwd or ".", settings.app_dir)):
-        try:
-            os.stat(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            raise LoadError("folder", f"the folder {folder} is gone") from None
-        except PermissionError:
-            continue
-    if settings.cwd:
-        try:
-            os.chdir(settings.cwd)
-        except PermissionError:
-            pass  # The user may not enter the folder, and has been in it from the start.
+def _enter_folders(settings: Settings, target: Target) -> None:
+    is_file = target.path is not None and os.path.isabs(target.path)
+    folder = os.path.dirname(str(target.path)) if is_file else settings.app_dir
+    try:
+        os.stat(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        text = f"there is no file {target.path}: " if is_file else ""
+        raise LoadError("folder", f"{text}the folder {folder} is gone") from None
+    except OSError:
+        pass  # The import will tell.
+    try:
+        os.chdir(settings.cwd or ".")
+    except OSError:
+        pass  # The launcher has been in this folder from the start; it is closed or deleted.
     sys.path[:] = [_follow(entry, settings.moved) for entry in sys.path]
     for name in ("prefix", "exec_prefix", "executable"):
         setattr(sys, name, _follow(getattr(sys, name), settings.moved))
