@@ -54,6 +54,12 @@ export interface EventFields {
     readonly workers: number;
     readonly reason: string;
   };
+  /** The start takes long. `cpuMs`: CPU time of the worker that loads the application. */
+  "application.waiting": {
+    readonly worker?: number;
+    readonly pid?: number;
+    readonly cpuMs?: number;
+  };
 
   "worker.ready": { readonly worker: number; readonly pid: number };
   "worker.ended": {

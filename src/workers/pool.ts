@@ -362,12 +362,13 @@ export class Pool implements LauncherListener {
     const { threads, concurrency } = this.#options.application;
     worker.interface = found;
     worker.slots = found === "asgi" ? concurrency : threads;
-    worker.single = String(ready.get("single") ?? "");
+    const [single, doubt] = [ready.get("single"), ready.get("doubt")];
+    worker.single = typeof single === "string" ? single : "";
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
     if (worker.state !== "taking") return;
     this.#queue?.resize(this.#set.workers, this.#set.workers * threads);
-    this.#tellDoubts(worker, String(ready.get("doubt") ?? ""));
+    this.#tellDoubts(worker, typeof doubt === "string" ? doubt : "");
     if (this.#interface === found) return;
     this.#interface = found;
     this.#jobs.isConcurrent = found === "asgi";
