@@ -361,7 +361,8 @@ export class Pool implements LauncherListener {
       throw new FrameFault(`READY with the interface ${String(found)}`);
     const { threads, concurrency } = this.#options.application;
     worker.interface = found;
-    worker.slots = found === "asgi" ? concurrency : threads;
+    // Under ASGI as many requests whose clients have left may run beside the others.
+    worker.slots = found === "asgi" ? 2 * concurrency : threads;
     const [single, doubt] = [ready.get("single"), ready.get("doubt")];
     worker.single = typeof single === "string" ? single : "";
     this.#set.ready(worker, this.#now());

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from types import ModuleType
 
+from typhon_worker.process.process_setup import explain_unencodable
 from typhon_worker.process.tracebacks import count_frames, describe, describe_type
 from typhon_worker.wire.settings import Settings
 
@@ -93,6 +94,7 @@ def load(settings: Settings) -> Loaded:
     """Imports the application. Raises LoadError."""
     # Before the application's folder is on sys.path: its ast.py is not the standard library's.
     target = Target(settings.app)
+    _check_encoding(settings)
     _enter_folders(settings, target)
     _set_up_interpreter(settings)
     module = _import(target, settings)
@@ -135,6 +137,16 @@ def _follow(path: str, moved: Mapping[str, str]) -> str:
         if path == named or path.startswith(named + os.sep):
             return moved[named] + path[len(named) :]
     return path
+
+
+def _check_encoding(settings: Settings) -> None:
+    named = {"--app-dir": settings.app_dir, "APP": settings.app.partition(":")[0]}
+    for name, value in settings.env.items():
+        named[f"--env {ascii(name)[1:-1]}"] = f"{name}={value}"
+    for option, text in named.items():
+        fault = explain_unencodable(text)
+        if fault:
+            raise LoadError("module", f"{option}: {fault}")
 
 
 # Environment, sys.path and sys.argv as the application expects to find them.
