@@ -125,7 +125,7 @@ describe("PoolLog", () => {
   it("says that an application needs a single process, at the start only where it has several", async () => {
     const worker = makeWorker();
     worker.single = "gradio: its queue is in memory";
-    const reloaded = new Worker({ ...worker, number: 2, generation: 2 });
+    const reloaded = new Worker({ number: 2, generation: 2, startedAt: 0, maxRequests: Infinity });
     reloaded.single = worker.single;
     const fields = (number: number, workers: number): string =>
       `worker=${number} workers=${workers} reason="${worker.single}"`;
