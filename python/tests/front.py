@@ -175,6 +175,7 @@ class Front:
         # Holds the run directories, one for each start.
         self.folder = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
         self._directory = self.make_directory()
+        self._starting: dict[int, Path] = {}
         self.workers: list[Worker] = []
         self.messages: list[dict[str, Any]] = []
         self._received = b""
@@ -238,10 +239,10 @@ class Front:
         """A new run directory."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    def say_start(self, number: int) -> Path:
+    def say_start(self, number: int, **place: object) -> Path:
         """Asks for a worker; returns its run directory."""
-        directory = self.make_directory()
-        self.say(op="start", worker=number, directory=str(directory))
+        directory = self._starting[number] = self.make_directory()
+        self.say(op="start", worker=number, directory=str(directory), **place)
         return directory
 
     def say(self, **message: object) -> None:
@@ -262,10 +263,16 @@ class Front:
 
     def start(self, number: int = 0) -> Worker:
         """Forks a worker and connects to it."""
-        worker = Worker(self, number or self._last_number + 1)
+        self.say_start(number or self._last_number + 1)
+        return self.started()
+
+    def started(self) -> Worker:
+        """Connects to the worker that the launcher forks now."""
+        started = self.hear("started")
+        worker = Worker(self, started["worker"])
+        directory = self._starting.pop(worker.number)
         self._last_number = max(self._last_number, worker.number)
-        directory = self.say_start(worker.number)
-        worker.opened(self.hear("started")["pid"], directory)
+        worker.opened(started["pid"], directory)
         self.workers.append(worker)
         shutil.rmtree(directory)
         return worker

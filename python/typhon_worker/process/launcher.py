@@ -118,7 +118,7 @@ class Launcher:
                 case {"op": "open"} if self._files is None:
                     poll.register(self._open(message).lifeline, 0)
                 case {"op": "start", "worker": int(number), "directory": str(directory)}:
-                    context = self._start(number, directory)
+                    context = self._start(number, directory, message)
                     if context is not None:
                         return context
                 case {"op": "signal", "worker": int(number), "signal": int(which)}:
@@ -155,11 +155,13 @@ class Launcher:
         )
         return files
 
-    def _start(self, number: int, directory: str) -> WorkerContext | None:
+    def _start(
+        self, number: int, directory: str, place: Mapping[str, object]
+    ) -> WorkerContext | None:
         files, settings = self._files, self._settings
         if files is None or settings is None:
             raise ControlFault("'start' before 'open'")
-        context = WorkerContext(number, settings)
+        context = WorkerContext(number, settings.at(place))
         try:
             files.prepare(context, directory)
             pid = os.fork()
