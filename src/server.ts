@@ -49,6 +49,7 @@ export class Server {
   readonly #clock = new CoarseClock();
   readonly #applicationClock = new CoarseClock(APPLICATION_TICK_MS);
   #listeners: readonly Listener[] = [];
+  #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { bind, forwardedAllowIps, keepAliveMs, maxBody } = configuration.listeners;
@@ -82,10 +83,12 @@ export class Server {
   }
 
   /**
-   * Loads the applications, and only then listens. Rejects with OperatorError if one does not load or
-   * an address cannot be had; nothing is left running then.
+   * Loads the applications, and only then listens; only once, also after a stop. Rejects with OperatorError
+   * if one does not load or an address cannot be had; nothing is left running then.
    */
   async start(): Promise<Started> {
+    if (this.#hasStarted) throw new OperatorError("a server can be started only once");
+    this.#hasStarted = true;
     this.#clock.start(() => this.#connections.tick());
     this.#applicationClock.start(() => {
       for (const application of this.applications) application.tick();
