@@ -122,8 +122,9 @@ export class Server {
 
   /** Loads the code of every application anew. Null, or why the old code of some of them goes on. */
   async reload(): Promise<string | null> {
-    const failures = await Promise.all(this.applications.map((one) => one.reload()));
-    return failures.filter((failure) => failure !== null).join("\n") || null;
+    const outcomes = await Promise.all(this.applications.map((one) => one.reload()));
+    const failures = outcomes.filter((failure) => failure !== null);
+    return failures.length === 0 ? null : failures.join("\n");
   }
 
   /** Development: requests that come from here on wait for `resume`. */
