@@ -167,9 +167,11 @@ export class PythonApplication implements Handler {
   async reload(): Promise<string | null> {
     const failure = await this.#pool.load();
     this.#isReloadAsked = false;
+    // A launcher that was killed leaves no words.
+    const text = failure === null ? null : failure.text || "the launcher ended";
     // A load that another one has overtaken says nothing about the code.
-    if (failure?.kind !== "superseded") this.#fail(failure?.text ?? null);
-    return failure?.text ?? null;
+    if (failure?.kind !== "superseded") this.#fail(text);
+    return text;
   }
 
   /** Development: requests that come from here on wait for `resume`. */

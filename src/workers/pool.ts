@@ -169,8 +169,11 @@ export class Pool implements LauncherListener {
   }
 
   /** Loads the application's code in new workers. Null: the new code serves; else why the old code goes on. */
-  load(): Promise<LoadFailure | null> {
-    return this.#set.load(this.#now());
+  async load(): Promise<LoadFailure | null> {
+    // Nothing would end workers that start before `start` or after `stop`.
+    if (this.#state !== "running")
+      return { kind: "stopped", text: "the application is not running" };
+    return await this.#set.load(this.#now());
   }
 
   /** The application's interface; "" until a worker has loaded the application. */
