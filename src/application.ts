@@ -4,7 +4,7 @@
 //   new ──start──▶ running ──stop──▶ stopping
 //                    └── hold ⇄ resume: requests wait while code is loaded (development)
 
-import { accessSync, constants } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,6 +19,7 @@ import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
 import type { MemoryBudget } from "./net/memory-budget.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
+import { writeOutput } from "./observe/log-targets.ts";
 import type { Log } from "./observe/log.ts";
 import { PoolLog } from "./pool-log.ts";
 import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
@@ -55,6 +56,8 @@ export interface ApplicationSurroundings {
   readonly budget: MemoryBudget;
   /** Absolute; used where the machine has no /dev/shm. */
   readonly tempDir: string;
+  /** Whether what applications print becomes lines of the log. */
+  readonly captureOutput: boolean;
   /** In development code that does not load is shown as a page, and does not end the start. */
   readonly isDevelopment: boolean;
 }
@@ -83,13 +86,17 @@ export class PythonApplication implements Handler {
   #isReloadAsked = false;
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
-    const { log, folder, budget, tempDir, isDevelopment } = surroundings;
+    const { log, folder, budget, tempDir, captureOutput, isDevelopment } = surroundings;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
     this.#configuration = configuration;
     this.#log = log.of(configuration.name);
     this.#isDevelopment = isDevelopment;
-    this.#pool = new Pool(poolOptions(configuration, tempDir), new PoolLog(this.#log, exchangeOf));
+    const output = captureOutput ? null : writeOutput;
+    this.#pool = new Pool(
+      poolOptions(configuration, tempDir),
+      new PoolLog(this.#log, exchangeOf, output),
+    );
     const context = {
       pool: this.#pool,
       folder,
@@ -105,7 +112,7 @@ export class PythonApplication implements Handler {
     const leaveMs = Math.min(LEAVE_MS, drainTimeoutMs / 2);
     this.#wsgi = new WsgiHandler(context, leaveMs);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
-    const timesOf = routeTimeouts(routes, timeoutMs, 0);
+    const timesOf = routeTimeouts(routes, configuration.asgiTimeoutMs, 0);
     const { abandonTimeoutMs, webSockets } = configuration;
     this.#asgi = new AsgiHandler({ ...context, timesOf, abandonTimeoutMs }, leaveMs, webSockets);
     this.#handler = this.#wsgi;
@@ -261,7 +268,8 @@ export class PythonApplication implements Handler {
 
   #onStoreFailure(exchange: Exchange, error: Error): void {
     const code = "code" in error ? String(error.code) : error.message;
-    this.#log.error("request.spill-failed", `a temporary file could not be used: ${code}`, {
+    const text = `a temporary file could not be used: ${error.message}`;
+    this.#log.error("request.spill-failed", text, {
       requestId: exchange.requestId,
       code,
     });
@@ -270,7 +278,8 @@ export class PythonApplication implements Handler {
 
 function poolOptions(configuration: ApplicationConfiguration, tempDir: string): PoolOptions {
   return {
-    runFolder: runFolder(tempDir),
+    // /dev/shm is a tmpfs: a note's read must never wait for a disk.
+    runFolders: ["/dev/shm", tempDir, tmpdir()],
     python: configuration.python,
     packageFolder: join(dirname(dirname(fileURLToPath(import.meta.url))), "python"),
     application: {
@@ -301,19 +310,10 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
     ]),
     startTimeoutMs: configuration.startTimeoutMs,
     drainTimeoutMs: configuration.drainTimeoutMs,
+    loopTimeoutMs: configuration.loopTimeoutMs,
     maxRequests: configuration.maxRequests,
     maxRequestsJitter: configuration.maxRequestsJitter,
     maxRss: configuration.maxRss,
     maxAgeMs: configuration.maxAgeMs,
   };
-}
-
-/** A tmpfs where there is one: a note's read must never wait for a disk. */
-function runFolder(tempDir: string): string {
-  try {
-    accessSync("/dev/shm", constants.W_OK | constants.X_OK);
-    return "/dev/shm";
-  } catch {
-    return tempDir;
-  }
 }

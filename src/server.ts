@@ -55,6 +55,7 @@ export class Server {
     const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
+    const { captureOutput } = configuration.logs;
     this.#listening = configuration.listeners;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
@@ -64,6 +65,7 @@ export class Server {
       folder: this.#folder,
       budget: new MemoryBudget(BODY_MEMORY_BYTES),
       tempDir,
+      captureOutput,
       isDevelopment: reload,
     };
     this.applications = configuration.applications.map(

@@ -80,13 +80,13 @@ class Worker:
         self.times: list[Frame] = []
         self._decoder = frames.FrameDecoder()
 
-    def opened(self, pid: int) -> None:
+    def opened(self, pid: int, directory: Path) -> None:
         self.pid = pid
-        base = self.front.directory / f"w{self.number}"
         for name in ("out", "err", "stacks", "notes"):
-            path = base.with_suffix(f".{name}")
-            setattr(self, name, os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-            path.unlink()
+            setattr(self, name, os.open(directory / name, os.O_RDONLY | os.O_NONBLOCK))
+        self.channel = socket.socket(socket.AF_UNIX)
+        self.channel.settimeout(DEADLINE)
+        self.channel.connect(str(directory / "channel"))
 
     def send(
         self, kind: int, request: int = 0, payload: bytes = b"", flags: int = 0, count: int = 0
@@ -172,7 +172,10 @@ class Front:
         **settings: Any,
     ) -> None:
         """`inherits`: the front whose launcher has died. `passes`: what a manager passed on."""
-        self.directory = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
+        # Holds the run directories, one for each start.
+        self.folder = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
+        self._directory = self.make_directory()
+        self._starting: dict[int, Path] = {}
         self.workers: list[Worker] = []
         self.messages: list[dict[str, Any]] = []
         self._received = b""
@@ -210,15 +213,16 @@ class Front:
             "software": "typhon/test",
             **settings,
         }
-        self.say(op="open", directory=str(self.directory), pipe_pages=256, application=application)
+        self.say(op="open", directory=str(self._directory), pipe_pages=256, application=application)
         self.queue = self.lifeline = self.cancels = -1
         self.opened = self.hear("opened") if hears else {}
         if opens:
             self.open()
 
     def open(self) -> None:
-        """Opens and unlinks what belongs to all workers."""
+        """Opens what belongs to all workers and removes the directory."""
         if self._inherited is not None:
+            self._directory.rmdir()
             self.queue = os.dup(self._inherited.queue)
             self.lifeline = os.dup(self._inherited.lifeline)
             self.cancels = os.dup(self._inherited.cancels)
@@ -226,12 +230,20 @@ class Front:
         self.lifeline = self._open("lifeline", os.O_WRONLY | os.O_NONBLOCK)
         self.queue = self._open("queue", os.O_RDWR | os.O_NONBLOCK)
         self.cancels = self._open("cancels", os.O_RDWR)
+        shutil.rmtree(self._directory)
 
     def _open(self, name: str, flags: int) -> int:
-        path = self.directory / name
-        fd = os.open(path, flags)
-        path.unlink()
-        return fd
+        return os.open(self._directory / name, flags)
+
+    def make_directory(self) -> Path:
+        """A new run directory."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def say_start(self, number: int, **place: object) -> Path:
+        """Asks for a worker; returns its run directory."""
+        directory = self._starting[number] = self.make_directory()
+        self.say(op="start", worker=number, directory=str(directory), **place)
+        return directory
 
     def say(self, **message: object) -> None:
         self.control.sendall(json.dumps(message).encode() + b"\n")
@@ -251,19 +263,18 @@ class Front:
 
     def start(self, number: int = 0) -> Worker:
         """Forks a worker and connects to it."""
-        self.say(op="start", worker=number or self._last_number + 1)
+        self.say_start(number or self._last_number + 1)
         return self.started()
 
     def started(self) -> Worker:
         """Connects to the worker that the launcher forks now."""
         started = self.hear("started")
         worker = Worker(self, started["worker"])
+        directory = self._starting.pop(worker.number)
         self._last_number = max(self._last_number, worker.number)
-        worker.opened(started["pid"])
+        worker.opened(started["pid"], directory)
         self.workers.append(worker)
-        worker.channel = socket.socket(socket.AF_UNIX)
-        worker.channel.settimeout(DEADLINE)
-        worker.channel.connect(str(self.directory / f"w{worker.number}.channel"))
+        shutil.rmtree(directory)
         return worker
 
     def start_taking(self, number: int = 0, interface: str = "wsgi") -> Worker:
@@ -334,7 +345,7 @@ class Front:
             self.launcher.communicate()
         for worker in self.workers:
             worker.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def response_to(worker: Worker, request: int) -> tuple[list[str], bytes]:

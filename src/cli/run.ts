@@ -6,7 +6,7 @@ import { readFlags, type Flags } from "../config/flags.ts";
 import { loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
-import { openLog } from "../observe/log-targets.ts";
+import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
 import { renderHelp } from "./help.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { readVersion } from "../config/version.ts";
@@ -47,7 +47,7 @@ async function serve(flags: Flags, environment: Environment, cwd: string): Promi
   try {
     return await supervise(configuration, log);
   } finally {
-    await log.flush();
+    await flushStandardStreams();
   }
 }
 

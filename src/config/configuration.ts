@@ -40,8 +40,12 @@ export interface ApplicationConfiguration {
   /** Bytes. */
   readonly maxRss: number;
   readonly maxAgeMs: number;
-  /** 0 = no deadline. */
+  /** The deadline of a request; 0 = none. */
   readonly timeoutMs: number;
+  /** The same under ASGI, where a request has a deadline only if --timeout is given. */
+  readonly asgiTimeoutMs: number;
+  /** How long the application may keep the event loop of an ASGI worker; 0 = for ever. */
+  readonly loopTimeoutMs: number;
   /** Deadlines of a prefix and all paths below it, the longest prefix first. */
   readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
   /** For an ASGI handler whose client has left; 0 = no limit. */
@@ -103,6 +107,8 @@ export interface Configuration {
     readonly accessLog: string;
     readonly level: "debug" | "info" | "warning" | "error";
     readonly format: "text" | "json";
+    /** Whether the output of applications is written into the server's log, as lines that name the worker. */
+    readonly captureOutput: boolean;
   };
   readonly process: {
     /** Absolute, or null. */

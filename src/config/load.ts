@@ -58,6 +58,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
       accessLog: readAccessLog(sources, cwd),
       level: sources.one(OPTIONS.logLevel),
       format: sources.one(OPTIONS.logFormat),
+      captureOutput: sources.one(OPTIONS.captureOutput),
     },
     process: {
       pid: readPidFile(sources, cwd),
@@ -116,6 +117,7 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     maxRss: sources.one(OPTIONS.maxRss),
     maxAgeMs: sources.one(OPTIONS.maxAge),
     ...readTimeouts(sources),
+    loopTimeoutMs: sources.one(OPTIONS.loopTimeout),
     abandonTimeoutMs: sources.one(OPTIONS.abandonTimeout),
     cancelOnDisconnect: sources.one(OPTIONS.cancelOnDisconnect),
     startTimeoutMs: sources.one(OPTIONS.startTimeout),
@@ -134,16 +136,16 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
 
 function readTimeouts(
   sources: Sources,
-): Pick<ApplicationConfiguration, "timeoutMs" | "routeTimeouts"> {
+): Pick<ApplicationConfiguration, "timeoutMs" | "asgiTimeoutMs" | "routeTimeouts"> {
   const given = sources.all(OPTIONS.timeout).map(({ value }) => value);
-  const all =
-    given.findLast(({ prefix }) => prefix === "") ??
-    OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
+  const all = given.findLast(({ prefix }) => prefix === "");
+  const usual = OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
   // If a path is given twice, the last value holds, as for every option.
   const byPrefix = new Map(given.map((timeout) => [timeout.prefix, timeout]));
   byPrefix.delete("");
   const routes = [...byPrefix.values()].toSorted((a, b) => b.prefix.length - a.prefix.length);
-  return { timeoutMs: all.ms, routeTimeouts: routes };
+  const { ms } = all ?? usual;
+  return { timeoutMs: ms, asgiTimeoutMs: all === undefined ? 0 : ms, routeTimeouts: routes };
 }
 
 function readPidFile(sources: Sources, cwd: string): string | null {

@@ -235,9 +235,17 @@ const TIMES = inGroup("Times", {
     placeholder: "SECONDS",
     isRepeatable: true,
     fallback: "30",
+    fallbackWords: "30; ASGI: no limit",
     help: "how long until a response begins; 0 = no limit; /path=SECONDS for a path and all below it",
-    doc: "How long a request may run: from the moment a worker takes it until its response begins, then between two chunks while the client reads (under ASGI only if the path has a limit of its own). After that the client gets 504 (or its connection is closed, if the response had begun), the log gets the stacks of the worker's threads, and the request is interrupted. A worker that cannot be interrupted is replaced. 0: no limit. May be given several times: `/reports=300` is the limit of that path and of all paths below it; if several limits match, the one with the longest path counts.",
+    doc: "How long a request may run: from the moment a worker takes it until its response begins, then between two chunks while the client reads (under ASGI only if the path has a limit of its own). Without this option a request under ASGI may wait as long as it likes, as with uvicorn; code that keeps the event loop is limited by `--loop-timeout`. After that the client gets 504 (or its connection is closed, if the response had begun), the log gets the stacks of the worker's threads, and the request is interrupted. A worker that cannot be interrupted is replaced. 0: no limit. May be given several times: `/reports=300` is the limit of that path and of all paths below it; if several limits match, the one with the longest path counts.",
     read: readTimeout,
+  },
+  loopTimeout: {
+    placeholder: "SECONDS",
+    fallback: "30",
+    help: "ASGI: how long code may keep the event loop; 0 = no limit",
+    doc: "How long the code of an ASGI application may keep the event loop of its worker without awaiting. After that (up to a quarter later, at most 5 s) the log gets the stacks of the worker, and the code is interrupted. If the loop does not come back within a second, the worker is replaced and its requests get 502. 0: no limit.",
+    read: seconds(0),
   },
   gracefulTimeout: {
     placeholder: "SECONDS",
@@ -376,7 +384,7 @@ const LOGS = inGroup("Logs", {
     placeholder: "LEVEL",
     fallback: "info",
     help: "debug, info, warning or error",
-    doc: "The lowest level that is written to the server's log (standard error): `debug`, `info`, `warning` or `error`. Output of the application is always written.",
+    doc: "The lowest level that is written to the server's log (standard error): `debug`, `info`, `warning` or `error`. Output of the application has no level and is always written.",
     read: oneOf(["debug", "info", "warning", "error"]),
   },
   logFormat: {
@@ -385,6 +393,11 @@ const LOGS = inGroup("Logs", {
     help: "text or json",
     doc: "The format of both logs: `text` for people, `json` for programs (one object a line).",
     read: oneOf(["text", "json"]),
+  },
+  captureOutput: {
+    ...SWITCH,
+    help: "write the application's output into the server's log",
+    doc: "What the application prints is written into the server's log: each line with the worker's number, in the format of the log. In a JSON log it is the text of an `application.output` event, so that no application can forge a line of the server's. Without this option the application's standard output goes to the server's standard output and its standard error to the server's standard error, unchanged.",
   },
 });
 

@@ -37,6 +37,7 @@ export interface EventFields {
   /** A bug in Typhon. */
   "server.fault": { readonly code?: string };
 
+  /** A line that the application has printed (--capture-output). */
   "application.output": { readonly worker: number; readonly stream: "stdout" | "stderr" };
   /** The application raised, or its response cannot be sent; the text holds the traceback. */
   "application.fault": {
@@ -77,6 +78,8 @@ export interface EventFields {
   "worker.recycled": { readonly worker: number; readonly pid: number };
   /** A worker's own message. */
   "worker.message": { readonly worker: number; readonly requestId?: string };
+  /** The event loop did not come back within --loop-timeout; the text holds the worker's stacks. */
+  "worker.loop-blocked": { readonly worker: number; readonly ms: number };
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
 

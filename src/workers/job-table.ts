@@ -239,6 +239,11 @@ export class JobTable {
     this.#send(worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
   }
 
+  /** Breaks off whatever keeps the event loop of a worker: a deadline that is no request's. */
+  interruptLoop(worker: number): void {
+    this.#send(worker, encodeFrame(FrameType.CANCEL, 0, null, { count: CANCEL_DEADLINE }));
+  }
+
   #tickQueue(now: number): void {
     const queue = this.#queue;
     if (queue === null) return;

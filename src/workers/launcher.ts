@@ -7,15 +7,15 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
-import { cutLines, LineCutter } from "./output.ts";
+import { eachLine, gatherLines } from "./output.ts";
 import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
 import type { WorkerEnd } from "./worker.ts";
 import { WorkerProcess, type WorkerPort, type WorkerProcessListener } from "./worker-process.ts";
 
 export interface LauncherOptions {
-  /** The folder, a tmpfs, in which the run directory is made. */
-  readonly runFolder: string;
+  /** Folders in which run directories are made: the first that takes one. */
+  readonly runFolders: readonly string[];
   readonly python: string;
   /** The folder that holds the package typhon_worker. */
   readonly packageFolder: string;
@@ -55,6 +55,8 @@ export interface LauncherListener {
   onOpened(pipePages: number, python: string, shared: SharedFiles): void;
   /** A worker was forked, and its files exist (`openWorker`). */
   onStarted(worker: number, pid: number): void;
+  /** No process of this worker could be started; `text` says why. */
+  onNotStarted(worker: number, text: string): void;
   /** A worker's process has ended. */
   onEnded(end: WorkerEnd): void;
   /** The launcher has ended, on request or not; its workers may still run. `text`: the reason, if known. */
@@ -67,10 +69,10 @@ export interface LauncherListener {
 const CONTROL_FD = 3;
 /** Close-on-exec in the flags of proc_pid_fdinfo(5). */
 const O_CLOEXEC = 0o2000000;
+/** The key of the shared files' run directory: workers count from 1. */
+const SHARED = 0;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
-/** Most characters of a control message. */
-const MAX_CONTROL_LINE = 1_048_576;
 /** Characters of the launcher's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
@@ -95,18 +97,24 @@ export type LauncherPort = Pick<Launcher, keyof Launcher>;
 /** The launcher of one application, while it runs. */
 export class Launcher {
   readonly #listener: LauncherListener;
-  readonly #directory: RunDirectory;
+  readonly #runFolders: readonly string[];
+  /** Run directories whose files the front has not opened, by worker number; 0: that of the shared files. */
+  readonly #directories = new Map<number, RunDirectory>();
   readonly #inherited: SharedFiles | null;
   readonly #child: ChildProcess;
   readonly #control: Socket;
   #stderrTail = "";
   #hasEnded = false;
 
-  /** `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. */
+  /**
+   * `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. Throws
+   * if no run directory can be made.
+   */
   constructor(options: LauncherOptions, inherited: SharedFiles | null, listener: LauncherListener) {
     this.#listener = listener;
     this.#inherited = inherited;
-    this.#directory = new RunDirectory(options.runFolder);
+    this.#runFolders = options.runFolders;
+    const directory = inherited === null ? this.#makeDirectory(SHARED).path : "";
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
     const highest = CONTROL_FD + passed.length;
@@ -122,7 +130,10 @@ export class Launcher {
     this.#control = control;
     // A write to a launcher that has just died fails; the child's "close" follows.
     control.on("error", () => undefined);
-    cutLines(control, new LineCutter((line) => this.#read(line), MAX_CONTROL_LINE));
+    gatherLines(control, (lines) => {
+      eachLine(lines, (line) => this.#read(line));
+      return true;
+    });
     this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
     this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
     const {
@@ -136,7 +147,7 @@ export class Launcher {
     } = options.application;
     this.#say({
       op: "open",
-      directory: this.#directory.path,
+      directory,
       pipe_pages: PIPE_PAGES,
       application: {
         ...sameNames,
@@ -149,15 +160,16 @@ export class Launcher {
     });
   }
 
-  /** Forks worker `worker`, which runs the application in `place`. */
+  /** Forks worker `worker`, which runs the application in `place`. Throws if no run directory can be made. */
   start(worker: number, { appDir, ...sameNames }: Place): void {
-    this.#say({ op: "start", worker, app_dir: appDir, ...sameNames });
+    const directory = this.#makeDirectory(worker).path;
+    this.#say({ op: "start", worker, directory, app_dir: appDir, ...sameNames });
   }
 
-  /** Opens the files of a worker that was forked. */
+  /** Opens the files of a worker that was forked. Throws the system's error. */
   openWorker(worker: number, pid: number, listener: WorkerProcessListener): WorkerPort {
-    const file = (name: string): string => this.#directory.workerFile(worker, name);
-    return new WorkerProcess(pid, file, (signal) => this.signal(worker, signal), listener);
+    const signal = (number: number): void => this.signal(worker, number);
+    return this.#openIn(worker, (directory) => new WorkerProcess(pid, directory, signal, listener));
   }
 
   /** Sends a signal by number; does nothing if the worker has ended. */
@@ -193,14 +205,14 @@ export class Launcher {
     const worker = number("worker");
     switch (message.op) {
       case "opened":
-        return this.#listener.onOpened(
-          number("pipe_pages"),
-          `${text("implementation")} ${text("python")}`,
-          this.#inherited ?? new SharedFiles(this.#directory),
-        );
+        return this.#onOpened(number("pipe_pages"), `${text("implementation")} ${text("python")}`);
       case "started":
         return this.#listener.onStarted(worker, number("pid"));
+      case "not-started":
+        this.#removeDirectory(worker);
+        return this.#listener.onNotStarted(worker, text("text"));
       case "ended":
+        this.#removeDirectory(worker);
         return this.#listener.onEnded({
           worker,
           code: nullable("code"),
@@ -213,6 +225,40 @@ export class Launcher {
     }
   }
 
+  #onOpened(pipePages: number, python: string): void {
+    let shared = this.#inherited;
+    try {
+      shared ??= this.#openIn(SHARED, (directory) => new SharedFiles(directory));
+    } catch (error) {
+      this.#stderrTail = `its files could not be opened: ${String(error)}`;
+      this.stop();
+      return;
+    }
+    this.#listener.onOpened(pipePages, python, shared);
+  }
+
+  #makeDirectory(key: number): RunDirectory {
+    const directory = new RunDirectory(this.#runFolders);
+    this.#directories.set(key, directory);
+    return directory;
+  }
+
+  // When the directory is gone, the launcher closes its own descriptors of the files.
+  #openIn<T>(key: number, open: (directory: RunDirectory) => T): T {
+    const directory = this.#directories.get(key);
+    if (directory === undefined) throw new Error("no run directory was made");
+    try {
+      return open(directory);
+    } finally {
+      this.#removeDirectory(key);
+    }
+  }
+
+  #removeDirectory(key: number): void {
+    this.#directories.get(key)?.remove();
+    this.#directories.delete(key);
+  }
+
   #readOutput(bytes: Buffer): void {
     const text = bytes.toString("utf8");
     this.#stderrTail = (this.#stderrTail + text).slice(-STDERR_TAIL);
@@ -223,7 +269,7 @@ export class Launcher {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#control.destroy();
-    this.#directory.remove();
+    for (const directory of this.#directories.values()) directory.remove();
     this.#listener.onLauncherEnd(text);
   }
 }

@@ -20,6 +20,7 @@ import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
 import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
 import { WorkerSet, type WorkerSetOptions } from "./worker-set.ts";
+import type { WorkerProcessListener } from "./worker-process.ts";
 import { WorkerTable } from "./worker-table.ts";
 import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
@@ -46,11 +47,17 @@ export interface PoolListener {
   onRecycle(worker: Worker): void;
   /** New code serves that needs a single process (`worker.single` says why) and has `workers` of them. */
   onSingle(worker: Worker, workers: number): void;
-  onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
+  /**
+   * Whole lines that the worker has printed, with their ends; a very long line comes in pieces. False: nothing is
+   * read from the stream for a moment; the question is then repeated without lines.
+   */
+  onOutput(worker: Worker, stream: "stdout" | "stderr", lines: Buffer): boolean;
   /** A worker's own message. `level`: 0 debug … 3 error. */
   onMessage(worker: Worker, level: number, text: string): void;
   /** `stacks`: the worker's threads, each with the id of its request; `find` returns the request of an id. */
   onOverdue(overdue: Overdue, stacks: string, find: (id: number) => Job | undefined): void;
+  /** The event loop of the worker has not come back within the loop's timeout. */
+  onLoopBlocked(worker: Worker, stacks: string, find: (id: number) => Job | undefined): void;
   /** The launcher has ended unexpectedly; a new launcher replaces it. */
   onLauncherEnd(text: string): void;
   onLauncherLine(line: string): void;
@@ -148,6 +155,7 @@ export class Pool implements LauncherListener {
         kill: (worker) => this.#kill(worker),
         onReady: (worker) => listener.onWorkerReady(worker),
         onRecycle: (worker) => listener.onRecycle(worker),
+        onLoopBlocked: (worker) => this.#onLoopBlocked(worker),
       },
     );
     this.#exits = new WorkerExits(this.#workers, this.#jobs, (exit) => this.#onExit(exit));
@@ -268,18 +276,31 @@ export class Pool implements LauncherListener {
   onStarted(number: number, pid: number): void {
     const worker = this.#workers.get(number);
     if (worker === undefined || this.#launcher === null) return;
-    worker.process = this.#launcher.openWorker(number, pid, {
+    const listener: WorkerProcessListener = {
       onFrame: (type, id, isEnd, count, payload) => {
         if (!this.#jobs.onFrame(number, type, id, isEnd, count, payload))
           this.#onWorkerFrame(worker, type, id, count, payload);
         else if (isLastFrame(type, isEnd)) worker.served += 1;
       },
       onChannelEnd: (fault) => this.#onChannelEnd(worker, fault),
-      onLine: (stream, line) => {
-        if (stream === "stderr") worker.keepErrorLine(line);
-        this.#listener.onOutput(worker, stream, line);
+      onOutput: (stream, lines) => {
+        if (stream === "stderr") worker.keepErrors(lines);
+        return this.#listener.onOutput(worker, stream, lines);
       },
-    });
+    };
+    try {
+      worker.process = this.#launcher.openWorker(number, pid, listener);
+    } catch (error) {
+      worker.failure = { kind: "start", text: `worker ${number}: ${textOf(error)}` };
+      this.#set.kill(worker, this.#now());
+    }
+  }
+
+  onNotStarted(number: number, text: string): void {
+    const worker = this.#workers.get(number);
+    if (worker === undefined) return;
+    worker.failure = { kind: "start", text: `worker ${number} could not be started: ${text}` };
+    this.#exits.ended({ worker: number, code: null, signal: null, peakRss: 0 }, this.#now());
   }
 
   onEnded(end: WorkerEnd): void {
@@ -346,7 +367,10 @@ export class Pool implements LauncherListener {
         this.#listener.onMessage(worker, count, payload.toString("utf8"));
         break;
       case FrameType.STACKS_TOLD:
-        worker.process?.tellStacks(payload.toString("utf8"));
+        worker.process?.tellStacks(id, payload.toString("utf8"));
+        break;
+      case FrameType.LOOP_TOLD:
+        worker.loop.answered(this.#now());
         break;
       case FrameType.POISONED:
         this.#listener.onMessage(worker, ERROR_LEVEL, payload.toString("utf8"));
@@ -411,9 +435,16 @@ export class Pool implements LauncherListener {
     worker?.overdue.set(job.id, now);
     const report = (stacks: string): void =>
       this.#listener.onOverdue(overdue, stacks, (id) => (id === job.id ? job : this.#jobs.get(id)));
-    if (worker?.process) worker.process.askStacks(report);
+    if (worker?.process) worker.process.askStacks(job.id, report);
     else report("");
     this.#jobs.interrupt(overdue);
+  }
+
+  #onLoopBlocked(worker: Worker): void {
+    worker.process?.askStacks(0, (stacks) =>
+      this.#listener.onLoopBlocked(worker, stacks, (id) => this.#jobs.get(id)),
+    );
+    this.#jobs.interruptLoop(worker.number);
   }
 
   #stopWhenEmpty(): void {
@@ -435,8 +466,13 @@ export class Pool implements LauncherListener {
   }
 
   #startWorker({ number, generation }: Worker): void {
-    this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
-    this.#launcher.start(number, this.#placeOf(generation));
+    try {
+      this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
+      this.#launcher.start(number, this.#placeOf(generation));
+    } catch (error) {
+      // Later, as all ends of workers: the caller is in the middle of its rules.
+      setImmediate(() => this.onNotStarted(number, textOf(error)));
+    }
   }
 
   // The first worker of a generation resolves the folders, and the others follow it.
@@ -452,4 +488,8 @@ export class Pool implements LauncherListener {
     if (process === null) this.#launcher?.signal(number, SIGKILL);
     else process.signal(SIGKILL);
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -98,7 +98,8 @@ export class WorkerExits {
 function mayRetry(job: Job, held: number, worker: Worker): boolean {
   // A request that was alone with the worker may be what killed it.
   const hasOtherSuspect = held > 1 || worker.overdue.size > 0;
-  return job.mayRetry && hasOtherSuspect;
+  // Any of its requests may be what kept the event loop.
+  return job.mayRetry && hasOtherSuspect && !worker.loop.isLost;
 }
 
 function unknownEnd(worker: Worker): WorkerEnd {

@@ -8,6 +8,7 @@
 //   end, recycling, overdue:  one starts ─▶ is ready, takes ─▶ one that is to leave stops taking
 
 import { Backoff } from "./backoff.ts";
+import { FrameType } from "./frame.ts";
 import { Recycling, type RecyclingOptions } from "./recycling.ts";
 import type { WorkerTable } from "./worker-table.ts";
 import type { WorkerExit } from "./worker-exits.ts";
@@ -21,6 +22,8 @@ export interface WorkerSetOptions extends RecyclingOptions {
   readonly startTimeoutMs: number;
   /** Time for a worker that takes no more requests to finish the running ones; then it is killed. */
   readonly drainTimeoutMs: number;
+  /** How long the application may keep the event loop of an ASGI worker; 0: for ever. */
+  readonly loopTimeoutMs: number;
 }
 
 export interface WorkerSetListener {
@@ -31,6 +34,8 @@ export interface WorkerSetListener {
   onReady(worker: Worker): void;
   /** The worker will be replaced, although it has no fault. */
   onRecycle(worker: Worker): void;
+  /** The worker's event loop does not come back; it is to be interrupted. */
+  onLoopBlocked(worker: Worker): void;
 }
 
 /** Time for an old worker to confirm that it takes no more; a stuck one does not delay the load. */
@@ -161,6 +166,7 @@ export class WorkerSet {
     if (now >= this.#yieldUntil) this.#endYielding();
     for (const worker of this.#table.all) {
       if (worker.overdue.size > 0) this.#checkOverdue(worker, now);
+      this.#checkLoop(worker, now);
       if (now < worker.killAt) continue;
       const seconds = this.#options.startTimeoutMs / 1000;
       const text = `the application did not load within ${seconds} s (--start-timeout)`;
@@ -264,6 +270,25 @@ export class WorkerSet {
     if (now - worker.overdueSince() < OVERDUE_GRACE_MS) return;
     if (worker.state !== "draining") this.#retire(worker, now);
     else if (worker.hasOnlyOverdue()) worker.killAt = now;
+  }
+
+  // A worker that drains is killed at its end anyway.
+  #checkLoop(worker: Worker, now: number): void {
+    const { loopTimeoutMs } = this.#options;
+    if (worker.state !== "taking" || worker.interface !== "asgi" || loopTimeoutMs === 0) return;
+    switch (worker.loop.tick(now, loopTimeoutMs)) {
+      case "ask":
+        worker.say(FrameType.LOOP_ASKED);
+        break;
+      case "interrupt":
+        this.#listener.onLoopBlocked(worker);
+        break;
+      case "replace":
+        // No other request of that loop can go on either.
+        worker.drain(now, now);
+        break;
+      case "none":
+    }
   }
 }
 

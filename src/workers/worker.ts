@@ -7,6 +7,7 @@
 // A worker that will be replaced goes on taking requests until its successor is ready.
 
 import { FrameType } from "./frame.ts";
+import { LoopWatch } from "./loop-watch.ts";
 import type { Note } from "./page.ts";
 import type { WorkerPort } from "./worker-process.ts";
 
@@ -32,6 +33,7 @@ export interface WorkerEnd {
 
 /** Lines of standard error that are kept for the log line about a worker's end. */
 const STDERR_TAIL_LINES = 10;
+const STDERR_TAIL_BYTES = 8192;
 
 export class Worker {
   readonly number: number;
@@ -60,8 +62,9 @@ export class Worker {
   readonly overdue = new Map<number, number>();
   /** The number of requests that the worker has finished. */
   served = 0;
-  /** The last lines of standard error. */
-  readonly stderrTail: string[] = [];
+  /** Whether the event loop still runs (ASGI). */
+  readonly loop = new LoopWatch();
+  #stderrTail = Buffer.alloc(0);
   isOrphan = false;
   /** How the process ended. Until `reapAt`, the channel may still bring last frames. */
   end: WorkerEnd | null = null;
@@ -124,13 +127,16 @@ export class Worker {
     this.process?.say(type, id);
   }
 
-  socketPath(id: number): string {
-    return this.process?.socketPath(id) ?? "";
+  /** Keeps the end of what the process has written to standard error. */
+  keepErrors(lines: Buffer): void {
+    const all = lines.length < STDERR_TAIL_BYTES ? [this.#stderrTail, lines] : [lines];
+    this.#stderrTail = Buffer.concat(all).subarray(-STDERR_TAIL_BYTES);
   }
 
-  keepErrorLine(line: string): void {
-    this.stderrTail.push(line);
-    if (this.stderrTail.length > STDERR_TAIL_LINES) this.stderrTail.shift();
+  /** The last lines of standard error. */
+  get lastErrorLines(): string {
+    const lines = this.#stderrTail.toString("utf8").trimEnd().split("\n");
+    return lines.slice(-STDERR_TAIL_LINES).join("\n");
   }
 
   /** The requests that the worker has taken and not finished, from its notes. */

@@ -130,6 +130,12 @@ async def forever(scope: Scope, receive: Any, send: Any) -> None:
         raise
 
 
+async def busy(scope: Scope, receive: Any, send: Any) -> None:
+    """Keeps the event loop, in steps that can be interrupted."""
+    while True:
+        time.sleep(0.005)
+
+
 async def blocked(scope: Scope, receive: Any, send: Any) -> None:
     """Blocks the loop."""
     time.sleep(600)
@@ -182,6 +188,7 @@ ROUTES = {
     "/gone": gone,
     "/forever": forever,
     "/blocked": blocked,
+    "/busy": busy,
     "/meet": meet,
     "/raises": raises,
     "/raises-late": raises_late,

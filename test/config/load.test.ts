@@ -93,6 +93,8 @@ test("gives every option its documented default", () => {
     maxRss: 0,
     maxAgeMs: 0,
     timeoutMs: 30_000,
+    asgiTimeoutMs: 0,
+    loopTimeoutMs: 30_000,
     routeTimeouts: [],
     abandonTimeoutMs: 120_000,
     cancelOnDisconnect: false,
@@ -109,6 +111,7 @@ test("gives every option its documented default", () => {
     accessLog: "off",
     level: "info",
     format: "text",
+    captureOutput: false,
     pid: null,
     health: false,
     reload: false,
@@ -162,7 +165,8 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["root-path", "/shop/", { rootPath: "/shop" }, "shop", /begins with \//],
   ["workers", "3", { workers: 3 }, "0", /whole number from 1 to 1024/],
   ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
-  ["timeout", "2.5", { timeoutMs: 2500 }, "-1", /number of seconds/],
+  ["timeout", "2.5", { timeoutMs: 2500, asgiTimeoutMs: 2500 }, "-1", /number of seconds/],
+  ["loop-timeout", "0.5", { loopTimeoutMs: 500 }, "soon", /number of seconds/],
   [
     "graceful-timeout",
     "0",
@@ -209,6 +213,7 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["temp-dir", "folder", { tempDir: join(scratch, "folder") }, "nowhere", /is no folder/],
   ["access-log", "a.log", { accessLog: join(scratch, "a.log") }, "no/a.log", /may write/],
   ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
+  ["capture-output", "true", { captureOutput: true }, "maybe", /true, false/],
   ["log-format", "json", { format: "json" }, "xml", /text, json/],
   ["warmup", "/a?b=1", { warmup: ["/a?b=1"] }, "a", /a path that begins with \//],
   ["loop", "uvloop", { loop: "uvloop" }, "tokio", /auto, asyncio, uvloop/],
@@ -228,6 +233,17 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["reload", "true", { reload: true, workers: 1 }, "maybe", /true, false/],
   ["reload-dir", "folder", { reloadDirs: [join(scratch, "folder")] }, "gone", /is no folder/],
 ];
+
+test("under ASGI a request has a time only if one is given; one for a path says nothing of others", () => {
+  const times = (...words: string[]): [number, number] => {
+    const { timeoutMs, asgiTimeoutMs } = loadHere(["app:app", ...words]);
+    return [timeoutMs, asgiTimeoutMs];
+  };
+  assert.deepEqual(times(), [30_000, 0]);
+  assert.deepEqual(times("--timeout", "/slow=60"), [30_000, 0]);
+  assert.deepEqual(times("--timeout", "30"), [30_000, 30_000]);
+  assert.deepEqual(times("--timeout", "0"), [0, 0]);
+});
 
 test("a time may be given for a path and all below it; the longest path comes first", () => {
   const { timeoutMs, routeTimeouts } = loadHere([

@@ -40,10 +40,6 @@ export class FakeProcess implements WorkerPort {
     if (type === FrameType.STOP) this.stoppedWith = id;
   }
 
-  socketPath(id: number): string {
-    return `/nowhere/${id}.socket`;
-  }
-
   readNotes(): Note[] {
     // The real clock's time: what a pool whose clock runs ahead was told before.
     const takenAt = monotonicMs();
@@ -54,8 +50,8 @@ export class FakeProcess implements WorkerPort {
     return this.rss;
   }
 
-  askStacks(onText: (text: string) => void): void {
-    onText(`stacks of ${this.pid}`);
+  askStacks(id: number, onText: (text: string) => void): void {
+    onText(`stacks of ${this.pid} for ${id}`);
   }
 
   tellStacks(): void {
@@ -89,6 +85,8 @@ export class FakeLauncher implements LauncherPort {
   readonly notified: string[] = [];
   readonly processes = new Map<number, FakeProcess>();
   isStopped = false;
+  /** Whether the files of workers cannot be opened. */
+  isUnreachable = false;
   readonly #ears = new Map<number, WorkerProcessListener>();
 
   constructor(listener: LauncherListener) {
@@ -113,6 +111,7 @@ export class FakeLauncher implements LauncherPort {
   }
 
   openWorker(worker: number, pid: number, listener: WorkerProcessListener): FakeProcess {
+    if (this.isUnreachable) throw new Error("no such file");
     const process = new FakeProcess(pid, (signal) => this.signal(worker, signal));
     this.processes.set(worker, process);
     this.#ears.set(worker, listener);

@@ -44,7 +44,7 @@ function writeAll(log: PoolLog): void {
   log.onWorkerReady(worker);
   log.onRecycle(worker);
   log.onMessage(worker, 2, "slow");
-  log.onOutput(worker, "stderr", "oh");
+  log.onOutput(worker, "stderr", Buffer.from("oh\n"));
   const overdue = { job: new RecordedRequest().job, worker: 1, ageMs: 2040 };
   log.onOverdue({ ...overdue, isAbandoned: false }, "", () => undefined);
   log.onOverdue({ ...overdue, isAbandoned: true }, "", () => undefined);
@@ -98,12 +98,38 @@ describe("PoolLog", () => {
 
   it("says how a worker ended, what it wrote last, and when the next one starts", async () => {
     const worker = makeWorker();
-    for (const line of ["one", "two"]) worker.keepErrorLine(line);
+    for (const lines of ["one\n", "two\n"]) worker.keepErrors(Buffer.from(lines));
     const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 400));
     assert.match(
       line,
       /^ERROR worker 1 ended by signal 9 \(SIGKILL\): killed by hand, or by the kernel because memory ran out; workers end soon after their start, so the next one starts in 0\.4 s {2}worker=1 pid=1001 signal=9 lost=0 retried=0 peakRssBytes=4096 lastWords=.*one.*two/,
     );
+  });
+
+  it("gives the application's output on unchanged, where the log does not take it", async () => {
+    const { sink, read } = scratchSink();
+    const given: string[] = [];
+    const log = new PoolLog(
+      new Log(sink, { level: "debug", format: "text" }),
+      () => null,
+      (stream, lines) => given.push(`${stream} ${lines.toString()}`) > 0,
+    );
+    log.onOutput(makeWorker(), "stdout", Buffer.from("a\n\u001b[1mb\n"));
+    assert.deepEqual(given, ["stdout a\n\u001b[1mb\n"]);
+    assert.equal(await read(), "");
+  });
+
+  it("tells how long an event loop has been blocked, and names requests as clients know them", async () => {
+    const worker = makeWorker();
+    worker.loop.blockedMs = 30_012;
+    const [line = "", stacks] = await linesOf((log) =>
+      log.onLoopBlocked(worker, 'Thread "MainThread", request 7', () => undefined),
+    );
+    assert.equal(
+      line,
+      "ERROR the event loop of worker 1 has not come back for 30.0 s (--loop-timeout):",
+    );
+    assert.match(stacks ?? "", /request 7$/);
   });
 
   it("tells the end of a worker that was asked to stop in the debug log only", async () => {

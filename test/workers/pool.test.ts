@@ -28,7 +28,7 @@ import { makeScratch } from "../support/scratch.ts";
 const SIGKILL = 9;
 const PYTHON = "CPython 3.12.1";
 const OPTIONS: PoolOptions = {
-  runFolder: "/nowhere",
+  runFolders: ["/nowhere"],
   python: "python",
   packageFolder: "/nowhere",
   application: {
@@ -55,6 +55,7 @@ const OPTIONS: PoolOptions = {
   leastTimeoutMs: 30_000,
   startTimeoutMs: 10_000,
   drainTimeoutMs: 30_000,
+  loopTimeoutMs: 20_000,
   maxRequests: 0,
   maxRequestsJitter: 0,
   maxRss: 0,
@@ -63,7 +64,7 @@ const OPTIONS: PoolOptions = {
 
 /** What a launcher makes for all workers of an application. */
 function makeShared(context: TestContext): SharedFiles {
-  const directory = new RunDirectory(makeScratch(context));
+  const directory = new RunDirectory([makeScratch(context)]);
   const path = (name: string): string => join(directory.path, name);
   execFileSync("mkfifo", [path("queue"), path("lifeline")]);
   writeFileSync(path("cancels"), Buffer.alloc(65_536));
@@ -78,6 +79,7 @@ class PlayedPool {
   /** All launchers so far, and the files that each inherited. */
   readonly launchers: FakeLauncher[] = [];
   readonly inherited: (SharedFiles | null)[] = [];
+  mayLaunch = true;
   /** Milliseconds by which the pool's clock is ahead. */
   ahead = 0;
   readonly #context: TestContext;
@@ -93,10 +95,14 @@ class PlayedPool {
         ),
       onSingle: ({ single }, workers) => tell(`single ${workers}: ${single}`),
       onRecycle: ({ number }) => tell(`recycle ${number}`),
-      onOutput: ({ number }, stream, line) => tell(`${stream} ${number}: ${line}`),
+      onOutput: ({ number }, stream, lines) => {
+        tell(`${stream} ${number}: ${lines.toString()}`);
+        return true;
+      },
       onMessage: ({ number }, level, text) => tell(`message ${number} ${level}: ${text}`),
       onOverdue: ({ job, worker }, stacks, find) =>
         tell(`overdue ${worker}: ${stacks}, ${find(job.id) === job}`),
+      onLoopBlocked: ({ number }, stacks) => tell(`loop of ${number} blocked: ${stacks}`),
       onLauncherEnd: (text) => tell(`launcher ended: ${text}`),
       onLauncherLine: (line) => tell(`launcher: ${line}`),
     };
@@ -104,6 +110,7 @@ class PlayedPool {
       { ...OPTIONS, ...options },
       listener,
       (_options, inherited, launcherListener) => {
+        if (!this.mayLaunch) throw new Error("no folder");
         const launcher = new FakeLauncher(launcherListener);
         this.launchers.push(launcher);
         this.inherited.push(inherited);
@@ -408,8 +415,8 @@ describe("a worker's frames", () => {
     const played = new PlayedPool(t);
     await played.serve();
     played.launcher.say(2, FrameType.LOG, "slow", { count: 2 });
-    played.launcher.earsOf(2).onLine("stderr", "oh");
-    played.launcher.earsOf(2).onLine("stdout", "hm");
+    played.launcher.earsOf(2).onOutput("stderr", Buffer.from("oh"));
+    played.launcher.earsOf(2).onOutput("stdout", Buffer.from("hm"));
     assert.deepEqual(played.events, ["message 2 2: slow", "stderr 2: oh", "stdout 2: hm"]);
   });
 
@@ -526,10 +533,62 @@ describe("a request past its deadline", () => {
     const job = played.run(1);
     played.tickAt(31_000);
     assert.deepEqual(job.heard, ["lost deadline"]);
-    assert.deepEqual(played.events, ["overdue 1: stacks of 1001, true"]);
+    assert.deepEqual(played.events, ["overdue 1: stacks of 1001 for 1, true"]);
     assert.equal(played.launcher.processOf(1).sent.at(-1), FrameType.CANCEL);
     played.tickAt(32_100);
     assert.equal(played.states, "1 draining, 2 taking, 3 starting");
+  });
+});
+
+describe("an event loop that does not come back", () => {
+  it("is told with its worker's stacks, and interrupted", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve("asgi");
+    const { sent } = played.launcher.processOf(1);
+    const tickUntil = (to: number, answers: readonly number[]): void => {
+      for (let ahead = played.ahead; ahead <= to; ahead += 500) {
+        played.tickAt(ahead);
+        for (const worker of answers)
+          if (played.launcher.processOf(worker).sent.at(-1) === FrameType.LOOP_ASKED)
+            played.launcher.say(worker, FrameType.LOOP_TOLD);
+      }
+    };
+    tickUntil(40_000, [1, 2]);
+    assert.deepEqual(played.events, []);
+    assert.equal(sent.at(-1), FrameType.LOOP_ASKED);
+    tickUntil(68_000, [2]);
+    assert.deepEqual(played.events, ["loop of 1 blocked: stacks of 1001 for 0"]);
+    assert(sent.includes(FrameType.CANCEL));
+    assert.equal(played.states, "1 draining, 2 taking, 3 starting");
+    assert.deepEqual(played.launcher.signals[0], [1, SIGKILL]);
+  });
+});
+
+describe("a worker that cannot be started", () => {
+  it("fails the start with the reason", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.launcher.listener.onNotStarted(1, "no space left");
+    await assert.rejects(start, /worker 1 could not be started: no space left/);
+  });
+
+  it("because no launcher can be made, fails the start too", async (t) => {
+    const played = new PlayedPool(t);
+    played.mayLaunch = false;
+    await assert.rejects(played.pool.start(), /worker 1 could not be started: no folder/);
+  });
+
+  it("or whose files are gone, is killed, and the reload says why", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const load = played.pool.load();
+    played.launcher.isUnreachable = true;
+    played.fork(3);
+    assert.deepEqual(played.launcher.signals.at(-1), [3, SIGKILL]);
+    played.launcher.end(3, { signal: SIGKILL });
+    assert.equal((await load)?.text, "worker 3: no such file");
+    assert(played.states.startsWith("1 taking, 2 taking"));
   });
 });
 

@@ -107,6 +107,14 @@ describe("a request that a dead worker held", () => {
     assert.deepEqual([lost, retried], [[again], [other]]);
   });
 
+  it("is lost with a worker whose event loop did not come back: any of them may be the reason", () => {
+    const jobs = [hold(), hold()];
+    let now = 1_000_000;
+    while (!worker.loop.isLost) worker.loop.tick((now += 500), 20_000);
+    die();
+    assert.deepEqual([lost, retried], [jobs, []]);
+  });
+
   it("is lost while the pool stops", () => {
     const jobs = [hold(), hold()];
     exits.isStopping = true;

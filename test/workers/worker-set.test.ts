@@ -15,6 +15,7 @@ const OPTIONS: WorkerSetOptions = {
   areWorkersChosen: true,
   startTimeoutMs: 10_000,
   drainTimeoutMs: 30_000,
+  loopTimeoutMs: 20_000,
   maxRequests: 0,
   maxRequestsJitter: 0,
   maxRss: 0,
@@ -39,6 +40,7 @@ function make(options: Partial<WorkerSetOptions> = {}): void {
       start: ({ number }) => void started.push(number),
       kill: ({ number }) => void killed.push(number),
       onReady: ({ number }) => void events.push(`ready ${number}`),
+      onLoopBlocked: ({ number }) => void events.push(`blocked ${number}`),
       onRecycle: ({ number, leaving }) => void events.push(`recycle ${number}: ${leaving}`),
     },
   );
@@ -555,6 +557,49 @@ describe("a worker with an overdue request", () => {
     assert.deepEqual(killed, []);
     set.tick(41_000);
     assert.deepEqual(killed, [1]);
+  });
+});
+
+describe("the event loop of an ASGI worker", () => {
+  let now = 10_000;
+
+  /** Ticks each 100 ms up to `to`, in which worker 2 answers. */
+  function tickUntil(to: number): void {
+    for (; now <= to; now += 100) {
+      set.tick(now);
+      worker(2).loop.answered(now);
+    }
+  }
+
+  it("is asked, interrupted if it does not come back, then its worker is replaced and killed", async () => {
+    await serve();
+    for (const number of [1, 2]) worker(number).interface = "asgi";
+    tickUntil(15_000);
+    assert.deepEqual(processOf(1).sent, [FrameType.TAKE, FrameType.LOOP_ASKED]);
+    tickUntil(34_900);
+    assert.deepEqual(events.slice(-1), ["ready 2"]);
+    tickUntil(35_000);
+    assert.deepEqual(events.slice(-1), ["blocked 1"]);
+    tickUntil(35_900);
+    assert.deepEqual(killed, []);
+    tickUntil(36_000);
+    assert.equal(states(), "1 draining, 2 taking, 3 starting");
+    assert.deepEqual(killed, [1]);
+  });
+
+  it("has no limit under WSGI, with the option 0, or while its worker drains", async () => {
+    await serve();
+    worker(1).interface = "wsgi";
+    worker(2).interface = "asgi";
+    worker(2).drain(Infinity, 0);
+    set.tick(1_000_000);
+    set.tick(2_000_000);
+    make({ loopTimeoutMs: 0 });
+    await serve();
+    worker(1).interface = "asgi";
+    set.tick(1_000_000);
+    set.tick(2_000_000);
+    assert(!processOf(1).sent.includes(FrameType.LOOP_ASKED));
   });
 });
 

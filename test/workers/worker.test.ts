@@ -58,8 +58,9 @@ it("stays unless it is to leave, drains or has ended", () => {
 });
 
 it("keeps the last ten lines of standard error", () => {
-  for (let line = 1; line <= 12; line += 1) worker.keepErrorLine(String(line));
-  assert.deepEqual(worker.stderrTail, ["3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
+  worker.keepErrors(Buffer.from("x".repeat(20_000)));
+  for (let line = 0; line < 12; line += 1) worker.keepErrors(Buffer.from(`\n${line}`));
+  assert.equal(worker.lastErrorLines, "2\n3\n4\n5\n6\n7\n8\n9\n10\n11");
 });
 
 it("knows since when its longest overdue request is overdue, by its notes", () => {

@@ -499,9 +499,8 @@ def test_runs_in_the_folders_of_its_generation(tmp_path: Path) -> None:
         for release in releases:
             moved = {str(named): str(release), str(tmp_path): "/nowhere"}
             for app in ("main:app", f"{release}/main.py"):
-                front.say(
-                    op="start",
-                    worker=len(front.workers) + 1,
+                front.say_start(
+                    len(front.workers) + 1,
                     app=app,
                     app_dir=str(release),
                     cwd=str(release),
@@ -528,13 +527,13 @@ def test_says_that_the_folder_of_its_generation_is_gone(tmp_path: Path, app: str
     write_module(tmp_path, WSGI, "main")
     with Front("main:app", str(tmp_path)) as front:
         gone = f"{tmp_path}/gone"
-        front.say(op="start", worker=1, app=app.format(tmp_path), app_dir=gone, cwd=gone)
+        front.say_start(1, app=app.format(tmp_path), app_dir=gone, cwd=gone)
         failed = front.started().expect(frames.FAILED).json()
         assert failed["kind"] == "folder"
         assert failed["text"].endswith(f"the folder {gone} is gone")
         front.hear("ended")
         # A working directory alone may go: the worker stays in the launcher's.
-        front.say(op="start", worker=2, app="main:app", app_dir=str(tmp_path), cwd=gone)
+        front.say_start(2, app="main:app", app_dir=str(tmp_path), cwd=gone)
         front.started().expect(frames.READY)
 
 

@@ -93,8 +93,8 @@ def test_a_child_of_the_application_holds_nothing_of_the_server(serve: Serve, lo
         names = response_to(worker, front.ask())[1].decode().split(", ")
         ours = [name for name in names if "typhon" in name]
         assert {name.removesuffix(" (deleted)").rpartition("/")[2] for name in ours} == {
-            "w1.out",
-            "w1.err",
+            "out",
+            "err",
         }
         # The loop's own pair and the pipe of the test.
         assert sum(name.startswith("socket:") for name in names) == 4

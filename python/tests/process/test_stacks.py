@@ -33,8 +33,8 @@ def test_tells_the_stack_of_each_thread_with_its_request(serve: Serve, tmp_path:
     with path.open("w"):
         # The application may still be between its open, which this one has ended, and its read.
         while "gate.read()" not in text:
-            worker.send(frames.STACKS)
-            text = worker.expect(frames.STACKS_TOLD, 0).text()
+            worker.send(frames.STACKS, request)
+            text = worker.expect(frames.STACKS_TOLD, request).text()
     assert f'Thread "MainThread", request {request}, taken ' in text
     assert "in wait_here" in text
     # What led there is not the application's.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class FrontListener:
     """Handles the frames that both interfaces know; `tell_stacks` answers STACKS."""
 
-    def __init__(self, intake: Intake, ending: Ending, tell_stacks: Callable[[], None]) -> None:
+    def __init__(self, intake: Intake, ending: Ending, tell_stacks: Callable[[int], None]) -> None:
         self._intake = intake
         self._ending = ending
         # By type. A handler gets what `receive` gets.
@@ -45,7 +45,7 @@ class FrontListener:
             frames.INPUT: self._on_input,
             frames.CREDIT: self._on_credit,
             frames.CANCEL: self._on_cancel,
-            frames.STACKS: lambda *_: tell_stacks(),
+            frames.STACKS: lambda _kind, _flags, _count, request, _payload: tell_stacks(request),
         }
 
     def receive(self, kind: int, flags: int, count: int, request: int, payload: bytes) -> None:

@@ -30,7 +30,7 @@ class AsgiListener(FrontListener):
         context: WorkerContext,
         intake: AsgiIntake,
         loop: AbstractEventLoop,
-        tell_stacks: Callable[[], None],
+        tell_stacks: Callable[[int], None],
     ) -> None:
         super().__init__(intake, context.ending, tell_stacks)
         self._channel = channel = context.channel
@@ -44,6 +44,8 @@ class AsgiListener(FrontListener):
         self._waiting: list[Frame] = []
         # How often the loop has read here: it does not change while the loop is blocked.
         self.visits = 0
+        # The loop itself answers: a frame that the watchdog has read waits for the loop.
+        self.handlers[frames.LOOP_ASKED] = lambda *_: channel.send(frames.encode(frames.LOOP_TOLD))
         self.handlers[frames.WS_TEXT_IN] = self._on_message
         self.handlers[frames.WS_BINARY_IN] = self._on_message
         self.handlers[frames.WS_CLOSED] = self._on_closed

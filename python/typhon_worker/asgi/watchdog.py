@@ -5,9 +5,9 @@
         └────────────────────── the loop is back ────────────────────┘
 
 The thread sleeps in the kernel until something comes from the front, and pauses after each look: it
-wakes up a few times a second beside a busy loop, and never beside an idle one. While it stands in
-for the loop, it reads the channel, reports stacks, and interrupts the code that blocks the loop
-once a deadline has passed.
+wakes up a few times a second beside a busy loop, and beside an idle one when the front asks whether
+the loop runs. While it stands in for the loop, it reads the channel, reports stacks, and interrupts
+the code that blocks the loop once a deadline has passed.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ STEP_SECONDS = 0.02
 # request is interrupted, then whatever blocks the loop. The front ends a worker a second after the
 # deadline, with all of its requests.
 COURTESY_SECONDS = 0.5
+# The id in a CANCEL that is about the loop and no request.
+LOOP = 0
 
 _LOOP_FILES = (os.path.dirname(asyncio.__file__) + os.sep, selectors.__file__)
 
@@ -52,6 +54,13 @@ class LoopBlocked(RequestTimeout):
         self, text: str = "it blocked the event loop while another request ran past its deadline"
     ) -> None:
         super().__init__(text)
+
+
+class LoopTimeout(LoopBlocked):
+    """Raised in code that blocks the loop for longer than the loop's own timeout."""
+
+    def __init__(self) -> None:
+        super().__init__("it blocked the event loop for longer than --loop-timeout")
 
 
 class Watchdog:
@@ -66,7 +75,7 @@ class Watchdog:
         intake: AsgiIntake,
         listener: AsgiListener,
         callers: frozenset[CodeType],
-        tell_stacks: Callable[[], None],
+        tell_stacks: Callable[[int], None],
     ) -> None:
         self._fd = channel.fd
         self._intake = intake
@@ -90,7 +99,8 @@ class Watchdog:
                 self._stand_in()
 
     def _stand_in(self) -> None:
-        # Late requests, each with the second when its deadline was seen to have passed.
+        # Late requests, each with the second when its deadline was seen to have passed. 0 is the
+        # loop itself.
         late: dict[int, float] = {}
         while True:
             received = self._listener.read_for_loop()
@@ -98,7 +108,7 @@ class Watchdog:
                 return
             for kind, _flags, count, request, _payload in received:
                 if kind == frames.STACKS:
-                    self._tell_stacks()
+                    self._tell_stacks(request)
                 elif kind == frames.CANCEL and count == frames.DEADLINE:
                     late[request] = monotonic()
             if late and self._try_interrupt(late):
@@ -120,6 +130,9 @@ class Watchdog:
         if exchange is not None and exchange.request in late:
             exchange.is_cancelled = True
             set_exception(self._thread, RequestTimeout)
+            return True
+        if LOOP in late:
+            set_exception(self._thread, LoopTimeout)
             return True
         if monotonic() - min(late.values()) < COURTESY_SECONDS:
             return False

@@ -51,9 +51,9 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
     server = AsgiServer(app, scopes, intake.on_ended)
     thread = get_ident()
 
-    def tell_stacks() -> None:
-        report = describe_loop(intake, thread, asyncio.all_tasks(loop))
-        channel.send(frames.encode(frames.STACKS_TOLD, 0, frames.encode_text(report)))
+    def tell_stacks(late: int) -> None:
+        report = describe_loop(intake, thread, asyncio.all_tasks(loop), late)
+        channel.send(frames.encode(frames.STACKS_TOLD, late, frames.encode_text(report)))
 
     async def start() -> None:
         await lifespan.start()

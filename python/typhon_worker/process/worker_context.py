@@ -1,6 +1,6 @@
 """What a worker process works with, from the launcher's fork to the interface that serves.
 
-RunDirectory.prepare (launcher) ── fork ──▶ open (worker) ──▶ the application is imported
+RunFiles.prepare (launcher) ── fork ──▶ open (worker) ──▶ the application is imported
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class WorkerContext:
         self.doubt = ""
         # Why the application needs a single process.
         self.single = ""
-        # Path prefix of this worker's files in the run directory.
-        self.base = ""
-        # Whether each write into the queue wakes one exclusive sleeper (RunDirectory).
+        # Where the worker was started. The directory is gone soon after; its path is unique.
+        self.run_directory = ""
+        # Whether each write into the queue wakes one exclusive sleeper (RunFiles).
         self.is_exclusive = False
         # The launcher's descriptors; `queue_fd` is the worker's own after `open`.
         self.queue_fd = self.lifeline_fd = self.cancels_fd = self.listener_fd = self.notes_fd = -1

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from socket import AF_UNIX, SHUT_WR, SOCK_STREAM
+from socket import SHUT_WR
 from struct import pack
 
 from typhon_worker.process.native import allocate_lock, socket
+from typhon_worker.process.run_directory import listen, remove_directory
 from typhon_worker.process.tracebacks import ApplicationFault
 from typhon_worker.wire import frames
 
@@ -39,10 +40,15 @@ _ENDINGS = (StopIteration, ConnectionError, ApplicationFault)
 
 
 class Sockets:
-    """The sockets of one worker, by request id; `base` is the prefix of their paths."""
+    """The sockets of one worker, by request id.
 
-    def __init__(self, base: str) -> None:
-        self._base = base
+    Each handshake has a folder of its own (mode 0700) for the moment in which the front connects.
+    Its name begins with that of the worker's run directory, so that the launcher finds the folders
+    of a dead worker.
+    """
+
+    def __init__(self, run_directory: str) -> None:
+        self._run_directory = run_directory
         # The worker's own copies, until the front has closed its end; None while it connects. A
         # copy keeps the socket open after the application's close. Otherwise a front that still
         # has something to send would get a reset, and lose what the application wrote.
@@ -52,21 +58,21 @@ class Sockets:
     def open(self, exchange: WebSocketExchange) -> ClientSocket:
         """Opens the socket of a handshake: offers it to the front and waits. Fails with OSError."""
         request = exchange.request
-        path = f"{self._base}.{request}.socket"
-        with socket(AF_UNIX, SOCK_STREAM) as listener:
-            listener.bind(path)
-            try:
-                listener.listen(1)
+        folder = f"{self._run_directory}.{os.urandom(8).hex()}"
+        os.mkdir(folder, 0o700)
+        path = os.path.join(folder, "socket")
+        try:
+            with listen(path) as listener:
                 listener.settimeout(MAX_CONNECT_SECONDS)
                 self._ends[request] = None
-                taken = pack("<d", exchange.taken)
-                exchange.slot.channel.send(frames.encode(frames.WS_SOCKET, request, taken))
+                offer = pack("<d", exchange.taken) + os.fsencode(path)
+                exchange.slot.channel.send(frames.encode(frames.WS_SOCKET, request, offer))
                 end, _ = listener.accept()
-            except OSError:
-                self._ends.pop(request, None)
-                raise
-            finally:
-                os.unlink(path)
+        except OSError:
+            self._ends.pop(request, None)
+            raise
+        finally:
+            remove_directory(folder)
         # Imported after the application, which may have put another class in socket.socket's place.
         from .client_socket import ClientSocket
 

@@ -47,16 +47,16 @@ def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
         ThreadSlot(number, context.notes, channel, changed) for number in range(settings.threads)
     ]
     interrupter = Interrupter(channel, slots, CALLERS)
-    sockets = Sockets(context.base)
+    sockets = Sockets(context.run_directory)
     server = WsgiServer(app, settings, sys.stderr, sockets)
     intake = WsgiIntake(context, slots, interrupter, server.serve)
     for part in (intake, interrupter, sockets):
         process_setup.close_in_children(part.close_in_child)
 
-    def tell_stacks() -> None:
+    def tell_stacks(late: int) -> None:
         with interrupter.pause:
-            report = describe_threads({slot.thread: slot.exchange for slot in slots})
-        channel.send(frames.encode(frames.STACKS_TOLD, 0, frames.encode_text(report)))
+            report = describe_threads({slot.thread: slot.exchange for slot in slots}, late)
+        channel.send(frames.encode(frames.STACKS_TOLD, late, frames.encode_text(report)))
 
     def on_socket_done(_kind: int, _flags: int, _count: int, request: int, _: bytes) -> None:
         sockets.done(request)
