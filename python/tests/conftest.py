@@ -52,7 +52,10 @@ def loop(request: pytest.FixtureRequest) -> str:
 def front_in(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Front]]:
-    """`front_in(loop)` → the module's front in that loop: a launcher costs more than a worker."""
+    """`front_in(loop)` → the front of the module in that loop: a launcher costs more than a worker.
+
+    The module names its application APP, and other settings than the usual ones SETTINGS.
+    """
     with ExitStack() as stack:
         fronts: dict[str, Front] = {}
 
@@ -61,6 +64,7 @@ def front_in(
                 folder = tmp_path_factory.mktemp("application")
                 module = write_module(folder, request.module.APP)
                 settings = {"interface": "asgi", "lifespan": "off", "loop": loop}
+                settings.update(getattr(request.module, "SETTINGS", {}))
                 fronts[loop] = stack.enter_context(Front(f"{module}:app", str(folder), **settings))
             return fronts[loop]
 
@@ -71,13 +75,25 @@ def front_in(
 def front(front_in: Callable[[str], Front], loop: str) -> Iterator[Front]:
     """A front without workers before the ASGI application that stands in the module's APP."""
     front = front_in(loop)
+    front.end_workers()
     yield front
     front.end_workers()
 
 
 @pytest.fixture
-def worker(front: Front) -> Iterator[Worker]:
-    """A worker that takes, and that has written nothing to standard error at the end."""
-    worker = front.start_taking(interface="asgi")
-    yield worker
-    assert worker.read_err() == ""
+def worker(front_in: Callable[[str], Front], loop: str) -> Iterator[Worker]:
+    """A worker that takes, and that has written nothing to standard error at the end.
+
+    It is the worker of the test before, if that test has left it as it was: importing asyncio costs
+    more than most tests.
+    """
+    front = front_in(loop)
+    if not front.workers:
+        front.start_taking(interface="asgi")
+    worker = front.workers[0]
+    try:
+        yield worker
+        assert worker.read_err() == ""
+    finally:
+        if front.workers != [worker] or not worker.is_idle():
+            front.end_workers()

@@ -16,8 +16,7 @@ def test_tells_the_stack_of_each_thread_with_its_request(serve: Serve, tmp_path:
     front = serve(
         """
         def wait_here(path):
-            with open(path) as gate:
-                gate.read()
+            open(path).read()
 
         def app(environ, start_response):
             wait_here(environ["QUERY_STRING"])
@@ -35,7 +34,7 @@ def test_tells_the_stack_of_each_thread_with_its_request(serve: Serve, tmp_path:
     text = told.text()
     assert f'Thread "MainThread", request {request}, taken ' in text
     assert "in wait_here" in text
-    assert "gate.read()" in text
+    assert "open(path).read()" in text
     # What led there is not the application's.
     assert "typhon_worker" not in text
     worker.expect(frames.HEAD, request)
