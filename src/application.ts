@@ -21,13 +21,13 @@ import type { MemoryBudget } from "./net/memory-budget.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
 import type { Log } from "./observe/log.ts";
 import { PoolLog } from "./pool-log.ts";
-import { leastTimeout, routeTimeouts } from "./routing/route-timeouts.ts";
+import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
 import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
 /** Requests of one application that wait for a reload in development. */
 const MAX_HELD = 1000;
-/** Time over which the WebSockets of a worker that is replaced are closed, at most. */
+/** Time over which the WebSockets of a worker that leaves are closed, at most. */
 const LEAVE_MS = 5000;
 /** How often a stopping application looks whether requests still run. */
 const IDLE_CHECK_MS = 20;
@@ -93,6 +93,7 @@ export class PythonApplication implements Handler {
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
       onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
     };
+    // The worker has the other half of the time to finish what it does for these clients.
     const leaveMs = Math.min(LEAVE_MS, drainTimeoutMs / 2);
     this.#wsgi = new WsgiHandler(context, leaveMs);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
@@ -139,7 +140,7 @@ export class PythonApplication implements Handler {
     for (const handler of [this.#asgi, this.#wsgi])
       handler.closeAll(CloseCode.SERVICE_RESTART, graceMs / 2);
     await (lastExchange ?? this.#lastRequest(end));
-    await this.#pool.stop(Math.max(0, end - performance.now()) / 1000);
+    await this.#pool.stop(Math.max(0, end - performance.now()));
   }
 
   /** Loads the code anew beside the code that runs. Null when the new code serves, or why the old code stays. */
@@ -243,15 +244,15 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       workers: configuration.workers,
       software: `typhon/${readVersion()}`,
     },
-    queueTimeout: configuration.queueTimeoutMs / 1000,
+    queueTimeoutMs: configuration.queueTimeoutMs,
     queueLimit: configuration.queue,
-    leastTimeout: leastTimeout(configuration.routeTimeouts, configuration.timeoutMs),
-    startTimeout: configuration.startTimeoutMs / 1000,
-    drainTimeout: configuration.drainTimeoutMs / 1000,
+    leastTimeoutMs: leastTimeoutMs(configuration.routeTimeouts, configuration.timeoutMs),
+    startTimeoutMs: configuration.startTimeoutMs,
+    drainTimeoutMs: configuration.drainTimeoutMs,
     maxRequests: configuration.maxRequests,
     maxRequestsJitter: configuration.maxRequestsJitter,
     maxRss: configuration.maxRss,
-    maxAge: configuration.maxAgeMs / 1000,
+    maxAgeMs: configuration.maxAgeMs,
   };
 }
 

@@ -36,7 +36,7 @@ export class PoolLog implements PoolListener {
     });
   }
 
-  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerExit, pause: number): void {
+  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerExit, pauseMs: number): void {
     const { number, pid, failure, stderrTail } = worker;
     const isQuiet = wasAsked && lost.length === 0 && retried.length === 0;
     if (failure !== null)
@@ -48,7 +48,7 @@ export class PoolLog implements PoolListener {
       this.#log.write(
         isQuiet ? "debug" : "error",
         "worker.ended",
-        `${this.#name(number)} ended ${describeEnd(end, wasAsked)}${describePause(pause)}`,
+        `${this.#name(number)} ended ${describeEnd(end, wasAsked)}${describePause(pauseMs)}`,
         {
           worker: number,
           pid,
@@ -87,7 +87,7 @@ export class PoolLog implements PoolListener {
   }
 
   onOverdue(
-    { job, worker, age }: Overdue,
+    { job, worker, ageMs }: Overdue,
     stacks: string,
     find: (id: number) => Job | undefined,
   ): void {
@@ -97,10 +97,10 @@ export class PoolLog implements PoolListener {
       const exchange = other === undefined ? null : this.#exchangeOf(other);
       return exchange === null ? text : `request ${exchange.requestId}`;
     });
-    const ran = `a request ran ${age.toFixed(1)} s without a response`;
+    const ran = `a request ran ${(ageMs / 1000).toFixed(1)} s without a response`;
     this.#log.error("request.overdue", `${ran}; the threads of ${this.#name(worker)}:\n${named}`, {
       ...this.#requestFields(job, worker),
-      ms: Math.round(age * 1000),
+      ms: Math.round(ageMs),
     });
   }
 
@@ -144,7 +144,7 @@ function describeEnd({ code, signal }: WorkerEnd, wasAsked: boolean): string {
     : how;
 }
 
-function describePause(seconds: number): string {
-  if (seconds === 0) return "";
-  return `; workers end soon after their start, so the next one starts in ${seconds.toFixed(1)} s`;
+function describePause(pauseMs: number): string {
+  if (pauseMs === 0) return "";
+  return `; workers end soon after their start, so the next one starts in ${(pauseMs / 1000).toFixed(1)} s`;
 }

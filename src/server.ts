@@ -3,8 +3,6 @@
 //
 //   listeners → http1 → trusted proxies → router → an application, or a response of the server's own
 
-import type { Socket } from "node:net";
-
 import { PythonApplication, type ApplicationStatus } from "./application.ts";
 import type { Configuration, RouteConfiguration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
@@ -94,8 +92,9 @@ export class Server {
     });
     try {
       await Promise.all(this.applications.map((application) => application.start()));
-      const accept = (socket: Socket): void => this.#guard.accept(socket);
-      const { listeners, notice } = await listenAll(this.#bind, accept);
+      const { listeners, notice } = await listenAll(this.#bind, (socket) =>
+        this.#guard.accept(socket),
+      );
       this.#listeners = listeners;
       this.resume();
       const addresses = listeners.map((listener) => listener.url);

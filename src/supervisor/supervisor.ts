@@ -41,11 +41,11 @@ export async function supervise(configuration: Configuration, log: Log): Promise
       accessLog?.reopen();
     };
     const server = new Server(configuration, log, accessLog);
-    const life = new Life({ configuration, log, server, signals, pidFile });
+    const mainProcess = new MainProcess({ configuration, log, server, signals, pidFile });
     try {
-      return await life.run();
+      return await mainProcess.run();
     } finally {
-      life.close();
+      mainProcess.close();
       await accessLog?.flush();
     }
   } finally {
@@ -53,7 +53,7 @@ export async function supervise(configuration: Configuration, log: Log): Promise
   }
 }
 
-interface LifeOptions {
+interface MainProcessOptions {
   readonly configuration: Configuration;
   readonly log: Log;
   readonly server: Server;
@@ -61,8 +61,8 @@ interface LifeOptions {
   readonly pidFile: PidFile | null;
 }
 
-class Life {
-  readonly #options: LifeOptions;
+class MainProcess {
+  readonly #options: MainProcessOptions;
   readonly #service: SdNotify;
   /** Null without --reload. */
   readonly #development: Development | null;
@@ -71,7 +71,7 @@ class Life {
   /** The status line for the service manager when all is well. */
   #status = "";
 
-  constructor(options: LifeOptions) {
+  constructor(options: MainProcessOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
     this.#service = new SdNotify(process.env, (text) => server.applications[0]?.notify(text));
@@ -109,12 +109,12 @@ class Life {
     this.#service.stopping();
     const stopped = server.stop(configuration.process.gracefulTimeoutMs).then(() => 0);
     const second = signals.second.then((again) => ENDING[again]);
-    return await Promise.race([stopped, second, this.#giveUp()]);
+    return await Promise.race([stopped, second, this.#exitCodeWhenStuck()]);
   }
 
   // Workers that were killed at the graceful timeout have ended by then. If one has not, the main process exits
   // all the same: its end of the lifeline closes, and the kernel kills launcher and workers.
-  async #giveUp(): Promise<number> {
+  async #exitCodeWhenStuck(): Promise<number> {
     const { configuration, log } = this.#options;
     await delay(configuration.process.gracefulTimeoutMs + LAST_RESORT_MS, undefined, {
       ref: false,

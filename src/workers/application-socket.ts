@@ -4,6 +4,7 @@
 
 import { connect } from "node:net";
 
+import { wireTimeToMs } from "./clock.ts";
 import { FrameFault, FrameType } from "./frame.ts";
 import type { Job } from "./job.ts";
 import type { Worker } from "./worker.ts";
@@ -33,6 +34,6 @@ export function openSocket(
     socket.destroy();
     return;
   }
-  job.take(worker.number, payload.readDoubleLE(0));
+  job.take(worker.number, wireTimeToMs(payload.readDoubleLE(0)));
   job.listener.onSocket?.(socket);
 }

@@ -1,7 +1,7 @@
 // Every job of one pool that has not ended. Puts jobs into the queue, gives frames to the jobs that they are
 // about, and ends jobs that are late, cancelled or lost. Knows no process: a worker is a number here.
 
-import { monotonic } from "./clock.ts";
+import { monotonicMs } from "./clock.ts";
 import {
   encodeCredit,
   encodeFrame,
@@ -28,11 +28,11 @@ const CANCEL_HALF_CLOSED = 3;
 type Cancels = Pick<SharedFiles, "cancel">;
 
 export interface JobTableOptions {
-  /** The shortest time limit of all jobs (JobRequest.timeout), seconds; Infinity if none has one. */
-  readonly leastTimeout: number;
+  /** The shortest time limit of all jobs (JobRequest.timeoutMs); Infinity if none has one. */
+  readonly leastTimeoutMs: number;
   /** Sends a frame to a worker by its number; drops the frame if the worker is gone. */
   readonly send: SendFrame;
-  /** CLOCK_MONOTONIC seconds; tests give their own. */
+  /** CLOCK_MONOTONIC milliseconds; tests give their own. */
   readonly now?: () => number;
 }
 
@@ -49,8 +49,8 @@ export class JobTable {
   #cancels: Cancels | null = null;
   #lastId = 0;
 
-  constructor({ leastTimeout, send, now = monotonic }: JobTableOptions) {
-    this.#deadlines = new JobDeadlines(leastTimeout);
+  constructor({ leastTimeoutMs, send, now = monotonicMs }: JobTableOptions) {
+    this.#deadlines = new JobDeadlines(leastTimeoutMs);
     this.#send = send;
     this.#now = now;
   }
@@ -188,7 +188,7 @@ export class JobTable {
   onFence(id: number): void {
     const fence = this.#queue?.takeFence(id) ?? 0;
     const isBefore = (job: Job): boolean => job.worker === 0 && job.place > 0 && job.place < fence;
-    this.#deadlines.suspect(this.#jobs.all().filter(isBefore), this.#now());
+    this.#deadlines.suspect(this.#jobs.all().filter(isBefore));
   }
 
   /** Ends every job. */
@@ -211,8 +211,8 @@ export class JobTable {
       enterNote(job, note(job.id), now);
       if (job.worker !== 0) this.#sendCancel(job, count);
     }
-    const startTimeout = this.#queue?.timeout ?? 0;
-    const found = this.#deadlines.find(this.#jobs.all(), now, startTimeout, note);
+    const startTimeoutMs = this.#queue?.timeoutMs ?? 0;
+    const found = this.#deadlines.find(this.#jobs.all(), now, startTimeoutMs, note);
     for (const job of found.lost) this.#remove(job, "worker-died");
     // A worker that still takes such a page answers EXPIRED, which is dropped: its job has ended.
     for (const job of found.unbegun) this.#remove(job, "queue-timeout");
@@ -239,7 +239,7 @@ export class JobTable {
   #endOverdue(job: Job, now: number): Overdue {
     const since = job.state === "responding" ? job.lastBytesAt : job.takenAt;
     this.#remove(job, "deadline");
-    return { job, worker: job.worker, age: now - since };
+    return { job, worker: job.worker, ageMs: now - since };
   }
 
   #sendCancel(job: Job, count: number): void {

@@ -46,10 +46,10 @@ export type JobState =
 
 /** What the pool needs to know of a request. */
 export interface JobRequest extends PageContent {
-  /** From taking to the head of the response, seconds; 0 = no limit. */
-  readonly timeout: number;
-  /** Between two pieces of the response, seconds; 0 = no limit. */
-  readonly gapTimeout: number;
+  /** From taking to the head of the response; 0 = no limit. */
+  readonly timeoutMs: number;
+  /** Between two pieces of the response; 0 = no limit. */
+  readonly gapTimeoutMs: number;
   /** Whether running the request twice does no harm. */
   readonly isRepeatable: boolean;
 }
@@ -96,8 +96,8 @@ export interface JobListener {
 export interface Overdue {
   readonly job: Job;
   readonly worker: number;
-  /** Seconds since the job was taken, or since the last bytes of its response. */
-  readonly age: number;
+  /** Since the job was taken, or since the last bytes of its response. */
+  readonly ageMs: number;
 }
 
 /**
@@ -106,13 +106,17 @@ export interface Overdue {
  */
 export class JobStateError extends FrameFault {}
 
-/** One request for one worker. Times are CLOCK_MONOTONIC seconds. Its fields are written here alone. */
+/**
+ * One request for one worker. Its fields are written here alone. Fields that end in At are points in time,
+ * CLOCK_MONOTONIC milliseconds.
+ */
 class MovableJob {
   readonly request: JobRequest;
   listener: JobListener;
   /** 1 … 2⁵³−1, never used twice; 0 before the job is submitted. */
   id = 0;
   state: JobState = "new";
+  /** When the pool got the job; 0 before. */
   submittedAt = 0;
   /** Place of its page among all pages written to the pipe, from 1; 0 where it keeps nobody waiting. */
   place = 0;

@@ -4,7 +4,7 @@
 
 import { openSocket } from "./application-socket.ts";
 import { readJson } from "./channel.ts";
-import { monotonic } from "./clock.ts";
+import { monotonicMs } from "./clock.ts";
 import { FrameFault, FrameType, isLastFrame } from "./frame.ts";
 import { JobTable } from "./job-table.ts";
 import type { Job, Overdue } from "./job.ts";
@@ -26,18 +26,18 @@ const SIGKILL = 9;
 const ERROR_LEVEL = 3;
 
 export interface PoolOptions extends LauncherOptions, Omit<WorkerSetOptions, "workers"> {
-  /** How long a request may wait for a worker, seconds. */
-  readonly queueTimeout: number;
+  /** How long a request may wait for a worker. */
+  readonly queueTimeoutMs: number;
   /** How many requests may wait. */
   readonly queueLimit: number;
-  /** The shortest time limit of any request, seconds; Infinity: no request has one. */
-  readonly leastTimeout: number;
+  /** The shortest time limit of any request; Infinity: no request has one. */
+  readonly leastTimeoutMs: number;
 }
 
 export interface PoolListener {
   onWorkerReady(worker: Worker): void;
-  /** `pause`: seconds until the next worker is started; 0: at once. */
-  onWorkerEnd(exit: WorkerExit, pause: number): void;
+  /** `pauseMs`: until the next worker is started; 0: at once. */
+  onWorkerEnd(exit: WorkerExit, pauseMs: number): void;
   /** The worker is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
   onRecycle(worker: Worker): void;
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
@@ -52,7 +52,7 @@ export interface PoolListener {
 
 type PoolState = "new" | "running" | "stopping" | "stopped";
 
-/** The state of a pool. Times are CLOCK_MONOTONIC seconds. */
+/** The state of a pool. Points in time are CLOCK_MONOTONIC milliseconds. */
 export interface PoolStatus {
   readonly state: PoolState;
   /** "" until a worker has loaded the application. */
@@ -111,14 +111,14 @@ export class Pool implements LauncherListener {
     options: PoolOptions,
     listener: PoolListener,
     launcherOf = openLauncher,
-    now = monotonic,
+    now = monotonicMs,
   ) {
     this.#options = options;
     this.#listener = listener;
     this.#openLauncher = launcherOf;
     this.#now = now;
     this.#jobs = new JobTable({
-      leastTimeout: options.leastTimeout,
+      leastTimeoutMs: options.leastTimeoutMs,
       send: (worker, frame) => this.#workers.get(worker)?.process?.send(frame),
       now,
     });
@@ -214,14 +214,14 @@ export class Pool implements LauncherListener {
     this.#set.tick(now);
   }
 
-  /** Lets workers finish running requests for at most `grace` seconds, then kills them. */
-  stop(grace: number): Promise<void> {
+  /** Lets workers finish running requests for at most `graceMs`, then kills them. */
+  stop(graceMs: number): Promise<void> {
     if (this.#state === "new") return Promise.resolve();
     if (this.#state === "running") {
       this.#state = "stopping";
       this.#exits.isStopping = true;
       const now = this.#now();
-      this.#set.stop(now + grace, now);
+      this.#set.stop(now + graceMs, now);
       this.#stopWhenEmpty();
     }
     return this.#settleStop.promise;
@@ -231,11 +231,11 @@ export class Pool implements LauncherListener {
     this.#hasOpened = true;
     this.#python = python;
     if (this.#shared === shared) return;
-    const { application, queueLimit, queueTimeout } = this.#options;
+    const { application, queueLimit, queueTimeoutMs } = this.#options;
     this.#shared = shared;
     this.#queue = new RequestQueue(shared.queue, {
       limit: queueLimit,
-      timeout: queueTimeout,
+      timeoutMs: queueTimeoutMs,
       capacity: application.workers * application.threads,
       workers: application.workers,
       pipePages,
@@ -282,8 +282,9 @@ export class Pool implements LauncherListener {
 
   // Ends launcher, workers, pipe and all requests: when the pool stops, or before a new launcher starts.
   #endAll(): void {
-    this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
+    // First of all: the end of one request may bring another, which must not go into this pipe.
     this.#jobs.leave();
+    this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
     this.#queue?.close();
     this.#shared?.close();
     this.#queue = this.#shared = null;
@@ -353,8 +354,8 @@ export class Pool implements LauncherListener {
   }
 
   #onExit(exit: WorkerExit): void {
-    const pause = this.#set.exited(exit, this.#now());
-    if (pause !== null) this.#listener.onWorkerEnd(exit, pause);
+    const pauseMs = this.#set.exited(exit, this.#now());
+    if (pauseMs !== null) this.#listener.onWorkerEnd(exit, pauseMs);
     this.#fence();
     this.#stopWhenEmpty();
   }

@@ -14,10 +14,10 @@ import type { LoadFailure, Worker, WorkerEnd } from "./worker.ts";
 
 export interface WorkerSetOptions extends RecyclingOptions {
   readonly workers: number;
-  /** Time for a worker to become ready, seconds. */
-  readonly startTimeout: number;
-  /** Time for a worker that takes no more requests to finish the running ones, seconds; then it is killed. */
-  readonly drainTimeout: number;
+  /** Time for a worker to become ready. */
+  readonly startTimeoutMs: number;
+  /** Time for a worker that takes no more requests to finish the running ones; then it is killed. */
+  readonly drainTimeoutMs: number;
 }
 
 export interface WorkerSetListener {
@@ -30,12 +30,12 @@ export interface WorkerSetListener {
   onRecycle(worker: Worker): void;
 }
 
-/** Time for an old worker to confirm that it takes no more; a stuck one does not delay the load, seconds. */
-const YIELD_SECONDS = 1;
-/** Time for a worker to end a request that was interrupted at its deadline, seconds. */
-const OVERDUE_GRACE = 1;
-/** A kill is repeated after this time, because the launcher that carries it may die, seconds. */
-const KILL_AGAIN_SECONDS = 1;
+/** Time for an old worker to confirm that it takes no more; a stuck one does not delay the load. */
+const YIELD_MS = 1000;
+/** Time for a worker to end a request that was interrupted at its deadline. */
+const OVERDUE_GRACE_MS = 1000;
+/** A kill is repeated after this time, because the launcher that carries it may die. */
+const KILL_AGAIN_MS = 1000;
 
 export class WorkerSet {
   /** Whether no worker takes requests or will take some soon; updated by `tick`. */
@@ -68,7 +68,7 @@ export class WorkerSet {
 
   /** Loads the code in new workers. Resolves with null when the new code serves, else with the reason. */
   load(now: number): Promise<LoadFailure | null> {
-    this.#giveUp({ kind: "superseded", text: "another load of the application began" }, now);
+    this.#failLoad({ kind: "superseded", text: "another load of the application began" }, now);
     this.#endYielding();
     this.#last += 1;
     this.#phase = "loading";
@@ -100,8 +100,8 @@ export class WorkerSet {
   }
 
   /**
-   * A worker has ended and was removed from the table. Returns seconds until the next start; null if the worker
-   * belonged to a load that has failed, because the caller of `load` gets that failure.
+   * A worker has ended and was removed from the table. Returns the milliseconds until the next start; null if
+   * the worker belonged to a load that has failed, because the caller of `load` gets that failure.
    */
   exited(
     { worker, end, wasAsked }: Omit<WorkerExit, "lost" | "retried">,
@@ -109,22 +109,22 @@ export class WorkerSet {
   ): number | null {
     this.stopped(worker);
     if (this.#phase === "loading" && worker.generation === this.#last)
-      this.#giveUp(worker.failure ?? { kind: "ended", text: describeEnd(end) }, now);
+      this.#failLoad(worker.failure ?? { kind: "ended", text: describeEnd(end) }, now);
     const isOfFailedLoad = worker.generation > this.#current;
-    const lived = worker.readyAt === 0 ? 0 : now - worker.readyAt;
-    if (!isOfFailedLoad && !wasAsked) this.#backoff.note(lived, worker.served, now);
+    const livedMs = worker.readyAt === 0 ? 0 : now - worker.readyAt;
+    if (!isOfFailedLoad && !wasAsked) this.#backoff.note(livedMs, worker.served, now);
     this.#fill(now);
-    return isOfFailedLoad ? null : this.#backoff.pause(now);
+    return isOfFailedLoad ? null : this.#backoff.pauseMs(now);
   }
 
   /** The launcher has ended; `text` says why. */
   launcherEnded(text: string, now: number): void {
-    this.#giveUp({ kind: "launcher", text }, now);
+    this.#failLoad({ kind: "launcher", text }, now);
     this.#backoff.note(0, 0, now);
   }
 
   kill(worker: Worker, now: number): void {
-    worker.killAt = now + KILL_AGAIN_SECONDS;
+    worker.killAt = now + KILL_AGAIN_MS;
     this.#listener.kill(worker);
   }
 
@@ -141,8 +141,8 @@ export class WorkerSet {
     for (const worker of this.#table.all) {
       if (worker.overdue.size > 0) this.#checkOverdue(worker, now);
       if (now < worker.killAt) continue;
-      const { startTimeout } = this.#options;
-      const text = `the application did not load within ${startTimeout} s (--start-timeout)`;
+      const seconds = this.#options.startTimeoutMs / 1000;
+      const text = `the application did not load within ${seconds} s (--start-timeout)`;
       if (worker.state === "starting") worker.failure ??= { kind: "timeout", text };
       this.kill(worker, now);
     }
@@ -162,7 +162,7 @@ export class WorkerSet {
   #start(generation: number, now: number): void {
     const maxRequests = this.#recycling.drawMaxRequests();
     const worker = this.#table.add({ generation, startedAt: now, maxRequests });
-    worker.killAt = now + this.#options.startTimeout;
+    worker.killAt = now + this.#options.startTimeoutMs;
     this.#listener.start(worker);
   }
 
@@ -190,7 +190,7 @@ export class WorkerSet {
     // The load has succeeded when no old worker takes requests: from then on the new code responds to every new
     // request.
     this.#phase = "yielding";
-    this.#yieldUntil = now + YIELD_SECONDS;
+    this.#yieldUntil = now + YIELD_MS;
     if (this.#yielding.size === 0) this.#endYielding();
   }
 
@@ -201,7 +201,7 @@ export class WorkerSet {
     this.#settle(null);
   }
 
-  #giveUp(failure: LoadFailure, now: number): void {
+  #failLoad(failure: LoadFailure, now: number): void {
     if (this.#phase !== "loading") return;
     this.#phase = "none";
     for (const worker of this.#loadingWorkers()) this.#dismiss(worker, now);
@@ -210,7 +210,7 @@ export class WorkerSet {
 
   // Lets a worker finish its requests and take no more.
   #retire(worker: Worker, now: number): void {
-    worker.drain(now + this.#options.drainTimeout);
+    worker.drain(now + this.#options.drainTimeoutMs);
   }
 
   // Ends a worker that has not taken any request yet.
@@ -232,9 +232,9 @@ export class WorkerSet {
   }
 
   // The client of an overdue request has its 504, and the worker was told to interrupt the request. If the
-  // request is still running after OVERDUE_GRACE, another worker replaces this one.
+  // request is still running after OVERDUE_GRACE_MS, another worker replaces this one.
   #checkOverdue(worker: Worker, now: number): void {
-    if (now - worker.overdueSince() < OVERDUE_GRACE) return;
+    if (now - worker.overdueSince() < OVERDUE_GRACE_MS) return;
     if (worker.state !== "draining") this.#retire(worker, now);
     else if (worker.hasOnlyOverdue()) worker.killAt = now;
   }

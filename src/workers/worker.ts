@@ -37,7 +37,7 @@ export class Worker {
   readonly number: number;
   /** Counts the loads of the application's code; workers of one load have the same generation. */
   readonly generation: number;
-  /** CLOCK_MONOTONIC seconds, like all times in this class. */
+  /** CLOCK_MONOTONIC milliseconds, like all points in time in this class. */
   readonly startedAt: number;
   /** The number of requests after which the worker is replaced; Infinity: never. */
   readonly maxRequests: number;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 
-import { monotonic } from "../../src/workers/clock.ts";
+import { monotonicMs } from "../../src/workers/clock.ts";
 import type { LauncherListener, LauncherPort } from "../../src/workers/launcher.ts";
 import type { Note } from "../../src/workers/page.ts";
 import type { WorkerPort, WorkerProcessListener } from "../../src/workers/worker-process.ts";
@@ -41,7 +41,7 @@ export class FakeProcess implements WorkerPort {
 
   readNotes(): Note[] {
     // The real clock's time: what a pool whose clock runs ahead was told before.
-    const takenAt = monotonic();
+    const takenAt = monotonicMs();
     return this.isClosed ? [] : this.noted.map((id) => ({ id, takenAt, thread: "1" }));
   }
 

@@ -45,10 +45,10 @@ function writeAll(log: PoolLog): void {
   log.onRecycle(worker);
   log.onMessage(worker, 2, "slow");
   log.onOutput(worker, "stderr", "oh");
-  log.onOverdue({ job: new RecordedRequest().job, worker: 1, age: 2.04 }, "", () => undefined);
+  log.onOverdue({ job: new RecordedRequest().job, worker: 1, ageMs: 2040 }, "", () => undefined);
   log.onWorkerEnd(
     exitOf(worker, { lost: [new RecordedRequest().job], retried: [new RecordedRequest().job] }),
-    0.4,
+    400,
   );
   log.onLauncherEnd("killed");
   log.onLauncherLine("oh");
@@ -94,7 +94,7 @@ describe("PoolLog", () => {
   it("says how a worker ended, what it wrote last, and when the next one starts", async () => {
     const worker = makeWorker();
     for (const line of ["one", "two"]) worker.keepErrorLine(line);
-    const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 0.4));
+    const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 400));
     assert.match(
       line,
       /^ERROR worker 1 ended by signal 9 \(SIGKILL\): killed by hand, or by the kernel because memory ran out; workers end soon after their start, so the next one starts in 0\.4 s {2}worker=1 pid=1001 signal=9 lost=0 retried=0 peakRssBytes=4096 lastWords=.*one.*two/,

@@ -7,8 +7,9 @@ import { closeSync, constants, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
-import { monotonic } from "../../src/workers/clock.ts";
+import { monotonicMs } from "../../src/workers/clock.ts";
 import { FrameFault, FrameType } from "../../src/workers/frame.ts";
+import type { LostReason } from "../../src/workers/job.ts";
 import { Pool, StartFailure, type PoolListener, type PoolOptions } from "../../src/workers/pool.ts";
 import { RunDirectory, SharedFiles } from "../../src/workers/run-directory.ts";
 import { FakeLauncher } from "../support/fake-workers.ts";
@@ -35,15 +36,15 @@ const OPTIONS: PoolOptions = {
     workers: 2,
     software: "typhon",
   },
-  queueTimeout: 60,
+  queueTimeoutMs: 60_000,
   queueLimit: 20,
-  leastTimeout: 30,
-  startTimeout: 10,
-  drainTimeout: 30,
+  leastTimeoutMs: 30_000,
+  startTimeoutMs: 10_000,
+  drainTimeoutMs: 30_000,
   maxRequests: 0,
   maxRequestsJitter: 0,
   maxRss: 0,
-  maxAge: 0,
+  maxAgeMs: 0,
 };
 
 /** What a launcher makes for all workers of an application. */
@@ -63,7 +64,7 @@ class PlayedPool {
   /** All launchers so far, and the files that each inherited. */
   readonly launchers: FakeLauncher[] = [];
   readonly inherited: (SharedFiles | null)[] = [];
-  /** Seconds by which the pool's clock is ahead. */
+  /** Milliseconds by which the pool's clock is ahead. */
   ahead = 0;
   readonly #context: TestContext;
 
@@ -93,7 +94,7 @@ class PlayedPool {
         this.inherited.push(inherited);
         return launcher;
       },
-      () => monotonic() + this.ahead,
+      () => monotonicMs() + this.ahead,
     );
     this.pool.onInterface = (found): void => tell(`interface ${found}`);
     context.after(async () => {
@@ -211,7 +212,7 @@ describe("the start of a pool", () => {
     const played = new PlayedPool(t);
     const start = played.pool.start();
     played.open();
-    played.tickAt(10);
+    played.tickAt(10_000);
     assert.deepEqual(played.launcher.signals, [
       [1, SIGKILL],
       [2, SIGKILL],
@@ -300,7 +301,7 @@ describe("a channel that ends", () => {
   it("is expected of a worker that drains", async (t) => {
     const played = new PlayedPool(t);
     await played.serve();
-    void played.pool.stop(10);
+    void played.pool.stop(10_000);
     played.launcher.earsOf(1).onChannelEnd(null);
     assert.deepEqual(played.launcher.signals, []);
   });
@@ -308,7 +309,7 @@ describe("a channel that ends", () => {
   it("with a fault kills even a draining worker, and the reason is told", async (t) => {
     const played = new PlayedPool(t);
     await played.serve();
-    void played.pool.stop(10);
+    void played.pool.stop(10_000);
     played.launcher.earsOf(1).onChannelEnd("flags 255 in a frame");
     assert.deepEqual(played.launcher.signals, [[1, SIGKILL]]);
     assert.deepEqual(played.events, ["message 1 3: broke the protocol: flags 255 in a frame"]);
@@ -375,11 +376,11 @@ describe("a worker that dies", () => {
     played.launcher.end(1, { code: 9 });
     played.fork(2);
     played.launcher.end(2, { code: 9 });
-    played.tickAt(0.01);
+    played.tickAt(10);
     const refused = new RecordedRequest();
     played.pool.submit(refused.job);
     assert.deepEqual(refused.heard, ["lost no-workers"]);
-    played.tickAt(1);
+    played.tickAt(1000);
     played.fork(3);
     played.ready(3);
     const next = played.run(3);
@@ -392,11 +393,11 @@ describe("a request past its deadline", () => {
     const played = new PlayedPool(t);
     await played.serve();
     const job = played.run(1);
-    played.tickAt(31);
+    played.tickAt(31_000);
     assert.deepEqual(job.heard, ["lost deadline"]);
     assert.deepEqual(played.events, ["overdue 1: stacks of 1001, true"]);
     assert.equal(played.launcher.processOf(1).sent.at(-1), FrameType.CANCEL);
-    played.tickAt(32.1);
+    played.tickAt(32_100);
     assert.equal(played.states, "1 draining, 2 taking, 3 starting");
   });
 });
@@ -410,7 +411,7 @@ describe("a launcher that dies", () => {
     const job = played.run(1);
     played.endLauncher("killed");
     assert.deepEqual(played.events, ["launcher ended: killed"]);
-    played.tickAt(0.1);
+    played.tickAt(100);
     assert.deepEqual(played.inherited, [null, shared]);
     assert.deepEqual(played.launcher.started, [3, 4]);
     played.open();
@@ -423,7 +424,7 @@ describe("a launcher that dies", () => {
     // An orphan ends: nobody reports it.
     const orphan = first.processOf(2);
     orphan.isGone = orphan.isChannelClosed = true;
-    played.tickAt(0.2);
+    played.tickAt(200);
     assert.equal(played.states, "1 draining, 3 taking, 4 taking");
     assert.equal(played.events.at(-1), "end 2 code null signal null lost 0 retried 0");
   });
@@ -451,7 +452,7 @@ describe("a launcher that dies", () => {
     const played = new PlayedPool(t);
     await played.serve();
     const job = played.run(1);
-    const stopped = played.pool.stop(60);
+    const stopped = played.pool.stop(60_000);
     played.endLauncher("killed");
     await stopped;
     assert.deepEqual(job.heard, ["lost stopping"]);
@@ -471,7 +472,7 @@ describe("a poisoned pipe", () => {
     played.endLauncher("");
     assert.deepEqual(job.heard, ["lost worker-died"]);
     assert.equal(played.states, "");
-    played.tickAt(1);
+    played.tickAt(1000);
     assert.equal(played.states, "3 starting, 4 starting");
     assert.deepEqual(played.inherited, [null, null], "nothing of the old pipe is used again");
     played.open(makeShared(t));
@@ -480,6 +481,24 @@ describe("a poisoned pipe", () => {
     assert(played.pool.isServing);
     assert.deepEqual(played.run(3).heard, []);
   });
+
+  it("takes no request that comes while the others end", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const next = new RecordedRequest();
+    class Ending extends RecordedRequest {
+      override onLost(reason: LostReason): void {
+        super.onLost(reason);
+        played.pool.submit(next.job);
+      }
+    }
+    const ending = new Ending();
+    played.pool.submit(ending.job);
+    played.launcher.say(1, FrameType.POISONED, "the queue carried no page");
+    played.endLauncher("");
+    assert.deepEqual([ending.heard, next.heard], [["lost worker-died"], ["lost no-workers"]]);
+    assert.equal(played.pool.requests, 0);
+  });
 });
 
 describe("a stop", () => {
@@ -487,7 +506,7 @@ describe("a stop", () => {
     const played = new PlayedPool(t);
     await played.serve();
     let isStopped = false;
-    const stopped = played.pool.stop(60).then(() => (isStopped = true));
+    const stopped = played.pool.stop(60_000).then(() => (isStopped = true));
     assert.equal(played.states, "1 draining, 2 draining");
     played.launcher.end(1, { code: 0 });
     assert(!played.launcher.isStopped);
@@ -506,8 +525,8 @@ describe("a stop", () => {
     const played = new PlayedPool(t);
     await played.serve();
     const jobs = [played.run(1), played.run(1)];
-    void played.pool.stop(5);
-    played.tickAt(5);
+    void played.pool.stop(5000);
+    played.tickAt(5000);
     assert.deepEqual(played.launcher.signals, [
       [1, SIGKILL],
       [2, SIGKILL],
@@ -522,7 +541,7 @@ describe("a stop", () => {
     const start = played.pool.start();
     played.open();
     played.fork(1, 2);
-    const stopped = played.pool.stop(60);
+    const stopped = played.pool.stop(60_000);
     assert.deepEqual(played.launcher.signals, [
       [1, SIGKILL],
       [2, SIGKILL],
@@ -536,7 +555,7 @@ describe("a stop", () => {
 
   it("of a pool that was never started is done at once", async (t) => {
     const played = new PlayedPool(t);
-    await played.pool.stop(60);
+    await played.pool.stop(60_000);
     assert.deepEqual(played.launchers, []);
   });
 });
@@ -555,7 +574,7 @@ it("the status is data: state, interface, Python, workers, requests", async (t) 
   played.pool.submit(new RecordedRequest().job);
   const status = played.pool.status();
   const startedAt = status.workers[0]?.startedAt ?? 0;
-  assert(Math.abs(monotonic() - startedAt) < 60);
+  assert(Math.abs(monotonicMs() - startedAt) < 60_000);
   assert.deepEqual(status, {
     state: "running",
     interface: "wsgi",

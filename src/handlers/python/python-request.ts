@@ -10,7 +10,7 @@ import type { FieldSection } from "../../http/field-section.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { mayHaveBody, ResponseFault } from "../../http/response-head.ts";
 import { Spool } from "../../net/spool.ts";
-import { monotonic } from "../../workers/clock.ts";
+import { monotonicMs } from "../../workers/clock.ts";
 import { Job, type JobListener, type JobRequest, type LostReason } from "../../workers/job.ts";
 import type { ApplicationContext } from "./context.ts";
 import { recordNames, recordValues } from "./record.ts";
@@ -76,8 +76,8 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   isBodyInFile = false;
   isBodyStreamed = false;
   readonly isWebSocket: boolean;
-  readonly timeout: number;
-  readonly gapTimeout: number;
+  readonly timeoutMs: number;
+  readonly gapTimeoutMs: number;
   readonly #rules: InterfaceRules;
   #requestBody: RequestBody | null = null;
   /** Null until a response comes in pieces. */
@@ -99,9 +99,9 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
     this.context = context;
     this.#rules = rules;
     this.isWebSocket = isWebSocket;
-    const { timeout, gapTimeout } = context.timesOf(exchange.head.path);
-    this.timeout = timeout;
-    this.gapTimeout = gapTimeout;
+    const { timeoutMs, gapTimeoutMs } = context.timesOf(exchange.head.path);
+    this.timeoutMs = timeoutMs;
+    this.gapTimeoutMs = gapTimeoutMs;
     this.job = new Job(this, this);
     exchange.listener = this;
   }
@@ -242,13 +242,13 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   }
 
   onFault(text: string): void {
-    this.#report(monotonic());
+    this.#report(monotonicMs());
     this.context.onFault(this.exchange, text);
     this.fail(ERRORS.APPLICATION_ERROR);
   }
 
   onLost(reason: LostReason): void {
-    this.#report(monotonic());
+    this.#report(monotonicMs());
     this.fail(LOST[reason]);
   }
 
@@ -269,7 +269,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
     const upgraded = this.exchange.upgrade(head);
     if (upgraded === null) return null;
     this.exchange.listener = null;
-    this.#report(monotonic());
+    this.#report(monotonicMs());
     return upgraded;
   }
 
@@ -355,8 +355,8 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
     const { handling } = this.exchange;
     const { submittedAt, takenAt, worker } = this.job;
     handling.worker = worker;
-    handling.queuedMs = ((takenAt > 0 ? takenAt : now) - submittedAt) * 1000;
-    if (takenAt > 0) handling.runMs = (now - takenAt) * 1000;
+    handling.queuedMs = (takenAt > 0 ? takenAt : now) - submittedAt;
+    if (takenAt > 0) handling.runMs = now - takenAt;
   }
 
   /** Null: the record must not be sent, and the log says why. */
@@ -365,7 +365,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
       return read();
     } catch (error) {
       if (!(error instanceof ResponseFault)) throw error;
-      this.#report(monotonic());
+      this.#report(monotonicMs());
       this.context.onFault(this.exchange, error.message);
       return null;
     }
