@@ -39,7 +39,7 @@ export interface Started {
 export class Server {
   /** In the order of the configuration. */
   readonly applications: readonly PythonApplication[];
-  readonly #bind: Configuration["listeners"]["bind"];
+  readonly #listening: Pick<Configuration["listeners"], "bind" | "socketRights">;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
   readonly #router: Router;
@@ -51,9 +51,10 @@ export class Server {
   #listeners: readonly Listener[] = [];
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { bind, forwardedAllowIps, keepAliveMs, maxBody } = configuration.listeners;
+    const { forwardedAllowIps, keepAliveMs, maxBody, maxRequestLine, maxRequestHead } =
+      configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
-    this.#bind = bind;
+    this.#listening = configuration.listeners;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
     this.#folder = new TempFolder(tempDir);
@@ -73,6 +74,7 @@ export class Server {
     ]);
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
+      headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
       keepAliveMs,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
@@ -92,8 +94,11 @@ export class Server {
     });
     try {
       await Promise.all(this.applications.map((application) => application.start()));
-      const { listeners, notice } = await listenAll(this.#bind, (socket) =>
-        this.#guard.accept(socket),
+      const { bind, socketRights } = this.#listening;
+      const { listeners, notice } = await listenAll(
+        bind,
+        (socket) => this.#guard.accept(socket),
+        socketRights,
       );
       this.#listeners = listeners;
       this.resume();

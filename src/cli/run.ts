@@ -28,8 +28,9 @@ export async function run(words: readonly string[], environment: Environment): P
       process.stdout.write(`typhon ${readVersion()} (Node ${process.versions.node})\n`);
       return 0;
     }
-    if (!isReload) return await serve(flags, environment);
-    const ms = await reload(isFirst ? flags : { ...flags, app: null }, environment);
+    const cwd = workingFolder();
+    if (!isReload) return await serve(flags, environment, cwd);
+    const ms = await reload(isFirst ? flags : { ...flags, app: null }, environment, cwd);
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
@@ -38,8 +39,8 @@ export async function run(words: readonly string[], environment: Environment): P
   }
 }
 
-async function serve(flags: Flags, environment: Environment): Promise<number> {
-  const configuration = loadConfiguration(flags, environment, process.cwd());
+async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
+  const configuration = loadConfiguration(flags, environment, cwd);
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
   const log = openLog(configuration.logs);
@@ -47,6 +48,14 @@ async function serve(flags: Flags, environment: Environment): Promise<number> {
     return await supervise(configuration, log);
   } finally {
     await log.flush();
+  }
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new OperatorError("the current folder is gone; start in one that exists");
   }
 }
 

@@ -2,7 +2,7 @@
 // load.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
 // Times are milliseconds, sizes bytes.
 
-import type { ListenAddress } from "../net/address.ts";
+import type { ListenAddress, SocketRights } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
@@ -73,10 +73,15 @@ export interface Configuration {
      * 127.0.0.1:8000. Otherwise the addresses, in the order given.
      */
     readonly bind: "default" | readonly ListenAddress[];
-    /** Addresses and ranges whose forwarded fields are trusted; ["*"] = all; a Unix socket is 127.0.0.1. */
+    /** Of the files of Unix sockets. */
+    readonly socketRights: SocketRights;
+    /** Addresses and ranges whose forwarded fields are trusted; "unix" = every Unix socket, "*" = all. */
     readonly forwardedAllowIps: readonly string[];
     readonly keepAliveMs: number;
     readonly maxBody: number;
+    /** Bytes. */
+    readonly maxRequestLine: number;
+    readonly maxRequestHead: number;
   };
   /** At least one; the names differ. */
   readonly applications: readonly ApplicationConfiguration[];

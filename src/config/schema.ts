@@ -5,19 +5,21 @@
 import { readBindAddress, readHost, readPort } from "./bind-address.ts";
 import { inGroup, SWITCH, type Option } from "./option.ts";
 import {
-  BadValue,
   listOf,
   oneOf,
   readApp,
   readAssignment,
   readBoolean,
+  readMode,
   readNetwork,
+  readOwner,
   readPath,
   readPrefix,
   readSize,
   readText,
   readTimeout,
   seconds,
+  sizeWithin,
   wholeNumber,
 } from "./values.ts";
 
@@ -29,6 +31,8 @@ const MAX_THREADS = 256;
 const MAX_CONCURRENCY = 16_384;
 const MAX_REQUESTS = 1_000_000_000;
 const MAX_QUEUE = 1_000_000;
+/** A head travels to a worker in one frame (docs/limits.md). */
+const MAX_HEAD_BYTES = 262_144;
 /** The memory limit of all unfinished WebSocket messages together (docs/limits.md). */
 const MAX_MESSAGE_BYTES = 268_435_456;
 
@@ -66,12 +70,26 @@ const ADDRESS = inGroup("Address", {
     doc: "The port to listen on, if `--bind` is not used. With `--host` but without `--port` it is the variable `PORT`, else 8000. A `TYPHON_PORT` that begins with `tcp://` or `udp://` is ignored: Kubernetes sets such a variable for a service named typhon.",
     read: readPort,
   },
+  socketMode: {
+    placeholder: "MODE",
+    fallback: "0666",
+    help: "rights of the file of a Unix socket",
+    doc: "The rights of the file of a Unix socket, in octal digits, such as `0660`. The umask has no effect on it. A client needs the right to write to the file, and to enter its folder. With the default every local user may connect, as with uvicorn (gunicorn: 0777). Sockets of systemd have the rights of their unit.",
+    read: readMode,
+  },
+  socketOwner: {
+    placeholder: "USER:GROUP",
+    fallbackWords: "the user and group of the process",
+    help: "owner of the file of a Unix socket: USER, USER:GROUP or :GROUP",
+    doc: "The owner of the file of a Unix socket: `USER`, `USER:GROUP` or `:GROUP`, each a name or a number. Another user needs root (CAP_CHOWN); a group needs that the server's user is a member. For example `--socket-owner :www-data --socket-mode 0660` lets nginx connect on Debian, and nobody else.",
+    read: readOwner,
+  },
   forwardedAllowIps: {
     placeholder: "CIDR,…",
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `*` trusts every peer; proxies that connect through a Unix socket need it. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
     read: listOf(readNetwork),
   },
 });
@@ -88,7 +106,7 @@ const APPLICATION = inGroup("Application", {
     placeholder: "PATH",
     fallbackWords: "virtual environment, else python3",
     help: "the interpreter, or its virtual environment",
-    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`.",
+    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it.",
     read: readText,
   },
   appDir: {
@@ -106,6 +124,13 @@ const APPLICATION = inGroup("Application", {
     help: "a variable for the application; may be repeated",
     doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line.",
     read: readAssignment,
+  },
+  envFile: {
+    placeholder: "FILE",
+    isRepeatable: true,
+    help: "a file of variables, NAME=VALUE; may be repeated",
+    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files are read at the start, and not again by a reload.",
+    read: readText,
   },
   rootPath: {
     placeholder: "PREFIX",
@@ -254,6 +279,20 @@ const LIMITS = inGroup("Limits", {
     doc: "The largest body of a request, such as `512k`, `10M`, `1G` (powers of 1,024); a larger one gets 413.",
     read: readSize,
   },
+  limitRequestLine: {
+    placeholder: "SIZE",
+    fallback: "8k",
+    help: "the longest request line; a longer one gets 414",
+    doc: "The largest number of bytes of a request line (method, target and version), from 256 to `256k`; a longer one gets 414. gunicorn has the same option; its default is 4094.",
+    read: sizeWithin(256, MAX_HEAD_BYTES, "256 to 256k"),
+  },
+  limitRequestHead: {
+    placeholder: "SIZE",
+    fallback: "32k",
+    help: "the largest head of a request; a larger one gets 431",
+    doc: "The largest number of bytes of the head of a request (request line and all fields together), from `1k` to `256k`; a larger one gets 431. Large cookies and tokens may need more than the default.",
+    read: sizeWithin(1024, MAX_HEAD_BYTES, "1k to 256k"),
+  },
   maxResponseSpill: {
     placeholder: "SIZE",
     fallback: "1G",
@@ -265,7 +304,7 @@ const LIMITS = inGroup("Limits", {
     placeholder: "DIR",
     fallbackWords: "$TMPDIR, else /tmp",
     help: "folder for temporary files of large bodies",
-    doc: "The folder for the temporary files of large bodies. Each file is deleted at the end of its request or earlier.",
+    doc: "The folder for the temporary files of large bodies. Each file is deleted at the end of its request or earlier. Without this option it is the first of `$TMPDIR`, `/tmp`, `/var/tmp` and `/dev/shm` that this user may write to; `/dev/shm` is memory.",
     read: readText,
   },
 });
@@ -276,7 +315,7 @@ const WEB_SOCKETS = inGroup("WebSockets", {
     fallback: "16M",
     help: "the largest message; a larger one closes with 1009",
     doc: "The largest WebSocket message that a client may send, measured after decompression, such as `512k` or `16M`, at most `256M`; a larger one closes the connection with 1009. Only under ASGI: a WSGI application reads the frames itself.",
-    read: readMessageSize,
+    read: sizeWithin(1, MAX_MESSAGE_BYTES, "1 to 256M"),
   },
   wsPingInterval: {
     placeholder: "SECONDS",
@@ -300,12 +339,6 @@ const WEB_SOCKETS = inGroup("WebSockets", {
     read: readBoolean,
   },
 });
-
-function readMessageSize(text: string): number {
-  const bytes = readSize(text);
-  if (bytes < 1 || bytes > MAX_MESSAGE_BYTES) throw new BadValue("must be a size from 1 to 256M");
-  return bytes;
-}
 
 const LOGS = inGroup("Logs", {
   accessLog: {

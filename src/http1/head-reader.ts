@@ -5,8 +5,8 @@
 import { ERRORS, RequestFault } from "../http/error.ts";
 import { isOf, TOKEN } from "../http/grammar.ts";
 import type { RequestHead } from "../http/message.ts";
-import type { HeadParser } from "./head-parser.ts";
-import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_LEADING_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
+import { HEAD_LIMITS, type HeadLimits, type HeadParser } from "./head-parser.ts";
+import { MAX_FIELDS, MAX_LEADING_BYTES } from "./limits.ts";
 
 const CR = 13;
 const LF = 10;
@@ -41,10 +41,10 @@ export class HeadReader {
     while (chunk[at] === CR && chunk[at + 1] === LF) at += 2;
     if (at === chunk.length) return null;
     // Not the whole chunk, because a large body may follow the head.
-    const end = Math.min(chunk.length, at + MAX_HEAD_BYTES + 1);
+    const end = Math.min(chunk.length, at + this.#parser.limits.headBytes + 1);
     const head = this.#parser.parse(chunk.toString("latin1", at, end), 0, this.#scheme);
     if (head === null) {
-      this.#partial = new PartialHead();
+      this.#partial = new PartialHead(this.#parser.limits);
       return this.#continue(this.#partial, chunk, at);
     }
     this.end = at + this.#parser.end;
@@ -82,6 +82,11 @@ export class PartialHead {
   #leading = 0;
   #isAfterCr = false;
   #hasSpace = false;
+  readonly #limits: HeadLimits;
+
+  constructor(limits = HEAD_LIMITS) {
+    this.#limits = limits;
+  }
 
   /** Whether only empty lines have come. */
   get isBlank(): boolean {
@@ -90,6 +95,7 @@ export class PartialHead {
 
   /** Takes text. Returns the index after the head's end, -1 if the head is incomplete. Throws RequestFault. */
   push(text: string): number {
+    const { lineBytes, headBytes } = this.#limits;
     let from = 0;
     for (let at = 0; at < text.length; at += 1) {
       const code = text.charCodeAt(at);
@@ -110,8 +116,8 @@ export class PartialHead {
         this.#lineLength += 1;
         if (code === 32) this.#hasSpace = true;
       }
-      if (this.#lines === 0 && this.#lineLength > MAX_REQUEST_LINE_BYTES) this.#refuseLongLine();
-      if (this.#length + at - from >= MAX_HEAD_BYTES) throw new RequestFault(ERRORS.HEAD_TOO_LARGE);
+      if (this.#lines === 0 && this.#lineLength > lineBytes) this.#refuseLongLine();
+      if (this.#length + at - from >= headBytes) throw new RequestFault(ERRORS.HEAD_TOO_LARGE);
     }
     this.#keep(text.slice(from));
     return -1;

@@ -48,6 +48,13 @@ export interface EventFields {
   /** The application does not load; the text holds the traceback. */
   "application.failed": { readonly kind: string; readonly worker?: number };
 
+  /** The start takes long. `cpuMs`: CPU time of the worker that loads the application. */
+  "application.waiting": {
+    readonly worker?: number;
+    readonly pid?: number;
+    readonly cpuMs?: number;
+  };
+
   "worker.ready": { readonly worker: number; readonly pid: number };
   "worker.ended": {
     readonly worker: number;

@@ -12,6 +12,10 @@ import { StackReport } from "./stack-report.ts";
 
 /** Index of the start time in /proc/PID/stat, counted after the process's name (proc_pid_stat(5)). */
 const START_TIME_FIELD = 19;
+/** Index of the two CPU times, user and system, counted in the same way. */
+const CPU_TIME_FIELD = 11;
+/** A clock tick of /proc on the usual Linux systems (getconf CLK_TCK is 100). */
+const TICK_MS = 10;
 /** The size of a memory page on the usual Linux systems (getconf PAGESIZE). */
 const MEMORY_PAGE_BYTES = 4096;
 
@@ -135,6 +139,14 @@ export class WorkerProcess {
     if (this.#notes >= 0) closeSync(this.#notes);
     this.#notes = -1;
   }
+}
+
+/** CPU time of a process so far; 0 if there is none. */
+export function cpuMsOf(pid: number): number {
+  const stat = readProc(pid, "stat");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [user, system] = fields.slice(CPU_TIME_FIELD, CPU_TIME_FIELD + 2);
+  return Number(user ?? 0) * TICK_MS + Number(system ?? 0) * TICK_MS;
 }
 
 /** When a process started, in the kernel's clock ticks; "" if there is none, or only a zombie. */

@@ -19,6 +19,7 @@ after(() => rmSync(scratch, { recursive: true }));
 const bin = join(scratch, "bin");
 mkdirSync(bin);
 mkdirSync(join(scratch, "folder"));
+writeFileSync(join(scratch, "a.env"), "FROM_FILE=1\n");
 for (const name of ["python3", "python3.12"]) {
   writeFileSync(join(bin, name), "#!/bin/sh\n");
   chmodSync(join(bin, name), 0o755);
@@ -79,6 +80,9 @@ test("gives every option its documented default", () => {
     env: {},
     rootPath: "",
     forwardedAllowIps: ["127.0.0.1", "::1"],
+    socketRights: { mode: 0o666, owner: null },
+    maxRequestLine: 8192,
+    maxRequestHead: 32_768,
     warmup: [],
     retry: "safe",
     maxRequests: 0,
@@ -124,9 +128,23 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
     /must be a port from 0 to 65535/,
   ],
   [
+    "socket-mode",
+    "0660",
+    { socketRights: { mode: 0o660, owner: null } },
+    "rw-rw-rw-",
+    /three octal digits/,
+  ],
+  [
+    "socket-owner",
+    "1000:0",
+    { socketRights: { mode: 0o666, owner: { uid: 1000, gid: 0 } } },
+    "no-such-user",
+    /no user is named 'no-such-user'/,
+  ],
+  [
     "forwarded-allow-ips",
-    "10.0.0.0/8, ::1",
-    { forwardedAllowIps: ["10.0.0.0/8", "::1"] },
+    "10.0.0.0/8, ::1, unix",
+    { forwardedAllowIps: ["10.0.0.0/8", "::1", "unix"] },
     "10.0.0.0/33",
     /'10\.0\.0\.0\/33' is none/,
   ],
@@ -134,6 +152,7 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["python", "python3.12", { python: join(bin, "python3.12") }, "python9", /is not on PATH/],
   ["app-dir", "folder", { appDir: join(scratch, "folder") }, "nowhere", /is no folder/],
   ["env", "A=b=c", { env: { A: "b=c" } }, "A-B=c", /must be NAME=VALUE/],
+  ["env-file", "a.env", { env: { FROM_FILE: "1" } }, "gone.env", /is no file/],
   ["root-path", "/shop/", { rootPath: "/shop" }, "shop", /begins with \//],
   ["workers", "3", { workers: 3 }, "0", /whole number from 1 to 1024/],
   ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
@@ -149,6 +168,8 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["queue-timeout", "1", { queueTimeoutMs: 1000 }, "0", /number of seconds from 0\.001/],
   ["queue", "10", { queue: 10 }, "ten", /whole number/],
   ["max-body", "512k", { maxBody: 524_288 }, "10MB", /must be a size/],
+  ["limit-request-line", "4k", { maxRequestLine: 4096 }, "255", /a size from 256 to 256k/],
+  ["limit-request-head", "256k", { maxRequestHead: 262_144 }, "257k", /a size from 1k to 256k/],
   ["max-response-spill", "1.5G", { maxResponseSpill: 1_610_612_736 }, "-1", /must be a size/],
   [
     "ws-max-size",
@@ -362,6 +383,12 @@ describe("sources", () => {
     });
     assert.equal(loadHere(["app:app"], { ...others, TYPHON_WORKERS: "2" }).workers, 2);
     assert.match(failure(["app:app"], { WEB_CONCURRENCY: "x" }), /^WEB_CONCURRENCY 'x' must/);
+  });
+  test("a missing $TMPDIR falls back to the folders that every system has", () => {
+    const usual = { TMPDIR: join(scratch, "folder") };
+    assert.equal(loadHere(["app:app"], usual).tempDir, usual.TMPDIR);
+    for (const TMPDIR of [join(scratch, "gone"), "/proc/self"])
+      assert.match(loadHere(["app:app"], { TMPDIR }).tempDir, /^\/(var\/)?tmp$/);
   });
   test("a log file that cannot be opened is refused, whatever its rights say", () => {
     for (const target of ["folder", "/proc/none", "slow"]) {
