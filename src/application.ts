@@ -91,6 +91,7 @@ export class PythonApplication implements Handler {
       folder,
       budget,
       timesOf: routeTimeouts(routes, timeoutMs, timeoutMs),
+      abandonTimeoutMs: null,
       mayRetry: configuration.retry === "safe",
       maxResponseSpill: configuration.maxResponseSpill,
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
@@ -101,7 +102,8 @@ export class PythonApplication implements Handler {
     this.#wsgi = new WsgiHandler(context, leaveMs);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
     const timesOf = routeTimeouts(routes, timeoutMs, 0);
-    this.#asgi = new AsgiHandler({ ...context, timesOf }, leaveMs, configuration.webSockets);
+    const { abandonTimeoutMs, webSockets } = configuration;
+    this.#asgi = new AsgiHandler({ ...context, timesOf, abandonTimeoutMs }, leaveMs, webSockets);
     this.#handler = this.#wsgi;
     this.#pool.onInterface = (found): void => {
       this.#handler = found === "asgi" ? this.#asgi : this.#wsgi;
@@ -113,7 +115,7 @@ export class PythonApplication implements Handler {
   }
 
   handle(exchange: Exchange): void {
-    exchange.handling.application = this.name;
+    exchange.application = this.name;
     if (this.#held === null) this.#answer(exchange);
     else if (this.#held.length < MAX_HELD) this.#held.push(exchange);
     else exchange.fail(ERRORS.QUEUE_FULL);
@@ -266,6 +268,9 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       warmup: configuration.warmup,
       loop: configuration.loop,
       lifespan: configuration.lifespan,
+      pathsend: configuration.pathsend,
+      abandonTimeoutMs: configuration.abandonTimeoutMs,
+      cancelOnDisconnect: configuration.cancelOnDisconnect,
       concurrency: configuration.concurrency,
       threads: configuration.threads,
       workers: configuration.workers,
@@ -273,7 +278,11 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
     },
     queueTimeoutMs: configuration.queueTimeoutMs,
     queueLimit: configuration.queue,
-    leastTimeoutMs: leastTimeoutMs(configuration.routeTimeouts, configuration.timeoutMs),
+    leastTimeoutMs: leastTimeoutMs([
+      configuration.timeoutMs,
+      configuration.abandonTimeoutMs,
+      ...configuration.routeTimeouts.map(({ ms }) => ms),
+    ]),
     startTimeoutMs: configuration.startTimeoutMs,
     drainTimeoutMs: configuration.drainTimeoutMs,
     maxRequests: configuration.maxRequests,

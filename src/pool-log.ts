@@ -87,7 +87,7 @@ export class PoolLog implements PoolListener {
   }
 
   onOverdue(
-    { job, worker, ageMs }: Overdue,
+    { job, worker, ageMs, isAbandoned }: Overdue,
     stacks: string,
     find: (id: number) => Job | undefined,
   ): void {
@@ -97,7 +97,10 @@ export class PoolLog implements PoolListener {
       const exchange = other === undefined ? null : this.#exchangeOf(other);
       return exchange === null ? text : `request ${exchange.requestId}`;
     });
-    const ran = `a request ran ${(ageMs / 1000).toFixed(1)} s without a response`;
+    const seconds = (ageMs / 1000).toFixed(1);
+    const ran = isAbandoned
+      ? `a request went on for ${seconds} s after its client had left, and could not be cancelled`
+      : `a request ran ${seconds} s without a response`;
     this.#log.error("request.overdue", `${ran}; the threads of ${this.#name(worker)}:\n${named}`, {
       ...this.#requestFields(job, worker),
       ms: Math.round(ageMs),

@@ -51,7 +51,7 @@ export class Server {
   #listeners: readonly Listener[] = [];
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, keepAliveMs, maxBody, maxRequestLine, maxRequestHead } =
+    const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
     this.#listening = configuration.listeners;
@@ -75,7 +75,7 @@ export class Server {
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
-      keepAliveMs,
+      ...times,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
@@ -114,6 +114,8 @@ export class Server {
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
+    // Only its ticks detect the end of a worker whose launcher has died.
+    this.#applicationClock.keepAlive();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     const drained = this.#connections.drain().then(() => clearTimeout(timer));
     await Promise.all(this.applications.map((application) => application.stop(graceMs, drained)));

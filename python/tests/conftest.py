@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from front import Front, Worker
+from front import Front, Worker, response_to, wait_until
 
 Serve = Callable[..., Front]
 
@@ -81,16 +81,24 @@ def front(front_in: Callable[[str], Front], loop: str) -> Iterator[Front]:
 
 
 @pytest.fixture
-def worker(front_in: Callable[[str], Front], loop: str) -> Iterator[Worker]:
+def worker(
+    request: pytest.FixtureRequest, front_in: Callable[[str], Front], loop: str
+) -> Iterator[Worker]:
     """A worker that takes, and that has written nothing to standard error at the end.
 
     It is the worker of the test before, if that test has left it as it was: importing asyncio costs
-    more than most tests.
+    more than most tests. An application that keeps notes for a test gives them at /what_was_told.
     """
     front = front_in(loop)
     if not front.workers:
         front.start_taking(interface="asgi")
+    elif "def what_was_told" in request.module.APP:
+        # Notes for an earlier test are none for this one.
+        while response_to(front.workers[0], front.ask(path="/what_was_told"))[1]:
+            pass
+        wait_until(front.workers[0].is_idle, "an idle worker")
     worker = front.workers[0]
+    worker.times.clear()
     try:
         yield worker
         assert worker.read_err() == ""

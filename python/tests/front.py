@@ -35,6 +35,7 @@ TAKE_PLACES = (
     "import fcntl, os, sys; "
     "passed = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 64) for fd in sys.argv.pop().split(',')]; "
     "[os.dup2(fd, at) for at, fd in enumerate(passed, 3)]; os.set_inheritable(3, False); "
+    "[os.close(fd) for fd in passed]; "
 )
 DEADLINE = 20.0
 # npm run test:all repeats what is random or large, with more rounds and bytes.
@@ -79,6 +80,8 @@ class Worker:
         self.out = self.err = self.stacks = self.notes = -1
         self.frames: list[Frame] = []
         self._was_told_to_stop = False
+        # TAKEN frames of single requests.
+        self.times: list[Frame] = []
         self._decoder = frames.FrameDecoder()
 
     def opened(self, pid: int) -> None:
@@ -102,8 +105,14 @@ class Worker:
         while not self.frames:
             chunk = read_some(self.channel.fileno(), f"a frame of worker {self.number}")
             assert chunk, f"the channel ended; stderr: {self.read_err()}"
-            self.frames += frames_of(self._decoder, chunk)
+            self._keep(frames_of(self._decoder, chunk))
         return self.frames.pop(0)
+
+    # TAKEN of one request only has a time, and may come before any other frame about it.
+    def _keep(self, received: list[Frame]) -> None:
+        for frame in received:
+            is_time = frame.kind == frames.TAKEN and frame.request > 0
+            (self.times if is_time else self.frames).append(frame)
 
     def expect(self, kind: int, request: int | None = None) -> Frame:
         """The next frame, which has to be of this type."""
@@ -137,7 +146,7 @@ class Worker:
         """All frames up to the channel's end."""
         assert self.channel is not None
         while chunk := read_some(self.channel.fileno(), "the channel's end"):
-            self.frames += frames_of(self._decoder, chunk)
+            self._keep(frames_of(self._decoder, chunk))
         left, self.frames = self.frames, []
         return left
 
@@ -195,7 +204,9 @@ class Front:
         placed = [control.fileno()]
         if inherits is not None:
             placed += [inherits.queue, inherits.lifeline, inherits.cancels]
-        arguments = [PACKAGE_FOLDER, str(2 + len(placed)), ",".join(map(str, placed))]
+        highest = 2 + len(placed)
+        passed_on = ",".join(str(fd) for fd in (*placed, *passes) if fd > highest)
+        arguments = [PACKAGE_FOLDER, str(highest), passed_on, ",".join(map(str, placed))]
         env = {**os.environ, **settings.pop("launcher_env", {})}
         python = settings.pop("python", sys.executable)
         self.launcher = subprocess.Popen(

@@ -21,6 +21,8 @@ export interface ApplicationConfiguration {
   readonly rootPath: string;
   readonly loop: "auto" | "asyncio" | "uvloop";
   readonly lifespan: "auto" | "on" | "off";
+  /** Whether http.response.pathsend is offered (ASGI). */
+  readonly pathsend: boolean;
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
   readonly workers: number;
@@ -38,6 +40,10 @@ export interface ApplicationConfiguration {
   readonly timeoutMs: number;
   /** Deadlines of a prefix and all paths below it, the longest prefix first. */
   readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
+  /** For an ASGI handler whose client has left; 0 = no limit. */
+  readonly abandonTimeoutMs: number;
+  /** Whether such a handler is cancelled at once. */
+  readonly cancelOnDisconnect: boolean;
   readonly startTimeoutMs: number;
   /** Time for running requests when a worker is replaced. */
   readonly drainTimeoutMs: number;
@@ -78,6 +84,8 @@ export interface Configuration {
     /** Addresses and ranges whose forwarded fields are trusted; "unix" = every Unix socket, "*" = all. */
     readonly forwardedAllowIps: readonly string[];
     readonly keepAliveMs: number;
+    /** 0 = no limit. */
+    readonly bodyTimeoutMs: number;
     readonly maxBody: number;
     /** Bytes. */
     readonly maxRequestLine: number;

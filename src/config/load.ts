@@ -44,6 +44,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
       socketRights: readSocketRights(sources),
       forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
       keepAliveMs: sources.one(OPTIONS.keepAlive),
+      bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
       maxBody: sources.one(OPTIONS.maxBody),
       maxRequestLine: sources.one(OPTIONS.limitRequestLine),
       maxRequestHead: sources.one(OPTIONS.limitRequestHead),
@@ -97,6 +98,7 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     rootPath: sources.one(OPTIONS.rootPath),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
+    pathsend: sources.one(OPTIONS.pathsend),
     warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
     // In development one process is enough, and starts soonest.
     workers:
@@ -109,6 +111,8 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     maxRss: sources.one(OPTIONS.maxRss),
     maxAgeMs: sources.one(OPTIONS.maxAge),
     ...readTimeouts(sources),
+    abandonTimeoutMs: sources.one(OPTIONS.abandonTimeout),
+    cancelOnDisconnect: sources.one(OPTIONS.cancelOnDisconnect),
     startTimeoutMs: sources.one(OPTIONS.startTimeout),
     drainTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     queue: sources.one(OPTIONS.queue),

@@ -161,6 +161,11 @@ const APPLICATION = inGroup("Application", {
     doc: "The lifespan protocol, which tells an ASGI application of its start and its end. `on`: the start fails if the application does not support the protocol. `auto`: the application runs without the protocol then. `off`: the protocol is not used.",
     read: oneOf(["auto", "on", "off"]),
   },
+  pathsend: {
+    ...SWITCH,
+    help: "ASGI: offer http.response.pathsend (files by path)",
+    doc: "Offers the ASGI extension `http.response.pathsend`, by which an application sends a file by naming its path. It is off by default: Starlette's FileResponse and StaticFiles use the extension wherever it is offered, and middleware that reads, compresses or changes bodies (GZipMiddleware, brotli-asgi, `BaseHTTPMiddleware` that reads the body) does not understand it.",
+  },
 });
 
 const WORKERS = inGroup("Workers", {
@@ -247,6 +252,25 @@ const TIMES = inGroup("Times", {
     help: "how long an idle connection stays open",
     doc: "How long a connection without a request stays open. Behind a proxy this should be longer than the proxy keeps its own idle connections.",
     read: seconds(0),
+  },
+  bodyTimeout: {
+    placeholder: "SECONDS",
+    fallback: "60",
+    help: "how long a request's body may bring nothing; 0 = no limit",
+    doc: "How long no byte of a request's body may come while the body is read; after that the client gets 408. The time in which an ASGI application does not read is not counted. Under WSGI, where the body is received whole before a worker runs the request, a body must also bring 500 bytes a second in every 10 s. Under ASGI the application takes the bytes as they come, and a body may be as slow as its client likes. 0: no limit.",
+    read: seconds(0),
+  },
+  abandonTimeout: {
+    placeholder: "SECONDS",
+    fallback: "120",
+    help: "ASGI: how long a handler may go on after its client has left; 0 = no limit",
+    doc: "How long the handler of a request or of a WebSocket may go on when nobody waits for its response any more: its client has left, or the response was complete with its head (HEAD, 204, 304). Such a handler is not interrupted. `receive()` returns the disconnect, `send()` drops what would end the response, so that the handler gets to its end and its background tasks run, and raises OSError for a piece with `more_body` true, so that an endless stream ends. Such handlers do not count for `--concurrency`; a worker has as many of them as `--concurrency` says. After this time the handler is cancelled. 0: no limit. Only under ASGI.",
+    read: seconds(0),
+  },
+  cancelOnDisconnect: {
+    ...SWITCH,
+    help: "ASGI: cancel a handler as soon as its client has left",
+    doc: "Cancels the handler of a request as soon as nobody waits for its response any more, without waiting for `--abandon-timeout`. For applications whose work is lost without its client, and costs much. Only under ASGI.",
   },
   queueTimeout: {
     placeholder: "SECONDS",

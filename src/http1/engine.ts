@@ -9,6 +9,7 @@ import type { ConnectionFacts, Exchange } from "../http/exchange.ts";
 import { Http1Connection, type ConnectionContext } from "./connection.ts";
 import { HEAD_LIMITS, HeadParser, type HeadLimits } from "./head-parser.ts";
 import {
+  DEFAULT_BODY_TIMEOUT_MS,
   DEFAULT_KEEP_ALIVE_MS,
   DEFAULT_MAX_BODY_BYTES,
   DRAIN_NEW_MS,
@@ -18,6 +19,8 @@ import {
 export interface Http1Options {
   /** The largest body of a request → 413. */
   readonly maxBodyBytes?: number;
+  /** A body that brings no byte for this time → 408; 0 = without limit. */
+  readonly bodyTimeoutMs?: number;
   /** Of a request's head. */
   readonly headLimits?: HeadLimits;
   /** An idle connection is closed after this time. */
@@ -49,6 +52,7 @@ export class Http1Engine implements Engine {
     this.#context = {
       parser: new HeadParser(options.headLimits ?? HEAD_LIMITS),
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+      bodyTimeoutMs: options.bodyTimeoutMs ?? DEFAULT_BODY_TIMEOUT_MS,
       idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
       now: this.#now(),
       isDraining: false,

@@ -5,7 +5,7 @@
 /** Milliseconds between ticks: deadlines are seconds, so a quarter of one is exact enough. */
 export const TICK_MS = 250;
 
-/** Calls one function every `tickMs`. Does not keep the process alive. */
+/** Calls one function every `tickMs`. Does not keep the process alive, unless it is told to. */
 export class CoarseClock {
   readonly #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -17,6 +17,11 @@ export class CoarseClock {
   start(onTick: () => void): void {
     this.stop();
     this.#timer = setInterval(onTick, this.#tickMs).unref();
+  }
+
+  /** From now on the process lives at least until `stop`. */
+  keepAlive(): void {
+    this.#timer?.ref();
   }
 
   stop(): void {

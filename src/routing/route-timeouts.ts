@@ -35,8 +35,7 @@ export function routeTimeouts(
   };
 }
 
-/** The shortest time of all; Infinity: there is none. */
-export function leastTimeoutMs(routes: readonly RouteTimeout[], ms: number): number {
-  const times = [ms, ...routes.map((route) => route.ms)].filter((time) => time > 0);
-  return Math.min(...times);
+/** The shortest of some times, where 0 is no limit; Infinity: none is a limit. */
+export function leastTimeoutMs(times: readonly number[]): number {
+  return Math.min(...times.filter((ms) => ms > 0));
 }

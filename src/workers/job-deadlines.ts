@@ -8,6 +8,9 @@
 import type { Job } from "./job.ts";
 import type { Note } from "./page.ts";
 
+/** Time for an abandoned request to end after its worker has cancelled it. */
+const CANCEL_MS = 1000;
+
 /** The number of the worker that has noted a job, and its note. */
 export type Found = readonly [worker: number, note: Note];
 
@@ -52,7 +55,7 @@ export class JobDeadlines {
       if (now - job.submittedAt < Math.min(startTimeoutMs, this.#leastTimeoutMs)) break;
       if (!isUnanswered(job)) continue;
       if (job.takenAt === 0) enterNote(job, note(job.id), now);
-      if (job.takenAt > 0 && isPast(job.request.timeoutMs, job.takenAt, now)) overdue.push(job);
+      if (job.takenAt > 0 && isLate(job, now)) overdue.push(job);
       else if (job.takenAt === 0 && now - job.submittedAt >= startTimeoutMs) unbegun.push(job);
     }
     for (const job of jobs)
@@ -78,6 +81,24 @@ export function enterNote(job: Job, found: Found | undefined, now: number): void
   const [worker, note] = found;
   // A worker notes the time right after it has read the page: a note without one is new.
   job.take(worker, note.takenAt > job.submittedAt ? note.takenAt : now);
+}
+
+/** Whether nobody waits for the job, and it has a time of its own from there on. */
+export function mayOutliveClient({ state, request }: Job): boolean {
+  return state === "abandoned" && request.abandonTimeoutMs !== null;
+}
+
+/** Since when the time of a job counts that a worker has. */
+export function sinceWhen(job: Job): number {
+  if (job.state === "responding") return job.lastBytesAt;
+  return mayOutliveClient(job) ? job.abandonedAt : job.takenAt;
+}
+
+function isLate(job: Job, now: number): boolean {
+  const { timeoutMs, abandonTimeoutMs } = job.request;
+  // The worker cancels an abandoned request itself; late is one that does not end then.
+  if (mayOutliveClient(job)) return isPast(abandonTimeoutMs ?? 0, sinceWhen(job), now - CANCEL_MS);
+  return isPast(timeoutMs, sinceWhen(job), now);
 }
 
 function isUnanswered(job: Job): boolean {

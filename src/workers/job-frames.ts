@@ -54,7 +54,7 @@ export function readJobFrame(
     case FrameType.WS_CLOSE:
       return readClose(job, frame, now);
     default:
-      if (job.state !== "abandoned") job.listener.onFault(frame.payload.toString("utf8"));
+      job.listener.onFault(frame.payload.toString("utf8"));
       return "none";
   }
 }

@@ -1,7 +1,7 @@
 // Every job of one pool that has not ended. Puts jobs into the queue, gives frames to the jobs that they are
 // about, and ends jobs that are late, cancelled or lost. Knows no process: a worker is a number here.
 
-import { monotonicMs } from "./clock.ts";
+import { monotonicMs, wireTimeToMs } from "./clock.ts";
 import {
   encodeCredit,
   encodeFrame,
@@ -12,7 +12,13 @@ import {
   isLastFrame,
 } from "./frame.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
-import { enterNote, JobDeadlines, type Found } from "./job-deadlines.ts";
+import {
+  enterNote,
+  JobDeadlines,
+  mayOutliveClient,
+  sinceWhen,
+  type Found,
+} from "./job-deadlines.ts";
 import { readJobFrame, type JobFrame, type SendFrame } from "./job-frames.ts";
 import { JobsById } from "./jobs-by-id.ts";
 import { PAGE_BYTES, PAGE_HEADER_BYTES, type Note } from "./page.ts";
@@ -21,6 +27,7 @@ import type { SharedFiles } from "./run-directory.ts";
 
 const ID_BYTES = 8;
 const CREDIT_BYTES = 4;
+const TIME_BYTES = 8;
 const CANCEL_CLIENT_GONE = 1;
 const CANCEL_DEADLINE = 2;
 const CANCEL_HALF_CLOSED = 3;
@@ -92,14 +99,14 @@ export class JobTable {
     this.submit(job);
   }
 
-  /** Nobody waits for this response any more. The job's listener hears nothing after this. */
+  /** Nobody waits for this response any more. The job's listener hears of a fault, and of nothing else. */
   cancel(job: Job): void {
     if (job.state === "waiting") {
       this.#finish(job);
       return;
     }
     if (job.state !== "queued" && job.state !== "responding" && job.state !== "detached") return;
-    job.abandon();
+    job.abandon(this.#now());
     // The page is in the pipe, where no worker begins it any more, or was taken a moment ago.
     if (job.worker === 0) this.#cancels?.cancel(job.id);
     this.#sendCancel(job, CANCEL_CLIENT_GONE);
@@ -131,7 +138,7 @@ export class JobTable {
     count: number,
     payload: Buffer,
   ): boolean {
-    if (type === FrameType.TAKEN) {
+    if (type === FrameType.TAKEN && id === 0) {
       this.#onTaken(worker, payload);
       return true;
     }
@@ -143,6 +150,9 @@ export class JobTable {
     if (job.state === "waiting") throw new FrameFault("a frame about a page that was not written");
     if (job.worker === 0) job.take(worker, 0);
     switch (type) {
+      case FrameType.TAKEN:
+        job.take(worker, readTakenAt(payload));
+        break;
       case FrameType.EXPIRED:
         this.#remove(job, "queue-timeout");
         break;
@@ -165,8 +175,12 @@ export class JobTable {
    * it had answered in part. The caller ends each by `retry` or `lose`.
    */
   takeHeld(worker: number, notes: readonly Note[]): Job[] {
-    const noted = new Set(notes.map(({ id }) => id));
+    const noted = new Map(notes.map((note) => [note.id, note]));
     const held = this.#jobs.all().filter((job) => job.worker === worker || noted.has(job.id));
+    for (const job of held) {
+      const note = noted.get(job.id);
+      if (job.takenAt === 0 && note !== undefined) enterNote(job, [worker, note], this.#now());
+    }
     for (const job of held) this.#forget(job);
     // Nobody waits for an abandoned one.
     for (const job of held) if (job.state === "abandoned") job.finish();
@@ -237,9 +251,10 @@ export class JobTable {
   }
 
   #endOverdue(job: Job, now: number): Overdue {
-    const since = job.state === "responding" ? job.lastBytesAt : job.takenAt;
+    const isAbandoned = mayOutliveClient(job);
+    const ageMs = now - sinceWhen(job);
     this.#remove(job, "deadline");
-    return { job, worker: job.worker, ageMs: now - since };
+    return { job, worker: job.worker, ageMs, isAbandoned };
   }
 
   #sendCancel(job: Job, count: number): void {
@@ -254,7 +269,7 @@ export class JobTable {
       const job = this.#jobs.get(Number(payload.readBigUInt64LE(at)));
       if (job === undefined) continue;
       if (job.state === "waiting") throw new FrameFault("a page was taken that was not written");
-      // A HEAD frame has the exact time; the acceptance of a WebSocket has none.
+      // A HEAD frame has the exact time.
       job.take(worker, job.takenAt === 0 ? this.#now() : 0);
       this.#queue?.release(job);
     }
@@ -315,7 +330,13 @@ export class JobTable {
   }
 }
 
+function readTakenAt(payload: Buffer): number {
+  if (payload.length !== TIME_BYTES) throw new FrameFault("a TAKEN frame of another length");
+  return wireTimeToMs(payload.readDoubleLE(0));
+}
+
 function isAboutJob(type: number): boolean {
+  if (type === FrameType.TAKEN) return true;
   if (type >= FrameType.HEAD && type <= FrameType.FETCH) return true;
   if (type >= FrameType.INPUT_CREDIT && type <= FrameType.TRAILERS) return true;
   return type >= FrameType.WS_ACCEPT && type <= FrameType.WS_CLOSE;

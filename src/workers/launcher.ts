@@ -4,6 +4,7 @@
 // nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { cutLines, LineCutter } from "./output.ts";
@@ -23,6 +24,11 @@ export interface LauncherOptions {
     readonly interface: "auto" | "wsgi" | "asgi";
     readonly loop: "auto" | "asyncio" | "uvloop";
     readonly lifespan: "auto" | "on" | "off";
+    /** Whether http.response.pathsend is offered (ASGI). */
+    readonly pathsend: boolean;
+    /** For a handler whose client has left, 0 = no limit; and whether it is cancelled at once (ASGI). */
+    readonly abandonTimeoutMs: number;
+    readonly cancelOnDisconnect: boolean;
     /** Requests that a worker runs at once under ASGI. */
     readonly concurrency: number;
     readonly appDir: string;
@@ -55,6 +61,8 @@ export interface LauncherListener {
 
 /** The launcher's control socket; inherited descriptors follow it. */
 const CONTROL_FD = 3;
+/** Close-on-exec in the flags of proc_pid_fdinfo(5). */
+const O_CLOEXEC = 0o2000000;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
 /** Most characters of a control message. */
@@ -70,6 +78,12 @@ const BOOT =
   "sys.exit('Typhon needs Python 3.10 or newer, this is %d.%d' % sys.version_info[:2]); " +
   "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
   "from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()";
+
+/**
+ * Descriptors that our own parent process left open, and that a program which we start would inherit. Node marks
+ * its own, and the first ones of the others, so that they are closed. Read once, while there are few.
+ */
+const PASSED_ON = findInheritable();
 
 /** The interface of a launcher; tests use an object without processes. */
 export type LauncherPort = Pick<Launcher, keyof Launcher>;
@@ -91,8 +105,10 @@ export class Launcher {
     this.#directory = new RunDirectory(options.runFolder);
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
-    const highest = String(CONTROL_FD + passed.length);
-    this.#child = spawn(options.python, ["-c", BOOT, options.packageFolder, highest], {
+    const highest = CONTROL_FD + passed.length;
+    const passedOn = PASSED_ON.filter((fd) => fd > highest).join();
+    const args = ["-c", BOOT, options.packageFolder, String(highest), passedOn];
+    this.#child = spawn(options.python, args, {
       stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
     });
     this.#child.on("error", (error) => this.#end(error.message));
@@ -105,12 +121,19 @@ export class Launcher {
     cutLines(control, new LineCutter((line) => this.#read(line), MAX_CONTROL_LINE));
     this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
     this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
-    const { appDir, rootPath, ...sameNames } = options.application;
+    const { appDir, rootPath, abandonTimeoutMs, cancelOnDisconnect, ...sameNames } =
+      options.application;
     this.#say({
       op: "open",
       directory: this.#directory.path,
       pipe_pages: PIPE_PAGES,
-      application: { ...sameNames, app_dir: appDir, root_path: rootPath },
+      application: {
+        ...sameNames,
+        app_dir: appDir,
+        root_path: rootPath,
+        abandon_timeout: abandonTimeoutMs / 1000,
+        cancel_on_disconnect: cancelOnDisconnect,
+      },
     });
   }
 
@@ -190,5 +213,21 @@ export class Launcher {
     this.#control.destroy();
     this.#directory.remove();
     this.#listener.onLauncherEnd(text);
+  }
+}
+
+function findInheritable(): number[] {
+  return readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => fd > CONTROL_FD && isInheritable(fd));
+}
+
+function isInheritable(fd: number): boolean {
+  try {
+    const flags = /^flags:\s+([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"));
+    return (Number.parseInt(flags?.[1] ?? "", 8) & O_CLOEXEC) === 0;
+  } catch {
+    // The descriptor by which the folder was read.
+    return false;
   }
 }

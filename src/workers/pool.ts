@@ -335,7 +335,8 @@ export class Pool implements LauncherListener {
       throw new FrameFault(`READY with the interface ${String(found)}`);
     const { threads, concurrency } = this.#options.application;
     worker.interface = found;
-    worker.slots = found === "asgi" ? concurrency : threads;
+    // Under ASGI as many requests whose clients have left may run beside the others.
+    worker.slots = found === "asgi" ? 2 * concurrency : threads;
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
     if (worker.state !== "taking" || this.#interface === found) return;

@@ -133,7 +133,7 @@ export class WorkerSet {
     this.#isStopping = true;
     for (const worker of this.#table.all)
       if (worker.state === "starting") this.#dismiss(worker, now);
-      else worker.drain(killAt);
+      else worker.drain(killAt, now);
   }
 
   tick(now: number): void {
@@ -210,12 +210,12 @@ export class WorkerSet {
 
   // Lets a worker finish its requests and take no more.
   #retire(worker: Worker, now: number): void {
-    worker.drain(now + this.#options.drainTimeoutMs);
+    worker.drain(now + this.#options.drainTimeoutMs, now);
   }
 
   // Ends a worker that has not taken any request yet.
   #dismiss(worker: Worker, now: number): void {
-    worker.drain(Infinity);
+    worker.drain(Infinity, now);
     this.kill(worker, now);
   }
 

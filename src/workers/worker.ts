@@ -45,7 +45,7 @@ export class Worker {
   /** When READY came; 0 before. */
   readyAt = 0;
   interface: PythonInterface | "" = "";
-  /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run. */
+  /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run at once. */
   slots = 0;
   /** Null until the launcher has forked the process. */
   process: WorkerPort | null = null;
@@ -94,12 +94,15 @@ export class Worker {
     this.say(FrameType.TAKE);
   }
 
-  /** Tells the worker to take no more requests, finish the running ones and exit. It is killed at `killAt`. */
-  drain(killAt: number): void {
+  /**
+   * Tells the worker to take no more requests, finish the running ones and exit, and how long it has: it is
+   * killed at `killAt`.
+   */
+  drain(killAt: number, now: number): void {
     this.killAt = Math.min(this.killAt, killAt);
     if (this.state === "draining" || this.state === "ended") return;
     this.state = "draining";
-    this.say(FrameType.STOP);
+    this.say(FrameType.STOP, killAt === Infinity ? 0 : Math.max(1, Math.trunc(killAt - now)));
   }
 
   /** The launcher has died: the front itself detects this worker's end, and another worker replaces it. */

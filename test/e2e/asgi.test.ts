@@ -58,8 +58,7 @@ test("gives the whole scope", async () => {
     headers.map(String).filter((field) => field.startsWith("x-two")),
     ["x-two,1", "x-two,2"],
   );
-  for (const extension of ["http.response.pathsend", "http.response.early_hint"])
-    assert.ok(extensions.includes(extension), extension);
+  assert.deepEqual(extensions, ["http.response.early_hint"]);
   client.destroy();
 });
 
@@ -175,7 +174,7 @@ test("tells the application that its client has left", async () => {
   client.socket.resetAndDestroy();
   await until("it was told", () => isWritten(join(folder, "gone.event")));
   assert.equal(readFileSync(join(folder, "gone.event"), "utf8"), "http.disconnect");
-  await until("sending raises OSError", () => existsSync(join(folder, "gone.send")));
+  await until("more of a stream raises OSError", () => existsSync(join(folder, "gone.send")));
 });
 
 test("faults of the application: 500 before the head, a cut after it, and the log says why", async () => {

@@ -9,7 +9,7 @@ import { test, type TestContext } from "node:test";
 import { until, within } from "../support/deadline.ts";
 import { Gate } from "../support/gate.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
-import { makeScratch } from "../support/scratch.ts";
+import { APPS, makeScratch } from "../support/scratch.ts";
 import { startTyphon, Typhon, withDefaults } from "../support/typhon.ts";
 
 /** Its temporary files are in a folder of the test. */
@@ -75,6 +75,34 @@ test("what runs longer than --graceful-timeout is cut, and the server ends", asy
   const rest = (await running.readUntilCut()).toString();
   assert.doesNotMatch(rest, /^HTTP\/1\.1 200/);
   running.destroy();
+});
+
+test("a thread that does not end is named, and exit functions run all the same", async (t) => {
+  const folder = makeScratch(t);
+  const note = join(folder, "exit-function");
+  writeFileSync(
+    join(folder, "threaded.py"),
+    [
+      "import atexit, pathlib, threading",
+      "from raw import app",
+      `atexit.register(pathlib.Path(${JSON.stringify(note)}).touch)`,
+      'threading.Thread(target=threading.Event().wait, name="consumer").start()',
+    ].join("\n"),
+  );
+  const typhon = await startTyphon(
+    t,
+    ["threaded:app", "--app-dir", folder, "--workers", "1", "--graceful-timeout", "3"],
+    { env: { PYTHONPATH: APPS } },
+  );
+  typhon.signal("SIGTERM");
+  await typhon.output.waitFor(/worker 1: still waits for the thread "consumer"/);
+  await typhon.output.waitFor(/ends without waiting for the thread "consumer"/);
+  assert.deepEqual(await within(20_000, typhon.exited, "the server ends"), {
+    code: 0,
+    signal: null,
+  });
+  assert(existsSync(note), "the exit function has not run");
+  assert.doesNotMatch(typhon.output.all, /SIGKILL/);
 });
 
 test("a second signal ends it at once", async (t) => {

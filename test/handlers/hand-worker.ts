@@ -63,7 +63,8 @@ export class HandWorker {
   handle = (exchange: Exchange): void => this.handler.handle(exchange);
   readonly connections: Http1Engine;
   port = 0;
-  readonly #folder: string;
+  /** For sockets and bodies. */
+  readonly folder: string;
   /** The next page of the pipe; null: there is none. */
   readonly readPage: () => Buffer | null;
   readonly #decoder = new FrameDecoder({
@@ -91,8 +92,8 @@ export class HandWorker {
     const isAsgi = options.interface !== "wsgi";
     this.table.isConcurrent = isAsgi;
     this.table.use(queue, { cancel: () => undefined });
-    this.#folder = makeScratch(scope);
-    this.context = this.#context(timeoutMs, options.mayRetry ?? false);
+    this.folder = makeScratch(scope);
+    this.context = this.#context(timeoutMs, options.mayRetry ?? false, isAsgi);
     this.handler = isAsgi ? new AsgiHandler(this.context, 100) : new WsgiHandler(this.context, 100);
     this.connections = new Http1Engine({
       onExchange: (exchange) => {
@@ -147,7 +148,7 @@ export class HandWorker {
   async offer(id: number): Promise<Socket> {
     const accepted = Promise.withResolvers<Socket>();
     const server = createServer({ allowHalfOpen: true }, accepted.resolve);
-    const path = join(this.#folder, `${id}.socket`);
+    const path = join(this.folder, `${id}.socket`);
     await new Promise<void>((resolve) => server.listen(path, resolve));
     const socket = connect({ path, allowHalfOpen: true });
     socket.on("error", () => undefined);
@@ -214,13 +215,14 @@ export class HandWorker {
     for (const job of this.table.takeHeld(WORKER, [])) this.table.lose(job, "worker-died");
   }
 
-  #context(timeoutMs: number, mayRetry: boolean): ApplicationContext {
+  #context(timeoutMs: number, mayRetry: boolean, isAsgi: boolean): ApplicationContext {
     const { table } = this;
     return {
       pool: table,
-      folder: new TempFolder(this.#folder),
+      folder: new TempFolder(this.folder),
       budget: new MemoryBudget(4_000_000),
       timesOf: () => ({ timeoutMs, gapTimeoutMs: 1000 }),
+      abandonTimeoutMs: isAsgi ? 120_000 : null,
       mayRetry,
       maxResponseSpill: 64_000_000,
       onFault: (exchange, text) => {

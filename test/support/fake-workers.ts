@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 
 import { monotonicMs } from "../../src/workers/clock.ts";
+import { FrameType } from "../../src/workers/frame.ts";
 import type { LauncherListener, LauncherPort } from "../../src/workers/launcher.ts";
 import type { Note } from "../../src/workers/page.ts";
 import type { WorkerPort, WorkerProcessListener } from "../../src/workers/worker-process.ts";
@@ -12,6 +13,8 @@ export class FakeProcess implements WorkerPort {
   readonly pid: number;
   /** Types of the frames that the worker was sent. */
   readonly sent: number[] = [];
+  /** The time that STOP has given it, ms. */
+  stoppedWith = 0;
   readonly signals: number[] = [];
   /** Ids of the requests that the worker has noted. */
   noted: number[] = [];
@@ -31,8 +34,9 @@ export class FakeProcess implements WorkerPort {
     this.sent.push(frame[4] ?? 0);
   }
 
-  say(type: number): void {
+  say(type: number, id = 0): void {
     this.sent.push(type);
+    if (type === FrameType.STOP) this.stoppedWith = id;
   }
 
   socketPath(id: number): string {

@@ -11,6 +11,7 @@ export class RecordedRequest implements JobRequest, JobListener {
   readonly isWebSocket = false;
   timeoutMs = 30_000;
   gapTimeoutMs = 30_000;
+  abandonTimeoutMs: number | null = null;
   isRepeatable = true;
   readonly heard: string[] = [];
   isHeld = false;

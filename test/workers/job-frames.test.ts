@@ -67,16 +67,17 @@ test("trailers are the end of an answer that has begun", () => {
   assert.deepEqual(request.heard.slice(1), ["trailers x\0y 1"]);
 });
 
-test("a job that nobody waits for hears nothing, and its worker is told once", () => {
+test("a job that nobody waits for hears of a fault alone, and its worker is told once", () => {
   const request = taken();
-  request.job.abandon();
+  request.job.abandon(1);
   assert.equal(read(request, "EARLY_HINT", "103 Early Hints"), "none");
   assert.equal(read(request, "TRAILERS", "", true), "none");
-  assert.equal(read(request, "FAULT", "it failed"), "none");
   assert.equal(read(request, "BODY", "x"), "none");
   assert.equal(read(request, "HEAD", "200 OK", true), "none");
   assert.equal(read(request, "HEAD", "200 OK"), "unwanted");
   assert.deepEqual(request.heard, []);
+  assert.equal(read(request, "FAULT", "it failed"), "none");
+  assert.deepEqual(request.heard, ["fault it failed"]);
 });
 
 test("a job whose response is on a socket hears of a fault alone", () => {

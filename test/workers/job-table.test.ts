@@ -208,6 +208,22 @@ describe("JobTable", () => {
     });
   });
 
+  it("takes from a worker's notes since when the jobs ran that died with it", () => {
+    const request = submit();
+    now = START + 3000;
+    assert.deepEqual(table.takeHeld(WORKER, [noteOf(request, START + 10)]), [request.job]);
+    assert.deepEqual([request.job.worker, request.job.takenAt], [WORKER, START + 10]);
+  });
+
+  it("is told since when one job runs, where the frame that follows does not say so", () => {
+    const request = submit();
+    const second = Buffer.alloc(8);
+    second.writeDoubleLE((START + 20) / 1000);
+    frame(request, FrameType.TAKEN, second);
+    assert.deepEqual([request.job.worker, request.job.takenAt], [WORKER, START + 20]);
+    assert.throws(() => frame(request, FrameType.TAKEN, "short"), FrameFault);
+  });
+
   describe("a job that cannot be begun", () => {
     it("is lost at once where there is no pipe", () => {
       table.leave();
@@ -318,6 +334,32 @@ describe("JobTable", () => {
       table.cancel(request.job);
       assert.deepEqual(tick(START + 31_000), [request.job]);
       assert.deepEqual([request.heard, request.job.state, table.size], [[], "done", 0]);
+    });
+
+    it("of a job with a time of its own without a client counts from the client's leaving", () => {
+      const request = new RecordedRequest();
+      request.abandonTimeoutMs = 120_000;
+      submit(request);
+      taken(request);
+      now = START + 20_000;
+      table.cancel(request.job);
+      assert.deepEqual(tick(START + 140_000), [], "its worker ends it by itself");
+      now = START + 141_500;
+      const overdue = table.tick(now, () => new Map());
+      assert.deepEqual(
+        overdue.map(({ job, ageMs, isAbandoned }) => [job, ageMs, isAbandoned]),
+        [[request.job, 121_500, true]],
+      );
+      assert.deepEqual([request.heard, table.size], [[], 0]);
+    });
+
+    it("is none for a job that may go on without its client for ever", () => {
+      const request = new RecordedRequest();
+      request.abandonTimeoutMs = 0;
+      submit(request);
+      taken(request);
+      table.cancel(request.job);
+      assert.deepEqual(tick(START + 86_400_000), []);
     });
 
     it("does not count where the response is on a socket", () => {

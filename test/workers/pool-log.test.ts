@@ -45,7 +45,9 @@ function writeAll(log: PoolLog): void {
   log.onRecycle(worker);
   log.onMessage(worker, 2, "slow");
   log.onOutput(worker, "stderr", "oh");
-  log.onOverdue({ job: new RecordedRequest().job, worker: 1, ageMs: 2040 }, "", () => undefined);
+  const overdue = { job: new RecordedRequest().job, worker: 1, ageMs: 2040 };
+  log.onOverdue({ ...overdue, isAbandoned: false }, "", () => undefined);
+  log.onOverdue({ ...overdue, isAbandoned: true }, "", () => undefined);
   log.onWorkerEnd(
     exitOf(worker, { lost: [new RecordedRequest().job], retried: [new RecordedRequest().job] }),
     400,
@@ -64,6 +66,9 @@ describe("PoolLog", () => {
       "INFO  [worker 1 stderr] oh",
     ]);
     assert.match(lines[4] ?? "", /^ERROR a request ran 2\.0 s without a response; .* of worker 1:/);
+    assert(
+      lines.some((line) => line.startsWith("ERROR a request went on for 2.0 s after its client")),
+    );
     assert(lines.includes("ERROR the launcher ended and is replaced: killed"));
     assert(lines.every((line) => !line.includes("application=")));
   });

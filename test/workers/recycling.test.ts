@@ -70,7 +70,7 @@ it("marks no second worker while one leaves, and none that does not take", () =>
   const second = addTaker().worker;
   assert.equal(recycling.markNext(table.all, 10_000), first);
   assert.equal(recycling.markNext(table.all, 11_000), null);
-  first.drain(Infinity);
+  first.drain(Infinity, 0);
   assert.equal(recycling.markNext(table.all, 12_000), null);
   table.remove(first);
   assert.equal(recycling.markNext(table.all, 13_000), second);

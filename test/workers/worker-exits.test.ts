@@ -160,7 +160,7 @@ describe("the end of a process", () => {
   });
 
   it("was asked for if the worker had been told to stop", () => {
-    worker.drain(Infinity);
+    worker.drain(Infinity, 0);
     die();
     assert.equal(told[0]?.wasAsked, true);
   });

@@ -297,7 +297,7 @@ describe("a worker that ended", () => {
   it("because it was told to does not count as a crash", async () => {
     await serve();
     for (const number of [1, 2, 3, 4]) {
-      worker(number).drain(Infinity);
+      worker(number).drain(Infinity, 0);
       assert.equal(end(number, 100, 0), 0);
       ready(number + 2, 100);
     }

@@ -293,3 +293,33 @@ def test_loses_nothing_that_an_application_printed_before_it_failed(tmp_path: Pa
         worker.expect(frames.FAILED)
         front.hear("ended")
         assert worker.read_out() == "begun"
+
+
+# Where the interpreter neither changes the locale C nor leaves it for UTF-8 (PEP 538, PEP 540).
+ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
+@pytest.mark.parametrize(
+    ("app", "folder", "env", "option"),
+    [
+        ("site_module", "caf\u00e9", {}, "--app-dir: '/"),
+        ("caf\u00e9/site_module.py", "", {}, "APP: 'caf\\xe9/site_module.py'"),
+        ("caf\u00e9.site_module:app", "", {}, "APP: 'caf\\xe9.site_module'"),
+        ("site_module", "", {"N": "caf\u00e9"}, "--env N: 'N=caf\\xe9'"),
+    ],
+    ids=("folder", "file", "module", "variable"),
+)
+def test_what_the_locale_cannot_encode_is_one_line_with_a_remedy(
+    tmp_path: Path, app: str, folder: str, env: dict[str, str], option: str
+) -> None:
+    for place in (tmp_path, tmp_path / "caf\u00e9"):
+        write_module(place, WSGI, "site_module")
+    text = load(tmp_path / folder, app, env=env, launcher_env=ASCII)
+    assert text.startswith(f"module: {option}")
+    assert "cannot be written in ascii" in text
+    assert text.endswith("set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
+    assert "\n" not in text
+    # The remedy helps.
+    if "/" in app or not app.startswith("caf"):
+        utf8 = {**ASCII, "PYTHONUTF8": "1"}
+        assert load(tmp_path / folder, app, env=env, launcher_env=utf8) == ""

@@ -116,7 +116,7 @@ async def breaks(scope, receive, send):
 
 async def what_was_told(scope, receive, send):
     await send(start())
-    await send(body(told.pop().encode()))
+    await send(body(told.pop().encode() if told else b""))
 
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)

@@ -33,6 +33,10 @@ def endless(environ, start_response):
     start_response("200 OK", [])
     return Endless(b"x" * 50_000)
 
+def endless_live(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/event-stream")])
+    return Endless(b"x" * 50_000)
+
 def endless_write(environ, start_response):
     write = start_response("200 OK", [])
     try:
@@ -154,6 +158,24 @@ def test_sends_exactly_what_it_has_credit_for(worker: Worker, name: str) -> None
     assert worker.noted() == [request]
     cancel(worker, request)
     assert closed(worker) == {"endless": "endless", "endless_write": "ClientGone"}[name]
+
+
+def test_sends_less_of_a_live_response_ahead_of_its_client(worker: Worker) -> None:
+    request = worker.front.ask(path="/endless_live")
+    receive(worker, request, 262_144)
+    assert not worker.has_frame()
+    grant(worker, request, 65_536)
+    receive(worker, request, 65_536)
+    assert not worker.has_frame()
+    cancel(worker, request)
+    assert closed(worker) == "endless"
+
+
+def test_a_response_without_a_body_begins_with_the_first_write(worker: Worker) -> None:
+    request = worker.front.ask("HEAD", "/endless_write")
+    assert worker.expect(frames.HEAD, request).body() == b""
+    cancel(worker, request)
+    assert closed(worker) == "ClientGone"
 
 
 def test_sends_a_large_body_as_credit_comes(worker: Worker) -> None:

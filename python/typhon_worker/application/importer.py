@@ -13,6 +13,7 @@ import sys
 import time
 from types import ModuleType
 
+from typhon_worker.process.process_setup import explain_unencodable
 from typhon_worker.process.tracebacks import count_frames, describe, describe_type
 from typhon_worker.wire.settings import Settings
 
@@ -56,6 +57,7 @@ class Target:
 
 def load(settings: Settings) -> tuple[Any, str]:
     """Imports the application; returns its callable and its interface. Raises LoadError."""
+    _check_encoding(settings)
     _set_up_interpreter(settings)
     target = Target(settings.app)
     module = _import(target, settings)
@@ -67,6 +69,16 @@ def load(settings: Settings) -> tuple[Any, str]:
         verb = "returned" if target.is_factory else "is"
         raise LoadError(kind, f"'{name}' {verb} {describe_type(found)}, not a callable")
     return found, _choose_interface(target, name, found, settings.interface)
+
+
+def _check_encoding(settings: Settings) -> None:
+    named = {"--app-dir": settings.app_dir, "APP": settings.app.partition(":")[0]}
+    for name, value in settings.env.items():
+        named[f"--env {ascii(name)[1:-1]}"] = f"{name}={value}"
+    for option, text in named.items():
+        fault = explain_unencodable(text)
+        if fault:
+            raise LoadError("module", f"{option}: {fault}")
 
 
 # Environment, sys.path and sys.argv as the application expects to find them.

@@ -14,16 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import selectors
 import sys
-import time
 from collections.abc import Callable
-from threading import Thread, get_ident
 from types import CodeType
 
 from typhon_worker.application.cancellation import RequestTimeout, find_setter, is_application_code
 from typhon_worker.process.channel import Channel
+from typhon_worker.process.native import (
+    POLLIN,
+    get_ident,
+    monotonic,
+    poll,
+    sleep,
+    start_thread,
+)
 from typhon_worker.wire import frames
 
 from .intake import AsgiIntake
@@ -72,15 +77,15 @@ class Watchdog:
 
     def start(self) -> None:
         """Begins to watch."""
-        Thread(target=self._run, name="typhon-watchdog", daemon=True).start()
+        start_thread(self._run, "typhon-watchdog")
 
     def _run(self) -> None:
-        readable = select.poll()
-        readable.register(self._fd, select.POLLIN)
+        readable = poll()
+        readable.register(self._fd, POLLIN)
         while True:
             readable.poll()
             visits = self._listener.visits
-            time.sleep(PATIENCE_SECONDS)
+            sleep(PATIENCE_SECONDS)
             if self._listener.visits == visits:
                 self._stand_in()
 
@@ -95,10 +100,10 @@ class Watchdog:
                 if kind == frames.STACKS:
                     self._tell_stacks()
                 elif kind == frames.CANCEL and count == frames.DEADLINE:
-                    late[request] = time.monotonic()
+                    late[request] = monotonic()
             if late and self._try_interrupt(late):
                 late.clear()
-            time.sleep(STEP_SECONDS)
+            sleep(STEP_SECONDS)
 
     # Sets the exception if the application's code runs; one hold of the interpreter's lock sees and
     # sets. True: nothing is left to do.
@@ -107,7 +112,7 @@ class Watchdog:
         if set_exception is None:
             return True
         # Yields: a thread that has just got the lock then keeps it for a switch interval.
-        time.sleep(0)
+        sleep(0)
         frame = sys._current_frames().get(self._thread)
         if not is_application_code(frame, self._callers, _LOOP_FILES):
             return False
@@ -116,7 +121,7 @@ class Watchdog:
             exchange.is_cancelled = True
             set_exception(self._thread, RequestTimeout)
             return True
-        if time.monotonic() - min(late.values()) < COURTESY_SECONDS:
+        if monotonic() - min(late.values()) < COURTESY_SECONDS:
             return False
         set_exception(self._thread, LoopBlocked)
         return True

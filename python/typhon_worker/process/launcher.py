@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typhon_worker.wire.settings import Settings
 
 from . import sd_notify
+from .process_setup import explain_unencodable
 from .reaper import Reaper, become_subreaper
 from .run_directory import RunDirectory
 from .worker_context import WorkerContext
@@ -135,6 +136,9 @@ class Launcher:
         pages = message.get("pipe_pages")
         if not (isinstance(application, dict) and isinstance(path, str)):
             raise ControlFault("'open' without an application and a directory")
+        fault = explain_unencodable(path)
+        if fault:
+            raise ControlFault(f"the run directory {fault}")
         self._settings = Settings(application)
         self._preload(self._settings)
         pages = pages if isinstance(pages, int) else 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 
+from .native import get_ident, monotonic
 from .process_setup import reopen
 from .tracebacks import is_ours
 
@@ -31,14 +31,17 @@ def describe_threads(runs: dict[int, RunningRequest | None]) -> str:
     """Formats the stacks of all threads but the caller's; `runs`: requests by thread identifier."""
     import traceback
 
-    frames = sys._current_frames()
-    now = time.monotonic()
+    # By the identifiers of the kernel's threads: a green library may have replaced threading's.
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    now = monotonic()
     report = []
-    for thread in threading.enumerate():
-        frame = frames.get(thread.ident or 0)
-        if frame is None or thread is threading.current_thread():
+    frames = sys._current_frames()
+    # Threads without a name come last.
+    for ident in dict.fromkeys((*names, *frames)):
+        frame = frames.get(ident or 0)
+        if ident is None or frame is None or ident == get_ident():
             continue
-        exchange = runs.get(thread.ident or 0)
+        exchange = runs.get(ident)
         doing = "no request" if exchange is None else describe_request(exchange, now)
         stack = traceback.extract_stack(frame)
         # The outer frames, up to the call of the application, are the server's. An idle thread has
@@ -47,7 +50,10 @@ def describe_threads(runs: dict[int, RunningRequest | None]) -> str:
             (at for at, one in enumerate(stack) if not _is_outer(one.filename)), len(stack)
         )
         lines = "".join(traceback.format_list(stack[first:])).rstrip("\n")
-        report.append(f'Thread "{thread.name}", {doing}' + (f":\n{lines}" if lines else ""))
+        if not lines and exchange is None and ident not in names:
+            continue
+        name = names.get(ident, f"{ident:#x}")
+        report.append(f'Thread "{name}", {doing}' + (f":\n{lines}" if lines else ""))
     return "\n".join(report)
 
 

@@ -11,6 +11,7 @@ from typhon_worker.wire.settings import Settings
 
 from . import process_setup
 from .channel import EXIT_CHANNEL_ENDED, Channel
+from .ending import Ending
 from .page_queue import Cancels, Notes
 from .stacks import leave_signal, write_at_signal
 
@@ -21,6 +22,7 @@ class WorkerContext:
     notes: Notes
     cancels: Cancels
     channel: Channel
+    ending: Ending
 
     def __init__(self, number: int, settings: Settings) -> None:
         self.number = number
@@ -54,6 +56,7 @@ class WorkerContext:
             self.channel = Channel.accept(self.listener_fd)
         except OSError:
             os._exit(EXIT_CHANNEL_ENDED)
+        self.ending = Ending(self.channel)
         process_setup.guard_children()
         process_setup.close_in_children(lambda: os.close(lifeline))
         process_setup.close_in_children(lambda: leave_signal(stacks))

@@ -8,6 +8,7 @@ MAX_THREADS = 1024
 MAX_WORKERS = 65_536
 MAX_CONCURRENCY = 65_536
 DEFAULT_CONCURRENCY = 1024
+DEFAULT_ABANDON_SECONDS = 120.0
 
 INTERFACES = ("auto", "wsgi", "asgi")
 LOOPS = ("auto", "asyncio", "uvloop")
@@ -24,6 +25,9 @@ class Settings:
         self.interface = _choice(fields, "interface", INTERFACES)
         self.loop = _choice(fields, "loop", LOOPS)
         self.lifespan = _choice(fields, "lifespan", LIFESPANS)
+        self.pathsend = _switch(fields, "pathsend")
+        self.cancel_on_disconnect = _switch(fields, "cancel_on_disconnect")
+        self.abandon_seconds = _seconds(fields, "abandon_timeout", DEFAULT_ABANDON_SECONDS)
         self.root_path = _text(fields, "root_path")
         self.software = _text(fields, "software")
         self.threads = _count(fields, "threads", MAX_THREADS)
@@ -38,9 +42,14 @@ class Settings:
         self.warmup = _paths(fields, "warmup")
 
     @property
+    def asgi_slots(self) -> int:
+        """Slots of the notes under ASGI: `concurrency` requests, and as many abandoned ones."""
+        return 2 * self.concurrency
+
+    @property
     def slots(self) -> int:
         """Slots of the notes: enough for the requests of one worker under either interface."""
-        return max(self.threads, self.concurrency)
+        return max(self.threads, self.asgi_slots)
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
@@ -56,6 +65,21 @@ def _choice(fields: Mapping[str, object], name: str, choices: tuple[str, ...]) -
     if value not in choices:
         raise ValueError(f"{name}: one of {', '.join(choices)} is needed")
     return str(value)
+
+
+# A missing field means no.
+def _switch(fields: Mapping[str, object], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: true or false is needed")
+    return value
+
+
+def _seconds(fields: Mapping[str, object], name: str, default: float) -> float:
+    value = fields.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
+        raise ValueError(f"{name}: a number of seconds is needed")
+    return float(value)
 
 
 def _count(fields: Mapping[str, object], name: str, most: int) -> int:

@@ -12,11 +12,11 @@ side of the socket before the first frame of a response, and the front reads the
 from __future__ import annotations
 
 import os
-import socket
-from _thread import allocate_lock
 from collections.abc import Iterable
+from socket import AF_UNIX, SHUT_WR, SOCK_STREAM
 from struct import pack
 
+from typhon_worker.process.native import allocate_lock, socket
 from typhon_worker.process.tracebacks import ApplicationFault
 from typhon_worker.wire import frames
 
@@ -25,6 +25,8 @@ from .exchange import FileWrapper, WsgiExchange
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from .client_socket import ClientSocket
 
 # The front connects when it reads WS_SOCKET. If it takes longer, it has forgotten the request.
 MAX_CONNECT_SECONDS = 10.0
@@ -36,54 +38,6 @@ NAMES = ("werkzeug.socket", "gunicorn.socket")
 _ENDINGS = (StopIteration, ConnectionError, ApplicationFault)
 
 
-class ClientSocket(socket.socket):
-    """The socket as the application has it: blocking, and each send is whole.
-
-    A library sends messages from one thread and pongs from another, with `send`, and does not look
-    at its result. A short write, or a pong inside of a message, would end the connection.
-    """
-
-    __slots__ = ("_process", "_sending", "was_used")
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        # Overrides a default that the application may have set for its own connections.
-        self.settimeout(None)
-        self._process = os.getpid()
-        self._sending = allocate_lock()
-        self.was_used = False
-
-    # Called at a close when no file object uses the socket any more, as in ssl.SSLSocket. The
-    # worker's own copy is still open, so without a shutdown the front would not see the close. The
-    # close of a forked child's copy means nothing.
-    def _real_close(self) -> None:
-        if os.getpid() == self._process:
-            try:
-                self.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # It is shut already, or the front has left.
-        super()._real_close()  # type: ignore[misc]
-
-    # Closes without the usual ResourceWarning: an application that drops the socket at the end of
-    # its request has done nothing wrong.
-    def __del__(self) -> None:
-        self.close()
-
-    def send(self, data: Any, flags: int = 0, /) -> int:
-        """Sends all of `data` on a blocking socket, else as much as there is room for."""
-        if self.gettimeout() == 0.0:
-            self.was_used = True
-            return super().send(data, flags)
-        self.sendall(data, flags)
-        return memoryview(data).nbytes
-
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """As socket.sendall, one call after the other."""
-        self.was_used = True
-        with self._sending:
-            super().sendall(data, flags)
-
-
 class Sockets:
     """The sockets of one worker, by request id; `base` is the prefix of their paths."""
 
@@ -92,14 +46,14 @@ class Sockets:
         # The worker's own copies, until the front has closed its end; None while it connects. A
         # copy keeps the socket open after the application's close. Otherwise a front that still
         # has something to send would get a reset, and lose what the application wrote.
-        self._ends: dict[int, socket.socket | None] = {}
+        self._ends: dict[int, socket | None] = {}
         self._lock = allocate_lock()
 
     def open(self, exchange: WebSocketExchange) -> ClientSocket:
         """Opens the socket of a handshake: offers it to the front and waits. Fails with OSError."""
         request = exchange.request
         path = f"{self._base}.{request}.socket"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        with socket(AF_UNIX, SOCK_STREAM) as listener:
             listener.bind(path)
             try:
                 listener.listen(1)
@@ -113,6 +67,9 @@ class Sockets:
                 raise
             finally:
                 os.unlink(path)
+        # Imported after the application, which may have put another class in socket.socket's place.
+        from .client_socket import ClientSocket
+
         client = ClientSocket(fileno=os.dup(end.fileno()))
         with self._lock:
             # The front may have closed its end by now: WS_SOCKET_DONE has removed the entry.
@@ -133,7 +90,7 @@ class Sockets:
             if end is None:
                 return
             try:
-                end.shutdown(socket.SHUT_WR)
+                end.shutdown(SHUT_WR)
             except OSError:
                 pass  # The application has shut it.
 

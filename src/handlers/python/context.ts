@@ -15,6 +15,8 @@ export interface ApplicationContext {
    * response, `gapTimeoutMs` between two pieces of it.
    */
   readonly timesOf: (path: string) => { readonly timeoutMs: number; readonly gapTimeoutMs: number };
+  /** How long a request may go on without its client; 0 = without limit, null = as long as with the client. */
+  readonly abandonTimeoutMs: number | null;
   /** Whether safe requests are run once more when their worker has died. */
   readonly mayRetry: boolean;
   /** Bytes of one response that may lie in a temporary file. */
