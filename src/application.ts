@@ -62,6 +62,8 @@ export interface ApplicationSurroundings {
 /** Responds to exchanges by a Python program; a handler with a life of its own. */
 export class PythonApplication implements Handler {
   readonly name: string;
+  /** Asked for a reload, with the reason, because dead workers cannot be replaced without one. */
+  onReloadNeeded: (reason: string) => void = () => void this.reload();
   readonly #configuration: ApplicationConfiguration;
   readonly #log: Log;
   readonly #isDevelopment: boolean;
@@ -77,6 +79,8 @@ export class PythonApplication implements Handler {
   /** Why the last load failed, in development. */
   #failure: string | null = null;
   #failurePage: FailureHandler | null = null;
+  /** Whether `onReloadNeeded` was called and no load has ended since. */
+  #isReloadAsked = false;
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
     const { log, folder, budget, tempDir, isDevelopment } = surroundings;
@@ -105,6 +109,7 @@ export class PythonApplication implements Handler {
     const { abandonTimeoutMs, webSockets } = configuration;
     this.#asgi = new AsgiHandler({ ...context, timesOf, abandonTimeoutMs }, leaveMs, webSockets);
     this.#handler = this.#wsgi;
+    this.#pool.onFolderGone = (text): void => this.#askForReload(text);
     this.#pool.onInterface = (found): void => {
       this.#handler = found === "asgi" ? this.#asgi : this.#wsgi;
     };
@@ -154,9 +159,12 @@ export class PythonApplication implements Handler {
   /** Loads the code anew beside the code that runs. Null when the new code serves, or why the old code stays. */
   async reload(): Promise<string | null> {
     const failure = await this.#pool.load();
+    this.#isReloadAsked = false;
+    // A launcher that was killed leaves no words.
+    const text = failure === null ? null : failure.text || "the launcher ended";
     // A load that another one has overtaken says nothing about the code.
-    if (failure?.kind !== "superseded") this.#fail(failure?.text ?? null);
-    return failure?.text ?? null;
+    if (failure?.kind !== "superseded") this.#fail(text);
+    return text;
   }
 
   /** Development: requests that come from here on wait for `resume`. */
@@ -183,16 +191,22 @@ export class PythonApplication implements Handler {
   }
 
   status(): ApplicationStatus {
-    const { app, workers, threads } = this.#configuration;
+    const { app, threads } = this.#configuration;
     const { name, isReady } = this;
     const pool = this.#pool.status();
-    return { name, app, isReady, workers, threads, failure: this.#failure, pool };
+    return { name, app, isReady, workers: pool.wanted, threads, failure: this.#failure, pool };
   }
 
   #answer(exchange: Exchange): void {
     if (this.#state === "stopping") exchange.fail(ERRORS.STOPPING);
     else if (this.#failurePage !== null) this.#failurePage.handle(exchange);
     else this.#handler.handle(exchange);
+  }
+
+  #askForReload(reason: string): void {
+    if (this.#isReloadAsked || this.#state !== "running") return;
+    this.#isReloadAsked = true;
+    this.onReloadNeeded(reason);
   }
 
   #fail(failure: string | null): void {
@@ -263,6 +277,7 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       app: configuration.app,
       interface: configuration.interface,
       appDir: configuration.appDir,
+      cwd: configuration.cwd,
       env: configuration.env,
       rootPath: configuration.rootPath,
       warmup: configuration.warmup,
@@ -274,6 +289,7 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       concurrency: configuration.concurrency,
       threads: configuration.threads,
       workers: configuration.workers,
+      areWorkersChosen: configuration.areWorkersChosen,
       software: `typhon/${readVersion()}`,
     },
     queueTimeoutMs: configuration.queueTimeoutMs,

@@ -11,7 +11,7 @@ export type { Started } from "./server.ts";
 
 /** A server that a program has made. */
 export interface EmbeddedServer {
-  /** Loads the application, then listens. Rejects with an error whose `text` is for the operator. */
+  /** Loads the application, then listens; only once. Rejects with an error whose `text` is for the operator. */
   start(): Promise<Started>;
   /** Loads the application's code anew; null, or why the old code goes on. */
   reload(): Promise<string | null>;

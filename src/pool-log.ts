@@ -77,6 +77,19 @@ export class PoolLog implements PoolListener {
     });
   }
 
+  onSingle({ number, generation, single }: Worker, workers: number): void {
+    const fields = { worker: number, workers, reason: single };
+    if (workers > 1)
+      this.#log.warning(
+        "application.single",
+        `${single}; ${workers} workers serve it, and a client may reach another one each time (--workers 1)`,
+        fields,
+      );
+    // The line of the start says it too.
+    else if (generation > 1)
+      this.#log.info("application.single", `one worker serves: ${single}`, fields);
+  }
+
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void {
     this.#log.output(worker.number, stream, line);
   }

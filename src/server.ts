@@ -49,6 +49,7 @@ export class Server {
   readonly #clock = new CoarseClock();
   readonly #applicationClock = new CoarseClock(APPLICATION_TICK_MS);
   #listeners: readonly Listener[] = [];
+  #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
@@ -84,10 +85,12 @@ export class Server {
   }
 
   /**
-   * Loads the applications, and only then listens. Rejects with OperatorError if one does not load or
-   * an address cannot be had; nothing is left running then.
+   * Loads the applications, and only then listens; only once, also after a stop. Rejects with OperatorError
+   * if one does not load or an address cannot be had; nothing is left running then.
    */
   async start(): Promise<Started> {
+    if (this.#hasStarted) throw new OperatorError("a server can be started only once");
+    this.#hasStarted = true;
     this.#clock.start(() => this.#connections.tick());
     this.#applicationClock.start(() => {
       for (const application of this.applications) application.tick();
@@ -114,8 +117,6 @@ export class Server {
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
-    // Only its ticks detect the end of a worker whose launcher has died.
-    this.#applicationClock.keepAlive();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     const drained = this.#connections.drain().then(() => clearTimeout(timer));
     await Promise.all(this.applications.map((application) => application.stop(graceMs, drained)));
@@ -126,8 +127,9 @@ export class Server {
 
   /** Loads the code of every application anew. Null, or why the old code of some of them goes on. */
   async reload(): Promise<string | null> {
-    const failures = await Promise.all(this.applications.map((one) => one.reload()));
-    return failures.filter((failure) => failure !== null).join("\n") || null;
+    const outcomes = await Promise.all(this.applications.map((one) => one.reload()));
+    const failures = outcomes.filter((failure) => failure !== null);
+    return failures.length === 0 ? null : failures.join("\n");
   }
 
   /** Development: requests that come from here on wait for `resume`. */

@@ -271,10 +271,15 @@ class Front:
 
     def start(self, number: int = 0) -> Worker:
         """Forks a worker and connects to it."""
-        worker = Worker(self, number or self._last_number + 1)
+        self.say(op="start", worker=number or self._last_number + 1)
+        return self.started()
+
+    def started(self) -> Worker:
+        """Connects to the worker that the launcher forks now."""
+        started = self.hear("started")
+        worker = Worker(self, started["worker"])
         self._last_number = max(self._last_number, worker.number)
-        self.say(op="start", worker=worker.number)
-        worker.opened(self.hear("started")["pid"])
+        worker.opened(started["pid"])
         self.workers.append(worker)
         worker.channel = socket.socket(socket.AF_UNIX)
         worker.channel.settimeout(DEADLINE)

@@ -70,14 +70,15 @@ def _run_worker(context: WorkerContext) -> None:
     context.open()
     library_path = sys.path[:]
     try:
-        app, interface = load(context.settings)
-        run = run_wsgi if interface == "wsgi" else _import_asgi(library_path)
-        run(app, context)
+        loaded = load(context.settings)
+        context.doubt = loaded.doubt
+        run = run_wsgi if loaded.interface == "wsgi" else _import_asgi(library_path)
+        run(loaded.app, context)
         context.ending.finish()
     except LoadError as error:
         failure = {"kind": error.kind, "text": str(error)}
         context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
-        process_setup.flush_streams()
+        context.ending.finish_failed()
         os._exit(EXIT_NOT_LOADED)
 
 

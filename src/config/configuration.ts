@@ -13,8 +13,10 @@ export interface ApplicationConfiguration {
   readonly interface: "auto" | "wsgi" | "asgi";
   /** The interpreter's path or name. */
   readonly python: string;
-  /** Absolute. */
+  /** Absolute; through symbolic links, as the user names it, and so is `cwd`. */
   readonly appDir: string;
+  /** The working directory of the workers. */
+  readonly cwd: string;
   /** Added to the workers' environment. */
   readonly env: Readonly<Record<string, string>>;
   /** "" or "/prefix" without a trailing slash. */
@@ -26,6 +28,8 @@ export interface ApplicationConfiguration {
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
   readonly workers: number;
+  /** Whether the user has chosen `workers`; else an application that needs a single process gets one. */
+  readonly areWorkersChosen: boolean;
   readonly threads: number;
   /** Requests that a worker runs at once under ASGI. */
   readonly concurrency: number;

@@ -13,6 +13,7 @@ import { usableCores } from "./cores.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { readFlags, type Flags } from "./flags.ts";
 import { findInterpreter } from "./interpreter.ts";
+import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { findOwner } from "./owner.ts";
 import { kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
@@ -36,8 +37,10 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
   const fromFiles = readEnvFiles(new Sources(flags, given), given, cwd);
   const environment = { ...given, ...fromFiles };
   const sources = new Sources(flags, environment);
-  const appDir = readFolder(sources, OPTIONS.appDir, cwd) ?? resolve(cwd);
-  const app = readApplication(sources, appDir, cwd);
+  const links = environment["PWD"];
+  const folder = readFolder(sources, OPTIONS.appDir, cwd) ?? resolve(cwd);
+  const appDir = asNamed(folder, cwd, links);
+  const app = readApplication(sources, appDir, cwd, links);
   return {
     listeners: {
       bind: readBind(sources, environment, cwd),
@@ -80,6 +83,7 @@ interface Place {
 function loadApplication(sources: Sources, place: Place): ApplicationConfiguration {
   const { app, appDir, environment, fromFiles, cwd } = place;
   const python = sources.ask(OPTIONS.python);
+  const workers = sources.ask(OPTIONS.workers)?.value;
   return {
     name: "",
     app,
@@ -91,6 +95,7 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
       folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
     }),
     appDir,
+    cwd: nameOfCwd(cwd, appDir, environment["PWD"]),
     env: {
       ...fromFiles,
       ...Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
@@ -101,8 +106,8 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     pathsend: sources.one(OPTIONS.pathsend),
     warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
     // In development one process is enough, and starts soonest.
-    workers:
-      sources.ask(OPTIONS.workers)?.value ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    areWorkersChosen: workers !== undefined,
     threads: sources.one(OPTIONS.threads),
     concurrency: sources.one(OPTIONS.concurrency),
     retry: sources.one(OPTIONS.retry),
@@ -157,7 +162,7 @@ function readReloadDirs(sources: Sources, fallback: string, cwd: string): readon
   return given.map((one) => folderOf(one, cwd, mayReadIn));
 }
 
-function readApplication(sources: Sources, appDir: string, cwd: string): string {
+function readApplication(sources: Sources, appDir: string, cwd: string, links = ""): string {
   const given = sources.app();
   if (given === null)
     throw new OperatorError(
@@ -172,7 +177,7 @@ function readApplication(sources: Sources, appDir: string, cwd: string): string 
     throw new OperatorError(
       `${given.by} ${quote(given.text)} is in a folder that this user may not enter; give this user the right`,
     );
-  return path + given.value.slice(file.length);
+  return asNamed(path, cwd, links) + given.value.slice(file.length);
 }
 
 // An application named as a file may be outside --app-dir; then the file's own folder is watched.
@@ -183,7 +188,7 @@ function watchedFolder(app: string, appDir: string): string {
 
 // The path in "path/to/file.py[:callable]", null for a module.
 function filePart(app: string): string | null {
-  return /^(.+\.py)(?::[^/]*)?$/u.exec(app)?.[1] ?? null;
+  return /^([^:]+\.py)(?::|$)/u.exec(app)?.[1] ?? null;
 }
 
 function readBind(

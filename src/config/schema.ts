@@ -41,7 +41,7 @@ export const APP = {
   name: "app",
   placeholder: "APP",
   help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory()",
-  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that is called without arguments and returns the application. The name after the colon may have dots: `shop:site.app`.",
+  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`.",
   read: readApp,
 } as const;
 
@@ -99,7 +99,7 @@ const APPLICATION = inGroup("Application", {
     placeholder: "KIND",
     fallback: "auto",
     help: "auto, wsgi or asgi",
-    doc: "The interface of the application: `wsgi` (Flask, Django), `asgi` (FastAPI, Starlette, Django's asgi module), or `auto`: Typhon finds out from the callable.",
+    doc: "The interface of the application: `wsgi` (Flask, Django), `asgi` (FastAPI, Starlette, Django's asgi module), or `auto`: Typhon finds out from the callable and from what it wraps. Where neither shows the interface, the application is served as WSGI and the log says so at the start.",
     read: oneOf(["auto", "wsgi", "asgi"]),
   },
   python: {
@@ -114,7 +114,7 @@ const APPLICATION = inGroup("Application", {
     fallback: ".",
     fallbackWords: "the current folder",
     help: "the folder put first on sys.path",
-    doc: "The folder that is put first on `sys.path`. It does not change the working directory of the application, which is the one that Typhon was started in.",
+    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in.",
     read: readText,
   },
   env: {
@@ -172,10 +172,10 @@ const WORKERS = inGroup("Workers", {
   workers: {
     short: "w",
     placeholder: "N",
-    fallbackWords: "the usable cores",
+    fallbackWords: "the usable cores, or 1",
     otherVariable: "WEB_CONCURRENCY",
     help: "Python processes",
-    doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity.",
+    doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity; it is 1 for an application that needs a single process (Gradio, NiceGUI, Socket.IO, MCP sessions and others: docs/guide/application-processes.md), and the log says why.",
     read: wholeNumber(1, MAX_WORKERS),
   },
   threads: {

@@ -161,13 +161,15 @@ export function readBoolean(text: string): boolean {
 // Letters and digits that Python allows in names (PEP 3131).
 const NAME = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_]*`;
 const DOTTED = String.raw`${NAME}(?:\.${NAME})*`;
-const MODULE_APP = new RegExp(String.raw`^${DOTTED}(?::${DOTTED}(?:\(\))?)?$`, "u");
-const FILE_APP = new RegExp(String.raw`^[^\p{Cc}]+\.py(?::${DOTTED}(?:\(\))?)?$`, "u");
+// The worker reads the arguments of a factory (application/importer.py).
+const CALLABLE = String.raw`(?::${DOTTED}(?:\([^\p{Cc}]*\))?)?`;
+const MODULE_APP = new RegExp(`^${DOTTED}${CALLABLE}$`, "u");
+const FILE_APP = new RegExp(String.raw`^[^\p{Cc}:]+\.py${CALLABLE}$`, "u");
 
-/** module, module:callable, module:factory() or path/to/file.py[:callable], unchanged. */
+/** module, module:callable, module:factory(…) or path/to/file.py[:callable], unchanged. */
 export function readApp(text: string): string {
   if (FILE_APP.test(text)) return text;
-  if (text.includes("/"))
+  if (text.split(":", 1)[0]?.includes("/"))
     throw new BadValue("is no module; write a file with its ending: path/to/file.py");
   if (!MODULE_APP.test(text))
     throw new BadValue(

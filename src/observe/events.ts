@@ -48,6 +48,12 @@ export interface EventFields {
   /** The application does not load; the text holds the traceback. */
   "application.failed": { readonly kind: string; readonly worker?: number };
 
+  /** The application needs a single process, because of `reason`. */
+  "application.single": {
+    readonly worker: number;
+    readonly workers: number;
+    readonly reason: string;
+  };
   /** The start takes long. `cpuMs`: CPU time of the worker that loads the application. */
   "application.waiting": {
     readonly worker?: number;

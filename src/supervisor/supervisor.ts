@@ -102,6 +102,8 @@ class MainProcess {
     this.#announce(started);
     this.#development?.begin();
     signals.onReload = (): void => void this.#reload("SIGHUP");
+    for (const application of server.applications)
+      application.onReloadNeeded = (reason): void => void this.#reload(reason);
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     signals.onReload = null;
@@ -178,8 +180,9 @@ class MainProcess {
       if (failure !== null) log.of(name).error("application.failed", failure, { kind: "load" });
     const apps = applications.map(({ app }) => app).join(", ");
     this.#status = `serves ${apps} at ${addresses.join(" ")}`;
-    for (const { name, app, workers, threads, pool } of applications)
-      log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}`, {
+    for (const { name, app, workers, threads, pool } of applications) {
+      const one = pool.single === "" ? "" : ` by one worker (${pool.single}; --workers N for more)`;
+      log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}${one}`, {
         interface: pool.interface === "" ? "unknown" : pool.interface,
         python: pool.python,
         workers,
@@ -187,6 +190,7 @@ class MainProcess {
         // performance.now() counts from the start of the process.
         startMs: Math.round(performance.now()),
       });
+    }
     this.#service.ready(this.#status);
   }
 }

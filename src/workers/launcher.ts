@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { cutLines, LineCutter } from "./output.ts";
+import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
 import type { WorkerEnd } from "./worker.ts";
 import { WorkerProcess, type WorkerPort, type WorkerProcessListener } from "./worker-process.ts";
@@ -18,7 +19,7 @@ export interface LauncherOptions {
   readonly python: string;
   /** The folder that holds the package typhon_worker. */
   readonly packageFolder: string;
-  /** Passed on to the workers unchanged. */
+  /** Passed on to the workers. */
   readonly application: {
     readonly app: string;
     readonly interface: "auto" | "wsgi" | "asgi";
@@ -32,12 +33,15 @@ export interface LauncherOptions {
     /** Requests that a worker runs at once under ASGI. */
     readonly concurrency: number;
     readonly appDir: string;
+    readonly cwd: string;
     readonly env: Readonly<Record<string, string>>;
     readonly rootPath: string;
     /** Paths that a worker requests from itself before it is ready. */
     readonly warmup: readonly string[];
     readonly threads: number;
     readonly workers: number;
+    /** Whether the operator has chosen `workers`. */
+    readonly areWorkersChosen: boolean;
     /** SERVER_SOFTWARE. */
     readonly software: string;
   };
@@ -121,8 +125,15 @@ export class Launcher {
     cutLines(control, new LineCutter((line) => this.#read(line), MAX_CONTROL_LINE));
     this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
     this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
-    const { appDir, rootPath, abandonTimeoutMs, cancelOnDisconnect, ...sameNames } =
-      options.application;
+    const {
+      appDir,
+      rootPath,
+      abandonTimeoutMs,
+      cancelOnDisconnect,
+      cwd: _,
+      areWorkersChosen,
+      ...sameNames
+    } = options.application;
     this.#say({
       op: "open",
       directory: this.#directory.path,
@@ -133,13 +144,14 @@ export class Launcher {
         root_path: rootPath,
         abandon_timeout: abandonTimeoutMs / 1000,
         cancel_on_disconnect: cancelOnDisconnect,
+        workers_chosen: areWorkersChosen,
       },
     });
   }
 
-  /** Forks worker `worker`. */
-  start(worker: number): void {
-    this.#say({ op: "start", worker });
+  /** Forks worker `worker`, which runs the application in `place`. */
+  start(worker: number, { appDir, ...sameNames }: Place): void {
+    this.#say({ op: "start", worker, app_dir: appDir, ...sameNames });
   }
 
   /** Opens the files of a worker that was forked. */

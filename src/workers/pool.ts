@@ -14,6 +14,8 @@ import {
   type LauncherOptions,
   type LauncherPort,
 } from "./launcher.ts";
+import { withLockHint } from "./lock-hint.ts";
+import { resolvePlace, type Place } from "./place.ts";
 import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
 import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
@@ -22,10 +24,12 @@ import { WorkerTable } from "./worker-table.ts";
 import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
 const SIGKILL = 9;
-/** The level of an error in `PoolListener.onMessage`. */
+/** Levels of an error and a warning in `PoolListener.onMessage`. */
 const ERROR_LEVEL = 3;
+const WARNING_LEVEL = 2;
 
-export interface PoolOptions extends LauncherOptions, Omit<WorkerSetOptions, "workers"> {
+export interface PoolOptions
+  extends LauncherOptions, Omit<WorkerSetOptions, "workers" | "areWorkersChosen"> {
   /** How long a request may wait for a worker. */
   readonly queueTimeoutMs: number;
   /** How many requests may wait. */
@@ -40,6 +44,8 @@ export interface PoolListener {
   onWorkerEnd(exit: WorkerExit, pauseMs: number): void;
   /** The worker is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
   onRecycle(worker: Worker): void;
+  /** New code serves that needs a single process (`worker.single` says why) and has `workers` of them. */
+  onSingle(worker: Worker, workers: number): void;
   onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
   /** A worker's own message. `level`: 0 debug … 3 error. */
   onMessage(worker: Worker, level: number, text: string): void;
@@ -59,6 +65,10 @@ export interface PoolStatus {
   readonly interface: PythonInterface | "";
   /** Such as "CPython 3.11.7"; "" until the launcher has said so. */
   readonly python: string;
+  /** Why one worker serves, where no number was chosen; else "". */
+  readonly single: string;
+  /** The number of workers that the application is to have. */
+  readonly wanted: number;
   readonly workers: readonly Pick<
     Worker,
     "number" | "pid" | "state" | "generation" | "startedAt" | "served" | "leaving"
@@ -88,6 +98,8 @@ function openLauncher(
 export class Pool implements LauncherListener {
   /** Called when the first worker has found the application's interface, and when a reload changes it. */
   onInterface: (found: PythonInterface) => void = () => undefined;
+  /** Called when workers cannot be replaced, because a folder of their generation is gone; `text` names it. */
+  onFolderGone: (text: string) => void = () => undefined;
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
   readonly #openLauncher: typeof openLauncher;
@@ -102,9 +114,14 @@ export class Pool implements LauncherListener {
   #queue: RequestQueue | null = null;
   #interface: PythonInterface | "" = "";
   #python = "";
+  /** Why the code that serves needs a single process, and why its interface may be the wrong one. */
+  #single = "";
+  #doubt = "";
   #hasOpened = false;
   /** A worker read bytes from the pipe that are no page: launcher, workers and pipe are replaced. */
   #isPoisoned = false;
+  /** Where the workers of the generations run from which workers are still started. */
+  readonly #places = new Map<number, Place>();
   readonly #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(
@@ -122,12 +139,12 @@ export class Pool implements LauncherListener {
       send: (worker, frame) => this.#workers.get(worker)?.process?.send(frame),
       now,
     });
-    const { workers } = options.application;
+    const { workers, areWorkersChosen } = options.application;
     this.#set = new WorkerSet(
       this.#workers,
-      { ...options, workers },
+      { ...options, workers, areWorkersChosen },
       {
-        start: ({ number }) => this.#startWorker(number),
+        start: (worker) => this.#startWorker(worker),
         kill: (worker) => this.#kill(worker),
         onReady: (worker) => listener.onWorkerReady(worker),
         onRecycle: (worker) => listener.onRecycle(worker),
@@ -144,8 +161,11 @@ export class Pool implements LauncherListener {
   }
 
   /** Loads the application's code in new workers. Null: the new code serves; else why the old code goes on. */
-  load(): Promise<LoadFailure | null> {
-    return this.#set.load(this.#now());
+  async load(): Promise<LoadFailure | null> {
+    // Nothing would end workers that start before `start` or after `stop`.
+    if (this.#state !== "running")
+      return { kind: "stopped", text: "the application is not running" };
+    return await this.#set.load(this.#now());
   }
 
   /** The application's interface; "" until a worker has loaded the application. */
@@ -172,6 +192,8 @@ export class Pool implements LauncherListener {
       state: this.#state,
       interface: this.#interface,
       python: this.#python,
+      single: this.#options.application.areWorkersChosen ? "" : this.#single,
+      wanted: this.#set.workers,
       workers,
       queue: { waiting: size - running, running, size },
     };
@@ -297,11 +319,17 @@ export class Pool implements LauncherListener {
   #onWorkerFrame(worker: Worker, type: number, id: number, count: number, payload: Buffer): void {
     switch (type) {
       case FrameType.READY:
-        this.#onReady(worker, readJson(payload).get("interface"));
+        this.#onReady(worker, readJson(payload));
         break;
       case FrameType.FAILED: {
         const failure = readJson(payload);
-        worker.failure = { kind: String(failure.get("kind")), text: String(failure.get("text")) };
+        const text = String(failure.get("text"));
+        worker.failure = {
+          kind: String(failure.get("kind")),
+          text: this.#workers.isAlone ? text : withLockHint(text, this.#set.workers),
+        };
+        if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
+          this.onFolderGone(worker.failure.text);
         break;
       }
       case FrameType.STOPPED:
@@ -330,19 +358,35 @@ export class Pool implements LauncherListener {
     }
   }
 
-  #onReady(worker: Worker, found: unknown): void {
+  #onReady(worker: Worker, ready: ReadonlyMap<string, unknown>): void {
+    const found = ready.get("interface");
     if (found !== "wsgi" && found !== "asgi")
       throw new FrameFault(`READY with the interface ${String(found)}`);
     const { threads, concurrency } = this.#options.application;
     worker.interface = found;
     // Under ASGI as many requests whose clients have left may run beside the others.
     worker.slots = found === "asgi" ? 2 * concurrency : threads;
+    const [single, doubt] = [ready.get("single"), ready.get("doubt")];
+    worker.single = typeof single === "string" ? single : "";
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
-    if (worker.state !== "taking" || this.#interface === found) return;
+    if (worker.state !== "taking") return;
+    this.#queue?.resize(this.#set.workers, this.#set.workers * threads);
+    this.#tellDoubts(worker, typeof doubt === "string" ? doubt : "");
+    if (this.#interface === found) return;
     this.#interface = found;
     this.#jobs.isConcurrent = found === "asgi";
     this.onInterface(found);
+  }
+
+  // Once, and not for each worker.
+  #tellDoubts(worker: Worker, doubt: string): void {
+    if (doubt !== this.#doubt && doubt !== "")
+      this.#listener.onMessage(worker, WARNING_LEVEL, doubt);
+    if (worker.single !== this.#single && worker.single !== "")
+      this.#listener.onSingle(worker, this.#set.workers);
+    this.#doubt = doubt;
+    this.#single = worker.single;
   }
 
   #onChannelEnd(worker: Worker, fault: string | null): void {
@@ -390,9 +434,18 @@ export class Pool implements LauncherListener {
     this.#queue?.fence(Math.max(1, this.#workers.takers.length), () => this.#jobs.nextId());
   }
 
-  #startWorker(number: number): void {
+  #startWorker({ number, generation }: Worker): void {
     this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
-    this.#launcher.start(number);
+    this.#launcher.start(number, this.#placeOf(generation));
+  }
+
+  // The first worker of a generation resolves the folders, and the others follow it.
+  #placeOf(generation: number): Place {
+    const place = this.#places.get(generation) ?? resolvePlace(this.#options.application);
+    for (const known of this.#places.keys())
+      if (known !== this.#set.generation) this.#places.delete(known);
+    this.#places.set(generation, place);
+    return place;
   }
 
   #kill({ number, process }: Worker): void {

@@ -41,7 +41,10 @@ export class RequestQueue {
   readonly #fd: number;
   readonly #batch = new PageBatch(BATCH_PAGES);
   #isFlushPlanned = false;
-  readonly #depth: number;
+  /** Requests that can run at once, workers, and pages that may be in the pipe. */
+  #capacity = 0;
+  #workers = 0;
+  #depth = 0;
   /** Jobs in front of the pipe, from index `#first` on. */
   #waiting: Job[] = [];
   #first = 0;
@@ -65,9 +68,16 @@ export class RequestQueue {
   constructor(fd: number, options: QueueOptions) {
     this.#options = options;
     this.#fd = fd;
+    this.resize(options.workers, options.capacity);
+  }
+
+  /** Takes the number of workers, and of requests that can run at once in all of them. */
+  resize(workers: number, capacity: number): void {
+    this.#workers = workers;
+    this.#capacity = capacity;
     this.#depth = Math.min(
-      options.capacity + PIPED_PAGES_A_WORKER * options.workers,
-      Math.max(1, options.pipePages - FENCE_PAGES),
+      capacity + PIPED_PAGES_A_WORKER * workers,
+      Math.max(1, this.#options.pipePages - FENCE_PAGES),
     );
   }
 
@@ -83,8 +93,7 @@ export class RequestQueue {
 
   /** Takes a job that has its id and time, or says why not. */
   submit(job: Job): Admission {
-    if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit)
-      return "queue-full";
+    if (this.waiting + this.#written >= this.#capacity + this.#options.limit) return "queue-full";
     const isFree = this.#first === this.#waiting.length && this.#written < this.#depth;
     if (isFree && this.#write(job)) return "taken";
     // While no job waits in front of the pipe every job is let in, so that a wrong rate cannot shut the
@@ -103,7 +112,7 @@ export class RequestQueue {
 
   // How long a job that comes now would wait; 0 while the rate is unknown.
   #expectedWaitMs(): number {
-    const ahead = this.waiting + Math.max(0, this.#written - this.#options.capacity);
+    const ahead = this.waiting + Math.max(0, this.#written - this.#capacity);
     return ahead / this.#rate.perMs;
   }
 
@@ -213,7 +222,7 @@ export class RequestQueue {
     this.#isFlushPlanned = false;
     const { pages } = this.#batch;
     let first = 0;
-    for (let writes = Math.min(pages, this.#options.workers); writes > 0; writes -= 1) {
+    for (let writes = Math.min(pages, this.#workers); writes > 0; writes -= 1) {
       const count = Math.ceil((pages - first) / writes);
       const written = this.#put(first, count);
       first += written;

@@ -4,6 +4,7 @@
 //
 //   load():  N start beside the old ─▶ all are ready ─▶ they take, the old stop taking
 //                                  └─▶ one fails ────▶ the new are killed, the old stay
+//                  the very first load without a chosen number: one starts, the others follow when it takes
 //   end, recycling, overdue:  one starts ─▶ is ready, takes ─▶ one that is to leave stops taking
 
 import { Backoff } from "./backoff.ts";
@@ -14,6 +15,8 @@ import type { LoadFailure, Worker, WorkerEnd } from "./worker.ts";
 
 export interface WorkerSetOptions extends RecyclingOptions {
   readonly workers: number;
+  /** Whether the operator has chosen `workers`; else an application that needs a single process has one. */
+  readonly areWorkersChosen: boolean;
   /** Time for a worker to become ready. */
   readonly startTimeoutMs: number;
   /** Time for a worker that takes no more requests to finish the running ones; then it is killed. */
@@ -54,6 +57,8 @@ export class WorkerSet {
   /** The generation that takes requests, and the newest one. */
   #current = 0;
   #last = 0;
+  /** The number of workers that the application is to have. */
+  #workers: number;
   /** Old workers that have not confirmed that they take no more, and when the load stops waiting for them. */
   readonly #yielding = new Set<Worker>();
   #yieldUntil = 0;
@@ -62,8 +67,19 @@ export class WorkerSet {
   constructor(table: WorkerTable, options: WorkerSetOptions, listener: WorkerSetListener) {
     this.#table = table;
     this.#options = options;
+    this.#workers = options.workers;
     this.#listener = listener;
     this.#recycling = new Recycling(options);
+  }
+
+  /** The generation that takes requests. */
+  get generation(): number {
+    return this.#current;
+  }
+
+  /** The number of workers that the application is to have. */
+  get workers(): number {
+    return this.#workers;
   }
 
   /** Loads the code in new workers. Resolves with null when the new code serves, else with the reason. */
@@ -74,7 +90,10 @@ export class WorkerSet {
     this.#phase = "loading";
     const { promise, resolve } = Promise.withResolvers<LoadFailure | null>();
     this.#settle = resolve;
-    for (let count = 0; count < this.#options.workers; count += 1) this.#start(this.#last, now);
+    // The first worker alone: what it finds may mean that no other one is to be loaded beside it.
+    const isAlone = this.#current === 0 && !this.#options.areWorkersChosen;
+    const count = isAlone ? 1 : this.#workers;
+    for (let started = 0; started < count; started += 1) this.#start(this.#last, now);
     return promise;
   }
 
@@ -84,7 +103,9 @@ export class WorkerSet {
     if (worker.state !== "starting") return;
     worker.load(now);
     worker.killAt = Infinity;
-    const loading = this.#loadingWorkers();
+    if (this.#isSingle(worker) && worker.generation > this.#current)
+      for (const other of this.#loadingWorkers()) if (other !== worker) this.#dismiss(other, now);
+    const loading = this.#loadingWorkers().filter(({ isStaying }) => isStaying);
     if (worker.generation === this.#current) worker.take();
     // If no worker serves, the first ready worker begins alone, and the others follow.
     else if (this.#table.takers.length === 0 || loading.every(({ state }) => state === "loaded"))
@@ -155,6 +176,10 @@ export class WorkerSet {
       this.#staying() === 0 && this.#table.takers.length === 0 && !this.#backoff.mayStart(now);
   }
 
+  #isSingle({ single }: Worker): boolean {
+    return single !== "" && !this.#options.areWorkersChosen;
+  }
+
   #staying(): number {
     return this.#table.all.filter((worker) => worker.isStaying).length;
   }
@@ -170,7 +195,7 @@ export class WorkerSet {
   #fill(now: number): void {
     const isLoading = this.#phase === "loading" || this.#current === 0;
     if (this.#isStopping || isLoading || !this.#backoff.mayStart(now)) return;
-    for (let staying = this.#staying(); staying < this.#options.workers; staying += 1)
+    for (let staying = this.#staying(); staying < this.#workers; staying += 1)
       this.#start(this.#current, now);
   }
 
@@ -180,6 +205,7 @@ export class WorkerSet {
 
   #commit(loading: readonly Worker[], now: number): void {
     this.#current = this.#last;
+    this.#workers = loading.some((worker) => this.#isSingle(worker)) ? 1 : this.#options.workers;
     for (const worker of loading) worker.take();
     for (const worker of this.#table.all) {
       if (worker.generation === this.#current) continue;
@@ -192,6 +218,7 @@ export class WorkerSet {
     this.#phase = "yielding";
     this.#yieldUntil = now + YIELD_MS;
     if (this.#yielding.size === 0) this.#endYielding();
+    this.#fill(now);
   }
 
   #endYielding(): void {
@@ -222,7 +249,7 @@ export class WorkerSet {
   // A new worker takes requests, so a worker that will be replaced may stop.
   #relieve(now: number): void {
     const { takers } = this.#table;
-    let surplus = takers.length - this.#options.workers;
+    let surplus = takers.length - this.#workers;
     for (const worker of takers) {
       if (surplus <= 0) return;
       if (worker.leaving === null) continue;

@@ -45,6 +45,8 @@ export class Worker {
   /** When READY came; 0 before. */
   readyAt = 0;
   interface: PythonInterface | "" = "";
+  /** Why the application needs a single process; "" if nothing says so. */
+  single = "";
   /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run at once. */
   slots = 0;
   /** Null until the launcher has forked the process. */

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -78,6 +78,8 @@ test("gives every option its documented default", () => {
     concurrency: 1024,
     python: join(bin, "python3"),
     appDir: scratch,
+    cwd: scratch,
+    areWorkersChosen: false,
     env: {},
     rootPath: "",
     forwardedAllowIps: ["127.0.0.1", "::1"],
@@ -296,12 +298,14 @@ describe("the application", () => {
   test("its absence is an error with an example", () => {
     assert.match(failure([]), /no application given; for example: typhon app:app/);
   });
-  for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app"])
+  const call = `mod:make("a/b.py:c()", debug=False)`;
+  for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app", call])
     test(`may be ${app}`, () => assert.equal(loadHere([app]).app, app));
   for (const [app, line] of [
     ["a:b:c", /must be module:callable/],
     ["my-app:app", /must be module:callable/],
-    ["app:make(1)", /must be module:callable/],
+    ["app:make(1)(2", /must be module:callable/],
+    ["app:make 1", /must be module:callable/],
     ["web/main", /path\/to\/file\.py/],
   ] as const)
     test(`may not be ${app}`, () => assert.match(failure([app]), line));
@@ -312,6 +316,35 @@ describe("the application", () => {
       loadHere(["inner.py", "--app-dir", "folder"]).app,
       join(scratch, "folder", "inner.py"),
     );
+    assert.equal(
+      loadHere(["inner.py:make('x.py:/')", "--app-dir", "folder"]).app,
+      `${join(scratch, "folder", "inner.py")}:make('x.py:/')`,
+    );
+  });
+  test("folders keep the symbolic links by which the user came to them", () => {
+    const link = join(scratch, "current");
+    symlinkSync(scratch, link);
+    const words = ["folder/inner.py", "--app-dir", "folder", "--reload"];
+    const { app, appDir, cwd, reloadDirs } = loadHere(words, { PWD: link });
+    const named = join(link, "folder");
+    assert.deepEqual(
+      { app, appDir, cwd, reloadDirs },
+      { app: join(named, "inner.py"), appDir: named, cwd: link, reloadDirs: [named] },
+    );
+  });
+  test("without $PWD the working directory is named as --app-dir names it", () => {
+    const link = join(scratch, "released");
+    symlinkSync(scratch, link);
+    for (const appDir of [link, join(link, "folder")])
+      assert.equal(loadHere(["app:app", "--app-dir", appDir]).cwd, link);
+    assert.equal(loadHere(["app:app", "--app-dir", "/"]).cwd, scratch);
+  });
+  test("a $PWD that names another folder, or none, does not count", () => {
+    symlinkSync(join(scratch, "folder"), join(scratch, "other"));
+    for (const PWD of [join(scratch, "other"), join(scratch, "gone"), "folder", ""]) {
+      const { appDir, cwd } = loadHere(["app:app", "--app-dir", "folder"], { PWD });
+      assert.deepEqual([appDir, cwd], [join(scratch, "folder"), scratch]);
+    }
   });
 });
 

@@ -28,6 +28,13 @@ async function refusesConnections(typhon: Typhon): Promise<void> {
   }
 }
 
+/** False: there is no launcher at this moment. */
+function killLauncher(typhon: Typhon): boolean {
+  const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
+  if (launcher !== undefined) process.kill(launcher.pid, "SIGKILL");
+  return launcher !== undefined;
+}
+
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   test(`${signal} finishes what runs, takes nothing new, and exits 0`, async (t) => {
     const gate = await startGate(t, "--workers", "2", "--threads", "1");
@@ -115,6 +122,18 @@ test("a second signal ends it at once", async (t) => {
   await within(10_000, typhon.exited, "the server ends");
   await typhon.leavesNothing();
   running.destroy();
+});
+
+// The front alone sees the end of such workers, and nothing else keeps its event loop running then.
+test("workers whose launchers died again and again are ended, and the exit code is 0", async (t) => {
+  const gate = await startGate(t, "--workers", "1");
+  const { typhon } = gate;
+  for (let deaths = 0; deaths < 4; deaths += 1) {
+    const before = typhon.output.all.length;
+    await until("a launcher runs", () => killLauncher(typhon));
+    await typhon.output.waitFor(/the launcher ended/, before);
+  }
+  await typhon.stop();
 });
 
 test("a launcher that does not react keeps nothing running", async (t) => {

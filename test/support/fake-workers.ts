@@ -7,6 +7,7 @@ import { monotonicMs } from "../../src/workers/clock.ts";
 import { FrameType } from "../../src/workers/frame.ts";
 import type { LauncherListener, LauncherPort } from "../../src/workers/launcher.ts";
 import type { Note } from "../../src/workers/page.ts";
+import type { Place } from "../../src/workers/place.ts";
 import type { WorkerPort, WorkerProcessListener } from "../../src/workers/worker-process.ts";
 
 export class FakeProcess implements WorkerPort {
@@ -83,6 +84,7 @@ export class FakeLauncher implements LauncherPort {
   readonly listener: LauncherListener;
   /** Numbers of the workers that are to be forked. */
   readonly started: number[] = [];
+  readonly places = new Map<number, Place>();
   readonly signals: (readonly [worker: number, signal: number])[] = [];
   readonly notified: string[] = [];
   readonly processes = new Map<number, FakeProcess>();
@@ -93,7 +95,8 @@ export class FakeLauncher implements LauncherPort {
     this.listener = listener;
   }
 
-  start(worker: number): void {
+  start(worker: number, place: Place): void {
+    this.places.set(worker, place);
     this.started.push(worker);
   }
 

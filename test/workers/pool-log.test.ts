@@ -122,6 +122,24 @@ describe("PoolLog", () => {
     assert.deepEqual(lines, ["ERROR no module named shop  kind=import worker=1"]);
   });
 
+  it("says that an application needs a single process, at the start only where it has several", async () => {
+    const worker = makeWorker();
+    worker.single = "gradio: its queue is in memory";
+    const reloaded = new Worker({ number: 2, generation: 2, startedAt: 0, maxRequests: Infinity });
+    reloaded.single = worker.single;
+    const fields = (number: number, workers: number): string =>
+      `worker=${number} workers=${workers} reason="${worker.single}"`;
+    const lines = await linesOf((log) => {
+      log.onSingle(worker, 1);
+      log.onSingle(worker, 2);
+      log.onSingle(reloaded, 1);
+    });
+    assert.deepEqual(lines, [
+      `WARN  ${worker.single}; 2 workers serve it, and a client may reach another one each time (--workers 1)  ${fields(1, 2)}`,
+      `INFO  one worker serves: ${worker.single}  ${fields(2, 1)}`,
+    ]);
+  });
+
   it("does not know how an orphan ended", async () => {
     const end = { worker: 1, code: null, signal: null, peakRss: 0 };
     const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(makeWorker(), { end }), 0));

@@ -3,13 +3,22 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, openSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
 import { monotonicMs } from "../../src/workers/clock.ts";
 import { FrameFault, FrameType } from "../../src/workers/frame.ts";
 import type { LostReason } from "../../src/workers/job.ts";
+import type { Place } from "../../src/workers/place.ts";
 import { Pool, StartFailure, type PoolListener, type PoolOptions } from "../../src/workers/pool.ts";
 import { RunDirectory, SharedFiles } from "../../src/workers/run-directory.ts";
 import { FakeLauncher } from "../support/fake-workers.ts";
@@ -32,11 +41,13 @@ const OPTIONS: PoolOptions = {
     cancelOnDisconnect: false,
     concurrency: 8,
     appDir: "/nowhere",
+    cwd: "/nowhere",
     env: {},
     rootPath: "",
     warmup: [],
     threads: 2,
     workers: 2,
+    areWorkersChosen: true,
     software: "typhon",
   },
   queueTimeoutMs: 60_000,
@@ -80,6 +91,7 @@ class PlayedPool {
         tell(
           `end ${worker.number} code ${end.code} signal ${end.signal} lost ${lost.length} retried ${retried.length}`,
         ),
+      onSingle: ({ single }, workers) => tell(`single ${workers}: ${single}`),
       onRecycle: ({ number }) => tell(`recycle ${number}`),
       onOutput: ({ number }, stream, line) => tell(`${stream} ${number}: ${line}`),
       onMessage: ({ number }, level, text) => tell(`message ${number} ${level}: ${text}`),
@@ -99,6 +111,7 @@ class PlayedPool {
       },
       () => monotonicMs() + this.ahead,
     );
+    this.pool.onFolderGone = (text): void => tell(`folder gone: ${text}`);
     this.pool.onInterface = (found): void => tell(`interface ${found}`);
     context.after(async () => {
       const stopped = this.pool.stop(0);
@@ -222,6 +235,121 @@ describe("the start of a pool", () => {
     ]);
     played.launcher.end(1, { signal: SIGKILL });
     await assert.rejects(start, /did not load within 10 s/);
+  });
+});
+
+describe("the folders of a generation", () => {
+  it("are followed once: a worker that replaces a dead one runs where the others do", async (t) => {
+    const folder = makeScratch(t);
+    const link = join(folder, "current");
+    const release = (name: string): string => {
+      mkdirSync(join(folder, name), { recursive: true });
+      rmSync(link, { force: true });
+      symlinkSync(join(folder, name), link);
+      return join(folder, name);
+    };
+    const first = release("1");
+    const application = { ...OPTIONS.application, app: `${link}/a.py:f('/:')`, cwd: link };
+    const played = new PlayedPool(t, { application });
+    await played.serve();
+    const second = release("2");
+    played.launcher.end(1, { signal: SIGKILL });
+    const load = played.pool.load();
+    played.fork(4, 5);
+    played.ready(4);
+    played.ready(5);
+    played.launcher.say(2, FrameType.STOPPED);
+    played.launcher.end(4, { signal: SIGKILL });
+    played.tickAt(5000);
+    const placeIn = (cwd: string): Place => {
+      return { app: `${cwd}/a.py:f('/:')`, appDir: "/nowhere", cwd, moved: { [link]: cwd } };
+    };
+    const places = [first, first, first, second, second, second].map(placeIn);
+    assert.deepEqual([...played.launcher.places.values()], places);
+    rmSync(link);
+    void load;
+    void played.pool.load();
+    assert.deepEqual(played.launcher.places.get(7), { ...placeIn(link), moved: {} });
+  });
+
+  it("are missed when a dead worker is replaced, not when new code loads", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const fail = (worker: number): void => {
+      played.fork(worker);
+      const failure = { kind: "folder", text: "/1 is gone" };
+      played.launcher.say(worker, FrameType.FAILED, JSON.stringify(failure));
+    };
+    played.launcher.end(1, { signal: SIGKILL });
+    played.events.length = 0;
+    fail(3);
+    assert.deepEqual(played.events, ["folder gone: /1 is gone"]);
+    void played.pool.load();
+    fail(4);
+    assert.deepEqual(played.events, ["folder gone: /1 is gone"]);
+  });
+});
+
+describe("an application that needs a single process", () => {
+  const single = "gradio: its queue is in memory";
+  const say = (played: PlayedPool, worker: number, facts: object): void => {
+    const ready = { interface: "asgi", ...facts };
+    played.launcher.say(worker, FrameType.READY, JSON.stringify(ready));
+  };
+
+  it("has one worker where no number was chosen, and the status says why", async (t) => {
+    const application = { ...OPTIONS.application, areWorkersChosen: false };
+    const played = new PlayedPool(t, { application });
+    const start = played.pool.start();
+    played.open();
+    played.fork(1);
+    say(played, 1, { single });
+    await start;
+    assert.deepEqual(played.launcher.started, [1]);
+    assert.partialDeepStrictEqual(played.pool.status(), { single, wanted: 1 });
+    assert.deepEqual(played.events, ["ready 1", `single 1: ${single}`, "interface asgi"]);
+  });
+
+  it("keeps the chosen number, and a warning comes once for each load that changes it", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    for (const worker of [1, 2]) say(played, worker, { single, doubt: "is it asgi?" });
+    await start;
+    assert.partialDeepStrictEqual(played.pool.status(), { single: "", wanted: 2 });
+    const told = ["message 1 2: is it asgi?", `single 2: ${single}`];
+    assert.deepEqual(played.events, ["ready 1", ...told, "interface asgi", "ready 2"]);
+    for (const facts of [{}, { single }]) {
+      played.events.length = 0;
+      const load = played.pool.load();
+      const workers = played.launcher.started.slice(-2);
+      played.fork(...workers);
+      for (const worker of workers) say(played, worker, facts);
+      const [last] = played.events.slice(2);
+      assert.equal(last, "single" in facts ? `single 2: ${single}` : undefined);
+      played.tickAt(2000 * workers.length + 2000 * (workers[0] ?? 0));
+      assert.equal(await load, null);
+    }
+  });
+
+  it("is advised so when it cannot be loaded beside another process of it", async (t) => {
+    const played = new PlayedPool(t);
+    const failure = JSON.stringify({ kind: "import", text: "database is locked" });
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    played.launcher.say(1, FrameType.FAILED, failure);
+    played.launcher.end(1, { code: 3 });
+    await assert.rejects(start, /database is locked\nAnother worker may hold it: --workers 1/);
+    const application = { ...OPTIONS.application, workers: 1 };
+    const alone = new PlayedPool(t, { application });
+    const second = alone.pool.start();
+    alone.open();
+    alone.fork(1);
+    alone.launcher.say(1, FrameType.FAILED, failure);
+    alone.launcher.end(1, { code: 3 });
+    await assert.rejects(second, /^Error: database is locked$/);
   });
 });
 
@@ -569,6 +697,8 @@ it("the status is data: state, interface, Python, workers, requests", async (t) 
     state: "new",
     interface: "",
     python: "",
+    single: "",
+    wanted: 2,
     workers: [],
     queue: { waiting: 0, running: 0, size: 0 },
   });
@@ -582,6 +712,8 @@ it("the status is data: state, interface, Python, workers, requests", async (t) 
     state: "running",
     interface: "wsgi",
     python: PYTHON,
+    single: "",
+    wanted: 2,
     workers: [1, 2].map((number) => ({
       number,
       pid: 1000 + number,

@@ -232,6 +232,21 @@ describe("RequestQueue", () => {
     assert.ok(page.subarray(used).every((byte) => byte === 0));
   });
 
+  it("follows the number of workers: the pipe's depth, and how many jobs may wait", () => {
+    const other = new RequestQueue(fifo.fd, {
+      limit: 100,
+      timeoutMs: 5000,
+      capacity: 16,
+      workers: 4,
+      pipePages: 1000,
+    });
+    other.resize(1, 4);
+    const admissions = Array.from({ length: 105 }, () => other.submit(newJob()));
+    other.close();
+    assert.equal(other.waiting, 104 - 4 - 16);
+    assert.deepEqual(admissions.slice(-2), ["taken", "queue-full"]);
+  });
+
   it("keeps jobs when the pipe is full and writes them when it is not", () => {
     const small = new RequestQueue(fifo.fd, {
       limit: 1000,

@@ -12,6 +12,7 @@ import { FakeProcess } from "../support/fake-workers.ts";
 
 const OPTIONS: WorkerSetOptions = {
   workers: 2,
+  areWorkersChosen: true,
   startTimeoutMs: 10_000,
   drainTimeoutMs: 30_000,
   maxRequests: 0,
@@ -310,6 +311,90 @@ describe("a worker that ended", () => {
     await load;
     set.tick(2000);
     assert.deepEqual(started, [1, 2]);
+  });
+});
+
+describe("without a chosen number", () => {
+  const single = "it keeps state";
+  beforeEach(() => make({ workers: 3, areWorkersChosen: false }));
+
+  it("the first worker loads alone, and the others follow when it takes", async () => {
+    const load = set.load(0);
+    assert.deepEqual(started, [1]);
+    ready(1, 1000);
+    assert.equal(await load, null);
+    assert.equal(states(), "1 taking, 2 starting, 3 starting");
+    assert.equal(set.workers, 3);
+    ready(2, 2000);
+    ready(3, 2000);
+    assert.equal(states(), "1 taking, 2 taking, 3 taking");
+  });
+
+  it("an application that needs a single process has one, also after deaths and reloads", async () => {
+    const load = set.load(0);
+    processOf(1);
+    worker(1).single = single;
+    ready(1, 0);
+    assert.equal(await load, null);
+    set.tick(100);
+    assert.equal(set.workers, 1);
+    end(1, 10_000);
+    assert.equal(states(), "2 starting");
+    worker(2).single = single;
+    ready(2, 10_000);
+    void set.load(20_000);
+    worker(3).single = single;
+    ready(3, 21_000);
+    assert.equal(states(), "2 draining, 3 taking");
+    assert.deepEqual(started, [1, 2, 3]);
+  });
+
+  it("new code that needs a single process gets one: the workers beside it end", async () => {
+    void set.load(0);
+    for (const number of [1, 2, 3]) ready(number, 0);
+    const load = set.load(10_000);
+    assert.deepEqual(started, [1, 2, 3, 4, 5, 6]);
+    processOf(4);
+    ready(4, 11_000);
+    worker(5).single = single;
+    ready(5, 11_000);
+    assert.deepEqual(killed, [4, 6]);
+    assert.equal(worker(5).state, "taking");
+    for (const number of [4, 6]) end(number, 11_000);
+    for (const number of [1, 2, 3]) end(number, 12_000, 0);
+    set.tick(13_000);
+    assert.equal(await load, null);
+    assert.equal(states(), "5 taking");
+  });
+
+  it("new code that needs no single process gets all workers", async () => {
+    void set.load(0);
+    worker(1).single = single;
+    ready(1, 0);
+    void set.load(10_000);
+    assert.deepEqual(started, [1, 2]);
+    ready(2, 11_000);
+    assert.equal(states(), "1 draining, 2 taking, 3 starting, 4 starting");
+  });
+
+  it("a load that fails changes nothing", async () => {
+    void set.load(0);
+    for (const number of [1, 2, 3]) ready(number, 0);
+    void set.load(10_000);
+    end(5, 11_000);
+    set.tick(12_000);
+    assert.equal(set.workers, 3);
+  });
+
+  it("a chosen number is kept", async () => {
+    make();
+    const load = set.load(0);
+    for (const number of [1, 2]) {
+      worker(number).single = single;
+      ready(number, 0);
+    }
+    assert.equal(await load, null);
+    assert.equal(states(), "1 taking, 2 taking");
   });
 });
 

@@ -14,6 +14,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from typhon_worker.application.importer import LoadError
+from typhon_worker.application.single_process import find_reason
 from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
 from typhon_worker.process.native import get_ident, monotonic
@@ -73,7 +74,9 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
     # reads without blocking anyway.
     os.set_blocking(channel.fd, True)
     watchdog.start()
-    channel.send(frames.encode(frames.READY, 0, b'{"interface":"asgi"}'))
+    # After the start: an application may mount others only then.
+    context.take_single(find_reason(found, settings.app_dir))
+    context.say_ready("asgi")
     while not intake.is_done:
         _run_until_stopped(loop, context)
     ending = context.ending

@@ -31,6 +31,8 @@ EXIT_SECONDS = 3.0
 MAX_EXIT_SHARE = 0.25
 # After the grace each exit function that hangs is interrupted: so often until the worker is killed.
 EXIT_STEPS = 4
+# An application that has not loaded holds up the start, or the reload, for no longer.
+FAILED_EXIT_MS = 5000
 # A line of the log is sent at once, unless the front does not read.
 TELL_SECONDS = 0.5
 # Threads that a line names.
@@ -83,14 +85,23 @@ class Ending:
         """
         # As the interpreter does at its end, and multiprocessing; done twice it does nothing.
         self.wait("threads", threading._shutdown)  # type: ignore[attr-defined]
+        self._run_exit_functions()
+        if self._is_over:
+            os._exit(0)
+
+    def finish_failed(self) -> None:
+        """Runs the exit functions of an application that has not loaded; waits for no thread."""
+        self.limit(FAILED_EXIT_MS)
+        self.wait("exit functions", lambda: None)
+        self._run_exit_functions()
+
+    def _run_exit_functions(self) -> None:
         self._waits_for = "exit functions"
         for _ in range(EXIT_STEPS):
             if self._try(atexit._run_exitfuncs):
                 break
         signal.setitimer(signal.ITIMER_REAL, 0)
         process_setup.flush_streams()
-        if self._is_over:
-            os._exit(0)
 
     # Returns whether `run` has returned.
     def _try(self, run: Callable[[], object]) -> bool:

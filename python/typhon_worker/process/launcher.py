@@ -118,7 +118,7 @@ class Launcher:
                 case {"op": "open"} if self._directory is None:
                     poll.register(self._open(message).lifeline, 0)
                 case {"op": "start", "worker": int(number)}:
-                    context = self._start(number)
+                    context = self._start(number, message)
                     if context is not None:
                         return context
                 case {"op": "signal", "worker": int(number), "signal": int(which)}:
@@ -155,11 +155,11 @@ class Launcher:
         )
         return directory
 
-    def _start(self, number: int) -> WorkerContext | None:
+    def _start(self, number: int, place: Mapping[str, object]) -> WorkerContext | None:
         directory, settings = self._directory, self._settings
         if directory is None or settings is None:
             raise ControlFault("'start' before 'open'")
-        context = WorkerContext(number, settings)
+        context = WorkerContext(number, settings.at(place))
         try:
             directory.prepare(context)
             pid = os.fork()

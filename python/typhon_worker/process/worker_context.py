@@ -5,8 +5,10 @@ RunDirectory.prepare (launcher) ── fork ──▶ open (worker) ──▶ th
 
 from __future__ import annotations
 
+import json
 import os
 
+from typhon_worker.wire import frames
 from typhon_worker.wire.settings import Settings
 
 from . import process_setup
@@ -27,6 +29,10 @@ class WorkerContext:
     def __init__(self, number: int, settings: Settings) -> None:
         self.number = number
         self.settings = settings
+        # For the log: why the interface may be the wrong one.
+        self.doubt = ""
+        # Why the application needs a single process.
+        self.single = ""
         # Path prefix of this worker's files in the run directory.
         self.base = ""
         # Whether each write into the queue wakes one exclusive sleeper (RunDirectory).
@@ -64,3 +70,15 @@ class WorkerContext:
         process_setup.close_in_children(self.notes.close)
         process_setup.close_in_children(self.cancels.close)
         process_setup.close_in_children(self.channel.close_in_child)
+
+    def take_single(self, reason: str) -> None:
+        """Takes why the application needs a single process, "" if it does not."""
+        self.single = reason
+        if reason and not self.settings.are_workers_chosen:
+            self.settings.workers = 1
+
+    def say_ready(self, interface: str) -> None:
+        """Tells the front that the application is loaded."""
+        facts = {"interface": interface, "single": self.single, "doubt": self.doubt}
+        told = {name: fact for name, fact in facts.items() if fact}
+        self.channel.send(frames.encode(frames.READY, 0, json.dumps(told).encode()))

@@ -20,8 +20,13 @@ class Settings:
 
     def __init__(self, fields: Mapping[str, object]) -> None:
         """Raises ValueError on a field that is missing or has the wrong type."""
+        self._fields = fields
         self.app = _text(fields, "app")
         self.app_dir = _text(fields, "app_dir")
+        # The working directory; "": the launcher's.
+        self.cwd = _text({"cwd": "", **fields}, "cwd")
+        # Where symbolic links among these folders lead to, by the names that the operator gave.
+        self.moved = _texts({"moved": {}, **fields}, "moved")
         self.interface = _choice(fields, "interface", INTERFACES)
         self.loop = _choice(fields, "loop", LOOPS)
         self.lifespan = _choice(fields, "lifespan", LIFESPANS)
@@ -32,14 +37,18 @@ class Settings:
         self.software = _text(fields, "software")
         self.threads = _count(fields, "threads", MAX_THREADS)
         self.workers = _count(fields, "workers", MAX_WORKERS)
+        # Without a choice an application that needs a single process gets one.
+        self.are_workers_chosen = fields.get("workers_chosen") is not False
         self.concurrency = DEFAULT_CONCURRENCY
         if "concurrency" in fields:
             self.concurrency = _count(fields, "concurrency", MAX_CONCURRENCY)
-        env = fields.get("env")
-        if not isinstance(env, dict):
-            raise ValueError("env: an object is needed")
-        self.env: dict[str, str] = {name: _text(env, name) for name in env}
+        self.env = _texts(fields, "env")
         self.warmup = _paths(fields, "warmup")
+
+    def at(self, place: Mapping[str, object]) -> Settings:
+        """The same application in the folders of one generation; they are among the fields."""
+        names = ("app", "app_dir", "cwd", "moved")
+        return Settings({**self._fields, **{name: place[name] for name in names if name in place}})
 
     @property
     def asgi_slots(self) -> int:
@@ -57,6 +66,13 @@ def _text(fields: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name}: a string is needed")
     return value
+
+
+def _texts(fields: Mapping[str, object], name: str) -> dict[str, str]:
+    value = fields.get(name)
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: an object is needed")
+    return {key: _text(value, key) for key in value}
 
 
 # A missing field means "auto".

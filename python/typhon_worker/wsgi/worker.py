@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 
 from typhon_worker.application.listener import FrontListener
+from typhon_worker.application.single_process import find_reason
 from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
 from typhon_worker.process.native import (
@@ -40,6 +41,7 @@ def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
     settings, channel = context.settings, context.channel
     if find_green_library() == "eventlet":
         _use_one_thread(context)
+    context.take_single(find_reason(app, settings.app_dir))
     changed = Condition()
     slots = [
         ThreadSlot(number, context.notes, channel, changed) for number in range(settings.threads)
@@ -63,7 +65,7 @@ def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
     listener.handlers[frames.WS_SOCKET_DONE] = on_socket_done
     _warm_up(server, context)
     start_thread(lambda: channel.listen(listener.receive), "typhon-channel")
-    channel.send(frames.encode(frames.READY, 0, b'{"interface":"wsgi"}'))
+    context.say_ready("wsgi")
     intake.run()
 
 
