@@ -38,6 +38,9 @@ TAKE_PLACES = (
     "[os.close(fd) for fd in passed]; "
 )
 DEADLINE = 20.0
+# npm run test:all repeats what is random or large, with more rounds and bytes.
+IS_LONG = os.environ.get("TEST_LONG") == "1"
+IDLE_SECONDS = 0.05
 
 
 def is_alive(pid: int) -> bool:
@@ -76,6 +79,7 @@ class Worker:
         self.channel: socket.socket | None = None
         self.out = self.err = self.stacks = self.notes = -1
         self.frames: list[Frame] = []
+        self._was_told_to_stop = False
         # TAKEN frames of single requests.
         self.times: list[Frame] = []
         self._decoder = frames.FrameDecoder()
@@ -92,6 +96,7 @@ class Worker:
         self, kind: int, request: int = 0, payload: bytes = b"", flags: int = 0, count: int = 0
     ) -> None:
         assert self.channel is not None
+        self._was_told_to_stop |= kind == frames.STOP
         self.channel.sendall(frames.encode(kind, request, payload, flags=flags, count=count))
 
     def next_frame(self) -> Frame:
@@ -121,6 +126,21 @@ class Worker:
         """Whether a frame is there or on its way, without waiting."""
         assert self.channel is not None
         return bool(self.frames) or bool(select.select([self.channel], [], [], 0)[0])
+
+    def is_idle(self) -> bool:
+        """Whether it runs no request and has nothing more to tell of earlier ones.
+
+        A worker that is still busy after IDLE_SECONDS counts as one that stays so.
+        """
+        if self.channel is None or self.channel.fileno() < 0 or self._was_told_to_stop:
+            return False
+        latest = time.monotonic() + IDLE_SECONDS
+        # A request is noted until the last frame about it is sent.
+        while is_busy := bool(self.noted()):
+            if time.monotonic() > latest:
+                break
+            time.sleep(0.001)
+        return not is_busy and not self.has_frame()
 
     def frames_to_end(self) -> list[Frame]:
         """All frames up to the channel's end."""

@@ -9,7 +9,7 @@ import { FrameType } from "../../../src/workers/frame.ts";
 import type { LostReason } from "../../../src/workers/job.ts";
 import { monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
-import { until } from "../../support/deadline.ts";
+import { lapse, PATIENCE_MS, until } from "../../support/deadline.ts";
 import { fieldOf, RawClient } from "../../support/raw-client.ts";
 import { HandWorker, WORKER } from "../hand-worker.ts";
 
@@ -205,14 +205,17 @@ describe("a slow client", () => {
     const piece = Buffer.alloc(262_144, "x");
     let sent = 0;
     // As a worker does: only as much as it has credit for.
-    const window = python === "asgi" || record !== "200 OK" ? 262_144 : 1_048_576;
-    for (let idle = 0; idle < 20 && sent < LIMIT; idle += 1) {
+    const isHeld = python === "asgi" || record !== "200 OK";
+    const window = isHeld ? 262_144 : 1_048_576;
+    // The spool takes all of a WSGI body; an application is held when it gets no credit for a while.
+    const patienceMs = isHeld ? 100 : PATIENCE_MS;
+    for (let idleMs = 0; sent < LIMIT && idleMs < patienceMs; idleMs += 5) {
       if (sent - credited(worker) + piece.length <= window) {
         worker.say(FrameType.BODY, id, piece);
         sent += piece.length;
-        idle = 0;
+        idleMs = 0;
       }
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await lapse(5);
     }
     return { worker, client, id, sent };
   }
