@@ -1,6 +1,6 @@
 // An application in a folder of its own whose code the tests of reloads change while it is served.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { makeScratch, type Scope } from "../support/scratch.ts";
@@ -28,7 +28,10 @@ export class ChangingApp {
 
   /** From the next load on it answers `text`; `first`: Python that is run while it is loaded. */
   answer(text: string, first = ""): void {
-    writeFileSync(this.file, this.source(text, first));
+    // In one step, as editors save: no load reads half of the code.
+    const draft = `${this.file}.draft`;
+    writeFileSync(draft, this.source(text, first));
+    renameSync(draft, this.file);
   }
 
   /** The code of a version. */

@@ -165,7 +165,7 @@ async function loadWithLog(
   const { verdict } = stage;
   const subject = await stage.start({ extras: { typhon: ["--access-log", path] } });
   // More bytes than the small file system, a pipe and the sink's memory take together.
-  const requests = counts(stage, 1_500, 20_000);
+  const requests = counts(stage, 4_500, 20_000);
   const load = new ClosedLoad({
     port: subject.port,
     keptAlive: 12,
