@@ -2,8 +2,8 @@
 // a zlib of its own, so an idle connection holds nothing of zlib.
 //
 // A short message passes through zlib in this thread, because the way to another thread and back costs more than
-// zlib's work. All others pass through a thread of Node's pool, piece by piece. TURN_BYTES limits the work in this
-// thread, so that no connection holds up the others.
+// zlib's work. All others pass through a thread of Node's pool, piece by piece. DEFLATE_TURN_BYTES limits the work in
+// this thread, so that the event loop turns.
 //
 // The negotiation is done by parts of the library `ws` that know neither sockets nor frames. Its type
 // declarations leave these parts out, so they are declared here as far as they are used (docs/dependencies.md).
@@ -58,12 +58,16 @@ type DeflateParameters = Readonly<Record<string, number | true>>;
 const EXTENSION = "permessage-deflate";
 /** Messages are short: zlib's higher levels cost more than they save. */
 const LEVEL = 3;
-/** zlib's output comes in pieces of so many bytes: a way to a thread and back each. */
-const PIECE_BYTES = 65_536;
+/** Longest piece of zlib's output: a way to a thread and back each. */
+const MAX_PIECE_BYTES = 65_536;
+/** How many times longer a message usually is than its compressed form, at most. */
+const USUAL_RATIO = 8;
 /** The end of zlib's output at a flush, which is not sent (RFC 7692 §7.2.1). */
 const TAIL_BYTES = 4;
 /** Bytes that may follow a final block: the beginning of an empty block (RFC 7692 §7.2.3.4). */
 const MAX_BYTES_BEHIND_FINAL = 1;
+/** Longest message that is inflated in this thread: about 60 µs. */
+const MAX_NOW_OUTPUT_BYTES = 65_536;
 /** Work of any pass through zlib, in bytes of the turn: the set-up of zlib takes as long as a kilobyte. */
 const PASS_BYTES = 1024;
 
@@ -76,6 +80,9 @@ const GOES_ON: CloseStatus = {
   reason: "a compressed message goes on behind its final block",
 };
 
+/** What may still pass through zlib in this thread before the event loop turns, for all connections. */
+const turn = { bytesLeft: DEFLATE_TURN_BYTES };
+
 export class Deflate {
   /** Value of Sec-WebSocket-Extensions for the response. */
   readonly field: string;
@@ -83,8 +90,6 @@ export class Deflate {
   readonly #inflateOptions: zlib.ZlibOptions;
   readonly #inflateNowOptions: zlib.ZlibOptions & { readonly info: true };
   readonly #deflateOptions: zlib.ZlibOptions;
-  /** What may still pass through zlib in this thread before something has to pass through another one. */
-  #turnBytes = DEFLATE_TURN_BYTES;
   /** The zlib of the message that is received, and of the message that is sent, if they need one. */
   #inflating: ZlibStream | null = null;
   #deflating: ZlibStream | null = null;
@@ -93,11 +98,11 @@ export class Deflate {
     this.field = extensionField.format({ [EXTENSION]: [parameters] });
     this.#maxMessageBytes = maxMessageBytes;
     const windowBits = windowBitsOf(parameters["client_max_window_bits"]);
-    this.#inflateOptions = { windowBits, chunkSize: PIECE_BYTES };
+    this.#inflateOptions = { windowBits };
     this.#inflateNowOptions = {
       windowBits,
       finishFlush: zlib.constants.Z_SYNC_FLUSH,
-      maxOutputLength: Math.min(DEFLATE_TURN_BYTES, maxMessageBytes),
+      maxOutputLength: Math.min(MAX_NOW_OUTPUT_BYTES, maxMessageBytes),
       info: true,
     };
     this.#deflateOptions = {
@@ -111,14 +116,17 @@ export class Deflate {
 
   /** Inflates a whole message in this thread; null: `inflate` has to do it, and finds what is wrong. */
   inflateNow(bytes: Buffer): Buffer | null {
-    if (bytes.length > DEFLATE_NOW_BYTES || this.#turnBytes <= 0) return null;
-    this.#turnBytes -= PASS_BYTES;
+    if (bytes.length > DEFLATE_NOW_BYTES || turn.bytesLeft <= 0) return null;
+    charge(PASS_BYTES);
     try {
-      const { buffer, engine } = zlib.inflateRawSync(bytes, this.#inflateNowOptions);
-      this.#turnBytes -= buffer.length;
+      const { buffer, engine } = zlib.inflateRawSync(bytes, {
+        ...this.#inflateNowOptions,
+        chunkSize: pieceBytes(USUAL_RATIO * bytes.length),
+      });
+      charge(buffer.length);
       return bytes.length - engine.bytesWritten > MAX_BYTES_BEHIND_FINAL ? null : buffer;
     } catch {
-      this.#turnBytes -= DEFLATE_TURN_BYTES;
+      charge(MAX_NOW_OUTPUT_BYTES);
       return null;
     }
   }
@@ -135,7 +143,10 @@ export class Deflate {
   ): void {
     let fault: CloseStatus | null = null;
     const stream = (this.#inflating ??= new ZlibStream(
-      zlib.createInflateRaw(this.#inflateOptions),
+      zlib.createInflateRaw({
+        ...this.#inflateOptions,
+        chunkSize: pieceBytes(USUAL_RATIO * bytes.length),
+      }),
     ));
     stream.pass(
       bytes,
@@ -148,7 +159,6 @@ export class Deflate {
         this.stopInflating();
       },
       (error) => {
-        this.#turnBytes = DEFLATE_TURN_BYTES;
         if (error !== null) fault ??= { code: CloseCode.INVALID_TEXT, reason: error.message };
         else if (stream.ignoredBytes > MAX_BYTES_BEHIND_FINAL) fault = GOES_ON;
         if (isLast) this.stopInflating();
@@ -165,9 +175,9 @@ export class Deflate {
 
   /** Deflates a whole message in this thread; null: `deflate` has to do it. */
   deflateNow(bytes: Buffer): Buffer | null {
-    if (bytes.length > DEFLATE_NOW_BYTES || this.#turnBytes <= 0) return null;
-    this.#turnBytes -= PASS_BYTES + bytes.length;
-    return zlib.deflateRawSync(bytes, this.#deflateOptions).subarray(0, -TAIL_BYTES);
+    if (bytes.length > DEFLATE_NOW_BYTES || turn.bytesLeft <= 0) return null;
+    charge(PASS_BYTES + bytes.length);
+    return zlib.deflateRawSync(bytes, this.#deflateOptionsFor(bytes)).subarray(0, -TAIL_BYTES);
   }
 
   /**
@@ -177,18 +187,21 @@ export class Deflate {
   deflate(bytes: Buffer, isLast: boolean, onDone: (deflated: Buffer | null) => void): void {
     const pieces: Buffer[] = [];
     const stream = (this.#deflating ??= new ZlibStream(
-      zlib.createDeflateRaw(this.#deflateOptions),
+      zlib.createDeflateRaw(this.#deflateOptionsFor(bytes)),
     ));
     stream.pass(
       bytes,
       (piece) => pieces.push(piece),
       (error) => {
-        this.#turnBytes = DEFLATE_TURN_BYTES;
         if (isLast) this.#stopDeflating();
         const deflated = error === null ? Buffer.concat(pieces) : null;
         onDone(isLast && deflated !== null ? deflated.subarray(0, -TAIL_BYTES) : deflated);
       },
     );
+  }
+
+  #deflateOptionsFor(bytes: Buffer): zlib.ZlibOptions {
+    return { ...this.#deflateOptions, chunkSize: pieceBytes(bytes.length / 2) };
   }
 
   #stopDeflating(): void {
@@ -237,6 +250,20 @@ function tryAccept(
     // RFC 7692 §7.1: an offer with invalid parameters is declined.
     return null;
   }
+}
+
+function charge(bytes: number): void {
+  if (turn.bytesLeft === DEFLATE_TURN_BYTES) setImmediate(beginTurn);
+  turn.bytesLeft -= bytes;
+}
+
+function beginTurn(): void {
+  turn.bytesLeft = DEFLATE_TURN_BYTES;
+}
+
+/** Size of zlib's buffers for so much output. Larger ones, one a message, would keep the garbage collector busy. */
+function pieceBytes(outputBytes: number): number {
+  return Math.ceil(Math.min(MAX_PIECE_BYTES, Math.max(zlib.constants.Z_MIN_CHUNK, outputBytes)));
 }
 
 function windowBitsOf(parameter: number | true | undefined): number {
