@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections.abc import Iterable
 from struct import pack
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # The front connects when it reads WS_SOCKET. If it takes longer, it has forgotten the request.
 MAX_CONNECT_SECONDS = 10.0
+# A library's thread may still have to send the close frame that it told the application of.
+LAST_FRAME_SECONDS = 1.0
 # Keys that libraries know. simple-websocket tries Werkzeug's first and then ends the request with
 # an ordinary response; with gunicorn's it raises StopIteration through the whole application.
 NAMES = ("werkzeug.socket", "gunicorn.socket")
@@ -41,9 +43,12 @@ class ClientSocket(socket.socket):
 
     A library sends messages from one thread and pongs from another, with `send`, and does not look
     at its result. A short write, or a pong inside of a message, would end the connection.
+
+    A library's thread may read a fault, wake the application, and only then send its close frame.
+    So the end of a request waits for a thread that has read and does not read again.
     """
 
-    __slots__ = ("_process", "_sending", "was_used")
+    __slots__ = ("_busy", "_owner", "_process", "_sending", "was_used")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -51,12 +56,32 @@ class ClientSocket(socket.socket):
         self.settimeout(None)
         self._process = os.getpid()
         self._sending = allocate_lock()
+        # Held while another thread than the request's is between two calls of `recv`.
+        self._busy = allocate_lock()
+        self._owner = get_ident()
         self.was_used = False
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """As socket.recv."""
+        self._rest()
+        data = super().recv(bufsize, flags)
+        if get_ident() != self._owner:
+            self._busy.acquire(False)
+        return data
+
+    def _rest(self) -> None:
+        if self._busy.locked():
+            self._busy.release()
+
+    def wait_for_reader(self) -> None:
+        """Waits until what a library's thread has read is answered, LAST_FRAME_SECONDS at most."""
+        self._busy.acquire(timeout=LAST_FRAME_SECONDS)
 
     # Called at a close when no file object uses the socket any more, as in ssl.SSLSocket. The
     # worker's own copy is still open, so without a shutdown the front would not see the close. The
     # close of a forked child's copy means nothing.
     def _real_close(self) -> None:
+        self._rest()
         if os.getpid() == self._process:
             try:
                 self.shutdown(socket.SHUT_WR)
@@ -217,5 +242,7 @@ class WebSocketExchange(WsgiExchange):
         if self.client is None or not self.client.was_used:
             return False
         if not self.has_ended:
+            if not self.is_abandoned():
+                self.client.wait_for_reader()
             self.send_fault("")
         return True
