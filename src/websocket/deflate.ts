@@ -114,8 +114,10 @@ export class Deflate {
     };
   }
 
-  /** Inflates a whole message in this thread; null: `inflate` has to do it, and finds what is wrong. */
+  /** Inflates a message in this thread; null: `inflate` has to do it, and finds what is wrong. */
   inflateNow(bytes: Buffer): Buffer | null {
+    // The message has begun in another thread.
+    if (this.#inflating !== null) return null;
     if (bytes.length > DEFLATE_NOW_BYTES || turn.bytesLeft <= 0) return null;
     charge(PASS_BYTES);
     try {

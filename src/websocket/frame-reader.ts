@@ -156,8 +156,7 @@ export class FrameReader {
   }
 
   #inflate(bytes: Buffer, isFinal: boolean): void {
-    const isWhole = isFinal && this.#inflated.length === 0;
-    const inflated = isWhole ? this.#deflate?.inflateNow(bytes) : null;
+    const inflated = isFinal ? this.#deflate?.inflateNow(bytes) : null;
     if (inflated) {
       this.#onInflated(inflated);
       if (this.#state !== "over") this.#endMessage(joinInflated(this.#inflated));

@@ -326,6 +326,19 @@ describe("FrameReader", () => {
       assert.ok(count <= passes, `${count} times`);
     });
 
+  it("goes on where it stopped, also behind blocks without a byte", async () => {
+    const empty = Buffer.of(0, 0, 0, 0xff, 0xff);
+    const blocks = Array<Buffer>(INFLATE_BATCH_BYTES / 4).fill(empty);
+    // The rest is the content of a stored block, and would be a message by itself.
+    const content = deflated("another message");
+    const stored = Buffer.of(0, content.length, 0, 0xff - content.length, 0xff);
+    const listener = new Listener(true);
+    const begun = Buffer.concat([...blocks, stored]);
+    await listener.give(binary(begun, { rsv: RSV1, fin: false }));
+    await listener.give(more(Buffer.concat([content, Buffer.of(0)])));
+    assert.deepEqual(listener.heard, [binaryWord(content)]);
+  });
+
   it("stops to inflate at the limit, whether the message is whole or goes on", async () => {
     for (const [bomb, fin] of [
       [deflated(Buffer.alloc(10 * MAX_MESSAGE_BYTES)), true],
