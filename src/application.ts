@@ -4,7 +4,7 @@
 //   new ──start──▶ running ──stop──▶ stopping
 //                    └── hold ⇄ resume: requests wait while code is loaded (development)
 
-import { accessSync, constants } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,16 +19,20 @@ import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
 import type { MemoryBudget } from "./net/memory-budget.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
+import { writeOutput } from "./observe/log-targets.ts";
 import type { Log } from "./observe/log.ts";
 import { PoolLog } from "./pool-log.ts";
-import { leastTimeout, routeTimeouts } from "./routing/route-timeouts.ts";
+import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
+import { cpuMsOf } from "./workers/worker-process.ts";
 import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
 /** Requests of one application that wait for a reload in development. */
 const MAX_HELD = 1000;
-/** Time over which the WebSockets of a worker that is replaced are closed, at most. */
+/** Time over which the WebSockets of a worker that leaves are closed, at most. */
 const LEAVE_MS = 5000;
+/** Time after which a start says what it waits for. */
+const SLOW_START_MS = 2000;
 /** How often a stopping application looks whether requests still run. */
 const IDLE_CHECK_MS = 20;
 
@@ -52,6 +56,8 @@ export interface ApplicationSurroundings {
   readonly budget: MemoryBudget;
   /** Absolute; used where the machine has no /dev/shm. */
   readonly tempDir: string;
+  /** Whether what applications print becomes lines of the log. */
+  readonly captureOutput: boolean;
   /** In development code that does not load is shown as a page, and does not end the start. */
   readonly isDevelopment: boolean;
 }
@@ -59,6 +65,8 @@ export interface ApplicationSurroundings {
 /** Responds to exchanges by a Python program; a handler with a life of its own. */
 export class PythonApplication implements Handler {
   readonly name: string;
+  /** Asked for a reload, with the reason, because dead workers cannot be replaced without one. */
+  onReloadNeeded: (reason: string) => void = () => void this.reload();
   readonly #configuration: ApplicationConfiguration;
   readonly #log: Log;
   readonly #isDevelopment: boolean;
@@ -74,31 +82,41 @@ export class PythonApplication implements Handler {
   /** Why the last load failed, in development. */
   #failure: string | null = null;
   #failurePage: FailureHandler | null = null;
+  /** Whether `onReloadNeeded` was called and no load has ended since. */
+  #isReloadAsked = false;
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
-    const { log, folder, budget, tempDir, isDevelopment } = surroundings;
+    const { log, folder, budget, tempDir, captureOutput, isDevelopment } = surroundings;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
     this.#configuration = configuration;
     this.#log = log.of(configuration.name);
     this.#isDevelopment = isDevelopment;
-    this.#pool = new Pool(poolOptions(configuration, tempDir), new PoolLog(this.#log, exchangeOf));
+    const output = captureOutput ? null : writeOutput;
+    this.#pool = new Pool(
+      poolOptions(configuration, tempDir),
+      new PoolLog(this.#log, exchangeOf, output),
+    );
     const context = {
       pool: this.#pool,
       folder,
       budget,
       timesOf: routeTimeouts(routes, timeoutMs, timeoutMs),
+      abandonTimeoutMs: null,
       mayRetry: configuration.retry === "safe",
       maxResponseSpill: configuration.maxResponseSpill,
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
       onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
     };
+    // The worker has the other half of the time to finish what it does for these clients.
     const leaveMs = Math.min(LEAVE_MS, drainTimeoutMs / 2);
     this.#wsgi = new WsgiHandler(context, leaveMs);
     // An event stream may be silent for hours: between chunks only a time for its path holds.
-    const timesOf = routeTimeouts(routes, timeoutMs, 0);
-    this.#asgi = new AsgiHandler({ ...context, timesOf }, leaveMs, configuration.webSockets);
+    const timesOf = routeTimeouts(routes, configuration.asgiTimeoutMs, 0);
+    const { abandonTimeoutMs, webSockets } = configuration;
+    this.#asgi = new AsgiHandler({ ...context, timesOf, abandonTimeoutMs }, leaveMs, webSockets);
     this.#handler = this.#wsgi;
+    this.#pool.onFolderGone = (text): void => this.#askForReload(text);
     this.#pool.onInterface = (found): void => {
       this.#handler = found === "asgi" ? this.#asgi : this.#wsgi;
     };
@@ -109,7 +127,7 @@ export class PythonApplication implements Handler {
   }
 
   handle(exchange: Exchange): void {
-    exchange.handling.application = this.name;
+    exchange.application = this.name;
     if (this.#held === null) this.#answer(exchange);
     else if (this.#held.length < MAX_HELD) this.#held.push(exchange);
     else exchange.fail(ERRORS.QUEUE_FULL);
@@ -117,6 +135,7 @@ export class PythonApplication implements Handler {
 
   /** Resolves with null, or in development with the reason why the code does not load. Rejects with OperatorError. */
   async start(): Promise<string | null> {
+    const timer = setTimeout(() => this.#tellSlowStart(), SLOW_START_MS);
     try {
       await this.#pool.start();
     } catch (error) {
@@ -124,6 +143,8 @@ export class PythonApplication implements Handler {
       if (error.kind === "launcher") throw this.#launcherFailure(error);
       if (!this.#isDevelopment) throw new OperatorError(error.message, 3);
       this.#fail(error.message);
+    } finally {
+      clearTimeout(timer);
     }
     return this.#failure;
   }
@@ -139,15 +160,18 @@ export class PythonApplication implements Handler {
     for (const handler of [this.#asgi, this.#wsgi])
       handler.closeAll(CloseCode.SERVICE_RESTART, graceMs / 2);
     await (lastExchange ?? this.#lastRequest(end));
-    await this.#pool.stop(Math.max(0, end - performance.now()) / 1000);
+    await this.#pool.stop(Math.max(0, end - performance.now()));
   }
 
   /** Loads the code anew beside the code that runs. Null when the new code serves, or why the old code stays. */
   async reload(): Promise<string | null> {
     const failure = await this.#pool.load();
+    this.#isReloadAsked = false;
+    // A launcher that was killed leaves no words.
+    const text = failure === null ? null : failure.text || "the launcher ended";
     // A load that another one has overtaken says nothing about the code.
-    if (failure?.kind !== "superseded") this.#fail(failure?.text ?? null);
-    return failure?.text ?? null;
+    if (failure?.kind !== "superseded") this.#fail(text);
+    return text;
   }
 
   /** Development: requests that come from here on wait for `resume`. */
@@ -174,16 +198,22 @@ export class PythonApplication implements Handler {
   }
 
   status(): ApplicationStatus {
-    const { app, workers, threads } = this.#configuration;
+    const { app, threads } = this.#configuration;
     const { name, isReady } = this;
     const pool = this.#pool.status();
-    return { name, app, isReady, workers, threads, failure: this.#failure, pool };
+    return { name, app, isReady, workers: pool.wanted, threads, failure: this.#failure, pool };
   }
 
   #answer(exchange: Exchange): void {
     if (this.#state === "stopping") exchange.fail(ERRORS.STOPPING);
     else if (this.#failurePage !== null) this.#failurePage.handle(exchange);
     else this.#handler.handle(exchange);
+  }
+
+  #askForReload(reason: string): void {
+    if (this.#isReloadAsked || this.#state !== "running") return;
+    this.#isReloadAsked = true;
+    this.onReloadNeeded(reason);
   }
 
   #fail(failure: string | null): void {
@@ -194,6 +224,27 @@ export class PythonApplication implements Handler {
   async #lastRequest(end: number): Promise<void> {
     while (this.#pool.requests > 0 && performance.now() < end)
       await new Promise((resolve) => setTimeout(resolve, IDLE_CHECK_MS));
+  }
+
+  // The CPU time tells an application that computes from one that waits for something else, such as a database.
+  #tellSlowStart(): void {
+    const { app, python, startTimeoutMs } = this.#configuration;
+    const waited = `nothing is served yet after ${SLOW_START_MS / 1000} s`;
+    const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
+    const { workers } = this.#pool.status();
+    const starting = workers.find(({ state, pid }) => state === "starting" && pid > 0);
+    if (starting === undefined) {
+      this.#log.info(
+        "application.waiting",
+        `${waited}: ${python} has not started a worker; ${limit}`,
+        {},
+      );
+      return;
+    }
+    const { number: worker, pid } = starting;
+    const cpuMs = cpuMsOf(pid);
+    const doing = `worker ${worker} (process ${pid}) loads ${app}, ${cpuMs / 1000} s of that on a CPU`;
+    this.#log.info("application.waiting", `${waited}: ${doing}; ${limit}`, { worker, pid, cpuMs });
   }
 
   /** What kept the launcher from coming up: its interpreter, mostly. */
@@ -217,7 +268,8 @@ export class PythonApplication implements Handler {
 
   #onStoreFailure(exchange: Exchange, error: Error): void {
     const code = "code" in error ? String(error.code) : error.message;
-    this.#log.error("request.spill-failed", `a temporary file could not be used: ${code}`, {
+    const text = `a temporary file could not be used: ${error.message}`;
+    this.#log.error("request.spill-failed", text, {
       requestId: exchange.requestId,
       code,
     });
@@ -226,41 +278,42 @@ export class PythonApplication implements Handler {
 
 function poolOptions(configuration: ApplicationConfiguration, tempDir: string): PoolOptions {
   return {
-    runFolder: runFolder(tempDir),
+    // /dev/shm is a tmpfs: a note's read must never wait for a disk.
+    runFolders: ["/dev/shm", tempDir, tmpdir()],
     python: configuration.python,
     packageFolder: join(dirname(dirname(fileURLToPath(import.meta.url))), "python"),
     application: {
       app: configuration.app,
       interface: configuration.interface,
       appDir: configuration.appDir,
+      cwd: configuration.cwd,
       env: configuration.env,
       rootPath: configuration.rootPath,
       warmup: configuration.warmup,
       loop: configuration.loop,
       lifespan: configuration.lifespan,
+      pathsend: configuration.pathsend,
+      abandonTimeoutMs: configuration.abandonTimeoutMs,
+      cancelOnDisconnect: configuration.cancelOnDisconnect,
       concurrency: configuration.concurrency,
       threads: configuration.threads,
       workers: configuration.workers,
+      areWorkersChosen: configuration.areWorkersChosen,
       software: `typhon/${readVersion()}`,
     },
-    queueTimeout: configuration.queueTimeoutMs / 1000,
+    queueTimeoutMs: configuration.queueTimeoutMs,
     queueLimit: configuration.queue,
-    leastTimeout: leastTimeout(configuration.routeTimeouts, configuration.timeoutMs),
-    startTimeout: configuration.startTimeoutMs / 1000,
-    drainTimeout: configuration.drainTimeoutMs / 1000,
+    leastTimeoutMs: leastTimeoutMs([
+      configuration.timeoutMs,
+      configuration.abandonTimeoutMs,
+      ...configuration.routeTimeouts.map(({ ms }) => ms),
+    ]),
+    startTimeoutMs: configuration.startTimeoutMs,
+    drainTimeoutMs: configuration.drainTimeoutMs,
+    loopTimeoutMs: configuration.loopTimeoutMs,
     maxRequests: configuration.maxRequests,
     maxRequestsJitter: configuration.maxRequestsJitter,
     maxRss: configuration.maxRss,
-    maxAge: configuration.maxAgeMs / 1000,
+    maxAgeMs: configuration.maxAgeMs,
   };
-}
-
-/** A tmpfs where there is one: a note's read must never wait for a disk. */
-function runFolder(tempDir: string): string {
-  try {
-    accessSync("/dev/shm", constants.W_OK | constants.X_OK);
-    return "/dev/shm";
-  } catch {
-    return tempDir;
-  }
 }

@@ -2,7 +2,7 @@
 // parts.
 
 import { embeddedConfiguration, type ServerOptions } from "./config/embedded.ts";
-import { openAccessLog, openLog } from "./observe/log-targets.ts";
+import { flushStandardStreams, openAccessLog, openLog } from "./observe/log-targets.ts";
 import { Server, type Started } from "./server.ts";
 
 export type { ServerOptions } from "./config/embedded.ts";
@@ -11,7 +11,7 @@ export type { Started } from "./server.ts";
 
 /** A server that a program has made. */
 export interface EmbeddedServer {
-  /** Loads the application, then listens. Rejects with an error whose `text` is for the operator. */
+  /** Loads the application, then listens; only once. Rejects with an error whose `text` is for the operator. */
   start(): Promise<Started>;
   /** Loads the application's code anew; null, or why the old code goes on. */
   reload(): Promise<string | null>;
@@ -22,7 +22,8 @@ export interface EmbeddedServer {
 /**
  * Makes a server; nothing runs before `start`. Every option has the name, the default and the checks of
  * its flag: `createServer({ app: "shop:app", bind: "127.0.0.1:8000", workers: 2 })`. Paths are below the
- * working directory. The log goes to standard error. Throws an error whose `text` is for the operator.
+ * working directory. The log goes to standard error, and so
+ * does the error output of the application; its other output goes to standard output. Throws an error whose `text` is for the operator.
  */
 export function createServer(options: ServerOptions): EmbeddedServer {
   const configuration = embeddedConfiguration(options, process.cwd());
@@ -35,7 +36,7 @@ export function createServer(options: ServerOptions): EmbeddedServer {
     reload: () => server.reload(),
     stop: async (graceMs) => {
       await server.stop(graceMs);
-      await Promise.all([log.flush(), accessLog?.flush()]);
+      await Promise.all([flushStandardStreams(), accessLog?.flush()]);
     },
   };
 }

@@ -6,6 +6,7 @@ import { constants } from "node:os";
 import type { Exchange } from "./http/exchange.ts";
 import type { Log } from "./observe/log.ts";
 import type { Job, Overdue } from "./workers/job.ts";
+import { eachLine } from "./workers/output.ts";
 import type { PoolListener } from "./workers/pool.ts";
 import type { WorkerExit } from "./workers/worker-exits.ts";
 import type { Worker, WorkerEnd } from "./workers/worker.ts";
@@ -16,16 +17,28 @@ const SIGNAL_NAMES = new Map(
 );
 const LEVELS = ["debug", "info", "warning", "error"] as const;
 
+/** Takes whole lines that an application has printed; false: the application should wait a moment. */
+type WriteOutput = (stream: "stdout" | "stderr", lines: Buffer) => boolean;
+
 export class PoolLog implements PoolListener {
   readonly #log: Log;
   readonly #exchangeOf: (job: Job) => Exchange | null;
+  readonly #output: WriteOutput | null;
   /** " of NAME", where there are several applications. */
   readonly #ofApplication: string;
 
-  /** `log`: the application's (`Log.of`), which names the application in the fields of each event. */
-  constructor(log: Log, exchangeOf: (job: Job) => Exchange | null) {
+  /**
+   * `log`: the application's (`Log.of`), which names the application in the fields of each event. `output` takes
+   * what the application prints; null: the log takes it.
+   */
+  constructor(
+    log: Log,
+    exchangeOf: (job: Job) => Exchange | null,
+    output: WriteOutput | null = null,
+  ) {
     this.#log = log;
     this.#exchangeOf = exchangeOf;
+    this.#output = output;
     this.#ofApplication = log.application === "" ? "" : ` of ${log.application}`;
   }
 
@@ -36,8 +49,8 @@ export class PoolLog implements PoolListener {
     });
   }
 
-  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerExit, pause: number): void {
-    const { number, pid, failure, stderrTail } = worker;
+  onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerExit, pauseMs: number): void {
+    const { number, pid, failure, lastErrorLines } = worker;
     const isQuiet = wasAsked && lost.length === 0 && retried.length === 0;
     if (failure !== null)
       this.#log.error("application.failed", failure.text, {
@@ -48,7 +61,7 @@ export class PoolLog implements PoolListener {
       this.#log.write(
         isQuiet ? "debug" : "error",
         "worker.ended",
-        `${this.#name(number)} ended ${describeEnd(end, wasAsked)}${describePause(pause)}`,
+        `${this.#name(number)} ended ${describeEnd(end, wasAsked)}${describePause(pauseMs)}`,
         {
           worker: number,
           pid,
@@ -57,7 +70,7 @@ export class PoolLog implements PoolListener {
           lost: lost.length,
           retried: retried.length,
           peakRssBytes: end.peakRss,
-          ...(isQuiet ? {} : { lastWords: stderrTail.join("\n") }),
+          ...(isQuiet ? {} : { lastWords: lastErrorLines }),
         },
       );
     const text = `${this.#name(number)} ended while it ran this request`;
@@ -77,8 +90,23 @@ export class PoolLog implements PoolListener {
     });
   }
 
-  onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void {
-    this.#log.output(worker.number, stream, line);
+  onSingle({ number, generation, single }: Worker, workers: number): void {
+    const fields = { worker: number, workers, reason: single };
+    if (workers > 1)
+      this.#log.warning(
+        "application.single",
+        `${single}; ${workers} workers serve it, and a client may reach another one each time (--workers 1)`,
+        fields,
+      );
+    // The line of the start says it too.
+    else if (generation > 1)
+      this.#log.info("application.single", `one worker serves: ${single}`, fields);
+  }
+
+  onOutput(worker: Worker, stream: "stdout" | "stderr", lines: Buffer): boolean {
+    if (this.#output !== null) return this.#output(stream, lines);
+    eachLine(lines, (line) => this.#log.output(worker.number, stream, line));
+    return this.#log.takesMore;
   }
 
   onMessage({ number }: Worker, level: number, text: string): void {
@@ -87,21 +115,31 @@ export class PoolLog implements PoolListener {
   }
 
   onOverdue(
-    { job, worker, age }: Overdue,
+    { job, worker, ageMs, isAbandoned }: Overdue,
     stacks: string,
     find: (id: number) => Job | undefined,
   ): void {
-    const known = stacks === "" ? "the stacks could not be read" : stacks;
-    const named = known.replace(/\brequest (\d+)\b/g, (text, id: string) => {
-      const other = find(Number(id));
-      const exchange = other === undefined ? null : this.#exchangeOf(other);
-      return exchange === null ? text : `request ${exchange.requestId}`;
-    });
-    const ran = `a request ran ${age.toFixed(1)} s without a response`;
+    const named = this.#nameRequests(stacks, find);
+    const seconds = (ageMs / 1000).toFixed(1);
+    const ran = isAbandoned
+      ? `a request went on for ${seconds} s after its client had left, and could not be cancelled`
+      : `a request ran ${seconds} s without a response`;
     this.#log.error("request.overdue", `${ran}; the threads of ${this.#name(worker)}:\n${named}`, {
       ...this.#requestFields(job, worker),
-      ms: Math.round(age * 1000),
+      ms: Math.round(ageMs),
     });
+  }
+
+  onLoopBlocked(
+    { number, loop }: Worker,
+    stacks: string,
+    find: (id: number) => Job | undefined,
+  ): void {
+    const text =
+      `the event loop of ${this.#name(number)} has not come back for ` +
+      `${(loop.blockedMs / 1000).toFixed(1)} s (--loop-timeout):\n${this.#nameRequests(stacks, find)}`;
+    const ms = Math.round(loop.blockedMs);
+    this.#log.error("worker.loop-blocked", text, { worker: number, ms });
   }
 
   onLauncherEnd(text: string): void {
@@ -114,6 +152,16 @@ export class PoolLog implements PoolListener {
 
   onLauncherLine(line: string): void {
     this.#log.warning("launcher.output", line, {});
+  }
+
+  // Replaces the pool's numbers of requests by the ids that clients and logs know.
+  #nameRequests(stacks: string, find: (id: number) => Job | undefined): string {
+    if (stacks === "") return "the stacks could not be read";
+    return stacks.replace(/\brequest (\d+)\b/g, (text, id: string) => {
+      const job = find(Number(id));
+      const exchange = job === undefined ? null : this.#exchangeOf(job);
+      return exchange === null ? text : `request ${exchange.requestId}`;
+    });
   }
 
   #name(worker: number): string {
@@ -144,7 +192,7 @@ function describeEnd({ code, signal }: WorkerEnd, wasAsked: boolean): string {
     : how;
 }
 
-function describePause(seconds: number): string {
-  if (seconds === 0) return "";
-  return `; workers end soon after their start, so the next one starts in ${seconds.toFixed(1)} s`;
+function describePause(pauseMs: number): string {
+  if (pauseMs === 0) return "";
+  return `; workers end soon after their start, so the next one starts in ${(pauseMs / 1000).toFixed(1)} s`;
 }

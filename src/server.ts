@@ -3,8 +3,6 @@
 //
 //   listeners → http1 → trusted proxies → router → an application, or a response of the server's own
 
-import type { Socket } from "node:net";
-
 import { PythonApplication, type ApplicationStatus } from "./application.ts";
 import type { Configuration, RouteConfiguration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
@@ -41,7 +39,7 @@ export interface Started {
 export class Server {
   /** In the order of the configuration. */
   readonly applications: readonly PythonApplication[];
-  readonly #bind: Configuration["listeners"]["bind"];
+  readonly #listening: Pick<Configuration["listeners"], "bind" | "socketRights">;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
   readonly #router: Router;
@@ -51,11 +49,14 @@ export class Server {
   readonly #clock = new CoarseClock();
   readonly #applicationClock = new CoarseClock(APPLICATION_TICK_MS);
   #listeners: readonly Listener[] = [];
+  #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { bind, forwardedAllowIps, keepAliveMs, maxBody } = configuration.listeners;
+    const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
+      configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
-    this.#bind = bind;
+    const { captureOutput } = configuration.logs;
+    this.#listening = configuration.listeners;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
     this.#folder = new TempFolder(tempDir);
@@ -64,6 +65,7 @@ export class Server {
       folder: this.#folder,
       budget: new MemoryBudget(BODY_MEMORY_BYTES),
       tempDir,
+      captureOutput,
       isDevelopment: reload,
     };
     this.applications = configuration.applications.map(
@@ -75,7 +77,8 @@ export class Server {
     ]);
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
-      keepAliveMs,
+      headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
+      ...times,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
@@ -84,18 +87,24 @@ export class Server {
   }
 
   /**
-   * Loads the applications, and only then listens. Rejects with OperatorError if one does not load or
-   * an address cannot be had; nothing is left running then.
+   * Loads the applications, and only then listens; only once, also after a stop. Rejects with OperatorError
+   * if one does not load or an address cannot be had; nothing is left running then.
    */
   async start(): Promise<Started> {
+    if (this.#hasStarted) throw new OperatorError("a server can be started only once");
+    this.#hasStarted = true;
     this.#clock.start(() => this.#connections.tick());
     this.#applicationClock.start(() => {
       for (const application of this.applications) application.tick();
     });
     try {
       await Promise.all(this.applications.map((application) => application.start()));
-      const accept = (socket: Socket): void => this.#guard.accept(socket);
-      const { listeners, notice } = await listenAll(this.#bind, accept);
+      const { bind, socketRights } = this.#listening;
+      const { listeners, notice } = await listenAll(
+        bind,
+        (socket) => this.#guard.accept(socket),
+        socketRights,
+      );
       this.#listeners = listeners;
       this.resume();
       const addresses = listeners.map((listener) => listener.url);
@@ -120,8 +129,9 @@ export class Server {
 
   /** Loads the code of every application anew. Null, or why the old code of some of them goes on. */
   async reload(): Promise<string | null> {
-    const failures = await Promise.all(this.applications.map((one) => one.reload()));
-    return failures.filter((failure) => failure !== null).join("\n") || null;
+    const outcomes = await Promise.all(this.applications.map((one) => one.reload()));
+    const failures = outcomes.filter((failure) => failure !== null);
+    return failures.length === 0 ? null : failures.join("\n");
   }
 
   /** Development: requests that come from here on wait for `resume`. */

@@ -56,3 +56,26 @@ test("an application that does not load rejects the start with its traceback", a
   });
   await assert.rejects(server.start(), { text: /nothing_of_this_name/ });
 });
+
+test("does not reload before its start or after its stop, and starts only once", async (t) => {
+  const appDir = makeScratch(t);
+  writeFileSync(join(appDir, "web.py"), CODE.replace("VERSION", "one"));
+  const server = createServer({
+    app: "web:app",
+    appDir,
+    python: requirePython(),
+    bind: "127.0.0.1:0",
+    workers: 1,
+    logLevel: "error",
+  });
+  // Workers that began now would be left by the stop.
+  assert.match((await server.reload()) ?? "", /not running/);
+  const { addresses } = await server.start();
+  t.after(() => server.stop(0));
+  await assert.rejects(server.start(), { text: /only once/ });
+  const [url = ""] = addresses;
+  assert.equal(await (await fetch(url)).text(), "one");
+  await server.stop(0);
+  assert.match((await server.reload()) ?? "", /not running/);
+  await assert.rejects(server.start(), { text: /only once/ });
+});

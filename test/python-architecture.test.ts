@@ -180,6 +180,29 @@ test("only main imports the interfaces, and ASGI only when it is needed", () => 
   );
 });
 
+/** Modules whose code runs before the application is imported, and the one that wants what it has patched. */
+const BEFORE_IMPORT = new Set([
+  "main",
+  "process/launcher",
+  "process/native",
+  "process/process_setup",
+  "process/reaper",
+  "process/run_directory",
+  "process/sd_notify",
+  "wsgi/client_socket",
+]);
+
+test("code that runs after the application's import waits by process/native alone", () => {
+  const replaced =
+    /\b(?:time\.sleep|select\.|selectors\.\w+\(|socket\.socket\b|threading\.(?!enumerate|main_thread|_shutdown|__file__)|os\.(?:read|write|writev)\()|from (?:_thread|select|threading) import (?!get_native_id\n)|from time import .*sleep|from socket import .*\bsocket\b/;
+  const faults = MODULES.filter((module) => !BEFORE_IMPORT.has(module)).flatMap((module) => {
+    const code = read(module).replaceAll(/"""[\s\S]*?"""|#.*/g, "");
+    const found = replaced.exec(code);
+    return found === null ? [] : [`${module}: ${found[0]}`];
+  });
+  assert.deepEqual(faults, []);
+});
+
 test("every module begins with a docstring", () => {
   assert.deepEqual(
     MODULES.filter((module) => !/^(?:#.*\n)*r?"""\S/.test(read(module))),

@@ -21,7 +21,7 @@ const OPENING = `# Options
 
 Each option can also be set by the environment variable that is named with it. A flag wins over the variable, and the
 variable over the default. An empty variable counts as not set. If a flag is given twice but cannot be repeated, the
-last one wins. The variable of a repeatable option holds all values, separated by commas or spaces; only
+last one wins. A file of \`--env-file\` may hold these variables too. The variable of a repeatable option holds all values, separated by commas or spaces; only
 \`TYPHON_ENV\` has one value on each line.
 
 Durations are in seconds and may have fractions (\`2.5\`). Sizes are in bytes, or \`512k\`, \`10M\`, \`1G\` in powers of 1,024.

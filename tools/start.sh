@@ -11,7 +11,8 @@ root=$(CDPATH='' cd -P -- "$(dirname -- "$0")/.." && pwd -P)
 installed=$root/node_modules/.package-lock.json
 if [ ! -e "$installed" ] || [ "$root/package-lock.json" -nt "$installed" ]; then
   echo "typhon: installing npm packages (npm ci)" >&2
-  (cd "$root" && npm ci --no-audit --no-fund >&2) || {
+  # Only errors: on an older Node npm warns of the engine (EBADENGINE), but the packages bring their own Node.
+  (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >&2) || {
     echo "typhon: npm ci failed, see above" >&2
     exit 2
   }

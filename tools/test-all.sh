@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn bodies benchmarks faults"
+all="gunicorn autobahn pythons long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -20,9 +20,19 @@ run_autobahn() {
   node_tests test/conformance/others/autobahn.test.ts
 }
 
-# Bodies of a gigabyte in both directions; npm test sends a quarter of that.
-run_bodies() {
-  TEST_BODY_MIB=1024 node_tests test/e2e/bodies.test.ts
+# A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.
+run_pythons() {
+  node_tests test/conformance/others/pythons.test.ts
+}
+
+# The tests that have a short form in npm test, in full: bodies of a gigabyte, thousands of broken
+# WebSocket streams, every HTTP/1.1 case in every mode through a worker.
+run_long() {
+  export TEST_LONG=1
+  # shellcheck disable=SC2046
+  "$python" -m pytest -q $(grep -rl --include='test_*.py' IS_LONG python/tests | sort)
+  # shellcheck disable=SC2046
+  node_tests $(grep -rl --include='*.test.ts' IS_LONG test | sort)
 }
 
 # The tests of the benchmarks' own programs.

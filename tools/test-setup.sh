@@ -41,7 +41,7 @@ need_npm() {
   begin_python
   [ ! -x "$node" ] || [ package-lock.json -nt node_modules/.package-lock.json ] || return 0
   echo "== npm ci"
-  npm ci --no-audit --no-fund || {
+  npm ci --no-audit --no-fund --loglevel=error || {
     kill "$setup" 2>/dev/null
     exit 1
   }

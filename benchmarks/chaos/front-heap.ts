@@ -3,13 +3,15 @@
 // is asked to collect all garbage before memory is read.
 
 import { once } from "node:events";
+import { join } from "node:path";
 
 import { within } from "../../test/support/deadline.ts";
+import { ROOT } from "../places.ts";
 import type { Subject } from "./subject.ts";
 
 /** For the environment of a server whose heap is to be read. */
 export const INSPECTABLE: Readonly<Record<string, string>> = {
-  NODE_OPTIONS: "--inspect=127.0.0.1:0",
+  TYPHON_NODE: join(ROOT, "benchmarks", "chaos", "inspected-node.sh"),
 };
 
 const ANSWER_MS = 20_000;

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from front import Front, Worker
+from front import Front, Worker, response_to, wait_until
 
 Serve = Callable[..., Front]
 
@@ -52,7 +52,10 @@ def loop(request: pytest.FixtureRequest) -> str:
 def front_in(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Front]]:
-    """`front_in(loop)` → the module's front in that loop: a launcher costs more than a worker."""
+    """`front_in(loop)` → the front of the module in that loop: a launcher costs more than a worker.
+
+    The module names its application APP, and other settings than the usual ones SETTINGS.
+    """
     with ExitStack() as stack:
         fronts: dict[str, Front] = {}
 
@@ -61,6 +64,7 @@ def front_in(
                 folder = tmp_path_factory.mktemp("application")
                 module = write_module(folder, request.module.APP)
                 settings = {"interface": "asgi", "lifespan": "off", "loop": loop}
+                settings.update(getattr(request.module, "SETTINGS", {}))
                 fronts[loop] = stack.enter_context(Front(f"{module}:app", str(folder), **settings))
             return fronts[loop]
 
@@ -71,13 +75,33 @@ def front_in(
 def front(front_in: Callable[[str], Front], loop: str) -> Iterator[Front]:
     """A front without workers before the ASGI application that stands in the module's APP."""
     front = front_in(loop)
+    front.end_workers()
     yield front
     front.end_workers()
 
 
 @pytest.fixture
-def worker(front: Front) -> Iterator[Worker]:
-    """A worker that takes, and that has written nothing to standard error at the end."""
-    worker = front.start_taking(interface="asgi")
-    yield worker
-    assert worker.read_err() == ""
+def worker(
+    request: pytest.FixtureRequest, front_in: Callable[[str], Front], loop: str
+) -> Iterator[Worker]:
+    """A worker that takes, and that has written nothing to standard error at the end.
+
+    It is the worker of the test before, if that test has left it as it was: importing asyncio costs
+    more than most tests. An application that keeps notes for a test gives them at /what_was_told.
+    """
+    front = front_in(loop)
+    if not front.workers:
+        front.start_taking(interface="asgi")
+    elif "def what_was_told" in request.module.APP:
+        # Notes for an earlier test are none for this one.
+        while response_to(front.workers[0], front.ask(path="/what_was_told"))[1]:
+            pass
+        wait_until(front.workers[0].is_idle, "an idle worker")
+    worker = front.workers[0]
+    worker.times.clear()
+    try:
+        yield worker
+        assert worker.read_err() == ""
+    finally:
+        if front.workers != [worker] or not worker.is_idle():
+            front.end_workers()

@@ -35,8 +35,12 @@ TAKE_PLACES = (
     "import fcntl, os, sys; "
     "passed = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 64) for fd in sys.argv.pop().split(',')]; "
     "[os.dup2(fd, at) for at, fd in enumerate(passed, 3)]; os.set_inheritable(3, False); "
+    "[os.close(fd) for fd in passed]; "
 )
 DEADLINE = 20.0
+# npm run test:all repeats what is random or large, with more rounds and bytes.
+IS_LONG = os.environ.get("TEST_LONG") == "1"
+IDLE_SECONDS = 0.05
 
 
 def is_alive(pid: int) -> bool:
@@ -75,20 +79,24 @@ class Worker:
         self.channel: socket.socket | None = None
         self.out = self.err = self.stacks = self.notes = -1
         self.frames: list[Frame] = []
+        self._was_told_to_stop = False
+        # TAKEN frames of single requests.
+        self.times: list[Frame] = []
         self._decoder = frames.FrameDecoder()
 
-    def opened(self, pid: int) -> None:
+    def opened(self, pid: int, directory: Path) -> None:
         self.pid = pid
-        base = self.front.directory / f"w{self.number}"
         for name in ("out", "err", "stacks", "notes"):
-            path = base.with_suffix(f".{name}")
-            setattr(self, name, os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-            path.unlink()
+            setattr(self, name, os.open(directory / name, os.O_RDONLY | os.O_NONBLOCK))
+        self.channel = socket.socket(socket.AF_UNIX)
+        self.channel.settimeout(DEADLINE)
+        self.channel.connect(str(directory / "channel"))
 
     def send(
         self, kind: int, request: int = 0, payload: bytes = b"", flags: int = 0, count: int = 0
     ) -> None:
         assert self.channel is not None
+        self._was_told_to_stop |= kind == frames.STOP
         self.channel.sendall(frames.encode(kind, request, payload, flags=flags, count=count))
 
     def next_frame(self) -> Frame:
@@ -97,8 +105,14 @@ class Worker:
         while not self.frames:
             chunk = read_some(self.channel.fileno(), f"a frame of worker {self.number}")
             assert chunk, f"the channel ended; stderr: {self.read_err()}"
-            self.frames += frames_of(self._decoder, chunk)
+            self._keep(frames_of(self._decoder, chunk))
         return self.frames.pop(0)
+
+    # TAKEN of one request only has a time, and may come before any other frame about it.
+    def _keep(self, received: list[Frame]) -> None:
+        for frame in received:
+            is_time = frame.kind == frames.TAKEN and frame.request > 0
+            (self.times if is_time else self.frames).append(frame)
 
     def expect(self, kind: int, request: int | None = None) -> Frame:
         """The next frame, which has to be of this type."""
@@ -113,11 +127,26 @@ class Worker:
         assert self.channel is not None
         return bool(self.frames) or bool(select.select([self.channel], [], [], 0)[0])
 
+    def is_idle(self) -> bool:
+        """Whether it runs no request and has nothing more to tell of earlier ones.
+
+        A worker that is still busy after IDLE_SECONDS counts as one that stays so.
+        """
+        if self.channel is None or self.channel.fileno() < 0 or self._was_told_to_stop:
+            return False
+        latest = time.monotonic() + IDLE_SECONDS
+        # A request is noted until the last frame about it is sent.
+        while is_busy := bool(self.noted()):
+            if time.monotonic() > latest:
+                break
+            time.sleep(0.001)
+        return not is_busy and not self.has_frame()
+
     def frames_to_end(self) -> list[Frame]:
         """All frames up to the channel's end."""
         assert self.channel is not None
         while chunk := read_some(self.channel.fileno(), "the channel's end"):
-            self.frames += frames_of(self._decoder, chunk)
+            self._keep(frames_of(self._decoder, chunk))
         left, self.frames = self.frames, []
         return left
 
@@ -163,7 +192,10 @@ class Front:
         **settings: Any,
     ) -> None:
         """`inherits`: the front whose launcher has died. `passes`: what a manager passed on."""
-        self.directory = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
+        # Holds the run directories, one for each start.
+        self.folder = Path(tempfile.mkdtemp(prefix="typhon-test-", dir="/dev/shm"))
+        self._directory = self.make_directory()
+        self._starting: dict[int, Path] = {}
         self.workers: list[Worker] = []
         self.messages: list[dict[str, Any]] = []
         self._received = b""
@@ -175,7 +207,9 @@ class Front:
         placed = [control.fileno()]
         if inherits is not None:
             placed += [inherits.queue, inherits.lifeline, inherits.cancels]
-        arguments = [PACKAGE_FOLDER, str(2 + len(placed)), ",".join(map(str, placed))]
+        highest = 2 + len(placed)
+        passed_on = ",".join(str(fd) for fd in (*placed, *passes) if fd > highest)
+        arguments = [PACKAGE_FOLDER, str(highest), passed_on, ",".join(map(str, placed))]
         env = {**os.environ, **settings.pop("launcher_env", {})}
         python = settings.pop("python", sys.executable)
         self.launcher = subprocess.Popen(
@@ -199,15 +233,16 @@ class Front:
             "software": "typhon/test",
             **settings,
         }
-        self.say(op="open", directory=str(self.directory), pipe_pages=256, application=application)
+        self.say(op="open", directory=str(self._directory), pipe_pages=256, application=application)
         self.queue = self.lifeline = self.cancels = -1
         self.opened = self.hear("opened") if hears else {}
         if opens:
             self.open()
 
     def open(self) -> None:
-        """Opens and unlinks what belongs to all workers."""
+        """Opens what belongs to all workers and removes the directory."""
         if self._inherited is not None:
+            self._directory.rmdir()
             self.queue = os.dup(self._inherited.queue)
             self.lifeline = os.dup(self._inherited.lifeline)
             self.cancels = os.dup(self._inherited.cancels)
@@ -215,12 +250,20 @@ class Front:
         self.lifeline = self._open("lifeline", os.O_WRONLY | os.O_NONBLOCK)
         self.queue = self._open("queue", os.O_RDWR | os.O_NONBLOCK)
         self.cancels = self._open("cancels", os.O_RDWR)
+        shutil.rmtree(self._directory)
 
     def _open(self, name: str, flags: int) -> int:
-        path = self.directory / name
-        fd = os.open(path, flags)
-        path.unlink()
-        return fd
+        return os.open(self._directory / name, flags)
+
+    def make_directory(self) -> Path:
+        """A new run directory."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def say_start(self, number: int, **place: object) -> Path:
+        """Asks for a worker; returns its run directory."""
+        directory = self._starting[number] = self.make_directory()
+        self.say(op="start", worker=number, directory=str(directory), **place)
+        return directory
 
     def say(self, **message: object) -> None:
         self.control.sendall(json.dumps(message).encode() + b"\n")
@@ -240,14 +283,18 @@ class Front:
 
     def start(self, number: int = 0) -> Worker:
         """Forks a worker and connects to it."""
-        worker = Worker(self, number or self._last_number + 1)
+        self.say_start(number or self._last_number + 1)
+        return self.started()
+
+    def started(self) -> Worker:
+        """Connects to the worker that the launcher forks now."""
+        started = self.hear("started")
+        worker = Worker(self, started["worker"])
+        directory = self._starting.pop(worker.number)
         self._last_number = max(self._last_number, worker.number)
-        self.say(op="start", worker=worker.number)
-        worker.opened(self.hear("started")["pid"])
+        worker.opened(started["pid"], directory)
         self.workers.append(worker)
-        worker.channel = socket.socket(socket.AF_UNIX)
-        worker.channel.settimeout(DEADLINE)
-        worker.channel.connect(str(self.directory / f"w{worker.number}.channel"))
+        shutil.rmtree(directory)
         return worker
 
     def start_taking(self, number: int = 0, interface: str = "wsgi") -> Worker:
@@ -318,7 +365,7 @@ class Front:
             self.launcher.communicate()
         for worker in self.workers:
             worker.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def response_to(worker: Worker, request: int) -> tuple[list[str], bytes]:

@@ -3,9 +3,10 @@
     launcher ── fork ──▶ set-up ─▶ import ─▶ serving, as the interface does ─▶ exit 0
                                       └─ FAILED ─▶ exit 3
 
-Started as `python -c BOOT FOLDER HIGHEST` with control on descriptor 3. FOLDER holds this package.
-HIGHEST is the last descriptor that is meant for the launcher: 3, or 6 if an earlier launcher left
-files to inherit. BOOT keeps FOLDER and the working directory off the application's sys.path:
+Started as `python -c BOOT FOLDER HIGHEST PASSED` with control on descriptor 3. FOLDER holds this
+package. HIGHEST is the last descriptor that is meant for the launcher: 3, or 6 if an earlier
+launcher left files to inherit. PASSED lists higher ones that are not ("17,18"). BOOT keeps FOLDER
+and the working directory off the application's sys.path:
 
     import sys; sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1],
     *sys.path[:1]]; from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()
@@ -34,7 +35,10 @@ EXIT_NOT_LOADED = 3
 def main() -> None:
     """Runs the launcher, and in a forked process the worker."""
     highest = int(sys.argv[2]) if len(sys.argv) > 2 else CONTROL
-    process_setup.close_above(highest)
+    passed = sys.argv[3].split(",") if len(sys.argv) > 3 and sys.argv[3] else []
+    if not process_setup.is_socket(CONTROL):
+        sys.exit(f"a start-up hook of {sys.executable} (sitecustomize?) has closed descriptor 3")
+    process_setup.close_passed_on([int(fd) for fd in passed])
     # Hidden from the application; a worker puts APP in their place.
     del sys.argv[1:]
     process_setup.ignore_signals()
@@ -66,13 +70,15 @@ def _run_worker(context: WorkerContext) -> None:
     context.open()
     library_path = sys.path[:]
     try:
-        app, interface = load(context.settings)
-        run = run_wsgi if interface == "wsgi" else _import_asgi(library_path)
-        run(app, context)
+        loaded = load(context.settings)
+        context.doubt = loaded.doubt
+        run = run_wsgi if loaded.interface == "wsgi" else _import_asgi(library_path)
+        run(loaded.app, context)
+        context.ending.finish()
     except LoadError as error:
         failure = {"kind": error.kind, "text": str(error)}
         context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
-        process_setup.flush_streams()
+        context.ending.finish_failed()
         os._exit(EXIT_NOT_LOADED)
 
 

@@ -5,8 +5,16 @@
 import { useCompileCache } from "./compile-cache.ts";
 
 // Without a listener SIGUSR1 (log rotation) would open Node's debugger and SIGHUP (reload) would end Node.
+// Before this line bin/typhon gives the debugger an address that nothing can listen at.
 for (const signal of ["SIGUSR1", "SIGHUP"]) process.on(signal, () => undefined);
+
+// bin/typhon hides NODE_OPTIONS from the Node that runs Typhon; the application gets it as it was.
+const { TYPHON_KEPT_NODE_OPTIONS: nodeOptions } = process.env;
+if (nodeOptions !== undefined) process.env["NODE_OPTIONS"] = nodeOptions;
+delete process.env["TYPHON_KEPT_NODE_OPTIONS"];
 
 useCompileCache(process.env);
 const { run } = await import("./run.ts");
-process.exit(await run(process.argv.slice(2), process.env));
+// bin/typhon puts "=" before each word, so that Node takes no word for an option of its own.
+const words = process.argv.slice(2).map((word) => word.replace(/^=/, ""));
+process.exit(await run(words, process.env));

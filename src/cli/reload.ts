@@ -28,14 +28,14 @@ is on standard error; 2 the server could not be reached.
  * milliseconds that the reload took. Throws OperatorError: 3 if the code does not load, 2 if the server
  * could not be reached.
  */
-export async function reload(flags: Flags, environment: Environment): Promise<number> {
-  const pidFile = readPidFile(flags, environment);
+export async function reload(flags: Flags, environment: Environment, cwd: string): Promise<number> {
+  const pidFile = readPidFile(flags, environment, cwd);
   // A dynamic import: a mistyped command must not wait for modules that it does not need.
   const { requestReload } = await import("../supervisor/control-client.ts");
   return await requestReload(pidFile);
 }
 
-function readPidFile(flags: Flags, environment: Environment): string {
+function readPidFile(flags: Flags, environment: Environment, cwd: string): string {
   const other = [...flags.texts.keys()].find((name) => name !== OPTIONS.pid.name);
   if (flags.app !== null || other !== undefined)
     throw new OperatorError(
@@ -44,5 +44,5 @@ function readPidFile(flags: Flags, environment: Environment): string {
   const given = new Sources(flags, environment).ask(OPTIONS.pid);
   if (given === null)
     throw new OperatorError("no PID file given; for example: typhon reload --pid FILE");
-  return resolve(given.value);
+  return resolve(cwd, given.value);
 }

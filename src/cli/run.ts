@@ -6,7 +6,7 @@ import { readFlags, type Flags } from "../config/flags.ts";
 import { loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
-import { openLog } from "../observe/log-targets.ts";
+import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
 import { renderHelp } from "./help.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { readVersion } from "../config/version.ts";
@@ -28,8 +28,9 @@ export async function run(words: readonly string[], environment: Environment): P
       process.stdout.write(`typhon ${readVersion()} (Node ${process.versions.node})\n`);
       return 0;
     }
-    if (!isReload) return await serve(flags, environment);
-    const ms = await reload(isFirst ? flags : { ...flags, app: null }, environment);
+    const cwd = workingFolder();
+    if (!isReload) return await serve(flags, environment, cwd);
+    const ms = await reload(isFirst ? flags : { ...flags, app: null }, environment, cwd);
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
@@ -38,15 +39,23 @@ export async function run(words: readonly string[], environment: Environment): P
   }
 }
 
-async function serve(flags: Flags, environment: Environment): Promise<number> {
-  const configuration = loadConfiguration(flags, environment, process.cwd());
+async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
+  const configuration = loadConfiguration(flags, environment, cwd);
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
   const log = openLog(configuration.logs);
   try {
     return await supervise(configuration, log);
   } finally {
-    await log.flush();
+    await flushStandardStreams();
+  }
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new OperatorError("the current folder is gone; start in one that exists");
   }
 }
 

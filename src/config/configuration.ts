@@ -2,7 +2,7 @@
 // load.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
 // Times are milliseconds, sizes bytes.
 
-import type { ListenAddress } from "../net/address.ts";
+import type { ListenAddress, SocketRights } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
@@ -13,17 +13,23 @@ export interface ApplicationConfiguration {
   readonly interface: "auto" | "wsgi" | "asgi";
   /** The interpreter's path or name. */
   readonly python: string;
-  /** Absolute. */
+  /** Absolute; through symbolic links, as the user names it, and so is `cwd`. */
   readonly appDir: string;
+  /** The working directory of the workers. */
+  readonly cwd: string;
   /** Added to the workers' environment. */
   readonly env: Readonly<Record<string, string>>;
   /** "" or "/prefix" without a trailing slash. */
   readonly rootPath: string;
   readonly loop: "auto" | "asyncio" | "uvloop";
   readonly lifespan: "auto" | "on" | "off";
+  /** Whether http.response.pathsend is offered (ASGI). */
+  readonly pathsend: boolean;
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
   readonly workers: number;
+  /** Whether the user has chosen `workers`; else an application that needs a single process gets one. */
+  readonly areWorkersChosen: boolean;
   readonly threads: number;
   /** Requests that a worker runs at once under ASGI. */
   readonly concurrency: number;
@@ -34,10 +40,18 @@ export interface ApplicationConfiguration {
   /** Bytes. */
   readonly maxRss: number;
   readonly maxAgeMs: number;
-  /** 0 = no deadline. */
+  /** The deadline of a request; 0 = none. */
   readonly timeoutMs: number;
+  /** The same under ASGI, where a request has a deadline only if --timeout is given. */
+  readonly asgiTimeoutMs: number;
+  /** How long the application may keep the event loop of an ASGI worker; 0 = for ever. */
+  readonly loopTimeoutMs: number;
   /** Deadlines of a prefix and all paths below it, the longest prefix first. */
   readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
+  /** For an ASGI handler whose client has left; 0 = no limit. */
+  readonly abandonTimeoutMs: number;
+  /** Whether such a handler is cancelled at once. */
+  readonly cancelOnDisconnect: boolean;
   readonly startTimeoutMs: number;
   /** Time for running requests when a worker is replaced. */
   readonly drainTimeoutMs: number;
@@ -73,10 +87,17 @@ export interface Configuration {
      * 127.0.0.1:8000. Otherwise the addresses, in the order given.
      */
     readonly bind: "default" | readonly ListenAddress[];
-    /** Addresses and ranges whose forwarded fields are trusted; ["*"] = all; a Unix socket is 127.0.0.1. */
+    /** Of the files of Unix sockets. */
+    readonly socketRights: SocketRights;
+    /** Addresses and ranges whose forwarded fields are trusted; "unix" = every Unix socket, "*" = all. */
     readonly forwardedAllowIps: readonly string[];
     readonly keepAliveMs: number;
+    /** 0 = no limit. */
+    readonly bodyTimeoutMs: number;
     readonly maxBody: number;
+    /** Bytes. */
+    readonly maxRequestLine: number;
+    readonly maxRequestHead: number;
   };
   /** At least one; the names differ. */
   readonly applications: readonly ApplicationConfiguration[];
@@ -86,6 +107,8 @@ export interface Configuration {
     readonly accessLog: string;
     readonly level: "debug" | "info" | "warning" | "error";
     readonly format: "text" | "json";
+    /** Whether the output of applications is written into the server's log, as lines that name the worker. */
+    readonly captureOutput: boolean;
   };
   readonly process: {
     /** Absolute, or null. */

@@ -29,6 +29,6 @@ export function embeddedConfiguration(options: ServerOptions, cwd: string): Conf
   }
   const flags = { wantsHelp: false, wantsVersion: false, app, texts };
   // The interpreter is looked for on PATH, and a virtual environment that is active is used.
-  const { PATH, VIRTUAL_ENV, HOME } = process.env;
-  return loadConfiguration(flags, { PATH, VIRTUAL_ENV, HOME }, cwd);
+  const { PATH, VIRTUAL_ENV, HOME, PWD } = process.env;
+  return loadConfiguration(flags, { PATH, VIRTUAL_ENV, HOME, PWD }, cwd);
 }

@@ -1,11 +1,12 @@
 // Finds the Python that runs the application: the interpreter of --python, else the active virtual
 // environment, else `.venv` beside the application, else python3 on PATH. The result is an absolute path.
-// Symbolic links are not resolved, because Python finds its virtual environment by the path of its program.
+// Symbolic links are not resolved, because Python finds its virtual environment by the path of its program. An
+// environment that is there but cannot be used is an error: another Python would lack its packages.
 
-import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 
 import { OperatorError, quote } from "./operator-error.ts";
+import { isLink, kindOf, mayRun } from "./paths.ts";
 
 interface Search {
   /** The text of --python or its variable, and which of the two gave it; null without either. */
@@ -42,46 +43,38 @@ export function findInterpreter(search: Search): string {
 
 function findAsked(by: string, text: string, search: Search): string {
   const path = resolve(search.cwd, text);
-  if (isFolder(path)) {
+  if (kindOf(path) === "folder") {
     const python = pythonIn(path);
     if (python !== null) return python;
     throw new OperatorError(
       `${by} ${quote(text)} is a folder without bin/python; name an interpreter or a virtual environment`,
     );
   }
-  const python = text.includes("/")
-    ? executable(path)
-    : onPath(text, search.environment["PATH"], search.cwd);
-  if (python !== null) return python;
-  const where = text.includes("/") ? "is no program that this user may run" : "is not on PATH";
+  const isPath = text.includes("/");
+  const found = isPath ? path : onPath(text, search.environment["PATH"], search.cwd);
+  if (found !== null && mayRun(found)) return found;
+  const where = isPath ? "is no program that this user may run" : "is not on PATH";
   throw new OperatorError(`${by} ${quote(text)} ${where}; name the path of a Python interpreter`);
 }
 
+/** The Python of a virtual environment; null if the folder has none. Throws OperatorError if it cannot be used. */
 function pythonIn(environmentFolder: string): string | null {
-  return (
-    executable(join(environmentFolder, "bin", "python")) ??
-    executable(join(environmentFolder, "bin", "python3"))
-  );
-}
-
-function onPath(name: string, path: string | undefined, cwd: string): string | null {
-  for (const folder of (path ?? "").split(delimiter)) {
-    const found = executable(resolve(cwd, folder, name));
-    if (found !== null) return found;
+  const pythons = ["python", "python3"].map((name) => join(environmentFolder, "bin", name));
+  const python = pythons.find(mayRun);
+  if (python !== undefined) return python;
+  for (const path of pythons) {
+    const kind = kindOf(path);
+    if (kind === "missing" && !isLink(path)) continue;
+    const fault =
+      kind === "missing"
+        ? `${quote(path)} is a link to a Python that is gone; make the virtual environment again`
+        : `this user may not run ${quote(path)}; give this user the right to the folders on its way`;
+    throw new OperatorError(`${fault}, or name an interpreter with --python`);
   }
   return null;
 }
 
-function executable(path: string): string | null {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile() ? path : null;
-  } catch {
-    // Missing, or this user may not run it: the search goes on.
-    return null;
-  }
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+function onPath(name: string, path: string | undefined, cwd: string): string | null {
+  const programs = (path ?? "").split(delimiter).map((folder) => resolve(cwd, folder, name));
+  return programs.find(mayRun) ?? null;
 }

@@ -2,7 +2,7 @@
 // variable, that over the variable of other servers, that over the default. This file decides what depends on
 // several options or on the machine: --bind against --host and --port, PORT, folders, the interpreter.
 
-import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
@@ -10,11 +10,15 @@ import type { ListenAddress } from "../net/address.ts";
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
 import type { ApplicationConfiguration, Configuration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
+import { readEnvFiles } from "./env-files.ts";
 import { readFlags, type Flags } from "./flags.ts";
 import { findInterpreter } from "./interpreter.ts";
+import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
+import { findOwner } from "./owner.ts";
+import { kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
 import { OPTIONS, type Option } from "./schema.ts";
-import { readValue, Sources, type Environment } from "./sources.ts";
+import { readValue, Sources, type Environment, type GivenValue } from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
@@ -29,31 +33,36 @@ export function load(
 }
 
 /** The configuration that `flags` and `environment` ask for: one application at every path. Throws OperatorError. */
-export function loadConfiguration(
-  flags: Flags,
-  environment: Environment,
-  cwd: string,
-): Configuration {
+export function loadConfiguration(flags: Flags, given: Environment, cwd: string): Configuration {
+  const fromFiles = readEnvFiles(new Sources(flags, given), given, cwd);
+  const environment = { ...given, ...fromFiles };
   const sources = new Sources(flags, environment);
-  const appDir = readFolder(sources, OPTIONS.appDir, resolve(cwd), cwd);
-  const app = readApplication(sources, appDir, cwd);
+  const links = environment["PWD"];
+  const folder = readFolder(sources, OPTIONS.appDir, cwd) ?? resolve(cwd);
+  const appDir = asNamed(folder, cwd, links);
+  const app = readApplication(sources, appDir, cwd, links);
   return {
     listeners: {
       bind: readBind(sources, environment, cwd),
+      socketRights: readSocketRights(sources),
       forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
       keepAliveMs: sources.one(OPTIONS.keepAlive),
+      bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
       maxBody: sources.one(OPTIONS.maxBody),
+      maxRequestLine: sources.one(OPTIONS.limitRequestLine),
+      maxRequestHead: sources.one(OPTIONS.limitRequestHead),
     },
-    applications: [loadApplication(sources, { app, appDir, environment, cwd })],
+    applications: [loadApplication(sources, { app, appDir, environment, fromFiles, cwd })],
     routes: [{ host: "", path: "", application: "" }],
     logs: {
       accessLog: readAccessLog(sources, cwd),
       level: sources.one(OPTIONS.logLevel),
       format: sources.one(OPTIONS.logFormat),
+      captureOutput: sources.one(OPTIONS.captureOutput),
     },
     process: {
       pid: readPidFile(sources, cwd),
-      tempDir: readTempDir(sources, cwd),
+      tempDir: readTempDir(sources, environment, cwd),
       gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
       health: sources.one(OPTIONS.health),
       reload: sources.one(OPTIONS.reload),
@@ -67,12 +76,15 @@ interface Place {
   readonly app: string;
   readonly appDir: string;
   readonly environment: Environment;
+  /** The variables that only --env-file gives. */
+  readonly fromFiles: Readonly<Record<string, string>>;
   readonly cwd: string;
 }
 
 function loadApplication(sources: Sources, place: Place): ApplicationConfiguration {
-  const { app, appDir, environment, cwd } = place;
+  const { app, appDir, environment, fromFiles, cwd } = place;
   const python = sources.ask(OPTIONS.python);
+  const workers = sources.ask(OPTIONS.workers)?.value;
   return {
     name: "",
     app,
@@ -84,14 +96,19 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
       folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
     }),
     appDir,
-    env: Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
+    cwd: nameOfCwd(cwd, appDir, environment["PWD"]),
+    env: {
+      ...fromFiles,
+      ...Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
+    },
     rootPath: sources.one(OPTIONS.rootPath),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
+    pathsend: sources.one(OPTIONS.pathsend),
     warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
     // In development one process is enough, and starts soonest.
-    workers:
-      sources.ask(OPTIONS.workers)?.value ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    areWorkersChosen: workers !== undefined,
     threads: sources.one(OPTIONS.threads),
     concurrency: sources.one(OPTIONS.concurrency),
     retry: sources.one(OPTIONS.retry),
@@ -100,6 +117,9 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     maxRss: sources.one(OPTIONS.maxRss),
     maxAgeMs: sources.one(OPTIONS.maxAge),
     ...readTimeouts(sources),
+    loopTimeoutMs: sources.one(OPTIONS.loopTimeout),
+    abandonTimeoutMs: sources.one(OPTIONS.abandonTimeout),
+    cancelOnDisconnect: sources.one(OPTIONS.cancelOnDisconnect),
     startTimeoutMs: sources.one(OPTIONS.startTimeout),
     drainTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     queue: sources.one(OPTIONS.queue),
@@ -116,23 +136,23 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
 
 function readTimeouts(
   sources: Sources,
-): Pick<ApplicationConfiguration, "timeoutMs" | "routeTimeouts"> {
+): Pick<ApplicationConfiguration, "timeoutMs" | "asgiTimeoutMs" | "routeTimeouts"> {
   const given = sources.all(OPTIONS.timeout).map(({ value }) => value);
-  const all =
-    given.findLast(({ prefix }) => prefix === "") ??
-    OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
+  const all = given.findLast(({ prefix }) => prefix === "");
+  const usual = OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
   // If a path is given twice, the last value holds, as for every option.
   const byPrefix = new Map(given.map((timeout) => [timeout.prefix, timeout]));
   byPrefix.delete("");
   const routes = [...byPrefix.values()].toSorted((a, b) => b.prefix.length - a.prefix.length);
-  return { timeoutMs: all.ms, routeTimeouts: routes };
+  const { ms } = all ?? usual;
+  return { timeoutMs: ms, asgiTimeoutMs: all === undefined ? 0 : ms, routeTimeouts: routes };
 }
 
 function readPidFile(sources: Sources, cwd: string): string | null {
   const given = sources.ask(OPTIONS.pid);
   if (given === null) return null;
   const path = resolve(cwd, given.value);
-  if (mayWrite(dirname(path))) return path;
+  if (mayWriteIn(dirname(path))) return path;
   throw new OperatorError(
     `${given.by} ${quote(given.text)} is in no folder that this user may write to; name another`,
   );
@@ -141,14 +161,10 @@ function readPidFile(sources: Sources, cwd: string): string | null {
 function readReloadDirs(sources: Sources, fallback: string, cwd: string): readonly string[] {
   const given = sources.all(OPTIONS.reloadDir);
   if (given.length === 0) return [fallback];
-  return given.map(({ by, text, value }) => {
-    const folder = resolve(cwd, value);
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder;
-    throw new OperatorError(`${by} ${quote(text)} is no folder; name one that exists`);
-  });
+  return given.map((one) => folderOf(one, cwd, mayReadIn));
 }
 
-function readApplication(sources: Sources, appDir: string, cwd: string): string {
+function readApplication(sources: Sources, appDir: string, cwd: string, links = ""): string {
   const given = sources.app();
   if (given === null)
     throw new OperatorError(
@@ -156,11 +172,14 @@ function readApplication(sources: Sources, appDir: string, cwd: string): string 
     );
   const file = filePart(given.value);
   if (file === null) return given.value;
-  const isThere = (path: string): boolean =>
-    statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  const isThere = (path: string): boolean => kindOf(path) === "file";
   const here = resolve(cwd, file);
   const path = !isThere(here) && isThere(resolve(appDir, file)) ? resolve(appDir, file) : here;
-  return path + given.value.slice(file.length);
+  if (kindOf(path) === "closed")
+    throw new OperatorError(
+      `${given.by} ${quote(given.text)} is in a folder that this user may not enter; give this user the right`,
+    );
+  return asNamed(path, cwd, links) + given.value.slice(file.length);
 }
 
 // An application named as a file may be outside --app-dir; then the file's own folder is watched.
@@ -171,7 +190,7 @@ function watchedFolder(app: string, appDir: string): string {
 
 // The path in "path/to/file.py[:callable]", null for a module.
 function filePart(app: string): string | null {
-  return /^(.+\.py)(?::[^/]*)?$/u.exec(app)?.[1] ?? null;
+  return /^([^:]+\.py)(?::|$)/u.exec(app)?.[1] ?? null;
 }
 
 function readBind(
@@ -212,26 +231,46 @@ function joinAddress(sources: Sources, environment: Environment): ListenAddress 
   };
 }
 
-function readFolder(
-  sources: Sources,
-  option: Option<string>,
-  fallback: string,
-  cwd: string,
-): string {
+function readFolder(sources: Sources, option: Option<string>, cwd: string): string | null {
   const given = sources.ask(option);
-  if (given === null) return fallback;
-  const folder = resolve(cwd, given.value);
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
-    throw new OperatorError(`${given.by} ${quote(given.text)} is no folder; name one that exists`);
-  return folder;
+  return given === null ? null : folderOf(given, cwd, mayReadIn);
 }
 
-function readTempDir(sources: Sources, cwd: string): string {
-  const folder = readFolder(sources, OPTIONS.tempDir, resolve(tmpdir()), cwd);
-  if (mayWrite(folder)) return folder;
+/** The folder's absolute path. Throws OperatorError if there is none, or none that this user `may` use. */
+function folderOf(
+  { by, text, value }: GivenValue<string>,
+  cwd: string,
+  may: (folder: string) => boolean,
+): string {
+  const folder = resolve(cwd, value);
+  const kind = kindOf(folder);
+  if (kind === "folder" && may(folder)) return folder;
+  const what = `${by} ${quote(text)}`;
+  if (kind !== "folder" && kind !== "closed")
+    throw new OperatorError(`${what} is no folder; name one that exists`);
   throw new OperatorError(
-    `--temp-dir ${quote(folder)} is no folder that this user may write to; name another`,
+    may === mayWriteIn
+      ? `${what} is no folder that this user may write to; name another`
+      : `${what} is closed to this user; give this user the right to enter and read it, or name another`,
   );
+}
+
+// /dev/shm is memory; it comes last, for a read-only file system.
+function readTempDir(sources: Sources, environment: Environment, cwd: string): string {
+  const given = sources.ask(OPTIONS.tempDir);
+  if (given !== null) return folderOf(given, cwd, mayWriteIn);
+  const usual = [environment["TMPDIR"] || tmpdir(), "/tmp", "/var/tmp", "/dev/shm"];
+  const folder = usual.map((path) => resolve(cwd, path)).find(mayWriteIn);
+  if (folder !== undefined) return folder;
+  throw new OperatorError(
+    `no folder for temporary files: this user may not write to ${usual.join(", ")}; name one with --temp-dir`,
+  );
+}
+
+function readSocketRights(sources: Sources): Configuration["listeners"]["socketRights"] {
+  const given = sources.ask(OPTIONS.socketOwner);
+  const owner = given && findOwner(`${given.by} ${quote(given.text)}`, given.value);
+  return { mode: sources.one(OPTIONS.socketMode), owner };
 }
 
 function readAccessLog(sources: Sources, cwd: string): string {
@@ -255,16 +294,6 @@ function mayAppend(path: string): boolean {
     return true;
   } catch {
     // The caller reports every error of the system in the same way.
-    return false;
-  }
-}
-
-function mayWrite(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    // The folder is missing or belongs to another user; the caller's error names the option.
     return false;
   }
 }

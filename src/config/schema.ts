@@ -5,19 +5,21 @@
 import { readBindAddress, readHost, readPort } from "./bind-address.ts";
 import { inGroup, SWITCH, type Option } from "./option.ts";
 import {
-  BadValue,
   listOf,
   oneOf,
   readApp,
   readAssignment,
   readBoolean,
+  readMode,
   readNetwork,
+  readOwner,
   readPath,
   readPrefix,
   readSize,
   readText,
   readTimeout,
   seconds,
+  sizeWithin,
   wholeNumber,
 } from "./values.ts";
 
@@ -29,6 +31,8 @@ const MAX_THREADS = 256;
 const MAX_CONCURRENCY = 16_384;
 const MAX_REQUESTS = 1_000_000_000;
 const MAX_QUEUE = 1_000_000;
+/** A head travels to a worker in one frame (docs/limits.md). */
+const MAX_HEAD_BYTES = 262_144;
 /** The memory limit of all unfinished WebSocket messages together (docs/limits.md). */
 const MAX_MESSAGE_BYTES = 268_435_456;
 
@@ -37,7 +41,7 @@ export const APP = {
   name: "app",
   placeholder: "APP",
   help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory()",
-  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that is called without arguments and returns the application. The name after the colon may have dots: `shop:site.app`.",
+  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`.",
   read: readApp,
 } as const;
 
@@ -66,12 +70,26 @@ const ADDRESS = inGroup("Address", {
     doc: "The port to listen on, if `--bind` is not used. With `--host` but without `--port` it is the variable `PORT`, else 8000. A `TYPHON_PORT` that begins with `tcp://` or `udp://` is ignored: Kubernetes sets such a variable for a service named typhon.",
     read: readPort,
   },
+  socketMode: {
+    placeholder: "MODE",
+    fallback: "0666",
+    help: "rights of the file of a Unix socket",
+    doc: "The rights of the file of a Unix socket, in octal digits, such as `0660`. The umask has no effect on it. A client needs the right to write to the file, and to enter its folder. With the default every local user may connect, as with uvicorn (gunicorn: 0777). Sockets of systemd have the rights of their unit.",
+    read: readMode,
+  },
+  socketOwner: {
+    placeholder: "USER:GROUP",
+    fallbackWords: "the user and group of the process",
+    help: "owner of the file of a Unix socket: USER, USER:GROUP or :GROUP",
+    doc: "The owner of the file of a Unix socket: `USER`, `USER:GROUP` or `:GROUP`, each a name or a number. Another user needs root (CAP_CHOWN); a group needs that the server's user is a member. For example `--socket-owner :www-data --socket-mode 0660` lets nginx connect on Debian, and nobody else.",
+    read: readOwner,
+  },
   forwardedAllowIps: {
     placeholder: "CIDR,…",
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `*` trusts every peer; proxies that connect through a Unix socket need it. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
     read: listOf(readNetwork),
   },
 });
@@ -81,14 +99,14 @@ const APPLICATION = inGroup("Application", {
     placeholder: "KIND",
     fallback: "auto",
     help: "auto, wsgi or asgi",
-    doc: "The interface of the application: `wsgi` (Flask, Django), `asgi` (FastAPI, Starlette, Django's asgi module), or `auto`: Typhon finds out from the callable.",
+    doc: "The interface of the application: `wsgi` (Flask, Django), `asgi` (FastAPI, Starlette, Django's asgi module), or `auto`: Typhon finds out from the callable and from what it wraps. Where neither shows the interface, the application is served as WSGI and the log says so at the start.",
     read: oneOf(["auto", "wsgi", "asgi"]),
   },
   python: {
     placeholder: "PATH",
     fallbackWords: "virtual environment, else python3",
     help: "the interpreter, or its virtual environment",
-    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`.",
+    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it.",
     read: readText,
   },
   appDir: {
@@ -96,7 +114,7 @@ const APPLICATION = inGroup("Application", {
     fallback: ".",
     fallbackWords: "the current folder",
     help: "the folder put first on sys.path",
-    doc: "The folder that is put first on `sys.path`. It does not change the working directory of the application, which is the one that Typhon was started in.",
+    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in.",
     read: readText,
   },
   env: {
@@ -106,6 +124,13 @@ const APPLICATION = inGroup("Application", {
     help: "a variable for the application; may be repeated",
     doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line.",
     read: readAssignment,
+  },
+  envFile: {
+    placeholder: "FILE",
+    isRepeatable: true,
+    help: "a file of variables, NAME=VALUE; may be repeated",
+    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files are read at the start, and not again by a reload.",
+    read: readText,
   },
   rootPath: {
     placeholder: "PREFIX",
@@ -136,16 +161,21 @@ const APPLICATION = inGroup("Application", {
     doc: "The lifespan protocol, which tells an ASGI application of its start and its end. `on`: the start fails if the application does not support the protocol. `auto`: the application runs without the protocol then. `off`: the protocol is not used.",
     read: oneOf(["auto", "on", "off"]),
   },
+  pathsend: {
+    ...SWITCH,
+    help: "ASGI: offer http.response.pathsend (files by path)",
+    doc: "Offers the ASGI extension `http.response.pathsend`, by which an application sends a file by naming its path. It is off by default: Starlette's FileResponse and StaticFiles use the extension wherever it is offered, and middleware that reads, compresses or changes bodies (GZipMiddleware, brotli-asgi, `BaseHTTPMiddleware` that reads the body) does not understand it.",
+  },
 });
 
 const WORKERS = inGroup("Workers", {
   workers: {
     short: "w",
     placeholder: "N",
-    fallbackWords: "the usable cores",
+    fallbackWords: "the usable cores, or 1",
     otherVariable: "WEB_CONCURRENCY",
     help: "Python processes",
-    doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity.",
+    doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity; it is 1 for an application that needs a single process (Gradio, NiceGUI, Socket.IO, MCP sessions and others: docs/guide/application-processes.md), and the log says why.",
     read: wholeNumber(1, MAX_WORKERS),
   },
   threads: {
@@ -205,9 +235,17 @@ const TIMES = inGroup("Times", {
     placeholder: "SECONDS",
     isRepeatable: true,
     fallback: "30",
+    fallbackWords: "30; ASGI: no limit",
     help: "how long until a response begins; 0 = no limit; /path=SECONDS for a path and all below it",
-    doc: "How long a request may run: from the moment a worker takes it until its response begins, then between two chunks while the client reads (under ASGI only if the path has a limit of its own). After that the client gets 504 (or its connection is closed, if the response had begun), the log gets the stacks of the worker's threads, and the request is interrupted. A worker that cannot be interrupted is replaced. 0: no limit. May be given several times: `/reports=300` is the limit of that path and of all paths below it; if several limits match, the one with the longest path counts.",
+    doc: "How long a request may run: from the moment a worker takes it until its response begins, then between two chunks while the client reads (under ASGI only if the path has a limit of its own). Without this option a request under ASGI may wait as long as it likes, as with uvicorn; code that keeps the event loop is limited by `--loop-timeout`. After that the client gets 504 (or its connection is closed, if the response had begun), the log gets the stacks of the worker's threads, and the request is interrupted. A worker that cannot be interrupted is replaced. 0: no limit. May be given several times: `/reports=300` is the limit of that path and of all paths below it; if several limits match, the one with the longest path counts.",
     read: readTimeout,
+  },
+  loopTimeout: {
+    placeholder: "SECONDS",
+    fallback: "30",
+    help: "ASGI: how long code may keep the event loop; 0 = no limit",
+    doc: "How long the code of an ASGI application may keep the event loop of its worker without awaiting. After that (up to a quarter later, at most 5 s) the log gets the stacks of the worker, and the code is interrupted. If the loop does not come back within a second, the worker is replaced and its requests get 502. 0: no limit.",
+    read: seconds(0),
   },
   gracefulTimeout: {
     placeholder: "SECONDS",
@@ -222,6 +260,25 @@ const TIMES = inGroup("Times", {
     help: "how long an idle connection stays open",
     doc: "How long a connection without a request stays open. Behind a proxy this should be longer than the proxy keeps its own idle connections.",
     read: seconds(0),
+  },
+  bodyTimeout: {
+    placeholder: "SECONDS",
+    fallback: "60",
+    help: "how long a request's body may bring nothing; 0 = no limit",
+    doc: "How long no byte of a request's body may come while the body is read; after that the client gets 408. The time in which an ASGI application does not read is not counted. Under WSGI, where the body is received whole before a worker runs the request, a body must also bring 500 bytes a second in every 10 s. Under ASGI the application takes the bytes as they come, and a body may be as slow as its client likes. 0: no limit.",
+    read: seconds(0),
+  },
+  abandonTimeout: {
+    placeholder: "SECONDS",
+    fallback: "120",
+    help: "ASGI: how long a handler may go on after its client has left; 0 = no limit",
+    doc: "How long the handler of a request or of a WebSocket may go on when nobody waits for its response any more: its client has left, or the response was complete with its head (HEAD, 204, 304). Such a handler is not interrupted. `receive()` returns the disconnect, `send()` drops what would end the response, so that the handler gets to its end and its background tasks run, and raises OSError for a piece with `more_body` true, so that an endless stream ends. Such handlers do not count for `--concurrency`; a worker has as many of them as `--concurrency` says. After this time the handler is cancelled. 0: no limit. Only under ASGI.",
+    read: seconds(0),
+  },
+  cancelOnDisconnect: {
+    ...SWITCH,
+    help: "ASGI: cancel a handler as soon as its client has left",
+    doc: "Cancels the handler of a request as soon as nobody waits for its response any more, without waiting for `--abandon-timeout`. For applications whose work is lost without its client, and costs much. Only under ASGI.",
   },
   queueTimeout: {
     placeholder: "SECONDS",
@@ -254,6 +311,20 @@ const LIMITS = inGroup("Limits", {
     doc: "The largest body of a request, such as `512k`, `10M`, `1G` (powers of 1,024); a larger one gets 413.",
     read: readSize,
   },
+  limitRequestLine: {
+    placeholder: "SIZE",
+    fallback: "8k",
+    help: "the longest request line; a longer one gets 414",
+    doc: "The largest number of bytes of a request line (method, target and version), from 256 to `256k`; a longer one gets 414. gunicorn has the same option; its default is 4094.",
+    read: sizeWithin(256, MAX_HEAD_BYTES, "256 to 256k"),
+  },
+  limitRequestHead: {
+    placeholder: "SIZE",
+    fallback: "32k",
+    help: "the largest head of a request; a larger one gets 431",
+    doc: "The largest number of bytes of the head of a request (request line and all fields together), from `1k` to `256k`; a larger one gets 431. Large cookies and tokens may need more than the default.",
+    read: sizeWithin(1024, MAX_HEAD_BYTES, "1k to 256k"),
+  },
   maxResponseSpill: {
     placeholder: "SIZE",
     fallback: "1G",
@@ -265,7 +336,7 @@ const LIMITS = inGroup("Limits", {
     placeholder: "DIR",
     fallbackWords: "$TMPDIR, else /tmp",
     help: "folder for temporary files of large bodies",
-    doc: "The folder for the temporary files of large bodies. Each file is deleted at the end of its request or earlier.",
+    doc: "The folder for the temporary files of large bodies. Each file is deleted at the end of its request or earlier. Without this option it is the first of `$TMPDIR`, `/tmp`, `/var/tmp` and `/dev/shm` that this user may write to; `/dev/shm` is memory.",
     read: readText,
   },
 });
@@ -276,7 +347,7 @@ const WEB_SOCKETS = inGroup("WebSockets", {
     fallback: "16M",
     help: "the largest message; a larger one closes with 1009",
     doc: "The largest WebSocket message that a client may send, measured after decompression, such as `512k` or `16M`, at most `256M`; a larger one closes the connection with 1009. Only under ASGI: a WSGI application reads the frames itself.",
-    read: readMessageSize,
+    read: sizeWithin(1, MAX_MESSAGE_BYTES, "1 to 256M"),
   },
   wsPingInterval: {
     placeholder: "SECONDS",
@@ -301,12 +372,6 @@ const WEB_SOCKETS = inGroup("WebSockets", {
   },
 });
 
-function readMessageSize(text: string): number {
-  const bytes = readSize(text);
-  if (bytes < 1 || bytes > MAX_MESSAGE_BYTES) throw new BadValue("must be a size from 1 to 256M");
-  return bytes;
-}
-
 const LOGS = inGroup("Logs", {
   accessLog: {
     placeholder: "-|FILE|off",
@@ -319,7 +384,7 @@ const LOGS = inGroup("Logs", {
     placeholder: "LEVEL",
     fallback: "info",
     help: "debug, info, warning or error",
-    doc: "The lowest level that is written to the server's log (standard error): `debug`, `info`, `warning` or `error`. Output of the application is always written.",
+    doc: "The lowest level that is written to the server's log (standard error): `debug`, `info`, `warning` or `error`. Output of the application has no level and is always written.",
     read: oneOf(["debug", "info", "warning", "error"]),
   },
   logFormat: {
@@ -328,6 +393,11 @@ const LOGS = inGroup("Logs", {
     help: "text or json",
     doc: "The format of both logs: `text` for people, `json` for programs (one object a line).",
     read: oneOf(["text", "json"]),
+  },
+  captureOutput: {
+    ...SWITCH,
+    help: "write the application's output into the server's log",
+    doc: "What the application prints is written into the server's log: each line with the worker's number, in the format of the log. In a JSON log it is the text of an `application.output` event, so that no application can forge a line of the server's. Without this option the application's standard output goes to the server's standard output and its standard error to the server's standard error, unchanged.",
   },
 });
 

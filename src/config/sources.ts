@@ -11,7 +11,7 @@ import { BadValue, type Reader } from "./values.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A given value. `by`: the flag or variable that gave it, such as "--port" or "TYPHON_PORT". */
-interface GivenValue<T> {
+export interface GivenValue<T> {
   readonly by: string;
   readonly text: string;
   readonly value: T;

@@ -68,6 +68,37 @@ export function readSize(text: string): number {
   return bytes;
 }
 
+/** A size between `min` and `max` bytes; `words` names both: "256 to 256K". */
+export function sizeWithin(min: number, max: number, words: string): Reader<number> {
+  return (text) => {
+    const bytes = readSize(text);
+    if (bytes < min || bytes > max) throw new BadValue(`must be a size from ${words}`);
+    return bytes;
+  };
+}
+
+/** "0660" or "660" → 0o660, the rights of a file (chmod(1)). */
+export function readMode(text: string): number {
+  if (!/^0?[0-7]{3}$/.test(text))
+    throw new BadValue("must be rights of a file in three octal digits, such as 660 or 0666");
+  return Number.parseInt(text, 8);
+}
+
+/** A user and a group, each a name or a number; "" = not given. */
+export interface OwnerNames {
+  readonly user: string;
+  readonly group: string;
+}
+
+/** USER, USER:GROUP or :GROUP. */
+export function readOwner(text: string): OwnerNames {
+  const match = /^((?!-)[^:\p{Cc}]*)(?::((?!-)[^:\p{Cc}]+))?$/u.exec(text);
+  const [, user = "", group = ""] = match ?? [];
+  if (match === null || text === "")
+    throw new BadValue("must be USER, USER:GROUP or :GROUP, such as www-data:www-data");
+  return { user, group };
+}
+
 /** One word of `choices`. */
 export function oneOf<const T extends readonly string[]>(choices: T): Reader<T[number]> {
   return (text): T[number] => {
@@ -82,16 +113,16 @@ export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
   return (text) => (text.trim() === "" ? [] : text.split(",").map((word) => reader(word.trim())));
 }
 
-/** An address, a CIDR range or "*", unchanged. */
+/** An address, a CIDR range, "unix" or "*", unchanged. */
 export function readNetwork(text: string): string {
-  if (text === "*") return text;
+  if (text === "*" || text === "unix") return text;
   const [address = "", prefix, ...rest] = text.split("/");
   const family = isIP(address);
   const longest = family === 4 ? 32 : 128;
   const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= longest);
   if (family === 0 || address.includes("%") || !isPrefix || rest.length > 0)
     throw new BadValue(
-      `must be addresses or CIDR ranges separated by commas, such as 127.0.0.1,10.0.0.0/8, or *; ${quote(text)} is none`,
+      `must be addresses or CIDR ranges separated by commas, such as 127.0.0.1,10.0.0.0/8, or unix, or *; ${quote(text)} is none`,
     );
   return text;
 }
@@ -130,13 +161,15 @@ export function readBoolean(text: string): boolean {
 // Letters and digits that Python allows in names (PEP 3131).
 const NAME = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_]*`;
 const DOTTED = String.raw`${NAME}(?:\.${NAME})*`;
-const MODULE_APP = new RegExp(String.raw`^${DOTTED}(?::${DOTTED}(?:\(\))?)?$`, "u");
-const FILE_APP = new RegExp(String.raw`^[^\p{Cc}]+\.py(?::${DOTTED}(?:\(\))?)?$`, "u");
+// The worker reads the arguments of a factory (application/importer.py).
+const CALLABLE = String.raw`(?::${DOTTED}(?:\([^\p{Cc}]*\))?)?`;
+const MODULE_APP = new RegExp(`^${DOTTED}${CALLABLE}$`, "u");
+const FILE_APP = new RegExp(String.raw`^[^\p{Cc}:]+\.py${CALLABLE}$`, "u");
 
-/** module, module:callable, module:factory() or path/to/file.py[:callable], unchanged. */
+/** module, module:callable, module:factory(…) or path/to/file.py[:callable], unchanged. */
 export function readApp(text: string): string {
   if (FILE_APP.test(text)) return text;
-  if (text.includes("/"))
+  if (text.split(":", 1)[0]?.includes("/"))
     throw new BadValue("is no module; write a file with its ending: path/to/file.py");
   if (!MODULE_APP.test(text))
     throw new BadValue(

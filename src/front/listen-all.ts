@@ -4,7 +4,7 @@
 
 import type { Socket } from "node:net";
 
-import type { ListenAddress } from "../net/address.ts";
+import type { ListenAddress, SocketRights } from "../net/address.ts";
 import { listenInherited } from "./inherited.ts";
 import { listen, ListenError, type Listener } from "./listener.ts";
 
@@ -14,10 +14,11 @@ const LOCAL: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 8000 };
 /** Open listeners. `notice`: a line for the operator if the addresses are not the expected ones, else null. */
 type Listening = { readonly listeners: readonly Listener[]; readonly notice: string | null };
 
-/** Rejects with ListenError. */
+/** `rights`: of the files of Unix sockets that are made. Rejects with ListenError. */
 export async function listenAll(
   addresses: "default" | readonly ListenAddress[],
   accept: (socket: Socket) => void,
+  rights: SocketRights,
 ): Promise<Listening> {
   const inherited = await listenInherited(accept);
   if (inherited !== null) {
@@ -27,7 +28,7 @@ export async function listenAll(
   if (addresses === "default") return listenDefault(accept);
   const listeners: Listener[] = [];
   try {
-    for (const address of addresses) listeners.push(await listen(address, accept));
+    for (const address of addresses) listeners.push(await listen(address, accept, rights));
   } catch (error) {
     for (const listener of listeners) listener.close();
     throw error;

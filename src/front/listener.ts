@@ -1,10 +1,10 @@
 // Listens at TCP addresses and Unix paths. A port in use, a port that needs rights or a path that is taken
 // is a ListenError, whose text names the address and the remedy for the operator.
 
-import { lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, lchownSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-import { formatAddress, type ListenAddress } from "../net/address.ts";
+import { formatAddress, type ListenAddress, type SocketRights } from "../net/address.ts";
 import { shareReads } from "./shared-reads.ts";
 
 /** Connections that the kernel queues until they are accepted; Linux caps it at net.core.somaxconn (4,096). */
@@ -26,6 +26,11 @@ export class ListenError extends Error {
   }
 }
 
+/** Every local user may connect, as for a TCP port of this machine. */
+const OPEN_RIGHTS: SocketRights = { mode: 0o666, owner: null };
+/** The socket's file begins without any rights. */
+const CLOSED_UMASK = 0o777;
+
 /** An open listening socket. */
 export interface Listener {
   /** The address, with the real port if port 0 was requested. */
@@ -43,10 +48,11 @@ export interface Listener {
 export async function listen(
   address: ListenAddress,
   accept: (socket: Socket) => void,
+  rights: SocketRights = OPEN_RIGHTS,
 ): Promise<Listener> {
   if (address.kind === "unix") await removeStaleSocket(address.path);
   const server = makeServer(accept);
-  await bind(server, address);
+  await bind(server, address, rights);
   return listenerOf(server, realAddress(server, address), accept);
 }
 
@@ -81,7 +87,7 @@ export function listenerOf(
   };
 }
 
-function bind(server: Server, address: ListenAddress): Promise<void> {
+function bind(server: Server, address: ListenAddress, rights: SocketRights): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => reject(explain(error, address));
     server.once("error", onError);
@@ -89,10 +95,40 @@ function bind(server: Server, address: ListenAddress): Promise<void> {
       server.off("error", onError);
       resolve();
     };
-    if (address.kind === "unix")
-      server.listen({ path: address.path, backlog: BACKLOG }, onListening);
+    if (address.kind === "unix") listenAtPath(server, address.path, rights, onListening);
     else server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, onListening);
   });
+}
+
+// listen() binds before it returns. The file has no rights until it has its owner, so that nobody connects by
+// the rights of another owner. Throws ListenError.
+function listenAtPath(
+  server: Server,
+  path: string,
+  { mode, owner }: SocketRights,
+  onListening: () => void,
+): void {
+  const before = process.umask(CLOSED_UMASK);
+  try {
+    server.listen({ path, backlog: BACKLOG }, onListening);
+  } finally {
+    process.umask(before);
+  }
+  // The file of another server, if the path is taken.
+  if (!server.listening) return;
+  try {
+    if (owner !== null) lchownSync(path, owner.uid, owner.gid);
+    chmodSync(path, mode);
+  } catch (error) {
+    server.close();
+    const code = error instanceof Error ? codeOf(error) : "";
+    const reason =
+      code === "EPERM"
+        ? "only root may give it to another user, or to a group that this user is not in"
+        : code;
+    const place: ListenAddress = { kind: "unix", path };
+    throw new ListenError("OTHER", place, `unix:${path} cannot get --socket-owner: ${reason}`);
+  }
 }
 
 function realAddress(server: Server, address: ListenAddress): ListenAddress {

@@ -26,6 +26,11 @@ import { mayHaveBody, responseHead } from "./response-head.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
+  /**
+   * True: a running application takes the bytes as they come, so a body may be as slow as its client likes
+   * and only silence is too long. Else the server waits for a whole body, which must come at a minimum rate.
+   */
+  readonly isLive?: boolean;
   onBody(chunk: Buffer): void;
   /** The body is complete; trailers were checked and dropped. */
   onBodyEnd(): void;
@@ -62,6 +67,15 @@ export interface ConnectionFacts {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+}
+
+/** Where the time of an exchange went, for its log line: asked when the exchange has ended. */
+export interface Handling {
+  /** Number of the process that ran the application; 0 = none, or not known. */
+  readonly worker: number;
+  /** Milliseconds in the queue, and in the application; null: when a process took the request is not known. */
+  readonly queuedMs: number | null;
+  readonly runMs: number | null;
 }
 
 /** "none": nothing follows the head. "length": as Content-Length says. "unknown": as the handler writes. */
@@ -101,6 +115,7 @@ export interface Handler {
 }
 
 const EMPTY = Buffer.alloc(0);
+const OWN_HANDLING: Handling = { worker: 0, queuedMs: 0, runMs: 0 };
 const SERVER_OPTIONS = responseHead(200, "OK", [ALLOW]);
 
 export class Exchange {
@@ -114,16 +129,17 @@ export class Exchange {
   remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  /** Set by routing/ before a handler sees the exchange; goes into the response and the log. */
+  /** Set by routing/ before a handler sees the exchange; goes into the log, and into a response without one. */
   requestId = "";
   /** The head for handlers: `head`, or a copy with fields replaced or removed (forwarded fields, X-Request-ID). */
   effectiveHead: RequestHead;
 
-  /**
-   * Filled by the handler, read by the access log: name of the application ("" = the server itself),
-   * number of the process that ran it (0 = none), milliseconds in the queue and in the application.
-   */
-  readonly handling = { application: "", worker: 0, queuedMs: 0, runMs: 0 };
+  /** Name of the application; "" = the server itself, or the only one. */
+  application = "";
+  /** Set by a handler that has a process run the exchange. */
+  handling: Handling = OWN_HANDLING;
+  /** X-Request-ID of the application's own response; "" = none. */
+  ownRequestId = "";
   /** Status of the final response, 0 before it. */
   status = 0;
   /** Bytes of the response's body, or after an upgrade of the new protocol; for the log. */
@@ -200,6 +216,7 @@ export class Exchange {
       return;
     }
     this.status = head.status;
+    this.ownRequestId = head.requestId;
     this.#state = "finished";
     if (hasBody) this.bytesSent = body.length;
     const length = this.#statedLength(head, body.length, hasBody);
@@ -231,6 +248,7 @@ export class Exchange {
     else this.#body = head.contentLength === null ? "unknown" : "length";
     this.#length = head.contentLength ?? 0;
     this.status = head.status;
+    this.ownRequestId = head.requestId;
     this.#state = "responding";
     this.#writer.sendHead(head, this.requestId, this.#body);
   }
@@ -280,6 +298,7 @@ export class Exchange {
   upgrade(head: ResponseHead): UpgradedStream | null {
     if (this.#state !== "receiving" || this.head.protocol === "") return null;
     this.status = head.status;
+    this.ownRequestId = head.requestId;
     this.#state = "upgraded";
     this.#upgraded = this.#writer.upgrade(this.head.protocol, head, this.requestId);
     return this.#upgraded;

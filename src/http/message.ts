@@ -50,6 +50,8 @@ export interface ResponseHead {
   readonly contentLength: number | null;
   readonly hasDate: boolean;
   readonly hasServer: boolean;
+  /** The application's X-Request-ID, "" if none. The field is also in names/values. */
+  readonly requestId: string;
   /**
    * Value of the application's Connection field, "" if none. The field is not sent; HTTP/1.1 closes the
    * connection if the value names "close".

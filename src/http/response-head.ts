@@ -2,12 +2,13 @@
 // that could split or change the message is a fault, whatever the HTTP version. Pure.
 
 import { endOf, FIELD_VALUE, isAllOf, DIGIT } from "./grammar.ts";
-import { CONTENT_LENGTH, DATE, fieldName, HOP_BY_HOP, SERVER } from "./headers.ts";
+import { CONTENT_LENGTH, DATE, fieldName, HOP_BY_HOP, REQUEST_ID, SERVER } from "./headers.ts";
 import type { ResponseHead } from "./message.ts";
 
 /** Most fields of one response; browsers and proxies accept about as many. */
 export const MAX_RESPONSE_FIELDS = 256;
 const MAX_QUOTED_CHARACTERS = 60;
+const LIVE_TYPES: ReadonlySet<string> = new Set(["multipart/x-mixed-replace", "text/event-stream"]);
 
 /** A response that must not be sent; the message names the fault for the log, bytes escaped. */
 export class ResponseFault extends Error {}
@@ -38,6 +39,7 @@ export function checkedHead(
   if (names.length > MAX_RESPONSE_FIELDS)
     throw new ResponseFault(`${names.length} fields are more than ${MAX_RESPONSE_FIELDS}`);
   let contentLength: number | null = null;
+  let requestId = "";
   let kinds = 0;
   for (let i = 0; i < names.length; i += 1) {
     const value = values[i] ?? "";
@@ -46,6 +48,7 @@ export function checkedHead(
       if (contentLength !== null) throw new ResponseFault("there are two Content-Length fields");
       contentLength = readContentLength(value);
     }
+    if ((kind & REQUEST_ID) !== 0) requestId = value;
     kinds |= kind;
   }
   return {
@@ -56,6 +59,7 @@ export function checkedHead(
     contentLength,
     hasDate: (kinds & DATE) !== 0,
     hasServer: (kinds & SERVER) !== 0,
+    requestId,
     connection,
   };
 }
@@ -63,6 +67,20 @@ export function checkedHead(
 /** Whether a response to this method with this status has a body on the wire. RFC 9110 §6.4.1. */
 export function mayHaveBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 204 && status !== 304;
+}
+
+/**
+ * Whether a response is of use only while it is new, so that it must not wait in a buffer: `X-Accel-Buffering:
+ * no` says so (the habit that nginx has taught; "yes" says the opposite), and events and pictures that replace
+ * one another are it.
+ */
+export function isLive({ names, values }: Pick<ResponseHead, "names" | "values">): boolean {
+  const of = (name: string): string =>
+    values[names.findLastIndex((one) => one.toLowerCase() === name)]?.toLowerCase() ?? "";
+  const buffering = of("x-accel-buffering");
+  if (buffering === "no" || buffering === "yes") return buffering === "no";
+  const [type = ""] = of("content-type").split(";", 1);
+  return LIVE_TYPES.has(type.trim());
 }
 
 /** Returns the kind of a field that may be sent (headers.ts). Throws ResponseFault. */

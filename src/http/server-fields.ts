@@ -8,8 +8,6 @@
 import type { FieldSection } from "./field-section.ts";
 import type { ResponseHead } from "./message.ts";
 
-const REQUEST_ID = "x-request-id";
-
 let second = 0;
 let date = "";
 
@@ -33,7 +31,7 @@ export function fixedFields(head: ResponseHead): FieldSection {
 /**
  * Adds the fields that differ in each response. `add` gets the sum so far (at first `sum`) and a field, and
  * returns the new sum: a text, a list or a compressor's state, without a closure for each response.
- * `requestId`: "" = the request has none, and the head's own X-Request-ID stays.
+ * `requestId`: "" = the request has none. A head's own X-Request-ID stays, and ours is not added.
  */
 export function addResponseFields<Sum>(
   sum: Sum,
@@ -41,27 +39,14 @@ export function addResponseFields<Sum>(
   head: ResponseHead,
   requestId: string,
 ): Sum {
-  let all = sum;
-  if (!head.hasDate) all = add(all, "Date", currentDate());
-  if (requestId === "") all = addOwnIds(all, add, head);
-  else all = add(all, "X-Request-ID", requestId);
+  let all = head.hasDate ? sum : add(sum, "Date", currentDate());
+  if (requestId !== "" && head.requestId === "") all = add(all, "X-Request-ID", requestId);
   return all;
 }
 
-function addOwnIds<Sum>(
-  start: Sum,
-  add: (sum: Sum, name: string, value: string) => Sum,
-  head: ResponseHead,
-): Sum {
-  let sum = start;
-  for (const [index, name] of head.names.entries())
-    if (name.toLowerCase() === REQUEST_ID) sum = add(sum, name, head.values[index] ?? "");
-  return sum;
-}
-
-/** A 204 has no Content-Length, whatever the application says (RFC 9110 §8.6); request ids are added later. */
+/** A 204 has no Content-Length, whatever the application says (RFC 9110 §8.6). */
 function isSent(lowerName: string, status: number): boolean {
-  return lowerName !== REQUEST_ID && (status !== 204 || lowerName !== "content-length");
+  return status !== 204 || lowerName !== "content-length";
 }
 
 /**

@@ -39,6 +39,8 @@ import { UpgradedSocket } from "./upgraded-socket.ts";
 export interface ConnectionContext {
   readonly parser: HeadParser;
   readonly maxBodyBytes: number;
+  /** How long a body may bring no byte; 0 = without limit. */
+  readonly bodyTimeoutMs: number;
   /** How long an idle connection stays open. `isNew`: no request has come on it yet. */
   readonly idleLimitMs: (isNew: boolean) => number;
   /** Time of the last tick, ms. */
@@ -343,12 +345,14 @@ export class Http1Connection implements ResponseWriter {
   }
 
   #begin(head: RequestHead): void {
-    const { parser, maxBodyBytes } = this.#context;
+    const { parser, maxBodyBytes, bodyTimeoutMs } = this.#context;
     this.#isNew = false;
     this.#isPersistent = parser.isPersistent;
     this.#awaitsContinue = parser.awaitsContinue;
     this.#body =
-      head.bodyLength === 0 ? null : new RequestBodyReader(head.bodyLength, maxBodyBytes);
+      head.bodyLength === 0
+        ? null
+        : new RequestBodyReader(head.bodyLength, maxBodyBytes, bodyTimeoutMs);
     this.#state = this.#body === null ? "busy" : "body";
     const exchange = new Exchange(head, this.#connectionFacts(), this);
     this.#exchange = exchange;

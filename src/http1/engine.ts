@@ -7,8 +7,9 @@ import type { Engine } from "../http/engine.ts";
 import type { HttpError } from "../http/error.ts";
 import type { ConnectionFacts, Exchange } from "../http/exchange.ts";
 import { Http1Connection, type ConnectionContext } from "./connection.ts";
-import { HeadParser } from "./head-parser.ts";
+import { HEAD_LIMITS, HeadParser, type HeadLimits } from "./head-parser.ts";
 import {
+  DEFAULT_BODY_TIMEOUT_MS,
   DEFAULT_KEEP_ALIVE_MS,
   DEFAULT_MAX_BODY_BYTES,
   DRAIN_NEW_MS,
@@ -18,6 +19,10 @@ import {
 export interface Http1Options {
   /** The largest body of a request → 413. */
   readonly maxBodyBytes?: number;
+  /** A body that brings no byte for this time → 408; 0 = without limit. */
+  readonly bodyTimeoutMs?: number;
+  /** Of a request's head. */
+  readonly headLimits?: HeadLimits;
   /** An idle connection is closed after this time. */
   readonly keepAliveMs?: number;
   /** Called once for each request, in order on one connection. Must not throw. */
@@ -45,8 +50,9 @@ export class Http1Engine implements Engine {
     this.#keepAliveMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
     this.#now = options.now ?? (() => performance.now());
     this.#context = {
-      parser: new HeadParser(),
+      parser: new HeadParser(options.headLimits ?? HEAD_LIMITS),
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+      bodyTimeoutMs: options.bodyTimeoutMs ?? DEFAULT_BODY_TIMEOUT_MS,
       idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
       now: this.#now(),
       isDraining: false,

@@ -24,6 +24,19 @@ import { bodyLength } from "./request-body.ts";
 const CR = 13;
 const LF = 10;
 
+/** The limits of a request's head that options change. */
+export interface HeadLimits {
+  /** Bytes of the request line without CRLF → 414. */
+  readonly lineBytes: number;
+  /** Bytes of the head from its first to its empty line → 431. */
+  readonly headBytes: number;
+}
+
+export const HEAD_LIMITS: HeadLimits = {
+  lineBytes: MAX_REQUEST_LINE_BYTES,
+  headBytes: MAX_HEAD_BYTES,
+};
+
 /**
  * Parses heads. One parser serves all connections, because no head outlives a call. The public fields say what
  * the last head means for its connection; the next call overwrites them.
@@ -35,6 +48,7 @@ export class HeadParser {
   isPersistent = false;
   /** Whether the client waits for 100 Continue before it sends the body. RFC 9110 §10.1.1. */
   awaitsContinue = false;
+  readonly limits: HeadLimits;
 
   // Of the head that is being read.
   #at = 0;
@@ -49,6 +63,10 @@ export class HeadParser {
   #expect: string | null = null;
   #upgrade: string | null = null;
 
+  constructor(limits = HEAD_LIMITS) {
+    this.limits = limits;
+  }
+
   /**
    * Reads the head that begins at `start`; null if the head is incomplete. `scheme`: the connection's. Throws
    * RequestFault.
@@ -60,13 +78,13 @@ export class HeadParser {
     if (method !== "GET" && method !== "POST") checkMethod(method);
     const targetEnd = text.indexOf(" ", methodEnd + 1);
     if (targetEnd === -1) return wholeLineOrNull(text, start);
-    if (targetEnd - start > MAX_REQUEST_LINE_BYTES) throw fault(ERRORS.TARGET_TOO_LONG);
+    if (targetEnd - start > this.limits.lineBytes) throw fault(ERRORS.TARGET_TOO_LONG);
     const target = text.slice(methodEnd + 1, targetEnd);
     const { path, query, authority } = parseTarget(target, method, scheme);
     if (!this.#readVersion(text, targetEnd + 1)) return null;
-    if (this.#at - 2 - start > MAX_REQUEST_LINE_BYTES) throw fault(ERRORS.TARGET_TOO_LONG);
+    if (this.#at - 2 - start > this.limits.lineBytes) throw fault(ERRORS.TARGET_TOO_LONG);
     if (!this.#readFields(text)) return null;
-    if (this.end - start > MAX_HEAD_BYTES) throw fault(ERRORS.HEAD_TOO_LARGE);
+    if (this.end - start > this.limits.headBytes) throw fault(ERRORS.HEAD_TOO_LARGE);
     this.#checkHost(authority);
     this.#readConnection();
     const length = bodyLength(this.#version, this.#contentLength, this.#coding);

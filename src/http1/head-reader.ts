@@ -5,8 +5,8 @@
 import { ERRORS, RequestFault } from "../http/error.ts";
 import { isOf, TOKEN } from "../http/grammar.ts";
 import type { RequestHead } from "../http/message.ts";
-import type { HeadParser } from "./head-parser.ts";
-import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_LEADING_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
+import { HEAD_LIMITS, type HeadLimits, type HeadParser } from "./head-parser.ts";
+import { MAX_FIELDS, MAX_LEADING_BYTES } from "./limits.ts";
 
 const CR = 13;
 const LF = 10;
@@ -19,6 +19,8 @@ export class HeadReader {
   readonly #parser: HeadParser;
   readonly #scheme: "http" | "https";
   #partial: PartialHead | null = null;
+  /** Bytes of empty lines since the last head. */
+  #leading = 0;
 
   /** `scheme`: the connection's. */
   constructor(parser: HeadParser, scheme: "http" | "https" = "http") {
@@ -39,14 +41,16 @@ export class HeadReader {
     if (this.#partial !== null) return this.#continue(this.#partial, chunk, start);
     let at = start;
     while (chunk[at] === CR && chunk[at + 1] === LF) at += 2;
+    if (at > start) this.#leading = countLeading(this.#leading, at - start);
     if (at === chunk.length) return null;
     // Not the whole chunk, because a large body may follow the head.
-    const end = Math.min(chunk.length, at + MAX_HEAD_BYTES + 1);
+    const end = Math.min(chunk.length, at + this.#parser.limits.headBytes + 1);
     const head = this.#parser.parse(chunk.toString("latin1", at, end), 0, this.#scheme);
     if (head === null) {
-      this.#partial = new PartialHead();
+      this.#partial = new PartialHead(this.#parser.limits, this.#leading);
       return this.#continue(this.#partial, chunk, at);
     }
+    this.#leading = 0;
     this.end = at + this.#parser.end;
     return head;
   }
@@ -54,10 +58,13 @@ export class HeadReader {
   #continue(partial: PartialHead, chunk: Buffer, start: number): RequestHead | null {
     const taken = partial.push(chunk.toString("latin1", start));
     if (taken === -1) {
-      if (partial.isBlank) this.#partial = null;
+      if (!partial.isBlank) return null;
+      this.#partial = null;
+      this.#leading = partial.leading;
       return null;
     }
     this.#partial = null;
+    this.#leading = 0;
     const head = this.#parser.parse(partial.text, 0, this.#scheme);
     // PartialHead has found the empty line that ends the head, so the parser has all of the head.
     if (head === null) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
@@ -74,14 +81,22 @@ export class HeadReader {
 export class PartialHead {
   /** The head's characters, complete once `push` has found the end. */
   text = "";
+  /** Bytes of empty lines before the head. */
+  leading: number;
   #pieces: string[] = [];
   #length = 0;
   /** Bytes of the current line, and lines that have ended; line 0 is the request line. */
   #lineLength = 0;
   #lines = 0;
-  #leading = 0;
   #isAfterCr = false;
   #hasSpace = false;
+  readonly #limits: HeadLimits;
+
+  /** `leading`: bytes of empty lines that came before. */
+  constructor(limits = HEAD_LIMITS, leading = 0) {
+    this.#limits = limits;
+    this.leading = leading;
+  }
 
   /** Whether only empty lines have come. */
   get isBlank(): boolean {
@@ -90,6 +105,7 @@ export class PartialHead {
 
   /** Takes text. Returns the index after the head's end, -1 if the head is incomplete. Throws RequestFault. */
   push(text: string): number {
+    const { lineBytes, headBytes } = this.#limits;
     let from = 0;
     for (let at = 0; at < text.length; at += 1) {
       const code = text.charCodeAt(at);
@@ -110,8 +126,8 @@ export class PartialHead {
         this.#lineLength += 1;
         if (code === 32) this.#hasSpace = true;
       }
-      if (this.#lines === 0 && this.#lineLength > MAX_REQUEST_LINE_BYTES) this.#refuseLongLine();
-      if (this.#length + at - from >= MAX_HEAD_BYTES) throw new RequestFault(ERRORS.HEAD_TOO_LARGE);
+      if (this.#lines === 0 && this.#lineLength > lineBytes) this.#refuseLongLine();
+      if (this.#length + at - from >= headBytes) throw new RequestFault(ERRORS.HEAD_TOO_LARGE);
     }
     this.#keep(text.slice(from));
     return -1;
@@ -123,11 +139,10 @@ export class PartialHead {
 
   // Some old clients send CRLF after a body. RFC 9112 §2.2.
   #skipEmptyLine(): void {
-    this.#leading += 2;
+    this.leading = countLeading(this.leading, 2);
     this.#pieces = [];
     this.#length = 0;
     this.text = "";
-    if (this.#leading > MAX_LEADING_BYTES) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
   }
 
   #endLine(): void {
@@ -156,4 +171,11 @@ export class PartialHead {
     this.text += this.#pieces.join("");
     this.#pieces = [];
   }
+}
+
+/** Adds bytes of empty lines to those before the same head. Throws RequestFault above the limit. */
+function countLeading(before: number, bytes: number): number {
+  const leading = before + bytes;
+  if (leading > MAX_LEADING_BYTES) throw new RequestFault(ERRORS.REQUEST_LINE_INVALID);
+  return leading;
 }

@@ -20,7 +20,9 @@ export const DEFAULT_MAX_BODY_BYTES = 1_073_741_824;
 
 /** Time from a head's first byte to its last, for the first head from the connection's beginning → 408. */
 export const HEAD_TIMEOUT_MS = 10_000;
-/** In each window of this length a body must bring MIN_BODY_BYTES_PER_SECOND → 408. */
+/** Time without a byte of a body that is being read → 408. nginx: 60 s. */
+export const DEFAULT_BODY_TIMEOUT_MS = 60_000;
+/** In each window of this length a body that is received whole must bring MIN_BODY_BYTES_PER_SECOND → 408. */
 export const BODY_WINDOW_MS = 10_000;
 /** Apache's mod_reqtimeout: 500 B/s. */
 export const MIN_BODY_BYTES_PER_SECOND = 500;

@@ -1,4 +1,4 @@
-// The body of one request: its length (RFC 9112 §6.3), which bytes belong to it, and whether they come fast
+// The body of one request: its length (RFC 9112 §6.3), which bytes belong to it, and whether they come soon
 // enough. No I/O. An ambiguous length is refused, not repaired: a proxy in front may read it the other way, and
 // then an attacker's body becomes the next request.
 
@@ -57,11 +57,19 @@ export class RequestBodyReader {
   readonly #decoder: ChunkedDecoder | null;
   /** Bytes of a body with Content-Length that have not arrived; 0 for a chunked body. */
   #left: number;
+  readonly #silenceMs: number;
   #windowStart = 0;
   #windowBytes = 0;
+  /** Bytes of the window that an earlier tick has seen, and the tick that saw the last new bytes. */
+  #seenBytes = 0;
+  #seenAt = 0;
 
-  /** `length`: null = chunked. Throws BODY_TOO_LARGE if the length is above `maxBytes`. */
-  constructor(length: number | null, maxBytes: number) {
+  /**
+   * `length`: null = chunked. `silenceMs`: how long no byte may come, 0 = without limit. Throws BODY_TOO_LARGE
+   * if the length is above `maxBytes`.
+   */
+  constructor(length: number | null, maxBytes: number, silenceMs: number) {
+    this.#silenceMs = silenceMs;
     if (length !== null && length > maxBytes) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
     this.#decoder = length === null ? new ChunkedDecoder(maxBytes) : null;
     this.#left = length ?? 0;
@@ -94,7 +102,8 @@ export class RequestBodyReader {
   /** The handler asks for the body. */
   begin(receiver: BodyReceiver, now: number): void {
     this.receiver = receiver;
-    this.#restartWindow(now);
+    this.#startWindow(now);
+    this.#seenAt = now;
   }
 
   /** The receiver stops the flow; false: the flow had stopped already. */
@@ -108,21 +117,28 @@ export class RequestBodyReader {
   resume(now: number): boolean {
     const isChange = this.isPaused;
     this.isPaused = false;
-    if (isChange) this.#restartWindow(now);
+    if (isChange) {
+      this.#startWindow(now);
+      this.#seenAt = now;
+    }
     return isChange;
   }
 
-  /** Whether too few bytes came in the window that ends now; called at each tick. */
+  /** Whether the client was silent for too long, or too few bytes came in a window; called at each tick. */
   isTooSlow(now: number): boolean {
     if (this.receiver === null || this.isPaused) return false;
-    if (now - this.#windowStart < BODY_WINDOW_MS) return false;
+    if (this.#windowBytes > this.#seenBytes) this.#seenAt = now;
+    this.#seenBytes = this.#windowBytes;
+    if (this.#silenceMs > 0 && now - this.#seenAt >= this.#silenceMs) return true;
+    if (this.receiver.isLive === true || now - this.#windowStart < BODY_WINDOW_MS) return false;
     if (this.#windowBytes < MIN_WINDOW_BYTES) return true;
-    this.#restartWindow(now);
+    this.#startWindow(now);
     return false;
   }
 
-  #restartWindow(now: number): void {
+  #startWindow(now: number): void {
     this.#windowStart = now;
     this.#windowBytes = 0;
+    this.#seenBytes = 0;
   }
 }

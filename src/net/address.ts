@@ -8,7 +8,16 @@ export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
-const MAPPED = "::ffff:";
+/** Rights of the file of a listening Unix socket. */
+export interface SocketRights {
+  /** Such as 0o666. */
+  readonly mode: number;
+  /** Null: this process's own; -1: that part stays. */
+  readonly owner: { readonly uid: number; readonly gid: number } | null;
+}
+
+/** "::ffff:192.0.2.1", or the same address as "::ffff:c000:201". RFC 4291 §2.5.5.2. */
+const MAPPED = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i;
 
 /**
  * Reads the addresses of both ends of a connected socket, which the kernel forgets when the socket closes:
@@ -24,13 +33,16 @@ export function peersOf(socket: Socket) {
 }
 
 /**
- * Writes the IPv4 address that a dual-stack socket reports as "::ffff:192.0.2.1" as "192.0.2.1", so that a
- * client has the same address in every log and rule.
+ * Writes an IPv4 address in its IPv6 form, which a dual-stack socket reports and some proxies write, as
+ * "192.0.2.1", so that a client has the same address in every log and rule.
  */
 export function plainAddress(address: string | undefined): string {
   if (address === undefined) return "";
-  const isMapped = address.startsWith(MAPPED) && address.includes(".");
-  return isMapped ? address.slice(MAPPED.length) : address;
+  if (!address.startsWith("::")) return address;
+  const [, dotted, high, low] = MAPPED.exec(address) ?? [];
+  if (high === undefined || low === undefined) return dotted ?? address;
+  const bits = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
 }
 
 /** Formats an address: "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/run/a.sock". */

@@ -5,7 +5,10 @@
 /** Milliseconds between ticks: deadlines are seconds, so a quarter of one is exact enough. */
 export const TICK_MS = 250;
 
-/** Calls one function every `tickMs`. Does not keep the process alive. */
+/**
+ * Calls one function every `tickMs`. Keeps the process alive until `stop`: a server that stops may wait for
+ * something that only a tick detects.
+ */
 export class CoarseClock {
   readonly #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -16,7 +19,7 @@ export class CoarseClock {
 
   start(onTick: () => void): void {
     this.stop();
-    this.#timer = setInterval(onTick, this.#tickMs).unref();
+    this.#timer = setInterval(onTick, this.#tickMs);
   }
 
   stop(): void {

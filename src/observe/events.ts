@@ -37,6 +37,7 @@ export interface EventFields {
   /** A bug in Typhon. */
   "server.fault": { readonly code?: string };
 
+  /** A line that the application has printed (--capture-output). */
   "application.output": { readonly worker: number; readonly stream: "stdout" | "stderr" };
   /** The application raised, or its response cannot be sent; the text holds the traceback. */
   "application.fault": {
@@ -47,6 +48,19 @@ export interface EventFields {
   };
   /** The application does not load; the text holds the traceback. */
   "application.failed": { readonly kind: string; readonly worker?: number };
+
+  /** The application needs a single process, because of `reason`. */
+  "application.single": {
+    readonly worker: number;
+    readonly workers: number;
+    readonly reason: string;
+  };
+  /** The start takes long. `cpuMs`: CPU time of the worker that loads the application. */
+  "application.waiting": {
+    readonly worker?: number;
+    readonly pid?: number;
+    readonly cpuMs?: number;
+  };
 
   "worker.ready": { readonly worker: number; readonly pid: number };
   "worker.ended": {
@@ -64,6 +78,8 @@ export interface EventFields {
   "worker.recycled": { readonly worker: number; readonly pid: number };
   /** A worker's own message. */
   "worker.message": { readonly worker: number; readonly requestId?: string };
+  /** The event loop did not come back within --loop-timeout; the text holds the worker's stacks. */
+  "worker.loop-blocked": { readonly worker: number; readonly ms: number };
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
 

@@ -1,16 +1,39 @@
-// Opens both logs on their targets. Problems of a target are written to the server's log: lines that were
+// Opens both logs and the output of applications on their targets. Problems of a target are written to the server's log: lines that were
 // dropped because the target was too slow, and a target that cannot be written.
 
 import { AccessLog } from "./access-log.ts";
 import { Log, type LogOptions } from "./log.ts";
 import { Sink } from "./sink.ts";
 
+// Whatever goes to one standard stream shares one sink, so that no line is torn by another.
+let standardOutput: Sink | null = null;
+let standardError: Sink | null = null;
+
+function standardSink(stream: "stdout" | "stderr"): Sink {
+  if (stream === "stdout") return (standardOutput ??= new Sink(1));
+  return (standardError ??= new Sink(2));
+}
+
 /** The server's log on standard error. */
 export function openLog(options: LogOptions): Log {
-  const sink = new Sink(2);
-  const log = new Log(sink, options);
-  reportTroubles(sink, log);
+  const log = new Log(standardSink("stderr"), options);
+  for (const stream of ["stdout", "stderr"] as const) reportTroubles(standardSink(stream), log);
   return log;
+}
+
+/**
+ * Writes whole lines of an application to the server's own standard streams, unchanged. False: the
+ * application should wait a moment (`Sink.takesMore`).
+ */
+export function writeOutput(stream: "stdout" | "stderr", lines: Buffer): boolean {
+  const sink = standardSink(stream);
+  if (lines.length > 0) sink.writeBytes(lines);
+  return sink.takesMore;
+}
+
+/** Resolves when all lines for the standard streams are written, at the latest after a second. */
+export async function flushStandardStreams(): Promise<void> {
+  await Promise.all([standardOutput?.flush(), standardError?.flush()]);
 }
 
 /**
@@ -19,7 +42,7 @@ export function openLog(options: LogOptions): Log {
  */
 export function openAccessLog(target: string, format: "text" | "json", log: Log): AccessLog | null {
   if (target === "off") return null;
-  const sink = new Sink(target === "-" ? 1 : target);
+  const sink = target === "-" ? standardSink("stdout") : new Sink(target);
   reportTroubles(sink, log);
   return new AccessLog(sink, format);
 }

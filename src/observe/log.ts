@@ -74,6 +74,11 @@ export class Log {
     this.write("error", event, text, fields);
   }
 
+  /** Whether an application may print more, or should wait a moment (`Sink.takesMore`). */
+  get takesMore(): boolean {
+    return this.#sink.takesMore;
+  }
+
   /** Writes a line that the application printed, whatever --log-level is: the line has no level. */
   output(worker: number, stream: "stdout" | "stderr", line: string): void {
     if (this.#options.format === "json") {
@@ -88,11 +93,6 @@ export class Log {
   /** Opens the log file again by its path (log rotation); does nothing if the log is no file. */
   reopen(): void {
     this.#sink.reopen();
-  }
-
-  /** Resolves when all lines are written, at the latest after a second. */
-  flush(): Promise<void> {
-    return this.#sink.flush();
   }
 
   #format(

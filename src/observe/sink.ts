@@ -3,23 +3,34 @@
 // many. A limited number of bytes may wait; further lines are dropped and counted. A target that is full
 // or gone costs log lines, never requests.
 //
-//   write ──▶ #gathered ──16 KiB or 100 ms──▶ SonicBoom (≤ 1 MiB waits) ──▶ target
+//   write ──▶ #gathered ──16 KiB or 100 ms──▶ SonicBoom (≤ 4 MiB wait) ──▶ target
 //                                                └─ full: dropped, reported when there is room again
 
 import { open, openSync } from "node:fs";
 
 import sonicBoom, { type SonicBoom } from "sonic-boom";
 
+declare module "sonic-boom" {
+  interface SonicBoom {
+    /** With `contentMode: "buffer"`, which the package's own types do not know. */
+    write(bytes: Buffer): boolean;
+  }
+}
+
 /** Longest time that a line is collected before it is written, ms. */
 const GATHER_MS = 100;
 /** Collected characters that are written without waiting longer: a quarter of a pipe's usual buffer. */
 const GATHER_CHARACTERS = 16_384;
-/** Bytes that may wait for a slow target: some 6,000 access lines, a second of a busy server. */
-export const MAX_WAITING_BYTES = 1_048_576;
+/** Bytes that may wait for a slow target: some 25,000 access lines, or an application's four longest lines. */
+export const MAX_WAITING_BYTES = 4_194_304;
 /** How long the end of the process waits for a slow target to take the last lines, ms. */
 const FLUSH_MS = 1000;
 /** Least time between two reports of dropped lines, ms: the reports must not fill the log. */
 const REPORT_MS = 1000;
+/** A target that takes nothing for so long is not waited for, ms. */
+const STUCK_MS = 250;
+const LINE_END = 10;
+const NOTHING = Buffer.alloc(0);
 
 /** One target of log lines. */
 export class Sink {
@@ -32,10 +43,16 @@ export class Sink {
 
   readonly #path: string | null;
   #stream: SonicBoom;
+  /** Lines to be written together: text, after the bytes of #pieces. */
   #gathered = "";
+  #pieces: Buffer[] = [];
+  #pieceBytes = 0;
   /** Whether a timer will write the collected lines. */
   #isScheduled = false;
   #dropped = 0;
+  /** Bytes that the stream holds, and when it has last written some or was empty. */
+  #waitingBytes = 0;
+  #progressAt = 0;
   #reportedAt = 0;
   #isFailing = false;
   /** Resolves when the previous file (before the last reopen) has been written and closed. */
@@ -52,7 +69,27 @@ export class Sink {
   /** Takes a text of whole lines. */
   write(lines: string): void {
     this.#gathered += lines;
-    if (this.#gathered.length >= GATHER_CHARACTERS) {
+    this.#schedule();
+  }
+
+  /** Takes whole lines, whose memory is the sink's from here on. */
+  writeBytes(lines: Buffer): void {
+    this.#closeText();
+    this.#hold(lines);
+    this.#schedule();
+  }
+
+  /**
+   * Whether whoever writes need not wait: there is room, or the target is stuck and a wait would not end. So a
+   * burst is not lost, and a log that nobody reads stops no application.
+   */
+  get takesMore(): boolean {
+    const isCrowded = this.#waitingBytes + this.#pieceBytes > MAX_WAITING_BYTES / 2;
+    return !isCrowded || performance.now() - this.#progressAt > STUCK_MS;
+  }
+
+  #schedule(): void {
+    if (this.#gathered.length + this.#pieceBytes >= GATHER_CHARACTERS) {
       this.#pass();
       return;
     }
@@ -102,14 +139,21 @@ export class Sink {
     const stream = new sonicBoom.SonicBoom({
       fd,
       sync: false,
+      contentMode: "buffer",
       maxLength: MAX_WAITING_BYTES,
       maxWrite: 4 * GATHER_CHARACTERS,
     });
-    stream.on("drop", (lines: string) => {
+    stream.on("drop", (lines: Buffer) => {
       this.#dropped += countLines(lines);
+      this.#waitingBytes -= lines.length;
       // sonic-boom retries a failed write with the next write that it accepts. With its memory full it
       // accepts none but an empty one.
-      if (this.#isFailing) stream.write("");
+      if (this.#isFailing) stream.write(NOTHING);
+    });
+    this.#waitingBytes = 0;
+    stream.on("write", (bytes: number) => {
+      this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
+      this.#progressAt = performance.now();
     });
     stream.on("drain", () => {
       this.#isFailing = false;
@@ -124,9 +168,27 @@ export class Sink {
   }
 
   #pass(): void {
-    const lines = this.#gathered;
+    this.#closeText();
+    const pieces = this.#pieces;
+    const [first] = pieces;
+    if (first === undefined) return;
+    const lines = pieces.length === 1 ? first : Buffer.concat(pieces, this.#pieceBytes);
+    this.#pieces = [];
+    this.#pieceBytes = 0;
+    if (this.#waitingBytes === 0) this.#progressAt = performance.now();
+    this.#waitingBytes += lines.length;
+    this.#stream.write(lines);
+  }
+
+  #closeText(): void {
+    if (this.#gathered === "") return;
+    this.#hold(Buffer.from(this.#gathered));
     this.#gathered = "";
-    if (lines !== "") this.#stream.write(lines);
+  }
+
+  #hold(lines: Buffer): void {
+    this.#pieces.push(lines);
+    this.#pieceBytes += lines.length;
   }
 
   #reportDropped(isLast: boolean): void {
@@ -157,8 +219,8 @@ function retire(stream: SonicBoom): Promise<void> {
   return promise;
 }
 
-function countLines(text: string): number {
+function countLines(text: Buffer): number {
   let lines = 0;
-  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines += 1;
+  for (let at = text.indexOf(LINE_END); at !== -1; at = text.indexOf(LINE_END, at + 1)) lines += 1;
   return lines;
 }

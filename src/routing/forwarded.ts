@@ -1,6 +1,8 @@
 // The grammar of what proxies write about a request's origin: X-Forwarded-For, -Proto, -Host, and
 // Forwarded (RFC 7239 §4). Pure; whom to believe is trusted-proxies.ts' concern.
 
+import { plainAddress } from "../net/address.ts";
+
 /** What one proxy says of the request as it received it. Empty strings where it says nothing. */
 export interface Hop {
   /** As written, without brackets and port; "unknown" and "_obfuscated" are no addresses. */
@@ -70,13 +72,14 @@ function at(list: readonly string[], index: number, length: number): string {
   return (list.length === length ? list[index] : list.at(-1)) ?? "";
 }
 
-/** `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`. RFC 7239 §6. */
+/** `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`, `::ffff:192.0.2.1`. RFC 7239 §6. */
 function readNode(node: string): { readonly address: string; readonly port: number } {
   const bracketed = /^\[([^\]]*)\](?::(\d{1,5}))?$/.exec(node);
-  if (bracketed !== null) return { address: bracketed[1] ?? "", port: Number(bracketed[2] ?? "0") };
+  if (bracketed !== null)
+    return { address: plainAddress(bracketed[1]), port: Number(bracketed[2] ?? "0") };
   const withPort = /^([^:]*):(\d{1,5})$/.exec(node);
   if (withPort !== null) return { address: withPort[1] ?? "", port: Number(withPort[2]) };
-  return { address: node, port: 0 };
+  return { address: plainAddress(node), port: 0 };
 }
 
 function unquote(value: string): string {

@@ -8,10 +8,10 @@ export interface RouteTimeout {
   readonly ms: number;
 }
 
-/** Seconds; 0 = without end. */
+/** 0 = without end. */
 interface Times {
-  readonly timeout: number;
-  readonly gapTimeout: number;
+  readonly timeoutMs: number;
+  readonly gapTimeoutMs: number;
 }
 
 /**
@@ -23,11 +23,11 @@ export function routeTimeouts(
   ms: number,
   gapMs: number,
 ): (path: string) => Times {
-  const usual = { timeout: ms / 1000, gapTimeout: gapMs / 1000 };
+  const usual = { timeoutMs: ms, gapTimeoutMs: gapMs };
   if (routes.length === 0) return () => usual;
   const times = routes.map((route) => ({
     prefix: route.prefix,
-    times: { timeout: route.ms / 1000, gapTimeout: route.ms / 1000 },
+    times: { timeoutMs: route.ms, gapTimeoutMs: route.ms },
   }));
   return (path) => {
     const found = times.find(({ prefix }) => isBelow(path, prefix));
@@ -35,8 +35,7 @@ export function routeTimeouts(
   };
 }
 
-/** The shortest time of all, seconds; Infinity: there is none. */
-export function leastTimeout(routes: readonly RouteTimeout[], ms: number): number {
-  const times = [ms, ...routes.map((route) => route.ms)].filter((time) => time > 0);
-  return Math.min(...times) / 1000;
+/** The shortest of some times, where 0 is no limit; Infinity: none is a limit. */
+export function leastTimeoutMs(times: readonly number[]): number {
+  return Math.min(...times.filter((ms) => ms > 0));
 }

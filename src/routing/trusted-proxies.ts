@@ -32,16 +32,19 @@ const SCHEMES: ReadonlyMap<string, "http" | "https"> = new Map([
 export class TrustedProxies {
   readonly #list = new BlockList();
   readonly #trustsAll: boolean;
+  /** Whether peers on Unix sockets are trusted: they have no address. */
+  readonly #trustsUnix: boolean;
   readonly #nextId: () => string;
 
   /**
-   * `allowed`: addresses and CIDR ranges, or "*" for everybody. `nextId` makes a
+   * `allowed`: addresses and CIDR ranges, "unix" for Unix sockets, "*" for everybody. `nextId` makes a
    * request id. Throws on an address that is none: the configuration has checked them.
    */
   constructor(allowed: readonly string[], nextId: () => string) {
     this.#trustsAll = allowed.includes("*");
+    this.#trustsUnix = this.#trustsAll || allowed.includes("unix");
     this.#nextId = nextId;
-    for (const entry of allowed) if (entry !== "*") this.#add(entry);
+    for (const entry of allowed) if (entry !== "*" && entry !== "unix") this.#add(entry);
   }
 
   /** Sets the exchange's origin, request id and effective head. */
@@ -58,12 +61,13 @@ export class TrustedProxies {
     exchange.effectiveHead = rewrite(head, isTrusted, host);
   }
 
-  /** Whether the fields of a peer are believed; "" is a Unix socket, which counts as 127.0.0.1. */
+  /** Whether the fields of a peer are believed; "" is a peer on a Unix socket. */
   isTrusted(address: string): boolean {
+    if (address === "") return this.#trustsUnix;
     if (this.#trustsAll) return true;
-    const family = address === "" ? 4 : isIP(address);
+    const family = isIP(address);
     if (family === 0) return false;
-    return this.#list.check(address || "127.0.0.1", family === 6 ? "ipv6" : "ipv4");
+    return this.#list.check(address, family === 6 ? "ipv6" : "ipv4");
   }
 
   #add(entry: string): void {

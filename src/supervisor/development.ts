@@ -69,20 +69,20 @@ export class Development implements Reloader {
   /** The server has started: it serves, or shows why its code does not load. */
   begin(): void {
     this.#state = "idle";
-    if (this.#changes > 0) this.#wish();
+    if (this.#changes > 0) this.#scheduleLoad();
   }
 
   async request(_reason: string): Promise<ReloadOutcome> {
     if (this.#state === "closed") return { kind: "stopped" };
     this.#settle ??= Promise.withResolvers();
     const { promise } = this.#settle;
-    this.#wish();
+    this.#scheduleLoad();
     return await promise;
   }
 
   onChange(path: string): void {
     if (this.#changed.size < MAX_CHANGED) this.#changed.add(path);
-    this.#wish();
+    this.#scheduleLoad();
   }
 
   #onWatchFailure(folder: string, code: string): void {
@@ -105,7 +105,8 @@ export class Development implements Reloader {
     if (isHolding) this.#options.server.resume();
   }
 
-  #wish(): void {
+  // A load begins when the files have been quiet for QUIET_MS; a load that runs is outdated.
+  #scheduleLoad(): void {
     this.#changes += 1;
     if (this.#state === "starting" || this.#state === "closed") return;
     const now = performance.now();

@@ -41,11 +41,11 @@ export async function supervise(configuration: Configuration, log: Log): Promise
       accessLog?.reopen();
     };
     const server = new Server(configuration, log, accessLog);
-    const life = new Life({ configuration, log, server, signals, pidFile });
+    const mainProcess = new MainProcess({ configuration, log, server, signals, pidFile });
     try {
-      return await life.run();
+      return await mainProcess.run();
     } finally {
-      life.close();
+      mainProcess.close();
       await accessLog?.flush();
     }
   } finally {
@@ -53,7 +53,7 @@ export async function supervise(configuration: Configuration, log: Log): Promise
   }
 }
 
-interface LifeOptions {
+interface MainProcessOptions {
   readonly configuration: Configuration;
   readonly log: Log;
   readonly server: Server;
@@ -61,8 +61,8 @@ interface LifeOptions {
   readonly pidFile: PidFile | null;
 }
 
-class Life {
-  readonly #options: LifeOptions;
+class MainProcess {
+  readonly #options: MainProcessOptions;
   readonly #service: SdNotify;
   /** Null without --reload. */
   readonly #development: Development | null;
@@ -71,7 +71,7 @@ class Life {
   /** The status line for the service manager when all is well. */
   #status = "";
 
-  constructor(options: LifeOptions) {
+  constructor(options: MainProcessOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
     this.#service = new SdNotify(process.env, (text) => server.applications[0]?.notify(text));
@@ -102,6 +102,8 @@ class Life {
     this.#announce(started);
     this.#development?.begin();
     signals.onReload = (): void => void this.#reload("SIGHUP");
+    for (const application of server.applications)
+      application.onReloadNeeded = (reason): void => void this.#reload(reason);
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     signals.onReload = null;
@@ -109,12 +111,12 @@ class Life {
     this.#service.stopping();
     const stopped = server.stop(configuration.process.gracefulTimeoutMs).then(() => 0);
     const second = signals.second.then((again) => ENDING[again]);
-    return await Promise.race([stopped, second, this.#giveUp()]);
+    return await Promise.race([stopped, second, this.#exitCodeWhenStuck()]);
   }
 
   // Workers that were killed at the graceful timeout have ended by then. If one has not, the main process exits
   // all the same: its end of the lifeline closes, and the kernel kills launcher and workers.
-  async #giveUp(): Promise<number> {
+  async #exitCodeWhenStuck(): Promise<number> {
     const { configuration, log } = this.#options;
     await delay(configuration.process.gracefulTimeoutMs + LAST_RESORT_MS, undefined, {
       ref: false,
@@ -178,8 +180,9 @@ class Life {
       if (failure !== null) log.of(name).error("application.failed", failure, { kind: "load" });
     const apps = applications.map(({ app }) => app).join(", ");
     this.#status = `serves ${apps} at ${addresses.join(" ")}`;
-    for (const { name, app, workers, threads, pool } of applications)
-      log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}`, {
+    for (const { name, app, workers, threads, pool } of applications) {
+      const one = pool.single === "" ? "" : ` by one worker (${pool.single}; --workers N for more)`;
+      log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}${one}`, {
         interface: pool.interface === "" ? "unknown" : pool.interface,
         python: pool.python,
         workers,
@@ -187,6 +190,7 @@ class Life {
         // performance.now() counts from the start of the process.
         startMs: Math.round(performance.now()),
       });
+    }
     this.#service.ready(this.#status);
   }
 }

@@ -4,12 +4,13 @@
 
 import { connect } from "node:net";
 
+import { wireTimeToMs } from "./clock.ts";
 import { FrameFault, FrameType } from "./frame.ts";
 import type { Job } from "./job.ts";
 import type { Worker } from "./worker.ts";
 
-/** The second of taking, f64. */
-const PAYLOAD_BYTES = 8;
+/** Bytes before the socket's path: the second of taking, f64. */
+const TAKEN_BYTES = 8;
 
 /**
  * Connects to the socket on which `worker` listens for the request `id`, and gives the socket to the
@@ -21,10 +22,10 @@ export function openSocket(
   job: Job | undefined,
   payload: Buffer,
 ): void {
-  if (payload.length !== PAYLOAD_BYTES) throw new FrameFault("a WS_SOCKET frame of another length");
+  if (payload.length <= TAKEN_BYTES) throw new FrameFault("a WS_SOCKET frame of another length");
   if (job !== undefined && job.listener.onSocket === undefined)
     throw new FrameFault("a WS_SOCKET frame without a handshake");
-  const socket = connect({ path: worker.socketPath(id), allowHalfOpen: true });
+  const socket = connect({ path: payload.toString("utf8", TAKEN_BYTES), allowHalfOpen: true });
   // "close" follows each "error", and is enough to know.
   socket.on("error", () => undefined);
   socket.on("close", () => worker.say(FrameType.WS_SOCKET_DONE, id));
@@ -33,6 +34,6 @@ export function openSocket(
     socket.destroy();
     return;
   }
-  job.take(worker.number, payload.readDoubleLE(0));
+  job.take(worker.number, wireTimeToMs(payload.readDoubleLE(0)));
   job.listener.onSocket?.(socket);
 }

@@ -8,53 +8,55 @@
 import type { Job } from "./job.ts";
 import type { Note } from "./page.ts";
 
-/** Time in which frames that a worker sent before it cleared a note are read. Seconds. */
-const IN_FLIGHT_SECONDS = 1;
+/** Time for an abandoned request to end after its worker has cancelled it. */
+const CANCEL_MS = 1000;
 
 /** The number of the worker that has noted a job, and its note. */
 export type Found = readonly [worker: number, note: Note];
 
 export class JobDeadlines {
-  readonly #leastTimeout: number;
-  /** Jobs whose page was taken by a worker that is not known, and when a fence proved that. */
-  readonly #suspects = new Map<Job, number>();
+  readonly #leastTimeoutMs: number;
+  /** Jobs whose page was taken, as a fence has proved, by a worker that is not known. */
+  readonly #suspects = new Set<Job>();
   /** Jobs that are late or lost and had no note at the last tick. */
   #unnoted = new Set<Job>();
 
-  /** `leastTimeout`: the shortest time limit of all jobs, seconds; Infinity if none has one. */
-  constructor(leastTimeout: number) {
-    this.#leastTimeout = leastTimeout;
+  /** `leastTimeoutMs`: the shortest time limit of all jobs; Infinity if none has one. */
+  constructor(leastTimeoutMs: number) {
+    this.#leastTimeoutMs = leastTimeoutMs;
   }
 
   /**
-   * A fence has been taken; `jobs` were written before it, and no worker is known to have them. Their
-   * responses may have been lost with a broken channel, after the worker had cleared its notes.
+   * A fence has been taken; `jobs` were written before it, and no worker is known to have them. The response
+   * of such a job may have been lost with a broken channel: the worker clears the note when the kernel has the
+   * last frame, and the front reads nothing behind the bytes that broke the protocol. So neither the notes nor
+   * the end of that worker tell that it had the job.
    */
-  suspect(jobs: readonly Job[], now: number): void {
-    for (const job of jobs) this.#suspects.set(job, now);
+  suspect(jobs: readonly Job[]): void {
+    for (const job of jobs) this.#suspects.add(job);
   }
 
   /**
    * Looks through the jobs, the oldest first. `overdue`: past their deadline. `unbegun`: past their start
-   * deadline, and no worker has them. `lost`: taken by a worker, and will get no response. `startTimeout`:
-   * how long a job may wait to be begun, seconds. `note` finds a job's note by its id.
+   * deadline, and no worker has them. `lost`: taken by a worker, and will get no response. `startTimeoutMs`:
+   * how long a job may wait to be begun. `note` finds a job's note by its id.
    */
   find(
     jobs: readonly Job[],
     now: number,
-    startTimeout: number,
+    startTimeoutMs: number,
     note: (id: number) => Found | undefined,
   ): { readonly overdue: Job[]; readonly unbegun: Job[]; readonly lost: Job[] } {
-    const lost = this.#findLost(now, note);
+    const lost = this.#findLost(note);
     const overdue: Job[] = [];
     const unbegun: Job[] = [];
     for (const job of jobs) {
       // Ids grow with time: all jobs that follow are younger.
-      if (now - job.submittedAt < Math.min(startTimeout, this.#leastTimeout)) break;
+      if (now - job.submittedAt < Math.min(startTimeoutMs, this.#leastTimeoutMs)) break;
       if (!isUnanswered(job)) continue;
       if (job.takenAt === 0) enterNote(job, note(job.id), now);
-      if (job.takenAt > 0 && isPast(job.request.timeout, job.takenAt, now)) overdue.push(job);
-      else if (job.takenAt === 0 && now - job.submittedAt >= startTimeout) unbegun.push(job);
+      if (job.takenAt > 0 && isLate(job, now)) overdue.push(job);
+      else if (job.takenAt === 0 && now - job.submittedAt >= startTimeoutMs) unbegun.push(job);
     }
     for (const job of jobs)
       if (job.state === "responding" && isStalled(job, now)) overdue.push(job);
@@ -64,15 +66,12 @@ export class JobDeadlines {
     return { overdue, unbegun: unbegun.filter(hadNone), lost: lost.filter(hadNone) };
   }
 
-  #findLost(now: number, note: (id: number) => Found | undefined): Job[] {
-    const lost: Job[] = [];
-    for (const [job, since] of this.#suspects) {
-      if (job.worker !== 0 || !isUnanswered(job)) this.#suspects.delete(job);
-      else if (now - since < IN_FLIGHT_SECONDS) continue;
-      else if (note(job.id) === undefined) lost.push(job);
-      else this.#suspects.delete(job);
+  #findLost(note: (id: number) => Found | undefined): Job[] {
+    for (const job of this.#suspects) {
+      const isKnown = job.worker !== 0 || !isUnanswered(job) || note(job.id) !== undefined;
+      if (isKnown) this.#suspects.delete(job);
     }
-    return lost;
+    return [...this.#suspects];
   }
 }
 
@@ -84,14 +83,32 @@ export function enterNote(job: Job, found: Found | undefined, now: number): void
   job.take(worker, note.takenAt > job.submittedAt ? note.takenAt : now);
 }
 
+/** Whether nobody waits for the job, and it has a time of its own from there on. */
+export function mayOutliveClient({ state, request }: Job): boolean {
+  return state === "abandoned" && request.abandonTimeoutMs !== null;
+}
+
+/** Since when the time of a job counts that a worker has. */
+export function sinceWhen(job: Job): number {
+  if (job.state === "responding") return job.lastBytesAt;
+  return mayOutliveClient(job) ? job.abandonedAt : job.takenAt;
+}
+
+function isLate(job: Job, now: number): boolean {
+  const { timeoutMs, abandonTimeoutMs } = job.request;
+  // The worker cancels an abandoned request itself; late is one that does not end then.
+  if (mayOutliveClient(job)) return isPast(abandonTimeoutMs ?? 0, sinceWhen(job), now - CANCEL_MS);
+  return isPast(timeoutMs, sinceWhen(job), now);
+}
+
 function isUnanswered(job: Job): boolean {
   return job.state === "queued" || job.state === "abandoned";
 }
 
 function isStalled(job: Job, now: number): boolean {
-  return isPast(job.request.gapTimeout, job.lastBytesAt, now) && !job.listener.isHeldByClient();
+  return isPast(job.request.gapTimeoutMs, job.lastBytesAt, now) && !job.listener.isHeldByClient();
 }
 
-function isPast(timeout: number, since: number, now: number): boolean {
-  return timeout > 0 && now - since >= timeout;
+function isPast(timeoutMs: number, since: number, now: number): boolean {
+  return timeoutMs > 0 && now - since >= timeoutMs;
 }

@@ -6,6 +6,7 @@
 //
 // The last frame ends the job (isLastFrame in frame.ts): that move is the table's.
 
+import { wireTimeToMs } from "./clock.ts";
 import { FrameFault, FrameType } from "./frame.ts";
 import type { Job } from "./job.ts";
 import { WebSocketLink } from "./web-socket-link.ts";
@@ -53,7 +54,7 @@ export function readJobFrame(
     case FrameType.WS_CLOSE:
       return readClose(job, frame, now);
     default:
-      if (job.state !== "abandoned") job.listener.onFault(frame.payload.toString("utf8"));
+      job.listener.onFault(frame.payload.toString("utf8"));
       return "none";
   }
 }
@@ -63,7 +64,7 @@ function readHead(job: Job, { isEnd, count, payload }: JobFrame, now: number): F
   const end = HEAD_PREFIX_BYTES + payload.readUInt32LE(8);
   if (end > payload.length) throw new FrameFault("a head longer than its frame");
   if (job.state === "responding") throw new FrameFault("a second HEAD frame");
-  job.take(job.worker, payload.readDoubleLE(0));
+  job.take(job.worker, wireTimeToMs(payload.readDoubleLE(0)));
   if (job.state !== "queued") return isEnd ? "none" : "unwanted";
   job.respond(now);
   const head = payload.toString("latin1", HEAD_PREFIX_BYTES, end);

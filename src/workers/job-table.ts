@@ -1,7 +1,7 @@
 // Every job of one pool that has not ended. Puts jobs into the queue, gives frames to the jobs that they are
 // about, and ends jobs that are late, cancelled or lost. Knows no process: a worker is a number here.
 
-import { monotonic } from "./clock.ts";
+import { monotonicMs, wireTimeToMs } from "./clock.ts";
 import {
   encodeCredit,
   encodeFrame,
@@ -12,7 +12,13 @@ import {
   isLastFrame,
 } from "./frame.ts";
 import type { Job, LostReason, Overdue } from "./job.ts";
-import { enterNote, JobDeadlines, type Found } from "./job-deadlines.ts";
+import {
+  enterNote,
+  JobDeadlines,
+  mayOutliveClient,
+  sinceWhen,
+  type Found,
+} from "./job-deadlines.ts";
 import { readJobFrame, type JobFrame, type SendFrame } from "./job-frames.ts";
 import { JobsById } from "./jobs-by-id.ts";
 import { PAGE_BYTES, PAGE_HEADER_BYTES, type Note } from "./page.ts";
@@ -21,6 +27,7 @@ import type { SharedFiles } from "./run-directory.ts";
 
 const ID_BYTES = 8;
 const CREDIT_BYTES = 4;
+const TIME_BYTES = 8;
 const CANCEL_CLIENT_GONE = 1;
 const CANCEL_DEADLINE = 2;
 const CANCEL_HALF_CLOSED = 3;
@@ -28,11 +35,11 @@ const CANCEL_HALF_CLOSED = 3;
 type Cancels = Pick<SharedFiles, "cancel">;
 
 export interface JobTableOptions {
-  /** The shortest time limit of all jobs (JobRequest.timeout), seconds; Infinity if none has one. */
-  readonly leastTimeout: number;
+  /** The shortest time limit of all jobs (JobRequest.timeoutMs); Infinity if none has one. */
+  readonly leastTimeoutMs: number;
   /** Sends a frame to a worker by its number; drops the frame if the worker is gone. */
   readonly send: SendFrame;
-  /** CLOCK_MONOTONIC seconds; tests give their own. */
+  /** CLOCK_MONOTONIC milliseconds; tests give their own. */
   readonly now?: () => number;
 }
 
@@ -49,8 +56,8 @@ export class JobTable {
   #cancels: Cancels | null = null;
   #lastId = 0;
 
-  constructor({ leastTimeout, send, now = monotonic }: JobTableOptions) {
-    this.#deadlines = new JobDeadlines(leastTimeout);
+  constructor({ leastTimeoutMs, send, now = monotonicMs }: JobTableOptions) {
+    this.#deadlines = new JobDeadlines(leastTimeoutMs);
     this.#send = send;
     this.#now = now;
   }
@@ -92,14 +99,14 @@ export class JobTable {
     this.submit(job);
   }
 
-  /** Nobody waits for this response any more. The job's listener hears nothing after this. */
+  /** Nobody waits for this response any more. The job's listener hears of a fault, and of nothing else. */
   cancel(job: Job): void {
     if (job.state === "waiting") {
       this.#finish(job);
       return;
     }
     if (job.state !== "queued" && job.state !== "responding" && job.state !== "detached") return;
-    job.abandon();
+    job.abandon(this.#now());
     // The page is in the pipe, where no worker begins it any more, or was taken a moment ago.
     if (job.worker === 0) this.#cancels?.cancel(job.id);
     this.#sendCancel(job, CANCEL_CLIENT_GONE);
@@ -131,7 +138,7 @@ export class JobTable {
     count: number,
     payload: Buffer,
   ): boolean {
-    if (type === FrameType.TAKEN) {
+    if (type === FrameType.TAKEN && id === 0) {
       this.#onTaken(worker, payload);
       return true;
     }
@@ -143,6 +150,9 @@ export class JobTable {
     if (job.state === "waiting") throw new FrameFault("a frame about a page that was not written");
     if (job.worker === 0) job.take(worker, 0);
     switch (type) {
+      case FrameType.TAKEN:
+        job.take(worker, readTakenAt(payload));
+        break;
       case FrameType.EXPIRED:
         this.#remove(job, "queue-timeout");
         break;
@@ -165,8 +175,12 @@ export class JobTable {
    * it had answered in part. The caller ends each by `retry` or `lose`.
    */
   takeHeld(worker: number, notes: readonly Note[]): Job[] {
-    const noted = new Set(notes.map(({ id }) => id));
+    const noted = new Map(notes.map((note) => [note.id, note]));
     const held = this.#jobs.all().filter((job) => job.worker === worker || noted.has(job.id));
+    for (const job of held) {
+      const note = noted.get(job.id);
+      if (job.takenAt === 0 && note !== undefined) enterNote(job, [worker, note], this.#now());
+    }
     for (const job of held) this.#forget(job);
     // Nobody waits for an abandoned one.
     for (const job of held) if (job.state === "abandoned") job.finish();
@@ -188,7 +202,7 @@ export class JobTable {
   onFence(id: number): void {
     const fence = this.#queue?.takeFence(id) ?? 0;
     const isBefore = (job: Job): boolean => job.worker === 0 && job.place > 0 && job.place < fence;
-    this.#deadlines.suspect(this.#jobs.all().filter(isBefore), this.#now());
+    this.#deadlines.suspect(this.#jobs.all().filter(isBefore));
   }
 
   /** Ends every job. */
@@ -211,8 +225,8 @@ export class JobTable {
       enterNote(job, note(job.id), now);
       if (job.worker !== 0) this.#sendCancel(job, count);
     }
-    const startTimeout = this.#queue?.timeout ?? 0;
-    const found = this.#deadlines.find(this.#jobs.all(), now, startTimeout, note);
+    const startTimeoutMs = this.#queue?.timeoutMs ?? 0;
+    const found = this.#deadlines.find(this.#jobs.all(), now, startTimeoutMs, note);
     for (const job of found.lost) this.#remove(job, "worker-died");
     // A worker that still takes such a page answers EXPIRED, which is dropped: its job has ended.
     for (const job of found.unbegun) this.#remove(job, "queue-timeout");
@@ -223,6 +237,11 @@ export class JobTable {
   interrupt({ job, worker }: Overdue): void {
     const count = CANCEL_DEADLINE;
     this.#send(worker, encodeFrame(FrameType.CANCEL, job.id, null, { count }));
+  }
+
+  /** Breaks off whatever keeps the event loop of a worker: a deadline that is no request's. */
+  interruptLoop(worker: number): void {
+    this.#send(worker, encodeFrame(FrameType.CANCEL, 0, null, { count: CANCEL_DEADLINE }));
   }
 
   #tickQueue(now: number): void {
@@ -237,9 +256,10 @@ export class JobTable {
   }
 
   #endOverdue(job: Job, now: number): Overdue {
-    const since = job.state === "responding" ? job.lastBytesAt : job.takenAt;
+    const isAbandoned = mayOutliveClient(job);
+    const ageMs = now - sinceWhen(job);
     this.#remove(job, "deadline");
-    return { job, worker: job.worker, age: now - since };
+    return { job, worker: job.worker, ageMs, isAbandoned };
   }
 
   #sendCancel(job: Job, count: number): void {
@@ -254,7 +274,7 @@ export class JobTable {
       const job = this.#jobs.get(Number(payload.readBigUInt64LE(at)));
       if (job === undefined) continue;
       if (job.state === "waiting") throw new FrameFault("a page was taken that was not written");
-      // A HEAD frame has the exact time; the acceptance of a WebSocket has none.
+      // A HEAD frame has the exact time.
       job.take(worker, job.takenAt === 0 ? this.#now() : 0);
       this.#queue?.release(job);
     }
@@ -315,7 +335,13 @@ export class JobTable {
   }
 }
 
+function readTakenAt(payload: Buffer): number {
+  if (payload.length !== TIME_BYTES) throw new FrameFault("a TAKEN frame of another length");
+  return wireTimeToMs(payload.readDoubleLE(0));
+}
+
 function isAboutJob(type: number): boolean {
+  if (type === FrameType.TAKEN) return true;
   if (type >= FrameType.HEAD && type <= FrameType.FETCH) return true;
   if (type >= FrameType.INPUT_CREDIT && type <= FrameType.TRAILERS) return true;
   return type >= FrameType.WS_ACCEPT && type <= FrameType.WS_CLOSE;

@@ -46,10 +46,15 @@ export type JobState =
 
 /** What the pool needs to know of a request. */
 export interface JobRequest extends PageContent {
-  /** From taking to the head of the response, seconds; 0 = no limit. */
-  readonly timeout: number;
-  /** Between two pieces of the response, seconds; 0 = no limit. */
-  readonly gapTimeout: number;
+  /** From taking to the head of the response; 0 = no limit. */
+  readonly timeoutMs: number;
+  /** Between two pieces of the response; 0 = no limit. */
+  readonly gapTimeoutMs: number;
+  /**
+   * Since nobody waits for the response any more: the worker itself ends the request by then; 0 = no limit,
+   * null = `timeoutMs` goes on.
+   */
+  readonly abandonTimeoutMs: number | null;
   /** Whether running the request twice does no harm. */
   readonly isRepeatable: boolean;
 }
@@ -82,7 +87,7 @@ export interface JobListener {
   onClose?(code: number, reason: string, isLast: boolean): void;
   /** The application is offered the other end of this socket, whose errors are heard already. */
   onSocket?(socket: Socket): void;
-  /** The application failed, and the job has ended; `text` is for the log. */
+  /** The application failed, and the job has ended; `text` is for the log. Also of an abandoned job. */
   onFault(text: string): void;
   /** The job has ended without the application. */
   onLost(reason: LostReason): void;
@@ -96,8 +101,10 @@ export interface JobListener {
 export interface Overdue {
   readonly job: Job;
   readonly worker: number;
-  /** Seconds since the job was taken, or since the last bytes of its response. */
-  readonly age: number;
+  /** Since the job was taken, since the last bytes of its response, or since its client has left. */
+  readonly ageMs: number;
+  /** Nobody waits for the response, and the worker could not end the request by itself. */
+  readonly isAbandoned: boolean;
 }
 
 /**
@@ -106,13 +113,17 @@ export interface Overdue {
  */
 export class JobStateError extends FrameFault {}
 
-/** One request for one worker. Times are CLOCK_MONOTONIC seconds. Its fields are written here alone. */
+/**
+ * One request for one worker. Its fields are written here alone. Fields that end in At are points in time,
+ * CLOCK_MONOTONIC milliseconds.
+ */
 class MovableJob {
   readonly request: JobRequest;
   listener: JobListener;
   /** 1 … 2⁵³−1, never used twice; 0 before the job is submitted. */
   id = 0;
   state: JobState = "new";
+  /** When the pool got the job; 0 before. */
   submittedAt = 0;
   /** Place of its page among all pages written to the pipe, from 1; 0 where it keeps nobody waiting. */
   place = 0;
@@ -122,6 +133,8 @@ class MovableJob {
   takenAt = 0;
   /** When the last bytes of the response came, or credit for more of them went; 0 until then. */
   lastBytesAt = 0;
+  /** When the job was abandoned; 0 before. */
+  abandonedAt = 0;
   #wasRetried = false;
 
   constructor(request: JobRequest, listener: JobListener) {
@@ -195,11 +208,12 @@ class MovableJob {
   }
 
   /** Nobody waits for the response any more. */
-  abandon(): void {
+  abandon(now: number): void {
     const { state } = this;
     if (state !== "queued" && state !== "responding" && state !== "detached")
       throw this.#illegal("abandon");
     this.state = "abandoned";
+    this.abandonedAt = now;
   }
 
   /** The job is over, in whatever way. */

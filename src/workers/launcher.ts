@@ -4,34 +4,44 @@
 // nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
-import { cutLines, LineCutter } from "./output.ts";
+import { eachLine, gatherLines } from "./output.ts";
+import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
 import type { WorkerEnd } from "./worker.ts";
 import { WorkerProcess, type WorkerPort, type WorkerProcessListener } from "./worker-process.ts";
 
 export interface LauncherOptions {
-  /** The folder, a tmpfs, in which the run directory is made. */
-  readonly runFolder: string;
+  /** Folders in which run directories are made: the first that takes one. */
+  readonly runFolders: readonly string[];
   readonly python: string;
   /** The folder that holds the package typhon_worker. */
   readonly packageFolder: string;
-  /** Passed on to the workers unchanged. */
+  /** Passed on to the workers. */
   readonly application: {
     readonly app: string;
     readonly interface: "auto" | "wsgi" | "asgi";
     readonly loop: "auto" | "asyncio" | "uvloop";
     readonly lifespan: "auto" | "on" | "off";
+    /** Whether http.response.pathsend is offered (ASGI). */
+    readonly pathsend: boolean;
+    /** For a handler whose client has left, 0 = no limit; and whether it is cancelled at once (ASGI). */
+    readonly abandonTimeoutMs: number;
+    readonly cancelOnDisconnect: boolean;
     /** Requests that a worker runs at once under ASGI. */
     readonly concurrency: number;
     readonly appDir: string;
+    readonly cwd: string;
     readonly env: Readonly<Record<string, string>>;
     readonly rootPath: string;
     /** Paths that a worker requests from itself before it is ready. */
     readonly warmup: readonly string[];
     readonly threads: number;
     readonly workers: number;
+    /** Whether the operator has chosen `workers`. */
+    readonly areWorkersChosen: boolean;
     /** SERVER_SOFTWARE. */
     readonly software: string;
   };
@@ -45,6 +55,8 @@ export interface LauncherListener {
   onOpened(pipePages: number, python: string, shared: SharedFiles): void;
   /** A worker was forked, and its files exist (`openWorker`). */
   onStarted(worker: number, pid: number): void;
+  /** No process of this worker could be started; `text` says why. */
+  onNotStarted(worker: number, text: string): void;
   /** A worker's process has ended. */
   onEnded(end: WorkerEnd): void;
   /** The launcher has ended, on request or not; its workers may still run. `text`: the reason, if known. */
@@ -55,10 +67,12 @@ export interface LauncherListener {
 
 /** The launcher's control socket; inherited descriptors follow it. */
 const CONTROL_FD = 3;
+/** Close-on-exec in the flags of proc_pid_fdinfo(5). */
+const O_CLOEXEC = 0o2000000;
+/** The key of the shared files' run directory: workers count from 1. */
+const SHARED = 0;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
-/** Most characters of a control message. */
-const MAX_CONTROL_LINE = 1_048_576;
 /** Characters of the launcher's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
@@ -71,28 +85,42 @@ const BOOT =
   "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
   "from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()";
 
+/**
+ * Descriptors that our own parent process left open, and that a program which we start would inherit. Node marks
+ * its own, and the first ones of the others, so that they are closed. Read once, while there are few.
+ */
+const PASSED_ON = findInheritable();
+
 /** The interface of a launcher; tests use an object without processes. */
 export type LauncherPort = Pick<Launcher, keyof Launcher>;
 
 /** The launcher of one application, while it runs. */
 export class Launcher {
   readonly #listener: LauncherListener;
-  readonly #directory: RunDirectory;
+  readonly #runFolders: readonly string[];
+  /** Run directories whose files the front has not opened, by worker number; 0: that of the shared files. */
+  readonly #directories = new Map<number, RunDirectory>();
   readonly #inherited: SharedFiles | null;
   readonly #child: ChildProcess;
   readonly #control: Socket;
   #stderrTail = "";
   #hasEnded = false;
 
-  /** `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. */
+  /**
+   * `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. Throws
+   * if no run directory can be made.
+   */
   constructor(options: LauncherOptions, inherited: SharedFiles | null, listener: LauncherListener) {
     this.#listener = listener;
     this.#inherited = inherited;
-    this.#directory = new RunDirectory(options.runFolder);
+    this.#runFolders = options.runFolders;
+    const directory = inherited === null ? this.#makeDirectory(SHARED).path : "";
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
-    const highest = String(CONTROL_FD + passed.length);
-    this.#child = spawn(options.python, ["-c", BOOT, options.packageFolder, highest], {
+    const highest = CONTROL_FD + passed.length;
+    const passedOn = PASSED_ON.filter((fd) => fd > highest).join();
+    const args = ["-c", BOOT, options.packageFolder, String(highest), passedOn];
+    this.#child = spawn(options.python, args, {
       stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
     });
     this.#child.on("error", (error) => this.#end(error.message));
@@ -102,27 +130,46 @@ export class Launcher {
     this.#control = control;
     // A write to a launcher that has just died fails; the child's "close" follows.
     control.on("error", () => undefined);
-    cutLines(control, new LineCutter((line) => this.#read(line), MAX_CONTROL_LINE));
+    gatherLines(control, (lines) => {
+      eachLine(lines, (line) => this.#read(line));
+      return true;
+    });
     this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
     this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
-    const { appDir, rootPath, ...sameNames } = options.application;
+    const {
+      appDir,
+      rootPath,
+      abandonTimeoutMs,
+      cancelOnDisconnect,
+      cwd: _,
+      areWorkersChosen,
+      ...sameNames
+    } = options.application;
     this.#say({
       op: "open",
-      directory: this.#directory.path,
+      directory,
       pipe_pages: PIPE_PAGES,
-      application: { ...sameNames, app_dir: appDir, root_path: rootPath },
+      application: {
+        ...sameNames,
+        app_dir: appDir,
+        root_path: rootPath,
+        abandon_timeout: abandonTimeoutMs / 1000,
+        cancel_on_disconnect: cancelOnDisconnect,
+        workers_chosen: areWorkersChosen,
+      },
     });
   }
 
-  /** Forks worker `worker`. */
-  start(worker: number): void {
-    this.#say({ op: "start", worker });
+  /** Forks worker `worker`, which runs the application in `place`. Throws if no run directory can be made. */
+  start(worker: number, { appDir, ...sameNames }: Place): void {
+    const directory = this.#makeDirectory(worker).path;
+    this.#say({ op: "start", worker, directory, app_dir: appDir, ...sameNames });
   }
 
-  /** Opens the files of a worker that was forked. */
+  /** Opens the files of a worker that was forked. Throws the system's error. */
   openWorker(worker: number, pid: number, listener: WorkerProcessListener): WorkerPort {
-    const file = (name: string): string => this.#directory.workerFile(worker, name);
-    return new WorkerProcess(pid, file, (signal) => this.signal(worker, signal), listener);
+    const signal = (number: number): void => this.signal(worker, number);
+    return this.#openIn(worker, (directory) => new WorkerProcess(pid, directory, signal, listener));
   }
 
   /** Sends a signal by number; does nothing if the worker has ended. */
@@ -158,14 +205,14 @@ export class Launcher {
     const worker = number("worker");
     switch (message.op) {
       case "opened":
-        return this.#listener.onOpened(
-          number("pipe_pages"),
-          `${text("implementation")} ${text("python")}`,
-          this.#inherited ?? new SharedFiles(this.#directory),
-        );
+        return this.#onOpened(number("pipe_pages"), `${text("implementation")} ${text("python")}`);
       case "started":
         return this.#listener.onStarted(worker, number("pid"));
+      case "not-started":
+        this.#removeDirectory(worker);
+        return this.#listener.onNotStarted(worker, text("text"));
       case "ended":
+        this.#removeDirectory(worker);
         return this.#listener.onEnded({
           worker,
           code: nullable("code"),
@@ -178,6 +225,40 @@ export class Launcher {
     }
   }
 
+  #onOpened(pipePages: number, python: string): void {
+    let shared = this.#inherited;
+    try {
+      shared ??= this.#openIn(SHARED, (directory) => new SharedFiles(directory));
+    } catch (error) {
+      this.#stderrTail = `its files could not be opened: ${String(error)}`;
+      this.stop();
+      return;
+    }
+    this.#listener.onOpened(pipePages, python, shared);
+  }
+
+  #makeDirectory(key: number): RunDirectory {
+    const directory = new RunDirectory(this.#runFolders);
+    this.#directories.set(key, directory);
+    return directory;
+  }
+
+  // When the directory is gone, the launcher closes its own descriptors of the files.
+  #openIn<T>(key: number, open: (directory: RunDirectory) => T): T {
+    const directory = this.#directories.get(key);
+    if (directory === undefined) throw new Error("no run directory was made");
+    try {
+      return open(directory);
+    } finally {
+      this.#removeDirectory(key);
+    }
+  }
+
+  #removeDirectory(key: number): void {
+    this.#directories.get(key)?.remove();
+    this.#directories.delete(key);
+  }
+
   #readOutput(bytes: Buffer): void {
     const text = bytes.toString("utf8");
     this.#stderrTail = (this.#stderrTail + text).slice(-STDERR_TAIL);
@@ -188,7 +269,23 @@ export class Launcher {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#control.destroy();
-    this.#directory.remove();
+    for (const directory of this.#directories.values()) directory.remove();
     this.#listener.onLauncherEnd(text);
+  }
+}
+
+function findInheritable(): number[] {
+  return readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => fd > CONTROL_FD && isInheritable(fd));
+}
+
+function isInheritable(fd: number): boolean {
+  try {
+    const flags = /^flags:\s+([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"));
+    return (Number.parseInt(flags?.[1] ?? "", 8) & O_CLOEXEC) === 0;
+  } catch {
+    // The descriptor by which the folder was read.
+    return false;
   }
 }

@@ -1,55 +1,87 @@
-// The output of processes, read from pipes and cut into lines. FIFOs are read by net.Socket, not by fs
-// streams: four of those block Node's thread pool.
+// The output of processes, read from pipes as bytes and given on in whole lines. FIFOs are read by net.Socket,
+// not by fs streams: four of those block Node's thread pool.
 
-import { constants, openSync, unlinkSync } from "node:fs";
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 
-/** A longer line is cut into pieces of this many characters: one line may not fill the front's memory. */
-const MAX_OUTPUT_LINE = 8192;
+/** Bytes of a line that are held until its end comes. A longer line is given in pieces. */
+const MAX_OUTPUT_LINE = 1_048_576;
+const LINE_END = 10;
+/** How long a stream is not read before its reader is asked again. */
+const PAUSE_MS = 10;
+const NOTHING = Buffer.alloc(0);
 
-/** Cuts text that comes in pieces into lines of at most `limit` characters. */
-export class LineCutter {
-  readonly #onLine: (line: string) => void;
+/** Gives bytes that come in pieces as whole lines: any number of lines at a time, each with its "\n". */
+export class LineGatherer {
+  readonly #onLines: (lines: Buffer) => void;
   readonly #limit: number;
-  #held = "";
+  /** Pieces of a line whose end has not come, and their bytes. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
 
-  constructor(onLine: (line: string) => void, limit: number = MAX_OUTPUT_LINE) {
-    this.#onLine = onLine;
+  constructor(onLines: (lines: Buffer) => void, limit: number = MAX_OUTPUT_LINE) {
+    this.#onLines = onLines;
     this.#limit = limit;
   }
 
-  push(text: string): void {
-    const lines = (this.#held + text).split("\n");
-    this.#held = lines.pop() ?? "";
-    for (const line of lines) this.#give(line);
-    if (this.#held.length > this.#limit) this.flush();
+  push(bytes: Buffer): void {
+    const end = bytes.lastIndexOf(LINE_END) + 1;
+    if (end > 0) {
+      this.#hold(bytes.subarray(0, end));
+      this.#give();
+    }
+    if (end < bytes.length) this.#hold(bytes.subarray(end));
+    // The piece of a line that is too long has no "\n".
+    if (this.#heldBytes >= this.#limit) this.#give();
   }
 
-  /** The stream has ended: the rest is a line too. */
+  /** The stream has ended: an unfinished line is finished. */
   flush(): void {
-    if (this.#held !== "") this.#give(this.#held);
-    this.#held = "";
+    if (this.#heldBytes === 0) return;
+    this.#hold(Buffer.from("\n"));
+    this.#give();
   }
 
-  #give(line: string): void {
-    for (let at = 0; at === 0 || at < line.length; at += this.#limit)
-      this.#onLine(line.slice(at, at + this.#limit));
+  #hold(bytes: Buffer): void {
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+  }
+
+  #give(): void {
+    const [first] = this.#held;
+    if (first === undefined) return;
+    const lines = this.#held.length === 1 ? first : Buffer.concat(this.#held, this.#heldBytes);
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#onLines(lines);
   }
 }
 
-/** Gives each line of a readable socket (without its end, UTF-8) to `onLine`. */
-export function cutLines(socket: Socket, cutter: LineCutter): void {
-  socket.setEncoding("utf8");
-  socket.on("data", (text: string) => cutter.push(text));
+/** Calls `onLine` with each line, without its end, as text (UTF-8). */
+export function eachLine(lines: Buffer, onLine: (line: string) => void): void {
+  const texts = lines.toString("utf8").split("\n");
+  // A "\n" at the end begins no further line.
+  if (texts.at(-1) === "") texts.pop();
+  for (const text of texts) onLine(text);
+}
+
+/**
+ * Takes whole lines, with their ends; a very long line comes in pieces. False: the writer has to wait. The
+ * question is repeated with no lines until the answer is true.
+ */
+export type TakeLines = (lines: Buffer) => boolean;
+
+/** Gives the lines of a readable socket to `onLines`, until the socket ends. */
+export function gatherLines(socket: Socket, onLines: TakeLines): void {
+  const resumeWhenTaken = (): void => {
+    if (onLines(NOTHING)) socket.resume();
+    else setTimeout(resumeWhenTaken, PAUSE_MS).unref();
+  };
+  const gatherer = new LineGatherer((lines) => {
+    if (onLines(lines) || socket.destroyed) return;
+    socket.pause();
+    setTimeout(resumeWhenTaken, PAUSE_MS).unref();
+  });
+  socket.on("data", (bytes: Buffer) => gatherer.push(bytes));
   socket.on("error", () => socket.destroy());
-  socket.on("close", () => cutter.flush());
-}
-
-/** Opens the FIFO at `path`, unlinks it and gives its lines to `onLine`. A writer must exist. */
-export function readFifo(path: string, onLine: (line: string) => void): Socket {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  unlinkSync(path);
-  const socket = new Socket({ fd, readable: true, writable: false });
-  cutLines(socket, new LineCutter(onLine));
-  return socket;
+  socket.on("close", () => gatherer.flush());
 }

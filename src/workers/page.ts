@@ -2,6 +2,8 @@
 // docs/worker-protocol.md specifies both; the worker (python/typhon_worker) is the other side, and the tests
 // of both read test/vectors/. Knows bytes only: no descriptor, no request.
 
+import { msToWireTime, wireTimeToMs } from "./clock.ts";
+
 export const PAGE_BYTES = 4096;
 export const PAGE_HEADER_BYTES = 32;
 
@@ -56,7 +58,7 @@ export class PageBatch {
   }
 
   /**
-   * Adds a request. `latest`: CLOCK_MONOTONIC second until which it may be begun, 0 = any time. Of a
+   * Adds a request. `latest`: until when it may be begun, CLOCK_MONOTONIC milliseconds, 0 = any time. Of a
    * request that does not fit into a page first the body, then the record is left out, and a flag says
    * so. There must be room.
    */
@@ -120,7 +122,7 @@ export class PageBatch {
     bytes.writeUInt32LE(used | (flags << 16), at + 4);
     bytes.writeUInt32LE(id % TWO_32, at + 8);
     bytes.writeUInt32LE(Math.floor(id / TWO_32), at + 12);
-    bytes.writeDoubleLE(latest, at + 16);
+    bytes.writeDoubleLE(msToWireTime(latest), at + 16);
     bytes.writeUInt32LE(names, at + 24);
     bytes.writeUInt32LE(values, at + 28);
   }
@@ -132,7 +134,7 @@ export const SLOT_BYTES = PAGE_BYTES + 64;
 /** A request that a worker has noted as taken. */
 export interface Note {
   readonly id: number;
-  /** CLOCK_MONOTONIC seconds; 0 while the worker has read the page and not yet noted the time. */
+  /** CLOCK_MONOTONIC milliseconds; 0 while the worker has read the page and not yet noted the time. */
   readonly takenAt: number;
   /** Python's name of the thread that runs it (`threading.get_ident()`), in hexadecimal. */
   readonly thread: string;
@@ -147,7 +149,7 @@ export function decodeNotes(notes: Buffer): Note[] {
     if (id === 0 || (flags & PageFlag.FENCE) !== 0) continue;
     found.push({
       id,
-      takenAt: notes.readDoubleLE(at + PAGE_BYTES),
+      takenAt: wireTimeToMs(notes.readDoubleLE(at + PAGE_BYTES)),
       thread: notes.readBigUInt64LE(at + PAGE_BYTES + 16).toString(16),
     });
   }

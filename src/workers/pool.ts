@@ -4,7 +4,7 @@
 
 import { openSocket } from "./application-socket.ts";
 import { readJson } from "./channel.ts";
-import { monotonic } from "./clock.ts";
+import { monotonicMs } from "./clock.ts";
 import { FrameFault, FrameType, isLastFrame } from "./frame.ts";
 import { JobTable } from "./job-table.ts";
 import type { Job, Overdue } from "./job.ts";
@@ -14,37 +14,50 @@ import {
   type LauncherOptions,
   type LauncherPort,
 } from "./launcher.ts";
+import { withLockHint } from "./lock-hint.ts";
+import { resolvePlace, type Place } from "./place.ts";
 import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
 import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
 import { WorkerSet, type WorkerSetOptions } from "./worker-set.ts";
+import type { WorkerProcessListener } from "./worker-process.ts";
 import { WorkerTable } from "./worker-table.ts";
 import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
 const SIGKILL = 9;
-/** The level of an error in `PoolListener.onMessage`. */
+/** Levels of an error and a warning in `PoolListener.onMessage`. */
 const ERROR_LEVEL = 3;
+const WARNING_LEVEL = 2;
 
-export interface PoolOptions extends LauncherOptions, Omit<WorkerSetOptions, "workers"> {
-  /** How long a request may wait for a worker, seconds. */
-  readonly queueTimeout: number;
+export interface PoolOptions
+  extends LauncherOptions, Omit<WorkerSetOptions, "workers" | "areWorkersChosen"> {
+  /** How long a request may wait for a worker. */
+  readonly queueTimeoutMs: number;
   /** How many requests may wait. */
   readonly queueLimit: number;
-  /** The shortest time limit of any request, seconds; Infinity: no request has one. */
-  readonly leastTimeout: number;
+  /** The shortest time limit of any request; Infinity: no request has one. */
+  readonly leastTimeoutMs: number;
 }
 
 export interface PoolListener {
   onWorkerReady(worker: Worker): void;
-  /** `pause`: seconds until the next worker is started; 0: at once. */
-  onWorkerEnd(exit: WorkerExit, pause: number): void;
+  /** `pauseMs`: until the next worker is started; 0: at once. */
+  onWorkerEnd(exit: WorkerExit, pauseMs: number): void;
   /** The worker is to be replaced, though nothing is wrong with it; `worker.leaving` says why. */
   onRecycle(worker: Worker): void;
-  onOutput(worker: Worker, stream: "stdout" | "stderr", line: string): void;
+  /** New code serves that needs a single process (`worker.single` says why) and has `workers` of them. */
+  onSingle(worker: Worker, workers: number): void;
+  /**
+   * Whole lines that the worker has printed, with their ends; a very long line comes in pieces. False: nothing is
+   * read from the stream for a moment; the question is then repeated without lines.
+   */
+  onOutput(worker: Worker, stream: "stdout" | "stderr", lines: Buffer): boolean;
   /** A worker's own message. `level`: 0 debug … 3 error. */
   onMessage(worker: Worker, level: number, text: string): void;
   /** `stacks`: the worker's threads, each with the id of its request; `find` returns the request of an id. */
   onOverdue(overdue: Overdue, stacks: string, find: (id: number) => Job | undefined): void;
+  /** The event loop of the worker has not come back within the loop's timeout. */
+  onLoopBlocked(worker: Worker, stacks: string, find: (id: number) => Job | undefined): void;
   /** The launcher has ended unexpectedly; a new launcher replaces it. */
   onLauncherEnd(text: string): void;
   onLauncherLine(line: string): void;
@@ -52,13 +65,17 @@ export interface PoolListener {
 
 type PoolState = "new" | "running" | "stopping" | "stopped";
 
-/** The state of a pool. Times are CLOCK_MONOTONIC seconds. */
+/** The state of a pool. Points in time are CLOCK_MONOTONIC milliseconds. */
 export interface PoolStatus {
   readonly state: PoolState;
   /** "" until a worker has loaded the application. */
   readonly interface: PythonInterface | "";
   /** Such as "CPython 3.11.7"; "" until the launcher has said so. */
   readonly python: string;
+  /** Why one worker serves, where no number was chosen; else "". */
+  readonly single: string;
+  /** The number of workers that the application is to have. */
+  readonly wanted: number;
   readonly workers: readonly Pick<
     Worker,
     "number" | "pid" | "state" | "generation" | "startedAt" | "served" | "leaving"
@@ -88,6 +105,8 @@ function openLauncher(
 export class Pool implements LauncherListener {
   /** Called when the first worker has found the application's interface, and when a reload changes it. */
   onInterface: (found: PythonInterface) => void = () => undefined;
+  /** Called when workers cannot be replaced, because a folder of their generation is gone; `text` names it. */
+  onFolderGone: (text: string) => void = () => undefined;
   readonly #options: PoolOptions;
   readonly #listener: PoolListener;
   readonly #openLauncher: typeof openLauncher;
@@ -102,35 +121,41 @@ export class Pool implements LauncherListener {
   #queue: RequestQueue | null = null;
   #interface: PythonInterface | "" = "";
   #python = "";
+  /** Why the code that serves needs a single process, and why its interface may be the wrong one. */
+  #single = "";
+  #doubt = "";
   #hasOpened = false;
   /** A worker read bytes from the pipe that are no page: launcher, workers and pipe are replaced. */
   #isPoisoned = false;
+  /** Where the workers of the generations run from which workers are still started. */
+  readonly #places = new Map<number, Place>();
   readonly #settleStop: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(
     options: PoolOptions,
     listener: PoolListener,
     launcherOf = openLauncher,
-    now = monotonic,
+    now = monotonicMs,
   ) {
     this.#options = options;
     this.#listener = listener;
     this.#openLauncher = launcherOf;
     this.#now = now;
     this.#jobs = new JobTable({
-      leastTimeout: options.leastTimeout,
+      leastTimeoutMs: options.leastTimeoutMs,
       send: (worker, frame) => this.#workers.get(worker)?.process?.send(frame),
       now,
     });
-    const { workers } = options.application;
+    const { workers, areWorkersChosen } = options.application;
     this.#set = new WorkerSet(
       this.#workers,
-      { ...options, workers },
+      { ...options, workers, areWorkersChosen },
       {
-        start: ({ number }) => this.#startWorker(number),
+        start: (worker) => this.#startWorker(worker),
         kill: (worker) => this.#kill(worker),
         onReady: (worker) => listener.onWorkerReady(worker),
         onRecycle: (worker) => listener.onRecycle(worker),
+        onLoopBlocked: (worker) => this.#onLoopBlocked(worker),
       },
     );
     this.#exits = new WorkerExits(this.#workers, this.#jobs, (exit) => this.#onExit(exit));
@@ -144,8 +169,11 @@ export class Pool implements LauncherListener {
   }
 
   /** Loads the application's code in new workers. Null: the new code serves; else why the old code goes on. */
-  load(): Promise<LoadFailure | null> {
-    return this.#set.load(this.#now());
+  async load(): Promise<LoadFailure | null> {
+    // Nothing would end workers that start before `start` or after `stop`.
+    if (this.#state !== "running")
+      return { kind: "stopped", text: "the application is not running" };
+    return await this.#set.load(this.#now());
   }
 
   /** The application's interface; "" until a worker has loaded the application. */
@@ -172,6 +200,8 @@ export class Pool implements LauncherListener {
       state: this.#state,
       interface: this.#interface,
       python: this.#python,
+      single: this.#options.application.areWorkersChosen ? "" : this.#single,
+      wanted: this.#set.workers,
       workers,
       queue: { waiting: size - running, running, size },
     };
@@ -214,14 +244,14 @@ export class Pool implements LauncherListener {
     this.#set.tick(now);
   }
 
-  /** Lets workers finish running requests for at most `grace` seconds, then kills them. */
-  stop(grace: number): Promise<void> {
+  /** Lets workers finish running requests for at most `graceMs`, then kills them. */
+  stop(graceMs: number): Promise<void> {
     if (this.#state === "new") return Promise.resolve();
     if (this.#state === "running") {
       this.#state = "stopping";
       this.#exits.isStopping = true;
       const now = this.#now();
-      this.#set.stop(now + grace, now);
+      this.#set.stop(now + graceMs, now);
       this.#stopWhenEmpty();
     }
     return this.#settleStop.promise;
@@ -231,11 +261,11 @@ export class Pool implements LauncherListener {
     this.#hasOpened = true;
     this.#python = python;
     if (this.#shared === shared) return;
-    const { application, queueLimit, queueTimeout } = this.#options;
+    const { application, queueLimit, queueTimeoutMs } = this.#options;
     this.#shared = shared;
     this.#queue = new RequestQueue(shared.queue, {
       limit: queueLimit,
-      timeout: queueTimeout,
+      timeoutMs: queueTimeoutMs,
       capacity: application.workers * application.threads,
       workers: application.workers,
       pipePages,
@@ -246,18 +276,31 @@ export class Pool implements LauncherListener {
   onStarted(number: number, pid: number): void {
     const worker = this.#workers.get(number);
     if (worker === undefined || this.#launcher === null) return;
-    worker.process = this.#launcher.openWorker(number, pid, {
+    const listener: WorkerProcessListener = {
       onFrame: (type, id, isEnd, count, payload) => {
         if (!this.#jobs.onFrame(number, type, id, isEnd, count, payload))
           this.#onWorkerFrame(worker, type, id, count, payload);
         else if (isLastFrame(type, isEnd)) worker.served += 1;
       },
       onChannelEnd: (fault) => this.#onChannelEnd(worker, fault),
-      onLine: (stream, line) => {
-        if (stream === "stderr") worker.keepErrorLine(line);
-        this.#listener.onOutput(worker, stream, line);
+      onOutput: (stream, lines) => {
+        if (stream === "stderr") worker.keepErrors(lines);
+        return this.#listener.onOutput(worker, stream, lines);
       },
-    });
+    };
+    try {
+      worker.process = this.#launcher.openWorker(number, pid, listener);
+    } catch (error) {
+      worker.failure = { kind: "start", text: `worker ${number}: ${textOf(error)}` };
+      this.#set.kill(worker, this.#now());
+    }
+  }
+
+  onNotStarted(number: number, text: string): void {
+    const worker = this.#workers.get(number);
+    if (worker === undefined) return;
+    worker.failure = { kind: "start", text: `worker ${number} could not be started: ${text}` };
+    this.#exits.ended({ worker: number, code: null, signal: null, peakRss: 0 }, this.#now());
   }
 
   onEnded(end: WorkerEnd): void {
@@ -282,8 +325,9 @@ export class Pool implements LauncherListener {
 
   // Ends launcher, workers, pipe and all requests: when the pool stops, or before a new launcher starts.
   #endAll(): void {
-    this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
+    // First of all: the end of one request may bring another, which must not go into this pipe.
     this.#jobs.leave();
+    this.#jobs.loseAll(this.#state === "stopping" ? "stopping" : "worker-died");
     this.#queue?.close();
     this.#shared?.close();
     this.#queue = this.#shared = null;
@@ -296,11 +340,17 @@ export class Pool implements LauncherListener {
   #onWorkerFrame(worker: Worker, type: number, id: number, count: number, payload: Buffer): void {
     switch (type) {
       case FrameType.READY:
-        this.#onReady(worker, readJson(payload).get("interface"));
+        this.#onReady(worker, readJson(payload));
         break;
       case FrameType.FAILED: {
         const failure = readJson(payload);
-        worker.failure = { kind: String(failure.get("kind")), text: String(failure.get("text")) };
+        const text = String(failure.get("text"));
+        worker.failure = {
+          kind: String(failure.get("kind")),
+          text: this.#workers.isAlone ? text : withLockHint(text, this.#set.workers),
+        };
+        if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
+          this.onFolderGone(worker.failure.text);
         break;
       }
       case FrameType.STOPPED:
@@ -317,7 +367,10 @@ export class Pool implements LauncherListener {
         this.#listener.onMessage(worker, count, payload.toString("utf8"));
         break;
       case FrameType.STACKS_TOLD:
-        worker.process?.tellStacks(payload.toString("utf8"));
+        worker.process?.tellStacks(id, payload.toString("utf8"));
+        break;
+      case FrameType.LOOP_TOLD:
+        worker.loop.answered(this.#now());
         break;
       case FrameType.POISONED:
         this.#listener.onMessage(worker, ERROR_LEVEL, payload.toString("utf8"));
@@ -329,18 +382,35 @@ export class Pool implements LauncherListener {
     }
   }
 
-  #onReady(worker: Worker, found: unknown): void {
+  #onReady(worker: Worker, ready: ReadonlyMap<string, unknown>): void {
+    const found = ready.get("interface");
     if (found !== "wsgi" && found !== "asgi")
       throw new FrameFault(`READY with the interface ${String(found)}`);
     const { threads, concurrency } = this.#options.application;
     worker.interface = found;
-    worker.slots = found === "asgi" ? concurrency : threads;
+    // Under ASGI as many requests whose clients have left may run beside the others.
+    worker.slots = found === "asgi" ? 2 * concurrency : threads;
+    const [single, doubt] = [ready.get("single"), ready.get("doubt")];
+    worker.single = typeof single === "string" ? single : "";
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
-    if (worker.state !== "taking" || this.#interface === found) return;
+    if (worker.state !== "taking") return;
+    this.#queue?.resize(this.#set.workers, this.#set.workers * threads);
+    this.#tellDoubts(worker, typeof doubt === "string" ? doubt : "");
+    if (this.#interface === found) return;
     this.#interface = found;
     this.#jobs.isConcurrent = found === "asgi";
     this.onInterface(found);
+  }
+
+  // Once, and not for each worker.
+  #tellDoubts(worker: Worker, doubt: string): void {
+    if (doubt !== this.#doubt && doubt !== "")
+      this.#listener.onMessage(worker, WARNING_LEVEL, doubt);
+    if (worker.single !== this.#single && worker.single !== "")
+      this.#listener.onSingle(worker, this.#set.workers);
+    this.#doubt = doubt;
+    this.#single = worker.single;
   }
 
   #onChannelEnd(worker: Worker, fault: string | null): void {
@@ -353,8 +423,8 @@ export class Pool implements LauncherListener {
   }
 
   #onExit(exit: WorkerExit): void {
-    const pause = this.#set.exited(exit, this.#now());
-    if (pause !== null) this.#listener.onWorkerEnd(exit, pause);
+    const pauseMs = this.#set.exited(exit, this.#now());
+    if (pauseMs !== null) this.#listener.onWorkerEnd(exit, pauseMs);
     this.#fence();
     this.#stopWhenEmpty();
   }
@@ -365,9 +435,16 @@ export class Pool implements LauncherListener {
     worker?.overdue.set(job.id, now);
     const report = (stacks: string): void =>
       this.#listener.onOverdue(overdue, stacks, (id) => (id === job.id ? job : this.#jobs.get(id)));
-    if (worker?.process) worker.process.askStacks(report);
+    if (worker?.process) worker.process.askStacks(job.id, report);
     else report("");
     this.#jobs.interrupt(overdue);
+  }
+
+  #onLoopBlocked(worker: Worker): void {
+    worker.process?.askStacks(0, (stacks) =>
+      this.#listener.onLoopBlocked(worker, stacks, (id) => this.#jobs.get(id)),
+    );
+    this.#jobs.interruptLoop(worker.number);
   }
 
   #stopWhenEmpty(): void {
@@ -388,13 +465,31 @@ export class Pool implements LauncherListener {
     this.#queue?.fence(Math.max(1, this.#workers.takers.length), () => this.#jobs.nextId());
   }
 
-  #startWorker(number: number): void {
-    this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
-    this.#launcher.start(number);
+  #startWorker({ number, generation }: Worker): void {
+    try {
+      this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
+      this.#launcher.start(number, this.#placeOf(generation));
+    } catch (error) {
+      // Later, as all ends of workers: the caller is in the middle of its rules.
+      setImmediate(() => this.onNotStarted(number, textOf(error)));
+    }
+  }
+
+  // The first worker of a generation resolves the folders, and the others follow it.
+  #placeOf(generation: number): Place {
+    const place = this.#places.get(generation) ?? resolvePlace(this.#options.application);
+    for (const known of this.#places.keys())
+      if (known !== this.#set.generation) this.#places.delete(known);
+    this.#places.set(generation, place);
+    return place;
   }
 
   #kill({ number, process }: Worker): void {
     if (process === null) this.#launcher?.signal(number, SIGKILL);
     else process.signal(SIGKILL);
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -23,8 +23,8 @@ const BATCH_PAGES = 16;
 export interface QueueOptions {
   /** Jobs that may wait, in the pipe and in front of it, beyond those that can run. 503 QUEUE_FULL. */
   readonly limit: number;
-  /** How long a job may wait before it is begun, seconds. 503 QUEUE_TIMEOUT. */
-  readonly timeout: number;
+  /** How long a job may wait before it is begun. 503 QUEUE_TIMEOUT. */
+  readonly timeoutMs: number;
   /** Requests that can run at once in all workers. */
   readonly capacity: number;
   readonly workers: number;
@@ -41,7 +41,10 @@ export class RequestQueue {
   readonly #fd: number;
   readonly #batch = new PageBatch(BATCH_PAGES);
   #isFlushPlanned = false;
-  readonly #depth: number;
+  /** Requests that can run at once, workers, and pages that may be in the pipe. */
+  #capacity = 0;
+  #workers = 0;
+  #depth = 0;
   /** Jobs in front of the pipe, from index `#first` on. */
   #waiting: Job[] = [];
   #first = 0;
@@ -65,9 +68,16 @@ export class RequestQueue {
   constructor(fd: number, options: QueueOptions) {
     this.#options = options;
     this.#fd = fd;
+    this.resize(options.workers, options.capacity);
+  }
+
+  /** Takes the number of workers, and of requests that can run at once in all of them. */
+  resize(workers: number, capacity: number): void {
+    this.#workers = workers;
+    this.#capacity = capacity;
     this.#depth = Math.min(
-      options.capacity + PIPED_PAGES_A_WORKER * options.workers,
-      Math.max(1, options.pipePages - FENCE_PAGES),
+      capacity + PIPED_PAGES_A_WORKER * workers,
+      Math.max(1, this.#options.pipePages - FENCE_PAGES),
     );
   }
 
@@ -76,20 +86,19 @@ export class RequestQueue {
     return this.#waiting.length - this.#first - this.#dropped;
   }
 
-  /** How long a job may wait before it is begun, seconds. */
-  get timeout(): number {
-    return this.#options.timeout;
+  /** How long a job may wait before it is begun. */
+  get timeoutMs(): number {
+    return this.#options.timeoutMs;
   }
 
   /** Takes a job that has its id and time, or says why not. */
   submit(job: Job): Admission {
-    if (this.waiting + this.#written >= this.#options.capacity + this.#options.limit)
-      return "queue-full";
+    if (this.waiting + this.#written >= this.#capacity + this.#options.limit) return "queue-full";
     const isFree = this.#first === this.#waiting.length && this.#written < this.#depth;
     if (isFree && this.#write(job)) return "taken";
     // While no job waits in front of the pipe every job is let in, so that a wrong rate cannot shut the
     // queue for good.
-    if (this.waiting > 0 && this.#expectedWait() > this.#options.timeout) return "overloaded";
+    if (this.waiting > 0 && this.#expectedWaitMs() > this.#options.timeoutMs) return "overloaded";
     job.wait();
     this.#waiting.push(job);
     return "taken";
@@ -101,10 +110,10 @@ export class RequestQueue {
     this.pump();
   }
 
-  // How long a job that comes now would wait, seconds; 0 while the rate is unknown.
-  #expectedWait(): number {
-    const ahead = this.waiting + Math.max(0, this.#written - this.#options.capacity);
-    return ahead / this.#rate.perSecond;
+  // How long a job that comes now would wait; 0 while the rate is unknown.
+  #expectedWaitMs(): number {
+    const ahead = this.waiting + Math.max(0, this.#written - this.#capacity);
+    return ahead / this.#rate.perMs;
   }
 
   /** A job has ended, or no longer keeps others waiting: its place, if it had one, goes to the next. */
@@ -140,7 +149,7 @@ export class RequestQueue {
     }
     this.#compact();
     const job = this.#waiting[this.#first];
-    return job !== undefined && now - job.submittedAt >= this.#options.timeout ? job : undefined;
+    return job !== undefined && now - job.submittedAt >= this.#options.timeoutMs ? job : undefined;
   }
 
   /**
@@ -154,7 +163,7 @@ export class RequestQueue {
     }
     const job = this.waiting > 0 ? this.#waiting.at(-1) : undefined;
     if (job === undefined) return undefined;
-    const isLate = now - job.submittedAt + this.#expectedWait() > this.#options.timeout;
+    const isLate = now - job.submittedAt + this.#expectedWaitMs() > this.#options.timeoutMs;
     return isLate ? job : undefined;
   }
 
@@ -213,7 +222,7 @@ export class RequestQueue {
     this.#isFlushPlanned = false;
     const { pages } = this.#batch;
     let first = 0;
-    for (let writes = Math.min(pages, this.#options.workers); writes > 0; writes -= 1) {
+    for (let writes = Math.min(pages, this.#workers); writes > 0; writes -= 1) {
       const count = Math.ceil((pages - first) / writes);
       const written = this.#put(first, count);
       first += written;
@@ -226,7 +235,7 @@ export class RequestQueue {
 
   #write(job: Job): boolean {
     if (this.#batch.isFull && !this.flush()) return false;
-    this.#batch.add(job.id, job.submittedAt + this.#options.timeout, job.request);
+    this.#batch.add(job.id, job.submittedAt + this.#options.timeoutMs, job.request);
     this.#order += 1;
     job.enqueue(this.#order);
     this.#written += 1;

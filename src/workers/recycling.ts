@@ -3,8 +3,8 @@
 
 import type { Worker } from "./worker.ts";
 
-/** Memory is looked at this often, seconds. */
-const MEMORY_LOOK_SECONDS = 1;
+/** Memory is looked at this often. */
+const MEMORY_LOOK_MS = 1000;
 
 export interface RecyclingOptions {
   /** Requests that a worker runs, and up to how many more; 0 = without end. */
@@ -12,8 +12,8 @@ export interface RecyclingOptions {
   readonly maxRequestsJitter: number;
   /** Resident bytes; 0 = any. */
   readonly maxRss: number;
-  /** Seconds since the worker started; 0 = any. */
-  readonly maxAge: number;
+  /** Since the worker started; 0 = any. */
+  readonly maxAgeMs: number;
 }
 
 export class Recycling {
@@ -35,7 +35,7 @@ export class Recycling {
   markNext(workers: readonly Worker[], now: number): Worker | null {
     if (workers.some(({ leaving }) => leaving !== null)) return null;
     const isTimeToLook = now >= this.#lookAt;
-    if (isTimeToLook) this.#lookAt = now + MEMORY_LOOK_SECONDS;
+    if (isTimeToLook) this.#lookAt = now + MEMORY_LOOK_MS;
     for (const worker of workers) {
       if (worker.state !== "taking") continue;
       worker.leaving = this.#reason(worker, now, isTimeToLook);
@@ -45,10 +45,10 @@ export class Recycling {
   }
 
   #reason(worker: Worker, now: number, maySeeMemory: boolean): string | null {
-    const { maxRss, maxAge } = this.#options;
-    const age = now - worker.startedAt;
+    const { maxRss, maxAgeMs } = this.#options;
+    const ageMs = now - worker.startedAt;
     if (worker.served >= worker.maxRequests) return `it has run ${worker.served} requests`;
-    if (maxAge > 0 && age >= maxAge) return `it is ${Math.floor(age)} s old`;
+    if (maxAgeMs > 0 && ageMs >= maxAgeMs) return `it is ${Math.floor(ageMs / 1000)} s old`;
     if (maxRss === 0 || !maySeeMemory) return null;
     const rss = worker.process?.residentBytes() ?? 0;
     return rss > maxRss ? `it holds ${Math.round(rss / 1_048_576)} MiB of memory` : null;

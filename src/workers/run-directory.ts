@@ -1,17 +1,10 @@
-// The private directory (mode 0700) of the front, one launcher and its workers, and the three files in it that
-// all workers share (docs/worker-protocol.md, "The directory"). The directory is removed with its launcher. The
-// shared files belong to the application: a new launcher inherits their descriptors, so that old and new
+// The private directories (mode 0700) in which the front opens files that a launcher has made
+// (docs/worker-protocol.md, "Run directories"), and the three files that all workers share. A run directory
+// exists for the moment of one start: programs that clean temporary folders find nothing that is needed later.
+// The shared files belong to the application: a new launcher inherits their descriptors, so that old and new
 // workers read the same pipe.
 
-import {
-  closeSync,
-  constants,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /** Slots of the file of cancelled ids: id N is in slot N modulo this number, and replaces an earlier id. */
@@ -21,18 +14,49 @@ const ID_BYTES = 8;
 export class RunDirectory {
   readonly path: string;
 
-  /** Makes a new directory in `folder`, a tmpfs, so that reading a note never waits for a disk. */
-  constructor(folder: string) {
-    this.path = mkdtempSync(join(folder, "typhon-"));
+  /**
+   * Makes a new directory in the first of `folders` that takes it. The first is a tmpfs, so that reading a
+   * note never waits for a disk. Throws an error that says what is wrong with each folder.
+   */
+  constructor(folders: readonly string[]) {
+    this.path = makeIn(folders);
   }
 
-  /** Path of one of a worker's files, such as `notes` → `…/w3.notes`. */
-  workerFile(worker: number, name: string): string {
-    return join(this.path, `w${worker}.${name}`);
+  /** The path of a file, such as `notes`. */
+  file(name: string): string {
+    return join(this.path, name);
   }
 
+  /** Removes the directory: its files are open by now, or will never be. */
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+function makeIn(folders: readonly string[]): string {
+  const reasons: string[] = [];
+  for (const folder of folders) {
+    try {
+      return mkdtempSync(join(folder, "typhon-"));
+    } catch (error) {
+      reasons.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  throw new Error(`no private directory can be made: ${reasons.join("; ")}`);
+}
+
+/** Opens files of a directory. If one cannot be opened, closes the others and throws the system's error. */
+export function openFiles(
+  directory: RunDirectory,
+  files: readonly (readonly [name: string, flags: number])[],
+): readonly number[] {
+  const opened: number[] = [];
+  try {
+    for (const [name, flags] of files) opened.push(openSync(directory.file(name), flags));
+    return opened;
+  } catch (error) {
+    for (const fd of opened) closeSync(fd);
+    throw error;
   }
 }
 
@@ -45,13 +69,18 @@ export class SharedFiles {
   readonly cancels: number;
   readonly #id = Buffer.alloc(ID_BYTES);
 
-  /** Opens and unlinks the files that the launcher has made in `directory`. */
+  /** Opens the files that the launcher has made in `directory`. Throws the system's error. */
   constructor(directory: RunDirectory) {
     const { O_RDWR, O_WRONLY, O_NONBLOCK } = constants;
-    // Read and write: open() must not wait for a reader, and the pipe must not end when it has none.
-    this.queue = openAndUnlink(join(directory.path, "queue"), O_RDWR | O_NONBLOCK);
-    this.lifeline = openAndUnlink(join(directory.path, "lifeline"), O_WRONLY | O_NONBLOCK);
-    this.cancels = openAndUnlink(join(directory.path, "cancels"), O_RDWR);
+    const [queue = -1, lifeline = -1, cancels = -1] = openFiles(directory, [
+      // Read and write: open() must not wait for a reader, and the pipe must not end when it has none.
+      ["queue", O_RDWR | O_NONBLOCK],
+      ["lifeline", O_WRONLY | O_NONBLOCK],
+      ["cancels", O_RDWR],
+    ]);
+    this.queue = queue;
+    this.lifeline = lifeline;
+    this.cancels = cancels;
   }
 
   /** Tells workers not to begin the request with this id. A small write to a tmpfs never waits. */
@@ -64,10 +93,4 @@ export class SharedFiles {
   close(): void {
     for (const fd of [this.queue, this.lifeline, this.cancels]) closeSync(fd);
   }
-}
-
-function openAndUnlink(path: string, flags: number): number {
-  const fd = openSync(path, flags);
-  unlinkSync(path);
-  return fd;
 }

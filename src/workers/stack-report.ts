@@ -14,34 +14,41 @@ const QUIET_MS = 250;
 /** Lines of one report; more are dropped. */
 const MAX_LINES = 1000;
 
-/** Reads the stacks of one worker, one report at a time. */
+interface Question {
+  /** The request whose stack comes first; 0: that of no request. */
+  readonly id: number;
+  readonly onText: (text: string) => void;
+}
+
+/** Reads the stacks of one worker: a report for each late request, or faulthandler's one for all of them. */
 export class StackReport {
-  readonly #ask: () => void;
+  readonly #ask: (id: number) => void;
   readonly #signal: (signal: number) => void;
-  #waiting: ((text: string) => void)[] = [];
+  #waiting: readonly Question[] = [];
   #lines: string[] = [];
   #timer: NodeJS.Timeout | null = null;
   #isSignalled = false;
 
   /** `ask` sends STACKS; `signal` signals the process, which works while the lock is held. */
-  constructor(ask: () => void, signal: (signal: number) => void) {
+  constructor(ask: (id: number) => void, signal: (signal: number) => void) {
     this.#ask = ask;
     this.#signal = signal;
   }
 
-  /** Calls `onText` once, with "" if there are no stacks. Calls during one report share that report. */
-  ask(onText: (text: string) => void): void {
-    this.#waiting.push(onText);
-    if (this.#timer !== null) return;
-    this.#isSignalled = false;
-    this.#lines = [];
-    this.#ask();
-    this.#timer = setTimeout(() => this.#onSilence(), ANSWER_MS);
+  /** Calls `onText` once, with "" if there are no stacks. */
+  ask(id: number, onText: (text: string) => void): void {
+    this.#waiting = [...this.#waiting, { id, onText }];
+    if (this.#timer === null) {
+      this.#isSignalled = false;
+      this.#lines = [];
+      this.#timer = setTimeout(() => this.#onSilence(), ANSWER_MS);
+    }
+    if (!this.#isSignalled) this.#ask(id);
   }
 
-  /** The worker has sent its stacks (STACKS_TOLD). */
-  tell(text: string): void {
-    if (this.#timer !== null && !this.#isSignalled) this.#finish(text);
+  /** The worker has sent its stacks for the request `id` (STACKS_TOLD). */
+  tell(id: number, text: string): void {
+    if (!this.#isSignalled) this.#finish(text, (question) => question.id === id);
   }
 
   /** A line that faulthandler has written. */
@@ -66,11 +73,12 @@ export class StackReport {
     this.#timer = setTimeout(() => this.#onSilence(), QUIET_MS);
   }
 
-  #finish(text: string): void {
+  #finish(text: string, isTold: (question: Question) => boolean = () => true): void {
+    const told = this.#waiting.filter(isTold);
+    this.#waiting = this.#waiting.filter((question) => !told.includes(question));
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const onText of waiting) onText(text);
+    // The worker has just answered, so that the others may still be told.
+    this.#timer = this.#waiting.length > 0 ? setTimeout(() => this.#onSilence(), ANSWER_MS) : null;
+    for (const { onText } of told) onText(text);
   }
 }

@@ -7,8 +7,8 @@ import type { JobTable } from "./job-table.ts";
 import type { WorkerTable } from "./worker-table.ts";
 import type { Worker, WorkerEnd } from "./worker.ts";
 
-/** How long the channel of an ended process is read for the last frames, seconds. */
-const LAST_FRAMES_SECONDS = 1;
+/** How long the channel of an ended process is read for the last frames. */
+const LAST_FRAMES_MS = 1000;
 
 /** The end of a worker, reported when its requests are known. */
 export interface WorkerExit {
@@ -46,7 +46,7 @@ export class WorkerExits {
     if (worker === undefined || worker.end !== null) return;
     worker.end = end;
     // A child process of the application may hold the socket and keep the channel open for ever.
-    worker.reapAt = now + LAST_FRAMES_SECONDS;
+    worker.reapAt = now + LAST_FRAMES_MS;
     if (worker.process?.isChannelClosed !== false) this.#reap(worker, end);
   }
 
@@ -98,7 +98,8 @@ export class WorkerExits {
 function mayRetry(job: Job, held: number, worker: Worker): boolean {
   // A request that was alone with the worker may be what killed it.
   const hasOtherSuspect = held > 1 || worker.overdue.size > 0;
-  return job.mayRetry && hasOtherSuspect;
+  // Any of its requests may be what kept the event loop.
+  return job.mayRetry && hasOtherSuspect && !worker.loop.isLost;
 }
 
 function unknownEnd(worker: Worker): WorkerEnd {

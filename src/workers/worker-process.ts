@@ -1,32 +1,45 @@
 // The process of a worker: its channel, its notes, its output and its entry in /proc. Opens the files that the
-// launcher has made for it (docs/worker-protocol.md, "The directory"); decides nothing.
+// launcher has made for it (docs/worker-protocol.md, "Run directories"); decides nothing.
 
-import { closeSync, constants, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
-import type { Socket } from "node:net";
+import { closeSync, constants, readFileSync, readSync } from "node:fs";
+import { Socket } from "node:net";
 
 import { Channel } from "./channel.ts";
 import { FrameType, type FrameReceiver } from "./frame.ts";
-import { readFifo } from "./output.ts";
+import { eachLine, gatherLines, type TakeLines } from "./output.ts";
 import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
+import { openFiles, type RunDirectory } from "./run-directory.ts";
 import { StackReport } from "./stack-report.ts";
 
 /** Index of the start time in /proc/PID/stat, counted after the process's name (proc_pid_stat(5)). */
 const START_TIME_FIELD = 19;
+/** Index of the two CPU times, user and system, counted in the same way. */
+const CPU_TIME_FIELD = 11;
+/** A clock tick of /proc on the usual Linux systems (getconf CLK_TCK is 100). */
+const TICK_MS = 10;
 /** The size of a memory page on the usual Linux systems (getconf PAGESIZE). */
 const MEMORY_PAGE_BYTES = 4096;
 
 export interface WorkerProcessListener extends FrameReceiver {
   /** The channel has ended: the process is gone or has closed it. `fault`: how it broke the protocol. */
   onChannelEnd(fault: string | null): void;
-  onLine(stream: "stdout" | "stderr", line: string): void;
+  /** Whole lines that the process has written, as `TakeLines` says. */
+  onOutput(stream: "stdout" | "stderr", lines: Buffer): boolean;
 }
+
+const { O_RDONLY, O_NONBLOCK } = constants;
+const FILES = [
+  ["notes", O_RDONLY],
+  ["out", O_RDONLY | O_NONBLOCK],
+  ["err", O_RDONLY | O_NONBLOCK],
+  ["stacks", O_RDONLY | O_NONBLOCK],
+] as const;
 
 /** The interface of a worker's process; tests use an object without a process. */
 export type WorkerPort = Pick<WorkerProcess, keyof WorkerProcess>;
 
 export class WorkerProcess {
   readonly pid: number;
-  readonly #file: (name: string) => string;
   readonly #channel: Channel;
   readonly #outputs: readonly Socket[];
   readonly #stacks: StackReport;
@@ -36,28 +49,35 @@ export class WorkerProcess {
   #notes: number;
   #isOrphan = false;
 
-  /** `file`: the path of one of the worker's files. `signal`: sends a signal by its parent, the launcher. */
+  /**
+   * Opens the worker's files in `directory`, which may be removed afterwards. `signal`: sends a signal by its
+   * parent, the launcher. Throws the system's error if a file cannot be opened.
+   */
   constructor(
     pid: number,
-    file: (name: string) => string,
+    directory: RunDirectory,
     signal: (signal: number) => void,
     listener: WorkerProcessListener,
   ) {
     this.pid = pid;
-    this.#file = file;
     this.#signalByLauncher = signal;
     this.#startTime = startTimeOf(pid);
-    this.#channel = new Channel(file("channel"), listener, (fault) => listener.onChannelEnd(fault));
-    this.#notes = openSync(file("notes"), constants.O_RDONLY);
-    unlinkSync(file("notes"));
+    const [notes = -1, out = -1, err = -1, stacks = -1] = openFiles(directory, FILES);
+    this.#notes = notes;
+    // The connection is made at once, so that the socket's path is not needed later.
+    const path = directory.file("channel");
+    this.#channel = new Channel(path, listener, (fault) => listener.onChannelEnd(fault));
     this.#stacks = new StackReport(
-      () => this.say(FrameType.STACKS),
+      (id) => this.say(FrameType.STACKS, id),
       (stacksSignal) => this.signal(stacksSignal),
     );
     this.#outputs = [
-      readFifo(file("out"), (line) => listener.onLine("stdout", line)),
-      readFifo(file("err"), (line) => listener.onLine("stderr", line)),
-      readFifo(file("stacks"), (line) => this.#stacks.addLine(line)),
+      readLines(out, (lines) => listener.onOutput("stdout", lines)),
+      readLines(err, (lines) => listener.onOutput("stderr", lines)),
+      readLines(stacks, (lines) => {
+        eachLine(lines, (line) => this.#stacks.addLine(line));
+        return true;
+      }),
     ];
   }
 
@@ -76,11 +96,6 @@ export class WorkerProcess {
     this.#channel.say(type, id);
   }
 
-  /** The path at which the worker listens when it offers an application a socket for the request `id`. */
-  socketPath(id: number): string {
-    return this.#file(`${id}.socket`);
-  }
-
   /** The requests in the first `slots` slots of the notes. */
   readNotes(slots: number): Note[] {
     if (this.#notes < 0) return [];
@@ -94,14 +109,17 @@ export class WorkerProcess {
     return Number(pages) * MEMORY_PAGE_BYTES;
   }
 
-  /** Calls `onText` once with the stacks of all threads, "" if they cannot be read. */
-  askStacks(onText: (text: string) => void): void {
-    this.#stacks.ask(onText);
+  /**
+   * Calls `onText` once with the stacks of all threads, first that of the request `id` (0: of no request), "" if
+   * they cannot be read.
+   */
+  askStacks(id: number, onText: (text: string) => void): void {
+    this.#stacks.ask(id, onText);
   }
 
-  /** The worker has sent its stacks. */
-  tellStacks(text: string): void {
-    this.#stacks.tell(text);
+  /** The worker has sent the stacks that were asked for the request `id`. */
+  tellStacks(id: number, text: string): void {
+    this.#stacks.tell(id, text);
   }
 
   signal(signal: number): void {
@@ -135,6 +153,20 @@ export class WorkerProcess {
     if (this.#notes >= 0) closeSync(this.#notes);
     this.#notes = -1;
   }
+}
+
+function readLines(fd: number, onLines: TakeLines): Socket {
+  const socket = new Socket({ fd, readable: true, writable: false });
+  gatherLines(socket, onLines);
+  return socket;
+}
+
+/** CPU time of a process so far; 0 if there is none. */
+export function cpuMsOf(pid: number): number {
+  const stat = readProc(pid, "stat");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [user, system] = fields.slice(CPU_TIME_FIELD, CPU_TIME_FIELD + 2);
+  return Number(user ?? 0) * TICK_MS + Number(system ?? 0) * TICK_MS;
 }
 
 /** When a process started, in the kernel's clock ticks; "" if there is none, or only a zombie. */

@@ -4,9 +4,11 @@
 //
 //   load():  N start beside the old ─▶ all are ready ─▶ they take, the old stop taking
 //                                  └─▶ one fails ────▶ the new are killed, the old stay
+//                  the very first load without a chosen number: one starts, the others follow when it takes
 //   end, recycling, overdue:  one starts ─▶ is ready, takes ─▶ one that is to leave stops taking
 
 import { Backoff } from "./backoff.ts";
+import { FrameType } from "./frame.ts";
 import { Recycling, type RecyclingOptions } from "./recycling.ts";
 import type { WorkerTable } from "./worker-table.ts";
 import type { WorkerExit } from "./worker-exits.ts";
@@ -14,10 +16,14 @@ import type { LoadFailure, Worker, WorkerEnd } from "./worker.ts";
 
 export interface WorkerSetOptions extends RecyclingOptions {
   readonly workers: number;
-  /** Time for a worker to become ready, seconds. */
-  readonly startTimeout: number;
-  /** Time for a worker that takes no more requests to finish the running ones, seconds; then it is killed. */
-  readonly drainTimeout: number;
+  /** Whether the operator has chosen `workers`; else an application that needs a single process has one. */
+  readonly areWorkersChosen: boolean;
+  /** Time for a worker to become ready. */
+  readonly startTimeoutMs: number;
+  /** Time for a worker that takes no more requests to finish the running ones; then it is killed. */
+  readonly drainTimeoutMs: number;
+  /** How long the application may keep the event loop of an ASGI worker; 0: for ever. */
+  readonly loopTimeoutMs: number;
 }
 
 export interface WorkerSetListener {
@@ -28,14 +34,16 @@ export interface WorkerSetListener {
   onReady(worker: Worker): void;
   /** The worker will be replaced, although it has no fault. */
   onRecycle(worker: Worker): void;
+  /** The worker's event loop does not come back; it is to be interrupted. */
+  onLoopBlocked(worker: Worker): void;
 }
 
-/** Time for an old worker to confirm that it takes no more; a stuck one does not delay the load, seconds. */
-const YIELD_SECONDS = 1;
-/** Time for a worker to end a request that was interrupted at its deadline, seconds. */
-const OVERDUE_GRACE = 1;
-/** A kill is repeated after this time, because the launcher that carries it may die, seconds. */
-const KILL_AGAIN_SECONDS = 1;
+/** Time for an old worker to confirm that it takes no more; a stuck one does not delay the load. */
+const YIELD_MS = 1000;
+/** Time for a worker to end a request that was interrupted at its deadline. */
+const OVERDUE_GRACE_MS = 1000;
+/** A kill is repeated after this time, because the launcher that carries it may die. */
+const KILL_AGAIN_MS = 1000;
 
 export class WorkerSet {
   /** Whether no worker takes requests or will take some soon; updated by `tick`. */
@@ -54,6 +62,8 @@ export class WorkerSet {
   /** The generation that takes requests, and the newest one. */
   #current = 0;
   #last = 0;
+  /** The number of workers that the application is to have. */
+  #workers: number;
   /** Old workers that have not confirmed that they take no more, and when the load stops waiting for them. */
   readonly #yielding = new Set<Worker>();
   #yieldUntil = 0;
@@ -62,19 +72,33 @@ export class WorkerSet {
   constructor(table: WorkerTable, options: WorkerSetOptions, listener: WorkerSetListener) {
     this.#table = table;
     this.#options = options;
+    this.#workers = options.workers;
     this.#listener = listener;
     this.#recycling = new Recycling(options);
   }
 
+  /** The generation that takes requests. */
+  get generation(): number {
+    return this.#current;
+  }
+
+  /** The number of workers that the application is to have. */
+  get workers(): number {
+    return this.#workers;
+  }
+
   /** Loads the code in new workers. Resolves with null when the new code serves, else with the reason. */
   load(now: number): Promise<LoadFailure | null> {
-    this.#giveUp({ kind: "superseded", text: "another load of the application began" }, now);
+    this.#failLoad({ kind: "superseded", text: "another load of the application began" }, now);
     this.#endYielding();
     this.#last += 1;
     this.#phase = "loading";
     const { promise, resolve } = Promise.withResolvers<LoadFailure | null>();
     this.#settle = resolve;
-    for (let count = 0; count < this.#options.workers; count += 1) this.#start(this.#last, now);
+    // The first worker alone: what it finds may mean that no other one is to be loaded beside it.
+    const isAlone = this.#current === 0 && !this.#options.areWorkersChosen;
+    const count = isAlone ? 1 : this.#workers;
+    for (let started = 0; started < count; started += 1) this.#start(this.#last, now);
     return promise;
   }
 
@@ -84,7 +108,9 @@ export class WorkerSet {
     if (worker.state !== "starting") return;
     worker.load(now);
     worker.killAt = Infinity;
-    const loading = this.#loadingWorkers();
+    if (this.#isSingle(worker) && worker.generation > this.#current)
+      for (const other of this.#loadingWorkers()) if (other !== worker) this.#dismiss(other, now);
+    const loading = this.#loadingWorkers().filter(({ isStaying }) => isStaying);
     if (worker.generation === this.#current) worker.take();
     // If no worker serves, the first ready worker begins alone, and the others follow.
     else if (this.#table.takers.length === 0 || loading.every(({ state }) => state === "loaded"))
@@ -100,8 +126,8 @@ export class WorkerSet {
   }
 
   /**
-   * A worker has ended and was removed from the table. Returns seconds until the next start; null if the worker
-   * belonged to a load that has failed, because the caller of `load` gets that failure.
+   * A worker has ended and was removed from the table. Returns the milliseconds until the next start; null if
+   * the worker belonged to a load that has failed, because the caller of `load` gets that failure.
    */
   exited(
     { worker, end, wasAsked }: Omit<WorkerExit, "lost" | "retried">,
@@ -109,22 +135,22 @@ export class WorkerSet {
   ): number | null {
     this.stopped(worker);
     if (this.#phase === "loading" && worker.generation === this.#last)
-      this.#giveUp(worker.failure ?? { kind: "ended", text: describeEnd(end) }, now);
+      this.#failLoad(worker.failure ?? { kind: "ended", text: describeEnd(end) }, now);
     const isOfFailedLoad = worker.generation > this.#current;
-    const lived = worker.readyAt === 0 ? 0 : now - worker.readyAt;
-    if (!isOfFailedLoad && !wasAsked) this.#backoff.note(lived, worker.served, now);
+    const livedMs = worker.readyAt === 0 ? 0 : now - worker.readyAt;
+    if (!isOfFailedLoad && !wasAsked) this.#backoff.note(livedMs, worker.served, now);
     this.#fill(now);
-    return isOfFailedLoad ? null : this.#backoff.pause(now);
+    return isOfFailedLoad ? null : this.#backoff.pauseMs(now);
   }
 
   /** The launcher has ended; `text` says why. */
   launcherEnded(text: string, now: number): void {
-    this.#giveUp({ kind: "launcher", text }, now);
+    this.#failLoad({ kind: "launcher", text }, now);
     this.#backoff.note(0, 0, now);
   }
 
   kill(worker: Worker, now: number): void {
-    worker.killAt = now + KILL_AGAIN_SECONDS;
+    worker.killAt = now + KILL_AGAIN_MS;
     this.#listener.kill(worker);
   }
 
@@ -133,16 +159,17 @@ export class WorkerSet {
     this.#isStopping = true;
     for (const worker of this.#table.all)
       if (worker.state === "starting") this.#dismiss(worker, now);
-      else worker.drain(killAt);
+      else worker.drain(killAt, now);
   }
 
   tick(now: number): void {
     if (now >= this.#yieldUntil) this.#endYielding();
     for (const worker of this.#table.all) {
       if (worker.overdue.size > 0) this.#checkOverdue(worker, now);
+      this.#checkLoop(worker, now);
       if (now < worker.killAt) continue;
-      const { startTimeout } = this.#options;
-      const text = `the application did not load within ${startTimeout} s (--start-timeout)`;
+      const seconds = this.#options.startTimeoutMs / 1000;
+      const text = `the application did not load within ${seconds} s (--start-timeout)`;
       if (worker.state === "starting") worker.failure ??= { kind: "timeout", text };
       this.kill(worker, now);
     }
@@ -155,6 +182,10 @@ export class WorkerSet {
       this.#staying() === 0 && this.#table.takers.length === 0 && !this.#backoff.mayStart(now);
   }
 
+  #isSingle({ single }: Worker): boolean {
+    return single !== "" && !this.#options.areWorkersChosen;
+  }
+
   #staying(): number {
     return this.#table.all.filter((worker) => worker.isStaying).length;
   }
@@ -162,7 +193,7 @@ export class WorkerSet {
   #start(generation: number, now: number): void {
     const maxRequests = this.#recycling.drawMaxRequests();
     const worker = this.#table.add({ generation, startedAt: now, maxRequests });
-    worker.killAt = now + this.#options.startTimeout;
+    worker.killAt = now + this.#options.startTimeoutMs;
     this.#listener.start(worker);
   }
 
@@ -170,7 +201,7 @@ export class WorkerSet {
   #fill(now: number): void {
     const isLoading = this.#phase === "loading" || this.#current === 0;
     if (this.#isStopping || isLoading || !this.#backoff.mayStart(now)) return;
-    for (let staying = this.#staying(); staying < this.#options.workers; staying += 1)
+    for (let staying = this.#staying(); staying < this.#workers; staying += 1)
       this.#start(this.#current, now);
   }
 
@@ -180,6 +211,7 @@ export class WorkerSet {
 
   #commit(loading: readonly Worker[], now: number): void {
     this.#current = this.#last;
+    this.#workers = loading.some((worker) => this.#isSingle(worker)) ? 1 : this.#options.workers;
     for (const worker of loading) worker.take();
     for (const worker of this.#table.all) {
       if (worker.generation === this.#current) continue;
@@ -190,8 +222,9 @@ export class WorkerSet {
     // The load has succeeded when no old worker takes requests: from then on the new code responds to every new
     // request.
     this.#phase = "yielding";
-    this.#yieldUntil = now + YIELD_SECONDS;
+    this.#yieldUntil = now + YIELD_MS;
     if (this.#yielding.size === 0) this.#endYielding();
+    this.#fill(now);
   }
 
   #endYielding(): void {
@@ -201,7 +234,7 @@ export class WorkerSet {
     this.#settle(null);
   }
 
-  #giveUp(failure: LoadFailure, now: number): void {
+  #failLoad(failure: LoadFailure, now: number): void {
     if (this.#phase !== "loading") return;
     this.#phase = "none";
     for (const worker of this.#loadingWorkers()) this.#dismiss(worker, now);
@@ -210,19 +243,19 @@ export class WorkerSet {
 
   // Lets a worker finish its requests and take no more.
   #retire(worker: Worker, now: number): void {
-    worker.drain(now + this.#options.drainTimeout);
+    worker.drain(now + this.#options.drainTimeoutMs, now);
   }
 
   // Ends a worker that has not taken any request yet.
   #dismiss(worker: Worker, now: number): void {
-    worker.drain(Infinity);
+    worker.drain(Infinity, now);
     this.kill(worker, now);
   }
 
   // A new worker takes requests, so a worker that will be replaced may stop.
   #relieve(now: number): void {
     const { takers } = this.#table;
-    let surplus = takers.length - this.#options.workers;
+    let surplus = takers.length - this.#workers;
     for (const worker of takers) {
       if (surplus <= 0) return;
       if (worker.leaving === null) continue;
@@ -232,11 +265,30 @@ export class WorkerSet {
   }
 
   // The client of an overdue request has its 504, and the worker was told to interrupt the request. If the
-  // request is still running after OVERDUE_GRACE, another worker replaces this one.
+  // request is still running after OVERDUE_GRACE_MS, another worker replaces this one.
   #checkOverdue(worker: Worker, now: number): void {
-    if (now - worker.overdueSince() < OVERDUE_GRACE) return;
+    if (now - worker.overdueSince() < OVERDUE_GRACE_MS) return;
     if (worker.state !== "draining") this.#retire(worker, now);
     else if (worker.hasOnlyOverdue()) worker.killAt = now;
+  }
+
+  // A worker that drains is killed at its end anyway.
+  #checkLoop(worker: Worker, now: number): void {
+    const { loopTimeoutMs } = this.#options;
+    if (worker.state !== "taking" || worker.interface !== "asgi" || loopTimeoutMs === 0) return;
+    switch (worker.loop.tick(now, loopTimeoutMs)) {
+      case "ask":
+        worker.say(FrameType.LOOP_ASKED);
+        break;
+      case "interrupt":
+        this.#listener.onLoopBlocked(worker);
+        break;
+      case "replace":
+        // No other request of that loop can go on either.
+        worker.drain(now, now);
+        break;
+      case "none":
+    }
   }
 }
 

@@ -11,6 +11,10 @@ export class WorkerTable {
     return this.#workers.size === 0;
   }
 
+  get isAlone(): boolean {
+    return this.#workers.size === 1;
+  }
+
   /** A copy: removals during a loop do not change it. */
   get all(): readonly Worker[] {
     return [...this.#workers.values()];

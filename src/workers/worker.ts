@@ -7,6 +7,7 @@
 // A worker that will be replaced goes on taking requests until its successor is ready.
 
 import { FrameType } from "./frame.ts";
+import { LoopWatch } from "./loop-watch.ts";
 import type { Note } from "./page.ts";
 import type { WorkerPort } from "./worker-process.ts";
 
@@ -32,12 +33,13 @@ export interface WorkerEnd {
 
 /** Lines of standard error that are kept for the log line about a worker's end. */
 const STDERR_TAIL_LINES = 10;
+const STDERR_TAIL_BYTES = 8192;
 
 export class Worker {
   readonly number: number;
   /** Counts the loads of the application's code; workers of one load have the same generation. */
   readonly generation: number;
-  /** CLOCK_MONOTONIC seconds, like all times in this class. */
+  /** CLOCK_MONOTONIC milliseconds, like all points in time in this class. */
   readonly startedAt: number;
   /** The number of requests after which the worker is replaced; Infinity: never. */
   readonly maxRequests: number;
@@ -45,7 +47,9 @@ export class Worker {
   /** When READY came; 0 before. */
   readyAt = 0;
   interface: PythonInterface | "" = "";
-  /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run. */
+  /** Why the application needs a single process; "" if nothing says so. */
+  single = "";
+  /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run at once. */
   slots = 0;
   /** Null until the launcher has forked the process. */
   process: WorkerPort | null = null;
@@ -58,8 +62,9 @@ export class Worker {
   readonly overdue = new Map<number, number>();
   /** The number of requests that the worker has finished. */
   served = 0;
-  /** The last lines of standard error. */
-  readonly stderrTail: string[] = [];
+  /** Whether the event loop still runs (ASGI). */
+  readonly loop = new LoopWatch();
+  #stderrTail = Buffer.alloc(0);
   isOrphan = false;
   /** How the process ended. Until `reapAt`, the channel may still bring last frames. */
   end: WorkerEnd | null = null;
@@ -94,12 +99,15 @@ export class Worker {
     this.say(FrameType.TAKE);
   }
 
-  /** Tells the worker to take no more requests, finish the running ones and exit. It is killed at `killAt`. */
-  drain(killAt: number): void {
+  /**
+   * Tells the worker to take no more requests, finish the running ones and exit, and how long it has: it is
+   * killed at `killAt`.
+   */
+  drain(killAt: number, now: number): void {
     this.killAt = Math.min(this.killAt, killAt);
     if (this.state === "draining" || this.state === "ended") return;
     this.state = "draining";
-    this.say(FrameType.STOP);
+    this.say(FrameType.STOP, killAt === Infinity ? 0 : Math.max(1, Math.trunc(killAt - now)));
   }
 
   /** The launcher has died: the front itself detects this worker's end, and another worker replaces it. */
@@ -119,13 +127,16 @@ export class Worker {
     this.process?.say(type, id);
   }
 
-  socketPath(id: number): string {
-    return this.process?.socketPath(id) ?? "";
+  /** Keeps the end of what the process has written to standard error. */
+  keepErrors(lines: Buffer): void {
+    const all = lines.length < STDERR_TAIL_BYTES ? [this.#stderrTail, lines] : [lines];
+    this.#stderrTail = Buffer.concat(all).subarray(-STDERR_TAIL_BYTES);
   }
 
-  keepErrorLine(line: string): void {
-    this.stderrTail.push(line);
-    if (this.stderrTail.length > STDERR_TAIL_LINES) this.stderrTail.shift();
+  /** The last lines of standard error. */
+  get lastErrorLines(): string {
+    const lines = this.#stderrTail.toString("utf8").trimEnd().split("\n");
+    return lines.slice(-STDERR_TAIL_LINES).join("\n");
   }
 
   /** The requests that the worker has taken and not finished, from its notes. */

@@ -109,13 +109,14 @@ async def hold(scope: Scope, receive: Any, send: Any) -> None:
 
 
 async def gone(scope: Scope, receive: Any, send: Any) -> None:
-    """Waits for its client to leave."""
+    """Waits for its client to leave. A whole answer is dropped then, a stream is ended."""
     await receive()
     (FOLDER / "gone.running").write_text("")
     event = await receive()
     (FOLDER / "gone.event").write_text(event["type"])
+    await answer(send, b"too late")
     try:
-        await answer(send, b"too late")
+        await send({"type": "http.response.body", "body": b"more", "more_body": True})
     except OSError as error:
         (FOLDER / "gone.send").write_text(type(error).__name__)
 
@@ -127,6 +128,12 @@ async def forever(scope: Scope, receive: Any, send: Any) -> None:
     except asyncio.CancelledError:
         (FOLDER / "cancelled").write_text("")
         raise
+
+
+async def busy(scope: Scope, receive: Any, send: Any) -> None:
+    """Keeps the event loop, in steps that can be interrupted."""
+    while True:
+        time.sleep(0.005)
 
 
 async def blocked(scope: Scope, receive: Any, send: Any) -> None:
@@ -181,6 +188,7 @@ ROUTES = {
     "/gone": gone,
     "/forever": forever,
     "/blocked": blocked,
+    "/busy": busy,
     "/meet": meet,
     "/raises": raises,
     "/raises-late": raises_late,

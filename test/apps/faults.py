@@ -26,7 +26,7 @@ HEADS: dict[str, tuple[Any, Any]] = {
     "/status-low": ("099 Early", [PLAIN]),
     "/status-interim": ("103 Early Hints", [PLAIN]),
     "/status-number": (200, [PLAIN]),
-    "/hop-connection": ("200 OK", [PLAIN, ("Connection", "close")]),
+    "/hop-connection": ("200 OK", [PLAIN, ("Connection", "close, upgrade")]),
     "/hop-transfer": ("200 OK", [PLAIN, ("Transfer-Encoding", "chunked")]),
     "/hop-upgrade": ("200 OK", [PLAIN, ("Upgrade", "websocket")]),
     "/two-lengths": ("200 OK", [PLAIN, ("Content-Length", "5"), ("content-length", "2")]),

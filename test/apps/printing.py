@@ -25,6 +25,14 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         print("2026-01-01 00:00:00 ERROR forged\x1b[31m\rcarriage return")
     elif path == "/long":
         print("L" * 200_000)
+    elif path == "/unfinished":
+        sys.stdout.write("not finished")
+        sys.stdout.flush()
+    elif path == "/huge":
+        # Just under 1 MiB, and all of it of one letter.
+        letter = environ["QUERY_STRING"]
+        os.write(1, letter.encode() * 400_000)
+        os.write(1, letter.encode() * 600_000 + b"\n")
     elif path == "/child":
         subprocess.run([sys.executable, "-c", "print('printed by a child')"], check=True)
     elif path == "/device":

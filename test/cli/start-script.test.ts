@@ -105,9 +105,19 @@ describe("npm start", () => {
   });
   test("installs when node_modules is missing or older than the lock file", () => {
     utimesSync(join(root, "node_modules", ".package-lock.json"), 500, 500);
-    assert.match(start([]).stderr, new RegExp(`npm ci --no-audit --no-fund in ${root}`));
+    assert.match(
+      start([]).stderr,
+      new RegExp(`npm ci --no-audit --no-fund --loglevel=error in ${root}`),
+    );
     rmSync(join(root, "node_modules"), { recursive: true });
     assert.match(start([]).stderr, /npm ci/);
+  });
+  test("an older Node of the machine is no warning: npm's are not shown", () => {
+    rmSync(join(root, "node_modules"), { recursive: true });
+    const npm =
+      'case " $* " in *" --loglevel=error "*) ;; *) echo "npm warn EBADENGINE" >&2 ;; esac';
+    put(join(scratch, "bin", "npm"), `#!/bin/sh\n${npm}\n`);
+    assert.doesNotMatch(start([]).stderr, /EBADENGINE/);
   });
   test("says so and ends with 2 where the install fails", () => {
     rmSync(join(root, "node_modules"), { recursive: true });

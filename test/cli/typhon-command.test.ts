@@ -28,17 +28,20 @@ after(() => rmSync(scratch, { recursive: true }));
 
 /** Tells the main file, the process and the words, and waits where it is asked to. */
 const MAIN = `
-  if (process.argv[2] === "wait") {
+  const words = process.argv.slice(2).map((word) => word.replace(/^=/, ""));
+  if (words[0] === "wait") {
     process.on("SIGTERM", () => process.exit(42));
     setInterval(() => {}, 1000);
   }
-  console.log(JSON.stringify({ main: process.argv[1], pid: process.pid, node: process.execPath, words: process.argv.slice(2) }));`;
+  console.log(JSON.stringify({ main: process.argv[1], pid: process.pid, node: process.execPath, words, nodeOptions: process.env.NODE_OPTIONS, kept: process.env.TYPHON_KEPT_NODE_OPTIONS }));`;
 
 interface Told {
   readonly main: string;
   readonly pid: number;
   readonly node: string;
   readonly words: readonly string[];
+  readonly nodeOptions?: string;
+  readonly kept?: string;
 }
 
 interface Package {
@@ -97,6 +100,32 @@ describe("bin/typhon finds its package", () => {
   test("passes its words on as they are", () => {
     const words = ["app:app", "--env", "A=b c", "", "*", "'\"$x"];
     assert.deepEqual(told(run(built.command, words)).words, words);
+  });
+  for (const word of [
+    "--env-file",
+    "--env-file-if-exists",
+    "--experimental-config-file",
+    "--experimental-default-config-file",
+    "--import",
+    "--inspect",
+    "--eval",
+    "-e",
+    "-p",
+    "--",
+    "--build-snapshot",
+  ])
+    test(`Node takes no option from our words: ${word}`, () => {
+      for (const words of [[word, "gone"], [`${word}=gone`], ["app:app", "--", word, "gone"]])
+        assert.deepEqual(told(run(built.command, words)).words, words);
+    });
+  test("NODE_OPTIONS does not reach the server's Node, and is kept for the application", () => {
+    const env = {
+      PATH: process.env["PATH"] ?? "",
+      TYPHON_NODE: process.execPath,
+      NODE_OPTIONS: "--no-such-option --inspect=0 --require=./gone.js",
+    };
+    const { nodeOptions, kept } = told(run(built.command, [], { env }));
+    assert.deepEqual([nodeOptions, kept], [undefined, env.NODE_OPTIONS]);
   });
   test("through symbolic links, absolute and relative, one after the other", () => {
     const links = join(scratch, "links");
@@ -220,6 +249,20 @@ describe("bin/typhon finds Node 24 or newer", () => {
       /npm packages are missing; run: \(cd '.*\/bare' && npm ci\)/,
     );
   });
+});
+
+test("bin/typhon names packages that this user may not enter", () => {
+  const { folder, command } = makePackage("closed", ["dist/cli/main.js"]);
+  chmodSync(scratch, 0o755);
+  chmodSync(join(folder, "node_modules"), 0o000);
+  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const outcome = run(command, [], user);
+  chmodSync(join(folder, "node_modules"), 0o755);
+  assert.deepEqual([outcome.status, outcome.stdout], [2, ""]);
+  assert.match(
+    outcome.stderr,
+    /^typhon: this user may not enter .*closed\/node_modules; [^\n]+\n$/,
+  );
 });
 
 describe("bin/typhon becomes the server", () => {

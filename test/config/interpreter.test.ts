@@ -62,10 +62,28 @@ describe("findInterpreter", () => {
     assert.equal(find({ folders: [join(scratch, "empty"), join(scratch, "project")] }), beside);
     assert.equal(find({ folders: [join(scratch, "empty")] }), system);
   });
+  test("a .venv that cannot be used is not passed over", () => {
+    program("plain-venv/.venv/bin/python", 0o644);
+    mkdirSync(join(scratch, "dangling/.venv/bin"), { recursive: true });
+    symlinkSync("/gone/python3.9", join(scratch, "dangling/.venv/bin/python"));
+    assert.throws(
+      () => find({ folders: [join(scratch, "plain-venv")] }),
+      /may not run '.*plain-venv\/.venv\/bin\/python'; .* or name an interpreter with --python/,
+    );
+    for (const asked of [{ folders: [join(scratch, "dangling")] }, { text: "dangling/.venv" }])
+      assert.throws(() => find(asked), /is a link to a Python that is gone; make the virtual env/);
+  });
+  test("a .venv that holds no Python is passed over, a file of that name too", () => {
+    mkdirSync(join(scratch, "hollow/.venv/bin"), { recursive: true });
+    mkdirSync(join(scratch, "named"));
+    writeFileSync(join(scratch, "named/.venv"), "other-name\n");
+    assert.equal(find({ folders: [join(scratch, "hollow"), join(scratch, "named")] }), system);
+  });
   for (const [asked, line] of [
     [{ text: "empty" }, /^OperatorError: --python 'empty' is a folder without bin\/python/],
     [{ text: "./nothing" }, /--python '\.\/nothing' is no program that this user may run/],
     [{ text: "python9", by: "TYPHON_PYTHON" }, /TYPHON_PYTHON 'python9' is not on PATH/],
+    [{ text: "plain" }, /may not run '.*plain\/bin\/python'; .*--python/],
     [{ text: "plain/bin/python" }, /is no program that this user may run/],
     [{ environment: { VIRTUAL_ENV: "/gone" } }, /VIRTUAL_ENV names '\/gone', which holds no bin/],
     [{ environment: { PATH: "/gone" } }, /no python3 on PATH; install/],

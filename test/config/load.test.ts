@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -19,6 +19,7 @@ after(() => rmSync(scratch, { recursive: true }));
 const bin = join(scratch, "bin");
 mkdirSync(bin);
 mkdirSync(join(scratch, "folder"));
+writeFileSync(join(scratch, "a.env"), "FROM_FILE=1\n");
 for (const name of ["python3", "python3.12"]) {
   writeFileSync(join(bin, name), "#!/bin/sh\n");
   chmodSync(join(bin, name), 0o755);
@@ -73,12 +74,18 @@ test("gives every option its documented default", () => {
     interface: "auto",
     loop: "auto",
     lifespan: "auto",
+    pathsend: false,
     concurrency: 1024,
     python: join(bin, "python3"),
     appDir: scratch,
+    cwd: scratch,
+    areWorkersChosen: false,
     env: {},
     rootPath: "",
     forwardedAllowIps: ["127.0.0.1", "::1"],
+    socketRights: { mode: 0o666, owner: null },
+    maxRequestLine: 8192,
+    maxRequestHead: 32_768,
     warmup: [],
     retry: "safe",
     maxRequests: 0,
@@ -86,11 +93,16 @@ test("gives every option its documented default", () => {
     maxRss: 0,
     maxAgeMs: 0,
     timeoutMs: 30_000,
+    asgiTimeoutMs: 0,
+    loopTimeoutMs: 30_000,
     routeTimeouts: [],
+    abandonTimeoutMs: 120_000,
+    cancelOnDisconnect: false,
     startTimeoutMs: 120_000,
     drainTimeoutMs: 25_000,
     gracefulTimeoutMs: 25_000,
     keepAliveMs: 75_000,
+    bodyTimeoutMs: 60_000,
     queue: 1000,
     queueTimeoutMs: 5000,
     maxBody: 1_073_741_824,
@@ -99,6 +111,7 @@ test("gives every option its documented default", () => {
     accessLog: "off",
     level: "info",
     format: "text",
+    captureOutput: false,
     pid: null,
     health: false,
     reload: false,
@@ -124,9 +137,23 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
     /must be a port from 0 to 65535/,
   ],
   [
+    "socket-mode",
+    "0660",
+    { socketRights: { mode: 0o660, owner: null } },
+    "rw-rw-rw-",
+    /three octal digits/,
+  ],
+  [
+    "socket-owner",
+    "1000:0",
+    { socketRights: { mode: 0o666, owner: { uid: 1000, gid: 0 } } },
+    "no-such-user",
+    /no user is named 'no-such-user'/,
+  ],
+  [
     "forwarded-allow-ips",
-    "10.0.0.0/8, ::1",
-    { forwardedAllowIps: ["10.0.0.0/8", "::1"] },
+    "10.0.0.0/8, ::1, unix",
+    { forwardedAllowIps: ["10.0.0.0/8", "::1", "unix"] },
     "10.0.0.0/33",
     /'10\.0\.0\.0\/33' is none/,
   ],
@@ -134,10 +161,12 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["python", "python3.12", { python: join(bin, "python3.12") }, "python9", /is not on PATH/],
   ["app-dir", "folder", { appDir: join(scratch, "folder") }, "nowhere", /is no folder/],
   ["env", "A=b=c", { env: { A: "b=c" } }, "A-B=c", /must be NAME=VALUE/],
+  ["env-file", "a.env", { env: { FROM_FILE: "1" } }, "gone.env", /is no file/],
   ["root-path", "/shop/", { rootPath: "/shop" }, "shop", /begins with \//],
   ["workers", "3", { workers: 3 }, "0", /whole number from 1 to 1024/],
   ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
-  ["timeout", "2.5", { timeoutMs: 2500 }, "-1", /number of seconds/],
+  ["timeout", "2.5", { timeoutMs: 2500, asgiTimeoutMs: 2500 }, "-1", /number of seconds/],
+  ["loop-timeout", "0.5", { loopTimeoutMs: 500 }, "soon", /number of seconds/],
   [
     "graceful-timeout",
     "0",
@@ -146,9 +175,12 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
     /number of seconds/,
   ],
   ["keep-alive", ".5", { keepAliveMs: 500 }, "1e9", /number of seconds/],
+  ["body-timeout", "0", { bodyTimeoutMs: 0 }, "-1", /number of seconds/],
   ["queue-timeout", "1", { queueTimeoutMs: 1000 }, "0", /number of seconds from 0\.001/],
   ["queue", "10", { queue: 10 }, "ten", /whole number/],
   ["max-body", "512k", { maxBody: 524_288 }, "10MB", /must be a size/],
+  ["limit-request-line", "4k", { maxRequestLine: 4096 }, "255", /a size from 256 to 256k/],
+  ["limit-request-head", "256k", { maxRequestHead: 262_144 }, "257k", /a size from 1k to 256k/],
   ["max-response-spill", "1.5G", { maxResponseSpill: 1_610_612_736 }, "-1", /must be a size/],
   [
     "ws-max-size",
@@ -181,10 +213,14 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["temp-dir", "folder", { tempDir: join(scratch, "folder") }, "nowhere", /is no folder/],
   ["access-log", "a.log", { accessLog: join(scratch, "a.log") }, "no/a.log", /may write/],
   ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
+  ["capture-output", "true", { captureOutput: true }, "maybe", /true, false/],
   ["log-format", "json", { format: "json" }, "xml", /text, json/],
   ["warmup", "/a?b=1", { warmup: ["/a?b=1"] }, "a", /a path that begins with \//],
   ["loop", "uvloop", { loop: "uvloop" }, "tokio", /auto, asyncio, uvloop/],
   ["lifespan", "on", { lifespan: "on" }, "always", /auto, on, off/],
+  ["pathsend", "true", { pathsend: true }, "maybe", /true, false/],
+  ["abandon-timeout", "0", { abandonTimeoutMs: 0 }, "long", /number of seconds/],
+  ["cancel-on-disconnect", "true", { cancelOnDisconnect: true }, "maybe", /true, false/],
   ["concurrency", "50", { concurrency: 50 }, "0", /whole number/],
   ["retry", "off", { retry: "off" }, "always", /safe, off/],
   ["max-requests", "500", { maxRequests: 500 }, "-1", /whole number/],
@@ -197,6 +233,17 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["reload", "true", { reload: true, workers: 1 }, "maybe", /true, false/],
   ["reload-dir", "folder", { reloadDirs: [join(scratch, "folder")] }, "gone", /is no folder/],
 ];
+
+test("under ASGI a request has a time only if one is given; one for a path says nothing of others", () => {
+  const times = (...words: string[]): [number, number] => {
+    const { timeoutMs, asgiTimeoutMs } = loadHere(["app:app", ...words]);
+    return [timeoutMs, asgiTimeoutMs];
+  };
+  assert.deepEqual(times(), [30_000, 0]);
+  assert.deepEqual(times("--timeout", "/slow=60"), [30_000, 0]);
+  assert.deepEqual(times("--timeout", "30"), [30_000, 30_000]);
+  assert.deepEqual(times("--timeout", "0"), [0, 0]);
+});
 
 test("a time may be given for a path and all below it; the longest path comes first", () => {
   const { timeoutMs, routeTimeouts } = loadHere([
@@ -267,12 +314,14 @@ describe("the application", () => {
   test("its absence is an error with an example", () => {
     assert.match(failure([]), /no application given; for example: typhon app:app/);
   });
-  for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app"])
+  const call = `mod:make("a/b.py:c()", debug=False)`;
+  for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app", call])
     test(`may be ${app}`, () => assert.equal(loadHere([app]).app, app));
   for (const [app, line] of [
     ["a:b:c", /must be module:callable/],
     ["my-app:app", /must be module:callable/],
-    ["app:make(1)", /must be module:callable/],
+    ["app:make(1)(2", /must be module:callable/],
+    ["app:make 1", /must be module:callable/],
     ["web/main", /path\/to\/file\.py/],
   ] as const)
     test(`may not be ${app}`, () => assert.match(failure([app]), line));
@@ -283,6 +332,35 @@ describe("the application", () => {
       loadHere(["inner.py", "--app-dir", "folder"]).app,
       join(scratch, "folder", "inner.py"),
     );
+    assert.equal(
+      loadHere(["inner.py:make('x.py:/')", "--app-dir", "folder"]).app,
+      `${join(scratch, "folder", "inner.py")}:make('x.py:/')`,
+    );
+  });
+  test("folders keep the symbolic links by which the user came to them", () => {
+    const link = join(scratch, "current");
+    symlinkSync(scratch, link);
+    const words = ["folder/inner.py", "--app-dir", "folder", "--reload"];
+    const { app, appDir, cwd, reloadDirs } = loadHere(words, { PWD: link });
+    const named = join(link, "folder");
+    assert.deepEqual(
+      { app, appDir, cwd, reloadDirs },
+      { app: join(named, "inner.py"), appDir: named, cwd: link, reloadDirs: [named] },
+    );
+  });
+  test("without $PWD the working directory is named as --app-dir names it", () => {
+    const link = join(scratch, "released");
+    symlinkSync(scratch, link);
+    for (const appDir of [link, join(link, "folder")])
+      assert.equal(loadHere(["app:app", "--app-dir", appDir]).cwd, link);
+    assert.equal(loadHere(["app:app", "--app-dir", "/"]).cwd, scratch);
+  });
+  test("a $PWD that names another folder, or none, does not count", () => {
+    symlinkSync(join(scratch, "folder"), join(scratch, "other"));
+    for (const PWD of [join(scratch, "other"), join(scratch, "gone"), "folder", ""]) {
+      const { appDir, cwd } = loadHere(["app:app", "--app-dir", "folder"], { PWD });
+      assert.deepEqual([appDir, cwd], [join(scratch, "folder"), scratch]);
+    }
   });
 });
 
@@ -362,6 +440,12 @@ describe("sources", () => {
     });
     assert.equal(loadHere(["app:app"], { ...others, TYPHON_WORKERS: "2" }).workers, 2);
     assert.match(failure(["app:app"], { WEB_CONCURRENCY: "x" }), /^WEB_CONCURRENCY 'x' must/);
+  });
+  test("a missing $TMPDIR falls back to the folders that every system has", () => {
+    const usual = { TMPDIR: join(scratch, "folder") };
+    assert.equal(loadHere(["app:app"], usual).tempDir, usual.TMPDIR);
+    for (const TMPDIR of [join(scratch, "gone"), "/proc/self"])
+      assert.match(loadHere(["app:app"], { TMPDIR }).tempDir, /^\/(var\/)?tmp$/);
   });
   test("a log file that cannot be opened is refused, whatever its rights say", () => {
     for (const target of ["folder", "/proc/none", "slow"]) {

@@ -22,7 +22,7 @@ before(async () => {
   writeFileSync(join(folder, "page.txt"), "twelve bytes");
   typhon = await startTyphon(
     FILE,
-    ["asgi_extensions:app", "--workers", "1", "--forwarded-allow-ips", "127.0.0.1"],
+    ["asgi_extensions:app", "--pathsend", "--workers", "1", "--forwarded-allow-ips", "127.0.0.1"],
     { env: { GATE_DIR: folder } },
   );
 });

@@ -9,14 +9,15 @@ import { before, test, type TestContext } from "node:test";
 
 import { FILE } from "../support/file-scope.ts";
 import { until, within } from "../support/deadline.ts";
+import { IS_LONG } from "../support/long.ts";
 import { readAnonymousMemory } from "../support/processes.ts";
 import { askOnce, fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 const MEGABYTE = 1024 * 1024;
-/** Eight times what a process may grow by; npm run test:all sends a gigabyte. */
-const LARGE_MIB = Number(process.env["TEST_BODY_MIB"] ?? "256");
+/** At least eight times what a process may grow by. */
+const LARGE_MIB = IS_LONG ? 1024 : 256;
 const LARGE_BYTES = LARGE_MIB * MEGABYTE;
 /** Memory that the front or a worker may grow by, however large the body. */
 const MAX_GROWTH_BYTES = 32 * MEGABYTE;

@@ -10,6 +10,7 @@ import { before, beforeEach, describe, test } from "node:test";
 import { lapse, until } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { Gate } from "../support/gate.ts";
+import { IS_LONG } from "../support/long.ts";
 import { checkNeverTwice } from "../support/never-twice.ts";
 import { isRunning } from "../support/processes.ts";
 import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
@@ -72,9 +73,9 @@ describe("a death", { concurrency: 3 }, () => {
       const seed = Date.now() % 1_000_000;
       t.diagnostic(`seed ${seed}`);
       const result = await checkNeverTwice(gate.typhon, gate.folder, {
-        requests: 6000,
+        requests: IS_LONG ? 20_000 : 4000,
         clients: 16,
-        answersPerKill: 900,
+        answersPerKill: 700,
         seed,
       });
       t.diagnostic(JSON.stringify(result));

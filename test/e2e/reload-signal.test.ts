@@ -104,6 +104,21 @@ describe("one server, from reload to reload", () => {
   });
 });
 
+test("a launcher that dies while it loads new code: the old code goes on, and the log says so", async (t) => {
+  const [app, typhon] = await serve(t);
+  app.answer("waiting", "wait_for('load')");
+  typhon.signal("SIGHUP");
+  await until("it is loading", () => app.waitsFor("load"));
+  const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
+  assert(launcher !== undefined);
+  process.kill(launcher.pid, "SIGKILL");
+  const [, told] = await typhon.output.waitFor(/(new code serves|does not load)/);
+  assert.equal(told, "does not load", typhon.output.all);
+  assert.match(typhon.output.all, /does not load\n {4}\| the launcher ended\n/);
+  assert.equal((await getOnce(typhon, "/")).text, "first");
+  app.go("load");
+});
+
 test("does nothing during the start", async (t) => {
   const app = new ChangingApp(t);
   app.answer("first", "wait_for('load')");

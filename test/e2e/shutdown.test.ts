@@ -9,7 +9,7 @@ import { test, type TestContext } from "node:test";
 import { until, within } from "../support/deadline.ts";
 import { Gate } from "../support/gate.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
-import { makeScratch } from "../support/scratch.ts";
+import { APPS, makeScratch } from "../support/scratch.ts";
 import { startTyphon, Typhon, withDefaults } from "../support/typhon.ts";
 
 /** Its temporary files are in a folder of the test. */
@@ -26,6 +26,13 @@ async function refusesConnections(typhon: Typhon): Promise<void> {
       return;
     }
   }
+}
+
+/** False: there is no launcher at this moment. */
+function killLauncher(typhon: Typhon): boolean {
+  const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
+  if (launcher !== undefined) process.kill(launcher.pid, "SIGKILL");
+  return launcher !== undefined;
 }
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -77,6 +84,34 @@ test("what runs longer than --graceful-timeout is cut, and the server ends", asy
   running.destroy();
 });
 
+test("a thread that does not end is named, and exit functions run all the same", async (t) => {
+  const folder = makeScratch(t);
+  const note = join(folder, "exit-function");
+  writeFileSync(
+    join(folder, "threaded.py"),
+    [
+      "import atexit, pathlib, threading",
+      "from raw import app",
+      `atexit.register(pathlib.Path(${JSON.stringify(note)}).touch)`,
+      'threading.Thread(target=threading.Event().wait, name="consumer").start()',
+    ].join("\n"),
+  );
+  const typhon = await startTyphon(
+    t,
+    ["threaded:app", "--app-dir", folder, "--workers", "1", "--graceful-timeout", "3"],
+    { env: { PYTHONPATH: APPS } },
+  );
+  typhon.signal("SIGTERM");
+  await typhon.output.waitFor(/worker 1: still waits for the thread "consumer"/);
+  await typhon.output.waitFor(/ends without waiting for the thread "consumer"/);
+  assert.deepEqual(await within(20_000, typhon.exited, "the server ends"), {
+    code: 0,
+    signal: null,
+  });
+  assert(existsSync(note), "the exit function has not run");
+  assert.doesNotMatch(typhon.output.all, /SIGKILL/);
+});
+
 test("a second signal ends it at once", async (t) => {
   const gate = await startGate(t, "--workers", "1");
   const { typhon } = gate;
@@ -87,6 +122,18 @@ test("a second signal ends it at once", async (t) => {
   await within(10_000, typhon.exited, "the server ends");
   await typhon.leavesNothing();
   running.destroy();
+});
+
+// The front alone sees the end of such workers, and nothing else keeps its event loop running then.
+test("workers whose launchers died again and again are ended, and the exit code is 0", async (t) => {
+  const gate = await startGate(t, "--workers", "1");
+  const { typhon } = gate;
+  for (let deaths = 0; deaths < 4; deaths += 1) {
+    const before = typhon.output.all.length;
+    await until("a launcher runs", () => killLauncher(typhon));
+    await typhon.output.waitFor(/the launcher ended/, before);
+  }
+  await typhon.stop();
 });
 
 test("a launcher that does not react keeps nothing running", async (t) => {

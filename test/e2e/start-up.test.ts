@@ -1,14 +1,13 @@
 // Starts that fail: each mistake of an operator ends in one clear line (or the application's own
-// traceback), exit code 2 or 3, and nothing left running. And --help and --version.
+// traceback), exit code 2 or 3, and nothing left running. What an application's name may mean, and how it
+// fails, is in python/tests (the importer); the options are in test/config/load.test.ts.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { readRecord } from "../support/json.ts";
-import { APPS, CHECKOUT, makeScratch, type Scope } from "../support/scratch.ts";
+import { APPS, type Scope } from "../support/scratch.ts";
 import { runTyphon, withDefaults, type TyphonOptions } from "../support/typhon.ts";
 
 const BROKEN = join(APPS, "broken");
@@ -58,34 +57,8 @@ async function takePort(scope: Scope): Promise<number> {
   return address.port;
 }
 
-test("--help tells every option within 80 columns and exits 0", async () => {
-  const run = await runTyphon(["--help"]);
-  assert.equal(run.code, 0);
-  for (const option of [
-    "--bind",
-    "--workers",
-    "--timeout",
-    "--forwarded-allow-ips",
-    "--access-log",
-  ])
-    assert(run.stdout.includes(option), option);
-  for (const line of run.stdout.split("\n")) assert(line.length <= 80, line);
-  assert.equal(run.stderr, "");
-});
-
-test("--version tells the version of the package", async () => {
-  const run = await runTyphon(["--version"]);
-  const { version } = readRecord(readFileSync(join(CHECKOUT, "package.json"), "utf8"));
-  assert.equal(run.code, 0);
-  assert(run.stdout.startsWith(`typhon ${String(version)}`), run.stdout);
-});
-
 test("no application: exit 2", () => expectOneLine([], 2, [/no application/, /typhon app:app/]));
 
-test("an unknown option: exit 2, and the one that was meant", () =>
-  expectOneLine(["raw:app", "--worker", "2"], 2, [/--worker\b/, /--workers/]));
-
-// Each option's own mistakes are in test/config/load.test.ts.
 test("a bad value of an option: exit 2, and the option's name", () =>
   expectOneLine(["raw:app", "--workers", "0"], 2, [/--workers/]));
 
@@ -143,26 +116,8 @@ test("a module that imports what is not installed: exit 3, told from a missing a
     /a_module_that_nobody_has/,
   ]));
 
-test("a module with a syntax error: exit 3, and the line", async (t) => {
-  const folder = makeScratch(t);
-  writeFileSync(
-    join(folder, "syntax.py"),
-    "x = 1\ndef app(environ, start_response)\n    return []\n",
-  );
-  await expectRefusal(withDefaults(["syntax:app", "--app-dir", folder]), 3, [
-    /syntax\.py", line 2/,
-    /SyntaxError/,
-  ]);
-});
-
-test("an attribute that is not callable: exit 3", () =>
-  expectOneLine(withDefaults(["no_callable:app", "--app-dir", BROKEN]), 3, [/no_callable|app/]));
-
 test("an attribute that is not there: exit 3, and its name", () =>
   expectOneLine(withDefaults(["raw:aap"]), 3, [/aap/]));
-
-test("a module with neither app nor application: exit 3", () =>
-  expectOneLine(withDefaults(["nothing", "--app-dir", BROKEN]), 3, [/\bapp\b/, /\bapplication\b/]));
 
 test("a factory that raises: exit 3 with its traceback", () =>
   expectRefusal(withDefaults(["factory:fail_to_create()"]), 3, [

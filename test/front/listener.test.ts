@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -143,6 +143,54 @@ test("a Unix socket is removed when its listener closes", async () => {
   assert.ok(existsSync(path));
   listener.close();
   await until("the file is gone", () => !existsSync(path));
+});
+
+/** The rights of a socket's file, and its user and group. */
+function fileOf(path: string): [mode: string, uid: number, gid: number] {
+  const { mode, uid, gid } = statSync(path);
+  return [(mode & 0o777).toString(8), uid, gid];
+}
+
+test("a Unix socket has mode 0666 or the given one, whatever the umask", async () => {
+  const path = join(folder, "mode.sock");
+  const [uid, gid] = [process.getuid?.() ?? -1, process.getgid?.() ?? -1];
+  for (const umask of [0o022, 0o077, 0]) {
+    const before = process.umask(umask);
+    try {
+      const usual = await listen({ kind: "unix", path }, drop);
+      assert.deepEqual(fileOf(path), ["666", uid, gid]);
+      usual.close();
+      const rights = { mode: 0o640, owner: { uid, gid: -1 } };
+      const given = await listen({ kind: "unix", path }, drop, rights);
+      assert.deepEqual(fileOf(path), ["640", uid, gid]);
+      given.close();
+      assert.equal(process.umask(), umask, "the umask is as it was");
+    } finally {
+      process.umask(before);
+    }
+  }
+});
+
+test("a Unix socket gets its owner, or no socket stays", async () => {
+  const path = join(folder, "owner.sock");
+  const rights = { mode: 0o600, owner: { uid: 65_534, gid: 65_533 } };
+  if (process.getuid?.() === 0) {
+    const listener = await listen({ kind: "unix", path }, drop, rights);
+    assert.deepEqual(fileOf(path), ["600", 65_534, 65_533]);
+    listener.close();
+  } else {
+    const error = await errorOf(listen({ kind: "unix", path }, drop, rights));
+    assert.match(error.message, /cannot get --socket-owner: only root may give it to another/);
+    await until("the file is gone", () => !existsSync(path));
+  }
+});
+
+test("a path that is taken keeps its rights", async () => {
+  const path = join(folder, "taken.sock");
+  const first = await listen({ kind: "unix", path }, drop, { mode: 0o600, owner: null });
+  await errorOf(listen({ kind: "unix", path }, drop));
+  assert.equal(fileOf(path)[0], "600");
+  first.close();
 });
 
 test("replaces a socket file without a server", async () => {

@@ -13,7 +13,7 @@ import type { Exchange } from "../../src/http/exchange.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { TempFolder } from "../../src/net/temp-folder.ts";
-import { monotonic } from "../../src/workers/clock.ts";
+import { msToWireTime, monotonicMs } from "../../src/workers/clock.ts";
 import { FrameDecoder, FrameType } from "../../src/workers/frame.ts";
 import { JobTable } from "../../src/workers/job-table.ts";
 import { PAGE_HEADER_BYTES } from "../../src/workers/page.ts";
@@ -45,8 +45,8 @@ export interface Taken {
 
 interface HandWorkerOptions {
   readonly interface?: "asgi" | "wsgi";
-  /** From taking to the head, seconds. */
-  readonly timeout?: number;
+  /** From taking to the head. */
+  readonly timeoutMs?: number;
   readonly mayRetry?: boolean;
 }
 
@@ -63,7 +63,8 @@ export class HandWorker {
   handle = (exchange: Exchange): void => this.handler.handle(exchange);
   readonly connections: Http1Engine;
   port = 0;
-  readonly #folder: string;
+  /** For sockets and bodies. */
+  readonly folder: string;
   /** The next page of the pipe; null: there is none. */
   readonly readPage: () => Buffer | null;
   readonly #decoder = new FrameDecoder({
@@ -72,11 +73,11 @@ export class HandWorker {
   });
 
   private constructor(scope: Scope, options: HandWorkerOptions) {
-    const { timeout = 30 } = options;
+    const { timeoutMs = 30_000 } = options;
     const fifo = makeFifo();
     const queue = new RequestQueue(fifo.fd, {
       limit: 20,
-      timeout: 5,
+      timeoutMs: 5000,
       capacity: 20,
       workers: 1,
       pipePages: 40,
@@ -87,12 +88,12 @@ export class HandWorker {
     });
     this.readPage = fifo.read;
     const send = (_: number, frames: Buffer): void => this.#decoder.push(frames);
-    this.table = new JobTable({ leastTimeout: timeout, send });
+    this.table = new JobTable({ leastTimeoutMs: timeoutMs, send });
     const isAsgi = options.interface !== "wsgi";
     this.table.isConcurrent = isAsgi;
     this.table.use(queue, { cancel: () => undefined });
-    this.#folder = makeScratch(scope);
-    this.context = this.#context(timeout, options.mayRetry ?? false);
+    this.folder = makeScratch(scope);
+    this.context = this.#context(timeoutMs, options.mayRetry ?? false, isAsgi);
     this.handler = isAsgi ? new AsgiHandler(this.context, 100) : new WsgiHandler(this.context, 100);
     this.connections = new Http1Engine({
       onExchange: (exchange) => {
@@ -147,7 +148,7 @@ export class HandWorker {
   async offer(id: number): Promise<Socket> {
     const accepted = Promise.withResolvers<Socket>();
     const server = createServer({ allowHalfOpen: true }, accepted.resolve);
-    const path = join(this.#folder, `${id}.socket`);
+    const path = join(this.folder, `${id}.socket`);
     await new Promise<void>((resolve) => server.listen(path, resolve));
     const socket = connect({ path, allowHalfOpen: true });
     socket.on("error", () => undefined);
@@ -176,7 +177,7 @@ export class HandWorker {
     { isEnd = false, count = 0 } = {},
   ): void {
     const prefix = Buffer.alloc(12);
-    prefix.writeDoubleLE(monotonic());
+    prefix.writeDoubleLE(msToWireTime(monotonicMs()));
     prefix.writeUInt32LE(record.length, 8);
     const payload = Buffer.concat([prefix, Buffer.from(record, "latin1"), Buffer.from(body)]);
     this.say(FrameType.HEAD, id, payload, { isEnd, count });
@@ -214,13 +215,14 @@ export class HandWorker {
     for (const job of this.table.takeHeld(WORKER, [])) this.table.lose(job, "worker-died");
   }
 
-  #context(timeout: number, mayRetry: boolean): ApplicationContext {
+  #context(timeoutMs: number, mayRetry: boolean, isAsgi: boolean): ApplicationContext {
     const { table } = this;
     return {
       pool: table,
-      folder: new TempFolder(this.#folder),
+      folder: new TempFolder(this.folder),
       budget: new MemoryBudget(4_000_000),
-      timesOf: () => ({ timeout, gapTimeout: 1 }),
+      timesOf: () => ({ timeoutMs, gapTimeoutMs: 1000 }),
+      abandonTimeoutMs: isAsgi ? 120_000 : null,
       mayRetry,
       maxResponseSpill: 64_000_000,
       onFault: (exchange, text) => {

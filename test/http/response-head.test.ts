@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import {
   checkedHead,
+  isLive,
   mayHaveBody,
   ResponseFault,
   responseHead,
@@ -25,3 +26,35 @@ test("HEAD, 204 and 304 have no body", () => {
   assert.ok(mayHaveBody("GET", 200) && mayHaveBody("POST", 404));
   assert.ok(!mayHaveBody("HEAD", 200) && !mayHaveBody("GET", 204) && !mayHaveBody("GET", 304));
 });
+
+for (const [fields, live] of [
+  [[], false],
+  [[["Content-Type", "text/event-stream"]], true],
+  [[["content-type", "Text/Event-Stream ; charset=utf-8"]], true],
+  [[["Content-Type", "multipart/x-mixed-replace;boundary=frame"]], true],
+  [[["Content-Type", "text/event-streams"]], false],
+  [
+    [
+      ["X-A", "content-type"],
+      ["X-B", "text/event-stream"],
+    ],
+    false,
+  ],
+  [
+    [
+      ["X-Accel-Buffering", "no"],
+      ["Content-Type", "video/mp4"],
+    ],
+    true,
+  ],
+  [
+    [
+      ["X-Accel-Buffering", "Yes"],
+      ["Content-Type", "text/event-stream"],
+    ],
+    false,
+  ],
+] as const)
+  test(`a response with ${JSON.stringify(fields)} is ${live ? "" : "not "}live`, () => {
+    assert.equal(isLive(responseHead(200, "OK", fields)), live);
+  });

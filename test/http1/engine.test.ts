@@ -91,6 +91,49 @@ test("a body slower than 500 B/s gets 408, also after a quick beginning", async 
   assert.equal((await client.readResponse()).status, 408);
 });
 
+test("a body of a live receiver may be slow, but not silent for longer than --body-timeout", async (context) => {
+  const exchanges: Exchange[] = [];
+  const front = await frontWithClock(context, {
+    bodyTimeoutMs: 30_000,
+    onExchange: (exchange) => {
+      exchanges.push(exchange);
+      exchange.receive({ ...NOTHING, isLive: true });
+    },
+  });
+  const client = await front.connect();
+  client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+  for (let bytes = 1; bytes <= 3; bytes += 1) {
+    client.write("x");
+    await until("a byte", () => exchanges[0]?.bytesReceived === bytes);
+    front.pass(250);
+    front.pass(29_000);
+  }
+  assert.equal(client.waiting, 0);
+  front.pass(1000);
+  assert.equal((await client.readResponse()).status, 408);
+});
+
+test("without a limit a live body may be silent for ever", async (context) => {
+  const exchanges: Exchange[] = [];
+  const front = await frontWithClock(context, {
+    bodyTimeoutMs: 0,
+    onExchange: (exchange) => {
+      exchanges.push(exchange);
+      exchange.receive({
+        ...NOTHING,
+        isLive: true,
+        onBodyEnd: () => exchange.respond(OK, Buffer.alloc(0)),
+      });
+    },
+  });
+  const client = await front.connect();
+  client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+  await until("the exchange", () => exchanges.length === 1);
+  front.pass(86_400_000);
+  client.write("x");
+  assert.equal((await client.readResponse()).status, 200);
+});
+
 test("a body that the receiver has stopped is not slow", async (context) => {
   const exchanges: Exchange[] = [];
   const front = await frontWithClock(context, {

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { HAS_EXPECT, HAS_FORWARDED, HAS_REQUEST_ID } from "../../src/http/message.ts";
-import { HeadParser } from "../../src/http1/head-parser.ts";
+import { RequestFault } from "../../src/http/error.ts";
+import { HeadParser, type HeadLimits } from "../../src/http1/head-parser.ts";
+import { HeadReader } from "../../src/http1/head-reader.ts";
 import { readBytewise, readWhole } from "../support/request-pieces.ts";
 
 const parser = new HeadParser();
@@ -249,6 +251,39 @@ test("limits the head to 32,768 bytes and 100 fields → 431", () => {
     assert.equal(read(many(100)).refusal, "");
     assert.equal(read(many(101)).refusal, "TOO_MANY_FIELDS");
   }
+});
+
+test("options change both limits, however the head is cut", () => {
+  const small = { lineBytes: 300, headBytes: 1000 };
+  const large = { lineBytes: 50_000, headBytes: 200_000 };
+  const verdict = (limits: HeadLimits, pieces: readonly string[]): string => {
+    const heads = new HeadReader(new HeadParser(limits));
+    try {
+      const read = pieces.map((piece) => heads.read(Buffer.from(piece, "latin1"), 0));
+      return read.at(-1) === null ? "incomplete" : "read";
+    } catch (error) {
+      assert.ok(error instanceof RequestFault);
+      return error.error.code;
+    }
+  };
+  const withLine = (bytes: number): string =>
+    `GET /${"x".repeat(bytes - 14)} HTTP/1.1\r\nHost: a\r\n\r\n`;
+  const withHead = (bytes: number): string => {
+    const start = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
+    return `${start}${"y".repeat(bytes - start.length - 4)}\r\n\r\n`;
+  };
+  for (const limits of [small, large])
+    for (const cut of [0, 1, 200]) {
+      const read = (text: string): string =>
+        verdict(
+          limits,
+          [text.slice(0, cut), text.slice(cut)].filter((piece) => piece !== ""),
+        );
+      assert.equal(read(withLine(limits.lineBytes)), "read");
+      assert.equal(read(withLine(limits.lineBytes + 1)), "TARGET_TOO_LONG");
+      assert.equal(read(withHead(limits.headBytes)), "read");
+      assert.equal(read(withHead(limits.headBytes + 1)), "HEAD_TOO_LARGE");
+    }
 });
 
 test("CONNECT is refused: this is no proxy", () => {

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { RequestFault } from "../../src/http/error.ts";
-import { PartialHead } from "../../src/http1/head-reader.ts";
+import { HeadParser } from "../../src/http1/head-parser.ts";
+import { HeadReader, PartialHead } from "../../src/http1/head-reader.ts";
+import { MAX_LEADING_BYTES } from "../../src/http1/limits.ts";
 
 const HEAD = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -35,6 +37,33 @@ test("drops empty lines before the request, up to a limit (RFC 9112 §2.2)", () 
   assert.equal(partial.text, HEAD);
   assert.equal(codeOf(["\r\n".repeat(2000)]), "REQUEST_LINE_INVALID");
 });
+
+for (const size of [1, 2, 3, 512, 1_000_000])
+  test(`has one limit for empty lines, read ${size} bytes at a time, and counts anew for each head`, () => {
+    const feed = (lines: number): string => {
+      const reader = new HeadReader(new HeadParser());
+      const bytes = Buffer.from(`${"\r\n".repeat(lines)}${HEAD}`.repeat(2));
+      let heads = 0;
+      try {
+        for (let from = 0; from < bytes.length; from += size) {
+          const chunk = bytes.subarray(from, from + size);
+          let at = 0;
+          while (at < chunk.length) {
+            const head = reader.read(chunk, at);
+            heads += head === null ? 0 : 1;
+            at = head === null ? chunk.length : reader.end;
+          }
+        }
+      } catch (error) {
+        assert.ok(error instanceof RequestFault);
+        return error.error.code;
+      }
+      return `${heads} heads`;
+    };
+    assert.equal(feed(MAX_LEADING_BYTES / 2), "2 heads");
+    assert.equal(feed(MAX_LEADING_BYTES / 2 + 1), "REQUEST_LINE_INVALID");
+    assert.equal(feed(100_000), "REQUEST_LINE_INVALID");
+  });
 
 test("is blank while nothing but empty lines has come", () => {
   const partial = new PartialHead();

@@ -9,7 +9,10 @@ test("writes an IPv4 client of a dual-stack socket as IPv4", () => {
   assert.equal(plainAddress("::ffff:192.0.2.1"), "192.0.2.1");
   assert.equal(plainAddress("192.0.2.1"), "192.0.2.1");
   assert.equal(plainAddress("2001:db8::1"), "2001:db8::1");
-  assert.equal(plainAddress("::ffff:c000:201"), "::ffff:c000:201");
+  assert.equal(plainAddress("::ffff:c000:201"), "192.0.2.1");
+  assert.equal(plainAddress("::FFFF:192.0.2.1"), "192.0.2.1");
+  for (const other of ["::1", "::", "::ffff:1", "::ffff:0:0:1", "::c000:201", "::ffff:0.0.2.1:1"])
+    assert.equal(plainAddress(other), other);
   assert.equal(plainAddress(undefined), "");
 });
 

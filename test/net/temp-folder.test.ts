@@ -1,7 +1,16 @@
 // Temporary files: where they are, and what is left of them. Real files.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
@@ -43,19 +52,55 @@ test("an unlinked file has no name and can be written and read", async (context)
   await folder.remove();
 });
 
-test("a folder that a cleaner has removed is made again", async (context) => {
+test("a folder that a cleaner has removed is replaced by another one", async (context) => {
   const folder = new TempFolder(makeScratch(context));
   const first = await folder.create();
-  rmSync(dirname(first.path), { recursive: true });
-  const second = await folder.create();
-  assert.ok(existsSync(second.path));
-  await folder.discard(first);
-  await folder.discard(second);
+  const path = dirname(first.path);
+  rmSync(path, { recursive: true });
+  const others = await Promise.all([folder.create(), folder.create()]);
+  for (const other of others) assert.notEqual(dirname(other.path), path);
+  assert.equal(dirname(others[0].path), dirname(others[1].path));
+  for (const file of [first, ...others]) await folder.discard(file);
   await folder.remove();
 });
 
-test("a parent that is missing rejects with ENOENT, and is tried again for the next file", async (context) => {
+test("what another user puts in the place of a removed folder is neither used nor removed", async (context) => {
+  const parent = makeScratch(context);
+  const folder = new TempFolder(parent);
+  const first = await folder.create();
+  await folder.discard(first);
+  const path = dirname(first.path);
+  const elsewhere = makeScratch(context);
+  writeFileSync(join(elsewhere, "2"), "theirs");
+  for (const replace of [
+    (): unknown => mkdirSync(path, { mode: 0o755 }),
+    (): void => symlinkSync(elsewhere, path),
+    (): void => writeFileSync(path, ""),
+  ]) {
+    rmSync(path, { recursive: true });
+    replace();
+    const file = await folder.create();
+    assert.notEqual(dirname(file.path), path);
+    await folder.discard(file);
+    rmSync(dirname(file.path), { recursive: true });
+  }
+  await folder.remove();
+  assert.deepEqual(readdirSync(elsewhere), ["2"]);
+  assert.ok(existsSync(path));
+});
+
+test("a parent that is gone is replaced by the system's folder", async (context) => {
   const folder = new TempFolder(join(makeScratch(context), "missing"));
-  await assert.rejects(folder.create(), { code: "ENOENT" });
-  await assert.rejects(folder.create(), { code: "ENOENT" });
+  const file = await folder.create();
+  assert.equal(dirname(dirname(file.path)), tmpdir());
+  await folder.discard(file);
+  await folder.remove();
+  assert.ok(!existsSync(dirname(file.path)));
+});
+
+test("a parent that takes no folder rejects with the system's error, and is tried again", async () => {
+  const folder = new TempFolder("/proc/self/status");
+  await assert.rejects(folder.create(), { code: "ENOTDIR" });
+  await assert.rejects(folder.create(), { code: "ENOTDIR" });
+  await folder.remove();
 });

@@ -46,7 +46,7 @@ interface Changes {
 function exchangeOf(requestHead: RequestHead, changes: Changes = {}): Exchange {
   const exchange = new Exchange(requestHead, FACTS, new MemoryStream(IGNORE));
   const { handling, ...rest } = changes;
-  Object.assign(exchange.handling, { worker: 2, queuedMs: 0.14, runMs: 3.46, ...handling });
+  exchange.handling = { worker: 2, queuedMs: 0.14, runMs: 3.46, ...handling };
   const usual = { requestId: "abc-1", status: 200, bytesSent: 1234, bytesReceived: 5 };
   return Object.assign(exchange, usual, rest);
 }

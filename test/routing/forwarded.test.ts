@@ -23,6 +23,19 @@ describe("readForwardedLists", () => {
     );
   });
 
+  it("writes an IPv4 address in its IPv6 form as IPv4, like a peer's", () => {
+    const texts = "::ffff:192.0.2.1, [::FFFF:192.0.2.2]:81, ::ffff:c000:203";
+    assert.deepEqual(
+      readForwardedLists(texts, null, null).map((hop) => [hop.address, hop.port]),
+      [
+        ["192.0.2.1", 0],
+        ["192.0.2.2", 81],
+        ["192.0.2.3", 0],
+      ],
+    );
+    assert.equal(readForwarded('for="[::ffff:192.0.2.1]:80"')[0]?.address, "192.0.2.1");
+  });
+
   it("joins lists of equal length member by member", () => {
     const hops = readForwardedLists("192.0.2.1, 192.0.2.2", "https, http", "a, b");
     assert.deepEqual(

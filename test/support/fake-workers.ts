@@ -3,15 +3,19 @@
 
 import assert from "node:assert/strict";
 
-import { monotonic } from "../../src/workers/clock.ts";
+import { monotonicMs } from "../../src/workers/clock.ts";
+import { FrameType } from "../../src/workers/frame.ts";
 import type { LauncherListener, LauncherPort } from "../../src/workers/launcher.ts";
 import type { Note } from "../../src/workers/page.ts";
+import type { Place } from "../../src/workers/place.ts";
 import type { WorkerPort, WorkerProcessListener } from "../../src/workers/worker-process.ts";
 
 export class FakeProcess implements WorkerPort {
   readonly pid: number;
   /** Types of the frames that the worker was sent. */
   readonly sent: number[] = [];
+  /** The time that STOP has given it, ms. */
+  stoppedWith = 0;
   readonly signals: number[] = [];
   /** Ids of the requests that the worker has noted. */
   noted: number[] = [];
@@ -31,17 +35,14 @@ export class FakeProcess implements WorkerPort {
     this.sent.push(frame[4] ?? 0);
   }
 
-  say(type: number): void {
+  say(type: number, id = 0): void {
     this.sent.push(type);
-  }
-
-  socketPath(id: number): string {
-    return `/nowhere/${id}.socket`;
+    if (type === FrameType.STOP) this.stoppedWith = id;
   }
 
   readNotes(): Note[] {
     // The real clock's time: what a pool whose clock runs ahead was told before.
-    const takenAt = monotonic();
+    const takenAt = monotonicMs();
     return this.isClosed ? [] : this.noted.map((id) => ({ id, takenAt, thread: "1" }));
   }
 
@@ -49,8 +50,8 @@ export class FakeProcess implements WorkerPort {
     return this.rss;
   }
 
-  askStacks(onText: (text: string) => void): void {
-    onText(`stacks of ${this.pid}`);
+  askStacks(id: number, onText: (text: string) => void): void {
+    onText(`stacks of ${this.pid} for ${id}`);
   }
 
   tellStacks(): void {
@@ -79,17 +80,21 @@ export class FakeLauncher implements LauncherPort {
   readonly listener: LauncherListener;
   /** Numbers of the workers that are to be forked. */
   readonly started: number[] = [];
+  readonly places = new Map<number, Place>();
   readonly signals: (readonly [worker: number, signal: number])[] = [];
   readonly notified: string[] = [];
   readonly processes = new Map<number, FakeProcess>();
   isStopped = false;
+  /** Whether the files of workers cannot be opened. */
+  isUnreachable = false;
   readonly #ears = new Map<number, WorkerProcessListener>();
 
   constructor(listener: LauncherListener) {
     this.listener = listener;
   }
 
-  start(worker: number): void {
+  start(worker: number, place: Place): void {
+    this.places.set(worker, place);
     this.started.push(worker);
   }
 
@@ -106,6 +111,7 @@ export class FakeLauncher implements LauncherPort {
   }
 
   openWorker(worker: number, pid: number, listener: WorkerProcessListener): FakeProcess {
+    if (this.isUnreachable) throw new Error("no such file");
     const process = new FakeProcess(pid, (signal) => this.signal(worker, signal));
     this.processes.set(worker, process);
     this.#ears.set(worker, listener);

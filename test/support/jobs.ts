@@ -9,8 +9,9 @@ export class RecordedRequest implements JobRequest, JobListener {
   readonly isBodyInFile = false;
   isBodyStreamed = false;
   readonly isWebSocket = false;
-  timeout = 30;
-  gapTimeout = 30;
+  timeoutMs = 30_000;
+  gapTimeoutMs = 30_000;
+  abandonTimeoutMs: number | null = null;
   isRepeatable = true;
   readonly heard: string[] = [];
   isHeld = false;

@@ -25,14 +25,17 @@ export type Address = { readonly port: number; readonly host?: string } | { read
 
 export class RawClient {
   readonly socket: Socket;
-  #received: Buffer = Buffer.alloc(0);
+  /** What has come and was not read yet is at #start … #end. */
+  #buffer: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #end = 0;
   #state: "open" | "ended" | "broken" = "open";
   #wake: (() => void) | null = null;
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on("data", (bytes: Buffer) => {
-      this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
+      this.#append(bytes);
       this.#notify();
     });
     socket.on("end", () => this.#finish("ended"));
@@ -61,7 +64,7 @@ export class RawClient {
 
   /** Bytes that have come and were not read yet. */
   get waiting(): number {
-    return this.#received.length;
+    return this.#end - this.#start;
   }
 
   write(bytes: string | Buffer): void {
@@ -142,7 +145,7 @@ export class RawClient {
   }
 
   async readBytes(count: number): Promise<Buffer> {
-    await this.#fill(() => this.#received.length >= count, `${count} bytes of body`);
+    await this.#fill(() => this.waiting >= count, `${count} bytes of body`);
     return this.#take(count);
   }
 
@@ -150,13 +153,13 @@ export class RawClient {
   async readToEnd(): Promise<Buffer> {
     await this.#fill(() => this.#state !== "open", "the end of the connection");
     assert.equal(this.#state, "ended", "the connection was reset");
-    return this.#take(this.#received.length);
+    return this.#take(this.waiting);
   }
 
   /** Waits until the server has ended or reset the connection; returns the bytes that came before. */
   async readUntilCut(): Promise<Buffer> {
     await this.#fill(() => this.#state !== "open", "the end of the connection");
-    return this.#take(this.#received.length);
+    return this.#take(this.waiting);
   }
 
   /** Ends our sending side. */
@@ -172,7 +175,7 @@ export class RawClient {
     let at = -1;
     await this.#fill(
       () => {
-        at = this.#received.indexOf(mark, 0, "latin1");
+        at = this.#peek().indexOf(mark, 0, "latin1");
         return at !== -1;
       },
       JSON.stringify(mark),
@@ -181,24 +184,53 @@ export class RawClient {
     return this.#take(at + mark.length).toString("latin1");
   }
 
+  #append(bytes: Buffer): void {
+    const { waiting } = this;
+    if (waiting === 0) {
+      this.#buffer = bytes;
+      this.#start = 0;
+      this.#end = bytes.length;
+      return;
+    }
+    if (this.#end + bytes.length > this.#buffer.length) {
+      // Twice what is needed: a large body is copied once or twice, not once for each read. The earlier
+      // buffer is left alone, because what was read are views of it.
+      const larger = Buffer.allocUnsafe(2 * (waiting + bytes.length));
+      this.#buffer.copy(larger, 0, this.#start, this.#end);
+      this.#buffer = larger;
+      this.#start = 0;
+      this.#end = waiting;
+    }
+    bytes.copy(this.#buffer, this.#end);
+    this.#end += bytes.length;
+  }
+
+  #peek(count: number = this.waiting): Buffer {
+    return this.#buffer.subarray(this.#start, this.#start + Math.min(count, this.waiting));
+  }
+
   #take(count: number): Buffer {
-    const taken = this.#received.subarray(0, count);
-    this.#received = this.#received.subarray(count);
+    const taken = this.#peek(count);
+    this.#start += taken.length;
     return taken;
   }
 
   async #fill(isEnough: () => boolean, what: string, ms: number = PATIENCE_MS): Promise<void> {
     const last = performance.now() + ms;
     while (!isEnough()) {
-      const rest = this.#received.toString("latin1", 0, 500);
-      assert(this.#state === "open", `the connection ${this.#state} before ${what}; came: ${rest}`);
+      if (this.#state !== "open")
+        assert.fail(`the connection ${this.#state} before ${this.#told(what)}`);
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       const timer = setTimeout(resolve, last - performance.now());
       await promise;
       clearTimeout(timer);
-      assert(performance.now() < last || isEnough(), `not in time: ${what}; came: ${rest}`);
+      if (performance.now() >= last && !isEnough()) assert.fail(`not in time: ${this.#told(what)}`);
     }
+  }
+
+  #told(what: string): string {
+    return `${what}; came: ${this.#peek(500).toString("latin1")}`;
   }
 
   #finish(state: "ended" | "broken"): void {

@@ -81,7 +81,7 @@ class PieceReader {
     if (head === null) return chunk.length;
     const { method, target, path, names, values, bodyLength } = head;
     this.#request = { method, target, path, names, values, body: "" };
-    if (bodyLength !== 0) this.#body = new RequestBodyReader(bodyLength, this.#maxBodyBytes);
+    if (bodyLength !== 0) this.#body = new RequestBodyReader(bodyLength, this.#maxBodyBytes, 0);
     return this.#heads.end;
   }
 

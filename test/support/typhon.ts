@@ -155,8 +155,7 @@ export async function startTyphon(
   const typhon = new Typhon(options.defaults === false ? args : withDefaults(args), options);
   scope.after(async () => {
     try {
-      if (!typhon.hasExited) await typhon.stop();
-      await typhon.leavesNothing();
+      await (typhon.hasExited ? typhon.leavesNothing() : typhon.stop());
     } finally {
       typhon.kill();
     }

@@ -9,12 +9,12 @@ import { RecordedRequest } from "../support/jobs.ts";
 
 type Name = Exclude<keyof typeof FrameType, "READY">;
 
-const NOW = 100;
+const NOW = 100_000;
 
 /** A request whose page a worker has taken. */
 function taken(): RecordedRequest {
   const request = new RecordedRequest();
-  request.job.submit(1, NOW - 2);
+  request.job.submit(1, NOW - 2000);
   request.job.enqueue(1);
   request.job.take(7, 0);
   return request;
@@ -29,7 +29,7 @@ function read(
 ): FrameOutcome {
   const prefix = Buffer.alloc(name === "HEAD" ? 12 : 0);
   if (name === "HEAD") {
-    prefix.writeDoubleLE(NOW - 1, 0);
+    prefix.writeDoubleLE(NOW / 1000 - 1, 0);
     prefix.writeUInt32LE(text.length, 8);
   }
   const payload = Buffer.concat([prefix, Buffer.from(text, "latin1")]);
@@ -41,7 +41,7 @@ test("a head says when its worker took the job, and begins the response", () => 
   const request = taken();
   assert.equal(read(request, "HEAD", "200 OK"), "begun");
   const { state, takenAt, lastBytesAt } = request.job;
-  assert.deepEqual([state, takenAt, lastBytesAt], ["responding", NOW - 1, NOW]);
+  assert.deepEqual([state, takenAt, lastBytesAt], ["responding", NOW - 1000, NOW]);
 });
 
 test("hints come before the head, as many as there are", () => {
@@ -67,16 +67,17 @@ test("trailers are the end of an answer that has begun", () => {
   assert.deepEqual(request.heard.slice(1), ["trailers x\0y 1"]);
 });
 
-test("a job that nobody waits for hears nothing, and its worker is told once", () => {
+test("a job that nobody waits for hears of a fault alone, and its worker is told once", () => {
   const request = taken();
-  request.job.abandon();
+  request.job.abandon(1);
   assert.equal(read(request, "EARLY_HINT", "103 Early Hints"), "none");
   assert.equal(read(request, "TRAILERS", "", true), "none");
-  assert.equal(read(request, "FAULT", "it failed"), "none");
   assert.equal(read(request, "BODY", "x"), "none");
   assert.equal(read(request, "HEAD", "200 OK", true), "none");
   assert.equal(read(request, "HEAD", "200 OK"), "unwanted");
   assert.deepEqual(request.heard, []);
+  assert.equal(read(request, "FAULT", "it failed"), "none");
+  assert.deepEqual(request.heard, ["fault it failed"]);
 });
 
 test("a job whose response is on a socket hears of a fault alone", () => {

@@ -14,8 +14,8 @@ import { makeFifo, type Fifo } from "../support/fifo.ts";
 import { RecordedRequest } from "../support/jobs.ts";
 
 const WORKER = 7;
-/** CLOCK_MONOTONIC seconds at the start of each test. */
-const START = 1000;
+/** CLOCK_MONOTONIC milliseconds at the start of each test. */
+const START = 1_000_000;
 
 describe("JobTable", () => {
   let fifo: Fifo;
@@ -30,14 +30,14 @@ describe("JobTable", () => {
     fifo = makeFifo();
     queue = new RequestQueue(fifo.fd, {
       limit: 20,
-      timeout: 5,
+      timeoutMs: 5000,
       capacity: 2,
       workers: 1,
       pipePages: 24,
     });
     sent = [];
     table = new JobTable({
-      leastTimeout: 30,
+      leastTimeoutMs: 30_000,
       send: (worker, bytes) => sent.push([worker, bytes[4] ?? 0, bytes.readUInt16LE(6)]),
       now: () => now,
     });
@@ -72,11 +72,11 @@ describe("JobTable", () => {
   ): void {
     table.onFrame(worker, type, job.id, isEnd, 0, Buffer.from(payload));
   }
-  /** The head of a response; the worker took the request at this second. */
+  /** The head of a response; the worker took the request at this moment. */
   function head(request: RecordedRequest, body = "", { isEnd = true, worker = WORKER } = {}): void {
     const text = "200 OK";
     const prefix = Buffer.alloc(12);
-    prefix.writeDoubleLE(now, 0);
+    prefix.writeDoubleLE(now / 1000, 0);
     prefix.writeUInt32LE(text.length, 8);
     const payload = Buffer.concat([prefix, Buffer.from(text + body)]);
     frame(request, FrameType.HEAD, payload, { isEnd, worker });
@@ -94,7 +94,7 @@ describe("JobTable", () => {
   });
   const noted = (...requests: RecordedRequest[]): ReadonlyMap<number, Found> =>
     new Map(requests.map((request) => [request.job.id, [WORKER, noteOf(request)]]));
-  /** Ticks at this second; `notes`: what the workers have noted. Returns the jobs past their deadline. */
+  /** Ticks at this time; `notes`: what the workers have noted. Returns the jobs past their deadline. */
   const tick = (at: number, notes: ReadonlyMap<number, Found> = new Map()): Job[] => {
     now = at;
     return table.tick(now, () => notes).map(({ job }) => job);
@@ -208,6 +208,22 @@ describe("JobTable", () => {
     });
   });
 
+  it("takes from a worker's notes since when the jobs ran that died with it", () => {
+    const request = submit();
+    now = START + 3000;
+    assert.deepEqual(table.takeHeld(WORKER, [noteOf(request, START + 10)]), [request.job]);
+    assert.deepEqual([request.job.worker, request.job.takenAt], [WORKER, START + 10]);
+  });
+
+  it("is told since when one job runs, where the frame that follows does not say so", () => {
+    const request = submit();
+    const second = Buffer.alloc(8);
+    second.writeDoubleLE((START + 20) / 1000);
+    frame(request, FrameType.TAKEN, second);
+    assert.deepEqual([request.job.worker, request.job.takenAt], [WORKER, START + 20]);
+    assert.throws(() => frame(request, FrameType.TAKEN, "short"), FrameFault);
+  });
+
   describe("a job that cannot be begun", () => {
     it("is lost at once where there is no pipe", () => {
       table.leave();
@@ -217,7 +233,7 @@ describe("JobTable", () => {
     it("is lost at once where the queue is full, the others when their time is over", () => {
       const requests = submitMany(23);
       assert.deepEqual(requests.at(-1)?.heard, ["lost queue-full"]);
-      tick(START + 5);
+      tick(START + 5000);
       // 16 lie in the pipe, 6 waited in front of it.
       const lost = requests.filter(({ heard }) => heard[0] === "lost queue-timeout");
       assert.equal(lost.length, 6);
@@ -227,22 +243,22 @@ describe("JobTable", () => {
     it("is lost when the rate shows that it would wait too long", () => {
       const requests = submitMany(20);
       for (let step = 1; step <= 20; step += 1) {
-        tick(START + step / 10, noted(...requests));
+        tick(START + step * 100, noted(...requests));
         const done = requests[step / 10 - 1];
         if (done !== undefined) head(done);
       }
-      tick(START + 2.1, noted(...requests));
+      tick(START + 2100, noted(...requests));
       assert.deepEqual(requests.at(-1)?.heard, ["lost overloaded"]);
       assert.deepEqual(submit().heard, []);
     });
 
     it("is lost where its page lies in the pipe and nobody took it in time", () => {
       const request = submit();
-      tick(START + 4.9);
+      tick(START + 4900);
       // A worker that took it at the last moment may have answered, which is not read yet.
-      tick(START + 5.1);
+      tick(START + 5100);
       assert.deepEqual(request.heard, []);
-      tick(START + 5.2);
+      tick(START + 5200);
       assert.deepEqual(request.heard, ["lost queue-timeout"]);
     });
 
@@ -257,7 +273,7 @@ describe("JobTable", () => {
       }
       const first = submit(new Connected());
       submit(second);
-      tick(START + 6);
+      tick(START + 6000);
       assert.deepEqual([first.heard, second.heard], [["lost queue-timeout"], []]);
       assert.deepEqual([queue.waiting, second.job.state], [0, "done"]);
     });
@@ -266,23 +282,23 @@ describe("JobTable", () => {
   describe("a deadline", () => {
     it("is each job's own", () => {
       const patient = new RecordedRequest();
-      patient.timeout = 0;
+      patient.timeoutMs = 0;
       submit(patient);
       const hasty = submit();
-      now = START + 0.5;
+      now = START + 500;
       const notes = noted(patient, hasty);
-      assert.deepEqual(tick(START + 31, notes), [hasty.job]);
+      assert.deepEqual(tick(START + 31_000, notes), [hasty.job]);
     });
 
     it("counts from the taking, and its worker is told after it was asked where it is", () => {
       const request = submit();
-      const notes = new Map([[request.job.id, [WORKER, noteOf(request, START + 2)] as const]]);
-      assert.deepEqual(tick(START + 31, notes), []);
-      now = START + 32.5;
+      const notes = new Map([[request.job.id, [WORKER, noteOf(request, START + 2000)] as const]]);
+      assert.deepEqual(tick(START + 31_000, notes), []);
+      now = START + 32_500;
       const overdue = table.tick(now, () => notes);
       assert.deepEqual(
-        overdue.map(({ job, worker, age }) => [job, worker, age]),
-        [[request.job, WORKER, 30.5]],
+        overdue.map(({ job, worker, ageMs }) => [job, worker, ageMs]),
+        [[request.job, WORKER, 30_500]],
       );
       assert.deepEqual(request.heard, ["lost deadline"]);
       assert.deepEqual(sent, []);
@@ -296,35 +312,61 @@ describe("JobTable", () => {
       head(stuck, "a", { isEnd: false });
       head(held, "a", { isEnd: false });
       held.isHeld = true;
-      assert.deepEqual(tick(START + 31), [stuck.job]);
+      assert.deepEqual(tick(START + 31_000), [stuck.job]);
       assert.equal(stuck.heard.at(-1), "lost deadline");
     });
 
     it("between two pieces counts anew with each piece, and with credit for more", () => {
       const request = submit();
       head(request, "a", { isEnd: false });
-      now = START + 20;
+      now = START + 20_000;
       frame(request, FrameType.BODY, "b");
-      assert.deepEqual(tick(START + 40), []);
+      assert.deepEqual(tick(START + 40_000), []);
       table.credit(request.job, 1000);
       assert.deepEqual(sent, [[WORKER, FrameType.CREDIT, 0]]);
-      assert.deepEqual(tick(START + 69), []);
-      assert.deepEqual(tick(START + 71), [request.job]);
+      assert.deepEqual(tick(START + 69_000), []);
+      assert.deepEqual(tick(START + 71_000), [request.job]);
     });
 
     it("frees the worker of a job that nobody waits for, which hears nothing", () => {
       const request = submit();
       taken(request);
       table.cancel(request.job);
-      assert.deepEqual(tick(START + 31), [request.job]);
+      assert.deepEqual(tick(START + 31_000), [request.job]);
       assert.deepEqual([request.heard, request.job.state, table.size], [[], "done", 0]);
+    });
+
+    it("of a job with a time of its own without a client counts from the client's leaving", () => {
+      const request = new RecordedRequest();
+      request.abandonTimeoutMs = 120_000;
+      submit(request);
+      taken(request);
+      now = START + 20_000;
+      table.cancel(request.job);
+      assert.deepEqual(tick(START + 140_000), [], "its worker ends it by itself");
+      now = START + 141_500;
+      const overdue = table.tick(now, () => new Map());
+      assert.deepEqual(
+        overdue.map(({ job, ageMs, isAbandoned }) => [job, ageMs, isAbandoned]),
+        [[request.job, 121_500, true]],
+      );
+      assert.deepEqual([request.heard, table.size], [[], 0]);
+    });
+
+    it("is none for a job that may go on without its client for ever", () => {
+      const request = new RecordedRequest();
+      request.abandonTimeoutMs = 0;
+      submit(request);
+      taken(request);
+      table.cancel(request.job);
+      assert.deepEqual(tick(START + 86_400_000), []);
     });
 
     it("does not count where the response is on a socket", () => {
       const request = submit();
       taken(request);
       request.job.detach(now);
-      assert.deepEqual(tick(START + 1000), []);
+      assert.deepEqual(tick(START + 1_000_000), []);
       head(request);
       assert.deepEqual([request.heard, table.size], [[], 0]);
     });
@@ -352,7 +394,7 @@ describe("JobTable", () => {
       assert.deepEqual([sent, cancelled], [[], [request.job.id]]);
       tick(START, noted(request));
       assert.deepEqual(sent, [[WORKER, FrameType.CANCEL, 1]]);
-      tick(START + 0.1, noted(request));
+      tick(START + 100, noted(request));
       assert.equal(sent.length, 1);
     });
 
@@ -431,12 +473,12 @@ describe("JobTable", () => {
     it("has its job run once more, under a number that no page has had", () => {
       const request = submit();
       const { id } = request.job;
-      now = START + 3;
+      now = START + 3000;
       die(noteOf(request));
       const { job } = request;
       assert.ok(job.id > id);
       assert.deepEqual([job.state, job.worker, job.takenAt], ["queued", 0, 0]);
-      assert.equal(job.submittedAt, START + 3);
+      assert.equal(job.submittedAt, START + 3000);
       head(request, "again");
       assert.deepEqual(request.heard, ["head 200 OK 0 again whole"]);
     });
@@ -461,12 +503,10 @@ describe("JobTable", () => {
       queue.fence(1, () => fence);
       const later = submit();
       table.onFence(fence);
-      tick(START + 0.5, noted(kept));
+      // Frames that were sent before this tick are read before the next one.
+      tick(START + 100, noted(kept));
       assert.deepEqual(lost.heard, []);
-      // The front may have stood still: frames that came meanwhile are read before the next tick.
-      tick(START + 1.5, noted(kept));
-      assert.deepEqual(lost.heard, []);
-      tick(START + 1.6, noted(kept));
+      tick(START + 200, noted(kept));
       assert.deepEqual(lost.heard, ["lost worker-died"]);
       assert.deepEqual([...kept.heard, ...later.heard], []);
     });
@@ -476,9 +516,9 @@ describe("JobTable", () => {
       const fence = table.nextId();
       queue.fence(1, () => fence);
       table.onFence(fence);
-      tick(START + 1.5);
+      tick(START + 1500);
       head(request);
-      tick(START + 1.6);
+      tick(START + 1600);
       assert.deepEqual(request.heard, ["head 200 OK 0  whole"]);
     });
   });

@@ -17,7 +17,7 @@ const MOVES = {
   respond: (job) => job.respond(40),
   progress: (job) => job.progress(50),
   detach: (job) => job.detach(60),
-  abandon: (job) => job.abandon(),
+  abandon: (job) => job.abandon(1),
   retry: (job) => job.retry(),
   finish: (job) => job.finish(),
 } satisfies Readonly<Record<string, Move>>;

@@ -24,7 +24,7 @@ describe("PageBatch", () => {
   it("puts record and body into one page, pages behind one another", () => {
     const batch = new PageBatch(2);
     batch.addFence(7);
-    batch.add(2 ** 40 + 5, 12.5, {
+    batch.add(2 ** 40 + 5, 12_500, {
       names: "host\0accept",
       values: "GET\0/",
       body: Buffer.from("body"),
@@ -100,7 +100,7 @@ describe("decodeNotes", () => {
     notes.writeBigUInt64LE(0x7f01n, 4112);
     notes.writeUInt16LE(PageFlag.FENCE, 2 * SLOT_BYTES + 6);
     notes.writeUInt32LE(10, 2 * SLOT_BYTES + 8);
-    assert.deepEqual(decodeNotes(notes), [{ id: 9, takenAt: 1.5, thread: "7f01" }]);
+    assert.deepEqual(decodeNotes(notes), [{ id: 9, takenAt: 1500, thread: "7f01" }]);
   });
 
   it("reads only whole slots, whatever the bytes (fuzz)", () => {

@@ -44,11 +44,13 @@ function writeAll(log: PoolLog): void {
   log.onWorkerReady(worker);
   log.onRecycle(worker);
   log.onMessage(worker, 2, "slow");
-  log.onOutput(worker, "stderr", "oh");
-  log.onOverdue({ job: new RecordedRequest().job, worker: 1, age: 2.04 }, "", () => undefined);
+  log.onOutput(worker, "stderr", Buffer.from("oh\n"));
+  const overdue = { job: new RecordedRequest().job, worker: 1, ageMs: 2040 };
+  log.onOverdue({ ...overdue, isAbandoned: false }, "", () => undefined);
+  log.onOverdue({ ...overdue, isAbandoned: true }, "", () => undefined);
   log.onWorkerEnd(
     exitOf(worker, { lost: [new RecordedRequest().job], retried: [new RecordedRequest().job] }),
-    0.4,
+    400,
   );
   log.onLauncherEnd("killed");
   log.onLauncherLine("oh");
@@ -64,6 +66,9 @@ describe("PoolLog", () => {
       "INFO  [worker 1 stderr] oh",
     ]);
     assert.match(lines[4] ?? "", /^ERROR a request ran 2\.0 s without a response; .* of worker 1:/);
+    assert(
+      lines.some((line) => line.startsWith("ERROR a request went on for 2.0 s after its client")),
+    );
     assert(lines.includes("ERROR the launcher ended and is replaced: killed"));
     assert(lines.every((line) => !line.includes("application=")));
   });
@@ -93,12 +98,38 @@ describe("PoolLog", () => {
 
   it("says how a worker ended, what it wrote last, and when the next one starts", async () => {
     const worker = makeWorker();
-    for (const line of ["one", "two"]) worker.keepErrorLine(line);
-    const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 0.4));
+    for (const lines of ["one\n", "two\n"]) worker.keepErrors(Buffer.from(lines));
+    const [line = ""] = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 400));
     assert.match(
       line,
       /^ERROR worker 1 ended by signal 9 \(SIGKILL\): killed by hand, or by the kernel because memory ran out; workers end soon after their start, so the next one starts in 0\.4 s {2}worker=1 pid=1001 signal=9 lost=0 retried=0 peakRssBytes=4096 lastWords=.*one.*two/,
     );
+  });
+
+  it("gives the application's output on unchanged, where the log does not take it", async () => {
+    const { sink, read } = scratchSink();
+    const given: string[] = [];
+    const log = new PoolLog(
+      new Log(sink, { level: "debug", format: "text" }),
+      () => null,
+      (stream, lines) => given.push(`${stream} ${lines.toString()}`) > 0,
+    );
+    log.onOutput(makeWorker(), "stdout", Buffer.from("a\n\u001b[1mb\n"));
+    assert.deepEqual(given, ["stdout a\n\u001b[1mb\n"]);
+    assert.equal(await read(), "");
+  });
+
+  it("tells how long an event loop has been blocked, and names requests as clients know them", async () => {
+    const worker = makeWorker();
+    worker.loop.blockedMs = 30_012;
+    const [line = "", stacks] = await linesOf((log) =>
+      log.onLoopBlocked(worker, 'Thread "MainThread", request 7', () => undefined),
+    );
+    assert.equal(
+      line,
+      "ERROR the event loop of worker 1 has not come back for 30.0 s (--loop-timeout):",
+    );
+    assert.match(stacks ?? "", /request 7$/);
   });
 
   it("tells the end of a worker that was asked to stop in the debug log only", async () => {
@@ -115,6 +146,24 @@ describe("PoolLog", () => {
     worker.failure = { kind: "import", text: "no module named shop" };
     const lines = await linesOf((log) => log.onWorkerEnd(exitOf(worker), 0));
     assert.deepEqual(lines, ["ERROR no module named shop  kind=import worker=1"]);
+  });
+
+  it("says that an application needs a single process, at the start only where it has several", async () => {
+    const worker = makeWorker();
+    worker.single = "gradio: its queue is in memory";
+    const reloaded = new Worker({ number: 2, generation: 2, startedAt: 0, maxRequests: Infinity });
+    reloaded.single = worker.single;
+    const fields = (number: number, workers: number): string =>
+      `worker=${number} workers=${workers} reason="${worker.single}"`;
+    const lines = await linesOf((log) => {
+      log.onSingle(worker, 1);
+      log.onSingle(worker, 2);
+      log.onSingle(reloaded, 1);
+    });
+    assert.deepEqual(lines, [
+      `WARN  ${worker.single}; 2 workers serve it, and a client may reach another one each time (--workers 1)  ${fields(1, 2)}`,
+      `INFO  one worker serves: ${worker.single}  ${fields(2, 1)}`,
+    ]);
   });
 
   it("does not know how an orphan ended", async () => {

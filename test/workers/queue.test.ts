@@ -9,8 +9,8 @@ import { PageFlag } from "../../src/workers/page.ts";
 import { makeFifo, type Fifo } from "../support/fifo.ts";
 import { RecordedRequest } from "../support/jobs.ts";
 
-/** CLOCK_MONOTONIC seconds at which every job is submitted. */
-const START = 1000;
+/** CLOCK_MONOTONIC milliseconds at which every job is submitted. */
+const START = 1_000_000;
 
 describe("RequestQueue", () => {
   let fifo: Fifo;
@@ -23,7 +23,7 @@ describe("RequestQueue", () => {
     // Two run at once, and 24 - 8 pages may be written: as many as a pipe holds by default.
     queue = new RequestQueue(fifo.fd, {
       limit: 20,
-      timeout: 5,
+      timeoutMs: 5000,
       capacity: 2,
       workers: 1,
       pipePages: 24,
@@ -90,7 +90,7 @@ describe("RequestQueue", () => {
   });
 
   it("refuses a job that could not be begun in time at the rate of the last seconds", () => {
-    const start = START + 1;
+    const start = START + 1000;
     const jobs = Array.from({ length: 18 }, () => newJob());
     for (const job of jobs) queue.submit(job);
     // Two wait. For two seconds one job a second is done.
@@ -100,7 +100,7 @@ describe("RequestQueue", () => {
         queue.release(done);
         queue.submit(newJob());
       }
-      queue.tick(start + step / 10);
+      queue.tick(start + step * 100);
     }
     // 16 lie ahead of a new one, which may wait for 5 s.
     assert.equal(queue.submit(newJob()), "overloaded");
@@ -109,7 +109,7 @@ describe("RequestQueue", () => {
   it("finds the newest jobs that were let in before the rate was known, and would wait too long", () => {
     const jobs = Array.from({ length: 19 }, () => newJob());
     for (const job of jobs) queue.submit(job);
-    const start = START + 1;
+    const start = START + 1000;
     assert.equal(queue.findOverload(start), undefined);
     // Five a second are done, for a second: 17 lie ahead of the last one.
     for (let step = 0; step <= 10; step += 1) {
@@ -118,12 +118,12 @@ describe("RequestQueue", () => {
         queue.release(done);
         queue.submit(newJob());
       }
-      queue.tick(start + step / 10);
+      queue.tick(start + step * 100);
     }
     const waiting = queue.waiting;
     assert.equal(queue.findOverload(START), undefined);
     // They have waited for three seconds already.
-    const overload = dropAll(() => queue.findOverload(START + 3));
+    const overload = dropAll(() => queue.findOverload(START + 3000));
     assert.ok(overload.length > 0);
     assert.ok(overload.every((job, index) => job.id < (overload[index - 1]?.id ?? Infinity)));
     assert.equal(queue.waiting, waiting - overload.length);
@@ -132,7 +132,7 @@ describe("RequestQueue", () => {
   it("lets everybody in while nobody waits, whatever the rate was", () => {
     const jobs = Array.from({ length: 17 }, () => newJob());
     for (const job of jobs) queue.submit(job);
-    for (let step = 0; step <= 30; step += 1) queue.tick(START + 1 + step / 10);
+    for (let step = 0; step <= 30; step += 1) queue.tick(START + 1000 + step * 100);
     assert.equal(queue.submit(newJob()), "overloaded");
     if (jobs[0] !== undefined) queue.release(jobs[0]);
     assert.equal(queue.waiting, 0);
@@ -155,10 +155,10 @@ describe("RequestQueue", () => {
     for (let i = 0; i < 16; i += 1) queue.submit(newJob());
     const late = [newJob(), newJob(), newJob()];
     for (const job of late) queue.submit(job);
-    assert.equal(queue.findExpired(START + 4.9), undefined);
+    assert.equal(queue.findExpired(START + 4900), undefined);
     if (late[1] !== undefined) drop(late[1]);
     assert.deepEqual(
-      dropAll(() => queue.findExpired(START + 5)),
+      dropAll(() => queue.findExpired(START + 5000)),
       [late[0], late[2]],
     );
     assert.equal(queue.waiting, 0);
@@ -176,7 +176,7 @@ describe("RequestQueue", () => {
     queue.submit(job);
     queue.flush();
     const page = fifo.read();
-    assert.equal(page?.readDoubleLE(16), START + 5);
+    assert.equal(page?.readDoubleLE(16), (START + 5000) / 1000);
   });
 
   it("writes fences that carry ids of their own", () => {
@@ -232,10 +232,25 @@ describe("RequestQueue", () => {
     assert.ok(page.subarray(used).every((byte) => byte === 0));
   });
 
+  it("follows the number of workers: the pipe's depth, and how many jobs may wait", () => {
+    const other = new RequestQueue(fifo.fd, {
+      limit: 100,
+      timeoutMs: 5000,
+      capacity: 16,
+      workers: 4,
+      pipePages: 1000,
+    });
+    other.resize(1, 4);
+    const admissions = Array.from({ length: 105 }, () => other.submit(newJob()));
+    other.close();
+    assert.equal(other.waiting, 104 - 4 - 16);
+    assert.deepEqual(admissions.slice(-2), ["taken", "queue-full"]);
+  });
+
   it("keeps jobs when the pipe is full and writes them when it is not", () => {
     const small = new RequestQueue(fifo.fd, {
       limit: 1000,
-      timeout: 5,
+      timeoutMs: 5000,
       capacity: 2,
       workers: 8,
       pipePages: 1000,

@@ -8,7 +8,7 @@ import { WorkerTable } from "../../src/workers/worker-table.ts";
 import type { Worker } from "../../src/workers/worker.ts";
 import { FakeProcess } from "../support/fake-workers.ts";
 
-const NEVER: RecyclingOptions = { maxRequests: 0, maxRequestsJitter: 0, maxRss: 0, maxAge: 0 };
+const NEVER: RecyclingOptions = { maxRequests: 0, maxRequestsJitter: 0, maxRss: 0, maxAgeMs: 0 };
 
 let table: WorkerTable;
 
@@ -30,9 +30,9 @@ it("marks a worker that has run its requests, and says so", () => {
   const recycling = new Recycling(NEVER);
   const { worker } = addTaker(3);
   worker.served = 2;
-  assert.equal(recycling.markNext(table.all, 10), null);
+  assert.equal(recycling.markNext(table.all, 10_000), null);
   worker.served = 3;
-  assert.equal(recycling.markNext(table.all, 10), worker);
+  assert.equal(recycling.markNext(table.all, 10_000), worker);
   assert.equal(worker.leaving, "it has run 3 requests");
 });
 
@@ -45,10 +45,10 @@ it("draws each worker's requests between the limit and the limit with its jitter
 });
 
 it("marks a worker that is too old", () => {
-  const recycling = new Recycling({ ...NEVER, maxAge: 60 });
+  const recycling = new Recycling({ ...NEVER, maxAgeMs: 60_000 });
   const { worker } = addTaker();
-  assert.equal(recycling.markNext(table.all, 59.9), null);
-  assert.equal(recycling.markNext(table.all, 60.5), worker);
+  assert.equal(recycling.markNext(table.all, 59_900), null);
+  assert.equal(recycling.markNext(table.all, 60_500), worker);
   assert.equal(worker.leaving, "it is 60 s old");
 });
 
@@ -56,22 +56,22 @@ it("marks a worker that is too large, looking once a second", () => {
   const recycling = new Recycling({ ...NEVER, maxRss: 10_485_760 });
   const { worker, process } = addTaker();
   process.rss = 10_485_760;
-  assert.equal(recycling.markNext(table.all, 10), null);
+  assert.equal(recycling.markNext(table.all, 10_000), null);
   process.rss = 20_971_520;
-  assert.equal(recycling.markNext(table.all, 10.9), null);
-  assert.equal(recycling.markNext(table.all, 11), worker);
+  assert.equal(recycling.markNext(table.all, 10_900), null);
+  assert.equal(recycling.markNext(table.all, 11_000), worker);
   assert.equal(worker.leaving, "it holds 20 MiB of memory");
 });
 
 it("marks no second worker while one leaves, and none that does not take", () => {
-  const recycling = new Recycling({ ...NEVER, maxAge: 1 });
+  const recycling = new Recycling({ ...NEVER, maxAgeMs: 1000 });
   table.add({ generation: 1, startedAt: 0, maxRequests: Infinity });
   const first = addTaker().worker;
   const second = addTaker().worker;
-  assert.equal(recycling.markNext(table.all, 10), first);
-  assert.equal(recycling.markNext(table.all, 11), null);
-  first.drain(Infinity);
-  assert.equal(recycling.markNext(table.all, 12), null);
+  assert.equal(recycling.markNext(table.all, 10_000), first);
+  assert.equal(recycling.markNext(table.all, 11_000), null);
+  first.drain(Infinity, 0);
+  assert.equal(recycling.markNext(table.all, 12_000), null);
   table.remove(first);
-  assert.equal(recycling.markNext(table.all, 13), second);
+  assert.equal(recycling.markNext(table.all, 13_000), second);
 });

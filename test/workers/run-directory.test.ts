@@ -1,4 +1,4 @@
-// The private directory and the files that all workers share.
+// The directories of a start, and the files that all workers share.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -7,36 +7,59 @@ import {
   constants,
   existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { it } from "node:test";
 
-import { RunDirectory, SharedFiles } from "../../src/workers/run-directory.ts";
+import { openFiles, RunDirectory, SharedFiles } from "../../src/workers/run-directory.ts";
 import { makeScratch } from "../support/scratch.ts";
 
-it("is made for this user alone, names workers' files, and goes with all that is in it", (t) => {
-  const directory = new RunDirectory(makeScratch(t));
+it("is made for this user alone, and goes with all that is in it", (t) => {
+  const directory = new RunDirectory([makeScratch(t)]);
   assert.equal(statSync(directory.path).mode & 0o777, 0o700);
-  const notes = directory.workerFile(3, "notes");
-  assert.equal(notes, join(directory.path, "w3.notes"));
+  const notes = directory.file("notes");
+  assert.equal(notes, join(directory.path, "notes"));
   writeFileSync(notes, "x");
   directory.remove();
   assert(!existsSync(directory.path));
   directory.remove();
 });
 
-it("the shared files are opened and unlinked; a cancelled id lies in its slot", (t) => {
-  const directory = new RunDirectory(makeScratch(t));
-  const path = (name: string): string => join(directory.path, name);
-  execFileSync("mkfifo", [path("queue"), path("lifeline")]);
-  writeFileSync(path("cancels"), Buffer.alloc(65_536));
-  const lifeline = openSync(path("lifeline"), constants.O_RDONLY | constants.O_NONBLOCK);
+it("is made in the first folder that takes it; if none does, the error says why", (t) => {
+  const scratch = makeScratch(t);
+  const missing = join(scratch, "missing");
+  const directory = new RunDirectory([missing, scratch]);
+  assert.equal(dirname(directory.path), scratch);
+  assert.throws(
+    () => new RunDirectory([missing, "/proc"]),
+    /no private directory can be made: ENOENT.*missing\/typhon-.*; ENOENT.*\/proc\/typhon-/,
+  );
+});
+
+it("opens files all or none", (t) => {
+  const directory = new RunDirectory([makeScratch(t)]);
+  writeFileSync(directory.file("one"), "1");
+  const before = readdirSync("/proc/self/fd").length;
+  const files = [
+    ["one", constants.O_RDONLY],
+    ["two", constants.O_RDONLY],
+  ] as const;
+  assert.throws(() => openFiles(directory, files), { code: "ENOENT" });
+  assert.equal(readdirSync("/proc/self/fd").length, before);
+});
+
+it("holds the shared files until they are open; a cancelled id lies in its slot", (t) => {
+  const directory = new RunDirectory([makeScratch(t)]);
+  execFileSync("mkfifo", [directory.file("queue"), directory.file("lifeline")]);
+  writeFileSync(directory.file("cancels"), Buffer.alloc(65_536));
+  const lifeline = openSync(directory.file("lifeline"), constants.O_RDONLY | constants.O_NONBLOCK);
   t.after(() => closeSync(lifeline));
   const shared = new SharedFiles(directory);
-  for (const name of ["queue", "lifeline", "cancels"]) assert(!existsSync(path(name)), name);
+  directory.remove();
   shared.cancel(8192 + 5);
   const cancels = readFileSync(`/proc/self/fd/${shared.cancels}`);
   assert.equal(cancels.readBigUInt64LE(5 * 8), 8197n);

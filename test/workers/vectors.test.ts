@@ -53,7 +53,7 @@ function encodePage(vector: PageVector): string {
     const isRecordAway = (flags & PageFlag.RECORD_ON_CHANNEL) !== 0;
     const isBodyAway = (flags & PageFlag.BODY_ON_CHANNEL) !== 0;
     const inline = vector.body === "" ? null : Buffer.from(vector.body, "latin1");
-    batch.add(id, latest, {
+    batch.add(id, latest * 1000, {
       names: vector.names,
       values: isRecordAway ? "v".repeat(5000) : vector.values,
       body: isBodyAway ? Buffer.alloc(5000) : inline,

@@ -57,7 +57,7 @@ function hold({ isRepeatable = true } = {}): Job {
 /** The process ends and its channel has been read to the end. */
 function die(): void {
   process.isChannelClosed = true;
-  exits.ended(END, 10);
+  exits.ended(END, 10_000);
 }
 
 describe("a request that a dead worker held", () => {
@@ -77,7 +77,7 @@ describe("a request that a dead worker held", () => {
 
   it("is run once more beside a request past its deadline, which may be what killed the worker", () => {
     const job = hold();
-    worker.overdue.set(70, 9);
+    worker.overdue.set(70, 9000);
     die();
     assert.deepEqual([lost, retried], [[], [job]]);
   });
@@ -107,6 +107,14 @@ describe("a request that a dead worker held", () => {
     assert.deepEqual([lost, retried], [[again], [other]]);
   });
 
+  it("is lost with a worker whose event loop did not come back: any of them may be the reason", () => {
+    const jobs = [hold(), hold()];
+    let now = 1_000_000;
+    while (!worker.loop.isLost) worker.loop.tick((now += 500), 20_000);
+    die();
+    assert.deepEqual([lost, retried], [jobs, []]);
+  });
+
   it("is lost while the pool stops", () => {
     const jobs = [hold(), hold()];
     exits.isStopping = true;
@@ -131,7 +139,7 @@ describe("the end of a process", () => {
     die();
     die();
     exits.channelEnded(worker);
-    exits.tick(100);
+    exits.tick(100_000);
     assert.equal(told.length, 1);
     assert.equal(lost.length, 1);
     assert(process.isClosed);
@@ -139,7 +147,7 @@ describe("the end of a process", () => {
   });
 
   it("waits for the end of the channel, which may hold a last response", () => {
-    exits.ended(END, 10);
+    exits.ended(END, 10_000);
     assert.equal(told.length, 0);
     assert(!process.isClosed);
     assert.equal(exits.channelEnded(worker), true);
@@ -147,10 +155,10 @@ describe("the end of a process", () => {
   });
 
   it("waits for that at most a second: a child of the application may hold the socket open", () => {
-    exits.ended(END, 10);
-    exits.tick(10.9);
+    exits.ended(END, 10_000);
+    exits.tick(10_900);
     assert.equal(told.length, 0);
-    exits.tick(11);
+    exits.tick(11_000);
     assert.equal(told.length, 1);
   });
 
@@ -160,7 +168,7 @@ describe("the end of a process", () => {
   });
 
   it("was asked for if the worker had been told to stop", () => {
-    worker.drain(Infinity);
+    worker.drain(Infinity, 0);
     die();
     assert.equal(told[0]?.wasAsked, true);
   });
@@ -173,12 +181,12 @@ describe("the end of a process", () => {
 
   it("is told at once of a worker that could not be forked", () => {
     const unborn = table.add({ generation: 1, startedAt: 0, maxRequests: Infinity });
-    exits.ended({ ...END, worker: unborn.number }, 10);
+    exits.ended({ ...END, worker: unborn.number }, 10_000);
     assert.equal(told[0]?.worker, unborn);
   });
 
   it("of an unknown worker is nothing", () => {
-    exits.ended({ ...END, worker: 99 }, 10);
+    exits.ended({ ...END, worker: 99 }, 10_000);
     assert.equal(told.length, 0);
   });
 });
@@ -188,28 +196,28 @@ describe("when the launcher has died", () => {
     exits.orphanAll();
     assert(process.isOrphan);
     assert.equal(worker.leaving, "its launcher ended");
-    exits.tick(10);
+    exits.tick(10_000);
     assert.equal(told.length, 0);
     process.isGone = true;
     process.isChannelClosed = true;
-    exits.tick(10.1);
+    exits.tick(10_100);
     assert.deepEqual(told[0]?.end, { worker: 1, code: null, signal: null, peakRss: 0 });
   });
 
   it("an orphan's channel is read to its end too", () => {
     exits.orphanAll();
     process.isGone = true;
-    exits.tick(10);
-    exits.tick(10.5);
+    exits.tick(10_000);
+    exits.tick(10_500);
     assert.equal(told.length, 0);
-    exits.tick(11);
+    exits.tick(11_000);
     assert.equal(told.length, 1);
   });
 
   it("a worker that was not opened yet is counted as ended", () => {
     const unborn = table.add({ generation: 1, startedAt: 0, maxRequests: Infinity });
     exits.orphanAll();
-    exits.tick(10);
+    exits.tick(10_000);
     assert.equal(told[0]?.worker, unborn);
     assert.equal(told.length, 1);
   });

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { it, type TestContext } from "node:test";
 
 import { PageFlag, SLOT_BYTES } from "../../src/workers/page.ts";
+import { RunDirectory } from "../../src/workers/run-directory.ts";
 import { startTimeOf, WorkerProcess } from "../../src/workers/worker-process.ts";
 import { until } from "../support/deadline.ts";
 import { makeScratch } from "../support/scratch.ts";
@@ -16,7 +16,8 @@ import { makeScratch } from "../support/scratch.ts";
 interface Opened {
   readonly child: ChildProcess;
   readonly process: WorkerProcess;
-  readonly file: (name: string) => string;
+  /** Resolves when its channel is connected. */
+  readonly connection: Promise<unknown>;
   /** Signals that the launcher is asked to send. */
   readonly signals: number[];
   readonly lines: string[];
@@ -25,23 +26,26 @@ interface Opened {
 }
 
 async function open(t: TestContext, notes = Buffer.alloc(2 * SLOT_BYTES)): Promise<Opened> {
-  const folder = makeScratch(t);
-  const file = (name: string): string => join(folder, `w1.${name}`);
+  const directory = new RunDirectory([makeScratch(t)]);
+  const file = (name: string): string => directory.file(name);
   execFileSync("mkfifo", [file("out"), file("err"), file("stacks")]);
   const writers = ["out", "err", "stacks"].map((name) => openSync(file(name), constants.O_RDWR));
   writeFileSync(file("notes"), notes);
   const server = createServer();
   server.listen(file("channel"));
   await once(server, "listening");
+  const connection = once(server, "connection");
   const child = spawn("sleep", ["60"]);
   await once(child, "spawn");
   const signals: number[] = [];
   const lines: string[] = [];
-  const process = new WorkerProcess(child.pid ?? 0, file, (signal) => void signals.push(signal), {
+  const signal = (number: number): void => void signals.push(number);
+  const process = new WorkerProcess(child.pid ?? 0, directory, signal, {
     onFrame: () => undefined,
     onChannelEnd: () => undefined,
-    onLine: (stream, line) => void lines.push(`${stream} ${line}`),
+    onOutput: (stream, text) => lines.push(`${stream} ${text.toString()}`) > 0,
   });
+  directory.remove();
   t.after(() => {
     child.kill("SIGKILL");
     process.close();
@@ -49,16 +53,25 @@ async function open(t: TestContext, notes = Buffer.alloc(2 * SLOT_BYTES)): Promi
     server.close();
   });
   const print = (text: string): void => void writeSync(writers[1] ?? 0, text);
-  return { child, process, file, signals, lines, print };
+  return { child, process, connection, signals, lines, print };
 }
 
-it("opens its files and unlinks them, and tells lines of its output", async (t) => {
-  const { file, process, lines, print } = await open(t);
-  for (const name of ["notes", "out", "err", "stacks"]) assert(!existsSync(file(name)), name);
-  assert.equal(process.socketPath(7), file("7.socket"));
+it("needs its directory only while it opens: its output is told, its channel connected", async (t) => {
+  const { lines, print, connection } = await open(t);
+  await connection;
   print("oh\n");
   await until("a line", () => lines.length === 1);
-  assert.deepEqual(lines, ["stderr oh"]);
+  assert.deepEqual(lines, ["stderr oh\n"]);
+});
+
+it("opens nothing if a file is missing", (t) => {
+  const directory = new RunDirectory([makeScratch(t)]);
+  const ears = {
+    onFrame: () => undefined,
+    onChannelEnd: () => undefined,
+    onOutput: () => true,
+  };
+  assert.throws(() => new WorkerProcess(1, directory, () => undefined, ears), { code: "ENOENT" });
 });
 
 it("reads the requests of the slots in use, none from an empty slot, a fence, or after the end", async (t) => {

@@ -12,12 +12,14 @@ import { FakeProcess } from "../support/fake-workers.ts";
 
 const OPTIONS: WorkerSetOptions = {
   workers: 2,
-  startTimeout: 10,
-  drainTimeout: 30,
+  areWorkersChosen: true,
+  startTimeoutMs: 10_000,
+  drainTimeoutMs: 30_000,
+  loopTimeoutMs: 20_000,
   maxRequests: 0,
   maxRequestsJitter: 0,
   maxRss: 0,
-  maxAge: 0,
+  maxAgeMs: 0,
 };
 
 let table: WorkerTable;
@@ -38,6 +40,7 @@ function make(options: Partial<WorkerSetOptions> = {}): void {
       start: ({ number }) => void started.push(number),
       kill: ({ number }) => void killed.push(number),
       onReady: ({ number }) => void events.push(`ready ${number}`),
+      onLoopBlocked: ({ number }) => void events.push(`blocked ${number}`),
       onRecycle: ({ number, leaving }) => void events.push(`recycle ${number}: ${leaving}`),
     },
   );
@@ -98,22 +101,22 @@ describe("a load", () => {
   it("of the first code serves as soon as one worker is ready; the others follow", async () => {
     const load = set.load(0);
     assert.deepEqual(started, [1, 2]);
-    ready(2, 1);
+    ready(2, 1000);
     assert.equal(states(), "1 starting, 2 taking");
     assert.deepEqual(processOf(2).sent, [FrameType.TAKE]);
     assert.equal(await load, null);
-    ready(1, 2);
+    ready(1, 2000);
     assert.equal(states(), "1 taking, 2 taking");
     assert.deepEqual(events, ["ready 2", "ready 1"]);
   });
 
   it("of new code takes over when all new workers are ready, and not before", async () => {
     await serve();
-    const load = set.load(10);
+    const load = set.load(10_000);
     assert.deepEqual(started, [1, 2, 3, 4]);
-    ready(4, 11);
+    ready(4, 11_000);
     assert.equal(states(), "1 taking, 2 taking, 3 starting, 4 loaded");
-    ready(3, 12);
+    ready(3, 12_000);
     assert.equal(states(), "1 draining, 2 draining, 3 taking, 4 taking");
     assert.deepEqual(processOf(1).sent, [FrameType.TAKE, FrameType.STOP]);
     assert.equal(await settled(load), undefined);
@@ -126,42 +129,42 @@ describe("a load", () => {
 
   it("has succeeded when an old worker has not said within a second that it takes no more", async () => {
     await serve();
-    const load = set.load(10);
-    ready(3, 10);
-    ready(4, 10);
-    set.tick(10.9);
+    const load = set.load(10_000);
+    ready(3, 10_000);
+    ready(4, 10_000);
+    set.tick(10_900);
     assert.equal(await settled(load), undefined);
-    set.tick(11);
+    set.tick(11_000);
     assert.equal(await load, null);
   });
 
   it("has succeeded when the old workers have ended", async () => {
     await serve();
-    const load = set.load(10);
-    ready(3, 10);
-    ready(4, 10);
-    end(1, 10.1, 0);
-    end(2, 10.2, 0);
+    const load = set.load(10_000);
+    ready(3, 10_000);
+    ready(4, 10_000);
+    end(1, 10_100, 0);
+    end(2, 10_200, 0);
     assert.equal(await load, null);
   });
 
   it("that fails in one worker ends the new workers, and the old go on", async () => {
     await serve();
-    const load = set.load(10);
-    ready(3, 11);
+    const load = set.load(10_000);
+    ready(3, 11_000);
     worker(4).failure = { kind: "import", text: "no module" };
-    assert.equal(end(4, 11), null, "the caller of the load tells of the end");
+    assert.equal(end(4, 11_000), null, "the caller of the load tells of the end");
     assert.deepEqual(await load, { kind: "import", text: "no module" });
     assert.equal(states(), "1 taking, 2 taking, 3 draining");
     assert.deepEqual(killed, [3]);
-    assert.equal(end(3, 12), null);
-    set.tick(13);
+    assert.equal(end(3, 12_000), null);
+    set.tick(13_000);
     assert.deepEqual(started, [1, 2, 3, 4], "nothing is missing");
   });
 
   it("says how a worker ended that had not said why it does not load", async () => {
     const load = set.load(0);
-    end(1, 1, 7);
+    end(1, 1000, 7);
     const failure = await load;
     assert.equal(failure?.kind, "ended");
     assert.match(failure?.text ?? "", /ended with exit code 7 before the application was loaded/);
@@ -169,13 +172,13 @@ describe("a load", () => {
 
   it("fails after --start-timeout", async () => {
     await serve();
-    const load = set.load(10);
-    ready(3, 11);
-    set.tick(19.9);
+    const load = set.load(10_000);
+    ready(3, 11_000);
+    set.tick(19_900);
     assert.deepEqual(killed, []);
-    set.tick(20);
+    set.tick(20_000);
     assert.deepEqual(killed, [4]);
-    end(4, 20.1);
+    end(4, 20_100);
     assert.deepEqual(await load, {
       kind: "timeout",
       text: "the application did not load within 10 s (--start-timeout)",
@@ -184,34 +187,34 @@ describe("a load", () => {
 
   it("that succeeded is not killed at --start-timeout", async () => {
     await serve();
-    set.tick(100);
+    set.tick(100_000);
     assert.deepEqual(killed, []);
   });
 
   it("is superseded by the next one", async () => {
     await serve();
-    const first = set.load(10);
-    ready(3, 10);
-    const second = set.load(11);
+    const first = set.load(10_000);
+    ready(3, 10_000);
+    const second = set.load(11_000);
     assert.equal((await first)?.kind, "superseded");
     assert.equal(states(), "1 taking, 2 taking, 3 draining, 4 draining, 5 starting, 6 starting");
     assert.deepEqual(killed, [3, 4]);
-    ready(5, 12);
-    ready(6, 12);
-    set.tick(14);
+    ready(5, 12_000);
+    ready(6, 12_000);
+    set.tick(14_000);
     assert.equal(await second, null);
     assert.equal(worker(5).state, "taking");
   });
 
   it("has succeeded when the next one begins before the old workers have said that they take no more", async () => {
     await serve();
-    const first = set.load(10);
-    ready(3, 10);
-    ready(4, 10);
-    const second = set.load(10.1);
+    const first = set.load(10_000);
+    ready(3, 10_000);
+    ready(4, 10_000);
+    const second = set.load(10_100);
     assert.equal(await first, null);
-    ready(5, 10.2);
-    ready(6, 10.2);
+    ready(5, 10_200);
+    ready(6, 10_200);
     assert.equal(await settled(second), undefined);
     for (const number of [1, 2, 3, 4]) set.stopped(worker(number));
     assert.equal(await second, null);
@@ -219,10 +222,10 @@ describe("a load", () => {
 
   it("does not let a worker take whose READY comes after the load was given up", async () => {
     await serve();
-    void set.load(10);
-    void set.load(11);
+    void set.load(10_000);
+    void set.load(11_000);
     events.length = 0;
-    ready(3, 11);
+    ready(3, 11_000);
     assert.equal(worker(3).state, "draining");
     assert.deepEqual(processOf(3).sent, []);
     assert.deepEqual(events, []);
@@ -230,27 +233,27 @@ describe("a load", () => {
 
   it("dismisses a replacement that was starting with the old code", async () => {
     await serve();
-    end(1, 10);
+    end(1, 10_000);
     assert.deepEqual(started, [1, 2, 3]);
-    void set.load(11);
-    ready(4, 12);
-    ready(5, 12);
+    void set.load(11_000);
+    ready(4, 12_000);
+    ready(5, 12_000);
     assert.equal(states(), "2 draining, 3 draining, 4 taking, 5 taking");
     assert.deepEqual(killed, [3]);
   });
 
   it("lets a replacement with the old code serve while it lasts", async () => {
     await serve();
-    end(1, 10);
-    void set.load(11);
-    ready(3, 12);
+    end(1, 10_000);
+    void set.load(11_000);
+    ready(3, 12_000);
     assert.equal(worker(3).state, "taking");
   });
 
   it("fails when the launcher ends", async () => {
     await serve();
-    const load = set.load(10);
-    set.launcherEnded("out of memory", 11);
+    const load = set.load(10_000);
+    set.launcherEnded("out of memory", 11_000);
     assert.deepEqual(await load, { kind: "launcher", text: "out of memory" });
     assert.deepEqual(killed, [3, 4]);
   });
@@ -259,57 +262,141 @@ describe("a load", () => {
 describe("a worker that ended", () => {
   it("is replaced at once, with the code that serves", async () => {
     await serve();
-    assert.equal(end(1, 10), 0);
+    assert.equal(end(1, 10_000), 0);
     assert.deepEqual(started, [1, 2, 3]);
-    ready(3, 11);
+    ready(3, 11_000);
     assert.equal(states(), "2 taking, 3 taking");
     assert.equal(worker(3).generation, worker(2).generation);
   });
 
   it("soon after its start is replaced at once, the next ones later and later", async () => {
     await serve();
-    assert.equal(end(1, 0.1), 0);
+    assert.equal(end(1, 100), 0);
     assert.deepEqual(started, [1, 2, 3]);
-    ready(3, 0.2);
-    assert.equal(end(3, 0.3)?.toFixed(1), "0.2");
+    ready(3, 200);
+    assert.equal(end(3, 300), 200);
     assert.deepEqual(started, [1, 2, 3]);
-    set.tick(0.4);
+    set.tick(400);
     assert.deepEqual(started, [1, 2, 3]);
-    set.tick(0.6);
+    set.tick(600);
     assert.deepEqual(started, [1, 2, 3, 4]);
-    ready(4, 0.7);
-    assert.equal(end(4, 0.8)?.toFixed(1), "0.4");
+    ready(4, 700);
+    assert.equal(end(4, 800), 400);
   });
 
   it("after having been healthy ends the back-off", async () => {
     await serve();
-    end(1, 0.1);
-    ready(3, 0.2);
-    end(3, 0.3);
-    set.tick(1);
-    ready(4, 1);
+    end(1, 100);
+    ready(3, 200);
+    end(3, 300);
+    set.tick(1000);
+    ready(4, 1000);
     // Five seconds, or half a second for a worker that has run requests.
     worker(4).served = 1;
-    assert.equal(end(4, 1.5), 0);
+    assert.equal(end(4, 1500), 0);
     assert.deepEqual(started, [1, 2, 3, 4, 5]);
   });
 
   it("because it was told to does not count as a crash", async () => {
     await serve();
     for (const number of [1, 2, 3, 4]) {
-      worker(number).drain(Infinity);
-      assert.equal(end(number, 0.1, 0), 0);
-      ready(number + 2, 0.1);
+      worker(number).drain(Infinity, 0);
+      assert.equal(end(number, 100, 0), 0);
+      ready(number + 2, 100);
     }
     assert.deepEqual(started, [1, 2, 3, 4, 5, 6]);
   });
 
   it("before any code has served is not replaced: the start has failed", async () => {
     const load = set.load(0);
-    end(1, 1);
+    end(1, 1000);
     await load;
-    set.tick(2);
+    set.tick(2000);
     assert.deepEqual(started, [1, 2]);
+  });
+});
+
+describe("without a chosen number", () => {
+  const single = "it keeps state";
+  beforeEach(() => make({ workers: 3, areWorkersChosen: false }));
+
+  it("the first worker loads alone, and the others follow when it takes", async () => {
+    const load = set.load(0);
+    assert.deepEqual(started, [1]);
+    ready(1, 1000);
+    assert.equal(await load, null);
+    assert.equal(states(), "1 taking, 2 starting, 3 starting");
+    assert.equal(set.workers, 3);
+    ready(2, 2000);
+    ready(3, 2000);
+    assert.equal(states(), "1 taking, 2 taking, 3 taking");
+  });
+
+  it("an application that needs a single process has one, also after deaths and reloads", async () => {
+    const load = set.load(0);
+    processOf(1);
+    worker(1).single = single;
+    ready(1, 0);
+    assert.equal(await load, null);
+    set.tick(100);
+    assert.equal(set.workers, 1);
+    end(1, 10_000);
+    assert.equal(states(), "2 starting");
+    worker(2).single = single;
+    ready(2, 10_000);
+    void set.load(20_000);
+    worker(3).single = single;
+    ready(3, 21_000);
+    assert.equal(states(), "2 draining, 3 taking");
+    assert.deepEqual(started, [1, 2, 3]);
+  });
+
+  it("new code that needs a single process gets one: the workers beside it end", async () => {
+    void set.load(0);
+    for (const number of [1, 2, 3]) ready(number, 0);
+    const load = set.load(10_000);
+    assert.deepEqual(started, [1, 2, 3, 4, 5, 6]);
+    processOf(4);
+    ready(4, 11_000);
+    worker(5).single = single;
+    ready(5, 11_000);
+    assert.deepEqual(killed, [4, 6]);
+    assert.equal(worker(5).state, "taking");
+    for (const number of [4, 6]) end(number, 11_000);
+    for (const number of [1, 2, 3]) end(number, 12_000, 0);
+    set.tick(13_000);
+    assert.equal(await load, null);
+    assert.equal(states(), "5 taking");
+  });
+
+  it("new code that needs no single process gets all workers", async () => {
+    void set.load(0);
+    worker(1).single = single;
+    ready(1, 0);
+    void set.load(10_000);
+    assert.deepEqual(started, [1, 2]);
+    ready(2, 11_000);
+    assert.equal(states(), "1 draining, 2 taking, 3 starting, 4 starting");
+  });
+
+  it("a load that fails changes nothing", async () => {
+    void set.load(0);
+    for (const number of [1, 2, 3]) ready(number, 0);
+    void set.load(10_000);
+    end(5, 11_000);
+    set.tick(12_000);
+    assert.equal(set.workers, 3);
+  });
+
+  it("a chosen number is kept", async () => {
+    make();
+    const load = set.load(0);
+    for (const number of [1, 2]) {
+      worker(number).single = single;
+      ready(number, 0);
+    }
+    assert.equal(await load, null);
+    assert.equal(states(), "1 taking, 2 taking");
   });
 });
 
@@ -319,19 +406,19 @@ describe("no workers", () => {
     const load = set.load(0);
     ready(1, 0);
     await load;
-    end(1, 0.1);
-    set.tick(0.2);
+    end(1, 100);
+    set.tick(200);
     assert.equal(set.hasNoWorkers, false, "the replacement is starting");
-    end(2, 0.2);
-    set.tick(0.3);
+    end(2, 200);
+    set.tick(300);
     assert.equal(set.hasNoWorkers, true);
-    set.tick(0.5);
+    set.tick(500);
     assert.equal(set.hasNoWorkers, false, "the next one is starting");
-    end(3, 0.6);
-    set.tick(0.7);
+    end(3, 600);
+    set.tick(700);
     assert.equal(set.hasNoWorkers, true);
-    set.tick(1.1);
-    ready(4, 1.2);
+    set.tick(1100);
+    ready(4, 1200);
     assert.equal(set.hasNoWorkers, false);
   });
 
@@ -339,23 +426,23 @@ describe("no workers", () => {
     make({ workers: 1 });
     void set.load(0);
     ready(1, 0);
-    end(1, 0.1);
+    end(1, 100);
     processOf(2);
     worker(2).orphan();
-    set.launcherEnded("killed", 0.2);
-    set.tick(0.3);
+    set.launcherEnded("killed", 200);
+    set.tick(300);
     assert.equal(set.hasNoWorkers, true);
-    ready(2, 0.3);
+    ready(2, 300);
     assert.equal(set.hasNoWorkers, false);
-    set.tick(0.3);
+    set.tick(300);
     assert.equal(set.hasNoWorkers, false, "it takes until another is ready");
   });
 
   it("is not said while another worker takes", async () => {
     await serve();
-    end(1, 0.1);
-    end(3, 0.2);
-    set.tick(0.3);
+    end(1, 100);
+    end(3, 200);
+    set.tick(300);
     assert.equal(set.hasNoWorkers, false);
   });
 });
@@ -365,38 +452,38 @@ describe("recycling", () => {
     make({ maxRequests: 5 });
     await serve();
     worker(1).served = worker(2).served = 5;
-    set.tick(10);
+    set.tick(10_000);
     assert.deepEqual(events.slice(2), ["recycle 1: it has run 5 requests"]);
     assert.deepEqual(started, [1, 2, 3]);
-    set.tick(11);
+    set.tick(11_000);
     assert.equal(states(), "1 taking, 2 taking, 3 starting");
-    ready(3, 12);
+    ready(3, 12_000);
     assert.equal(states(), "1 draining, 2 taking, 3 taking");
-    set.tick(13);
+    set.tick(13_000);
     assert.equal(events.length, 4, "not before the first one has ended");
-    assert.equal(end(1, 14, 0), 0);
-    set.tick(15);
+    assert.equal(end(1, 14_000, 0), 0);
+    set.tick(15_000);
     assert.equal(events.at(-1), "recycle 2: it has run 5 requests");
     assert.deepEqual(started, [1, 2, 3, 4]);
   });
 
   it("lets the worker finish for at most --graceful-timeout", async () => {
-    make({ maxAge: 5 });
+    make({ maxAgeMs: 5000 });
     await serve();
-    set.tick(5);
-    ready(3, 6);
+    set.tick(5000);
+    ready(3, 6000);
     assert.equal(worker(1).state, "draining");
-    set.tick(35.9);
+    set.tick(35_900);
     assert.deepEqual(killed, []);
-    set.tick(36);
+    set.tick(36_000);
     assert.deepEqual(killed, [1]);
   });
 
   it("waits while code is loaded", async () => {
-    make({ maxAge: 5 });
+    make({ maxAgeMs: 5000 });
     await serve();
-    void set.load(1);
-    set.tick(10);
+    void set.load(1000);
+    set.tick(10_000);
     assert(worker(1).leaving === null && worker(2).leaving === null);
   });
 });
@@ -405,13 +492,13 @@ describe("workers whose launcher has died", () => {
   it("go on until others take, and are relieved one by one", async () => {
     await serve();
     for (const one of table.all) one.orphan();
-    set.launcherEnded("killed", 10);
-    set.tick(10.1);
+    set.launcherEnded("killed", 10_000);
+    set.tick(10_100);
     assert.deepEqual(started, [1, 2, 3, 4]);
     assert.equal(states(), "1 taking, 2 taking, 3 starting, 4 starting");
-    ready(3, 11);
+    ready(3, 11_000);
     assert.equal(states(), "1 draining, 2 taking, 3 taking, 4 starting");
-    ready(4, 12);
+    ready(4, 12_000);
     assert.equal(states(), "1 draining, 2 draining, 3 taking, 4 taking");
     assert.deepEqual(killed, []);
   });
@@ -419,11 +506,11 @@ describe("workers whose launcher has died", () => {
   it("wait longer and longer for another launcher that does not live", async () => {
     await serve();
     for (const one of table.all) one.orphan();
-    set.launcherEnded("killed", 10);
-    set.launcherEnded("killed", 10.1);
-    set.tick(10.2);
+    set.launcherEnded("killed", 10_000);
+    set.launcherEnded("killed", 10_100);
+    set.tick(10_200);
     assert.deepEqual(started, [1, 2]);
-    set.tick(10.4);
+    set.tick(10_400);
     assert.deepEqual(started, [1, 2, 3, 4]);
   });
 });
@@ -432,87 +519,130 @@ describe("a worker with an overdue request", () => {
   beforeEach(async () => {
     await serve();
     processOf(1).noted = [70, 71];
-    worker(1).overdue.set(70, 10);
+    worker(1).overdue.set(70, 10_000);
   });
 
   it("that comes back within a second goes on", () => {
-    set.tick(10.5);
+    set.tick(10_500);
     processOf(1).noted = [71];
-    set.tick(12);
+    set.tick(12_000);
     assert.equal(states(), "1 taking, 2 taking");
     assert.equal(worker(1).overdue.size, 0);
   });
 
   it("that does not is retired and replaced, and is killed when only overdue requests are left", () => {
-    set.tick(10.9);
+    set.tick(10_900);
     assert.equal(worker(1).state, "taking");
-    set.tick(11);
+    set.tick(11_000);
     assert.equal(states(), "1 draining, 2 taking, 3 starting");
     assert.deepEqual(processOf(1).sent, [FrameType.TAKE, FrameType.STOP]);
-    set.tick(12);
+    set.tick(12_000);
     assert.deepEqual(killed, [], "request 71 may finish");
     processOf(1).noted = [70];
-    set.tick(13);
+    set.tick(13_000);
     assert.deepEqual(killed, [1]);
   });
 
   it("that comes back later, while other requests run, is not killed", () => {
-    set.tick(11);
+    set.tick(11_000);
     processOf(1).noted = [71];
-    set.tick(20);
+    set.tick(20_000);
     assert.deepEqual(killed, []);
   });
 
   it("is killed at the end of --graceful-timeout though other requests run", () => {
-    set.tick(11);
-    ready(3, 12);
-    set.tick(40.9);
+    set.tick(11_000);
+    ready(3, 12_000);
+    set.tick(40_900);
     assert.deepEqual(killed, []);
-    set.tick(41);
+    set.tick(41_000);
     assert.deepEqual(killed, [1]);
+  });
+});
+
+describe("the event loop of an ASGI worker", () => {
+  let now = 10_000;
+
+  /** Ticks each 100 ms up to `to`, in which worker 2 answers. */
+  function tickUntil(to: number): void {
+    for (; now <= to; now += 100) {
+      set.tick(now);
+      worker(2).loop.answered(now);
+    }
+  }
+
+  it("is asked, interrupted if it does not come back, then its worker is replaced and killed", async () => {
+    await serve();
+    for (const number of [1, 2]) worker(number).interface = "asgi";
+    tickUntil(15_000);
+    assert.deepEqual(processOf(1).sent, [FrameType.TAKE, FrameType.LOOP_ASKED]);
+    tickUntil(34_900);
+    assert.deepEqual(events.slice(-1), ["ready 2"]);
+    tickUntil(35_000);
+    assert.deepEqual(events.slice(-1), ["blocked 1"]);
+    tickUntil(35_900);
+    assert.deepEqual(killed, []);
+    tickUntil(36_000);
+    assert.equal(states(), "1 draining, 2 taking, 3 starting");
+    assert.deepEqual(killed, [1]);
+  });
+
+  it("has no limit under WSGI, with the option 0, or while its worker drains", async () => {
+    await serve();
+    worker(1).interface = "wsgi";
+    worker(2).interface = "asgi";
+    worker(2).drain(Infinity, 0);
+    set.tick(1_000_000);
+    set.tick(2_000_000);
+    make({ loopTimeoutMs: 0 });
+    await serve();
+    worker(1).interface = "asgi";
+    set.tick(1_000_000);
+    set.tick(2_000_000);
+    assert(!processOf(1).sent.includes(FrameType.LOOP_ASKED));
   });
 });
 
 describe("a stop", () => {
   it("lets workers finish until the end of the grace, then kills them", async () => {
     await serve();
-    set.stop(20, 10);
+    set.stop(20_000, 10_000);
     assert.equal(states(), "1 draining, 2 draining");
-    set.tick(19.9);
+    set.tick(19_900);
     assert.deepEqual(killed, []);
-    end(1, 19.9, 0);
-    set.tick(20);
+    end(1, 19_900, 0);
+    set.tick(20_000);
     assert.deepEqual(killed, [2]);
-    end(2, 20.1);
-    set.tick(30);
+    end(2, 20_100);
+    set.tick(30_000);
     assert.deepEqual(started, [1, 2], "no worker is replaced");
   });
 
   it("kills a worker that is still starting, and the load fails", async () => {
     const load = set.load(0);
-    set.stop(100, 1);
+    set.stop(100_000, 1000);
     assert.deepEqual(killed, [1, 2]);
-    ready(1, 1);
+    ready(1, 1000);
     assert.equal(worker(1).state, "draining", "its READY comes too late");
-    end(1, 1.1);
+    end(1, 1100);
     assert.equal((await load)?.kind, "ended");
   });
 
   it("goes on with overdue requests", async () => {
     await serve();
     processOf(1).noted = [70];
-    worker(1).overdue.set(70, 10);
-    set.stop(100, 10);
-    set.tick(11);
+    worker(1).overdue.set(70, 10_000);
+    set.stop(100_000, 10_000);
+    set.tick(11_000);
     assert.deepEqual(killed, [1]);
   });
 });
 
 it("a kill is repeated each second until the worker has ended", async () => {
   await serve();
-  set.kill(worker(1), 10);
-  set.tick(10.9);
+  set.kill(worker(1), 10_000);
+  set.tick(10_900);
   assert.deepEqual(killed, [1]);
-  set.tick(11);
+  set.tick(11_000);
   assert.deepEqual(killed, [1, 1]);
 });

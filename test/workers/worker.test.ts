@@ -25,15 +25,16 @@ it("starts, is loaded, takes, drains and ends; the process hears of each move on
   worker.take();
   worker.take();
   assert.equal(worker.state, "taking");
-  worker.drain(20);
-  worker.drain(30);
+  worker.drain(20, 5);
+  worker.drain(30, 6);
   assert.equal(worker.state, "draining");
   assert.equal(worker.killAt, 20, "the earliest end counts");
-  worker.drain(10);
+  worker.drain(10, 7);
   assert.equal(worker.killAt, 10);
   assert.deepEqual(process.sent, [FrameType.TAKE, FrameType.STOP]);
+  assert.equal(process.stoppedWith, 15, "the time that it has");
   worker.finish();
-  worker.drain(1);
+  worker.drain(1, 8);
   assert.equal(worker.state, "ended");
   assert(process.isClosed);
 });
@@ -42,7 +43,7 @@ it("does not take before it is loaded, nor after it was told to stop", () => {
   worker.process = process;
   worker.take();
   assert.equal(worker.state, "starting");
-  worker.drain(Infinity);
+  worker.drain(Infinity, 0);
   worker.take();
   assert.equal(worker.state, "draining");
 });
@@ -52,13 +53,14 @@ it("stays unless it is to leave, drains or has ended", () => {
   worker.leaving = "it is old";
   assert(!worker.isStaying);
   worker.leaving = null;
-  worker.drain(Infinity);
+  worker.drain(Infinity, 0);
   assert(!worker.isStaying);
 });
 
 it("keeps the last ten lines of standard error", () => {
-  for (let line = 1; line <= 12; line += 1) worker.keepErrorLine(String(line));
-  assert.deepEqual(worker.stderrTail, ["3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
+  worker.keepErrors(Buffer.from("x".repeat(20_000)));
+  for (let line = 0; line < 12; line += 1) worker.keepErrors(Buffer.from(`\n${line}`));
+  assert.equal(worker.lastErrorLines, "2\n3\n4\n5\n6\n7\n8\n9\n10\n11");
 });
 
 it("knows since when its longest overdue request is overdue, by its notes", () => {

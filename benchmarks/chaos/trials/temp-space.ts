@@ -14,9 +14,9 @@ import { mountTmpfs, usedBytes } from "../tmpfs.ts";
 import { counts, type Stage, type Trial } from "../trial.ts";
 
 const SPACE = "4m";
-/** The notes of a worker take more than 4 MiB. */
-const QUOTA_KIB = 6144;
-const TOO_LARGE_BYTES = 8 << 20;
+/** The notes of a worker are a file of more than 8 MiB. */
+const QUOTA_KIB = 10_240;
+const TOO_LARGE_BYTES = 12 << 20;
 const FITTING_BYTES = 2 << 20;
 
 const PROMISE = "gets 507, other requests are served, and the space is freed";
@@ -63,7 +63,7 @@ async function runQuota(stage: Stage): Promise<void> {
     maxFileKib: QUOTA_KIB,
     extras: { typhon: ["--temp-dir", folder] },
   });
-  await upload(stage, subject, "6 MiB", async () => {
+  await upload(stage, subject, "10 MiB", async () => {
     const open = (): number =>
       listDescriptors(subject.front.pid).filter((path) => path.startsWith(folder)).length;
     await until("no file is open", () => open() === 0, subject.patienceMs).catch(() => undefined);
@@ -95,7 +95,7 @@ async function upload(
   );
   load.stop();
   await going;
-  verdict.did = `${uploads} uploads of 8 MiB into ${limit}, ${load.asked} others`;
+  verdict.did = `${uploads} uploads of 12 MiB into ${limit}, ${load.asked} others`;
   verdict.expect(load.failed === 0, `others failed: ${load.tellFailures()}`);
   await expectWhole(subject, verdict, 50);
 }

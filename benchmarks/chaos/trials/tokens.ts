@@ -12,7 +12,7 @@ import { counts, isAsync, isPlain, makeRandom, type Stage, type Trial } from "..
 
 const CLIENTS = 24;
 /** Without --requests it goes on for so long. */
-const SHORT_SECONDS = 4;
+const SHORT_SECONDS = 3;
 const WHOLE_SECONDS = 60;
 /** --full asks for so many instead. */
 const FULL_REQUESTS = 1_000_000;

@@ -76,7 +76,6 @@ def wrapped(*args: Any) -> Any:
         print,
         dict,
         len,
-        wrapped,
     ],
 )
 def test_is_not_asgi(app: object) -> None:
@@ -96,6 +95,8 @@ def test_is_not_asgi(app: object) -> None:
         functools.partial(functools.partial(AsgiObject())),
         functools.partial(asgi_function, send=None),
         lambda scope, receive, send: None,
+        wrapped,
+        functools.partial(wrapped),
     ],
 )
 def test_is_asgi(app: object) -> None:

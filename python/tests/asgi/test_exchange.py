@@ -250,7 +250,7 @@ def test_receive_waits_for_a_client_that_leaves(worker: Worker) -> None:
     worker.send(frames.CANCEL, request, count=frames.CLIENT_GONE)
     last = worker.expect(frames.BODY, request)
     assert (last.is_end, last.payload) == (True, b"")
-    assert what_was_told(worker) == "disconnect, ClientGone"
+    assert what_was_told(worker) == "disconnect, answered"
     wait_for_note(worker)
 
 
@@ -277,7 +277,7 @@ def test_a_client_that_leaves_amid_its_body_disconnects(worker: Worker) -> None:
     worker.send(frames.INPUT, request, b"some")
     worker.send(frames.CANCEL, request, count=frames.CLIENT_GONE)
     assert worker.expect(frames.BODY, request).is_end
-    assert what_was_told(worker) == "waits, disconnect, ClientGone"
+    assert what_was_told(worker) == "waits, disconnect, answered"
 
 
 def test_receive_disconnects_once_the_response_is_given(worker: Worker) -> None:

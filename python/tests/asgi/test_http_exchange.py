@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from conftest import Serve
-from front import Front, Worker, response_to, wait_until
+from front import Worker, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -118,23 +116,11 @@ async def breaks(scope, receive, send):
 
 async def what_was_told(scope, receive, send):
     await send(start())
-    await send(body(told.pop().encode()))
+    await send(body(told.pop().encode() if told else b""))
 
 async def app(scope, receive, send):
     await globals()[scope["path"][1:]](scope, receive, send)
 """
-
-
-@pytest.fixture
-def front(serve: Serve, loop: str) -> Front:
-    return serve(APP, interface="asgi", loop=loop)
-
-
-@pytest.fixture
-def worker(front: Front) -> Iterator[Worker]:
-    worker = front.start_taking(interface="asgi")
-    yield worker
-    assert worker.read_err() == ""
 
 
 def get_response(

@@ -6,7 +6,6 @@ import os
 import signal
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,16 +46,7 @@ async def app(scope, receive, send):
     assert task in asyncio.all_tasks()
     await respond(send, f"{name} {os.getpid()} {told}")
 """
-
-
-@pytest.fixture
-def front(serve: Serve, loop: str) -> Front:
-    return serve(APP, interface="asgi", lifespan="off", loop=loop, concurrency=10)
-
-
-@pytest.fixture
-def worker(front: Front) -> Iterator[Worker]:
-    return front.start_taking(interface="asgi")
+SETTINGS = {"concurrency": 10}
 
 
 def body_of(worker: Worker, request: int) -> str:
@@ -164,8 +154,9 @@ def test_does_not_begin_what_is_late_or_given_up(worker: Worker) -> None:
 
 def test_answers_a_fence_and_goes_on(worker: Worker) -> None:
     front = worker.front
-    front.put(encode_page(front.next_id(), pages.FENCE_PAGE))
-    worker.expect(frames.FENCE, 1)
+    fence = front.next_id()
+    front.put(encode_page(fence, pages.FENCE_PAGE))
+    worker.expect(frames.FENCE, fence)
     assert body_of(worker, front.ask(path="/quick")).startswith("quick")
     wait_until(lambda: not worker.noted(), "empty notes")
 
@@ -193,7 +184,7 @@ def test_a_killed_worker_leaves_its_ids_in_its_notes(worker: Worker) -> None:
     front = worker.front
     slow = [front.ask(path=f"/wait-{number}") for number in range(3)]
     wait_for(worker, 3)
-    front.say(op="signal", worker=1, signal=signal.SIGKILL)
+    front.say(op="signal", worker=worker.number, signal=signal.SIGKILL)
     assert front.hear("ended")["signal"] == 9
     assert sorted(worker.noted()) == slow
 

@@ -36,25 +36,31 @@ def test_has_what_the_specification_lists() -> None:
         "client": ("192.0.2.7", 51234),
         "server": ("198.51.100.1", 8080),
         "state": {},
-        "extensions": {"http.response.pathsend": {}, "http.response.early_hint": {}},
+        "extensions": {"http.response.early_hint": {}},
     }
 
 
 @pytest.mark.parametrize(
     ("te", "request_line", "offered"),
     [
-        ("trailers", {}, {"pathsend", "early_hint", "trailers"}),
-        ("gzip;q=0.5 ,\tTrailers", {}, {"pathsend", "early_hint", "trailers"}),
-        ("gzip", {}, {"pathsend", "early_hint"}),
-        ("trailersque", {}, {"pathsend", "early_hint"}),
-        ("trailers", {"method": "HEAD"}, {"pathsend", "early_hint"}),
-        ("trailers", {"protocol": "HTTP/1.0"}, {"pathsend"}),
-        ("trailers", {"protocol": "HTTP/2"}, {"pathsend", "early_hint", "trailers"}),
+        ("trailers", {}, {"early_hint", "trailers"}),
+        ("gzip;q=0.5 ,\tTrailers", {}, {"early_hint", "trailers"}),
+        ("gzip", {}, {"early_hint"}),
+        ("trailersque", {}, {"early_hint"}),
+        ("trailers", {"method": "HEAD"}, {"early_hint"}),
+        ("trailers", {"protocol": "HTTP/1.0"}, set()),
+        ("trailers", {"protocol": "HTTP/2"}, {"early_hint", "trailers"}),
     ],
 )
-def test_offers_what_can_work(te: str, request_line: dict[str, str], offered: set[str]) -> None:
-    scope = scope_of(fields=(("host", "a"), ("te", te), ("accept", "*/*")), **request_line)
-    assert {name.removeprefix("http.response.") for name in scope["extensions"]} == offered
+@pytest.mark.parametrize("pathsend", [False, True])
+def test_offers_what_can_work(
+    te: str, request_line: dict[str, str], offered: set[str], pathsend: bool
+) -> None:
+    maker = ScopeMaker("", "3.0", {}, pathsend)
+    fields = (("host", "a"), ("te", te), ("accept", "*/*"))
+    scope = scope_of(fields=fields, maker=maker, **request_line)
+    names = {name.removeprefix("http.response.") for name in scope["extensions"]}
+    assert names == offered | ({"pathsend"} if pathsend else set())
 
 
 def test_offers_trailers_where_one_of_many_fields_asks_for_them() -> None:
@@ -63,7 +69,7 @@ def test_offers_trailers_where_one_of_many_fields_asks_for_them() -> None:
 
 
 def test_offers_no_interim_answers_to_http_1_0() -> None:
-    assert set(scope_of(protocol="HTTP/1.0")["extensions"]) == {"http.response.pathsend"}
+    assert scope_of(protocol="HTTP/1.0")["extensions"] == {}
 
 
 def test_has_what_a_websocket_has() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -187,24 +188,55 @@ def test_tells_stacks_while_the_loop_is_blocked(worker: Worker, tmp_path: Path) 
     worker.send(frames.STACKS)
     worker.send(frames.CANCEL, request, count=frames.DEADLINE)
     told = worker.expect(frames.STACKS_TOLD).text()
-    threads, _, tasks = told.partition("Task of request ")
-    assert f'Thread "MainThread", request {request}, taken ' in threads
+    threads, _, others = told.partition("Other requests by place:\n")
+    assert threads.startswith(f'Thread "MainThread", request {request}, taken ')
     assert "in block" in threads
-    assert tasks.startswith(f"{waiting}, taken ")
-    assert "await asyncio.sleep(3600)" in tasks
+    assert re.match(r"  1 × \S+site_under_test.py:\d+ in sleeps\n", others)
     assert worker.expect(frames.BODY, request).is_end
     # Told once.
     assert body_of(worker, worker.front.ask(path="/quick")) == "quick"
 
 
 def test_tells_stacks_of_tasks_that_wait(worker: Worker) -> None:
-    waiting = [worker.front.ask(path="/sleeps") for _ in range(2)]
-    wait_until(lambda: len(worker.noted()) == 2, "the requests")
+    waiting = [worker.front.ask(path="/sleeps") for _ in range(100)]
+    wait_until(lambda: len(worker.noted()) == 100, "the requests")
+    worker.send(frames.STACKS, waiting[7])
+    frame = worker.next_frame()
+    while frame.kind == frames.TAKEN:
+        frame = worker.next_frame()
+    assert (frame.kind, frame.request) == (frames.STACKS_TOLD, waiting[7])
+    told = frame.text()
+    assert told.startswith(f"Task of request {waiting[7]}, taken ")
+    assert "await asyncio.sleep(3600)" in told
+    assert re.search(r"Other requests by place:\n  99 × \S+ in sleeps", told)
+    assert len(told.splitlines()) < 20, told
+
+
+def test_the_loop_itself_answers_whether_it_runs(worker: Worker, tmp_path: Path) -> None:
+    worker.send(frames.LOOP_ASKED)
+    worker.expect(frames.LOOP_TOLD)
+    request = begin(worker, tmp_path, "for_a_while")
+    worker.send(frames.LOOP_ASKED)
+    assert body_of(worker, request) == "slept"
+    worker.expect(frames.LOOP_TOLD)
+
+
+@pytest.mark.parametrize("name", ["sleeps_badly", "computes"])
+def test_the_loops_own_deadline_interrupts_what_blocks_it(
+    worker: Worker, tmp_path: Path, name: str
+) -> None:
+    waiting = worker.front.ask(path="/sleeps")
+    wait_until(lambda: worker.noted() == [waiting], "the waiting one")
+    request = begin(worker, tmp_path, name)
     worker.send(frames.STACKS)
-    told = worker.expect(frames.STACKS_TOLD).text()
-    for request in waiting:
-        assert f"Task of request {request}, taken " in told
-    assert told.count("in sleeps") == 2
+    worker.send(frames.CANCEL, 0, count=frames.DEADLINE)
+    told = worker.expect(frames.STACKS_TOLD, 0).text()
+    assert told.startswith(f'Thread "MainThread", request {request}, taken ')
+    text = worker.expect(frames.FAULT, request).text()
+    assert text.endswith("it blocked the event loop for longer than --loop-timeout")
+    worker.send(frames.LOOP_ASKED)
+    worker.expect(frames.LOOP_TOLD)
+    assert worker.noted() == [waiting]
 
 
 def test_writes_stacks_at_a_signal_while_the_interpreter_is_held(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 
@@ -276,6 +277,16 @@ def test_accepts_with_a_subprotocol_and_fields(worker: Worker) -> None:
     accepted = worker.expect(frames.WS_ACCEPT, request)
     assert (accepted.count, accepted.payload) == (2, b"two\0x-a\x001\0x-b\x002")
     assert closed(worker, request) == (1000, "")
+
+
+@pytest.mark.parametrize("path", ["/echo", "/refuses"])
+def test_tells_since_when_it_runs(worker: Worker, path: str) -> None:
+    before = time.monotonic()
+    request = ask(worker, path)
+    worker.next_frame()
+    told = worker.times[-1]
+    assert told.request == request
+    assert before <= struct.unpack("<d", told.payload)[0] <= time.monotonic()
 
 
 def test_refuses_by_a_close_before_it_has_accepted(worker: Worker) -> None:

@@ -93,8 +93,8 @@ def test_a_child_of_the_application_holds_nothing_of_the_server(serve: Serve, lo
         names = response_to(worker, front.ask())[1].decode().split(", ")
         ours = [name for name in names if "typhon" in name]
         assert {name.removesuffix(" (deleted)").rpartition("/")[2] for name in ours} == {
-            "w1.out",
-            "w1.err",
+            "out",
+            "err",
         }
         # The loop's own pair and the pipe of the test.
         assert sum(name.startswith("socket:") for name in names) == 4
@@ -133,8 +133,8 @@ def test_names_the_option_to_who_is_no_wsgi_application(tmp_path: Path) -> None:
 
 
 HIDES = """
-def hides(app):
-    return lambda *call: app(*call)
+def hides(hidden):
+    return lambda *call: hidden(*call)
 """
 
 
@@ -158,7 +158,11 @@ def test_a_wrong_guess_is_told_with_the_way_out(
 ) -> None:
     wanted = "auto" if interface == "wsgi" else "asgi"
     front = serve(HIDES + source, interface=wanted, lifespan="off")
-    worker = front.start_taking(interface=interface)
+    worker = front.start()
+    told = worker.expect(frames.READY).json()
+    assert told["interface"] == interface
+    assert ("doubt" in told) == (wanted == "auto")
+    worker.send(frames.TAKE)
     assert worker.expect(frames.FAULT, front.ask()).text().endswith(text)
     assert worker.read_err() == ""
 

@@ -55,7 +55,7 @@ def test_workers_old_and_new_take_from_one_queue(
 ) -> None:
     first, second = fronts
     assert second.opened["pipe_pages"] == first.opened["pipe_pages"]
-    assert os.listdir(second.directory) == []
+    assert os.listdir(second.folder) == []
     old = first.workers[0]
     assert is_alive(old.pid)
     assert response_to(old, first.ask())[1] == str(old.pid).encode()
@@ -90,7 +90,7 @@ def test_one_lifeline_ends_them_all(fronts: tuple[Front, Front]) -> None:
     second.wait_for_end()
     for worker in (first.workers[0], new):
         wait_until(lambda pid=worker.pid: not is_alive(pid), "the worker's end")
-    assert not second.directory.exists()
+    assert os.listdir(second.folder) == []
 
 
 def test_holds_no_writing_end_of_what_it_inherits(fronts: tuple[Front, Front]) -> None:

@@ -84,18 +84,17 @@ def test_reports_how_a_worker_ended_and_its_memory(serve: Serve) -> None:
     assert response_to(third, front.ask())[1] == str(third.pid).encode()
 
 
-def test_leaves_nothing_in_the_directory_that_the_front_has_opened(serve: Serve) -> None:
-    front = serve(HELLO)
-    front.start_taking()
-    assert os.listdir(front.directory) == ["w1.channel"]
-
-
-def test_leaves_nothing_of_a_worker_that_has_ended(serve: Serve) -> None:
-    front = serve(HELLO)
-    front.start_taking()
-    front.say(op="signal", worker=1, signal=9)
-    front.hear("ended")
-    assert os.listdir(front.directory) == []
+def test_needs_no_path_of_an_earlier_start(serve: Serve) -> None:
+    front = serve(HELLO, workers=2)
+    first = front.start_taking()
+    assert os.listdir(front.folder) == []
+    second = front.start_taking()
+    for worker in (first, second):
+        worker.send(frames.STOP)
+        worker.expect(frames.STOPPED)
+        front.hear("ended")
+    third = front.start_taking()
+    assert response_to(third, front.ask())[1] == str(third.pid).encode()
 
 
 def test_lets_go_of_what_the_front_has_opened(serve: Serve) -> None:
@@ -103,9 +102,12 @@ def test_lets_go_of_what_the_front_has_opened(serve: Serve) -> None:
     worker = front.start_taking()
     held = Path(f"/proc/{front.launcher.pid}/fd")
 
+    def shared(link: str) -> bool:
+        return Path(link.split(maxsplit=1)[0]).name in ("queue", "lifeline", "cancels")
+
     def holds_streams() -> bool:
         links = [os.readlink(entry) for entry in held.iterdir() if entry.is_symlink()]
-        return any("w1." in link or "notes" in link for link in links)
+        return any("deleted" in link and not shared(link) for link in links)
 
     wait_until(lambda: not holds_streams(), "the launcher to let go")
     front.say(op="signal", worker=1, signal=9)
@@ -118,14 +120,14 @@ def test_lets_go_of_what_the_front_has_opened(serve: Serve) -> None:
 def test_loses_nothing_of_a_worker_that_ends_before_the_front_looks(tmp_path: Path) -> None:
     write_module(tmp_path, "import os\nos.write(2, b'last words')\nos._exit(9)", "main")
     with Front("main:app", str(tmp_path)) as front:
-        front.say(op="start", worker=1)
+        directory = front.say_start(1)
         front.hear("started")
         import socket
 
         channel = socket.socket(socket.AF_UNIX)
-        channel.connect(str(front.directory / "w1.channel"))
+        channel.connect(str(directory / "channel"))
         assert front.hear("ended")["code"] == 9
-        err = os.open(front.directory / "w1.err", os.O_RDONLY | os.O_NONBLOCK)
+        err = os.open(directory / "err", os.O_RDONLY | os.O_NONBLOCK)
         assert os.read(err, 100) == b"last words"
         os.close(err)
         channel.close()
@@ -138,21 +140,29 @@ def test_kills_its_workers_and_removes_the_directory_when_control_ends(serve: Se
     front.wait_for_end()
     assert front.launcher.returncode == 0
     assert not any(is_alive(worker.pid) for worker in workers)
-    assert not front.directory.exists()
+    assert os.listdir(front.folder) == []
 
 
-def test_removes_the_rest_when_the_front_removes_a_file_at_the_same_time(
+def test_removes_a_directory_that_another_removes_at_the_same_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "station"
+    folder = tmp_path / "run"
     folder.mkdir()
-    made = run_directory.RunDirectory(str(folder), 1)
-    names = ["gone before we came to it", *os.listdir(folder)]
-    monkeypatch.setattr(os, "listdir", lambda _: names)
-    made.remove()
-    for fd in (made.queue, made.lifeline, made.cancels, *made._kept.values()):
-        os.close(fd)
-    assert not folder.exists()
+    (folder / "queue").touch()
+    monkeypatch.setattr(os, "listdir", lambda _: ["gone before we came to it", "queue"])
+    run_directory.remove_directory(str(folder))
+    run_directory.remove_directory(str(tmp_path / "missing"))
+    assert folder.exists()
+
+
+def test_removes_nothing_through_a_link(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "queue").touch()
+    link = tmp_path / "run"
+    link.symlink_to(elsewhere)
+    run_directory.remove_directory(str(link))
+    assert (elsewhere / "queue").exists()
 
 
 def test_ends_when_the_lifeline_ends(serve: Serve) -> None:
@@ -162,7 +172,7 @@ def test_ends_when_the_lifeline_ends(serve: Serve) -> None:
     front.lifeline = -1
     front.wait_for_end()
     wait_until(lambda: not is_alive(worker.pid), "the worker's end")
-    assert not front.directory.exists()
+    assert os.listdir(front.folder) == []
 
 
 def stuck_worker(front: Front, tmp_path: Path) -> int:
@@ -205,9 +215,9 @@ def test_an_end_before_the_front_has_opened_the_lifeline_is_no_end_of_the_front(
     source = "import os\nif os.environ.get('FAIL'): os._exit(5)\n" + HELLO
     module = write_module(tmp_path, source)
     with Front(f"{module}:app", str(tmp_path), opens=False) as front:
-        front.say(op="start", worker=1)
+        front.say_start(1)
         first = front.hear("started")["pid"]
-        front.say(op="start", worker=2)
+        front.say_start(2)
         second = front.hear("started")["pid"]
         os.kill(first, signal.SIGKILL)
         assert front.hear("ended")["worker"] == 1
@@ -248,10 +258,12 @@ def test_says_what_is_wrong_with_an_application(tmp_path: Path) -> None:
 
 def test_reports_a_worker_that_could_not_be_started(serve: Serve) -> None:
     front = serve(HELLO)
-    (front.directory / "w1.notes").touch()
-    front.say(op="start", worker=1)
-    ended = front.hear("ended")
-    assert (ended["worker"], ended["code"]) == (1, 1)
+    missing = str(front.folder / "missing")
+    front.say(op="start", worker=1, directory=missing)
+    failed = front.hear("not-started")
+    assert (failed["worker"], missing in failed["text"]) == (1, True)
+    (front.say_start(3) / "channel").touch()
+    assert "Address already in use" in front.hear("not-started")["text"]
     worker = front.start_taking(number=2)
     assert response_to(worker, front.ask())[1] == str(worker.pid).encode()
 
@@ -280,17 +292,21 @@ def test_adopts_and_buries_orphans(serve: Serve) -> None:
     worker = front.start_taking()
 
     def is_subreaper() -> bool:
-        # As good as asking: ctypes is what it needs for that, and nothing else.
+        # Nearly as good as asking: ctypes is what it needs for that, and nothing else.
         return "_ctypes" in Path(f"/proc/{front.launcher.pid}/maps").read_text()
 
     wait_until(is_subreaper, "the subreaper")
-    response_to(worker, front.ask())
     children = Path(f"/proc/{front.launcher.pid}/task/{front.launcher.pid}/children")
 
     def adopted() -> set[int]:
         return {int(pid) for pid in children.read_text().split()} - {worker.pid}
 
-    wait_until(lambda: len(adopted()) == 1, "the orphan's adoption")
+    def adopts_new_orphan() -> bool:
+        response_to(worker, front.ask())
+        return len(adopted()) == 1
+
+    # Again, if the launcher had only just begun to become one.
+    wait_until(adopts_new_orphan, "the orphan's adoption")
     front.say(op="signal", worker=1, signal=9)
     assert front.hear("ended")["worker"] == 1
     # Its pipe has ended with the worker; no zombie stays behind.

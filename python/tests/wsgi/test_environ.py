@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import sys
 from pathlib import Path
@@ -210,6 +211,22 @@ def test_opens_a_body_that_lies_in_a_file(tmp_path: Path) -> None:
 def test_fails_as_the_file_fails() -> None:
     with pytest.raises(FileNotFoundError):
         environ_of(flags=pages.BODY_IN_FILE, body_file="/nonexistent/body")
+
+
+def test_opens_a_body_through_no_link_and_in_no_folder_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "1").write_bytes(b"body")
+    (private / "2").symlink_to(private / "1")
+    (tmp_path / "folder").symlink_to(private)
+    for path in (private / "2", tmp_path / "folder" / "1"):
+        with pytest.raises(OSError, match=r"Too many levels|Not a directory"):
+            environ_of(flags=pages.BODY_IN_FILE, body_file=str(path))
+    monkeypatch.setattr(os, "geteuid", lambda: -1)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        environ_of(flags=pages.BODY_IN_FILE, body_file=str(private / "1"))
 
 
 def test_refuses_a_record_with_another_number_of_values() -> None:

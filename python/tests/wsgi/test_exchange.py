@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, Worker, response_to, wait_until
+from front import IS_LONG, Front, Worker, response_to, wait_until
 from messages import encode_page, record
 from typhon_worker.wire import frames, pages
 
@@ -31,6 +31,10 @@ class Endless:
 
 def endless(environ, start_response):
     start_response("200 OK", [])
+    return Endless(b"x" * 50_000)
+
+def endless_live(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/event-stream")])
     return Endless(b"x" * 50_000)
 
 def endless_write(environ, start_response):
@@ -84,10 +88,10 @@ def peak(environ, start_response):
     start_response("200 OK", [])
     return [str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss).encode()]
 
-def gigabyte(environ, start_response):
+def megabytes(environ, start_response):
     start_response("200 OK", [])
     chunk = b"z" * 1_000_000
-    for _ in range(1000):
+    for _ in range(int(environ["QUERY_STRING"])):
         yield chunk
 
 def read_all(environ, start_response):
@@ -154,6 +158,24 @@ def test_sends_exactly_what_it_has_credit_for(worker: Worker, name: str) -> None
     assert worker.noted() == [request]
     cancel(worker, request)
     assert closed(worker) == {"endless": "endless", "endless_write": "ClientGone"}[name]
+
+
+def test_sends_less_of_a_live_response_ahead_of_its_client(worker: Worker) -> None:
+    request = worker.front.ask(path="/endless_live")
+    receive(worker, request, 262_144)
+    assert not worker.has_frame()
+    grant(worker, request, 65_536)
+    receive(worker, request, 65_536)
+    assert not worker.has_frame()
+    cancel(worker, request)
+    assert closed(worker) == "endless"
+
+
+def test_a_response_without_a_body_begins_with_the_first_write(worker: Worker) -> None:
+    request = worker.front.ask("HEAD", "/endless_write")
+    assert worker.expect(frames.HEAD, request).body() == b""
+    cancel(worker, request)
+    assert closed(worker) == "ClientGone"
 
 
 def test_sends_a_large_body_as_credit_comes(worker: Worker) -> None:
@@ -264,12 +286,14 @@ def test_faults_when_the_body_file_has_gone(worker: Worker) -> None:
     assert "FileNotFoundError" in worker.expect(frames.FAULT, request).text()
 
 
-def test_a_gigabyte_passes_through_flat_memory_both_ways(worker: Worker, tmp_path: Path) -> None:
+def test_large_bodies_pass_through_flat_memory_both_ways(worker: Worker, tmp_path: Path) -> None:
+    megabytes = 1000 if IS_LONG else 200
+
     def peak() -> int:
         return int(response_to(worker, worker.front.ask(path="/peak"))[1])
 
     before = peak()
-    request = worker.front.ask(path="/gigabyte")
+    request = worker.front.ask(path="/megabytes", query=str(megabytes))
     frame = worker.expect(frames.HEAD, request)
     size = len(frame.body())
     while not frame.is_end:
@@ -277,12 +301,12 @@ def test_a_gigabyte_passes_through_flat_memory_both_ways(worker: Worker, tmp_pat
         size += len(frame.payload)
         if frame.payload:
             grant(worker, request, len(frame.payload))
-    assert size == 1_000_000_000
-    path = tmp_path / "gigabyte"
+    assert size == megabytes * 1_000_000
+    path = tmp_path / "body"
     with path.open("wb") as file:
-        file.truncate(1_000_000_000)
+        file.truncate(megabytes * 1_000_000)
     request = worker.front.ask("POST", "/read_all", flags=pages.BODY_IN_FILE, body_file=str(path))
-    assert worker.expect(frames.HEAD, request).body() == b"1000000000"
+    assert int(worker.expect(frames.HEAD, request).body()) == megabytes * 1_000_000
     assert peak() - before < 8 * 1024
 
 

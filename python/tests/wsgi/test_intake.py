@@ -79,7 +79,7 @@ def test_a_second_thread_takes_while_the_first_is_stuck(serve: Serve, tmp_path: 
     for _ in range(3):
         request = front.ask(path="/quick")
         assert response_to(worker, request)[1].split()[0] == b"quick"
-    assert sorted(worker.noted()) == slow
+    wait_until(lambda: sorted(worker.noted()) == slow, "the notes of the slow ones alone")
     for fd in held:
         os.close(fd)
     assert {worker.expect(frames.HEAD).request for _ in slow} == set(slow)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Serve, write_module
-from front import Front, Worker, response_to, wait_until
+from front import IS_LONG, Front, Worker, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -179,7 +179,7 @@ def test_a_client_that_leaves_interrupts_nothing_but_can_be_asked_for(
 def test_strikes_no_other_request_of_the_thread(worker: Worker) -> None:
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
-    for _ in range(60):
+    for _ in range(200 if IS_LONG else 20):
         # Some have ended when the exception is about to be set, most have not.
         late = worker.front.ask(path="/spins", query=str(chance.randrange(10, 50)))
         next_one = worker.front.ask(path="/spins", query="5")

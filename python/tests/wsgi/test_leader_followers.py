@@ -131,7 +131,7 @@ def test_nobody_watches_when_nothing_runs() -> None:
     bench = Bench(2)
     bench.first.start()
     bench.give(quick)
-    wait_until(lambda: bench.group._threads, "the watcher")
+    wait_until(lambda: bench.group._ends, "the watcher")
     wait_until(lambda: bench.group._followers, "the watcher's rest")
     assert not bench.group.is_watched
     assert bench.group._followers == [bench.slots[1]]
@@ -156,4 +156,4 @@ def test_one_thread_alone_needs_no_watcher() -> None:
     bench.give(quick)
     wait_until(lambda: bench.ran == [0], "the request")
     bench.stop()
-    assert bench.group._threads == []
+    assert bench.group._ends == []

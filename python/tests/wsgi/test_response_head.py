@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from typhon_worker.wsgi.response_head import encode_head, explain_head
+from typhon_worker.wsgi.response_head import encode_head, explain_head, is_live
 
 
 def test_joins_status_and_fields_by_nul() -> None:
@@ -48,3 +48,23 @@ def test_refuses_and_explains(status: Any, headers: Any) -> None:
     text = explain_head(status, headers)
     assert text.startswith("start_response(): ")
     assert text != "start_response(): status and headers cannot be joined"
+
+
+@pytest.mark.parametrize(
+    ("headers", "live"),
+    [
+        ([], False),
+        ([("Content-Type", "text/event-stream")], True),
+        ([("content-type", "Text/Event-Stream; charset=utf-8")], True),
+        ([("Content-Type", "multipart/x-mixed-replace;boundary=frame")], True),
+        ([("Content-Type", "text/event-streams")], False),
+        ([("X-Content-Type", "text/event-stream")], False),
+        ([("X-A", "content-type"), ("text/event-stream", "b")], False),
+        ([("X-Accel-Buffering", "no"), ("Content-Type", "video/mp4")], True),
+        ([("x-accel-buffering", "NO")], True),
+        ([("X-Accel-Buffering", "yes"), ("Content-Type", "text/event-stream")], False),
+        ([("X-Accel-Buffering", "off"), ("Content-Type", "text/event-stream")], True),
+    ],
+)
+def test_knows_what_is_live(headers: list[tuple[str, str]], live: bool) -> None:
+    assert is_live(encode_head("200 OK", headers)[0]) is live

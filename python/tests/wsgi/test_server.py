@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -498,3 +500,12 @@ def test_stays_silent_under_the_validator(serve: Serve) -> None:
     )
     assert response_to(worker, front.ask("GET", "/app/y%20z", query="a=b"))[1] == b"|||"
     assert worker.read_err() == "noted\nnoted\n"
+
+
+def test_tells_since_when_it_ran_what_failed(worker: Worker) -> None:
+    before = time.monotonic()
+    request = ask(worker, "raises")
+    worker.expect(frames.FAULT, request)
+    told = worker.times[-1]
+    assert told.request == request
+    assert before <= struct.unpack("<d", told.payload)[0] <= time.monotonic()

@@ -151,18 +151,20 @@ class Session:
     def ask(self, path: str) -> int:
         return self.front.ask(path=path, flags=pages.WEBSOCKET)
 
-    def path_of(self, request: int) -> Path:
-        return self.front.directory / f"w{self.worker.number}.{request}.socket"
+    def expect_path(self, request: int) -> Path:
+        """The path at which the worker listens for this request."""
+        offer = self.worker.expect(frames.WS_SOCKET, request).payload
+        assert abs(struct.unpack_from("<d", offer)[0] - time.monotonic()) < DEADLINE
+        return Path(os.fsdecode(offer[8:]))
 
     def open(self, path: str) -> tuple[int, socket.socket]:
         """Asks, and connects as a front does."""
         request = self.ask(path)
-        frame = self.worker.expect(frames.WS_SOCKET, request)
-        assert abs(struct.unpack("<d", frame.payload)[0] - time.monotonic()) < DEADLINE
+        socket_path = self.expect_path(request)
         client = socket.socket(socket.AF_UNIX)
         self._clients.append(client)
         client.settimeout(DEADLINE)
-        client.connect(str(self.path_of(request)))
+        client.connect(str(socket_path))
         return request, client
 
     def close(self, request: int, client: socket.socket) -> None:
@@ -263,7 +265,7 @@ def test_nothing_is_left_open(session: Session) -> None:
         session.close(request, client)
         session.worker.next_frame()
     wait_until(lambda: session.count_sockets() == before, "all sockets to be closed")
-    assert not list(session.front.directory.glob("*.socket"))
+    assert os.listdir(session.front.folder) == []
 
 
 @pytest.mark.parametrize("path", ["/stops", "/breaks"])
@@ -312,9 +314,9 @@ def test_the_application_can_ask_whether_the_client_has_gone(session: Session) -
 
 def test_a_front_that_closes_before_the_worker_has_accepted(session: Session) -> None:
     request = session.ask("/gone")
-    session.worker.expect(frames.WS_SOCKET, request)
+    path = session.expect_path(request)
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(session.path_of(request)))
+        client.connect(str(path))
     session.worker.send(frames.WS_SOCKET_DONE, request)
     assert response_to(session.worker, request) == (["200 OK"], b"gone")
 
@@ -326,25 +328,25 @@ def test_a_close_in_a_child_is_not_the_workers(session: Session) -> None:
     no_text(session.worker, request)
 
 
-def test_without_a_directory_there_is_no_socket_and_the_log_says_so(session: Session) -> None:
-    moved = session.front.directory.with_suffix(".away")
-    session.front.directory.rename(moved)
+def test_without_a_folder_for_it_there_is_no_socket_and_the_log_says_so(session: Session) -> None:
+    moved = session.front.folder.with_suffix(".away")
+    session.front.folder.rename(moved)
     try:
         request = session.ask("/names")
         logged = session.worker.expect(frames.LOG, request)
         assert "no socket could be opened for a WebSocket" in logged.text()
         assert response_to(session.worker, request) == (["200 OK"], b"")
     finally:
-        moved.rename(session.front.directory)
+        moved.rename(session.front.folder)
 
 
 def test_a_dead_worker_leaves_nothing_behind(session: Session) -> None:
     request = session.ask("/names")
-    session.worker.expect(frames.WS_SOCKET, request)
-    assert session.path_of(request).exists()
+    path = session.expect_path(request)
+    assert path.exists()
     os.kill(session.worker.pid, 9)
     session.front.hear("ended")
-    assert not session.path_of(request).exists()
+    assert not path.parent.exists()
 
 
 def test_a_deadline_interrupts_an_application_that_has_not_answered(session: Session) -> None:

@@ -10,9 +10,19 @@ import os
 import sys
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from .interface import has_method, may_be_called_with
+
 MAX_SUGGESTIONS = 6
 _USUAL_MODULES = ("app", "main", "wsgi", "application", "server")
 _USUAL_FACTORIES = ("create_app", "make_app", "get_app", "create_application", "make_application")
+_USUAL_METHODS = ("app", "wsgi_app", "asgi_app", "http_app", "make_wsgi_app")
+# The modules of a Django project that hold its application.
+_ENTRIES = ("wsgi", "asgi")
+
+
+def is_usual_factory(name: str) -> bool:
+    """Whether functions of that name usually make an application."""
+    return name in _USUAL_FACTORIES
 
 
 def suggest_modules(wanted: str, folder: str) -> str:
@@ -34,7 +44,7 @@ def suggest_modules(wanted: str, folder: str) -> str:
 
 
 def suggest_callables(place: str, wanted: str, module: ModuleType) -> str:
-    """Suggests callables of `module` that may be the application or may make it."""
+    """Suggests callables of `module`, or modules beside it, that may have the application."""
     names = [name for name, value in vars(module).items() if _is_candidate(name, value, module)]
     factories = [name for name in _USUAL_FACTORIES if name in names]
     close = _closest(wanted, names) if wanted else None
@@ -42,10 +52,40 @@ def suggest_callables(place: str, wanted: str, module: ModuleType) -> str:
         return f"; did you mean '{place}:{close}'?"
     if factories:
         return f"; it has a factory: try '{place}:{factories[0]}()'"
+    entries = _entry_modules(module)
+    if entries:
+        return f"; try {' or '.join(repr(entry) for entry in entries)}"
     if names:
         return f"; its callables: {', '.join(names[:MAX_SUGGESTIONS])}"
     file = getattr(module, "__file__", None)
     return f" (it is {file})" if file else ""
+
+
+def suggest_instance(name: str, kind: type) -> str:
+    """Suggests what to write in place of a class, which `name` names."""
+    made = f"{kind.__name__}(…)"
+    if not has_method(kind, "__call__"):
+        makers = [maker for maker in _USUAL_METHODS if has_method(kind, maker)]
+        made = f"{made}.{makers[0]}()" if makers else made
+        return f"name an application, such as one that a module of yours makes: app = {made}"
+    if may_be_called_with(kind, 0):
+        return f"write '{name}()'"
+    return f"name one that a module makes: app = {made}"
+
+
+# Django's entry modules: mysite.wsgi beside manage.py, or in the package mysite itself.
+def _entry_modules(module: ModuleType) -> list[str]:
+    name, file = module.__name__, getattr(module, "__file__", None)
+    folders = [(name, folder) for folder in getattr(module, "__path__", ())]
+    if name == "manage" and file:
+        beside = os.path.dirname(file)
+        folders = [(entry, os.path.join(beside, entry)) for entry in _folders_in(beside)]
+    return [
+        f"{package}.{entry}"
+        for package, folder in folders
+        for entry in _ENTRIES
+        if os.path.isfile(os.path.join(folder, f"{entry}.py"))
+    ]
 
 
 def _closest(name: str, names: list[str]) -> str | None:

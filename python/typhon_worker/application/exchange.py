@@ -177,11 +177,16 @@ class Exchange:
         """Sends the one last frame and clears the note."""
         raise NotImplementedError
 
+    def tell_taken(self) -> None:
+        """Tells since when the request runs here, before a frame that does not say so."""
+        self.slot.channel.send(frames.encode_taken(self.request, self.taken))
+
     def send_fault(self, text: str) -> None:
         """Ends the exchange because the application failed; after the last frame it only logs."""
         if self.has_ended:
             self.slot.channel.log(frames.LEVEL_ERROR, text, self.request)
         else:
+            self.tell_taken()
             self.send_last(frames.encode(frames.FAULT, self.request, frames.encode_text(text)))
 
 

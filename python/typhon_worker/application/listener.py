@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from typhon_worker.process.ending import Ending
 from typhon_worker.wire import WireFault, frames
 
 from .exchange import Exchange
@@ -33,17 +34,18 @@ if TYPE_CHECKING:
 class FrontListener:
     """Handles the frames that both interfaces know; `tell_stacks` answers STACKS."""
 
-    def __init__(self, intake: Intake, tell_stacks: Callable[[], None]) -> None:
+    def __init__(self, intake: Intake, ending: Ending, tell_stacks: Callable[[int], None]) -> None:
         self._intake = intake
+        self._ending = ending
         # By type. A handler gets what `receive` gets.
         self.handlers: dict[int, Callable[[int, int, int, int, bytes], None]] = {
             frames.TAKE: lambda *_: intake.take(),
-            frames.STOP: lambda *_: intake.stop(),
+            frames.STOP: self._on_stop,
             frames.RECORD: self._on_record,
             frames.INPUT: self._on_input,
             frames.CREDIT: self._on_credit,
             frames.CANCEL: self._on_cancel,
-            frames.STACKS: lambda *_: tell_stacks(),
+            frames.STACKS: lambda _kind, _flags, _count, request, _payload: tell_stacks(request),
         }
 
     def receive(self, kind: int, flags: int, count: int, request: int, payload: bytes) -> None:
@@ -52,6 +54,12 @@ class FrontListener:
         if handler is None:
             raise WireFault(f"a frame of type {kind:#x}")
         handler(kind, flags, count, request, payload)
+
+    def _on_stop(
+        self, _kind: int, _flags: int, _count: int, milliseconds: int, _payload: bytes
+    ) -> None:
+        self._ending.limit(milliseconds)
+        self._intake.stop()
 
     def _on_record(
         self, _kind: int, _flags: int, _count: int, request: int, payload: bytes

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
-# How long an application may go on after its client has left. Most notice it at their next receive
-# or send.
-GRACE_SECONDS = 10.0
 # Credit for input is granted in steps of this: the front may send four of them unread.
 CREDIT_STEP_BYTES = 65_536
 _FILE_PIECE_BYTES = frames.MAX_BODY_FRAME_BYTES
@@ -81,7 +78,7 @@ class HttpExchange(Exchange):
         self._owed = 0
         # Held by a coroutine that sends more than the credit allows, so that others wait for it.
         self._lock: Lock | None = None
-        # Runs until the record has come, and later until the application is cancelled.
+        # Runs until the record has come, and later until an abandoned application is cancelled.
         self.timer: TimerHandle | None = None
         self.state = "waiting"
         # Whether the application has received the body whole.
@@ -95,17 +92,26 @@ class HttpExchange(Exchange):
     # What the front sends.
 
     def take_cancel(self, count: int) -> None:
+        if self.has_ended:
+            # The cancel has crossed the last frame: what still runs is work after the response.
+            return
         if count == frames.HALF_CLOSED:
             self.is_half_closed = True
-        else:
+        elif count == frames.DEADLINE:
             self.is_cancelled = True
-            if count == frames.DEADLINE:
-                self._cancel_task()
-            elif self.timer is None:
-                self.timer = self.loop.call_later(GRACE_SECONDS, self._cancel_task)
+            self.cancel_task()
+        else:
+            self.lose_client()
         self.wake()
 
-    def _cancel_task(self) -> None:
+    def lose_client(self) -> None:
+        """Nobody waits for the response any more; the application may still come to its end."""
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            self.slot.abandon(self)
+
+    def cancel_task(self) -> None:
+        """Cancels the application, once."""
         if self.task is not None and not self.is_task_cancelled:
             self.is_task_cancelled = True
             self.task.cancel()
@@ -195,18 +201,29 @@ class HttpExchange(Exchange):
         return piece, not piece
 
     async def send(self, message: Message) -> None:
-        """ASGI's send."""
+        """ASGI's send.
+
+        When nobody waits for the response any more, a message that would end it is dropped, so that
+        the application comes to its end. One that more of the same follow raises ClientGone, so
+        that a stream without end ends.
+        """
         kind = message["type"]
-        if self.is_cancelled:
-            raise ClientGone("the client has left")
-        if kind == "http.response.start" and self.state == "waiting":
-            self.start(message)
-        elif kind == "http.response.body" and (self.state == "held" or self.state == "streaming"):
-            body, more = message.get("body", b""), message.get("more_body", False)
-            if more or not self._send_whole(body):
-                await self.send_body(body, more)
-        else:
-            await self._send_other(kind, message)
+        try:
+            if self.is_cancelled:
+                raise ClientGone("the client has left")
+            if kind == "http.response.start" and self.state == "waiting":
+                self.start(message)
+            elif kind == "http.response.body" and (
+                self.state == "held" or self.state == "streaming"
+            ):
+                body, more = message.get("body", b""), message.get("more_body", False)
+                if more or not self._send_whole(body):
+                    await self.send_body(body, more)
+            else:
+                await self._send_other(kind, message)
+        except ClientGone:
+            if message.get("more_body") or message.get("more_trailers"):
+                raise
 
     # Sends a complete response with a simple body, as most are, on a short path. False: it is not
     # that simple.

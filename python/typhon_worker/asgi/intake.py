@@ -39,7 +39,11 @@ class AsgiIntake:
     def __init__(self, context: WorkerContext, loop: AbstractEventLoop) -> None:
         self._notes = context.notes
         self._loop = loop
-        self._concurrency = context.settings.concurrency
+        settings = context.settings
+        self._concurrency = settings.concurrency
+        self._slot_limit = settings.asgi_slots
+        self._abandon_seconds = settings.abandon_seconds
+        self._cancels_at_once = settings.cancel_on_disconnect
         self._queue = PageQueue(
             context.queue_fd, context.notes, context.cancels, context.channel, pages.ASGI_PAGES
         )
@@ -52,9 +56,13 @@ class AsgiIntake:
         # been told of.
         self.running: dict[int, HttpExchange] = {}
         self._untold: dict[int, None] = {}
+        # Those of them that nobody waits for any more, the oldest first. They leave their places to
+        # others, so that more than `concurrency` may run.
+        self._abandoned: dict[int, HttpExchange] = {}
+        self._places = self._concurrency
         # The exchange whose first step runs.
         self._current: HttpExchange | None = None
-        # "not yet", "on", "full" while `concurrency` requests run, "stopped".
+        # "not yet", "on", "full" while all places are taken, "stopped".
         self.taking = "not yet"
         # A reader keeps the context in which it is added, which must not be a request's.
         self._context = copy_context()
@@ -112,6 +120,32 @@ class AsgiIntake:
 
     # Exchanges.
 
+    def abandon(self, exchange: HttpExchange) -> None:
+        """Nobody waits for this response any more.
+
+        The application may come to its end in its own time, within a limit. There are at most as
+        many such exchanges as running ones: at the limit the oldest is cancelled, and one that does
+        not end then keeps its place.
+        """
+        abandoned = self._abandoned
+        if len(abandoned) >= self._concurrency:
+            uncancelled = (one for one in abandoned.values() if not one.is_task_cancelled)
+            oldest = next(uncancelled, None)
+            if oldest is not None:
+                oldest.cancel_task()
+        abandoned[exchange.request] = exchange
+        self._count_places()
+        # A WebSocket's end is a message that its application waits for.
+        if self._cancels_at_once and not isinstance(exchange, WebSocketExchange):
+            exchange.cancel_task()
+        elif self._abandon_seconds:
+            exchange.timer = self._loop.call_later(self._abandon_seconds, exchange.cancel_task)
+        if self.taking == "full":
+            self._resume()
+
+    def _count_places(self) -> None:
+        self._places = self._concurrency + min(len(self._abandoned), self._concurrency)
+
     def find_current(self) -> HttpExchange | None:
         """Returns the exchange whose task runs at this moment; any thread may ask."""
         if self._current is not None:
@@ -130,6 +164,8 @@ class AsgiIntake:
         if self.running.pop(exchange.request, None) is None:
             return
         self._untold.pop(exchange.request, None)
+        if self._abandoned and self._abandoned.pop(exchange.request, None) is not None:
+            self._count_places()
         if self.taking == "full":
             self._resume()
         elif self.taking == "stopped":
@@ -173,7 +209,7 @@ class AsgiIntake:
         self._soon_free.clear()
         take = self._queue.take
         for _ in range(MAX_PAGES_A_TURN):
-            if len(running) >= self._concurrency:
+            if len(running) >= self._places:
                 self.taking = "full"
                 self._loop.remove_reader(self._queue.fd)
                 break
@@ -200,13 +236,13 @@ class AsgiIntake:
 
     def _find_slot(self) -> TaskSlot:
         number = self._slots
-        if number == self._concurrency:
+        if number == self._slot_limit:
             self._outbox.flush()
             self._free += self._soon_free
             self._soon_free.clear()
             return self._free.pop()
         self._slots += 1
-        return TaskSlot(number, self._notes, self._outbox, self._loop)
+        return TaskSlot(number, self._notes, self._outbox, self._loop, self.abandon)
 
     # Counts the request among the running ones, so that frames find it.
     def _wait_for_record(self, exchange: HttpExchange) -> None:

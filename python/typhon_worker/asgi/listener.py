@@ -7,13 +7,13 @@ place: the frames then wait here, in their order, until the loop is back.
 from __future__ import annotations
 
 import os
-import socket
-from _thread import allocate_lock
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from typhon_worker.application.listener import FrontListener
-from typhon_worker.process.channel import EXIT_CHANNEL_ENDED, Channel
+from typhon_worker.process.channel import EXIT_CHANNEL_ENDED
+from typhon_worker.process.native import MSG_DONTWAIT, allocate_lock, socket
+from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import WireFault, frames
 
 from .intake import AsgiIntake
@@ -27,23 +27,25 @@ class AsgiListener(FrontListener):
 
     def __init__(
         self,
-        channel: Channel,
+        context: WorkerContext,
         intake: AsgiIntake,
         loop: AbstractEventLoop,
-        tell_stacks: Callable[[], None],
+        tell_stacks: Callable[[int], None],
     ) -> None:
-        super().__init__(intake, tell_stacks)
-        self._channel = channel
+        super().__init__(intake, context.ending, tell_stacks)
+        self._channel = channel = context.channel
         self._running = intake.running
         self._loop = loop
         # A socket can be read without blocking, even if the other thread has read everything.
-        self._socket = socket.socket(fileno=channel.fd)
+        self._socket = socket(fileno=channel.fd)
         self._decoder = frames.FrameDecoder()
         # Held while bytes are read and decoded, so that frames stay in their order.
         self._lock = allocate_lock()
         self._waiting: list[Frame] = []
         # How often the loop has read here: it does not change while the loop is blocked.
         self.visits = 0
+        # The loop itself answers: a frame that the watchdog has read waits for the loop.
+        self.handlers[frames.LOOP_ASKED] = lambda *_: channel.send(frames.encode(frames.LOOP_TOLD))
         self.handlers[frames.WS_TEXT_IN] = self._on_message
         self.handlers[frames.WS_BINARY_IN] = self._on_message
         self.handlers[frames.WS_CLOSED] = self._on_closed
@@ -91,7 +93,7 @@ class AsgiListener(FrontListener):
     # Called with the lock held. An incomplete frame waits in the decoder.
     def _read(self) -> list[Frame]:
         try:
-            size = self._socket.recv_into(self._decoder.room, 0, socket.MSG_DONTWAIT)
+            size = self._socket.recv_into(self._decoder.room, 0, MSG_DONTWAIT)
         except BlockingIOError:
             return []
         except OSError:

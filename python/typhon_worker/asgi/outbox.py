@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 
 from typhon_worker.process.channel import Channel
 from typhon_worker.process.page_queue import Notes, Slot
@@ -29,15 +30,26 @@ _monotonic = time.monotonic
 
 
 class TaskSlot(Slot):
-    """A slot of the notes, and what an exchange in it needs of this worker."""
+    """A slot of the notes, and what an exchange in it needs of this worker.
 
-    __slots__ = ("channel", "loop")
+    `abandon` is called with an exchange when nobody waits for its response any more.
+    """
 
-    def __init__(self, number: int, notes: Notes, channel: Outbox, loop: AbstractEventLoop) -> None:
+    __slots__ = ("abandon", "channel", "loop")
+
+    def __init__(
+        self,
+        number: int,
+        notes: Notes,
+        channel: Outbox,
+        loop: AbstractEventLoop,
+        abandon: Callable[..., None],
+    ) -> None:
         super().__init__(number, notes)
         self.bind_thread()
         self.channel = channel
         self.loop = loop
+        self.abandon = abandon
 
 
 class Outbox:

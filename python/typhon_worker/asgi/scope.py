@@ -46,14 +46,20 @@ class ScopeLayout:
 class ScopeMaker:
     """Makes the scopes of one application; `state` is what its lifespan has filled."""
 
-    def __init__(self, root_path: str, version: str, state: dict[str, Any]) -> None:
-        """`version`: the version of ASGI that the application was written for."""
+    def __init__(
+        self, root_path: str, version: str, state: dict[str, Any], pathsend: bool = False
+    ) -> None:
+        """`version`: the version of ASGI that the application was written for.
+
+        `pathsend`: offer files by path, which middleware that reads bodies does not understand.
+        """
         self._root = root_path
         self._raw_root = quote(root_path, errors="surrogateescape").encode("ascii")
         self._state = state
         self._http = {"version": version, "spec_version": HTTP_SPECIFICATION}
         self._websocket = {"version": version, "spec_version": WEBSOCKET_SPECIFICATION}
-        self._http_extensions = _choose_extensions(False, b"GET", b"HTTP/1.1")
+        self._always = ("http.response.pathsend",) if pathsend else ()
+        self._http_extensions = self._choose_extensions(False, b"GET", b"HTTP/1.1")
         self._websocket_extensions: dict[str, Any] = {name: {} for name in WEBSOCKET_EXTENSIONS}
         self.layouts = record.Layouts(ScopeLayout)
         self.servers: dict[tuple[bytes, bytes], tuple[str, int] | None] = {}
@@ -100,7 +106,7 @@ class ScopeMaker:
             keeps_trailers = any(
                 _keeps_trailers(values[record.REQUEST_ID + at]) for at in layout.te
             )
-            scope["extensions"] = _choose_extensions(keeps_trailers, method, protocol)
+            scope["extensions"] = self._choose_extensions(keeps_trailers, method, protocol)
         return scope
 
     def _become_websocket(self, scope: dict[str, Any]) -> None:
@@ -116,6 +122,18 @@ class ScopeMaker:
         ]
         scope["extensions"] = self._websocket_extensions.copy()
 
+    # HTTP/1.0 has neither interim responses nor chunks. Trailers follow a body, which a response
+    # to HEAD does not have.
+    def _choose_extensions(
+        self, keeps_trailers: bool, method: bytes, protocol: bytes
+    ) -> dict[str, Any]:
+        names = [*self._always]
+        if protocol != b"HTTP/1.0":
+            names.append("http.response.early_hint")
+            if keeps_trailers and method != b"HEAD":
+                names.append("http.response.trailers")
+        return {name: {} for name in names}
+
     # For a Unix socket ASGI has its path, which a record does not have.
     def _name(self, server: tuple[bytes, bytes]) -> tuple[str, int] | None:
         host, port = server
@@ -124,17 +142,6 @@ class ScopeMaker:
             self.servers.clear()
         self.servers[server] = named
         return named
-
-
-# HTTP/1.0 has neither interim responses nor chunks, and trailers follow a body, which a response to
-# HEAD does not have.
-def _choose_extensions(keeps_trailers: bool, method: bytes, protocol: bytes) -> dict[str, Any]:
-    names = ["http.response.pathsend"]
-    if protocol != b"HTTP/1.0":
-        names.append("http.response.early_hint")
-        if keeps_trailers and method != b"HEAD":
-            names.append("http.response.trailers")
-    return {name: {} for name in names}
 
 
 # Whether a TE field says that the client keeps trailers (RFC 9110 §10.1.4).

@@ -5,25 +5,30 @@
         └────────────────────── the loop is back ────────────────────┘
 
 The thread sleeps in the kernel until something comes from the front, and pauses after each look: it
-wakes up a few times a second beside a busy loop, and never beside an idle one. While it stands in
-for the loop, it reads the channel, reports stacks, and interrupts the code that blocks the loop
-once a deadline has passed.
+wakes up a few times a second beside a busy loop, and beside an idle one when the front asks whether
+the loop runs. While it stands in for the loop, it reads the channel, reports stacks, and interrupts
+the code that blocks the loop once a deadline has passed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import select
 import selectors
 import sys
-import time
 from collections.abc import Callable
-from threading import Thread, get_ident
 from types import CodeType
 
 from typhon_worker.application.cancellation import RequestTimeout, find_setter, is_application_code
 from typhon_worker.process.channel import Channel
+from typhon_worker.process.native import (
+    POLLIN,
+    get_ident,
+    monotonic,
+    poll,
+    sleep,
+    start_thread,
+)
 from typhon_worker.wire import frames
 
 from .intake import AsgiIntake
@@ -36,6 +41,8 @@ STEP_SECONDS = 0.02
 # request is interrupted, then whatever blocks the loop. The front ends a worker a second after the
 # deadline, with all of its requests.
 COURTESY_SECONDS = 0.5
+# The id in a CANCEL that is about the loop and no request.
+LOOP = 0
 
 _LOOP_FILES = (os.path.dirname(asyncio.__file__) + os.sep, selectors.__file__)
 
@@ -47,6 +54,13 @@ class LoopBlocked(RequestTimeout):
         self, text: str = "it blocked the event loop while another request ran past its deadline"
     ) -> None:
         super().__init__(text)
+
+
+class LoopTimeout(LoopBlocked):
+    """Raised in code that blocks the loop for longer than the loop's own timeout."""
+
+    def __init__(self) -> None:
+        super().__init__("it blocked the event loop for longer than --loop-timeout")
 
 
 class Watchdog:
@@ -61,7 +75,7 @@ class Watchdog:
         intake: AsgiIntake,
         listener: AsgiListener,
         callers: frozenset[CodeType],
-        tell_stacks: Callable[[], None],
+        tell_stacks: Callable[[int], None],
     ) -> None:
         self._fd = channel.fd
         self._intake = intake
@@ -72,20 +86,21 @@ class Watchdog:
 
     def start(self) -> None:
         """Begins to watch."""
-        Thread(target=self._run, name="typhon-watchdog", daemon=True).start()
+        start_thread(self._run, "typhon-watchdog")
 
     def _run(self) -> None:
-        readable = select.poll()
-        readable.register(self._fd, select.POLLIN)
+        readable = poll()
+        readable.register(self._fd, POLLIN)
         while True:
             readable.poll()
             visits = self._listener.visits
-            time.sleep(PATIENCE_SECONDS)
+            sleep(PATIENCE_SECONDS)
             if self._listener.visits == visits:
                 self._stand_in()
 
     def _stand_in(self) -> None:
-        # Late requests, each with the second when its deadline was seen to have passed.
+        # Late requests, each with the second when its deadline was seen to have passed. 0 is the
+        # loop itself.
         late: dict[int, float] = {}
         while True:
             received = self._listener.read_for_loop()
@@ -93,12 +108,12 @@ class Watchdog:
                 return
             for kind, _flags, count, request, _payload in received:
                 if kind == frames.STACKS:
-                    self._tell_stacks()
+                    self._tell_stacks(request)
                 elif kind == frames.CANCEL and count == frames.DEADLINE:
-                    late[request] = time.monotonic()
+                    late[request] = monotonic()
             if late and self._try_interrupt(late):
                 late.clear()
-            time.sleep(STEP_SECONDS)
+            sleep(STEP_SECONDS)
 
     # Sets the exception if the application's code runs; one hold of the interpreter's lock sees and
     # sets. True: nothing is left to do.
@@ -107,7 +122,7 @@ class Watchdog:
         if set_exception is None:
             return True
         # Yields: a thread that has just got the lock then keeps it for a switch interval.
-        time.sleep(0)
+        sleep(0)
         frame = sys._current_frames().get(self._thread)
         if not is_application_code(frame, self._callers, _LOOP_FILES):
             return False
@@ -116,7 +131,10 @@ class Watchdog:
             exchange.is_cancelled = True
             set_exception(self._thread, RequestTimeout)
             return True
-        if time.monotonic() - min(late.values()) < COURTESY_SECONDS:
+        if LOOP in late:
+            set_exception(self._thread, LoopTimeout)
+            return True
+        if monotonic() - min(late.values()) < COURTESY_SECONDS:
             return False
         set_exception(self._thread, LoopBlocked)
         return True

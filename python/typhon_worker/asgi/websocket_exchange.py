@@ -105,7 +105,7 @@ class WebSocketExchange(HttpExchange):
         self.code = code
         self.reason = reason.decode("utf-8", "replace")
         if not may_answer:
-            self.is_cancelled = True
+            self.lose_client()
         elif self.messages or self.has_to_answer:
             self.is_closing = True
         else:
@@ -121,13 +121,13 @@ class WebSocketExchange(HttpExchange):
     def _let_front_close(self) -> None:
         self.is_closing = False
         if not (self.is_cancelled or self.has_ended):
-            self.is_cancelled = True
+            self.lose_client()
             self.outbox.send(frames.encode(frames.WS_CLOSE, self.request, count=NORMAL))
 
     # Closes because of what the client sent (RFC 6455 §7.1.7).
     def _fail_connection(self, code: int, reason: str) -> None:
         self._close(code, reason)
-        self.is_cancelled = True
+        self.lose_client()
         self.wake()
 
     def _grant_withheld(self) -> None:
@@ -157,9 +157,13 @@ class WebSocketExchange(HttpExchange):
         return message
 
     async def send(self, message: Message) -> None:
-        """ASGI's send."""
+        """ASGI's send; as in HTTP, what would end a WebSocket without a client is dropped."""
         kind = message["type"]
         if self.is_cancelled:
+            if kind == "websocket.close" or (
+                kind.startswith(_RESPONSE) and not message.get("more_body")
+            ):
+                return
             raise ClientGone("the client has left")
         if kind == "websocket.send" and self.state == "open":
             await self._send_message(message)
@@ -180,6 +184,7 @@ class WebSocketExchange(HttpExchange):
             [subprotocol.encode("latin-1")], message.get("headers") or (), "websocket.accept"
         )
         self.state = "open"
+        self.tell_taken()
         self.outbox.send(frames.encode(frames.WS_ACCEPT, self.request, payload, count=count))
 
     async def _send_message(self, message: Message) -> None:
@@ -200,6 +205,8 @@ class WebSocketExchange(HttpExchange):
         )
         if self.state == "open":
             self.code, self.reason = code, reason
+        else:
+            self.tell_taken()
         self.state = "ended"
         self.send_last(frame)
 

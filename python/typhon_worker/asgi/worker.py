@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from threading import get_ident
 
 from typhon_worker.application.importer import LoadError
+from typhon_worker.application.single_process import find_reason
 from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
+from typhon_worker.process.native import get_ident, monotonic
 from typhon_worker.process.tracebacks import describe
 from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import frames, record
@@ -46,20 +46,20 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
     loop = make_loop(settings.loop)
     app, version = as_single_callable(found)
     lifespan = Lifespan(app, version, settings.lifespan, loop, channel)
-    scopes = ScopeMaker(settings.root_path, version, lifespan.state)
+    scopes = ScopeMaker(settings.root_path, version, lifespan.state, settings.pathsend)
     intake = AsgiIntake(context, loop)
     server = AsgiServer(app, scopes, intake.on_ended)
     thread = get_ident()
 
-    def tell_stacks() -> None:
-        report = describe_loop(intake, thread, asyncio.all_tasks(loop))
-        channel.send(frames.encode(frames.STACKS_TOLD, 0, frames.encode_text(report)))
+    def tell_stacks(late: int) -> None:
+        report = describe_loop(intake, thread, asyncio.all_tasks(loop), late)
+        channel.send(frames.encode(frames.STACKS_TOLD, late, frames.encode_text(report)))
 
     async def start() -> None:
         await lifespan.start()
         await _warm_up(AsgiServer(app, scopes, HttpExchange.release), loop, context)
 
-    listener = AsgiListener(channel, intake, loop, tell_stacks)
+    listener = AsgiListener(context, intake, loop, tell_stacks)
     process_setup.close_in_children(listener.close_in_child)
     callers = CALLERS | {_run_until_stopped.__code__, Lifespan.run.__code__}
     watchdog = Watchdog(channel, intake, listener, callers, tell_stacks)
@@ -74,12 +74,18 @@ def run_asgi(found: Callable[..., object], context: WorkerContext) -> None:
     # reads without blocking anyway.
     os.set_blocking(channel.fd, True)
     watchdog.start()
-    channel.send(frames.encode(frames.READY, 0, b'{"interface":"asgi"}'))
+    # After the start: an application may mount others only then.
+    context.take_single(find_reason(found, settings.app_dir))
+    context.say_ready("asgi")
     while not intake.is_done:
         _run_until_stopped(loop, context)
+    ending = context.ending
     try:
-        loop.run_until_complete(lifespan.end())
-        _close(loop)
+        ending.wait(
+            "the application's shutdown (lifespan)",
+            lambda: loop.run_until_complete(lifespan.end()),
+        )
+        ending.wait("tasks and jobs of the event loop", lambda: _close(loop))
     except BaseException as error:
         channel.log(
             frames.LEVEL_ERROR, f"the application's end failed: {describe(error, is_ours=True)}"
@@ -91,7 +97,7 @@ async def _warm_up(server: AsgiServer, loop: AbstractEventLoop, context: WorkerC
         slot: Any = WarmupSlot()
         slot.loop = loop
         names, values = record.encode_get(path, f"warmup-{number}")
-        exchange = HttpExchange(slot, 0, 0, time.monotonic(), names, values, b"")
+        exchange = HttpExchange(slot, 0, 0, monotonic(), names, values, b"")
         exchange.granted = ENDLESS_CREDIT
         # In a task of its own, as each request is.
         await loop.create_task(server.serve(exchange))

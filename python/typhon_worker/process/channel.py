@@ -8,12 +8,11 @@ for, and the process exits at once without asking the application. Knows frames,
 from __future__ import annotations
 
 import os
-import select
-import socket
-from _thread import allocate_lock
 from collections.abc import Callable
 
 from typhon_worker.wire import WireFault, frames
+
+from .native import POLLIN, allocate_lock, poll, socket, write, writev
 
 EXIT_CHANNEL_ENDED = 1
 EXIT_POISONED = 4
@@ -33,7 +32,7 @@ class Channel:
     @classmethod
     def accept(cls, listener_fd: int, timeout: float = ACCEPT_SECONDS) -> Channel:
         """Waits for the front to connect, then closes the listening socket. Fails with OSError."""
-        with socket.socket(fileno=listener_fd) as listener:
+        with socket(fileno=listener_fd) as listener:
             listener.settimeout(timeout)
             connection, _ = listener.accept()
         return cls(connection.detach())
@@ -43,10 +42,10 @@ class Channel:
         lock = self._lock
         lock.acquire()
         try:
-            sent = os.write(self.fd, frame)
+            sent = write(self.fd, frame)
             # A write is partial only if a signal interrupted it.
             while sent < len(frame):
-                sent += os.write(self.fd, frame[sent:])
+                sent += write(self.fd, frame[sent:])
         except OSError:
             os._exit(EXIT_CHANNEL_ENDED)
         finally:
@@ -57,11 +56,11 @@ class Channel:
         header = frames.pack_frame(len(payload), kind, flags, 0, request)
         with self._lock:
             try:
-                sent = os.writev(self.fd, (header, payload)) - len(header)
+                sent = writev(self.fd, (header, payload)) - len(header)
                 if sent < 0:
-                    sent += os.write(self.fd, header[sent:])
+                    sent += write(self.fd, header[sent:])
                 while sent < len(payload):
-                    sent += os.write(self.fd, payload[max(sent, 0) :])
+                    sent += write(self.fd, payload[max(sent, 0) :])
             except OSError:
                 os._exit(EXIT_CHANNEL_ENDED)
 
@@ -79,8 +78,8 @@ class Channel:
         decoder = frames.FrameDecoder()
         # poll, not a blocking read: the kernel wakes a thread that sleeps inside read each time the
         # front has taken what this process sent, once a response, which costs 4 µs a request.
-        readable = select.poll()
-        readable.register(self.fd, select.POLLIN)
+        readable = poll()
+        readable.register(self.fd, POLLIN)
         try:
             while True:
                 readable.poll()

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from typhon_worker.wire.settings import Settings
 
 from . import sd_notify
+from .process_setup import explain_unencodable
 from .reaper import Reaper, become_subreaper
-from .run_directory import RunDirectory
+from .run_directory import RunFiles
 from .worker_context import WorkerContext
 
 CONTROL = 3
@@ -48,7 +49,7 @@ class Launcher:
         self._notify_address = notify_address
         self._preload = preload
         self._inherits = inherits
-        self._directory: RunDirectory | None = None
+        self._files: RunFiles | None = None
         self._settings: Settings | None = None
         self._reaper = Reaper()
         # Process ids by worker number.
@@ -78,16 +79,16 @@ class Launcher:
                     context = self._obey(poll)
                     if context is not None:
                         return context
-            if self._directory is not None:
-                self._directory.hand_over()
+            if self._files is not None:
+                self._files.hand_over()
 
     def end(self) -> None:
-        """Kills the workers and removes the run directory."""
+        """Kills the workers and removes the run directories that are left."""
         for pid in self._running.values():
             self._kill(pid, signal.SIGKILL)
         self._reaper.wait(set(self._running.values()), LAST_REAP_SECONDS)
-        if self._directory is not None:
-            self._directory.remove()
+        if self._files is not None:
+            self._files.remove()
 
     def say(self, **message: object) -> None:
         """Sends one message to the front; does nothing if the front is gone."""
@@ -114,10 +115,10 @@ class Launcher:
             line, self._received = self._received.split(b"\n", 1)
             message = json.loads(line)
             match message:
-                case {"op": "open"} if self._directory is None:
+                case {"op": "open"} if self._files is None:
                     poll.register(self._open(message).lifeline, 0)
-                case {"op": "start", "worker": int(number)}:
-                    context = self._start(number)
+                case {"op": "start", "worker": int(number), "directory": str(directory)}:
+                    context = self._start(number, directory, message)
                     if context is not None:
                         return context
                 case {"op": "signal", "worker": int(number), "signal": int(which)}:
@@ -129,47 +130,50 @@ class Launcher:
                     raise ControlFault(f"an unknown control message: {line[:200]!r}")
         return None
 
-    def _open(self, message: Mapping[str, object]) -> RunDirectory:
+    def _open(self, message: Mapping[str, object]) -> RunFiles:
         application = message.get("application")
         path = message.get("directory")
         pages = message.get("pipe_pages")
         if not (isinstance(application, dict) and isinstance(path, str)):
             raise ControlFault("'open' without an application and a directory")
+        fault = explain_unencodable(path)
+        if fault:
+            raise ControlFault(f"the run directory {fault}")
         self._settings = Settings(application)
         self._preload(self._settings)
         pages = pages if isinstance(pages, int) else 0
-        directory = self._directory = RunDirectory(path, pages, inherits=self._inherits)
+        files = self._files = RunFiles(path, pages, inherits=self._inherits)
         self.say(
             op="opened",
-            pipe_pages=directory.pipe_pages,
+            pipe_pages=files.pipe_pages,
             python=".".join(str(part) for part in sys.version_info[:3]),
             implementation={"cpython": "CPython", "pypy": "PyPy"}.get(
                 sys.implementation.name, sys.implementation.name
             ),
             executable=sys.executable,
-            exclusive=directory.is_exclusive,
+            exclusive=files.is_exclusive,
         )
-        return directory
+        return files
 
-    def _start(self, number: int) -> WorkerContext | None:
-        directory, settings = self._directory, self._settings
-        if directory is None or settings is None:
+    def _start(
+        self, number: int, directory: str, place: Mapping[str, object]
+    ) -> WorkerContext | None:
+        files, settings = self._files, self._settings
+        if files is None or settings is None:
             raise ControlFault("'start' before 'open'")
-        context = WorkerContext(number, settings)
+        context = WorkerContext(number, settings.at(place))
         try:
-            directory.prepare(context)
+            files.prepare(context, directory)
             pid = os.fork()
         except OSError as error:
-            # Reported as a worker that has ended, which the front knows how to handle.
-            print(f"worker {number} cannot be started: {error}", file=sys.stderr, flush=True)
-            directory.release(context)
-            self.say(op="ended", worker=number, code=EXIT_FAULT, signal=None, peak_rss=0)
+            files.release(context)
+            self.say(op="not-started", worker=number, text=str(error))
             return None
         if pid == 0:
             self._reaper.leave_in_child()
             context.to_close += [CONTROL, *self._reaper.descriptors()]
             return context
-        directory.started(context)
+        files.started(context)
         self._running[number] = pid
         self.say(op="started", worker=number, pid=pid)
         return None
@@ -179,8 +183,8 @@ class Launcher:
             for number, pid in self._running.items():
                 if pid == end.pid:
                     del self._running[number]
-                    if self._directory is not None:
-                        self._directory.ended(number)
+                    if self._files is not None:
+                        self._files.ended(number)
                     self.say(
                         op="ended",
                         worker=number,
@@ -198,12 +202,12 @@ class Launcher:
             print(f"signal {which} to {pid}: {error}", file=sys.stderr, flush=True)
 
     def _timeout(self) -> int | None:
-        if self._directory is not None and self._directory.is_handing_over:
+        if self._files is not None and self._files.is_handing_over:
             return HANDOVER_MS
         return None if self._is_subreaper or not self._running else SUBREAPER_DELAY_MS
 
     def _on_timeout(self) -> None:
-        if self._running and not (self._directory and self._directory.is_handing_over):
+        if self._running and not (self._files and self._files.is_handing_over):
             self._become_subreaper()
 
     def _become_subreaper(self) -> None:

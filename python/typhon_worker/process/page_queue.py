@@ -11,13 +11,13 @@ death the front reads in its notes which requests died with it.
 from __future__ import annotations
 
 import os
-import time
 from mmap import PROT_READ, mmap
-from threading import get_ident, get_native_id
+from threading import get_native_id
 
 from typhon_worker.wire import WireFault, frames, pages
 
 from .channel import EXIT_CHANNEL_ENDED, Channel
+from .native import get_ident, monotonic
 from .tracebacks import describe
 
 Page = tuple[int, int, float, bytes, bytes, bytes]
@@ -25,7 +25,6 @@ Page = tuple[int, int, float, bytes, bytes, bytes]
 _ID_BYTES = len(pages.NO_ID)
 _LAST_CANCEL_SLOT = pages.CANCEL_SLOTS - 1
 
-_monotonic = time.monotonic
 _readv = os.readv
 _write_note = pages.NOTE.pack_into
 
@@ -141,7 +140,7 @@ class PageQueue:
         memory = self._memory
         at = slot.at
         size = _readv(self.fd, slot.page)
-        taken = _monotonic()
+        taken = monotonic()
         _write_note(memory, at + pages.PAGE_BYTES, taken, slot.native_thread, slot.thread)
         if size != pages.PAGE_BYTES:
             if size == 0:

@@ -12,10 +12,12 @@ import io
 import os
 import select
 import signal
+import stat
 import sys
-import threading
 from collections.abc import Callable
 from types import FrameType
+
+from .native import get_ident
 
 EXIT_ORPHANED = 1
 
@@ -57,11 +59,11 @@ def guard_children() -> None:
 # the child has restored its own handlers.
 def _block_signals() -> None:
     held = signal.pthread_sigmask(signal.SIG_BLOCK, FRONT_DECIDES)
-    _masks[threading.get_ident()] = held
+    _masks[get_ident()] = held
 
 
 def _unblock_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(threading.get_ident(), ()))
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(get_ident(), ()))
 
 
 def close_in_children(close: Callable[[], None]) -> None:
@@ -83,14 +85,21 @@ def _become_child() -> None:
     _unblock_signals()
 
 
-def close_above(highest: int) -> None:
-    """Closes every higher descriptor: a service manager may have passed some to the front."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > highest:
-            try:
-                os.close(int(name))
-            except OSError:
-                continue  # The descriptor that listed the folder.
+def is_socket(fd: int) -> bool:
+    """Whether `fd` is open and a socket."""
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
+def close_passed_on(descriptors: list[int]) -> None:
+    """Closes what the front's own parent left open; what start-up hooks have opened stays."""
+    for fd in descriptors:
+        try:
+            os.close(fd)
+        except OSError:
+            continue  # A start-up hook has closed it.
 
 
 def reopen(fd: int, flags: int) -> int:
@@ -166,6 +175,19 @@ def offer_to_oom_killer() -> None:
             score.write(b"%d" % min(raised, MAX_OOM_SCORE))
     except (OSError, ValueError):
         pass
+
+
+def explain_unencodable(text: str) -> str:
+    """Explains why `text` can be neither a path nor a variable in this locale; "" if it can."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        return (
+            f"{text!a} cannot be written in {encoding}, the encoding of the interpreter's "
+            "locale; set LC_ALL=C.UTF-8, or PYTHONUTF8=1"
+        )
+    return ""
 
 
 def take_name(name: str) -> None:

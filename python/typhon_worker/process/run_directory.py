@@ -1,19 +1,25 @@
-"""The run directory: the private folder where front, launcher and workers find each other's files.
+"""The files in which front, launcher and workers meet, and the run directories that hold them.
 
-The launcher makes the files, because Node can neither make a FIFO nor set the size of a pipe. The
-front opens each file and unlinks it; until then the launcher keeps it open, so that no output of a
-worker is lost and no end of file is seen too early. Queue, lifeline and cancels outlive a launcher:
-the next launcher inherits them from the front, so that old and new workers take from one queue.
+    the front makes a run directory ─▶ the launcher makes files in it, keeps them open, and tells
+    the front ─▶ the front opens the files and removes the directory ─▶ the launcher closes its own
+
+A run directory exists for the moment of one start, so that no cleaner of temporary folders can end
+a server's ability to start workers. The launcher makes the files, because Node can neither make a
+FIFO nor set the size of a pipe. It keeps them open until the front has opened them, so that no
+output of a worker is lost and no end of file is seen too early. Queue, lifeline and cancels outlive
+a launcher: the next launcher inherits them from the front, so that old and new workers take from
+one queue.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import socket
+from socket import AF_UNIX, SOCK_STREAM
 
 from typhon_worker.wire import pages
 
+from .native import socket
 from .page_queue import create_cancels, create_notes
 from .process_setup import reopen
 from .worker_context import WorkerContext
@@ -29,25 +35,26 @@ STREAMS = ("out", "err", "stacks")
 INHERITED = (4, 5, 6)
 
 
-class RunDirectory:
-    """The run directory of one application, while its launcher lives."""
+class RunFiles:
+    """The files of one application, while its launcher lives."""
 
     def __init__(self, directory: str, pipe_pages: int, *, inherits: bool = False) -> None:
-        """Fails with OSError if the directory, or what it inherits, is not usable."""
-        self.directory = directory
+        """Makes the files of all workers in `directory`. Fails with OSError."""
         self.is_exclusive = _kernel() >= EXCLUSIVE_SINCE
-        # Descriptors by file name, each kept open until the front has unlinked the file.
-        self._kept: dict[str, int] = {}
+        # Descriptors by run directory, kept open until the front has removed the directory.
+        self._kept: dict[str, list[int]] = {}
+        # The run directories in which workers that still run were started, by worker number.
+        self._started_in: dict[int, str] = {}
         if inherits:
             self.queue, self.lifeline, self.cancels = _take_over()
         else:
-            self.queue = self._make_fifo("queue", os.O_RDONLY)
-            self.lifeline = self._make_fifo("lifeline", os.O_RDONLY)
-            self.cancels = create_cancels(self._path("cancels"))
+            self.queue = _make_fifo(os.path.join(directory, "queue"), os.O_RDONLY)
+            lifeline = os.path.join(directory, "lifeline")
+            self.lifeline = _make_fifo(lifeline, os.O_RDONLY)
+            self.cancels = create_cancels(os.path.join(directory, "cancels"))
             # A lifeline without a writer would look like the front's end before the front has
             # opened it.
-            writer = os.open(self._path("lifeline"), os.O_WRONLY | os.O_CLOEXEC)
-            self._kept["lifeline"] = writer
+            self._kept[directory] = [os.open(lifeline, os.O_WRONLY | os.O_CLOEXEC)]
         self.pipe_pages = _enlarge(self.queue, pipe_pages)
 
     @property
@@ -55,86 +62,105 @@ class RunDirectory:
         """Whether the front has not opened every file yet."""
         return bool(self._kept)
 
-    def prepare(self, context: WorkerContext) -> None:
-        """Makes the files of one worker. Fails with OSError."""
-        name = f"w{context.number}"
-        for stream in STREAMS:
-            fd = self._make_fifo(f"{name}.{stream}", os.O_RDWR)
-            self._kept[f"{name}.{stream}"] = fd
-            setattr(context, f"{stream}_fd", fd)
-        context.base = self._path(name)
-        context.listener_fd = self._listen(f"{name}.channel")
-        context.notes_fd = create_notes(self._path(f"{name}.notes"), context.settings.slots)
+    def prepare(self, context: WorkerContext, directory: str) -> None:
+        """Makes the files of one worker. Fails with an OSError that names file or directory."""
+        context.run_directory = directory
+        self._kept[directory] = []
+        try:
+            self._make_files(context, directory)
+        except OSError as error:
+            error.filename = error.filename or directory
+            raise
         context.queue_fd = self.queue
         context.lifeline_fd = self.lifeline
         context.cancels_fd = self.cancels
         context.is_exclusive = self.is_exclusive
-        context.to_close = [self.queue, self.lifeline, self.cancels, *self._kept.values()]
+        kept = [fd for fds in self._kept.values() for fd in fds]
+        context.to_close = [self.queue, self.lifeline, self.cancels, *kept]
+
+    def _make_files(self, context: WorkerContext, directory: str) -> None:
+        for stream in STREAMS:
+            fd = _make_fifo(os.path.join(directory, stream), os.O_RDWR)
+            self._kept[directory].append(fd)
+            setattr(context, f"{stream}_fd", fd)
+        context.listener_fd = listen(os.path.join(directory, "channel")).detach()
+        context.notes_fd = create_notes(os.path.join(directory, "notes"), context.settings.slots)
 
     def started(self, context: WorkerContext) -> None:
         """In the launcher, after the fork: closes what only the worker needs."""
+        self._started_in[context.number] = context.run_directory
         os.close(context.notes_fd)
         os.close(context.listener_fd)
 
     def release(self, context: WorkerContext) -> None:
         """Closes the files of a worker that could not be started."""
-        for stream in STREAMS:
-            fd = self._kept.pop(f"w{context.number}.{stream}", None)
-            if fd is not None:
-                os.close(fd)
-        for fd in (context.notes_fd, context.listener_fd):
+        for fd in (*self._kept.pop(context.run_directory, ()), context.notes_fd):
             if fd >= 0:
                 os.close(fd)
+        if context.listener_fd >= 0:
+            os.close(context.listener_fd)
 
     def ended(self, number: int) -> None:
-        """Removes the sockets of a worker that has ended: nobody else would."""
-        for name in self._names():
-            worker, _, kind = name.partition(".")
-            if worker == f"w{number}" and kind.endswith(("channel", "socket")):
-                self._unlink(name)
+        """Removes the folders of sockets of a worker that has ended: nobody else would."""
+        parent, name = os.path.split(self._started_in.pop(number))
+        for entry in _list(parent):
+            if entry.startswith(f"{name}."):
+                remove_directory(os.path.join(parent, entry))
 
     def hand_over(self) -> None:
-        """Closes the files that the front has opened and unlinked by now."""
-        for name in [name for name in self._kept if not os.path.exists(self._path(name))]:
-            os.close(self._kept.pop(name))
+        """Closes the files that the front has opened by now: their directory is gone."""
+        for directory in [one for one in self._kept if not os.path.exists(one)]:
+            for fd in self._kept.pop(directory):
+                os.close(fd)
 
     def remove(self) -> None:
-        """Removes the directory and its files."""
-        for name in self._names():
-            self._unlink(name)
-        try:
-            os.rmdir(self.directory)
-        except OSError:
-            pass
+        """Removes the directories that no front will remove any more."""
+        for directory in self._kept:
+            remove_directory(directory)
 
-    def _names(self) -> list[str]:
-        try:
-            return os.listdir(self.directory)
-        except OSError:
-            return []
 
-    # The front unlinks the same files, and may be faster.
-    def _unlink(self, name: str) -> None:
-        try:
-            os.unlink(self._path(name))
-        except OSError:
-            pass
+def listen(path: str) -> socket:
+    """Listens for one connection on a Unix socket; a client may connect at once. OSError."""
+    listener = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        listener.bind(path)
+        listener.listen(1)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self.directory, name)
 
-    # The front connects when it hears of the worker. Its connection waits in the backlog until the
-    # worker accepts it.
-    def _listen(self, name: str) -> int:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(self._path(name))
-            listener.listen(1)
-            return listener.detach()
+def _list(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
-    def _make_fifo(self, name: str, access: int) -> int:
-        path = self._path(name)
-        os.mkfifo(path, 0o600)
-        return os.open(path, access | os.O_NONBLOCK | os.O_CLOEXEC)
+
+def remove_directory(directory: str) -> None:
+    """Removes a run directory of this user and its files. The front may be faster.
+
+    After a cleaner has removed it, another user may have made the path anew: no link is followed.
+    """
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if os.fstat(fd).st_uid == os.geteuid():
+            for name in os.listdir(fd):
+                os.unlink(name, dir_fd=fd)
+            os.rmdir(directory)
+    except OSError:
+        pass  # The front removes the same files at this moment, and the directory after them.
+    finally:
+        os.close(fd)
+
+
+def _make_fifo(path: str, access: int) -> int:
+    os.mkfifo(path, 0o600)
+    return os.open(path, access | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 # Reopens the inherited files for open file descriptions of this launcher's own. Only the front may

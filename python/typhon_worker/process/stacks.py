@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 
+from .native import get_ident, monotonic
 from .process_setup import reopen
 from .tracebacks import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Protocol
 
     class RunningRequest(Protocol):
@@ -27,28 +28,46 @@ if TYPE_CHECKING:
 STACKS_SIGNAL = 40
 
 
-def describe_threads(runs: dict[int, RunningRequest | None]) -> str:
-    """Formats the stacks of all threads but the caller's; `runs`: requests by thread identifier."""
+def describe_threads(runs: dict[int, RunningRequest | None], late: int = 0) -> str:
+    """Formats the stacks of all threads but the caller's; `runs`: requests by thread identifier.
+
+    The thread that runs the request `late` comes first, then other requests. Threads without a
+    request that are at the same place are told as one.
+    """
+    # By the identifiers of the kernel's threads: a green library may have replaced threading's.
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    now = monotonic()
+    report: list[str] = []
+    idle: dict[str, list[str]] = {}
+    frames = sys._current_frames()
+    # Threads without a name come last.
+    for ident in dict.fromkeys((*names, *frames)):
+        frame = frames.get(ident or 0)
+        if ident is None or frame is None or ident == get_ident():
+            continue
+        name = names.get(ident, f"{ident:#x}")
+        stack = _describe_stack(frame)
+        exchange = runs.get(ident)
+        if exchange is not None:
+            told = f'Thread "{name}", {describe_request(exchange, now)}{stack}'
+            report.insert(0 if exchange.request == late else len(report), told)
+        elif stack or ident in names:
+            idle.setdefault(stack, []).append(name)
+    for stack, idle_names in idle.items():
+        more = f" and {len(idle_names) - 1} more" if idle_names[1:] else ""
+        report.append(f'Thread "{idle_names[0]}"{more}, no request{stack}')
+    return "\n".join(report)
+
+
+# The outer frames, up to the call of the application, are the server's. An idle thread has no
+# others.
+def _describe_stack(frame: FrameType) -> str:
     import traceback
 
-    frames = sys._current_frames()
-    now = time.monotonic()
-    report = []
-    for thread in threading.enumerate():
-        frame = frames.get(thread.ident or 0)
-        if frame is None or thread is threading.current_thread():
-            continue
-        exchange = runs.get(thread.ident or 0)
-        doing = "no request" if exchange is None else describe_request(exchange, now)
-        stack = traceback.extract_stack(frame)
-        # The outer frames, up to the call of the application, are the server's. An idle thread has
-        # no others.
-        first = next(
-            (at for at, one in enumerate(stack) if not _is_outer(one.filename)), len(stack)
-        )
-        lines = "".join(traceback.format_list(stack[first:])).rstrip("\n")
-        report.append(f'Thread "{thread.name}", {doing}' + (f":\n{lines}" if lines else ""))
-    return "\n".join(report)
+    stack = traceback.extract_stack(frame)
+    first = next((at for at, one in enumerate(stack) if not _is_outer(one.filename)), len(stack))
+    lines = "".join(traceback.format_list(stack[first:])).rstrip("\n")
+    return f":\n{lines}" if lines else ""
 
 
 # "<string>" is the program that started the launcher (python -c).

@@ -1,16 +1,19 @@
 """What a worker process works with, from the launcher's fork to the interface that serves.
 
-RunDirectory.prepare (launcher) ── fork ──▶ open (worker) ──▶ the application is imported
+RunFiles.prepare (launcher) ── fork ──▶ open (worker) ──▶ the application is imported
 """
 
 from __future__ import annotations
 
+import json
 import os
 
+from typhon_worker.wire import frames
 from typhon_worker.wire.settings import Settings
 
 from . import process_setup
 from .channel import EXIT_CHANNEL_ENDED, Channel
+from .ending import Ending
 from .page_queue import Cancels, Notes
 from .stacks import leave_signal, write_at_signal
 
@@ -21,13 +24,18 @@ class WorkerContext:
     notes: Notes
     cancels: Cancels
     channel: Channel
+    ending: Ending
 
     def __init__(self, number: int, settings: Settings) -> None:
         self.number = number
         self.settings = settings
-        # Path prefix of this worker's files in the run directory.
-        self.base = ""
-        # Whether each write into the queue wakes one exclusive sleeper (RunDirectory).
+        # For the log: why the interface may be the wrong one.
+        self.doubt = ""
+        # Why the application needs a single process.
+        self.single = ""
+        # Where the worker was started. The directory is gone soon after; its path is unique.
+        self.run_directory = ""
+        # Whether each write into the queue wakes one exclusive sleeper (RunFiles).
         self.is_exclusive = False
         # The launcher's descriptors; `queue_fd` is the worker's own after `open`.
         self.queue_fd = self.lifeline_fd = self.cancels_fd = self.listener_fd = self.notes_fd = -1
@@ -54,6 +62,7 @@ class WorkerContext:
             self.channel = Channel.accept(self.listener_fd)
         except OSError:
             os._exit(EXIT_CHANNEL_ENDED)
+        self.ending = Ending(self.channel)
         process_setup.guard_children()
         process_setup.close_in_children(lambda: os.close(lifeline))
         process_setup.close_in_children(lambda: leave_signal(stacks))
@@ -61,3 +70,15 @@ class WorkerContext:
         process_setup.close_in_children(self.notes.close)
         process_setup.close_in_children(self.cancels.close)
         process_setup.close_in_children(self.channel.close_in_child)
+
+    def take_single(self, reason: str) -> None:
+        """Takes why the application needs a single process, "" if it does not."""
+        self.single = reason
+        if reason and not self.settings.are_workers_chosen:
+            self.settings.workers = 1
+
+    def say_ready(self, interface: str) -> None:
+        """Tells the front that the application is loaded."""
+        facts = {"interface": interface, "single": self.single, "doubt": self.doubt}
+        told = {name: fact for name, fact in facts.items() if fact}
+        self.channel.send(frames.encode(frames.READY, 0, json.dumps(told).encode()))

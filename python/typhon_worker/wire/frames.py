@@ -19,8 +19,10 @@ DECODER_BYTES = 262_144
 # responses of several threads to interleave.
 MAX_BODY_FRAME_BYTES = 262_144
 # Body bytes that may be sent for a request before its first CREDIT. Less under ASGI: waiting for
-# credit holds no thread there, so less has to be buffered in the front.
+# credit holds no thread there, so less has to be buffered in the front. Less for a live response of
+# WSGI, too: what waits in the front grows old.
 WSGI_CREDIT_BYTES = 1_048_576
+LIVE_CREDIT_BYTES = 262_144
 ASGI_CREDIT_BYTES = 262_144
 
 # Worker to front.
@@ -40,6 +42,7 @@ TAKEN = 0x1A
 INPUT_CREDIT = 0x1B
 EARLY_HINT = 0x1C
 TRAILERS = 0x1D
+LOOP_TOLD = 0x1E
 WS_ACCEPT = 0x20
 WS_TEXT = 0x21
 WS_BINARY = 0x22
@@ -53,6 +56,7 @@ INPUT = 0x43
 CREDIT = 0x44
 CANCEL = 0x45
 STACKS = 0x46
+LOOP_ASKED = 0x47
 WS_TEXT_IN = 0x48
 WS_BINARY_IN = 0x49
 WS_CLOSED = 0x4A
@@ -79,6 +83,7 @@ HEAD_FRAME = Struct("<IBBHQdI")
 HEAD_PREFIX_BYTES = HEAD_FRAME.size - FRAME_HEADER_BYTES
 _PAIR = Struct("<II")
 _CREDIT = Struct("<I")
+_SECOND = Struct("<d")
 
 pack_frame = FRAME_HEADER.pack
 pack_head = HEAD_FRAME.pack
@@ -103,6 +108,11 @@ def encode_text(text: str) -> bytes:
 def encode_ids(ids: Collection[int]) -> bytes:
     """Encodes a payload of TAKEN."""
     return pack(f"<{len(ids)}Q", *ids)
+
+
+def encode_taken(request: int, second: float) -> bytes:
+    """Encodes TAKEN for one request: since when it runs here."""
+    return encode(TAKEN, request, _SECOND.pack(second))
 
 
 def encode_credit(credit: int) -> bytes:

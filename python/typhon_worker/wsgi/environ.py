@@ -6,7 +6,9 @@ dropped.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 
 from typhon_worker.wire import pages, record
 from typhon_worker.wire.settings import Settings
@@ -161,7 +163,20 @@ def _open_body(exchange: WsgiExchange, path: str) -> object:
         return io.BytesIO(exchange.body)
     if flags & pages.BODY_ON_CHANNEL:
         return open_fetched(exchange)
-    return open(path.encode("latin-1"), "rb")
+    return _open_private(path.encode("latin-1"))
+
+
+# Opens a file in a private folder of this user, through no link: after a program that cleans
+# temporary folders has removed the folder, another user may have made the path anew.
+def _open_private(path: bytes) -> io.BufferedReader:
+    folder_path, name = os.path.split(path)
+    folder = os.open(folder_path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(folder).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "the folder belongs to another user", folder_path)
+        return open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb")
+    finally:
+        os.close(folder)
 
 
 def open_fetched(exchange: WsgiExchange) -> io.BufferedReader:

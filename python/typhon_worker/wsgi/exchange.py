@@ -8,18 +8,17 @@ header fields in the front.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator
-from threading import Condition
 from types import CoroutineType, GeneratorType
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
 from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange
+from typhon_worker.process.native import Condition, allocate_lock
 from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
 from typhon_worker.wire import frames
 
-from .response_head import encode_head, explain_head
+from .response_head import encode_head, explain_head, is_live
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +68,24 @@ class FileWrapper:
         if not block:
             raise StopIteration
         return block
+
+    # Frameworks that send a range skip to its first byte where they can (Werkzeug), and read all
+    # that lies before it where they cannot.
+
+    def seekable(self) -> bool:
+        """Whether the file can be read from another place."""
+        asked = getattr(self.filelike, "seekable", None)
+        return bool(asked()) if asked is not None else hasattr(self.filelike, "seek")
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As the file's own."""
+        place: int = self.filelike.seek(offset, whence)
+        return place
+
+    def tell(self) -> int:
+        """As the file's own."""
+        place: int = self.filelike.tell()
+        return place
 
 
 class WsgiExchange(Exchange):
@@ -196,7 +213,8 @@ class WsgiExchange(Exchange):
             for chunk in chunks:
                 self._has_bytes(chunk)
             body = b"".join(chunks)
-        if self.is_started or len(body) > frames.MAX_BODY_FRAME_BYTES:
+        is_large = len(body) > frames.MAX_BODY_FRAME_BYTES and not self.is_bodiless
+        if self.is_started or is_large:
             if body:
                 self._send(body)
             self._end()
@@ -283,6 +301,9 @@ class WsgiExchange(Exchange):
     def _send(self, chunk: bytes) -> None:
         self.passed += len(chunk)
         if self.is_bodiless:
+            # The response ends with its head: the front says so by a cancel.
+            if self.head is not None and not self.is_started:
+                self.send_head(self.head, self.count, b"", False)
             return
         if 0 <= self.declared < self.passed:
             raise self._wrong_length()
@@ -325,6 +346,9 @@ class WsgiExchange(Exchange):
         frame = self.encode_head_frame(head, count, body, frames.END if is_end else 0)
         self.is_started = True
         self.sent = len(body)
+        if not is_end and is_live(head):
+            # No more than that waits for the client: the application is to feel a slow one.
+            self.granted = frames.LIVE_CREDIT_BYTES
         slot = self.slot
         slot.channel.send(frame)
         if is_end:

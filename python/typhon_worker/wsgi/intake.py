@@ -7,10 +7,9 @@ kernel wakes one sleeper a write.
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Callable
-from threading import Event
 
+from typhon_worker.process.native import EPOLLEXCLUSIVE, EPOLLIN, allocate_lock, epoll
 from typhon_worker.process.page_queue import Page, PageQueue
 from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import frames, pages
@@ -39,18 +38,19 @@ class WsgiIntake:
             context.queue_fd, context.notes, context.cancels, context.channel, pages.WSGI_PAGES
         )
         self._threads = LeaderFollowers(slots, self._work, self._tell_stopped)
-        # Set by TAKE, and by STOP.
-        self._may_begin = Event()
+        # Locked until TAKE or STOP has come.
+        self._may_begin = allocate_lock()
+        self._may_begin.acquire()
         # Readable from the moment when taking stops.
         self._stop_event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._epoll = select.epoll()
-        exclusive = select.EPOLLEXCLUSIVE if context.is_exclusive else 0
-        self._epoll.register(self._queue.fd, select.EPOLLIN | exclusive)
-        self._epoll.register(self._stop_event, select.EPOLLIN)
+        self._epoll = epoll()
+        exclusive = EPOLLEXCLUSIVE if context.is_exclusive else 0
+        self._epoll.register(self._queue.fd, EPOLLIN | exclusive)
+        self._epoll.register(self._stop_event, EPOLLIN)
 
     def run(self) -> None:
         """Takes from `take` to `stop`; returns when every request that was begun has ended."""
-        self._may_begin.wait()
+        self._may_begin.acquire()
         self._threads.run(self.slots[0])
         self._threads.join()
 
@@ -66,13 +66,13 @@ class WsgiIntake:
 
     def take(self) -> None:
         """Begins to take."""
-        self._may_begin.set()
+        self._let_begin()
 
     def stop(self) -> None:
         """Stops taking: sleeping threads wake up, running requests are finished."""
         self._threads.stop()
         os.eventfd_write(self._stop_event, 1)
-        self._may_begin.set()
+        self._let_begin()
 
     def take_record(self, exchange: WsgiExchange, names: bytes, values: bytes) -> None:
         """The record that did not fit into the page has come."""
@@ -91,6 +91,10 @@ class WsgiIntake:
         """In a forked child of the application: the child may not take."""
         os.close(self._stop_event)
         self._epoll.close()
+
+    def _let_begin(self) -> None:
+        if self._may_begin.locked():
+            self._may_begin.release()
 
     def _tell_stopped(self) -> None:
         self._channel.send(frames.encode(frames.STOPPED))

@@ -14,13 +14,12 @@ long call into C is not interrupted.
 from __future__ import annotations
 
 import sys
-import time
-from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Collection
 from types import CodeType
 
 from typhon_worker.application.cancellation import RequestTimeout, find_setter, is_application_code
 from typhon_worker.process.channel import Channel
+from typhon_worker.process.native import allocate_lock, sleep, start_new_thread
 
 from .exchange import ThreadSlot
 
@@ -63,11 +62,11 @@ class Interrupter:
             return
         for _ in range(MAX_STEPS):
             # The wait comes first, because the front asks for stacks at the same moment.
-            time.sleep(STEP_SECONDS)
+            sleep(STEP_SECONDS)
             with self.pause:
                 # Yields: a thread that has just got the interpreter's lock then keeps it for a
                 # switch interval.
-                time.sleep(0)
+                sleep(0)
                 if guard.try_interrupt(set_exception, self._callers):
                     return
 

@@ -16,10 +16,9 @@ While the leader runs nothing, nobody watches and no thread wakes up.
 
 from __future__ import annotations
 
-import time
-from _thread import allocate_lock
 from collections.abc import Callable
-from threading import Thread
+
+from typhon_worker.process.native import LockType, allocate_lock, monotonic, start_thread
 
 from .exchange import ThreadSlot
 
@@ -64,7 +63,8 @@ class LeaderFollowers:
         self._followers: list[ThreadSlot] = []
         # Slots whose threads have not been started: they are started when they are needed.
         self._unstarted = slots[:0:-1]
-        self._threads: list[Thread] = []
+        # One for each thread that was started, released when the thread has ended.
+        self._ends: list[LockType] = []
 
     def run(self, slot: ThreadSlot) -> None:
         """Runs a thread that leads now; returns when taking has stopped."""
@@ -105,8 +105,8 @@ class LeaderFollowers:
 
     def join(self) -> None:
         """Waits for the other threads; called by the first one, which has stopped taking."""
-        for thread in self._threads:
-            thread.join()
+        for end in self._ends:
+            end.acquire()
 
     def _tell_stopped(self) -> None:
         if self._has_stopped or any(slot.is_reading for slot in self.slots):
@@ -115,9 +115,7 @@ class LeaderFollowers:
         self._on_stopped()
 
     def _start(self, slot: ThreadSlot) -> None:
-        thread = Thread(target=self._begin, args=(slot,), name=f"typhon-{slot.number}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._ends.append(start_thread(lambda: self._begin(slot), f"typhon-{slot.number}"))
 
     # A thread is started as a watcher.
     def _begin(self, slot: ThreadSlot) -> None:
@@ -151,13 +149,13 @@ class LeaderFollowers:
     def _watch(self, slot: ThreadSlot) -> bool:
         idle = 0
         last = self._running()
-        if time.monotonic() - self._watched_at > QUIET_SECONDS:
+        if monotonic() - self._watched_at > QUIET_SECONDS:
             self._tick = TICK_SECONDS
         while not self.is_stopping:
             # Acquired before the tick ends only after `stop`.
             slot.wakeup.acquire(timeout=self._tick)
             running = self._running()
-            self._watched_at = time.monotonic()
+            self._watched_at = monotonic()
             if running == 0:
                 idle += 1
                 if idle >= IDLE_TICKS and self._may_stop_watching():
@@ -190,7 +188,7 @@ class LeaderFollowers:
             self.leader = slot
             self.is_watched = False
             self._tick = TICK_SECONDS
-            self._alert_until = time.monotonic() + ALERT_SECONDS
+            self._alert_until = monotonic() + ALERT_SECONDS
             return True
 
     # The id of the leader's request, 0 if there is none.

@@ -12,6 +12,7 @@ from typhon_worker.application.exchange import parse_content_length
 from typhon_worker.process.tracebacks import describe_type
 
 _LENGTH_NAME = "content-length"
+_LIVE_TYPES = (b"multipart/x-mixed-replace", b"text/event-stream")
 
 
 def encode_head(status: str, headers: Iterable[tuple[str, str]]) -> tuple[bytes, int, int]:
@@ -29,6 +30,19 @@ def encode_head(status: str, headers: Iterable[tuple[str, str]]) -> tuple[bytes,
         if len(name) == 14 and name.lower() == _LENGTH_NAME:
             declared = parse_content_length(value)
     return "\0".join(parts).encode("latin-1"), len(parts) >> 1, declared
+
+
+def is_live(head: bytes) -> bool:
+    """Whether a response is of use only while it is new, so that the front does not buffer it.
+
+    The front has the same rule (src/http/response-head.ts).
+    """
+    parts = head.lower().split(b"\0")
+    fields = dict(zip(parts[1::2], parts[2::2], strict=False))
+    buffering = fields.get(b"x-accel-buffering")
+    if buffering in (b"yes", b"no"):
+        return buffering == b"no"
+    return fields.get(b"content-type", b"").partition(b";")[0].strip() in _LIVE_TYPES
 
 
 def explain_head(status: object, headers: object) -> str:

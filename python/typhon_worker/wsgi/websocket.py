@@ -12,11 +12,12 @@ side of the socket before the first frame of a response, and the front reads the
 from __future__ import annotations
 
 import os
-import socket
-from _thread import allocate_lock, get_ident
 from collections.abc import Iterable
+from socket import SHUT_WR
 from struct import pack
 
+from typhon_worker.process.native import allocate_lock, socket
+from typhon_worker.process.run_directory import listen, remove_directory
 from typhon_worker.process.tracebacks import ApplicationFault
 from typhon_worker.wire import frames
 
@@ -26,10 +27,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .client_socket import ClientSocket
+
 # The front connects when it reads WS_SOCKET. If it takes longer, it has forgotten the request.
 MAX_CONNECT_SECONDS = 10.0
-# A library's thread may still have to send the close frame that it told the application of.
-LAST_FRAME_SECONDS = 1.0
 # Keys that libraries know. simple-websocket tries Werkzeug's first and then ends the request with
 # an ordinary response; with gunicorn's it raises StopIteration through the whole application.
 NAMES = ("werkzeug.socket", "gunicorn.socket")
@@ -38,106 +39,43 @@ NAMES = ("werkzeug.socket", "gunicorn.socket")
 _ENDINGS = (StopIteration, ConnectionError, ApplicationFault)
 
 
-class ClientSocket(socket.socket):
-    """The socket as the application has it: blocking, and each send is whole.
+class Sockets:
+    """The sockets of one worker, by request id.
 
-    A library sends messages from one thread and pongs from another, with `send`, and does not look
-    at its result. A short write, or a pong inside of a message, would end the connection.
-
-    A library's thread may read a fault, wake the application, and only then send its close frame.
-    So the end of a request waits for a thread that has read and does not read again.
+    Each handshake has a folder of its own (mode 0700) for the moment in which the front connects.
+    Its name begins with that of the worker's run directory, so that the launcher finds the folders
+    of a dead worker.
     """
 
-    __slots__ = ("_busy", "_owner", "_process", "_sending", "was_used")
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        # Overrides a default that the application may have set for its own connections.
-        self.settimeout(None)
-        self._process = os.getpid()
-        self._sending = allocate_lock()
-        # Held while another thread than the request's is between two calls of `recv`.
-        self._busy = allocate_lock()
-        self._owner = get_ident()
-        self.was_used = False
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """As socket.recv."""
-        self._rest()
-        data = super().recv(bufsize, flags)
-        if get_ident() != self._owner:
-            self._busy.acquire(False)
-        return data
-
-    def _rest(self) -> None:
-        if self._busy.locked():
-            self._busy.release()
-
-    def wait_for_reader(self) -> None:
-        """Waits until what a library's thread has read is answered, LAST_FRAME_SECONDS at most."""
-        self._busy.acquire(timeout=LAST_FRAME_SECONDS)
-
-    # Called at a close when no file object uses the socket any more, as in ssl.SSLSocket. The
-    # worker's own copy is still open, so without a shutdown the front would not see the close. The
-    # close of a forked child's copy means nothing.
-    def _real_close(self) -> None:
-        self._rest()
-        if os.getpid() == self._process:
-            try:
-                self.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # It is shut already, or the front has left.
-        super()._real_close()  # type: ignore[misc]
-
-    # Closes without the usual ResourceWarning: an application that drops the socket at the end of
-    # its request has done nothing wrong.
-    def __del__(self) -> None:
-        self.close()
-
-    def send(self, data: Any, flags: int = 0, /) -> int:
-        """Sends all of `data` on a blocking socket, else as much as there is room for."""
-        if self.gettimeout() == 0.0:
-            self.was_used = True
-            return super().send(data, flags)
-        self.sendall(data, flags)
-        return memoryview(data).nbytes
-
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """As socket.sendall, one call after the other."""
-        self.was_used = True
-        with self._sending:
-            super().sendall(data, flags)
-
-
-class Sockets:
-    """The sockets of one worker, by request id; `base` is the prefix of their paths."""
-
-    def __init__(self, base: str) -> None:
-        self._base = base
+    def __init__(self, run_directory: str) -> None:
+        self._run_directory = run_directory
         # The worker's own copies, until the front has closed its end; None while it connects. A
         # copy keeps the socket open after the application's close. Otherwise a front that still
         # has something to send would get a reset, and lose what the application wrote.
-        self._ends: dict[int, socket.socket | None] = {}
+        self._ends: dict[int, socket | None] = {}
         self._lock = allocate_lock()
 
     def open(self, exchange: WebSocketExchange) -> ClientSocket:
         """Opens the socket of a handshake: offers it to the front and waits. Fails with OSError."""
         request = exchange.request
-        path = f"{self._base}.{request}.socket"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(path)
-            try:
-                listener.listen(1)
+        folder = f"{self._run_directory}.{os.urandom(8).hex()}"
+        os.mkdir(folder, 0o700)
+        path = os.path.join(folder, "socket")
+        try:
+            with listen(path) as listener:
                 listener.settimeout(MAX_CONNECT_SECONDS)
                 self._ends[request] = None
-                taken = pack("<d", exchange.taken)
-                exchange.slot.channel.send(frames.encode(frames.WS_SOCKET, request, taken))
+                offer = pack("<d", exchange.taken) + os.fsencode(path)
+                exchange.slot.channel.send(frames.encode(frames.WS_SOCKET, request, offer))
                 end, _ = listener.accept()
-            except OSError:
-                self._ends.pop(request, None)
-                raise
-            finally:
-                os.unlink(path)
+        except OSError:
+            self._ends.pop(request, None)
+            raise
+        finally:
+            remove_directory(folder)
+        # Imported after the application, which may have put another class in socket.socket's place.
+        from .client_socket import ClientSocket
+
         client = ClientSocket(fileno=os.dup(end.fileno()))
         with self._lock:
             # The front may have closed its end by now: WS_SOCKET_DONE has removed the entry.
@@ -158,7 +96,7 @@ class Sockets:
             if end is None:
                 return
             try:
-                end.shutdown(socket.SHUT_WR)
+                end.shutdown(SHUT_WR)
             except OSError:
                 pass  # The application has shut it.
 

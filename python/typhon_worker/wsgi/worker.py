@@ -9,13 +9,18 @@ application.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
-from threading import Condition, Thread
 
 from typhon_worker.application.listener import FrontListener
+from typhon_worker.application.single_process import find_reason
 from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
+from typhon_worker.process.native import (
+    Condition,
+    find_green_library,
+    monotonic,
+    start_thread,
+)
 from typhon_worker.process.stacks import describe_threads
 from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import frames, record
@@ -34,40 +39,53 @@ if TYPE_CHECKING:
 def run_wsgi(app: Callable[..., Any], context: WorkerContext) -> None:
     """Serves the application until STOP."""
     settings, channel = context.settings, context.channel
+    if find_green_library() == "eventlet":
+        _use_one_thread(context)
+    context.take_single(find_reason(app, settings.app_dir))
     changed = Condition()
     slots = [
         ThreadSlot(number, context.notes, channel, changed) for number in range(settings.threads)
     ]
     interrupter = Interrupter(channel, slots, CALLERS)
-    sockets = Sockets(context.base)
+    sockets = Sockets(context.run_directory)
     server = WsgiServer(app, settings, sys.stderr, sockets)
     intake = WsgiIntake(context, slots, interrupter, server.serve)
     for part in (intake, interrupter, sockets):
         process_setup.close_in_children(part.close_in_child)
 
-    def tell_stacks() -> None:
+    def tell_stacks(late: int) -> None:
         with interrupter.pause:
-            report = describe_threads({slot.thread: slot.exchange for slot in slots})
-        channel.send(frames.encode(frames.STACKS_TOLD, 0, frames.encode_text(report)))
+            report = describe_threads({slot.thread: slot.exchange for slot in slots}, late)
+        channel.send(frames.encode(frames.STACKS_TOLD, late, frames.encode_text(report)))
 
     def on_socket_done(_kind: int, _flags: int, _count: int, request: int, _: bytes) -> None:
         sockets.done(request)
 
-    listener = FrontListener(intake, tell_stacks)
+    listener = FrontListener(intake, context.ending, tell_stacks)
     listener.handlers[frames.WS_SOCKET_DONE] = on_socket_done
     _warm_up(server, context)
-    Thread(
-        target=channel.listen, args=(listener.receive,), name="typhon-channel", daemon=True
-    ).start()
-    channel.send(frames.encode(frames.READY, 0, b'{"interface":"wsgi"}'))
+    start_thread(lambda: channel.listen(listener.receive), "typhon-channel")
+    context.say_ready("wsgi")
     intake.run()
+
+
+# A lock of eventlet that threads of the kernel share never wakes the thread that waits for it.
+def _use_one_thread(context: WorkerContext) -> None:
+    threads, context.settings.threads = context.settings.threads, 1
+    if threads > 1:
+        text = (
+            "eventlet has replaced the locks of the standard library by ones that work inside of "
+            f"one thread: this worker runs one request at a time instead of {threads} "
+            "(--threads 1 says so; more --workers run more)"
+        )
+        context.channel.log(frames.LEVEL_WARNING, text)
 
 
 def _warm_up(server: WsgiServer, context: WorkerContext) -> None:
     for number, path in enumerate(context.settings.warmup, 1):
         slot: Any = WarmupSlot()
         names, values = record.encode_get(path, f"warmup-{number}")
-        exchange = WsgiExchange(slot, 0, 0, time.monotonic(), names, values, b"")
+        exchange = WsgiExchange(slot, 0, 0, monotonic(), names, values, b"")
         exchange.granted = ENDLESS_CREDIT
         server.serve(exchange)
         slot.report(context.channel, path)

@@ -17,7 +17,7 @@ export class AsgiHandler implements Handler {
   readonly #settings: WebSocketSettings;
 
   /** `leaveMs`: time over which the WebSockets of a worker that leaves are closed. */
-  constructor(context: ApplicationContext, leaveMs?: number, settings = DEFAULT_SETTINGS) {
+  constructor(context: ApplicationContext, leaveMs: number, settings = DEFAULT_SETTINGS) {
     this.#context = context;
     this.#open = new OpenWebSockets(leaveMs);
     this.#settings = settings;

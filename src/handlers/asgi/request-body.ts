@@ -15,6 +15,7 @@ const MAX_INLINE_BYTES = 2048;
  * the application asks for it, and at most a window ahead of what the application has read.
  */
 class StreamedBody implements RequestBody, BodyReceiver {
+  readonly isLive = true;
   readonly #request: PythonRequest;
   #isOpen = false;
   #isClosed = false;
@@ -106,7 +107,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
 
 export const ASGI: InterfaceRules = {
   // As ASGI has it for Transfer-Encoding; the others stand in most examples of event streams.
-  connectionFields: "drop",
+  droppedFields: "any",
   hearsHalfClose: true,
   spoolsResponses: false,
   creditStepBytes: 65_536,

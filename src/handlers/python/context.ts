@@ -11,10 +11,12 @@ export interface ApplicationContext {
   readonly folder: TempFolder;
   readonly budget: MemoryBudget;
   /**
-   * How long a request for this path may run, seconds, 0 = without limit: `timeout` from taking to the head
-   * of the response, `gapTimeout` between two pieces of it.
+   * How long a request for this path may run, 0 = without limit: `timeoutMs` from taking to the head of the
+   * response, `gapTimeoutMs` between two pieces of it.
    */
-  readonly timesOf: (path: string) => { readonly timeout: number; readonly gapTimeout: number };
+  readonly timesOf: (path: string) => { readonly timeoutMs: number; readonly gapTimeoutMs: number };
+  /** How long a request may go on without its client; 0 = without limit, null = as long as with the client. */
+  readonly abandonTimeoutMs: number | null;
   /** Whether safe requests are run once more when their worker has died. */
   readonly mayRetry: boolean;
   /** Bytes of one response that may lie in a temporary file. */

@@ -5,12 +5,12 @@
 //                              RequestBody, Spool
 
 import { ERRORS, type HttpError } from "../../http/error.ts";
-import type { Exchange, ExchangeListener, UpgradedStream } from "../../http/exchange.ts";
+import type { Exchange, ExchangeListener, Handling, UpgradedStream } from "../../http/exchange.ts";
 import type { FieldSection } from "../../http/field-section.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import { mayHaveBody, ResponseFault } from "../../http/response-head.ts";
+import { isLive, mayHaveBody, ResponseFault } from "../../http/response-head.ts";
 import { Spool } from "../../net/spool.ts";
-import { monotonic } from "../../workers/clock.ts";
+import { monotonicMs } from "../../workers/clock.ts";
 import { Job, type JobListener, type JobRequest, type LostReason } from "../../workers/job.ts";
 import type { ApplicationContext } from "./context.ts";
 import { recordNames, recordValues } from "./record.ts";
@@ -19,7 +19,7 @@ import {
   parseEarlyHint,
   parseResponseHead,
   parseTrailers,
-  type ConnectionFields,
+  type DroppedFields,
 } from "./response-record.ts";
 
 /** RFC 9110 §9.2.1, without TRACE, which no application sees. */
@@ -27,6 +27,11 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** For a request to be begun whose client has closed its sending side. */
 const HALF_CLOSED_WAIT_MS = 250;
+
+/** A worker that sends a live response has so much credit, and gets more in steps of a quarter. */
+const LIVE_STEP_BYTES = 65_536;
+
+const EMPTY = Buffer.alloc(0);
 
 const LOST: Readonly<Record<LostReason, HttpError>> = {
   "worker-died": ERRORS.WORKER_DIED,
@@ -53,12 +58,12 @@ export interface RequestBody {
 /** What WSGI and ASGI do differently with a request. */
 export interface InterfaceRules {
   /** What becomes of fields of the connection that the application sends. */
-  readonly connectionFields: ConnectionFields;
+  readonly droppedFields: DroppedFields;
   /** Whether a running application hears that its client has closed its sending side. */
   readonly hearsHalfClose: boolean;
   /**
    * Whether bytes that a slow client does not take go into memory and then into a file, so that the worker
-   * is free; else the worker waits with the client.
+   * is free, unless the response is live; else the worker waits with the client.
    */
   readonly spoolsResponses: boolean;
   /** Credit for a response is given in steps of so many bytes; a quarter of what a worker has at first. */
@@ -66,7 +71,7 @@ export interface InterfaceRules {
   readonly openRequestBody: (request: PythonRequest) => RequestBody;
 }
 
-export class PythonRequest implements ExchangeListener, JobRequest, JobListener {
+export class PythonRequest implements ExchangeListener, Handling, JobRequest, JobListener {
   readonly exchange: Exchange;
   readonly context: ApplicationContext;
   readonly job: Job;
@@ -76,16 +81,23 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   isBodyInFile = false;
   isBodyStreamed = false;
   readonly isWebSocket: boolean;
-  readonly timeout: number;
-  readonly gapTimeout: number;
+  readonly timeoutMs: number;
+  readonly gapTimeoutMs: number;
+  readonly abandonTimeoutMs: number | null;
   readonly #rules: InterfaceRules;
   #requestBody: RequestBody | null = null;
   /** Null until a response comes in pieces. */
   #credit: ResponseCredit | null = null;
   /** Null until bytes of the response have to wait here. */
   #spool: Spool | null = null;
+  /** Whether bytes that the client does not take go into the spool. */
+  #isSpooled = false;
   /** Whether the client keeps up with the response. */
   #isFlowing = true;
+  /** When the application had responded, or had accepted a WebSocket; 0: it has not, or never will. */
+  #respondedAt = 0;
+  /** Why the job has ended without the application; "": it has not. */
+  #lost: LostReason | "" = "";
   /** Number of a worker that has the request and takes no more; 0: none has said so. */
   #leavingWorker = 0;
 
@@ -99,11 +111,37 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
     this.context = context;
     this.#rules = rules;
     this.isWebSocket = isWebSocket;
-    const { timeout, gapTimeout } = context.timesOf(exchange.head.path);
-    this.timeout = timeout;
-    this.gapTimeout = gapTimeout;
+    const { timeoutMs, gapTimeoutMs } = context.timesOf(exchange.head.path);
+    this.timeoutMs = timeoutMs;
+    this.gapTimeoutMs = gapTimeoutMs;
+    this.abandonTimeoutMs = context.abandonTimeoutMs;
     this.job = new Job(this, this);
     exchange.listener = this;
+    exchange.handling = this;
+  }
+
+  get worker(): number {
+    return this.job.worker;
+  }
+
+  get queuedMs(): number | null {
+    const { submittedAt, takenAt } = this.job;
+    if (takenAt > 0) return takenAt - submittedAt;
+    if (this.#mayHaveRun) return null;
+    // The body of a request that is not submitted was still on its way.
+    return submittedAt === 0 ? 0 : monotonicMs() - submittedAt;
+  }
+
+  get runMs(): number | null {
+    const { takenAt } = this.job;
+    if (takenAt === 0) return this.#mayHaveRun ? null : 0;
+    return (this.#respondedAt || monotonicMs()) - takenAt;
+  }
+
+  /** Whether a worker may have had the request that no worker has told of. */
+  get #mayHaveRun(): boolean {
+    const { state } = this.job;
+    return state === "queued" || state === "abandoned" || this.#lost === "worker-died";
   }
 
   get isRepeatable(): boolean {
@@ -179,26 +217,28 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
 
   onHead(record: string, count: number, bytes: Buffer, isWhole: boolean): void {
     const { exchange } = this;
-    const { connectionFields } = this.#rules;
-    const head = this.parse(() => parseResponseHead(record, count, connectionFields));
+    const { droppedFields } = this.#rules;
+    const head = this.parse(() => parseResponseHead(record, count, droppedFields));
     if (head === null) {
       if (!isWhole) this.context.pool.cancel(this.job);
       this.fail(ERRORS.RESPONSE_INVALID);
       return;
     }
-    // Of a response in pieces the application's time is known at the end.
-    this.#report(isWhole ? this.job.lastBytesAt : this.job.takenAt);
+    const hasBody = mayHaveBody(exchange.head.method, head.status);
+    if (!isWhole && hasBody) {
+      this.#startBody(head, bytes);
+      return;
+    }
+    this.#respondedAt = this.job.lastBytesAt;
     if (!isWhole) {
-      const { pool } = this.context;
-      this.#credit = new ResponseCredit(pool, this.job, this.#rules.creditStepBytes);
-      exchange.start(head);
-      if (bytes.length > 0) this.#forward(bytes);
+      // The response ends with its head, whatever the application goes on to send.
+      this.abandon();
+      exchange.respond(head, EMPTY);
       return;
     }
     this.end();
     const { contentLength } = head;
-    const isWrong = contentLength !== null && contentLength !== bytes.length;
-    if (isWrong && mayHaveBody(exchange.head.method, head.status)) {
+    if (hasBody && contentLength !== null && contentLength !== bytes.length) {
       this.context.onFault(
         exchange,
         `the application sent ${bytes.length} bytes, its Content-Length says ${contentLength}`,
@@ -207,6 +247,16 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
       return;
     }
     exchange.respond(head, bytes);
+  }
+
+  /** Sends the head of a response in pieces, and its first piece. */
+  #startBody(head: ResponseHead, bytes: Buffer): void {
+    const { spoolsResponses, creditStepBytes } = this.#rules;
+    this.#isSpooled = spoolsResponses && !isLive(head);
+    const stepBytes = spoolsResponses && !this.#isSpooled ? LIVE_STEP_BYTES : creditStepBytes;
+    this.#credit = new ResponseCredit(this.context.pool, this.job, stepBytes);
+    this.exchange.start(head);
+    if (bytes.length > 0) this.#forward(bytes);
   }
 
   onBody(bytes: Buffer, isLast: boolean): void {
@@ -242,13 +292,12 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
   }
 
   onFault(text: string): void {
-    this.#report(monotonic());
     this.context.onFault(this.exchange, text);
     this.fail(ERRORS.APPLICATION_ERROR);
   }
 
   onLost(reason: LostReason): void {
-    this.#report(monotonic());
+    this.#lost = reason;
     this.fail(LOST[reason]);
   }
 
@@ -269,7 +318,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
     const upgraded = this.exchange.upgrade(head);
     if (upgraded === null) return null;
     this.exchange.listener = null;
-    this.#report(monotonic());
+    this.#respondedAt = monotonicMs();
     return upgraded;
   }
 
@@ -299,7 +348,6 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
       return;
     }
     const { exchange, context } = this;
-    const { spoolsResponses } = this.#rules;
     // The connection may free the bytes.
     const { length } = bytes;
     this.#isFlowing = exchange.write(bytes);
@@ -308,8 +356,8 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
       this.abandon();
       return;
     }
-    this.#credit?.add(length, this.#isFlowing || spoolsResponses);
-    if (!this.#isFlowing && spoolsResponses) this.#spool = this.#openSpool();
+    this.#credit?.add(length, this.#isFlowing || this.#isSpooled);
+    if (!this.#isFlowing && this.#isSpooled) this.#spool = this.#openSpool();
   }
 
   #openSpool(): Spool {
@@ -327,7 +375,7 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
 
   /** All bytes of the response have come. Trailers are ASGI's, which does not spool. */
   #finish(trailers?: FieldSection): void {
-    this.#report(this.job.lastBytesAt);
+    this.#respondedAt = this.job.lastBytesAt;
     if (this.#spool === null) this.#endResponse(trailers);
     else this.#spool.end();
   }
@@ -350,22 +398,12 @@ export class PythonRequest implements ExchangeListener, JobRequest, JobListener 
     this.#spool = null;
   }
 
-  /** Tells the exchange where the time went, until `now`. */
-  #report(now: number): void {
-    const { handling } = this.exchange;
-    const { submittedAt, takenAt, worker } = this.job;
-    handling.worker = worker;
-    handling.queuedMs = ((takenAt > 0 ? takenAt : now) - submittedAt) * 1000;
-    if (takenAt > 0) handling.runMs = (now - takenAt) * 1000;
-  }
-
   /** Null: the record must not be sent, and the log says why. */
   protected parse<T>(read: () => T): T | null {
     try {
       return read();
     } catch (error) {
       if (!(error instanceof ResponseFault)) throw error;
-      this.#report(monotonic());
       this.context.onFault(this.exchange, error.message);
       return null;
     }

@@ -3,7 +3,8 @@
 // Applications repeat their heads, so heads are cached by their record, bounded.
 
 import { checkedHint, checkedTrailers, type FieldSection } from "../../http/field-section.ts";
-import { CONNECTION, fieldName, TRANSFER_ENCODING } from "../../http/headers.ts";
+import { listMembers } from "../../http/grammar.ts";
+import { fieldName, HOP_BY_HOP } from "../../http/headers.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { checkedHead, quote, ResponseFault } from "../../http/response-head.ts";
 
@@ -14,11 +15,13 @@ const MAX_CACHED_RECORD_LENGTH = 2048;
 const EARLY_HINTS = "103 Early Hints";
 
 /**
- * What becomes of Transfer-Encoding, Connection and Keep-Alive from an application. "refuse": a fault, as
- * PEP 3333 has it. "drop": they are not sent, as ASGI has it for Transfer-Encoding; the others stand in
- * most examples of event streams. The value of Connection is kept for the engine.
+ * What becomes of Transfer-Encoding, Connection and Keep-Alive from an application; those that are not sent do
+ * no harm, and the value of Connection is kept for the engine. "restated": fields that only say whether the
+ * connection stays open, as most examples of event streams have them, are not sent. Others would change the
+ * framing, or name fields of the connection, and are a fault, as PEP 3333 has it. "any": none of the three is
+ * sent, as ASGI has it for Transfer-Encoding.
  */
-export type ConnectionFields = "refuse" | "drop";
+export type DroppedFields = "restated" | "any";
 
 /** A head, and how many fields its record has. */
 type KnownHead = readonly [head: ResponseHead, count: number];
@@ -47,9 +50,9 @@ class KnownHeads {
   }
 }
 
-const KNOWN: Readonly<Record<ConnectionFields, KnownHeads>> = {
-  refuse: new KnownHeads(),
-  drop: new KnownHeads(),
+const KNOWN: Readonly<Record<DroppedFields, KnownHeads>> = {
+  restated: new KnownHeads(),
+  any: new KnownHeads(),
 };
 
 /**
@@ -75,12 +78,12 @@ export function splitRecord(
 export function parseResponseHead(
   record: string,
   count: number,
-  connectionFields: ConnectionFields = "refuse",
+  dropped: DroppedFields = "restated",
 ): ResponseHead {
-  const heads = KNOWN[connectionFields];
+  const heads = KNOWN[dropped];
   let known = heads.get(record);
   if (known === undefined) {
-    known = [readHead(record, count, connectionFields), count];
+    known = [readHead(record, count, dropped), count];
     heads.keep(record, known);
   }
   const [head, knownCount] = known;
@@ -102,29 +105,41 @@ export function parseTrailers(record: string, count: number): FieldSection {
   return checkedTrailers({ names, values });
 }
 
-function readHead(record: string, count: number, connectionFields: ConnectionFields): ResponseHead {
+function readHead(record: string, count: number, dropped: DroppedFields): ResponseHead {
   const { first, names, values } = splitRecord(record, count);
   if (!/^[2-5]\d\d(?: |$)/.test(first))
     throw new ResponseFault(`the status ${quote(first)} is not "200 OK" … "599 Reason"`);
   const status = Number(first.slice(0, 3));
   const reason = first.slice(4);
-  if (connectionFields === "refuse") return checkedHead(status, reason, { names, values });
   const kept = { names: [] as string[], values: [] as string[] };
   const options: string[] = [];
   for (const [index, name] of names.entries()) {
     const value = values[index] ?? "";
-    if (name.toLowerCase() === "connection") options.push(value);
-    if (isOfConnection(name)) continue;
+    const kind = connectionKind(name, value, dropped);
+    if (kind === "option") options.push(value);
+    if (kind !== "sent") continue;
     kept.names.push(name);
     kept.values.push(value);
   }
   return checkedHead(status, reason, kept, options.join());
 }
 
-function isOfConnection(name: string): boolean {
+/** "option": not sent, and kept for the engine. What is sent is still checked (checkedHead). */
+function connectionKind(
+  name: string,
+  value: string,
+  dropped: DroppedFields,
+): "sent" | "option" | "dropped" {
   const field = fieldName(name);
-  if (field === null) return false;
-  return (field.kind & (CONNECTION | TRANSFER_ENCODING)) !== 0 || field.lower === "keep-alive";
+  if (field === null || (field.kind & HOP_BY_HOP) === 0) return "sent";
+  if (field.lower === "keep-alive") return "dropped";
+  if (field.lower === "connection")
+    return dropped === "any" || isRestatement(value) ? "option" : "sent";
+  return dropped === "any" && field.lower === "transfer-encoding" ? "dropped" : "sent";
+}
+
+function isRestatement(value: string): boolean {
+  return listMembers(value).every((option) => /^(?:close|keep-alive)$/i.test(option));
 }
 
 function wrongCount(count: number): ResponseFault {

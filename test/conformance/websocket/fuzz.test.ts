@@ -6,11 +6,12 @@ import { before, it, type TestContext } from "node:test";
 import { deflateRawSync } from "node:zlib";
 
 import { FILE } from "../../support/file-scope.ts";
+import { IS_LONG } from "../../support/long.ts";
 import { startTyphon, type Typhon } from "../../support/typhon.ts";
 import { close, frame, FrameClient, Opcode, text } from "../../websocket/frames.ts";
 import { heard, Speaker } from "./dialogue.ts";
 
-const CONNECTIONS = 300;
+const CONNECTIONS = IS_LONG ? 1000 : 100;
 const AT_ONCE = 10;
 const OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { before, describe, it } from "node:test";
 
 import { FILE } from "../../support/file-scope.ts";
+import { IS_LONG } from "../../support/long.ts";
 import { startTyphon, type Typhon } from "../../support/typhon.ts";
 import { binary, frame, Opcode, text } from "../../websocket/frames.ts";
 import { heard, run, Speaker } from "./dialogue.ts";
@@ -37,10 +38,15 @@ const FRAME_SIZES = {
   binary: [4 * KIB, 256 * KIB],
 };
 const WRITE_SIZES = { text: [64, 256, 1024, 2048], binary: [512] };
+const SIZES = IS_LONG
+  ? [64 * KIB, 256 * KIB, MIB, 4 * MIB, 8 * MIB, 16 * MIB]
+  : [64 * KIB, MIB, 16 * MIB];
+/** MiB of a message in many frames. */
+const FRAMED_MIB = IS_LONG ? 4 : 1;
 /** Bytes of a message, and how many of them go there and back, one after the other. */
 const ROUNDS = {
   text: [
-    [0, 1000],
+    [0, IS_LONG ? 1000 : 200],
     [16, 200],
     [64, 200],
     [256, 200],
@@ -66,7 +72,7 @@ function pieces(opcode: number, bytes: Buffer, size: number): Buffer[] {
 
 for (const [kind, opcode, stock] of KINDS)
   describe(`9: ${kind}`, () => {
-    for (const size of [64 * KIB, 256 * KIB, MIB, 4 * MIB, 8 * MIB, 16 * MIB])
+    for (const size of SIZES)
       it(`a message of ${size / KIB} KiB in one frame comes back`, async () => {
         const payload = stock.subarray(0, size);
         await run(typhon, {
@@ -77,13 +83,13 @@ for (const [kind, opcode, stock] of KINDS)
         });
       });
 
-    const four = stock.subarray(0, 4 * MIB);
+    const framed = stock.subarray(0, FRAMED_MIB * MIB);
     for (const size of FRAME_SIZES[kind])
-      it(`4 MiB in frames of ${size} bytes come back`, async () => {
+      it(`${FRAMED_MIB} MiB in frames of ${size} bytes come back`, async () => {
         await run(typhon, {
           name: "",
-          send: [Buffer.concat(pieces(opcode, four, size))],
-          hear: [heard(kind, four)],
+          send: [Buffer.concat(pieces(opcode, framed, size))],
+          hear: [heard(kind, framed)],
           end: "ours",
         });
       });

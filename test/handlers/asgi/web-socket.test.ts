@@ -8,7 +8,7 @@ import { describe, it, type TestContext } from "node:test";
 import { WebSocket } from "ws";
 
 import { FrameFault, FrameType } from "../../../src/workers/frame.ts";
-import { monotonic } from "../../../src/workers/clock.ts";
+import { msToWireTime, monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
 import { until, within } from "../../support/deadline.ts";
 import { fieldOf, RawClient, type RawResponse } from "../../support/raw-client.ts";
@@ -133,7 +133,7 @@ describe("a handshake", () => {
       const { id } = await worker.take();
       const head = Buffer.from("401 Unauthorized\0X-A\0b");
       const prefix = Buffer.alloc(12);
-      prefix.writeDoubleLE(monotonic());
+      prefix.writeDoubleLE(msToWireTime(monotonicMs()));
       prefix.writeUInt32LE(head.length, 8);
       const payload = Buffer.concat([prefix, head, Buffer.from("who")]);
       worker.say(FrameType.HEAD, id, payload, { isEnd: isWhole, count: 1 });
@@ -162,7 +162,7 @@ describe("a handshake", () => {
     const accepted = await FrameClientOf(context, worker);
     const late = await ask(context, worker);
     const { id } = await worker.take();
-    const overdue = worker.table.tick(monotonic() + 31, () => new Map());
+    const overdue = worker.table.tick(monotonicMs() + 31_000, () => new Map());
     assert.deepEqual(
       overdue.map(({ job }) => job.id),
       [id],

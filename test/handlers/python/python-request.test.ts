@@ -2,14 +2,14 @@
 // WSGI and ASGI. The client is a real socket, the worker is the test.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, it, type TestContext } from "node:test";
 
 import { FrameType } from "../../../src/workers/frame.ts";
 import type { LostReason } from "../../../src/workers/job.ts";
-import { monotonic } from "../../../src/workers/clock.ts";
+import { monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
-import { until } from "../../support/deadline.ts";
+import { lapse, PATIENCE_MS, until } from "../../support/deadline.ts";
 import { fieldOf, RawClient } from "../../support/raw-client.ts";
 import { HandWorker, WORKER } from "../hand-worker.ts";
 
@@ -25,6 +25,10 @@ async function start(
   context.after(() => client.destroy());
   return { worker, client };
 }
+
+const HANDSHAKE =
+  "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 
 /** Bytes of credit that the worker was given. */
 const credited = (worker: HandWorker): number =>
@@ -44,7 +48,7 @@ for (const python of BOTH)
       assert.deepEqual([status, text], [200, "hello"]);
       const timing = worker.finished[0]?.handling;
       assert.equal(timing?.worker, WORKER);
-      assert.ok(timing.queuedMs > 0 && timing.runMs >= 0);
+      assert.ok(Number(timing.queuedMs) > 0 && Number(timing.runMs) >= 0);
       assert.equal(worker.table.size, 0);
     });
 
@@ -138,6 +142,29 @@ for (const python of BOTH)
         assert.equal(worker.finished[0]?.handling.worker, WORKER);
       });
 
+    for (const [request, status] of [
+      ["HEAD /a?b=c", "200 OK"],
+      ["GET /a?b=c", "204 No Content"],
+      ["GET /a?b=c", "304 Not Modified"],
+    ] as const)
+      it(`ends with its head, ${request} and ${status}, though the application sends on`, async (context) => {
+        const { worker, client } = await start(context, python);
+        client.write(`${request} HTTP/1.1\r\nHost: h\r\n\r\n${GET}`);
+        const { id } = await worker.take();
+        worker.head(id, status, "dropped");
+        const { fields } = await client.readResponse(request.slice(0, 4).trim());
+        assert.equal(fields.get("transfer-encoding"), undefined);
+        assert.equal((await worker.hear(FrameType.CANCEL)).count, 1);
+        // The next request of the connection, while the application still runs for the first one.
+        worker.head((await worker.take()).id, "200 OK", "next", { isEnd: true });
+        assert.equal((await client.readResponse()).text, "next");
+        worker.say(FrameType.BODY, id, "dropped too");
+        assert.equal(worker.table.get(id)?.state, "abandoned");
+        worker.say(FrameType.BODY, id, "", { isEnd: true });
+        assert.equal(worker.table.size, 0);
+        assert.deepEqual(worker.faults, []);
+      });
+
     it("is cancelled when its client leaves", async (context) => {
       const { worker, client } = await start(context, python);
       client.write(GET);
@@ -168,23 +195,27 @@ describe("a slow client", () => {
   async function stall(
     context: TestContext,
     python: "wsgi" | "asgi",
+    record = "200 OK",
   ): Promise<{ worker: HandWorker; client: RawClient; id: number; sent: number }> {
     const { worker, client } = await start(context, python);
     client.write(GET);
     client.socket.pause();
     const { id } = await worker.take();
-    worker.head(id, "200 OK");
+    worker.head(id, record, "", { count: record.split("\0").length >> 1 });
     const piece = Buffer.alloc(262_144, "x");
     let sent = 0;
     // As a worker does: only as much as it has credit for.
-    const window = python === "asgi" ? 262_144 : 1_048_576;
-    for (let idle = 0; idle < 20 && sent < LIMIT; idle += 1) {
+    const isHeld = python === "asgi" || record !== "200 OK";
+    const window = isHeld ? 262_144 : 1_048_576;
+    // The spool takes all of a WSGI body; an application is held when it gets no credit for a while.
+    const patienceMs = isHeld ? 100 : PATIENCE_MS;
+    for (let idleMs = 0; sent < LIMIT && idleMs < patienceMs; idleMs += 5) {
       if (sent - credited(worker) + piece.length <= window) {
         worker.say(FrameType.BODY, id, piece);
         sent += piece.length;
-        idle = 0;
+        idleMs = 0;
       }
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await lapse(5);
     }
     return { worker, client, id, sent };
   }
@@ -199,18 +230,36 @@ describe("a slow client", () => {
     assert.equal((await client.readResponse()).text.length, sent);
   });
 
+  for (const field of [
+    "X-Accel-Buffering\0no",
+    "Content-Type\0text/event-stream; charset=utf-8",
+    "Content-Type\0multipart/x-mixed-replace; boundary=frame",
+  ])
+    it(`holds a WSGI worker whose response is live: ${field.replace("\0", ": ")}`, async (context) => {
+      const { worker, client, sent } = await stall(context, "wsgi", `200 OK\0${field}`);
+      assert.ok(sent < LIMIT);
+      // The time between two pieces is a second, and does not count while the client holds them up.
+      assert.deepEqual(
+        worker.table.tick(monotonicMs() + 20_000, () => new Map()),
+        [],
+      );
+      client.socket.resume();
+      await until("all credit is back", () => credited(worker) === sent);
+      assert.deepEqual(readdirSync(worker.folder), [], "nothing was spooled");
+    });
+
   it("holds an ASGI application, which has no deadline meanwhile", async (context) => {
     const { worker, client, id, sent } = await stall(context, "asgi");
     assert.ok(sent < LIMIT);
     // The time between two pieces is a second.
     assert.deepEqual(
-      worker.table.tick(monotonic() + 20, () => new Map()),
+      worker.table.tick(monotonicMs() + 20_000, () => new Map()),
       [],
     );
     const response = client.readResponse();
     client.socket.resume();
     await until("all credit is back", () => credited(worker) === sent);
-    assert.equal(worker.table.tick(monotonic() + 20, () => new Map()).length, 1);
+    assert.equal(worker.table.tick(monotonicMs() + 20_000, () => new Map()).length, 1);
     await assert.rejects(response);
     assert.equal(worker.table.get(id), undefined);
   });
@@ -314,5 +363,105 @@ it("trailers end a response, and those that cannot be sent cut it", async (conte
     const hasTrailer = (await end).toString().endsWith("\r\n0\r\nX-Sum: 1\r\n\r\n");
     assert.equal(hasTrailer, isSent);
     assert.equal(worker.table.size, 0);
+  }
+});
+
+describe("the times of a request, for its log line,", () => {
+  const timesOf = (worker: HandWorker): readonly (number | null)[] => {
+    const { handling } = worker.finished[0] ?? {};
+    return [handling?.queuedMs ?? null, handling?.runMs ?? null];
+  };
+  /** Whether both are there, and no longer than the test has run. */
+  const arePlausible = (worker: HandWorker, since: number): boolean => {
+    const most = performance.now() - since;
+    return timesOf(worker).every((ms) => ms !== null && ms >= 0 && ms <= most);
+  };
+
+  it("are known when its client leaves", async (context) => {
+    const since = performance.now();
+    const { worker, client } = await start(context, "asgi");
+    client.write(GET);
+    await worker.take();
+    client.socket.resetAndDestroy();
+    await until("the end", () => worker.finished.length === 1);
+    assert.ok(arePlausible(worker, since), String(timesOf(worker)));
+    assert.equal(worker.finished[0]?.handling.worker, WORKER);
+  });
+
+  it("are not known when no worker has said that it has the request", async (context) => {
+    const { worker, client } = await start(context);
+    client.write(GET);
+    await until("a page", () => worker.readPage());
+    client.socket.resetAndDestroy();
+    await until("the end", () => worker.finished.length === 1);
+    assert.deepEqual(timesOf(worker), [null, null]);
+  });
+
+  it("are none while the body is still on its way", async (context) => {
+    const { worker, client } = await start(context);
+    client.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhe");
+    await until("the request", () => worker.connections.size === 1);
+    client.socket.resetAndDestroy();
+    await until("the end", () => worker.finished.length === 1);
+    assert.deepEqual(timesOf(worker), [0, 0]);
+  });
+
+  it("are those of a request that was not begun: all of it in the queue", async (context) => {
+    const since = performance.now();
+    const { worker, client } = await start(context);
+    client.write(GET);
+    await until("a page", () => worker.readPage());
+    worker.table.loseAll("queue-timeout");
+    assert.equal((await client.readResponse()).status, 503);
+    assert.ok(arePlausible(worker, since));
+    assert.equal(timesOf(worker)[1], 0);
+  });
+
+  for (const [kind, say] of [
+    ["a failure", (worker, id) => worker.say(FrameType.FAULT, id, "Traceback")],
+    ["a deadline", (worker) => worker.table.loseAll("deadline")],
+    [
+      "a refused handshake",
+      (worker, id) => worker.say(FrameType.WS_CLOSE, id, "", { isEnd: true }),
+    ],
+    ["an accepted handshake", (worker, id) => worker.say(FrameType.WS_ACCEPT, id)],
+    ["a head alone", (worker, id) => worker.head(id, "204 No Content", "x")],
+  ] as const satisfies readonly (readonly [string, (worker: HandWorker, id: number) => void])[])
+    it(`are known of ${kind}`, async (context) => {
+      const since = performance.now();
+      const { worker, client } = await start(context, "asgi");
+      client.write(kind.endsWith("handshake") ? HANDSHAKE : GET);
+      const { id } = await worker.take();
+      say(worker, id);
+      await client.readHead();
+      client.socket.resetAndDestroy();
+      await until("the end", () => worker.finished.length === 1);
+      assert.ok(arePlausible(worker, since), String(timesOf(worker)));
+      assert.equal(worker.finished[0]?.handling.worker, WORKER);
+    });
+
+  it("are known when the body of a running request stops", async (context) => {
+    const since = performance.now();
+    const { worker, client } = await start(context, "asgi");
+    client.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n");
+    const { id } = await worker.take();
+    worker.say(FrameType.FETCH, id);
+    client.write("part");
+    client.end();
+    assert.equal((await client.readResponse()).status, 400);
+    assert.ok(arePlausible(worker, since), String(timesOf(worker)));
+    assert.equal(worker.finished[0]?.handling.worker, WORKER);
+  });
+});
+
+it("a failure after the client has left is in the log", async (context) => {
+  for (const python of BOTH) {
+    const { worker, client } = await start(context, python);
+    client.write(GET);
+    const { id } = await worker.take();
+    client.socket.resetAndDestroy();
+    await worker.hear(FrameType.CANCEL);
+    worker.say(FrameType.FAULT, id, "Traceback");
+    assert.deepEqual([worker.faults, worker.table.size], [["Traceback"], 0]);
   }
 });

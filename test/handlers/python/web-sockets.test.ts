@@ -43,7 +43,7 @@ async function requestOf(context: TestContext): Promise<PythonRequest> {
 
 it("closes all that are open, spread over a time, and those that open later at once", async (context) => {
   const request = await requestOf(context);
-  const all = new OpenWebSockets();
+  const all = new OpenWebSockets(5000);
   const [first, second, late] = [1, 2, 3].map(() => new Recorded(request, all));
   assert.ok(first !== undefined && second !== undefined && late !== undefined);
   first.open();
@@ -57,7 +57,7 @@ it("closes all that are open, spread over a time, and those that open later at o
 
 it("closes none that has ended meanwhile, even before it was open", async (context) => {
   const request = await requestOf(context);
-  const all = new OpenWebSockets();
+  const all = new OpenWebSockets(5000);
   const [ended, early] = [1, 2].map(() => new Recorded(request, all));
   assert.ok(ended !== undefined && early !== undefined);
   ended.open();
@@ -84,7 +84,7 @@ it("closes the WebSockets of a worker that leaves, and leaves the others", async
 
 it("has a code for each way in which its job is lost", async (context) => {
   const request = await requestOf(context);
-  const webSocket = new Recorded(request, new OpenWebSockets());
+  const webSocket = new Recorded(request, new OpenWebSockets(5000));
   webSocket.onLost("stopping");
   webSocket.onLost("worker-died");
   assert.deepEqual(webSocket.heard, ["1012 the server stops", "1011 the process ended"]);

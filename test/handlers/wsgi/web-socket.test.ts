@@ -9,7 +9,7 @@ import { describe, it, type TestContext } from "node:test";
 
 import { acceptKey } from "../../../src/websocket/handshake.ts";
 import { FrameFault, FrameType } from "../../../src/workers/frame.ts";
-import { monotonic } from "../../../src/workers/clock.ts";
+import { monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
 import { lapse, until } from "../../support/deadline.ts";
 import { RawClient } from "../../support/raw-client.ts";
@@ -61,7 +61,7 @@ describe("an application that accepts on its socket", () => {
     client.write(Buffer.of(0x82, 0));
     assert.deepEqual(await received, [Buffer.of(0x82, 0)]);
     assert.deepEqual(
-      worker.table.tick(monotonic() + 1000, () => new Map()),
+      worker.table.tick(monotonicMs() + 1_000_000, () => new Map()),
       [],
     );
     worker.head(id, "200 OK", "void", { isEnd: true });

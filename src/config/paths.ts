@@ -1,0 +1,54 @@
+// What a path leads to, as this user sees it. A folder on the way that this user may not enter is told apart
+// from a path that leads nowhere: the first is a mistake to report, the second often just the next case.
+
+import { accessSync, constants, lstatSync, statSync } from "node:fs";
+
+/** "closed": this user may not enter a folder on the way. */
+export type PathKind = "file" | "folder" | "other" | "missing" | "closed";
+
+/** Follows symbolic links. Never throws. */
+export function kindOf(path: string): PathKind {
+  try {
+    const found = statSync(path);
+    if (found.isDirectory()) return "folder";
+    return found.isFile() ? "file" : "other";
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    return code === "EACCES" || code === "EPERM" ? "closed" : "missing";
+  }
+}
+
+/** Whether the path itself is a symbolic link, wherever it leads. */
+export function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    // Missing, or in a closed folder.
+    return false;
+  }
+}
+
+/** Whether this user may write files into the folder. */
+export function mayWriteIn(folder: string): boolean {
+  return has(folder, constants.W_OK | constants.X_OK);
+}
+
+/** Whether this user may list and read the files of the folder. */
+export function mayReadIn(folder: string): boolean {
+  return has(folder, constants.R_OK | constants.X_OK);
+}
+
+/** Whether this user may run the file. */
+export function mayRun(file: string): boolean {
+  return kindOf(file) === "file" && has(file, constants.X_OK);
+}
+
+function has(path: string, rights: number): boolean {
+  try {
+    accessSync(path, rights);
+    return true;
+  } catch {
+    // Missing, another user's, or on a read-only disk: for the caller all the same.
+    return false;
+  }
+}

@@ -1,3 +1,0 @@
-"""Has nothing that could be called as an application."""
-
-app = "not an application"

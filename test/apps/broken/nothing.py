@@ -1,3 +1,0 @@
-"""Has neither app nor application."""
-
-site = object()
