@@ -8,11 +8,16 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn pythons long benchmarks faults"
+all="gunicorn autobahn pythons long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
   node_tests test/conformance/others/gunicorn-asgi.test.ts
+}
+
+# The Autobahn cases for WebSocket, against the real command (tools/setup-autobahn.sh).
+run_autobahn() {
+  node_tests test/conformance/others/autobahn.test.ts
 }
 
 # A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.

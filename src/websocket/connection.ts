@@ -137,7 +137,7 @@ export class WebSocketConnection {
     this.#writer.send(piece, isText, isLast, onDone);
   }
 
-  /** Stops reading. Messages of the bytes already read still come, as far as the next frame to inflate. */
+  /** Stops reading. Messages of the bytes already read still come, as far as the next one that zlib's threads inflate. */
   pause(): void {
     if (this.#state === "open") this.#input.pause();
     else this.#hasGap = true;
@@ -166,7 +166,6 @@ export class WebSocketConnection {
   }
 
   #ping(onTaken: () => void): void {
-    this.#deflate?.releaseIdle();
     if (this.#state === "open") this.#writer.ping(onTaken);
   }
 

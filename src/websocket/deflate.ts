@@ -1,41 +1,46 @@
-// Compression of messages (RFC 7692): negotiation and zlib. Memory is bounded: no context outlives its message,
-// so an idle connection holds nothing of zlib, and inflating stops at the limit of a message.
+// Compression of messages (RFC 7692): negotiation and zlib. No context outlives its message: each message has
+// a zlib of its own, so an idle connection holds nothing of zlib.
 //
-// The work is done by the parts of the library `ws` that know only compression, not sockets, handshakes or
-// frames. Its type declarations leave these parts out, so they are declared here as far as they are used
-// (docs/dependencies.md says why no more of the library is).
+// A short message passes through zlib in this thread, because the way to another thread and back costs more than
+// zlib's work. All others pass through a thread of Node's pool, piece by piece. DEFLATE_TURN_BYTES limits the work in
+// this thread, so that the event loop turns.
+//
+// The negotiation is done by parts of the library `ws` that know neither sockets nor frames. Its type
+// declarations leave these parts out, so they are declared here as far as they are used (docs/dependencies.md).
 
-import { extension as extensionField, PerMessageDeflate as LibraryDeflate } from "ws";
+import * as zlib from "node:zlib";
+
+import { extension as extensionField, PerMessageDeflate as Negotiation } from "ws";
 
 import { CloseCode, type CloseStatus } from "./close-code.ts";
 import {
-  DEFLATE_JOBS,
   DEFLATE_MEMORY_LEVEL,
+  DEFLATE_NOW_BYTES,
+  DEFLATE_TURN_BYTES,
   DEFLATE_WINDOW_BITS,
   MAX_MESSAGE_BYTES,
 } from "./limits.ts";
+import { ZlibStream } from "./zlib-stream.ts";
+
+declare module "zlib" {
+  /** Node's declarations leave this overload out. */
+  export function inflateRawSync(
+    bytes: Buffer,
+    options: ZlibOptions & { readonly info: true },
+  ): { readonly buffer: Buffer; readonly engine: Zlib };
+}
 
 declare module "ws" {
   export class PerMessageDeflate {
     constructor(settings: {
       readonly isServer: boolean;
-      /** Longest message inflated; a longer one is an error before more of it is inflated. */
-      readonly maxPayload: number;
-      /** Pieces deflated or inflated at a time, of all connections; the first instance decides. */
-      readonly concurrencyLimit: number;
       readonly serverNoContextTakeover: boolean;
       readonly clientNoContextTakeover: boolean;
       /** Missing: as the client asks. */
       readonly serverMaxWindowBits?: number;
-      readonly zlibDeflateOptions: { readonly level: number; readonly memLevel: number };
     });
-    readonly params: Readonly<Record<string, number | true>>;
     /** Accepts the first offer that can be accepted, throws if none can. Changes the offers. */
-    accept(offers: readonly Record<string, unknown>[]): unknown;
-    compress(bytes: Buffer, fin: boolean, callback: Deflated): void;
-    decompress(bytes: Buffer, fin: boolean, callback: Deflated): void;
-    /** Frees zlib's memory. */
-    cleanup(): void;
+    accept(offers: readonly Record<string, unknown>[]): DeflateParameters;
   }
 
   export const extension: {
@@ -47,93 +52,169 @@ declare module "ws" {
 
 /** One offer of permessage-deflate: each parameter's name with the values that it was given. */
 export type DeflateOffer = Readonly<Record<string, readonly (string | true)[]>>;
-
-type Deflated = (error: Error | null, bytes: Buffer) => void;
-type Inflated = (bytes: Buffer, fault: CloseStatus | null) => void;
+/** What client and server agree upon. */
+type DeflateParameters = Readonly<Record<string, number | true>>;
 
 const EXTENSION = "permessage-deflate";
 /** Messages are short: zlib's higher levels cost more than they save. */
 const LEVEL = 3;
+/** Longest piece of zlib's output: a way to a thread and back each. */
+const MAX_PIECE_BYTES = 65_536;
+/** How many times longer a message usually is than its compressed form, at most. */
+const USUAL_RATIO = 8;
+/** The end of zlib's output at a flush, which is not sent (RFC 7692 §7.2.1). */
+const TAIL_BYTES = 4;
+/** Bytes that may follow a final block: the beginning of an empty block (RFC 7692 §7.2.3.4). */
+const MAX_BYTES_BEHIND_FINAL = 1;
+/** Longest message that is inflated in this thread: about 60 µs. */
+const MAX_NOW_OUTPUT_BYTES = 65_536;
+/** Work of any pass through zlib, in bytes of the turn: the set-up of zlib takes as long as a kilobyte. */
+const PASS_BYTES = 1024;
 
-/** The library's error code for a message beyond `maxPayload`. */
-const LIMIT_REACHED = "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 export const TOO_LARGE: CloseStatus = {
   code: CloseCode.TOO_BIG,
   reason: "a message is too large",
 };
-const EMPTY = Buffer.alloc(0);
+const GOES_ON: CloseStatus = {
+  code: CloseCode.INVALID_TEXT,
+  reason: "a compressed message goes on behind its final block",
+};
 
-export class Deflate extends LibraryDeflate {
-  /** Frames that zlib works on. */
-  #running = 0;
-  /** Whether a message has begun and not ended, in each direction. */
-  #isReceiving = false;
-  #isSending = false;
-  #isClosed = false;
-  readonly #maxMessageBytes: number;
-  /** Inflated bytes of the message that comes. */
-  #inflatedBytes = 0;
+/** What may still pass through zlib in this thread before the event loop turns, for all connections. */
+const turn = { bytesLeft: DEFLATE_TURN_BYTES };
 
-  /** `choosesWindow`: the server chooses the window of its messages; else the client does. */
-  constructor(choosesWindow: boolean, maxMessageBytes: number) {
-    super({
-      isServer: true,
-      maxPayload: maxMessageBytes,
-      concurrencyLimit: DEFLATE_JOBS,
-      serverNoContextTakeover: true,
-      clientNoContextTakeover: true,
-      ...(choosesWindow ? { serverMaxWindowBits: DEFLATE_WINDOW_BITS } : {}),
-      zlibDeflateOptions: { level: LEVEL, memLevel: DEFLATE_MEMORY_LEVEL },
-    });
-    this.#maxMessageBytes = maxMessageBytes;
-  }
-
+export class Deflate {
   /** Value of Sec-WebSocket-Extensions for the response. */
-  get field(): string {
-    return extensionField.format({ [EXTENSION]: [this.params] });
+  readonly field: string;
+  readonly #maxMessageBytes: number;
+  readonly #inflateOptions: zlib.ZlibOptions;
+  readonly #inflateNowOptions: zlib.ZlibOptions & { readonly info: true };
+  readonly #deflateOptions: zlib.ZlibOptions;
+  /** The zlib of the message that is received, and of the message that is sent, if they need one. */
+  #inflating: ZlibStream | null = null;
+  #deflating: ZlibStream | null = null;
+
+  constructor(parameters: DeflateParameters, maxMessageBytes: number) {
+    this.field = extensionField.format({ [EXTENSION]: [parameters] });
+    this.#maxMessageBytes = maxMessageBytes;
+    const windowBits = windowBitsOf(parameters["client_max_window_bits"]);
+    this.#inflateOptions = { windowBits };
+    this.#inflateNowOptions = {
+      windowBits,
+      finishFlush: zlib.constants.Z_SYNC_FLUSH,
+      maxOutputLength: Math.min(MAX_NOW_OUTPUT_BYTES, maxMessageBytes),
+      info: true,
+    };
+    this.#deflateOptions = {
+      windowBits: windowBitsOf(parameters["server_max_window_bits"]),
+      level: LEVEL,
+      memLevel: DEFLATE_MEMORY_LEVEL,
+      flush: zlib.constants.Z_SYNC_FLUSH,
+      finishFlush: zlib.constants.Z_SYNC_FLUSH,
+    };
   }
 
-  /** Inflates the payload of one frame; the next frame has to wait for `onInflated`. */
-  inflate(bytes: Buffer, isLast: boolean, onInflated: Inflated): void {
-    this.#running += 1;
-    this.#isReceiving = !isLast;
-    this.decompress(bytes, isLast, (error, inflated) => {
-      this.#leave();
-      if (error) {
-        onInflated(EMPTY, faultOf(error));
-        return;
-      }
-      // The library's limit holds for one frame, ours for all frames of a message.
-      const size = this.#inflatedBytes + inflated.length;
-      this.#inflatedBytes = isLast ? 0 : size;
-      onInflated(inflated, size > this.#maxMessageBytes ? TOO_LARGE : null);
-    });
+  /** Inflates a message in this thread; null: `inflate` has to do it, and finds what is wrong. */
+  inflateNow(bytes: Buffer): Buffer | null {
+    // The message has begun in another thread.
+    if (this.#inflating !== null) return null;
+    if (bytes.length > DEFLATE_NOW_BYTES || turn.bytesLeft <= 0) return null;
+    charge(PASS_BYTES);
+    try {
+      const { buffer, engine } = zlib.inflateRawSync(bytes, {
+        ...this.#inflateNowOptions,
+        chunkSize: pieceBytes(USUAL_RATIO * bytes.length),
+      });
+      charge(buffer.length);
+      return bytes.length - engine.bytesWritten > MAX_BYTES_BEHIND_FINAL ? null : buffer;
+    } catch {
+      charge(MAX_NOW_OUTPUT_BYTES);
+      return null;
+    }
   }
 
-  override compress(bytes: Buffer, fin: boolean, callback: Deflated): void {
-    this.#running += 1;
-    this.#isSending = !fin;
-    super.compress(bytes, fin, (error, deflated) => {
-      this.#leave();
-      callback(error, deflated);
-    });
+  /**
+   * Inflates the next bytes of a message in another thread. `onOutput`: a piece of the message; all pieces have at
+   * most `maxMessageBytes`. `onDone`: all is inflated, or the message has a fault.
+   */
+  inflate(
+    bytes: Buffer,
+    isLast: boolean,
+    onOutput: (piece: Buffer) => void,
+    onDone: (fault: CloseStatus | null) => void,
+  ): void {
+    let fault: CloseStatus | null = null;
+    const stream = (this.#inflating ??= new ZlibStream(
+      zlib.createInflateRaw({
+        ...this.#inflateOptions,
+        chunkSize: pieceBytes(USUAL_RATIO * bytes.length),
+      }),
+    ));
+    stream.pass(
+      bytes,
+      (piece) => {
+        if (stream.outputBytes <= this.#maxMessageBytes) {
+          onOutput(piece);
+          return;
+        }
+        fault = TOO_LARGE;
+        this.stopInflating();
+      },
+      (error) => {
+        if (error !== null) fault ??= { code: CloseCode.INVALID_TEXT, reason: error.message };
+        else if (stream.ignoredBytes > MAX_BYTES_BEHIND_FINAL) fault = GOES_ON;
+        if (isLast) this.stopInflating();
+        onDone(fault);
+      },
+    );
   }
 
-  /** Frees zlib's memory if no message is in progress; the next message allocates it again. */
-  releaseIdle(): void {
-    if (this.#running === 0 && !this.#isReceiving && !this.#isSending) this.cleanup();
+  /** The message that is received comes no further. */
+  stopInflating(): void {
+    this.#inflating?.destroy();
+    this.#inflating = null;
   }
 
-  /** Frees zlib's memory as soon as zlib has finished its work. */
+  /** Deflates a whole message in this thread; null: `deflate` has to do it. */
+  deflateNow(bytes: Buffer): Buffer | null {
+    if (bytes.length > DEFLATE_NOW_BYTES || turn.bytesLeft <= 0) return null;
+    charge(PASS_BYTES + bytes.length);
+    return zlib.deflateRawSync(bytes, this.#deflateOptionsFor(bytes)).subarray(0, -TAIL_BYTES);
+  }
+
+  /**
+   * Deflates the next piece of a message in another thread. `onDone`: the deflated piece, or null if the connection
+   * was closed before.
+   */
+  deflate(bytes: Buffer, isLast: boolean, onDone: (deflated: Buffer | null) => void): void {
+    const pieces: Buffer[] = [];
+    const stream = (this.#deflating ??= new ZlibStream(
+      zlib.createDeflateRaw(this.#deflateOptionsFor(bytes)),
+    ));
+    stream.pass(
+      bytes,
+      (piece) => pieces.push(piece),
+      (error) => {
+        if (isLast) this.#stopDeflating();
+        const deflated = error === null ? Buffer.concat(pieces) : null;
+        onDone(isLast && deflated !== null ? deflated.subarray(0, -TAIL_BYTES) : deflated);
+      },
+    );
+  }
+
+  #deflateOptionsFor(bytes: Buffer): zlib.ZlibOptions {
+    return { ...this.#deflateOptions, chunkSize: pieceBytes(bytes.length / 2) };
+  }
+
+  #stopDeflating(): void {
+    this.#deflating?.destroy();
+    this.#deflating = null;
+  }
+
+  /** Frees zlib's memory. */
   close(): void {
-    this.#isClosed = true;
-    if (this.#running === 0) this.cleanup();
-  }
-
-  #leave(): void {
-    this.#running -= 1;
-    // Not at once: the callback may begin the next frame in this turn.
-    if (this.#isClosed) setImmediate(() => this.close());
+    this.stopInflating();
+    this.#stopDeflating();
   }
 }
 
@@ -153,26 +234,40 @@ export function acceptDeflate(
 ): Deflate | null {
   for (const offer of offers) {
     // Our window is tried first; a client that asks for a smaller window gets the smaller one.
-    const deflate =
-      tryAccept(offer, new Deflate(true, maxMessageBytes)) ??
-      tryAccept(offer, new Deflate(false, maxMessageBytes));
-    if (deflate !== null) return deflate;
+    const parameters =
+      tryAccept(offer, { serverMaxWindowBits: DEFLATE_WINDOW_BITS }) ?? tryAccept(offer, {});
+    if (parameters !== null) return new Deflate(parameters, maxMessageBytes);
   }
   return null;
 }
 
-function tryAccept(offer: DeflateOffer, deflate: Deflate): Deflate | null {
+function tryAccept(
+  offer: DeflateOffer,
+  window: { readonly serverMaxWindowBits?: number },
+): DeflateParameters | null {
+  const settings = { serverNoContextTakeover: true, clientNoContextTakeover: true, ...window };
   try {
-    deflate.accept([{ ...offer }]);
-    return deflate;
+    return new Negotiation({ isServer: true, ...settings }).accept([{ ...offer }]);
   } catch {
     // RFC 7692 §7.1: an offer with invalid parameters is declined.
     return null;
   }
 }
 
-function faultOf(error: Error): CloseStatus {
-  const isTooLarge = "code" in error && error.code === LIMIT_REACHED;
-  // Otherwise zlib's message about bytes that cannot be inflated.
-  return isTooLarge ? TOO_LARGE : { code: CloseCode.INVALID_TEXT, reason: error.message };
+function charge(bytes: number): void {
+  if (turn.bytesLeft === DEFLATE_TURN_BYTES) setImmediate(beginTurn);
+  turn.bytesLeft -= bytes;
+}
+
+function beginTurn(): void {
+  turn.bytesLeft = DEFLATE_TURN_BYTES;
+}
+
+/** Size of zlib's buffers for so much output. Larger ones, one a message, would keep the garbage collector busy. */
+function pieceBytes(outputBytes: number): number {
+  return Math.ceil(Math.min(MAX_PIECE_BYTES, Math.max(zlib.constants.Z_MIN_CHUNK, outputBytes)));
+}
+
+function windowBitsOf(parameter: number | true | undefined): number {
+  return typeof parameter === "number" ? parameter : zlib.constants.Z_DEFAULT_WINDOWBITS;
 }

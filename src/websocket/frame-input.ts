@@ -44,7 +44,7 @@ export class FrameInput {
     this.feed();
   }
 
-  /** Pauses after the current chunk, or before the next frame that has to be inflated. */
+  /** Pauses after the current chunk, or behind the next message that zlib's threads inflate. */
   pause(): void {
     if (this.#state !== "flowing") return;
     this.#state = "paused";

@@ -2,15 +2,19 @@
 // the last frame: a close frame, or one that a client must not send. Knows no socket. The bytes it reads are
 // valid during the call only, so each payload is copied once, into a buffer of its own.
 //
-//   header ──▶ payload ──▶ header        payload of a compressed message ──▶ inflating ──▶ header
+//   header ──▶ payload ──▶ header        the end of a compressed message ──▶ inflating ──▶ header
 //      └──────────┴── the last frame, stop() ──▶ over ◀────────────────────────┘
+//
+// A compressed message is inflated when it is whole, or before, when INFLATE_BATCH_BYTES of it have come: a
+// message in hundreds of fragments is inflated once.
 
 import { isUtf8 } from "node:buffer";
 
+import { bufferPool, MIN_RELEASED_BYTES } from "../net/buffer-pool.ts";
 import { CloseCode, maySend } from "./close-code.ts";
 import { TOO_LARGE, type Deflate } from "./deflate.ts";
-import { FrameHeader, Opcode } from "./frame.ts";
-import { MAX_FRAGMENTS } from "./limits.ts";
+import { FrameHeader, MAX_CONTROL_BYTES, Opcode } from "./frame.ts";
+import { INFLATE_BATCH_BYTES, MAX_FRAGMENTS } from "./limits.ts";
 import { PayloadBuffer } from "./payload-buffer.ts";
 
 /** Bytes of a close frame's code. */
@@ -21,7 +25,7 @@ export interface FrameListener {
   onMessage(bytes: Buffer, isText: boolean): void;
   onPing(payload: Buffer): void;
   onPong(payload: Buffer): void;
-  /** A compressed frame has been inflated to so many bytes; its message may go on. */
+  /** So many bytes of a message have been inflated; the message may go on. */
   onInflated(bytes: number): void;
   /**
    * The last frame, after which nothing is read. Close code: the client's, 1005 if its close frame has none,
@@ -53,11 +57,11 @@ export class FrameReader {
   #isCompressed = false;
   #fragments = 0;
   #wireBytes = 0;
-  /** The payload of the current message, if it is not compressed. */
+  /** The payload of the current message; of a compressed message, what is not inflated. */
   readonly #message: PayloadBuffer;
-  /** The payload of a control frame, or of a compressed frame. */
-  readonly #frame: PayloadBuffer;
-  /** The inflated payloads of the current message's frames. */
+  /** The payload of a control frame. */
+  readonly #control = new PayloadBuffer(MAX_CONTROL_BYTES);
+  /** The inflated pieces of the current message. */
   #inflated: Buffer[] = [];
 
   /** `maxMessageBytes`: of one message, inflated. */
@@ -65,11 +69,12 @@ export class FrameReader {
     this.#listener = listener;
     this.#deflate = deflate;
     this.#maxMessageBytes = maxMessageBytes;
-    this.#message = new PayloadBuffer(maxMessageBytes);
-    this.#frame = new PayloadBuffer(maxWireBytes(maxMessageBytes));
+    this.#message = new PayloadBuffer(
+      deflate === null ? maxMessageBytes : maxWireBytes(maxMessageBytes),
+    );
   }
 
-  /** Whether a frame is being inflated: until `onReady`, `read` reads nothing. */
+  /** Whether a message is being inflated: until `onReady`, `read` reads nothing. */
   get isWaiting(): boolean {
     return this.#state === "inflating";
   }
@@ -90,8 +95,9 @@ export class FrameReader {
   stop(): void {
     this.#state = "over";
     this.#message.take();
-    this.#frame.take();
+    this.#control.take();
     this.#inflated = [];
+    this.#deflate?.stopInflating();
   }
 
   #readHeader(bytes: Buffer, index: number): number {
@@ -109,10 +115,8 @@ export class FrameReader {
     const { isControl, isFinal, length } = this.#header;
     this.#state = "payload";
     this.#left = length;
-    if (isControl) this.#frame.expect(length, true);
-    else if (!this.#countFragment()) return;
-    else if (this.#isCompressed) this.#frame.expect(length, true);
-    else this.#message.expect(length, isFinal);
+    if (isControl) this.#control.expect(length, true);
+    else if (this.#countFragment()) this.#message.expect(length, isFinal);
   }
 
   /** Counts a frame of a message; false: the message has too many frames or bytes. */
@@ -135,7 +139,7 @@ export class FrameReader {
   #readPayload(bytes: Buffer, index: number): number {
     const header = this.#header;
     const end = Math.min(index + this.#left, bytes.length);
-    const target = header.isControl || this.#isCompressed ? this.#frame : this.#message;
+    const target = header.isControl ? this.#control : this.#message;
     target.append(bytes, index, end, header.mask);
     this.#left -= end - index;
     if (this.#left === 0) this.#endFrame();
@@ -145,27 +149,42 @@ export class FrameReader {
   #endFrame(): void {
     const { isControl, isFinal } = this.#header;
     this.#state = "header";
-    if (isControl) this.#endControlFrame(this.#frame.take());
-    else if (this.#isCompressed) this.#inflate(this.#frame.take(), isFinal);
-    else if (isFinal) this.#endMessage(this.#message.take());
+    if (isControl) this.#endControlFrame(this.#control.take());
+    else if (isFinal && !this.#isCompressed) this.#endMessage(this.#message.take());
+    else if (isFinal || (this.#isCompressed && this.#message.length >= INFLATE_BATCH_BYTES))
+      this.#inflate(this.#message.take(), isFinal);
   }
 
   #inflate(bytes: Buffer, isFinal: boolean): void {
+    const inflated = isFinal ? this.#deflate?.inflateNow(bytes) : null;
+    if (inflated) {
+      this.#onInflated(inflated);
+      if (this.#state !== "over") this.#endMessage(joinInflated(this.#inflated));
+      return;
+    }
     this.#state = "inflating";
-    this.#deflate?.inflate(bytes, isFinal, (inflated, fault) => {
-      if (this.#state === "over") return;
-      if (fault !== null) {
-        this.#endReading(fault.code, fault.reason);
-        return;
-      }
-      this.#listener.onInflated(inflated.length);
-      // The listener may have called stop().
-      if (!this.isWaiting) return;
-      this.#state = "header";
-      this.#inflated.push(inflated);
-      if (isFinal) this.#endMessage(joinInflated(this.#inflated));
-      this.#listener.onReady();
-    });
+    this.#deflate?.inflate(
+      bytes,
+      isFinal,
+      (piece) => this.#onInflated(piece),
+      (fault) => {
+        if (this.#state === "over") return;
+        if (fault !== null) {
+          this.#endReading(fault.code, fault.reason);
+          return;
+        }
+        bufferPool.release(bytes);
+        this.#state = "header";
+        if (isFinal) this.#endMessage(joinInflated(this.#inflated));
+        this.#listener.onReady();
+      },
+    );
+  }
+
+  /** The listener may call `stop`. */
+  #onInflated(piece: Buffer): void {
+    this.#inflated.push(piece);
+    this.#listener.onInflated(piece.length);
   }
 
   #endMessage(bytes: Buffer): void {
@@ -204,9 +223,15 @@ export class FrameReader {
   }
 }
 
-/** Joins inflated pieces in a buffer that is the message's own: the library shares one buffer for empty pieces. */
+/** Joins inflated pieces in a buffer of the message's own: short pieces are slices of larger buffers of zlib's. */
 function joinInflated(pieces: readonly Buffer[]): Buffer {
-  const [only] = pieces;
-  const isOwn = pieces.length === 1 && only !== undefined && only.length > 0;
-  return isOwn ? only : Buffer.concat(pieces);
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const message =
+    length < MIN_RELEASED_BYTES ? Buffer.allocUnsafeSlow(length) : bufferPool.acquire(length);
+  let at = 0;
+  for (const piece of pieces) {
+    at += piece.copy(message, at);
+    bufferPool.release(piece);
+  }
+  return message;
 }

@@ -58,8 +58,12 @@ export class FrameWriter {
       this.#message = "none";
       first |= FIN;
     }
-    if (isCompressed) this.#compress({ bytes: Buffer.from(piece), first, onDone });
-    else this.#queue(encodeFrame(first, piece), onDone);
+    if (!isCompressed) this.#queue(encodeFrame(first, piece), onDone);
+    else {
+      const frame = this.#waiting.length === 0 ? this.#compressNow(piece, first) : null;
+      if (frame !== null) this.#write(frame, onDone);
+      else this.#compress({ bytes: Buffer.from(piece), first, onDone });
+    }
   }
 
   ping(onDone: Done): void {
@@ -111,20 +115,32 @@ export class FrameWriter {
     if (this.#waiting.length === 1) this.#flush();
   }
 
-  /** Writes the waiting frames as far as the next piece to compress. */
+  /** Compresses a piece that is a whole message in this thread; null: another thread has to do it. */
+  #compressNow(piece: Buffer, first: number): Buffer | null {
+    const isWhole = (first & FIN) !== 0 && (first & RSV1) !== 0;
+    const deflated = isWhole ? this.#deflate?.deflateNow(piece) : null;
+    return deflated ? encodeFrame(first, deflated) : null;
+  }
+
+  /** Writes the waiting frames as far as the next piece that another thread has to compress. */
   #flush(): void {
-    const next = this.#waiting.findIndex(({ first }) => first !== ENCODED);
+    let count = 0;
+    for (const { bytes, first, onDone } of this.#waiting) {
+      const frame = first === ENCODED ? bytes : this.#compressNow(bytes, first);
+      if (frame === null) break;
+      this.#write(frame, onDone);
+      count += 1;
+    }
     // In one step: thousands may wait, and each shift() would move all others.
-    const ready = this.#waiting.splice(0, next < 0 ? this.#waiting.length : next);
-    for (const { bytes, onDone } of ready) this.#write(bytes, onDone);
+    this.#waiting.splice(0, count);
     const [piece] = this.#waiting;
     if (piece !== undefined) this.#deflatePiece(piece);
     else if (this.#hasEnded) this.#stream.end();
   }
 
   #deflatePiece({ bytes, first, onDone }: Waiting): void {
-    this.#deflate?.compress(bytes, (first & FIN) !== 0, (error, deflated) => {
-      if (error !== null || this.#stream.destroyed) {
+    this.#deflate?.deflate(bytes, (first & FIN) !== 0, (deflated) => {
+      if (deflated === null || this.#stream.destroyed) {
         this.#drop();
         return;
       }

@@ -35,8 +35,8 @@ const LENGTH_64 = 127;
 const MAX_LENGTH_16 = 65_535;
 const MIN_HEADER_BYTES = 2;
 const MAX_HEADER_BYTES = MIN_HEADER_BYTES + 8 + KEY_BYTES;
-/** RFC 6455 §5.5. */
-const MAX_CONTROL_BYTES = 125;
+/** Payload of a control frame. RFC 6455 §5.5. */
+export const MAX_CONTROL_BYTES = 125;
 const TWO_32 = 4_294_967_296;
 
 /** The header of the current frame of a stream, which may come in any pieces. One object serves all frames. */

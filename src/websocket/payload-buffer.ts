@@ -1,4 +1,4 @@
-// The payload of one message, or of one frame, while it comes. The buffer grows with the bytes that have come,
+// The payload of one message, or of one control frame, while it comes. The buffer grows with the bytes that have come,
 // not with the length that was announced: a header of 14 bytes must not cost the server 16 MiB.
 
 import { bufferPool } from "../net/buffer-pool.ts";
@@ -23,6 +23,10 @@ export class PayloadBuffer {
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+  }
+
+  get length(): number {
+    return this.#length;
   }
 
   /** Announces a frame of `bytes` bytes. `isLast`: no frame follows it. */

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -155,6 +156,23 @@ def closes(environ: Environ, _start_response: Any) -> Iterable[bytes]:
     return []
 
 
+def closes_late(environ: Environ, _start_response: Any) -> Iterable[bytes]:
+    """As simple-websocket does: its thread reads a fault, tells the handler, and then closes."""
+    client = accept(environ)
+    told = threading.Event()
+
+    def read() -> None:
+        client.recv(100)
+        told.set()
+        time.sleep(0.05)
+        client.send(frame(struct.pack(">H", 1007), 8))
+        client.close()
+
+    threading.Thread(target=read, daemon=True).start()
+    told.wait()
+    return []
+
+
 def cut_frame(environ: Environ, _start_response: Any) -> Iterable[bytes]:
     accept(environ).sendall(frame(b"whole") + frame(b"x" * 1000)[:500])
     return []
@@ -221,6 +239,7 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "/stops-iteration": stops_iteration,
     "/returns-nothing": returns_nothing,
     "/closes": closes,
+    "/closes-late": closes_late,
     "/cut-frame": cut_frame,
     "/slow-frame": slow_frame,
     "/flood": flood,

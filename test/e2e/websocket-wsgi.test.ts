@@ -255,6 +255,15 @@ test("an application that closes its socket without a close frame: 1011, and it 
   assert.equal(await until("the application knows", () => fileSays("closes")), "gone");
 });
 
+test("the close frame of a library's thread is sent, though the handler has returned before", async (t) => {
+  const client = await open(t, "/closes-late");
+  client.send(text(Buffer.of(0xff)));
+  const { opcode, payload } = await client.read();
+  assert.deepEqual([opcode, payload.readUInt16BE()], [Opcode.CLOSE, 1007]);
+  client.send(close(1007));
+  await client.raw.readToEnd();
+});
+
 test("where a frame is cut nothing is put into it: the connection ends", async (t) => {
   const client = await open(t, "/cut-frame");
   assert.deepEqual(await client.hear(1), ["text whole"]);

@@ -10,7 +10,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { WebSocket, type PerMessageDeflateOptions } from "ws";
 
 import { acceptDeflate, parseOffers } from "../../src/websocket/deflate.ts";
-import { MAX_MESSAGE_BYTES } from "../../src/websocket/limits.ts";
+import { DEFLATE_JOBS, DEFLATE_TURN_BYTES, MAX_MESSAGE_BYTES } from "../../src/websocket/limits.ts";
 import { until, within } from "../support/deadline.ts";
 import { startEchoFront, type EchoFront } from "./echo-front.ts";
 import { binary, FrameClient, more, Opcode, ping, text } from "./frames.ts";
@@ -230,5 +230,78 @@ describe("12: compressed messages", () => {
     // Whatever came in the same read is inflated when there is room for it.
     for (let turns = 0; turns < 100; turns += 1) await new Promise(setImmediate);
     assert.equal(bytesTaken, 1_048_576);
+  });
+
+  it("small ones as well: those of one read come in turns", async (context) => {
+    const client = await open(context);
+    const accepted = front.accepted.at(-1);
+    assert.ok(accepted !== undefined);
+    accepted.take = () => accepted.connection.pause();
+    const count = 1000;
+    client.send(Buffer.concat(Array<Buffer>(count).fill(text(deflated("x"), { rsv: RSV1 }))));
+    await until("the first", () => accepted.count > 0);
+    for (let turns = 0; turns < 100; turns += 1) await new Promise(setImmediate);
+    assert.ok(accepted.count <= DEFLATE_TURN_BYTES / 1024 + 1, `${accepted.count} came`);
+    accepted.take = () => undefined;
+    accepted.connection.resume();
+    await until("all", () => accepted.count === count);
+  });
+
+  it("take of the memory that all share while they are inflated, not behind", async (context) => {
+    const memoryBytes = 1_048_576;
+    const own = await startEchoFront({ memoryBytes });
+    context.after(() => own.close());
+    let used = 0;
+    let most = 0;
+    const { budget } = own;
+    const [take, give] = [budget.take.bind(budget), budget.give.bind(budget)];
+    budget.take = (bytes) => {
+      take(bytes);
+      most = Math.max(most, (used += bytes));
+    };
+    budget.give = (bytes) => {
+      give(bytes);
+      used -= bytes;
+    };
+    const client = await FrameClient.open(own, OFFER);
+    context.after(() => client.destroy());
+    client.send(binary(deflated(Buffer.alloc(MAX_MESSAGE_BYTES)), { rsv: RSV1 }));
+    assert.equal(await client.readClose(), 1013);
+    assert.ok(most < 2 * memoryBytes, `${most} bytes`);
+  });
+});
+
+describe("Deflate", () => {
+  it("gives back what it was given, around the sizes of zlib's pieces", async () => {
+    const sizes = [16_384, 65_536, 131_072].flatMap((size) =>
+      Array.from({ length: 40 }, (_, index) => size + index - 30),
+    );
+    const deflate = acceptDeflate([{}]);
+    assert.ok(deflate !== null);
+    for (const size of sizes) {
+      const bytes = randomBytes(size);
+      const packed = await new Promise<Buffer | null>((resolve) =>
+        deflate.deflate(bytes, true, resolve),
+      );
+      assert.ok(packed !== null);
+      const pieces: Buffer[] = [];
+      const fault = await new Promise((resolve) =>
+        deflate.inflate(packed, true, (piece) => pieces.push(piece), resolve),
+      );
+      assert.equal(fault, null);
+      assert.ok(Buffer.concat(pieces).equals(bytes), `${size} bytes`);
+    }
+  });
+
+  it("ends what passes through zlib when it is closed, and what waits for that", async () => {
+    const all = Array.from({ length: 3 * DEFLATE_JOBS }, () => acceptDeflate([{}]));
+    const ends = all.map(
+      (deflate) =>
+        new Promise<unknown>((resolve) => deflate?.deflate(Buffer.alloc(100_000), true, resolve)),
+    );
+    for (const deflate of all.slice(1)) deflate?.close();
+    const [first, ...others] = await within(5000, Promise.all(ends), "they end");
+    assert.ok(Buffer.isBuffer(first));
+    assert.deepEqual(new Set(others), new Set([null]));
   });
 });

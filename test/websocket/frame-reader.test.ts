@@ -2,13 +2,15 @@
 // What it refuses is told case by case over sockets (connection.test.ts, limits.test.ts, deflate.test.ts).
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { deflateRawSync } from "node:zlib";
 
 import fc from "fast-check";
 
-import { acceptDeflate } from "../../src/websocket/deflate.ts";
+import { acceptDeflate, type Deflate } from "../../src/websocket/deflate.ts";
 import { FrameReader, type FrameListener } from "../../src/websocket/frame-reader.ts";
+import { INFLATE_BATCH_BYTES } from "../../src/websocket/limits.ts";
 import { within } from "../support/deadline.ts";
 import { binary, close, frame, more, Opcode, ping, text } from "./frames.ts";
 
@@ -24,8 +26,9 @@ class Listener implements FrameListener {
   onMessageHeard = (): void => undefined;
   #resume: () => void = () => undefined;
 
-  constructor(isCompressed = false) {
-    const deflate = isCompressed ? acceptDeflate([{}], MAX_MESSAGE_BYTES) : null;
+  constructor(compression: Deflate | boolean = false) {
+    const accepted = compression === true ? acceptDeflate([{}], MAX_MESSAGE_BYTES) : compression;
+    const deflate = accepted === false ? null : accepted;
     this.reader = new FrameReader(this, deflate, MAX_MESSAGE_BYTES);
   }
 
@@ -69,6 +72,20 @@ class Listener implements FrameListener {
   onReady(): void {
     this.#resume();
   }
+}
+
+/** What bytes become on the wire, one behind the other. */
+function deflated(...parts: readonly (Buffer | string)[]): Buffer {
+  return Buffer.concat(
+    parts.map((bytes, index) => {
+      const flushed = deflateRawSync(bytes, { finishFlush: 2 });
+      return index === parts.length - 1 ? flushed.subarray(0, -4) : flushed;
+    }),
+  );
+}
+
+function binaryWord(bytes: Buffer): string {
+  return `binary ${bytes.toString("latin1")}`;
 }
 
 interface Message {
@@ -245,7 +262,7 @@ describe("FrameReader", () => {
   });
 
   for (const [name, bytes] of [
-    ["a message", deflateRawSync("unheard", { finishFlush: 2 }).subarray(0, -4)],
+    ["a message", deflateRawSync("unheard".repeat(20_000), { finishFlush: 2 }).subarray(0, -4)],
     ["what cannot be inflated", Buffer.alloc(100, 0xff)],
   ] as const)
     it(`says nothing more when it was stopped while it was inflating ${name}`, async () => {
@@ -253,9 +270,9 @@ describe("FrameReader", () => {
       assert.ok(deflate !== null);
       const isInflated = new Promise<void>((resolve) => {
         const inflate = deflate.inflate.bind(deflate);
-        deflate.inflate = (payload, isLast, onInflated) =>
-          inflate(payload, isLast, (...inflated) => {
-            onInflated(...inflated);
+        deflate.inflate = (payload, isLast, onOutput, onDone) =>
+          inflate(payload, isLast, onOutput, (fault) => {
+            onDone(fault);
             resolve();
           });
       });
@@ -278,6 +295,89 @@ describe("FrameReader", () => {
     await listener.give(Buffer.concat([text(""), text(""), squeezed, squeezed, text("x")]));
     assert.deepEqual(kept.map(String), ["", "", "", "", "x"]);
     assert.equal(new Set(kept.map(({ buffer }) => buffer)).size, kept.length);
+  });
+
+  for (const [name, bytes, passes] of [
+    ["a short one at its end, in one step", Buffer.from("word ".repeat(10_000)), 1],
+    ["a long one whenever as much has come as one step takes", randomBytes(200_000), 4],
+  ] as const)
+    it(`inflates a message in hundreds of fragments once: ${name}`, async () => {
+      const deflate = acceptDeflate([{}], MAX_MESSAGE_BYTES);
+      assert.ok(deflate !== null);
+      let count = 0;
+      const inflate = deflate.inflate.bind(deflate);
+      deflate.inflate = (...given) => {
+        count += 1;
+        inflate(...given);
+      };
+      const listener = new Listener(deflate);
+      const whole = deflated(bytes);
+      const size = Math.ceil(whole.length / 500);
+      for (let at = 0; at < whole.length; at += size) {
+        const [fin, piece] = [at + size >= whole.length, whole.subarray(at, at + size)];
+        const opcode = at === 0 ? Opcode.BINARY : Opcode.CONTINUATION;
+        await listener.give(
+          Buffer.concat([frame(opcode, piece, { fin, rsv: at === 0 ? RSV1 : 0 }), ping()]),
+        );
+      }
+      // A ping is heard at once, also between fragments.
+      assert.equal(listener.heard.indexOf("ping "), 0);
+      assert.equal(listener.heard.filter((word) => word !== "ping ").join(), binaryWord(bytes));
+      assert.ok(count <= passes, `${count} times`);
+    });
+
+  it("goes on where it stopped, also behind blocks without a byte", async () => {
+    const empty = Buffer.of(0, 0, 0, 0xff, 0xff);
+    const blocks = Array<Buffer>(INFLATE_BATCH_BYTES / 4).fill(empty);
+    // The rest is the content of a stored block, and would be a message by itself.
+    const content = deflated("another message");
+    const stored = Buffer.of(0, content.length, 0, 0xff - content.length, 0xff);
+    const listener = new Listener(true);
+    const begun = Buffer.concat([...blocks, stored]);
+    await listener.give(binary(begun, { rsv: RSV1, fin: false }));
+    await listener.give(more(Buffer.concat([content, Buffer.of(0)])));
+    assert.deepEqual(listener.heard, [binaryWord(content)]);
+  });
+
+  it("stops to inflate at the limit, whether the message is whole or goes on", async () => {
+    for (const [bomb, fin] of [
+      [deflated(Buffer.alloc(10 * MAX_MESSAGE_BYTES)), true],
+      // More than is waited for: the last fragment never comes.
+      [deflated(Buffer.alloc(1100 * INFLATE_BATCH_BYTES)), false],
+      [deflated(randomBytes(MAX_MESSAGE_BYTES - 10), Buffer.alloc(MAX_MESSAGE_BYTES)), true],
+    ] as const) {
+      const listener = new Listener(true);
+      const size = Math.ceil(bomb.length / 20);
+      for (let at = 0; at < bomb.length && listener.heard.length === 0; at += size) {
+        const isLast = fin && at + size >= bomb.length;
+        const opcode = at === 0 ? Opcode.BINARY : Opcode.CONTINUATION;
+        const rsv = at === 0 ? RSV1 : 0;
+        await listener.give(frame(opcode, bomb.subarray(at, at + size), { fin: isLast, rsv }));
+      }
+      assert.deepEqual(listener.heard, ["last 1009 a message is too large"]);
+      assert.ok(listener.inflatedBytes <= MAX_MESSAGE_BYTES, `${listener.inflatedBytes} bytes`);
+    }
+  });
+
+  it("reads a message that ends with a final block (RFC 7692 §7.2.3.4), and nothing behind it", async () => {
+    const final = deflateRawSync("Hello".repeat(30_000));
+    const ends = Buffer.concat([final, Buffer.of(0)]);
+    for (const [payload, word] of [
+      [Buffer.from("f348cdc9c9070000", "hex"), "text Hello"],
+      [ends, `text ${"Hello".repeat(30_000)}`],
+      [
+        Buffer.concat([ends, ends]),
+        "last 1007 a compressed message goes on behind its final block",
+      ],
+    ] as const) {
+      const listener = new Listener(true);
+      await listener.give(text(payload, { rsv: RSV1 }));
+      assert.deepEqual(listener.heard, [word]);
+      const other = new Listener(true);
+      await other.give(text(payload.subarray(0, 5), { rsv: RSV1, fin: false }));
+      await other.give(more(payload.subarray(5)));
+      assert.deepEqual(other.heard, [word]);
+    }
   });
 
   it("tells how many bytes a frame has become", async () => {

@@ -8,7 +8,7 @@ import { inflateRawSync } from "node:zlib";
 
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { FrameWriter } from "../../src/websocket/frame-writer.ts";
-import { DEFLATE_THRESHOLD_BYTES } from "../../src/websocket/limits.ts";
+import { DEFLATE_NOW_BYTES, DEFLATE_THRESHOLD_BYTES } from "../../src/websocket/limits.ts";
 import { until } from "../support/deadline.ts";
 import { tell, type Frame } from "./frames.ts";
 
@@ -133,11 +133,25 @@ describe("FrameWriter", () => {
     assert.ok(inflateRawSync(Buffer.concat([third, fourth]), { finishFlush: 2 }).equals(long));
   });
 
+  it("keeps the order of many messages, some compressed at once and some in another thread", async () => {
+    const { writer, sink } = open(true);
+    const words = Array.from({ length: 300 }, (_, index) => {
+      const length = index % 7 === 0 ? DEFLATE_NOW_BYTES + index : DEFLATE_THRESHOLD_BYTES + index;
+      return `${index} `.repeat(length).slice(0, length);
+    });
+    for (const word of words) writer.send(Buffer.from(word), true, true, ignore);
+    await until("all are sent", () => sink.frames.length === words.length);
+    assert.deepEqual(
+      sink.frames.map(({ payload }) => inflateRawSync(payload, { finishFlush: 2 }).toString()),
+      words,
+    );
+  });
+
   it("says of all that waits that nobody takes it, where the socket has closed meanwhile", async () => {
     const { writer, sink } = open(true);
     const taken: boolean[] = [];
     const note = (isTaken: boolean): void => void taken.push(isTaken);
-    writer.send(Buffer.from(LARGE), true, true, note);
+    writer.send(Buffer.alloc(DEFLATE_NOW_BYTES + 1), true, true, note);
     writer.send(Buffer.from("small"), true, true, note);
     writer.ping(note);
     sink.destroy();

@@ -180,5 +180,7 @@ class WebSocketExchange(WsgiExchange):
         if self.client is None or not self.client.was_used:
             return False
         if not self.has_ended:
+            if not self.is_abandoned():
+                self.client.wait_for_reader()
             self.send_fault("")
         return True
