@@ -3,7 +3,8 @@
 //
 //   listeners → http1 → trusted proxies → router → an application, or a response of the server's own
 
-import { PythonApplication, type ApplicationStatus } from "./application.ts";
+import type { ApplicationStatus } from "./application.ts";
+import { Applications } from "./applications.ts";
 import type { Configuration, RouteConfiguration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
@@ -24,8 +25,6 @@ import { TrustedProxies } from "./routing/trusted-proxies.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
-/** How often late requests and workers are looked for: a 504 may be late by one tick. */
-const APPLICATION_TICK_MS = 100;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -37,8 +36,7 @@ export interface Started {
 }
 
 export class Server {
-  /** In the order of the configuration. */
-  readonly applications: readonly PythonApplication[];
+  readonly applications: Applications;
   readonly #listening: Pick<Configuration["listeners"], "bind" | "socketRights">;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
@@ -47,7 +45,6 @@ export class Server {
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
   readonly #clock = new CoarseClock();
-  readonly #applicationClock = new CoarseClock(APPLICATION_TICK_MS);
   #listeners: readonly Listener[] = [];
   #hasStarted = false;
 
@@ -68,9 +65,7 @@ export class Server {
       captureOutput,
       isDevelopment: reload,
     };
-    this.applications = configuration.applications.map(
-      (one) => new PythonApplication(one, surroundings),
-    );
+    this.applications = new Applications(configuration.applications, surroundings);
     this.#router = new Router([
       ...configuration.routes.map((route) => this.#applicationRoute(route)),
       ...(health ? HEALTH_PATHS.map((path) => this.#healthRoute(path)) : []),
@@ -94,11 +89,8 @@ export class Server {
     if (this.#hasStarted) throw new OperatorError("a server can be started only once");
     this.#hasStarted = true;
     this.#clock.start(() => this.#connections.tick());
-    this.#applicationClock.start(() => {
-      for (const application of this.applications) application.tick();
-    });
     try {
-      await Promise.all(this.applications.map((application) => application.start()));
+      await this.applications.start();
       const { bind, socketRights } = this.#listening;
       const { listeners, notice } = await listenAll(
         bind,
@@ -106,10 +98,9 @@ export class Server {
         socketRights,
       );
       this.#listeners = listeners;
-      this.resume();
+      this.applications.resume();
       const addresses = listeners.map((listener) => listener.url);
-      const applications = this.applications.map((application) => application.status());
-      return { addresses, notice, applications };
+      return { addresses, notice, applications: this.applications.status() };
     } catch (error) {
       await this.stop(0);
       throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
@@ -121,37 +112,19 @@ export class Server {
     for (const listener of this.#listeners) listener.close();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     const drained = this.#connections.drain().then(() => clearTimeout(timer));
-    await Promise.all(this.applications.map((application) => application.stop(graceMs, drained)));
+    await this.applications.stop(graceMs, drained);
     this.#clock.stop();
-    this.#applicationClock.stop();
     await this.#folder.remove();
   }
 
-  /** Loads the code of every application anew. Null, or why the old code of some of them goes on. */
-  async reload(): Promise<string | null> {
-    const outcomes = await Promise.all(this.applications.map((one) => one.reload()));
-    const failures = outcomes.filter((failure) => failure !== null);
-    return failures.length === 0 ? null : failures.join("\n");
-  }
-
-  /** Development: requests that come from here on wait for `resume`. */
-  hold(): void {
-    for (const application of this.applications) application.hold();
-  }
-
-  /** Development: the requests that waited go on. */
-  resume(): void {
-    for (const application of this.applications) application.resume();
-  }
-
   #applicationRoute({ host, path, application }: RouteConfiguration): Route {
-    const handler = this.applications.find(({ name }) => name === application);
+    const handler = this.applications.all.find(({ name }) => name === application);
     if (handler === undefined) throw new OperatorError(`no application is named "${application}"`);
     return { host, path, isExact: false, methods: null, handler };
   }
 
   #healthRoute(path: string): Route {
-    const handler = new HealthHandler(() => this.applications.every(({ isReady }) => isReady));
+    const handler = new HealthHandler(() => this.applications.isReady);
     return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
   }
 

@@ -55,7 +55,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "pool-log.ts": ["http", "observe", "workers"],
   // One Python application as a service; then the one place where all parts are joined.
   "application.ts": [...PARTS, "config", "pool-log.ts"],
-  "server.ts": [...PARTS, "config", "application.ts"],
+  "applications.ts": ["config", "net", "application.ts"],
+  "server.ts": [...PARTS, "config", "application.ts", "applications.ts"],
   supervisor: ["config", "observe", "application.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   cli: ["config", "observe", "supervisor"],

@@ -152,7 +152,7 @@ describe("two applications behind one server", () => {
   });
 
   test("each tells its status as data", () => {
-    const [shop, blog] = server.applications.map((one) => one.status());
+    const [shop, blog] = server.applications.status();
     assert.partialDeepStrictEqual(shop, {
       name: "shop",
       app: "shop:app",
@@ -171,14 +171,14 @@ describe("two applications behind one server", () => {
   test("one loads its code anew, and the other keeps its process", async () => {
     const earlier = await ask("blog.example", "/");
     writeShop(wsgiCode("shop 2"));
-    assert.equal(await server.applications[0]?.reload(), null);
+    assert.equal(await server.applications.all[0]?.reload(), null);
     assert.equal((await ask("", "/shop")).json["version"], "shop 2");
     assert.equal((await ask("blog.example", "/")).json["pid"], earlier.json["pid"]);
   });
 
   test("new code of one that does not load changes nothing for either", async () => {
     writeShop("raise RuntimeError('broken on purpose')");
-    assert.match(String(await server.applications[0]?.reload()), /broken on purpose/);
+    assert.match(String(await server.applications.all[0]?.reload()), /broken on purpose/);
     assert.equal((await ask("", "/shop")).json["version"], "shop 2");
     assert.equal((await ask("blog.example", "/")).status, 200);
     writeShop(wsgiCode("shop 2"));
@@ -202,7 +202,7 @@ describe("two applications behind one server", () => {
   });
 
   test("one stops: begun requests end, later ones get 503, and the other serves", async () => {
-    const [shop] = server.applications;
+    const [shop] = server.applications.all;
     assert((await ask("", "/readyz")).status === 200);
     const running = ask("", "/shop/wait");
     running.catch(() => undefined);

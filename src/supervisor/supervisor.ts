@@ -74,9 +74,11 @@ class MainProcess {
   constructor(options: MainProcessOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
-    this.#service = new SdNotify(process.env, (text) => server.applications[0]?.notify(text));
+    this.#service = new SdNotify(process.env, (text) => server.applications.all[0]?.notify(text));
     const { reload, reloadDirs } = configuration.process;
-    this.#development = reload ? new Development({ server, log, folders: reloadDirs }) : null;
+    this.#development = reload
+      ? new Development({ server: server.applications, log, folders: reloadDirs })
+      : null;
     this.#reloader = this.#development ?? this.#makeReloads();
   }
 
@@ -102,7 +104,7 @@ class MainProcess {
     this.#announce(started);
     this.#development?.begin();
     signals.onReload = (): void => void this.#reload("SIGHUP");
-    for (const application of server.applications)
+    for (const application of server.applications.all)
       application.onReloadNeeded = (reason): void => void this.#reload(reason);
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
@@ -137,7 +139,7 @@ class MainProcess {
     const { configuration, server, log } = this.#options;
     return new Reloads(async () => {
       await dropOutdatedBytecode(configuration.process.reloadDirs);
-      return await server.reload();
+      return await server.applications.reload();
     }, log);
   }
 
