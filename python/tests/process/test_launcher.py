@@ -262,7 +262,9 @@ def test_reports_a_worker_that_could_not_be_started(serve: Serve) -> None:
     front.say(op="start", worker=1, directory=missing)
     failed = front.hear("not-started")
     assert (failed["worker"], missing in failed["text"]) == (1, True)
-    (front.say_start(3) / "channel").touch()
+    taken = front.make_directory()
+    (taken / "channel").touch()
+    front.say(op="start", worker=3, directory=str(taken))
     assert "Address already in use" in front.hear("not-started")["text"]
     worker = front.start_taking(number=2)
     assert response_to(worker, front.ask())[1] == str(worker.pid).encode()
