@@ -12,8 +12,10 @@ import { counts, type Stage, type Trial } from "../trial.ts";
 const LIMIT = 256;
 const IDLE_CLIENTS = 400;
 const BUSY_CLIENTS = 400;
-/** Places that the burst may have left free: an idle connection makes room for more than itself. */
-const MAX_LEFT_FREE = 20;
+/** Uploads that are added until no place is left: refused ones of the burst free places as they end. */
+const MAX_ADDED = 60;
+/** So many uploads refused one after the other show that no place is left. */
+const REFUSED_IN_A_ROW = 5;
 const PROBE_EVERY_MS = 20;
 /** Share of one core, with 50 refusals a second. */
 const MAX_CPU = 0.5;
@@ -69,11 +71,21 @@ async function fillWithBusy(stage: Stage, subject: Subject): Promise<void> {
   const patienceMs = patienceOf(subject);
   const plateauMs = counts(stage, 1000, 2000);
   const head = `POST /upload HTTP/1.1\r\nHost: chaos\r\nContent-Length: 1000000\r\n\r\n`;
-  const busy = Array.from({ length: BUSY_CLIENTS }, () => new Client(subject.port));
   const beginning = head + "x".repeat(1000);
-  const asked = busy.map((client) => client.ask(beginning));
+  const busy: Client[] = [];
+  const asked: Promise<Answer>[] = [];
+  const upload = (): Promise<Answer> => {
+    const client = new Client(subject.port);
+    const answer = client.ask(beginning);
+    busy.push(client);
+    asked.push(answer);
+    // A refused client leaves at once: a place that it still held would become free during the trial.
+    void answer.then(() => client.close());
+    return answer;
+  };
+  for (let at = 0; at < BUSY_CLIENTS; at += 1) void upload();
   await sleep(500);
-  await fillLastPlaces(subject, beginning, busy, asked);
+  await fillLastPlaces(upload);
   const before = { cpu: subject.cpuSeconds(), at: clockMs() };
   const probing: Promise<Answer>[] = [];
   while (clockMs() - before.at < plateauMs) {
@@ -110,19 +122,13 @@ async function fillWithBusy(stage: Stage, subject: Subject): Promise<void> {
   );
 }
 
-/** Adds uploads until one is refused. */
-async function fillLastPlaces(
-  { port }: Subject,
-  beginning: string,
-  busy: Client[],
-  asked: Promise<Answer>[],
-): Promise<void> {
-  for (let added = 0; added < MAX_LEFT_FREE; added += 1) {
-    const client = new Client(port);
-    const answer = client.ask(beginning);
-    busy.push(client);
-    asked.push(answer);
-    if ((await Promise.race([answer, sleep(100)])) !== undefined) return;
+/** Adds uploads until several in a row are refused. */
+async function fillLastPlaces(upload: () => Promise<Answer>): Promise<void> {
+  let refused = 0;
+  for (let added = 0; added < MAX_ADDED && refused < REFUSED_IN_A_ROW; added += 1) {
+    const isRefused = (await Promise.race([upload(), sleep(100)])) !== undefined;
+    refused = isRefused ? refused + 1 : 0;
+    await sleep(PROBE_EVERY_MS);
   }
 }
 
