@@ -26,14 +26,14 @@ MAX_REPEATS = 2
 def as_bytes(on_message: Callable[..., None]) -> Callable[..., None]:
     """Mend a case that was written for Python 2, where a message was bytes.
 
-    kosoku 0.1.0 gives text that came uncompressed as a str; these cases hash it, and fail with
-    "Strings must be encoded before hashing" against every server that leaves small messages
-    uncompressed.
+    kosoku 0.1.0 gives what came uncompressed as a str, bytes as their Latin-1; these cases hash it,
+    and fail with "Strings must be encoded before hashing" against every server that leaves small
+    messages uncompressed.
     """
 
     def mended(case: Any, message: bytes | str, binary: bool) -> None:
         if isinstance(message, str):
-            message = message.encode()
+            message = message.encode("latin-1" if binary else "utf-8")
         on_message(case, message, binary)
 
     return mended
