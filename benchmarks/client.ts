@@ -51,15 +51,25 @@ export function ask({ port, path, postBytes, postJson }: PlainRequest): Promise<
   });
 }
 
-/** A port on 127.0.0.1 that nobody listens on now. */
-export function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Below the ports that the kernel gives to clients and to servers that ask for any port. */
+const FIRST_PORT = 10_000;
+const PORTS = 20_000;
+let lastPort = FIRST_PORT + Math.floor(Math.random() * PORTS);
+
+/** A port on 127.0.0.1 without a listener, which no other program gets by chance before a server takes it. */
+export async function findFreePort(): Promise<number> {
+  for (;;) {
+    // Callers at the same time get different ports.
+    lastPort = lastPort + 1 < FIRST_PORT + PORTS ? lastPort + 1 : FIRST_PORT;
+    const port = lastPort;
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
+    server.on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }

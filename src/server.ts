@@ -137,7 +137,7 @@ export class Server {
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
       const stack = error instanceof Error ? error.stack : undefined;
-      this.#log.error("server.fault", stack ?? String(error), {});
+      this.#log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }

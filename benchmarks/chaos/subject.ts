@@ -177,7 +177,8 @@ export class Subject {
 
   /** A signal to the main process; throws if that has ended by itself. */
   signal(name: NodeJS.Signals): void {
-    if (this.main.hasExited) throw new Error(`the server had ended before ${name}`);
+    if (this.main.hasExited)
+      throw new Error(`the server had ended before ${name}: ${this.main.output.all.slice(-2000)}`);
     this.main.signal(name);
   }
 

@@ -101,6 +101,7 @@ class MainProcess {
       await server.stop(0);
       throw error;
     }
+    process.on("uncaughtException", this.#onFault);
     this.#announce(started);
     this.#development?.begin();
     signals.onReload = (): void => void this.#reload("SIGHUP");
@@ -127,8 +128,16 @@ class MainProcess {
     return EXIT_STUCK;
   }
 
+  // The last net: an error that no part has caught ends neither the server nor other requests. Rejections that
+  // no part has handled come here too.
+  readonly #onFault = (error: unknown): void => {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#options.log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
+  };
+
   /** Removes PID file and control socket, and ends the messages to the service manager. */
   close(): void {
+    process.off("uncaughtException", this.#onFault);
     this.#reloader.close();
     this.#service.close();
     this.#control?.close();

@@ -113,6 +113,7 @@ export class Typhon {
     if (this.#exit === null) this.signal(name);
     const exit = await within(STOP_MS, this.exited, `the server ends after ${name}`);
     assert.deepEqual(exit, { code: 0, signal: null }, `exit after ${name}\n${this.output.all}`);
+    assert.doesNotMatch(this.output.stderr, /a fault of Typhon/);
     await this.leavesNothing();
   }
 
