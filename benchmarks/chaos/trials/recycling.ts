@@ -77,13 +77,16 @@ async function run(stage: Stage, option: string, value: string): Promise<void> {
     load.stop();
   }
   await going;
+  // One at a time, and a start takes a while: half of what the count alone would make.
+  const least = isCounted ? Math.floor(requests / (MAX_REQUESTS + JITTER) / 4) : MIN_REPLACED;
+  // Workers that have run their requests are replaced one after the other, also when the load has ended.
+  const isReplaced = (): boolean => replacedSoFar(subject) >= least;
+  await until("enough workers are replaced", isReplaced, REPLACED_MS).catch(() => undefined);
   const replaced = replacedSoFar(subject);
   verdict.did = `${load.asked} requests`;
   verdict.figure("workers replaced", replaced, "");
   const stale = load.stale > 0 ? `; ${load.stale} as an idle connection was closed` : "";
   verdict.expect(load.failed === 0, `${load.failed} failed: ${load.tellFailures()}${stale}`);
-  // One at a time, and a start takes a while: half of what the count alone would make.
-  const least = isCounted ? Math.floor(requests / (MAX_REQUESTS + JITTER) / 4) : MIN_REPLACED;
   verdict.expect(replaced >= least, `only ${replaced} workers were replaced`);
 }
 
