@@ -49,13 +49,13 @@ export class Server {
   #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
+    const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
     const { tempDir, health, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
     this.#listening = configuration.listeners;
     this.#log = log;
-    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
+    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
     this.#folder = new TempFolder(tempDir);
     const surroundings = {
       log,
@@ -130,8 +130,8 @@ export class Server {
 
   #route(exchange: Exchange): void {
     try {
-      this.#proxies.identify(exchange);
-      const found = this.#router.match(exchange.effectiveHead);
+      const refused = this.#proxies.identify(exchange);
+      const found = refused ?? this.#router.match(exchange.effectiveHead);
       if ("code" in found) exchange.fail(found);
       else found.handle(exchange);
     } catch (error) {
