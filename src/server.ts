@@ -5,12 +5,11 @@
 
 import type { ApplicationStatus } from "./application.ts";
 import { Applications } from "./applications.ts";
-import type { Configuration, RouteConfiguration } from "./config/configuration.ts";
+import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
-import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
@@ -20,8 +19,8 @@ import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
 import { requestIds } from "./routing/request-ids.ts";
-import { Router, type Route } from "./routing/router.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
+import { Site } from "./site.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
@@ -40,7 +39,7 @@ export class Server {
   readonly #listening: Pick<Configuration["listeners"], "bind" | "socketRights">;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
-  readonly #router: Router;
+  readonly #site: Site;
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
@@ -51,7 +50,7 @@ export class Server {
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
-    const { tempDir, health, reload } = configuration.process;
+    const { tempDir, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
     this.#listening = configuration.listeners;
     this.#log = log;
@@ -66,10 +65,7 @@ export class Server {
       isDevelopment: reload,
     };
     this.applications = new Applications(configuration.applications, surroundings);
-    this.#router = new Router([
-      ...configuration.routes.map((route) => this.#applicationRoute(route)),
-      ...(health ? HEALTH_PATHS.map((path) => this.#healthRoute(path)) : []),
-    ]);
+    this.#site = this.#siteOf(configuration);
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
@@ -117,23 +113,17 @@ export class Server {
     await this.#folder.remove();
   }
 
-  #applicationRoute({ host, path, application }: RouteConfiguration): Route {
-    const handler = this.applications.all.find(({ name }) => name === application);
-    if (handler === undefined) throw new OperatorError(`no application is named "${application}"`);
-    return { host, path, isExact: false, methods: null, handler };
-  }
-
-  #healthRoute(path: string): Route {
-    const handler = new HealthHandler(() => this.applications.isReady);
-    return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
+  #siteOf(configuration: Configuration): Site {
+    const { applications } = this;
+    const byName = new Map(applications.all.map((one) => [one.name, one]));
+    return new Site(configuration, { applications: byName, isReady: () => applications.isReady });
   }
 
   #route(exchange: Exchange): void {
     try {
       const refused = this.#proxies.identify(exchange);
-      const found = refused ?? this.#router.match(exchange.effectiveHead);
-      if ("code" in found) exchange.fail(found);
-      else found.handle(exchange);
+      if (refused === null) this.#site.handle(exchange);
+      else exchange.fail(refused);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
       const stack = error instanceof Error ? error.stack : undefined;

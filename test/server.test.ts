@@ -8,7 +8,11 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import type { ApplicationConfiguration, Configuration } from "../src/config/configuration.ts";
+import type {
+  ApplicationConfiguration,
+  Configuration,
+  RouteConfiguration,
+} from "../src/config/configuration.ts";
 import { load } from "../src/config/load.ts";
 import { AccessLog } from "../src/observe/access-log.ts";
 import { Log } from "../src/observe/log.ts";
@@ -69,6 +73,12 @@ function application(name: string, words: readonly string[]): ApplicationConfigu
   return { ...loaded, name };
 }
 
+function route(host: string, path: string, name: string): RouteConfiguration {
+  const [usual] = load(["shop:app"], process.env, folder).routes;
+  assert(usual !== undefined);
+  return { ...usual, host, path, target: { kind: "application", application: name } };
+}
+
 function configure(): Configuration {
   const words = ["shop:app", "--bind", "127.0.0.1:0", "--health", "--log-format", "json"];
   return {
@@ -78,9 +88,9 @@ function configure(): Configuration {
       application("blog", ["blog:app", "--python", systemPython]),
     ],
     routes: [
-      { host: "", path: "/shop", application: "shop" },
-      { host: "blog.example", path: "", application: "blog" },
-      { host: "*.blog.example", path: "", application: "blog" },
+      route("", "/shop", "shop"),
+      route("blog.example", "", "blog"),
+      route("*.blog.example", "", "blog"),
     ],
   };
 }

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 
 import type { ListenAddress } from "../net/address.ts";
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
-import type { ApplicationConfiguration, Configuration } from "./configuration.ts";
+import type { ApplicationConfiguration, Configuration, RoutePolicy } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { readFlags, type Flags } from "./flags.ts";
@@ -22,6 +22,18 @@ import { readValue, Sources, type Environment, type GivenValue } from "./sources
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
+
+/** The policy of a route that asks and changes nothing. */
+const NO_POLICY: RoutePolicy = {
+  allow: [],
+  deny: [],
+  basicAuth: null,
+  setHeaders: [],
+  removeHeaders: [],
+  cacheControl: "",
+  errorPages: null,
+  compress: "files",
+};
 
 /** Reads the words after the command's name and the environment. Throws OperatorError. */
 export function load(
@@ -54,7 +66,14 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
       maxRequestHead: sources.one(OPTIONS.limitRequestHead),
     },
     applications: [loadApplication(sources, { app, appDir, environment, fromFiles, cwd })],
-    routes: [{ host: "", path: "", application: "" }],
+    routes: [
+      {
+        host: "",
+        path: "",
+        target: { kind: "application", application: "" },
+        policy: NO_POLICY,
+      },
+    ],
     logs: {
       accessLog: readAccessLog(sources, cwd),
       level: sources.one(OPTIONS.logLevel),

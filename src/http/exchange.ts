@@ -23,6 +23,7 @@ import {
 } from "./field-section.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
+import type { ResponsePolicy } from "./response-policy.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
@@ -133,6 +134,10 @@ export class Exchange {
   requestId = "";
   /** The head for handlers: `head`, or a copy with fields replaced or removed (forwarded fields, X-Request-ID). */
   effectiveHead: RequestHead;
+  /** The canonical path (routing/canonical-path.ts), by which routes, guards and files are chosen. Set by routing/. */
+  path = "";
+  /** What the route changes in the response; null = nothing. Set by routing/ before a handler sees the exchange. */
+  policy: ResponsePolicy | null = null;
 
   /** Name of the application; "" = the server itself, or the only one. */
   application = "";
@@ -210,6 +215,10 @@ export class Exchange {
    */
   respond(head: ResponseHead, body: Buffer): void {
     if (this.#state !== "receiving") return;
+    this.#respond(this.policy === null ? head : this.policy.changeHead(head, this.head), body);
+  }
+
+  #respond(head: ResponseHead, body: Buffer): void {
     const hasBody = mayHaveBody(this.head.method, head.status);
     if (hasBody && head.contentLength !== null && head.contentLength !== body.length) {
       this.fail(ERRORS.RESPONSE_INVALID);
@@ -226,7 +235,7 @@ export class Exchange {
   /** Responds with an error of the table. */
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
-    const [head, body] = errorResponse(error);
+    const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
     this.respond(head, body);
   }
 
@@ -242,8 +251,9 @@ export class Exchange {
   }
 
   /** Sends the head of a response whose body follows. */
-  start(head: ResponseHead): void {
+  start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
+    const head = this.policy === null ? first : this.policy.changeHead(first, this.head);
     if (!mayHaveBody(this.head.method, head.status)) this.#body = "none";
     else this.#body = head.contentLength === null ? "unknown" : "length";
     this.#length = head.contentLength ?? 0;

@@ -11,7 +11,7 @@ import type { RequestHead } from "../http/message.ts";
 export interface Route {
   /** "example.com", "*.example.com" for every name below it, or "" for every host. Lower case. */
   readonly host: string;
-  /** "" for every path, or "/prefix" without a trailing slash. */
+  /** "" for every path, or "/prefix" without a trailing slash, canonical (canonical-path.ts). */
   readonly path: string;
   /** Whether the route is for `path` alone, not for the paths below it. */
   readonly isExact: boolean;
@@ -38,10 +38,10 @@ export class Router {
     this.#only = isOnly && first.methods === null && !first.isExact ? first.handler : null;
   }
 
-  /** The handler for a request, or the error where no route matches. */
-  match(head: RequestHead): Handler | HttpError {
+  /** The handler for a request with this canonical path, or the error where no route matches. */
+  match(head: RequestHead, path: string): Handler | HttpError {
     if (this.#only !== null) return this.#only;
-    const { method, path } = head;
+    const { method } = head;
     const host = this.#hasHosts ? hostName(head) : "";
     for (const route of this.#routes) {
       const isPath = route.isExact ? path === route.path : isBelow(path, route.path);

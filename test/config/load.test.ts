@@ -39,7 +39,10 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
   );
   const [application, ...others] = applications;
   assert.ok(application !== undefined && others.length === 0);
-  assert.deepEqual(routes, [{ host: "", path: "", application: "" }]);
+  assert.deepEqual(
+    routes.map(({ host, path, target }) => ({ host, path, target })),
+    [{ host: "", path: "", target: { kind: "application", application: "" } }],
+  );
   return { ...listeners, ...application, ...logs, ...process };
 }
 

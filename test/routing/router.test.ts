@@ -48,7 +48,7 @@ function head(host: string, path: string, method = "GET"): RequestHead {
 }
 
 function find(routes: readonly Route[], host: string, path: string, method = "GET"): string | null {
-  const handler = new Router(routes).match(head(host, path, method));
+  const handler = new Router(routes).match(head(host, path, method), path);
   return "name" in handler ? String(handler.name) : null;
 }
 
@@ -108,7 +108,7 @@ describe("Router", () => {
 
   test("a request without a route is 404 where its host is served, else 421", () => {
     const router = new Router([route("example.com/api")]);
-    assert.equal(router.match(head("example.com", "/")), ERRORS.NOT_FOUND);
-    assert.equal(router.match(head("other.org", "/api")), ERRORS.HOST_UNKNOWN);
+    assert.equal(router.match(head("example.com", "/"), "/"), ERRORS.NOT_FOUND);
+    assert.equal(router.match(head("other.org", "/api"), "/api"), ERRORS.HOST_UNKNOWN);
   });
 });
