@@ -1,12 +1,13 @@
-// One run of the command: shows the help or the version, asks a running server to reload, or serves until
-// the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
+// One run of the command: shows the help, the version or what would be served, asks a running server to reload, or
+// serves until the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
 // stack. This file returns the exit code and leaves the exit to main.ts.
 
 import { readFlags, type Flags } from "../config/flags.ts";
-import { loadConfiguration } from "../config/load.ts";
+import { configurationLoader, loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
+import { CHECK, CHECK_HELP, renderCheck } from "./check.ts";
 import { renderHelp } from "./help.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { readVersion } from "../config/version.ts";
@@ -17,11 +18,13 @@ const EXIT_FAULT = 1;
 /** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
 export async function run(words: readonly string[], environment: Environment): Promise<number> {
   try {
-    const isFirst = words[0] === RELOAD;
-    const flags = readFlags(isFirst ? words.slice(1) : words);
-    const isReload = isFirst || flags.app === RELOAD;
+    const [first] = words;
+    const command = first === RELOAD || first === CHECK ? first : null;
+    const flags = readFlags(command === null ? words : words.slice(1));
+    const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
-      process.stdout.write(isReload ? RELOAD_HELP : renderHelp());
+      const others = command === CHECK ? CHECK_HELP : renderHelp();
+      process.stdout.write(isReload ? RELOAD_HELP : others);
       return 0;
     }
     if (flags.wantsVersion) {
@@ -29,8 +32,12 @@ export async function run(words: readonly string[], environment: Environment): P
       return 0;
     }
     const cwd = workingFolder();
+    if (command === CHECK) {
+      process.stdout.write(renderCheck(loadConfiguration(flags, environment, cwd)));
+      return 0;
+    }
     if (!isReload) return await serve(flags, environment, cwd);
-    const ms = await reload(isFirst ? flags : { ...flags, app: null }, environment, cwd);
+    const ms = await reload(command === RELOAD ? flags : { ...flags, app: null }, environment, cwd);
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
@@ -40,7 +47,7 @@ export async function run(words: readonly string[], environment: Environment): P
 }
 
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
-  const configuration = loadConfiguration(flags, environment, cwd);
+  const configuration = configurationLoader(flags, environment, cwd)();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
   const log = openLog(configuration.logs);

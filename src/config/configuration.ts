@@ -6,7 +6,7 @@ import type { ListenAddress, SocketRights } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
-  /** The application's name in routes and logs; "" if it is the only one. */
+  /** The application's name in routes and logs; "" if it is the only one, "/prefix" for one of --mount. */
   readonly name: string;
   /** The application as given: module:callable, module, path/to/file.py[:callable], module:factory(). */
   readonly app: string;
@@ -25,6 +25,8 @@ export interface ApplicationConfiguration {
   readonly lifespan: "auto" | "on" | "off";
   /** Whether http.response.pathsend is offered (ASGI). */
   readonly pathsend: boolean;
+  /** Folders whose files the application may hand over (X-Sendfile), and the canonical paths that stand for them. */
+  readonly sendfile: readonly { readonly prefix: string; readonly folder: string }[];
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
   readonly workers: number;
