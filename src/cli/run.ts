@@ -17,9 +17,9 @@ const EXIT_FAULT = 1;
 
 /** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
 export async function run(words: readonly string[], environment: Environment): Promise<number> {
+  const [first] = words;
+  const command = first === RELOAD || first === CHECK ? first : null;
   try {
-    const [first] = words;
-    const command = first === RELOAD || first === CHECK ? first : null;
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
@@ -41,7 +41,8 @@ export async function run(words: readonly string[], environment: Environment): P
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
-    process.stderr.write(`typhon: ${explain(error)}\n`);
+    // Lines of a check begin with file and line, as editors read them.
+    process.stderr.write(`${command === CHECK ? "" : "typhon: "}${explain(error)}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
 }

@@ -1,7 +1,7 @@
 // What the text of an application names: a module, a file of Python, or a folder of files.
 
 import { readdirSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 
 import type { GivenText } from "./located.ts";
 import { asNamed } from "./named-paths.ts";
@@ -57,7 +57,7 @@ export function siteFolder({ by, text, folder }: GivenText): string | null {
   const python = findPythonFile(path);
   if (python === null) return path;
   throw new OperatorError(
-    `${by} ${quote(text)} is a folder with Python files (${quote(python)}), whose source would be served; name the application, or write --static /=${text} if that is meant`,
+    `${by} ${quote(text)} is a folder with Python files (${quote(relative(path, python))}), whose source would be served; name the application, or write --static /=${text} if that is meant`,
   );
 }
 

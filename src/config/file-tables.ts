@@ -32,6 +32,8 @@ export interface FileTables {
   readonly top: Table;
   readonly applications: readonly ApplicationTable[];
   readonly routes: readonly RouteTable[];
+  /** Whether there are applications or routes at all, right or wrong ones. */
+  readonly hasSite: boolean;
 }
 
 type Level = keyof typeof FILE_KEYS;
@@ -42,7 +44,12 @@ const LEVEL_NAMES: Readonly<Record<Level, string>> = {
   route: "[[routes]]",
 };
 
-export const EMPTY_TABLES: FileTables = { top: new Map(), applications: [], routes: [] };
+export const EMPTY_TABLES: FileTables = {
+  top: new Map(),
+  applications: [],
+  routes: [],
+  hasSite: false,
+};
 
 /** The tables of a file's top table; relative paths start at `folder`. */
 export function readTables(all: Table, folder: string, mistakes: Mistakes): FileTables {
@@ -54,7 +61,7 @@ export function readTables(all: Table, folder: string, mistakes: Mistakes): File
   const routes = mistakes.attempt(() => routeTables(all.get("routes")), []);
   for (const { table } of applications) checkTable(table, "app", folder, mistakes);
   for (const { table } of routes) checkTable(table, "route", folder, mistakes);
-  return { top, applications, routes };
+  return { top, applications, routes, hasSite: all.size > top.size };
 }
 
 function applicationTables(located: Located | undefined, mistakes: Mistakes): ApplicationTable[] {

@@ -16,7 +16,6 @@ import { readFlags, type Flags } from "./flags.ts";
 import { fileToMake, mayAppend, readableFolder, writableFolder } from "./given-paths.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
-import { asNamed } from "./named-paths.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
 import { findOwner } from "./owner.ts";
 import { kindOf, mayWriteIn } from "./paths.ts";
@@ -76,10 +75,9 @@ export function configurationLoader(
   const files = early.all(OPTIONS.envFile);
   mistakes.end();
   const fromFiles = readEnvFiles(files, given);
-  const hasEnvFiles = files.length > 0;
   const environment = { ...given, ...fromFiles };
   return () => {
-    const command = { flags, environment, cwd, envFiles: hasEnvFiles ? fromFiles : null };
+    const command = { flags, environment, cwd, envFiles: fromFiles };
     return configure(command, findFile(command));
   };
 }
@@ -91,7 +89,7 @@ export function programConfiguration(
   cwd: string,
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  return configure({ flags, environment, cwd, envFiles: null }, { table, folder: cwd });
+  return configure({ flags, environment, cwd, envFiles: {} }, { table, folder: cwd });
 }
 
 /** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
@@ -99,7 +97,7 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
   const mistakes = new Mistakes();
   const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
   let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
-  const file = given === null ? findFile({ flags, environment, cwd, envFiles: null }) : null;
+  const file = given === null ? findFile({ flags, environment, cwd, envFiles: {} }) : null;
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
   mistakes.end();
@@ -111,8 +109,8 @@ interface Command {
   readonly flags: Flags;
   readonly environment: Environment;
   readonly cwd: string;
-  /** The variables of --env-file; null: no such file was named. */
-  readonly envFiles: Readonly<Record<string, string>> | null;
+  /** The variables of --env-file. */
+  readonly envFiles: Readonly<Record<string, string>>;
 }
 
 /** The top table of the file, and the folder where its relative paths start. */
@@ -133,8 +131,7 @@ function findFile({ flags, environment, cwd }: Command): SiteFile | null {
   const path = resolve(cwd, name);
   if (isUsual && kindOf(path) === "missing") return null;
   const by = given === null ? USUAL_FILE : `${given.by} ${quote(given.text)}`;
-  const folder = dirname(asNamed(path, cwd, environment["PWD"]));
-  return { table: readTomlFile(path, name, by), folder };
+  return { table: readTomlFile(path, name, by), folder: dirname(path) };
 }
 
 function configure(command: Command, file: SiteFile | null): Configuration {
@@ -152,6 +149,8 @@ class ConfigurationMaker {
   readonly #tables: FileTables;
   /** Where relative paths of the file start. */
   readonly #folder: string;
+  /** The variables without and with those of the files that `env-file` of the top level names. */
+  readonly #given: Environment;
   readonly #environment: Environment;
   readonly #envFiles: Command["envFiles"];
   readonly #working: WorkingFolder;
@@ -168,9 +167,8 @@ class ConfigurationMaker {
     this.#folder = folder;
     this.#envFiles = envFiles;
     const top = tableLayer(tables.top, folder, true);
-    const named = new Sources([top], mistakes).all(OPTIONS.envFile);
-    const more = envFiles === null ? this.#readEnvFiles(named, command.environment) : {};
-    const environment = { ...command.environment, ...more };
+    this.#given = command.environment;
+    const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
     this.#environment = environment;
     this.#working = { cwd, links: environment["PWD"] ?? "" };
     this.#before = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
@@ -207,28 +205,22 @@ class ConfigurationMaker {
   #site(): { named: NamedApplication[]; drafts: RouteDraft[] } {
     const sources = this.#sources;
     const mistakes = this.#mistakes;
-    const named: NamedApplication[] = [];
-    const drafts: RouteDraft[] = [];
-    const mounts = sources.all(OPTIONS.mount);
+    const { mount, static: folders } = OPTIONS;
     const { applications, routes } = this.#tables;
 
+    const named: NamedApplication[] = [];
+    const drafts: RouteDraft[] = [];
     const given = sources.text(APP);
-    const folder = given && mistakes.attempt(() => siteFolder(given), null);
-    if (given !== null && folder !== null)
-      drafts.push(...this.#folderRoute({ ...given, value: folder }, ""));
-    else if (given !== null) {
-      const name = mounts.length + applications.length === 0 ? "" : "/";
-      mistakes.attempt(() => void readGiven(given, APP), undefined);
-      named.push(this.#named(name, given, sources));
-      drafts.push(this.#applicationRoute(`${given.by} ${quote(given.text)}`, "", name));
-    }
-    for (const one of mounts) {
+    if (!this.#tables.hasSite && [APP, mount, folders].every((one) => sources.text(one) === null))
+      mistakes.add("no application given; for example: typhon app:app (see typhon --help)");
+    if (given !== null) mistakes.attempt(() => this.#addMain(given, named, drafts), undefined);
+    for (const one of sources.all(mount)) {
       const { prefix, app } = one.value;
       const name = prefix === "" ? "/" : prefix;
       named.push(this.#named(name, { ...one, text: app }, sources));
       drafts.push(this.#applicationRoute(`${one.by} ${quote(one.text)}`, prefix, name));
     }
-    for (const one of sources.all(OPTIONS.static))
+    for (const one of sources.all(folders))
       drafts.push(...this.#folderRoute({ ...one, value: one.value.folder }, one.value.prefix));
     for (const route of routes)
       drafts.push(...readRoute(route, this.#sourcesWith(route.table), this.#routeSurroundings));
@@ -242,6 +234,20 @@ class ConfigurationMaker {
     return { named, drafts };
   }
 
+  /** What APP, TYPHON_APP or `app` of the file names has every path that is left. Throws OperatorError. */
+  #addMain(given: GivenText, named: NamedApplication[], drafts: RouteDraft[]): void {
+    const folder = siteFolder(given);
+    if (folder !== null) {
+      drafts.push(...this.#folderRoute({ ...given, value: folder }, ""));
+      return;
+    }
+    readGiven(given, APP);
+    const others = this.#sources.all(OPTIONS.mount).length + this.#tables.applications.length;
+    const name = others === 0 ? "" : "/";
+    named.push(this.#named(name, given, this.#sources));
+    drafts.push(this.#applicationRoute(`${given.by} ${quote(given.text)}`, "", name));
+  }
+
   /** One application without any route serves every path; of several, each needs a route. */
   #routeTheRest(drafts: RouteDraft[]): void {
     const { applications, routes } = this.#tables;
@@ -253,21 +259,18 @@ class ConfigurationMaker {
     for (const { name, by } of applications)
       if (!routes.some(({ table }) => isNamedIn(table, name)))
         this.#mistakes.add(`${by} has no route; write [[routes]] with app = "${name}"`);
-    if (drafts.length === 0 && routes.length === 0 && applications.length === 0)
-      this.#mistakes.add("no application given; for example: typhon app:app (see typhon --help)");
   }
 
   #named(name: string, given: GivenText, sources: Sources): NamedApplication {
-    const fromFiles =
-      this.#envFiles ?? this.#readEnvFiles(sources.all(OPTIONS.envFile), this.#environment);
+    const tables = sources.layers.filter((layer) => layer.isFile);
+    const fromFiles = { ...this.#readEnvFiles(tables), ...this.#envFiles };
     return { name, given, sources, fromFiles };
   }
 
-  #readEnvFiles(
-    files: Parameters<typeof readEnvFiles>[0],
-    environment: Environment,
-  ): Record<string, string> {
-    return this.#mistakes.attempt(() => readEnvFiles(files, environment), {});
+  /** The variables of the files that tables of the file name. */
+  #readEnvFiles(tables: readonly Layer[]): Record<string, string> {
+    const files = new Sources(tables, this.#mistakes).merged(OPTIONS.envFile);
+    return this.#mistakes.attempt(() => readEnvFiles(files, this.#given), {});
   }
 
   #sourcesWith(table: Table): Sources {

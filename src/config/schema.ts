@@ -193,7 +193,7 @@ const APPLICATION = inGroup("Application", "application", {
     placeholder: "FILE",
     isRepeatable: true,
     help: "a file of variables, NAME=VALUE; may be repeated",
-    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files of the flag and of `TYPHON_ENV_FILE` are read at the start, and not again by a reload; files that typhon.toml names are read anew. `TYPHON_…` variables in the `env-file` of one `[apps.NAME]` do not count.",
+    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files of the flag and of `TYPHON_ENV_FILE` are read at the start, and not again by a reload; files that typhon.toml names are read anew. `TYPHON_…` variables in the `env-file` of one `[apps.NAME]` do not count. An application has the variables of the files of the top level too.",
     read: readText,
   },
   rootPath: {

@@ -24,9 +24,15 @@ export function readToml(text: string, name: string): ReadonlyMap<string, Locate
   } catch (error) {
     if (!(error instanceof ParseError)) throw error;
     throw new OperatorError(
-      `${name}:${error.lineNumber}: this is no TOML: ${error.message} (column ${error.column + 1})`,
+      `${name}:${lineOf(error, text)}: this is no TOML: ${error.message} (column ${error.column + 1})`,
     );
   }
+}
+
+/** The line of a fault. A missing value is found only on the next line. */
+function lineOf({ index, lineNumber }: ParseError, text: string): number {
+  const before = text.slice(0, index).trimEnd();
+  return before.endsWith("=") ? before.split("\n").length : lineNumber;
 }
 
 /** Makes nested tables of the parser's tree. The parser has refused keys that stand twice. */
