@@ -65,9 +65,9 @@ export interface ApplicationSurroundings {
 /** Responds to exchanges by a Python program; a handler with a life of its own. */
 export class PythonApplication implements Handler {
   readonly name: string;
+  readonly configuration: ApplicationConfiguration;
   /** Asked for a reload, with the reason, because dead workers cannot be replaced without one. */
-  onReloadNeeded: (reason: string) => void = () => void this.reload();
-  readonly #configuration: ApplicationConfiguration;
+  onReloadNeeded: (reason: string) => void = () => undefined;
   readonly #log: Log;
   readonly #isDevelopment: boolean;
   readonly #pool: Pool;
@@ -89,7 +89,7 @@ export class PythonApplication implements Handler {
     const { log, folder, budget, tempDir, captureOutput, isDevelopment } = surroundings;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
-    this.#configuration = configuration;
+    this.configuration = configuration;
     this.#log = log.of(configuration.name);
     this.#isDevelopment = isDevelopment;
     const output = captureOutput ? null : writeOutput;
@@ -198,7 +198,7 @@ export class PythonApplication implements Handler {
   }
 
   status(): ApplicationStatus {
-    const { app, threads } = this.#configuration;
+    const { app, threads } = this.configuration;
     const { name, isReady } = this;
     const pool = this.#pool.status();
     return { name, app, isReady, workers: pool.wanted, threads, failure: this.#failure, pool };
@@ -228,7 +228,7 @@ export class PythonApplication implements Handler {
 
   // The CPU time tells an application that computes from one that waits for something else, such as a database.
   #tellSlowStart(): void {
-    const { app, python, startTimeoutMs } = this.#configuration;
+    const { app, python, startTimeoutMs } = this.configuration;
     const waited = `nothing is served yet after ${SLOW_START_MS / 1000} s`;
     const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
     const { workers } = this.#pool.status();
@@ -252,7 +252,7 @@ export class PythonApplication implements Handler {
     // Python tells what is wrong in its last line, and so does a program that is no Python.
     const line = error.message.trim().split("\n").at(-1)?.slice(0, 300);
     return new OperatorError(
-      `--python ${this.#configuration.python}: ${line || "it ended without a word"}`,
+      `--python ${this.configuration.python}: ${line || "it ended without a word"}`,
       2,
     );
   }

@@ -3,7 +3,7 @@
 //
 //   listeners → http1 → trusted proxies → router → an application, or a response of the server's own
 
-import type { ApplicationStatus } from "./application.ts";
+import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
@@ -36,10 +36,11 @@ export interface Started {
 
 export class Server {
   readonly applications: Applications;
-  readonly #listening: Pick<Configuration["listeners"], "bind" | "socketRights">;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
-  readonly #site: Site;
+  /** Null before the start. */
+  #site: Site | null = null;
+  #configuration: Configuration;
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
@@ -52,7 +53,7 @@ export class Server {
       configuration.listeners;
     const { tempDir, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
-    this.#listening = configuration.listeners;
+    this.#configuration = configuration;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
     this.#folder = new TempFolder(tempDir);
@@ -65,7 +66,7 @@ export class Server {
       isDevelopment: reload,
     };
     this.applications = new Applications(configuration.applications, surroundings);
-    this.#site = this.#siteOf(configuration);
+    this.applications.onReloadNeeded = (): void => void this.reload();
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
@@ -87,7 +88,8 @@ export class Server {
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
-      const { bind, socketRights } = this.#listening;
+      this.#site = this.#siteOf(this.#configuration, this.applications.all);
+      const { bind, socketRights } = this.#configuration.listeners;
       const { listeners, notice } = await listenAll(
         bind,
         (socket) => this.#guard.accept(socket),
@@ -103,6 +105,17 @@ export class Server {
     }
   }
 
+  /**
+   * Loads the code of the applications anew; with a new configuration its applications and routes serve from
+   * now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
+   */
+  async reload(configuration = this.#configuration): Promise<string | null> {
+    return await this.applications.reload(configuration.applications, async (applications) => {
+      this.#site = this.#siteOf(configuration, applications);
+      this.#configuration = configuration;
+    });
+  }
+
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
@@ -113,17 +126,20 @@ export class Server {
     await this.#folder.remove();
   }
 
-  #siteOf(configuration: Configuration): Site {
-    const { applications } = this;
-    const byName = new Map(applications.all.map((one) => [one.name, one]));
-    return new Site(configuration, { applications: byName, isReady: () => applications.isReady });
+  #siteOf(configuration: Configuration, applications: readonly PythonApplication[]): Site {
+    const byName = new Map(applications.map((one) => [one.name, one]));
+    return new Site(configuration, {
+      applications: byName,
+      isReady: () => this.applications.isReady,
+    });
   }
 
   #route(exchange: Exchange): void {
     try {
       const refused = this.#proxies.identify(exchange);
-      if (refused === null) this.#site.handle(exchange);
-      else exchange.fail(refused);
+      if (refused !== null) exchange.fail(refused);
+      else if (this.#site === null) exchange.fail(ERRORS.NO_WORKERS);
+      else this.#site.handle(exchange);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
       const stack = error instanceof Error ? error.stack : undefined;
