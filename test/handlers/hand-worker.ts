@@ -12,7 +12,6 @@ import { WsgiHandler } from "../../src/handlers/wsgi/handler.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
-import { TempFolder } from "../../src/net/temp-folder.ts";
 import { msToWireTime, monotonicMs } from "../../src/workers/clock.ts";
 import { FrameDecoder, FrameType } from "../../src/workers/frame.ts";
 import { JobTable } from "../../src/workers/job-table.ts";
@@ -21,6 +20,7 @@ import { RequestQueue } from "../../src/workers/queue.ts";
 import { until } from "../support/deadline.ts";
 import { makeFifo } from "../support/fifo.ts";
 import { makeScratch, type Scope } from "../support/scratch.ts";
+import { makeOpenFiles, makeTempFolder } from "../support/temp-files.ts";
 
 export const WORKER = 7;
 
@@ -219,7 +219,8 @@ export class HandWorker {
     const { table } = this;
     return {
       pool: table,
-      folder: new TempFolder(this.folder),
+      folder: makeTempFolder(this.folder),
+      openFiles: makeOpenFiles(),
       budget: new MemoryBudget(4_000_000),
       timesOf: () => ({ timeoutMs, gapTimeoutMs: 1000 }),
       abandonTimeoutMs: isAsgi ? 120_000 : null,
