@@ -52,13 +52,13 @@ export class Server {
   #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
+    const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
     const { tempDir, maxTempSize, health, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
     this.#listening = configuration.listeners;
     this.#log = log;
-    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
+    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
     const openFiles = new OpenFiles({
       workers: configuration.applications.reduce((sum, { workers }) => sum + workers, 0),
       connections: () => this.#connections.size,
@@ -139,8 +139,8 @@ export class Server {
 
   #route(exchange: Exchange): void {
     try {
-      this.#proxies.identify(exchange);
-      const found = this.#router.match(exchange.effectiveHead);
+      const refused = this.#proxies.identify(exchange);
+      const found = refused ?? this.#router.match(exchange.effectiveHead);
       if ("code" in found) exchange.fail(found);
       else found.handle(exchange);
     } catch (error) {

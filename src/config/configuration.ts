@@ -91,6 +91,8 @@ export interface Configuration {
     readonly socketRights: SocketRights;
     /** Addresses and ranges whose forwarded fields are trusted; "unix" = every Unix socket, "*" = all. */
     readonly forwardedAllowIps: readonly string[];
+    /** What becomes of field names with "_". */
+    readonly headerMap: "drop" | "refuse" | "dangerous";
     readonly keepAliveMs: number;
     /** 0 = no limit. */
     readonly bodyTimeoutMs: number;

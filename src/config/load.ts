@@ -50,6 +50,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
       bind: readBind(sources, environment, cwd),
       socketRights: readSocketRights(sources),
       forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+      headerMap: sources.one(OPTIONS.headerMap),
       keepAliveMs: sources.one(OPTIONS.keepAlive),
       bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
       maxBody: sources.one(OPTIONS.maxBody),

@@ -89,8 +89,15 @@ const ADDRESS = inGroup("Address", {
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
     read: listOf(readNetwork),
+  },
+  headerMap: {
+    placeholder: "KIND",
+    fallback: "drop",
+    help: "field names with _: drop, refuse or dangerous",
+    doc: "What becomes of a request's field names with `_`. An application that names fields as CGI does, and every WSGI application does, reads `X_User` and `X-User` as the same `HTTP_X_USER`, so that a client could forge a field that a proxy sets. `drop` removes such fields, under ASGI too; `refuse` responds with 400; `dangerous` passes them on, except those that would become a field that Typhon or a proxy decides by (`Content_Length`, `X_Forwarded_For` and the like). gunicorn has the same option; nginx drops such fields unless `underscores_in_headers` is on. Rename the field in the client or the proxy where you can.",
+    read: oneOf(["drop", "refuse", "dangerous"]),
   },
 });
 

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
-import type { TempFile } from "../../src/net/temp-folder.ts";
+import { MAX_TEMP_FILES, SLOW_BYTES_PER_SECOND, type TempFile } from "../../src/net/temp-folder.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { makeOpenFiles, makeTempFolder, Use } from "../support/temp-files.ts";
 
@@ -189,4 +189,10 @@ test("without room a body takes the place of the slowest slow one, and a respons
   assert.equal(readFileSync(last.path).length, 0);
   await last.discard();
   await folder.remove();
+});
+
+test("docs/limits.md says the limits as they are", () => {
+  const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
+  for (const [name, value] of Object.entries({ MAX_TEMP_FILES, SLOW_BYTES_PER_SECOND }))
+    assert.match(page, new RegExp(`\\\`${name}\\\`.*\\b${value}\\b`), name);
 });

@@ -1,7 +1,6 @@
 """The environ of a request (PEP 3333, "environ Variables"), made from its record.
 
-Field names whose keys would collide with another field's (`X_A` with `X-A`), and `Proxy`, are
-dropped.
+The front has removed field names whose keys collide with another field's (`X_A` with `X-A`).
 """
 
 from __future__ import annotations
@@ -36,9 +35,6 @@ _KEY_AT = {
 }
 _KEYS = tuple(_KEY_AT[at] for at in range(record.FIELDS))
 _KEY_OF = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
-# `Proxy` would become HTTP_PROXY, which programs take for the proxy that they should use (httpoxy).
-# The front sets the request id.
-_DROPPED = frozenset(("proxy", "x-request-id"))
 _COOKIE = "HTTP_COOKIE"
 
 # Reads of a fetched body, which arrives in pieces of about this size.
@@ -64,26 +60,23 @@ class EnvironLayout:
     def __init__(self, block: bytes, base: dict[str, Any]) -> None:
         names = record.split_names(block)
         keys = [_key_of(name.decode("latin-1")) for name in names]
-        kept = [key for key in keys if key is not None]
         self.size = record.count_values(names)
         self.is_chunked = "HTTP_TRANSFER_ENCODING" in keys
         # If each field has a key of its own, `keys` has one for each value in order. Otherwise
         # `fields` has the fields' keys, and add_fields merges the values.
-        is_regular = len(set(kept)) == len(keys)
+        is_regular = len(set(keys)) == len(keys)
         self.fields = None if is_regular else keys
-        self.keys = (*_KEYS, *kept) if is_regular else _KEYS
+        self.keys = (*_KEYS, *keys) if is_regular else _KEYS
         # Copied for each request. It has every key already, so that the copy need not grow (10 %
         # of the worker's time a request, worker-hello.py).
         own = {"RAW_URI": "", "wsgi.input": None, "typhon.client_gone": None}
         self.template = {**base, **dict.fromkeys(self.keys, ""), **own}
 
     def add_fields(self, environ: dict[str, Any], values: list[str]) -> None:
-        """Adds fields whose names repeat or are dropped (RFC 9110 §5.3, RFC 6265 §5.4)."""
+        """Adds fields whose names repeat (RFC 9110 §5.3, RFC 6265 §5.4)."""
         merged: dict[str, str] = {}
         fields = values[record.FIELDS : -record.TAIL]
         for key, value in zip(self.fields or (), fields, strict=True):
-            if key is None:
-                continue
             if key in merged:
                 merged[key] += ("; " if key == _COOKIE else ", ") + value
             else:
@@ -91,9 +84,7 @@ class EnvironLayout:
         environ.update(merged)
 
 
-def _key_of(name: str) -> str | None:
-    if "_" in name or name in _DROPPED:
-        return None
+def _key_of(name: str) -> str:
     return _KEY_OF.get(name) or "HTTP_" + name.upper().replace("-", "_")
 
 
