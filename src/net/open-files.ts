@@ -23,6 +23,8 @@ const CLOSED_SHARE = 0.01;
 /** Questions between two measurements of all descriptors: a least number, and a share of the limit. */
 const MEASURED_AFTER = 256;
 const MEASURED_SHARE = 1 / 64;
+/** The same where files were being opened or closed meanwhile. */
+const MEASURED_SOON = 16;
 /** The limit if /proc cannot be read: the default of most systems. */
 const FALLBACK_LIMIT = 1024;
 
@@ -48,6 +50,8 @@ export class OpenFiles {
   readonly #measure: () => number | null;
   /** Temporary files, and sockets to applications. */
   #held = 0;
+  /** Those of them that are being opened or closed: they may or may not have a descriptor. */
+  #moving = 0;
   /** All other descriptors, at the last measurement. */
   #others = 0;
   #untilMeasured = 0;
@@ -77,24 +81,38 @@ export class OpenFiles {
     return this.#count() >= this.#full;
   }
 
-  /** A temporary file, or a socket to an application, is about to be opened; `closed` follows. */
-  opened(): void {
+  /** A temporary file, or a socket to an application, is about to be opened: it counts from now on. */
+  opening(): void {
     this.#held += 1;
+    this.#moving += 1;
+  }
+
+  /** It is open, or could not be opened; `closing` follows in any case. */
+  opened(): void {
+    this.#moving -= 1;
+  }
+
+  /** It is about to be closed. */
+  closing(): void {
+    this.#moving += 1;
   }
 
   closed(): void {
     this.#held -= 1;
+    this.#moving -= 1;
   }
 
   // Measuring costs much on older kernels, so it is rare. Below a quarter of the limit no measurement is needed
-  // at all. One that fails says nothing: the last one holds.
+  // at all. One that fails says nothing: the last one holds. One in a moment of change finds too many others rather
+  // than too few, and is soon repeated.
   #count(): number {
     const counted = this.#options.connections() + this.#held;
     this.#untilMeasured -= 1;
     if (this.#untilMeasured <= 0 && counted + this.#others >= this.limit / 4) {
-      this.#untilMeasured = Math.max(MEASURED_AFTER, this.limit * MEASURED_SHARE);
+      this.#untilMeasured =
+        this.#moving > 0 ? MEASURED_SOON : Math.max(MEASURED_AFTER, this.limit * MEASURED_SHARE);
       const open = this.#measure();
-      if (open !== null) this.#others = Math.max(0, open - counted);
+      if (open !== null) this.#others = Math.max(0, open - counted + this.#moving);
     }
     return counted + this.#others;
   }

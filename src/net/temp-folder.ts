@@ -44,6 +44,8 @@ export interface TempFolderOptions {
   /** Bytes of all files together. */
   readonly maxBytes: number;
   readonly openFiles: OpenFiles;
+  /** performance.now() by default. */
+  readonly now?: () => number;
 }
 
 /** Files and bytes of one kind of use. */
@@ -57,6 +59,7 @@ export class TempFolder {
   readonly #openFiles: OpenFiles;
   readonly #maxBytes: number;
   readonly #maxFiles: number;
+  readonly #now: () => number;
   #folder: Promise<string> | null = null;
   readonly #files = new Set<TempFile>();
   readonly #used: Readonly<Record<TempFileUse["kind"], Usage>> = {
@@ -64,7 +67,8 @@ export class TempFolder {
     response: { files: 0, bytes: 0 },
   };
 
-  constructor({ parent, maxBytes, openFiles }: TempFolderOptions) {
+  constructor({ parent, maxBytes, openFiles, now }: TempFolderOptions) {
+    this.#now = now ?? (() => performance.now());
     this.#parents = [parent, tmpdir()];
     this.#openFiles = openFiles;
     this.#maxBytes = maxBytes;
@@ -134,7 +138,7 @@ export class TempFolder {
   // Only a request's body may take another's place: a response can wait.
   #giveUpSlowest(use: TempFileUse): boolean {
     if (use.kind === "response") return false;
-    const now = performance.now();
+    const now = this.#now();
     let slowest: TempFile | null = null;
     let least = SLOW_BYTES_PER_SECOND;
     for (const file of this.#files) {
@@ -169,15 +173,14 @@ export class TempFile {
   readonly #openFiles: OpenFiles;
   #path = "";
   #handle: FileHandle | null = null;
-  /** Whether the file still has, or is about to have, a descriptor. */
-  #isOpen = true;
+  #state: "opening" | "open" | "closing" | "closed" = "opening";
   #bytes = 0;
 
   constructor(folder: TempFolder, use: TempFileUse, openFiles: OpenFiles) {
     this.#folder = folder;
     this.use = use;
     this.#openFiles = openFiles;
-    openFiles.opened();
+    openFiles.opening();
   }
 
   get path(): string {
@@ -187,6 +190,8 @@ export class TempFile {
   begin(path: string, handle: FileHandle): void {
     this.#path = path;
     this.#handle = handle;
+    this.#openFiles.opened();
+    this.#state = "open";
   }
 
   /** Whether `bytes` more have room; they are counted then. */
@@ -232,9 +237,12 @@ export class TempFile {
   /** Closes the descriptor; the file is complete and stays. */
   async seal(): Promise<void> {
     const handle = this.#opened;
-    this.#handle = null;
-    await handle.close();
-    this.#closed();
+    this.#closing();
+    try {
+      await handle.close();
+    } finally {
+      this.#closed();
+    }
   }
 
   /** Counts the file no longer. */
@@ -246,8 +254,8 @@ export class TempFile {
   async discard(): Promise<void> {
     const handle = this.#handle;
     const path = this.#path;
-    this.#handle = null;
     this.#path = "";
+    this.#closing();
     await handle?.close().catch(leave);
     this.#closed();
     if (path !== "") await unlink(path).catch(leave);
@@ -259,9 +267,20 @@ export class TempFile {
     return this.#handle;
   }
 
+  // The second of two calls, or one while another closes the file, does nothing.
+  #closing(): void {
+    this.#handle = null;
+    if (this.#state === "opening") this.#openFiles.opened();
+    if (this.#state === "opening" || this.#state === "open") {
+      this.#openFiles.closing();
+      this.#state = "closing";
+    }
+  }
+
   #closed(): void {
-    if (this.#isOpen) this.#openFiles.closed();
-    this.#isOpen = false;
+    if (this.#state !== "closing") return;
+    this.#openFiles.closed();
+    this.#state = "closed";
   }
 }
 

@@ -4,7 +4,7 @@
 // nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { eachLine, gatherLines } from "./output.ts";
@@ -67,6 +67,8 @@ export interface LauncherListener {
 
 /** The launcher's control socket; inherited descriptors follow it. */
 const CONTROL_FD = 3;
+/** Descriptors that spawn() needs for a moment: two for each pipe, and two to hear whether exec() has succeeded. */
+const SPAWN_DESCRIPTORS = 8;
 /** Close-on-exec in the flags of proc_pid_fdinfo(5). */
 const O_CLOEXEC = 0o2000000;
 /** The key of the shared files' run directory: workers count from 1. */
@@ -121,6 +123,7 @@ export class Launcher {
     const passedOn = PASSED_ON.filter((fd) => fd > highest).join();
     const args = ["-c", BOOT, options.packageFolder, String(highest), passedOn];
     try {
+      requireDescriptors();
       this.#child = spawn(options.python, args, {
         stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
       });
@@ -285,6 +288,16 @@ export class Launcher {
   }
 }
 
+// A spawn() that runs out of descriptors never closes the pipes that it has made (Node 24). Throws EMFILE.
+function requireDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < SPAWN_DESCRIPTORS) opened.push(openSync("/dev/null", "r"));
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
 /** Undefined: the line is not JSON. */
 function parseLine(line: string): unknown {
   try {
@@ -294,7 +307,7 @@ function parseLine(line: string): unknown {
   }
 }
 
-// Where no descriptor is left, spawn() returns a child without any pipe, and its "error" event comes later.
+// A child without any pipe: other threads took the descriptors; its "error" event comes later.
 function controlOf({ stdio }: { readonly stdio?: ChildProcess["stdio"] }): Socket {
   const control = stdio?.at(CONTROL_FD);
   if (control instanceof Socket) return control;

@@ -45,6 +45,7 @@ test("connections, files and links are counted one by one, and all else is measu
   state.measured = 40;
   for (let count = 0; count < 500; count += 1) {
     assert.ok(files.mayOpen());
+    files.opening();
     files.opened();
   }
   state.connections = 400;
@@ -54,8 +55,26 @@ test("connections, files and links are counted one by one, and all else is measu
   assert.equal(files.isFull, false);
   state.connections = 421 + 40;
   assert.equal(files.isFull, true);
-  for (let count = 0; count < 500; count += 1) files.closed();
+  for (let count = 0; count < 500; count += 1) {
+    files.closing();
+    files.closed();
+  }
   assert.ok(files.mayOpen());
+});
+
+test("a measurement while files are being opened never counts too few others", () => {
+  const { files, state } = make(400, 0);
+  state.connections = 60;
+  for (let count = 0; count < 60; count += 1) files.opening();
+  // 40 others; none of the 60 has its descriptor yet.
+  state.measured = 100;
+  assert.ok(files.mayOpen());
+  state.connections = 260;
+  assert.equal(files.mayOpen(), false);
+  for (let count = 0; count < 60; count += 1) files.opened();
+  state.measured = 260 + 60 + 40;
+  state.connections = 260;
+  assert.equal(files.mayOpen(), false);
 });
 
 test("idle connections are closed for a descriptor", () => {

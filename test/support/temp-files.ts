@@ -18,8 +18,9 @@ export function makeTempFolder(
   parent: string,
   maxBytes = Infinity,
   openFiles = makeOpenFiles(),
+  now = (): number => performance.now(),
 ): TempFolder {
-  return new TempFolder({ parent, maxBytes, openFiles });
+  return new TempFolder({ parent, maxBytes, openFiles, now });
 }
 
 /** A use of a temporary file whose pace a test sets. */

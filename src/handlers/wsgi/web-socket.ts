@@ -55,8 +55,12 @@ export class WsgiHandshake extends PythonRequest {
   onSocket(socket: Socket): void {
     this.#leaveSocket();
     const { openFiles } = this.context;
+    openFiles.opening();
     openFiles.opened();
-    socket.once("close", () => openFiles.closed());
+    socket.once("close", () => {
+      openFiles.closing();
+      openFiles.closed();
+    });
     this.#socket = socket;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("close", this.#onEnd);
   }
