@@ -3,7 +3,7 @@
 // stack. This file returns the exit code and leaves the exit to main.ts.
 
 import { readFlags, type Flags } from "../config/flags.ts";
-import { configurationLoader, loadConfiguration } from "../config/load.ts";
+import { configurationReader, loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
@@ -48,12 +48,13 @@ export async function run(words: readonly string[], environment: Environment): P
 }
 
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
-  const configuration = configurationLoader(flags, environment, cwd)();
+  const reader = configurationReader(flags, environment, cwd);
+  const configuration = reader.read();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
   const log = openLog(configuration.logs);
   try {
-    return await supervise(configuration, log);
+    return await supervise(configuration, log, reader.hasFile ? reader.read : null);
   } finally {
     await flushStandardStreams();
   }

@@ -167,6 +167,8 @@ export interface Configuration {
     readonly pid: string | null;
     /** Absolute. */
     readonly tempDir: string;
+    /** Bytes of all files in it together. */
+    readonly maxTempSize: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** Whether /livez and /readyz are served. */

@@ -1,24 +1,18 @@
 // Makes a checked Configuration from the command line, the environment and the file. A flag wins over its TYPHON_…
 // variable, that over the file, that over the variable of other servers, that over the default. This file decides
-// which applications and routes there are, and what depends on several options or on the machine: --bind against
-// --host and --port, PORT, folders.
+// which applications and routes there are.
 
-import { tmpdir } from "node:os";
 import { dirname, resolve } from "node:path";
 
-import type { ListenAddress } from "../net/address.ts";
 import { siteFolder, type WorkingFolder } from "./app-text.ts";
-import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
 import type { Configuration } from "./configuration.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { readFlags, type Flags } from "./flags.ts";
-import { fileToMake, mayAppend, readableFolder, writableFolder } from "./given-paths.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
-import { Mistakes, OperatorError, quote } from "./operator-error.ts";
-import { findOwner } from "./owner.ts";
-import { kindOf, mayWriteIn } from "./paths.ts";
+import { Mistakes, quote } from "./operator-error.ts";
+import { freeBytes, kindOf } from "./paths.ts";
 import {
   applicationRoute,
   finishRoutes,
@@ -29,11 +23,11 @@ import {
   type RouteSurroundings,
 } from "./routes.ts";
 import { APP, OPTION_LIST, OPTIONS } from "./schema.ts";
+import { readListeners, readLogs, readProcess } from "./server-options.ts";
 import {
   flagLayer,
   otherVariableLayer,
   readGiven,
-  readValue,
   Sources,
   tableLayer,
   variableLayer,
@@ -42,8 +36,6 @@ import {
 } from "./sources.ts";
 import { readTomlFile } from "./toml-file.ts";
 
-const LOOPBACK = "127.0.0.1";
-const DEFAULT_PORT = 8000;
 /** The file that is read without --config. */
 const USUAL_FILE = "typhon.toml";
 
@@ -58,27 +50,49 @@ export function load(
 
 /** The configuration that `flags` and `environment` ask for. Throws OperatorError with a line for each mistake. */
 export function loadConfiguration(flags: Flags, given: Environment, cwd: string): Configuration {
-  return configurationLoader(flags, given, cwd)();
+  return configurationReader(flags, given, cwd).read();
+}
+
+/** Makes a configuration now, and anew for each reload. */
+export interface ConfigurationReader {
+  /** Whether there is a file to read anew. */
+  readonly hasFile: boolean;
+  /** Throws OperatorError with a line for each mistake. */
+  readonly read: () => Configuration;
 }
 
 /**
- * A function that makes the configuration now, and anew for each reload: it reads the file again. The files of
- * --env-file are read only once, because they may be pipes. Both throw OperatorError.
+ * The file is read by each `read`. The files of --env-file are read only once, because they may be pipes. Throws
+ * OperatorError.
  */
-export function configurationLoader(
+export function configurationReader(
   flags: Flags,
   given: Environment,
   cwd: string,
-): () => Configuration {
+): ConfigurationReader {
   const mistakes = new Mistakes();
   const early = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
   const files = early.all(OPTIONS.envFile);
   mistakes.end();
-  const fromFiles = readEnvFiles(files, given);
-  const environment = { ...given, ...fromFiles };
-  return () => {
-    const command = { flags, environment, cwd, envFiles: fromFiles };
-    return configure(command, findFile(command));
+  const envFiles = readEnvFiles(files, given);
+  const command = {
+    flags,
+    environment: { ...given, ...envFiles },
+    cwd,
+    envFiles,
+    freeBytes: askedOnce(freeBytes),
+  };
+  const read = (): Configuration => configure(command, readFile(command));
+  return { hasFile: findFile(command) !== null, read };
+}
+
+/** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
+function askedOnce(ask: (folder: string) => number): (folder: string) => number {
+  const known = new Map<string, number>();
+  return (folder) => {
+    const answer = known.get(folder) ?? ask(folder);
+    known.set(folder, answer);
+    return answer;
   };
 }
 
@@ -89,7 +103,7 @@ export function programConfiguration(
   cwd: string,
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  return configure({ flags, environment, cwd, envFiles: {} }, { table, folder: cwd });
+  return configure({ flags, environment, cwd, envFiles: {}, freeBytes }, { table, folder: cwd });
 }
 
 /** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
@@ -97,7 +111,7 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
   const mistakes = new Mistakes();
   const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
   let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
-  const file = given === null ? findFile({ flags, environment, cwd, envFiles: {} }) : null;
+  const file = given === null ? readFile({ flags, environment, cwd }) : null;
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
   mistakes.end();
@@ -105,12 +119,16 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
 }
 
 /** The flags, the variables and where the command was started. */
-interface Command {
+interface Surroundings {
   readonly flags: Flags;
   readonly environment: Environment;
   readonly cwd: string;
+}
+
+interface Command extends Surroundings {
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
+  readonly freeBytes: (folder: string) => number;
 }
 
 /** The top table of the file, and the folder where its relative paths start. */
@@ -119,18 +137,32 @@ interface SiteFile {
   readonly folder: string;
 }
 
+/** Where the file is, how error lines name it, and what named it. */
+interface FilePlace {
+  readonly path: string;
+  readonly name: string;
+  readonly by: string;
+}
+
 /** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
-function findFile({ flags, environment, cwd }: Command): SiteFile | null {
+function findFile({ flags, environment, cwd }: Surroundings): FilePlace | null {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
   const given = sources.ask(OPTIONS.config);
   mistakes.end();
-  const isUsual = given === null && sources.text(APP) === null;
-  const name = isUsual ? USUAL_FILE : given?.value;
-  if (name === undefined) return null;
-  const path = resolve(cwd, name);
-  if (isUsual && kindOf(path) === "missing") return null;
-  const by = given === null ? USUAL_FILE : `${given.by} ${quote(given.text)}`;
+  if (given !== null) {
+    const { by, text, value } = given;
+    return { path: resolve(cwd, value), name: value, by: `${by} ${quote(text)}` };
+  }
+  const path = resolve(cwd, USUAL_FILE);
+  if (sources.text(APP) !== null || kindOf(path) === "missing") return null;
+  return { path, name: USUAL_FILE, by: USUAL_FILE };
+}
+
+function readFile(surroundings: Surroundings): SiteFile | null {
+  const place = findFile(surroundings);
+  if (place === null) return null;
+  const { path, name, by } = place;
   return { table: readTomlFile(path, name, by), folder: dirname(path) };
 }
 
@@ -153,6 +185,7 @@ class ConfigurationMaker {
   readonly #given: Environment;
   readonly #environment: Environment;
   readonly #envFiles: Command["envFiles"];
+  readonly #freeBytes: Command["freeBytes"];
   readonly #working: WorkingFolder;
   /** The layers before and behind the table of an application or a route. */
   readonly #before: readonly Layer[];
@@ -166,6 +199,7 @@ class ConfigurationMaker {
     this.#tables = tables;
     this.#folder = folder;
     this.#envFiles = envFiles;
+    this.#freeBytes = command.freeBytes;
     const top = tableLayer(tables.top, folder, true);
     this.#given = command.environment;
     const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
@@ -193,11 +227,17 @@ class ConfigurationMaker {
       )
       .filter((one) => one !== null);
     return {
-      listeners: this.#listeners(),
+      listeners: readListeners(this.#sources, this.#environment, this.#mistakes),
       applications: loaded.map(({ configuration }) => configuration),
       routes: finishRoutes(drafts, this.#mistakes),
-      logs: this.#logs(),
-      process: this.#process(loaded.map(({ codeFolder }) => codeFolder)),
+      logs: readLogs(this.#sources, this.#mistakes),
+      process: readProcess(this.#sources, {
+        environment: this.#environment,
+        cwd: this.#working.cwd,
+        codeFolders: loaded.map(({ codeFolder }) => codeFolder),
+        freeBytes: this.#freeBytes,
+        mistakes: this.#mistakes,
+      }),
     };
   }
 
@@ -285,120 +325,10 @@ class ConfigurationMaker {
   #applicationRoute(by: string, prefix: string, name: string): RouteDraft {
     return applicationRoute(by, prefix, name, readPolicy(this.#sources, this.#mistakes));
   }
-
-  #listeners(): Configuration["listeners"] {
-    const sources = this.#sources;
-    return {
-      bind: this.#mistakes.attempt(() => readBind(sources, this.#environment), "default"),
-      socketRights: this.#mistakes.attempt(() => readSocketRights(sources), NO_RIGHTS),
-      forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
-      headerMap: sources.one(OPTIONS.headerMap),
-      keepAliveMs: sources.one(OPTIONS.keepAlive),
-      bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
-      maxBody: sources.one(OPTIONS.maxBody),
-      maxRequestLine: sources.one(OPTIONS.limitRequestLine),
-      maxRequestHead: sources.one(OPTIONS.limitRequestHead),
-    };
-  }
-
-  #logs(): Configuration["logs"] {
-    const sources = this.#sources;
-    return {
-      accessLog: this.#mistakes.attempt(() => readAccessLog(sources), "off"),
-      level: sources.one(OPTIONS.logLevel),
-      format: sources.one(OPTIONS.logFormat),
-      captureOutput: sources.one(OPTIONS.captureOutput),
-    };
-  }
-
-  #process(codeFolders: readonly string[]): Configuration["process"] {
-    const sources = this.#sources;
-    const mistakes = this.#mistakes;
-    const pid = sources.ask(OPTIONS.pid);
-    const { cwd } = this.#working;
-    const watched = sources.all(OPTIONS.reloadDir);
-    return {
-      pid: mistakes.attempt(() => pid && fileToMake(pid), null),
-      tempDir: mistakes.attempt(() => readTempDir(sources, this.#environment, cwd), ""),
-      gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
-      health: sources.one(OPTIONS.health),
-      reload: sources.one(OPTIONS.reload),
-      reloadDirs:
-        watched.length === 0
-          ? [...new Set(codeFolders)]
-          : watched.flatMap((one) => mistakes.attempt(() => [readableFolder(one)], [])),
-    };
-  }
 }
-
-const NO_RIGHTS: Configuration["listeners"]["socketRights"] = { mode: 0, owner: null };
 
 /** Whether a route leads to the application. */
 function isNamedIn(table: Table, name: string): boolean {
   const app = table.get(APP.name);
   return app !== undefined && "text" in app && app.text === name;
-}
-
-function readBind(sources: Sources, environment: Environment): Configuration["listeners"]["bind"] {
-  for (const layer of sources.layers) {
-    const binds = sources.from(layer, OPTIONS.bind);
-    const host = sources.from(layer, OPTIONS.host).at(-1);
-    const port = sources.from(layer, OPTIONS.port).at(-1);
-    const [bind] = binds;
-    const other = host ?? port;
-    if (bind !== undefined && other !== undefined)
-      throw new OperatorError(
-        `${bind.by} and ${other.by} exclude each other; write ${bind.by} HOST:PORT`,
-      );
-    if (bind !== undefined)
-      return binds.map(({ by, text, value, folder }) =>
-        readValue(by, text, () => resolveBindAddress(value, folder)),
-      );
-    // A host from the command line and a port from a variable or the file still belong together.
-    if (other !== undefined) return [joinAddress(sources, environment)];
-  }
-  const text = environment["PORT"] ?? "";
-  if (text === "") return "default";
-  return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
-}
-
-function joinAddress(sources: Sources, environment: Environment): ListenAddress {
-  const text = environment["PORT"] ?? "";
-  const given = sources.ask(OPTIONS.port)?.value;
-  const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
-  return {
-    kind: "tcp",
-    host: sources.ask(OPTIONS.host)?.value ?? LOOPBACK,
-    port: given ?? fromPlatform ?? DEFAULT_PORT,
-  };
-}
-
-// /dev/shm is memory; it comes last, for a read-only file system.
-function readTempDir(sources: Sources, environment: Environment, cwd: string): string {
-  const given = sources.ask(OPTIONS.tempDir);
-  if (given !== null) return writableFolder(given);
-  const usual = [environment["TMPDIR"] || tmpdir(), "/tmp", "/var/tmp", "/dev/shm"];
-  const folder = usual.map((path) => resolve(cwd, path)).find(mayWriteIn);
-  if (folder !== undefined) return folder;
-  throw new OperatorError(
-    `no folder for temporary files: this user may not write to ${usual.join(", ")}; name one with --temp-dir`,
-  );
-}
-
-function readSocketRights(sources: Sources): Configuration["listeners"]["socketRights"] {
-  const given = sources.ask(OPTIONS.socketOwner);
-  const owner = given && findOwner(`${given.by} ${quote(given.text)}`, given.value);
-  return { mode: sources.one(OPTIONS.socketMode), owner };
-}
-
-function readAccessLog(sources: Sources): string {
-  const given = sources.ask(OPTIONS.accessLog);
-  if (given === null) return OPTIONS.accessLog.fallback ?? "off";
-  const { by, text, value, folder } = given;
-  if (value === "-" || value === "off") return value;
-  const path = resolve(folder, value);
-  if (mayAppend(path)) return path;
-  throw new OperatorError(
-    `${by} ${quote(text)} is no file that this user may write; name another, - or off`,
-  );
 }

@@ -408,6 +408,13 @@ const LIMITS = inGroup("Limits", "server", {
     doc: "How much of one response is kept in a temporary file for a client that reads slowly, so that the worker is free. If the file is full, the worker waits for the client. Only under WSGI: under ASGI `send()` waits for the client.",
     read: readSize,
   },
+  maxTempSize: {
+    placeholder: "SIZE",
+    fallbackWords: "4G, at most half of what is free",
+    help: "bytes of all temporary files together",
+    doc: "How much all temporary files of large bodies may hold together, such as `500M` or `20G`. Responses may hold half of it. When it is full, a response makes its worker wait for its client, and a request's body takes the place of the slowest other one if that comes at less than 16 KiB/s (that one gets 408), else it gets 507. Without this option it is 4 GiB, or half of what is free in `--temp-dir` at the start if that is less, and at least 256 MiB.",
+    read: readSize,
+  },
   tempDir: {
     placeholder: "DIR",
     fallbackWords: "$TMPDIR, else /tmp",

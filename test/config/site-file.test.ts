@@ -13,7 +13,7 @@ import type {
   RouteConfiguration,
 } from "../../src/config/configuration.ts";
 import { readFlags } from "../../src/config/flags.ts";
-import { configurationLoader, load, pidFileOf } from "../../src/config/load.ts";
+import { configurationReader, load, pidFileOf } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-site-"));
@@ -625,7 +625,7 @@ describe("reading again", () => {
     writeFileSync(join(scratch, "again.env"), "AGAIN=1\n");
     const name = toml("app = 'a:a'\nthreads = 1\n");
     const loader = (...words: string[]): (() => Configuration) =>
-      configurationLoader(readFlags(["-c", name, ...words]), { PATH: bin }, scratch);
+      configurationReader(readFlags(["-c", name, ...words]), { PATH: bin }, scratch).read;
     const flags = loader("--env-file", "once.env");
     assert.deepEqual(flags().applications[0]?.env, { ONCE: "1" });
     writeFileSync(join(scratch, "once.env"), "ONCE=2\n");
@@ -637,6 +637,12 @@ describe("reading again", () => {
     assert.deepEqual(file().applications[0]?.env, { AGAIN: "2" });
     writeFileSync(join(scratch, name), "threads = 0\n");
     assert.throws(file, { text: /:1: threads '0' must be/ });
+  });
+  test("there is something to read again only with a file", () => {
+    const hasFile = (...words: string[]): boolean =>
+      configurationReader(readFlags(words), { PATH: bin }, scratch).hasFile;
+    assert.equal(hasFile("app:app"), false);
+    assert.equal(hasFile("-c", toml(APP), "app:app"), true);
   });
   test("the PID file of typhon reload is that of the file", () => {
     const name = toml(`${APP}pid = "typhon.pid"`);
