@@ -4,7 +4,7 @@
 // The shared files belong to the application: a new launcher inherits their descriptors, so that old and new
 // workers read the same pipe.
 
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, lstatSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /** Slots of the file of cancelled ids: id N is in slot N modulo this number, and replaces an earlier id. */
@@ -29,7 +29,9 @@ export class RunDirectory {
 
   /** Removes the directory: its files are open by now, or will never be. */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    // After a cleaner has removed it, another user may have made the path anew, and could change it under rmSync.
+    const found = lstatSync(this.path, { throwIfNoEntry: false });
+    if (found?.uid === process.geteuid?.()) rmSync(this.path, { recursive: true, force: true });
   }
 }
 
