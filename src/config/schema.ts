@@ -129,7 +129,7 @@ const APPLICATION = inGroup("Application", {
     placeholder: "NAME=VALUE",
     isRepeatable: true,
     help: "a variable for the application; may be repeated",
-    doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line.",
+    doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line. Every user of the machine can read the arguments of a command; for secrets use the environment or `--env-file`.",
     read: readAssignment,
   },
   envFile: {
