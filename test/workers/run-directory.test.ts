@@ -31,7 +31,9 @@ it("is made for this user alone, and goes with all that is in it", (t) => {
 
 it("leaves what another user has made in its place", (t) => {
   const directory = new RunDirectory([makeScratch(t)]);
-  t.mock.method(process, "geteuid", () => -1);
+  const { geteuid } = process;
+  t.after(() => Object.assign(process, { geteuid }));
+  process.geteuid = () => -1;
   directory.remove();
   assert(existsSync(directory.path));
 });
