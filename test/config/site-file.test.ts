@@ -2,19 +2,30 @@
 // file, the line, the key and what is allowed.
 
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
+import { MAX_ENTRIES } from "../../src/config/app-text.ts";
 import type {
   ApplicationConfiguration,
   Configuration,
   RouteConfiguration,
 } from "../../src/config/configuration.ts";
+import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
 import { readFlags } from "../../src/config/flags.ts";
 import { configurationReader, load, pidFileOf } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
+import { MAX_FILE_BYTES } from "../../src/config/toml-file.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-site-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -652,4 +663,12 @@ describe("reading again", () => {
     assert.equal(pid("-c", name, "--pid", "other"), join(scratch, "other"));
     assert.equal(pid(), null);
   });
+});
+
+test("docs/limits.md says the limits as they are", () => {
+  const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
+  assert.ok(page.includes(`\`MAX_ROUTES\` | ${MAX_ROUTES} routes`));
+  assert.ok(page.includes(`\`MAX_APPLICATIONS\` | ${MAX_APPLICATIONS} applications`));
+  assert.ok(page.includes(`\`MAX_FILE_BYTES\` | ${MAX_FILE_BYTES} bytes`));
+  assert.ok(page.includes(`\`MAX_ENTRIES\` | ${MAX_ENTRIES} files and folders`));
 });
