@@ -8,6 +8,7 @@ import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
 import { renderHelp } from "./help.ts";
+import { HASH_PASSWORD, HASH_PASSWORD_HELP, hashPasswordLine } from "./hash-password.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { readVersion } from "../config/version.ts";
 
@@ -17,6 +18,7 @@ const EXIT_FAULT = 1;
 /** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
 export async function run(words: readonly string[], environment: Environment): Promise<number> {
   try {
+    if (words[0] === HASH_PASSWORD) return await printHash(words.slice(1));
     const isFirst = words[0] === RELOAD;
     const flags = readFlags(isFirst ? words.slice(1) : words);
     const isReload = isFirst || flags.app === RELOAD;
@@ -37,6 +39,13 @@ export async function run(words: readonly string[], environment: Environment): P
     process.stderr.write(`typhon: ${explain(error)}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
+}
+
+async function printHash(words: readonly string[]): Promise<number> {
+  const flags = readFlags(words);
+  if (flags.wantsHelp) process.stdout.write(HASH_PASSWORD_HELP);
+  else process.stdout.write(`${await hashPasswordLine(flags.app)}\n`);
+  return 0;
 }
 
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
