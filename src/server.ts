@@ -15,6 +15,7 @@ import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
+import { OpenFiles } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -24,6 +25,8 @@ import { Site } from "./site.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
+/** The same where the files have no room, or are slow. Beyond: a response is cut. */
+const MAX_BODY_MEMORY_BYTES = 268_435_456;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -51,16 +54,22 @@ export class Server {
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
-    const { tempDir, reload } = configuration.process;
+    const { tempDir, maxTempSize, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
     this.#configuration = configuration;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
-    this.#folder = new TempFolder(tempDir);
+    const openFiles = new OpenFiles({
+      workers: configuration.applications.reduce((sum, { workers }) => sum + workers, 0),
+      connections: () => this.#connections.size,
+      closeIdle: (count) => this.#connections.closeOldestIdle(count),
+    });
+    this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
     const surroundings = {
       log,
       folder: this.#folder,
-      budget: new MemoryBudget(BODY_MEMORY_BYTES),
+      openFiles,
+      budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir,
       captureOutput,
       isDevelopment: reload,
@@ -75,7 +84,7 @@ export class Server {
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
     });
-    this.#guard = new DescriptorGuard(this.#connections);
+    this.#guard = new DescriptorGuard(this.#connections, openFiles);
   }
 
   /**
