@@ -97,7 +97,7 @@ export class Server {
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
-      this.#site = this.#siteOf(this.#configuration, this.applications.all);
+      this.#site = await this.#openSite(this.#configuration, this.applications.all);
       const { bind, socketRights } = this.#configuration.listeners;
       const { listeners, notice } = await listenAll(
         bind,
@@ -120,7 +120,7 @@ export class Server {
    */
   async reload(configuration = this.#configuration): Promise<string | null> {
     return await this.applications.reload(configuration.applications, async (applications) => {
-      this.#site = this.#siteOf(configuration, applications);
+      this.#site = await this.#openSite(configuration, applications);
       this.#configuration = configuration;
     });
   }
@@ -135,11 +135,14 @@ export class Server {
     await this.#folder.remove();
   }
 
-  #siteOf(configuration: Configuration, applications: readonly PythonApplication[]): Site {
-    const byName = new Map(applications.map((one) => [one.name, one]));
-    return new Site(configuration, {
-      applications: byName,
+  async #openSite(
+    configuration: Configuration,
+    applications: readonly PythonApplication[],
+  ): Promise<Site> {
+    return await Site.open(configuration, {
+      applications: new Map(applications.map((one) => [one.name, one])),
       isReady: () => this.applications.isReady,
+      onFailure: (text) => this.#log.error("route.failed", text, {}),
     });
   }
 

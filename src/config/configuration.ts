@@ -103,7 +103,7 @@ export interface StaticTarget {
 
 /** What a route asks of its requests, and changes in its responses. */
 export interface RoutePolicy {
-  /** Addresses and CIDR ranges; empty `allow` = every address. `deny` wins over `allow`. */
+  /** Addresses and CIDR ranges, "unix", "*" for everybody; empty `allow` = every address. `deny` wins over `allow`. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   /** Absolute path of a file of users and password hashes (typhon hash-password); null = no password is asked for. */

@@ -356,13 +356,13 @@ describe("routes", () => {
     });
   test("the policy has all keys", () => {
     const { policy } = route(
-      `${ROUTE}allow = ["10.0.0.0/8", "::1"]\ndeny = "10.1.0.0/16, 10.2.0.0/16"\nbasic-auth = "users"
+      `${ROUTE}allow = ["10.0.0.0/8", "::1"]\ndeny = "10.1.0.0/16, 10.2.0.0/16, unix"\nbasic-auth = "users"
        headers = { X-Frame-Options = "DENY", "Server" = false }\ncache-control = "max-age=60"
        error-pages = "errors"\ncompress = "off"`,
     );
     assert.deepEqual(policy, {
       allow: ["10.0.0.0/8", "::1"],
-      deny: ["10.1.0.0/16", "10.2.0.0/16"],
+      deny: ["10.1.0.0/16", "10.2.0.0/16", "unix"],
       basicAuth: join(scratch, "users"),
       setHeaders: [["X-Frame-Options", "DENY"]],
       removeHeaders: ["Server"],
@@ -591,7 +591,7 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
     `${ROUTE}allow = "10.0.0.0/33"`,
     /^3: allow .* must be addresses or CIDR ranges.*'10\.0\.0\.0\/33' is none$/,
   ],
-  [`${ROUTE}allow = ["*"]`, /^3: allow '\*' must be addresses or CIDR ranges/],
+  [`${ROUTE}deny = ["all"]`, /^3: deny 'all' must be addresses or CIDR ranges/],
   [`${ROUTE}allow = [1]`, /^3: allow must be an array of strings$/],
   [`${ROUTE}basic-auth = "gone"`, /^3: basic-auth 'gone' is no file; name one that exists$/],
   [`${ROUTE}error-pages = "users"`, /^3: error-pages 'users' is no folder/],
