@@ -15,6 +15,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
+import fc from "fast-check";
+
 import { MAX_ENTRIES } from "../../src/config/app-text.ts";
 import type {
   ApplicationConfiguration,
@@ -23,9 +25,14 @@ import type {
 } from "../../src/config/configuration.ts";
 import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
 import { readFlags } from "../../src/config/flags.ts";
-import { configurationReader, load, pidFileOf } from "../../src/config/load.ts";
+import {
+  configurationReader,
+  load,
+  pidFileOf,
+  programConfiguration,
+} from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
-import { MAX_FILE_BYTES } from "../../src/config/toml-file.ts";
+import { MAX_FILE_BYTES, readToml } from "../../src/config/toml-file.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-site-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -468,6 +475,33 @@ describe("flags of a site", () => {
   });
 });
 
+/** Everything that a file may have, in many forms of TOML. */
+const EXAMPLE = `bind = ["127.0.0.1:0", "unix:s"]
+env = { A = "b", N = 1 }
+static = "/s=public"
+timeout = [30, "/a=5"]
+[apps.shop]
+app = "shop:app"
+dir = "shop"
+[apps.shop.env]
+B = 'c'
+[[routes]]
+host = ["a.example", "*.b.example"]
+path = "/straße"
+app = "shop"
+[routes.headers]
+X-A = """b"""
+Server = false
+[[routes]]
+redirect = "https://x.example{path}"
+status = 308
+allow = ["10.0.0.0/8"]
+[[routes]]
+path = "/files"
+static = "public"
+fallback = "index.html"
+`;
+
 /** A text, and the lines of its mistakes: line number, key and what is allowed. */
 const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${APP}workers = 0`, /^2: workers '0' must be a whole number from 1 to 1024$/],
@@ -663,6 +697,54 @@ describe("reading again", () => {
     assert.equal(pid("-c", name, "--pid", "other"), join(scratch, "other"));
     assert.equal(pid(), null);
   });
+});
+
+test("no file crashes the reader: each fault is a mistake with its line", () => {
+  const words = [
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ".",
+    '"',
+    "'",
+    "\n",
+    "#",
+    "apps",
+    "routes",
+    "env",
+    "1",
+    "true",
+    "-",
+    "é",
+    "__proto__",
+  ];
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(), fc.nat({ max: 12 }), fc.subarray(words, { maxLength: 3 })), {
+        minLength: 1,
+        maxLength: 6,
+      }),
+      (edits) => {
+        let text = EXAMPLE;
+        for (const [at, length, inserted] of edits) {
+          const from = at % (text.length + 1);
+          text = text.slice(0, from) + inserted.join("") + text.slice(from + length);
+        }
+        try {
+          programConfiguration(readToml(text, "t.toml"), { PATH: bin }, scratch);
+        } catch (error) {
+          if (!(error instanceof OperatorError)) throw error;
+          for (const line of error.text.split("\n"))
+            assert.match(line, /^(?:t\.toml:\d+: |no application given)/);
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
 });
 
 test("docs/limits.md says the limits as they are", () => {
