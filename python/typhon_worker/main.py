@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from .application.importer import LoadError, load
 from .process import process_setup, sd_notify
-from .process.launcher import CONTROL, EXIT_FAULT, Launcher
+from .process.launcher import CONTROL, EXIT_FAULT, Launcher, explain
 from .process.worker_context import WorkerContext
 from .wire import frames
 from .wire.settings import Settings
@@ -48,7 +48,7 @@ def main() -> None:
     try:
         context = launcher.run()
     except Exception as error:
-        launcher.say(op="fault", text=f"{type(error).__name__}: {error}")
+        launcher.say(op="fault", text=f"{type(error).__name__}: {explain(error)}")
         launcher.end()
         os._exit(EXIT_FAULT)
     if context is None:

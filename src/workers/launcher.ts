@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { eachLine, gatherLines } from "./output.ts";
+import { SLOT_BYTES } from "./page.ts";
 import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
 import type { WorkerEnd } from "./worker.ts";
@@ -71,6 +72,8 @@ const CONTROL_FD = 3;
 const O_CLOEXEC = 0o2000000;
 /** The key of the shared files' run directory: workers count from 1. */
 const SHARED = 0;
+/** Room in the folder of run directories beside the notes of threads: a part of the notes, and the cancels. */
+const MIN_ROOM_BYTES = 524_288;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
 /** Characters of the launcher's output that are kept, because they tell why it ended. */
@@ -98,6 +101,8 @@ export type LauncherPort = Pick<Launcher, keyof Launcher>;
 export class Launcher {
   readonly #listener: LauncherListener;
   readonly #runFolders: readonly string[];
+  /** Room for the files of one start: the cancels and a part of the notes, or the notes of all threads. */
+  readonly #roomBytes: number;
   /** Run directories whose files the front has not opened, by worker number; 0: that of the shared files. */
   readonly #directories = new Map<number, RunDirectory>();
   readonly #inherited: SharedFiles | null;
@@ -114,6 +119,7 @@ export class Launcher {
     this.#listener = listener;
     this.#inherited = inherited;
     this.#runFolders = options.runFolders;
+    this.#roomBytes = MIN_ROOM_BYTES + options.application.threads * SLOT_BYTES;
     const directory = inherited === null ? this.#makeDirectory(SHARED).path : "";
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
@@ -238,7 +244,7 @@ export class Launcher {
   }
 
   #makeDirectory(key: number): RunDirectory {
-    const directory = new RunDirectory(this.#runFolders);
+    const directory = new RunDirectory(this.#runFolders, this.#roomBytes);
     this.#directories.set(key, directory);
     return directory;
   }

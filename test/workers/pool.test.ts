@@ -64,7 +64,7 @@ const OPTIONS: PoolOptions = {
 
 /** What a launcher makes for all workers of an application. */
 function makeShared(context: TestContext): SharedFiles {
-  const directory = new RunDirectory([makeScratch(context)]);
+  const directory = new RunDirectory([makeScratch(context)], 0);
   const path = (name: string): string => join(directory.path, name);
   execFileSync("mkfifo", [path("queue"), path("lifeline")]);
   writeFileSync(path("cancels"), Buffer.alloc(65_536));

@@ -6,6 +6,7 @@ that a reload reads new code. The modules that a worker needs are imported once,
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -33,6 +34,13 @@ SUBREAPER_DELAY_MS = 1000
 LAST_REAP_SECONDS = 1.0
 
 _READ_BYTES = 65_536
+
+
+# What an operator can do where the files of a start cannot be made.
+_REMEDIES = {
+    errno.EFBIG: "the limit of file sizes is too low (ulimit -f, LimitFSIZE)",
+    errno.ENOSPC: "the file system is full",
+}
 
 
 class ControlFault(Exception):
@@ -167,7 +175,7 @@ class Launcher:
             pid = os.fork()
         except OSError as error:
             files.release(context)
-            self.say(op="not-started", worker=number, text=str(error))
+            self.say(op="not-started", worker=number, text=explain(error))
             return None
         if pid == 0:
             self._reaper.leave_in_child()
@@ -213,3 +221,9 @@ class Launcher:
     def _become_subreaper(self) -> None:
         self._is_subreaper = True
         become_subreaper()
+
+
+def explain(error: Exception) -> str:
+    """Says why a start has failed, with the remedy if there is one."""
+    remedy = _REMEDIES.get(error.errno or 0) if isinstance(error, OSError) else None
+    return f"{error}: {remedy}" if remedy else str(error)

@@ -53,7 +53,7 @@ class WorkerContext:
         process_setup.take_streams(self.out_fd, self.err_fd)
         stacks = write_at_signal(self.stacks_fd)
         self.queue_fd = queue = process_setup.reopen(self.queue_fd, os.O_RDONLY | os.O_NONBLOCK)
-        self.notes = Notes(self.notes_fd, self.settings.slots)
+        self.notes = Notes(self.notes_fd)
         self.cancels = Cancels(self.cancels_fd)
         for fd in self.to_close:
             os.close(fd)

@@ -35,7 +35,7 @@ class WsgiIntake:
         self._interrupter = interrupter
         self._serve = serve
         self._queue = PageQueue(
-            context.queue_fd, context.notes, context.cancels, context.channel, pages.WSGI_PAGES
+            context.queue_fd, context.cancels, context.channel, pages.WSGI_PAGES
         )
         self._threads = LeaderFollowers(slots, self._work, self._tell_stopped)
         # Locked until TAKE or STOP has come.
