@@ -75,8 +75,9 @@ def _run_worker(context: WorkerContext) -> None:
         run = run_wsgi if loaded.interface == "wsgi" else _import_asgi(library_path)
         run(loaded.app, context)
         context.ending.finish()
+        process_setup.ignore_signals_to_the_end()
     except LoadError as error:
-        failure = {"kind": error.kind, "text": str(error)}
+        failure = {"kind": error.kind, "text": frames.shorten(str(error))}
         context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
         context.ending.finish_failed()
         os._exit(EXIT_NOT_LOADED)

@@ -145,6 +145,7 @@ export class JobTable {
     if (type === FrameType.STOPPED) this.#onStopped(worker);
     if (!isAboutJob(type)) return false;
     const job = this.#jobs.get(id);
+    if (id > this.#lastId) throw new FrameFault(`a frame about request ${id}, which is none`);
     // The frame is late: its job has ended, or belongs to another worker.
     if (job === undefined || (job.worker !== 0 && job.worker !== worker)) return true;
     if (job.state === "waiting") throw new FrameFault("a frame about a page that was not written");
@@ -172,11 +173,14 @@ export class JobTable {
 
   /**
    * Removes the jobs of a worker that has ended: those that it noted and had not answered, and those that
-   * it had answered in part. The caller ends each by `retry` or `lose`.
+   * it had answered in part. A note about a job that another worker has is wrong: the application may have
+   * damaged the notes. The caller ends each by `retry` or `lose`.
    */
   takeHeld(worker: number, notes: readonly Note[]): Job[] {
     const noted = new Map(notes.map((note) => [note.id, note]));
-    const held = this.#jobs.all().filter((job) => job.worker === worker || noted.has(job.id));
+    const held = this.#jobs
+      .all()
+      .filter((job) => job.worker === worker || (job.worker === 0 && noted.has(job.id)));
     for (const job of held) {
       const note = noted.get(job.id);
       if (job.takenAt === 0 && note !== undefined) enterNote(job, [worker, note], this.#now());

@@ -76,6 +76,8 @@ const SHARED = 0;
 const MIN_ROOM_BYTES = 524_288;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
+/** Characters of a line on control that is told because it is no message. */
+const MAX_QUOTED = 200;
 /** Characters of the launcher's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
@@ -198,8 +200,13 @@ export class Launcher {
   }
 
   #read(line: string): void {
-    const message: unknown = JSON.parse(line);
-    if (typeof message !== "object" || message === null || !("op" in message)) return;
+    const message = parse(line);
+    if (message === null) {
+      // A start-up hook has written into control, or the launcher is broken. Its workers go on.
+      this.#stderrTail = `control carried no message: ${line.slice(0, MAX_QUOTED)}`;
+      this.#child.kill("SIGKILL");
+      return;
+    }
     const fields = new Map<string, unknown>(Object.entries(message));
     const number = (name: string): number => Number(fields.get(name) ?? 0);
     const nullable = (name: string): number | null =>
@@ -277,6 +284,16 @@ export class Launcher {
     this.#control.destroy();
     for (const directory of this.#directories.values()) directory.remove();
     this.#listener.onLauncherEnd(text);
+  }
+}
+
+/** A message of the launcher; null: the line is none. */
+function parse(line: string): { readonly op: unknown } | null {
+  try {
+    const message: unknown = JSON.parse(line);
+    return typeof message === "object" && message !== null && "op" in message ? message : null;
+  } catch {
+    return null;
   }
 }
 

@@ -86,6 +86,11 @@ export class WorkerProcess {
     return this.#channel.isClosed;
   }
 
+  /** Called by the coarse clock. */
+  tick(): void {
+    this.#channel.tick();
+  }
+
   /** Sends complete frames, whose memory then belongs to the channel. */
   send(frame: Buffer): void {
     this.#channel.send(frame);

@@ -13,11 +13,12 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 
 from typhon_worker.wire.settings import Settings
 
 from . import sd_notify
-from .process_setup import explain_unencodable
+from .process_setup import explain_unencodable, ignore_signals
 from .reaper import Reaper, become_subreaper
 from .run_directory import RunFiles
 from .worker_context import WorkerContext
@@ -60,6 +61,10 @@ class Launcher:
         self._files: RunFiles | None = None
         self._settings: Settings | None = None
         self._reaper = Reaper()
+        # What a terminal sends to the whole group of the front reaches the programs that
+        # applications have started, as it would if they were in that group.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._pass_on)
         # Process ids by worker number.
         self._running: dict[int, int] = {}
         self._received = b""
@@ -178,7 +183,11 @@ class Launcher:
             self.say(op="not-started", worker=number, text=explain(error))
             return None
         if pid == 0:
+            # A process group of its own: a killpg(0) of the application, or `kill 0` in a shell
+            # that it starts, ends no other worker and not the front.
+            os.setpgid(0, 0)
             self._reaper.leave_in_child()
+            ignore_signals()
             context.to_close += [CONTROL, *self._reaper.descriptors()]
             return context
         files.started(context)
@@ -208,6 +217,13 @@ class Launcher:
             os.kill(pid, which)
         except OSError as error:
             print(f"signal {which} to {pid}: {error}", file=sys.stderr, flush=True)
+
+    def _pass_on(self, which: int, _frame: FrameType | None) -> None:
+        for pid in self._running.values():
+            try:
+                os.killpg(pid, which)
+            except OSError:
+                continue  # The worker has just begun or ended.
 
     def _timeout(self) -> int | None:
         if self._files is not None and self._files.is_handing_over:

@@ -210,7 +210,7 @@ class PageQueue:
     def fail(self, error: BaseException) -> None:
         """Ends the process after an exception of `take`, or a fault of the server in serving."""
         if isinstance(error, WireFault):
-            self._channel.poisoned(f"the queue carried {error}")
+            self._channel.poisoned(error)
         text = f"the worker failed: {describe(error, is_ours=True)}"
         self._channel.log(frames.LEVEL_ERROR, text)
         os._exit(EXIT_CHANNEL_ENDED)
