@@ -31,6 +31,8 @@ const TIME_BYTES = 8;
 const CANCEL_CLIENT_GONE = 1;
 const CANCEL_DEADLINE = 2;
 const CANCEL_HALF_CLOSED = 3;
+/** Count of EXPIRED: the worker's interface cannot run the page. */
+const UNFIT = 1;
 
 type Cancels = Pick<SharedFiles, "cancel">;
 
@@ -91,6 +93,13 @@ export class JobTable {
     this.#jobs.add(job);
     const admission = this.#queue.submit(job);
     if (admission !== "taken") this.#remove(job, admission);
+  }
+
+  // A worker of the other interface took the page while a reload changed the interface, and has not begun it.
+  #requeue(job: Job): void {
+    this.#forget(job);
+    job.requeue();
+    this.submit(job);
   }
 
   /** Runs a job of `takeHeld` once more. */
@@ -155,7 +164,8 @@ export class JobTable {
         job.take(worker, readTakenAt(payload));
         break;
       case FrameType.EXPIRED:
-        this.#remove(job, "queue-timeout");
+        if (count === UNFIT && this.isConcurrent && job.state === "queued") this.#requeue(job);
+        else this.#remove(job, "queue-timeout");
         break;
       case FrameType.INPUT_CREDIT:
         if (payload.length !== CREDIT_BYTES)

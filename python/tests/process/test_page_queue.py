@@ -124,9 +124,17 @@ def test_refuses_a_page_that_is_none(bench: Bench) -> None:
         bench.queue.take(bench.slot)
 
 
-def test_refuses_flags_that_the_interface_does_not_support(bench: Bench) -> None:
+def test_refuses_a_page_of_the_other_interface_and_goes_on(bench: Bench) -> None:
     bench.put(12, pages.BODY_STREAMED)
-    with pytest.raises(WireFault, match="flags 0x20"):
+    assert bench.queue.take(bench.slot) is None
+    sent = [(frame.kind, frame.request, frame.count) for frame in bench.sent()]
+    assert sent == [(frames.EXPIRED, 12, frames.UNFIT)]
+    assert bench.noted() == 0
+
+
+def test_refuses_flags_that_no_interface_supports(bench: Bench) -> None:
+    bench.put(12, pages.BODY_STREAMED | pages.WEBSOCKET)
+    with pytest.raises(WireFault, match="flags 0x60"):
         bench.queue.take(bench.slot)
 
 

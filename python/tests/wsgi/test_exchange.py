@@ -332,6 +332,24 @@ def test_says_that_the_channel_is_broken_and_exits(
     assert front.hear("ended")["code"] == 1
 
 
+def test_exits_when_a_frame_of_the_front_does_not_go_on(serve: Serve) -> None:
+    front = serve(
+        """
+        from typhon_worker.process import channel
+        channel.FRAME_MS = 50
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [b"x"]
+        """
+    )
+    worker = front.start_taking()
+    assert worker.channel is not None
+    worker.channel.sendall(frames.encode(frames.CREDIT, 1, bytes(4))[:-1])
+    fault = "the channel carried a frame that was begun and not ended"
+    assert worker.expect(frames.LOG).text() == fault
+    assert front.hear("ended")["code"] == 1
+
+
 def test_refuses_more_input_than_can_be_held(serve: Serve) -> None:
     front = serve(APP)
     worker = front.start_taking()

@@ -179,8 +179,9 @@ class PageQueue:
     def take(self, slot: Slot) -> Page | None:
         """Reads a page into `slot` → id, flags, second of taking, names, values, inline body.
 
-        None if the page was no request to run: a fence, or expired, or cancelled. The front has
-        been told then. Raises BlockingIOError if the queue is empty, and WireFault.
+        None if the page was no request to run here: a fence, or expired, or cancelled, or for the
+        other interface. The front has been told then. Raises BlockingIOError if the queue is empty,
+        and WireFault.
         """
         memory = slot.memory
         at = slot.at
@@ -192,7 +193,11 @@ class PageQueue:
                 # No writer is left: the front is gone.
                 os._exit(EXIT_CHANNEL_ENDED)
             raise WireFault(f"{size} bytes instead of a page")
-        request, flags, latest, names, values, body = pages.decode(memory, at, self._allowed)
+        try:
+            request, flags, latest, names, values, body = pages.decode(memory, at, self._allowed)
+        except pages.UnfitPage:
+            self._refuse(slot)
+            return None
         if (
             flags == pages.FENCE_PAGE
             or 0.0 < latest < taken
@@ -206,6 +211,11 @@ class PageQueue:
             slot.clear_note()
             return None
         return request, flags, taken, names, values, body
+
+    def _refuse(self, slot: Slot) -> None:
+        *_, request, _latest, _names, _values = pages.PAGE_HEADER.unpack_from(slot.memory, slot.at)
+        self._channel.send(frames.encode(frames.EXPIRED, request, count=frames.UNFIT))
+        slot.clear_note()
 
     def fail(self, error: BaseException) -> None:
         """Ends the process after an exception of `take`, or a fault of the server in serving."""

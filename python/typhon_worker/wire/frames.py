@@ -69,6 +69,8 @@ END = 1
 CLIENT_GONE = 1
 DEADLINE = 2
 HALF_CLOSED = 3
+# Count of EXPIRED: the worker's interface cannot run this page.
+UNFIT = 1
 # Counts of LOG.
 LEVEL_WARNING = 2
 LEVEL_ERROR = 3
