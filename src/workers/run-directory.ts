@@ -7,10 +7,13 @@
 import {
   closeSync,
   constants,
+  lstatSync,
   mkdtempSync,
   openSync,
+  rmdirSync,
   rmSync,
   statfsSync,
+  unlinkSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -20,6 +23,9 @@ const CANCEL_SLOTS = 8192;
 const ID_BYTES = 8;
 /** Files of one start, the directory among them. */
 const FILES = 6;
+
+/** The names of all files that a run directory may hold. */
+const FILE_NAMES = ["queue", "lifeline", "cancels", "channel", "notes", "out", "err", "stacks"];
 
 export class RunDirectory {
   readonly path: string;
@@ -38,9 +44,32 @@ export class RunDirectory {
     return join(this.path, name);
   }
 
-  /** Removes the directory: its files are open by now, or will never be. */
+  /**
+   * Removes the directory: its files are open by now, or will never be. Takes no descriptor, so that this works
+   * when the process may open none; never throws, because a directory that stays does no harm.
+   */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    // After a cleaner has removed it, another user may have made the path anew.
+    if (!attempt(() => assertOurs(this.path))) return;
+    for (const name of FILE_NAMES) attempt(() => unlinkSync(this.file(name)));
+    if (attempt(() => rmdirSync(this.path))) return;
+    attempt(() => rmSync(this.path, { recursive: true, force: true }));
+  }
+}
+
+/** Throws unless a path is a directory, and no link, of this user. */
+function assertOurs(path: string): void {
+  const found = lstatSync(path);
+  if (!found.isDirectory() || found.uid !== process.geteuid?.()) throw new Error("not ours");
+}
+
+function attempt(remove: () => void): boolean {
+  try {
+    remove();
+    return true;
+  } catch {
+    // Not there, or removed by a program that cleans temporary folders.
+    return false;
   }
 }
 
