@@ -2,6 +2,8 @@
 // the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
 // stack. This file returns the exit code and leaves the exit to main.ts.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
+
 import { readFlags, type Flags } from "../config/flags.ts";
 import { loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
@@ -48,6 +50,8 @@ async function serve(flags: Flags, environment: Environment, cwd: string): Promi
     return await supervise(configuration, log);
   } finally {
     await flushStandardStreams();
+    // An operation of the thread pool counts as running until its callbacks have returned (last-exit.ts).
+    await nextTurn();
   }
 }
 
