@@ -8,6 +8,7 @@ import { readFlags, type Flags } from "../config/flags.ts";
 import { loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
+import { escapeText } from "../observe/escape.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
 import { renderHelp } from "./help.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
@@ -36,7 +37,9 @@ export async function run(words: readonly string[], environment: Environment): P
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
-    process.stderr.write(`typhon: ${explain(error)}\n`);
+    // The text may hold an application's traceback, or the reply of whoever listens at the control socket.
+    const lines = `typhon: ${explain(error)}`.split("\n").map(escapeText);
+    process.stderr.write(`${lines.join("\n")}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
 }
