@@ -16,12 +16,16 @@ import { findInterpreter } from "./interpreter.ts";
 import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { findOwner } from "./owner.ts";
-import { kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
+import { freeBytes, kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
 import { OPTIONS, type Option } from "./schema.ts";
 import { readValue, Sources, type Environment, type GivenValue } from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
+/** All temporary files where no limit was chosen: four bodies of the usual largest size. */
+const USUAL_TEMP_BYTES = 4_294_967_296;
+/** At least so much: the disk may be full only while the server starts. */
+const LEAST_TEMP_BYTES = 268_435_456;
 
 /** Reads the words after the command's name and the environment. Throws OperatorError. */
 export function load(
@@ -46,6 +50,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
       bind: readBind(sources, environment, cwd),
       socketRights: readSocketRights(sources),
       forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+      headerMap: sources.one(OPTIONS.headerMap),
       keepAliveMs: sources.one(OPTIONS.keepAlive),
       bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
       maxBody: sources.one(OPTIONS.maxBody),
@@ -62,7 +67,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
     },
     process: {
       pid: readPidFile(sources, cwd),
-      tempDir: readTempDir(sources, environment, cwd),
+      ...readTempFiles(sources, environment, cwd),
       gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
       health: sources.one(OPTIONS.health),
       reload: sources.one(OPTIONS.reload),
@@ -253,6 +258,21 @@ function folderOf(
       ? `${what} is no folder that this user may write to; name another`
       : `${what} is closed to this user; give this user the right to enter and read it, or name another`,
   );
+}
+
+function readTempFiles(
+  sources: Sources,
+  environment: Environment,
+  cwd: string,
+): Pick<Configuration["process"], "tempDir" | "maxTempSize"> {
+  const tempDir = readTempDir(sources, environment, cwd);
+  const asked = sources.ask(OPTIONS.maxTempSize)?.value;
+  return { tempDir, maxTempSize: asked ?? usualTempSize(freeBytes(tempDir)) };
+}
+
+/** The limit of all temporary files where none was chosen; `free`: bytes in their folder. */
+export function usualTempSize(free: number): number {
+  return Math.max(LEAST_TEMP_BYTES, Math.min(USUAL_TEMP_BYTES, Math.floor(free / 2)));
 }
 
 // /dev/shm is memory; it comes last, for a read-only file system.

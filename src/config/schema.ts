@@ -89,8 +89,15 @@ const ADDRESS = inGroup("Address", {
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
     read: listOf(readNetwork),
+  },
+  headerMap: {
+    placeholder: "KIND",
+    fallback: "drop",
+    help: "field names with _: drop, refuse or dangerous",
+    doc: "What becomes of a request's field names with `_`. An application that names fields as CGI does, and every WSGI application does, reads `X_User` and `X-User` as the same `HTTP_X_USER`, so that a client could forge a field that a proxy sets. `drop` removes such fields, under ASGI too; `refuse` responds with 400; `dangerous` passes them on, except those that would become a field that Typhon or a proxy decides by (`Content_Length`, `X_Forwarded_For` and the like). gunicorn has the same option; nginx drops such fields unless `underscores_in_headers` is on. Rename the field in the client or the proxy where you can.",
+    read: oneOf(["drop", "refuse", "dangerous"]),
   },
 });
 
@@ -330,6 +337,13 @@ const LIMITS = inGroup("Limits", {
     fallback: "1G",
     help: "bytes of a response kept on disk for a slow client",
     doc: "How much of one response is kept in a temporary file for a client that reads slowly, so that the worker is free. If the file is full, the worker waits for the client. Only under WSGI: under ASGI `send()` waits for the client.",
+    read: readSize,
+  },
+  maxTempSize: {
+    placeholder: "SIZE",
+    fallbackWords: "4G, at most half of what is free",
+    help: "bytes of all temporary files together",
+    doc: "How much all temporary files of large bodies may hold together, such as `500M` or `20G`. Responses may hold half of it. When it is full, a response makes its worker wait for its client, and a request's body takes the place of the slowest other one if that comes at less than 16 KiB/s (that one gets 408), else it gets 507. Without this option it is 4 GiB, or half of what is free in `--temp-dir` at the start if that is less, and at least 256 MiB.",
     read: readSize,
   },
   tempDir: {

@@ -4,12 +4,24 @@
 // The shared files belong to the application: a new launcher inherits their descriptors, so that old and new
 // workers read the same pipe.
 
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 
 /** Slots of the file of cancelled ids: id N is in slot N modulo this number, and replaces an earlier id. */
 const CANCEL_SLOTS = 8192;
 const ID_BYTES = 8;
+
+/** The names of all files that a run directory may hold. */
+const FILE_NAMES = ["queue", "lifeline", "cancels", "channel", "notes", "out", "err", "stacks"];
 
 export class RunDirectory {
   readonly path: string;
@@ -27,9 +39,24 @@ export class RunDirectory {
     return join(this.path, name);
   }
 
-  /** Removes the directory: its files are open by now, or will never be. */
+  /**
+   * Removes the directory: its files are open by now, or will never be. Takes no descriptor, so that this works
+   * when the process may open none; never throws, because a directory that stays does no harm.
+   */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    for (const name of FILE_NAMES) attempt(() => unlinkSync(this.file(name)));
+    if (attempt(() => rmdirSync(this.path))) return;
+    attempt(() => rmSync(this.path, { recursive: true, force: true }));
+  }
+}
+
+function attempt(remove: () => void): boolean {
+  try {
+    remove();
+    return true;
+  } catch {
+    // Not there, or removed by a program that cleans temporary folders.
+    return false;
   }
 }
 
