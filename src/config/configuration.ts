@@ -84,7 +84,7 @@ export interface Configuration {
   readonly listeners: {
     /**
      * "default": no address was chosen; port 80 on all addresses where it may be bound, else
-     * 127.0.0.1:8000. Otherwise the addresses, in the order given.
+     * 127.0.0.1:8000. Otherwise the addresses, in the order given. Never "default" with `reload`.
      */
     readonly bind: "default" | readonly ListenAddress[];
     /** Of the files of Unix sockets. */

@@ -220,6 +220,8 @@ function readBind(
     // A host from the command line and a port from a variable still belong together.
     if (other !== undefined) return [joinAddress(sources, environment)];
   }
+  // Under --reload anybody who may connect sees source code and runs code that is not finished.
+  if (sources.one(OPTIONS.reload)) return [joinAddress(sources, environment)];
   const text = environment["PORT"] ?? "";
   if (text === "") return "default";
   return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];

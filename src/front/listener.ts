@@ -1,20 +1,12 @@
 // Listens at TCP addresses and Unix paths. A port in use, a port that needs rights or a path that is taken
 // is a ListenError, whose text names the address and the remedy for the operator.
 
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  unlinkSync,
-} from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { formatAddress, type ListenAddress, type SocketRights } from "../net/address.ts";
 import { shareReads } from "./shared-reads.ts";
+import { setSocketRights } from "./socket-rights.ts";
 
 /** Connections that the kernel queues until they are accepted; Linux caps it at net.core.somaxconn (4,096). */
 export const BACKLOG = 2048;
@@ -39,8 +31,6 @@ export class ListenError extends Error {
 const OPEN_RIGHTS: SocketRights = { mode: 0o666, owner: null };
 /** The socket's file begins without any rights. */
 const CLOSED_UMASK = 0o777;
-/** Opens the name and not the socket (open(2)); Node has no constant for it. */
-const O_PATH = 0o10000000;
 
 /** An open listening socket. */
 export interface Listener {
@@ -128,7 +118,7 @@ function listenAtPath(
   // The file of another server, if the path is taken.
   if (!server.listening) return;
   try {
-    giveRights(path, rights);
+    setSocketRights(path, rights);
   } catch (error) {
     server.close();
     const code = error instanceof Error ? codeOf(error) : "";
@@ -138,25 +128,6 @@ function listenAtPath(
         : code;
     const place: ListenAddress = { kind: "unix", path };
     throw new ListenError("OTHER", place, `unix:${path} cannot get --socket-owner: ${reason}`);
-  }
-}
-
-/**
- * Gives a new socket's file its owner and mode. The file is opened by its path once, and must be a socket of this
- * user: another user who may write to the folder could have put a link there, which chmod() would follow. Throws
- * the system's error.
- */
-export function giveRights(path: string, { mode, owner }: SocketRights): void {
-  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
-  try {
-    const found = fstatSync(fd);
-    if (!found.isSocket() || found.uid !== process.geteuid?.())
-      throw new Error("another user has put a file in its place");
-    const name = `/proc/self/fd/${fd}`;
-    if (owner !== null) chownSync(name, owner.uid, owner.gid);
-    chmodSync(name, mode);
-  } finally {
-    closeSync(fd);
   }
 }
 

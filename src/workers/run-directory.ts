@@ -7,6 +7,7 @@
 import {
   closeSync,
   constants,
+  lstatSync,
   mkdtempSync,
   openSync,
   rmdirSync,
@@ -44,10 +45,18 @@ export class RunDirectory {
    * when the process may open none; never throws, because a directory that stays does no harm.
    */
   remove(): void {
+    // After a cleaner has removed it, another user may have made the path anew.
+    if (!attempt(() => assertOurs(this.path))) return;
     for (const name of FILE_NAMES) attempt(() => unlinkSync(this.file(name)));
     if (attempt(() => rmdirSync(this.path))) return;
     attempt(() => rmSync(this.path, { recursive: true, force: true }));
   }
+}
+
+/** Throws unless a path is a directory, and no link, of this user. */
+function assertOurs(path: string): void {
+  const found = lstatSync(path);
+  if (!found.isDirectory() || found.uid !== process.geteuid?.()) throw new Error("not ours");
 }
 
 function attempt(remove: () => void): boolean {

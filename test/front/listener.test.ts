@@ -2,14 +2,24 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
-import { giveRights, listen, ListenError } from "../../src/front/listener.ts";
+import { listen, ListenError } from "../../src/front/listener.ts";
 import { shareReads } from "../../src/front/shared-reads.ts";
+import { setSocketRights } from "../../src/front/socket-rights.ts";
 import { isWideReader, READ_BYTES } from "../../src/net/wide-reader.ts";
 import { until } from "../support/deadline.ts";
 
@@ -185,21 +195,21 @@ test("a Unix socket gets its owner, or no socket stays", async () => {
   }
 });
 
-test("rights are given to a socket of this user only, and no link is followed", async () => {
-  const [link, file, victim] = ["link.sock", "file.sock", "victim"].map((name) =>
-    join(folder, name),
-  );
-  assert(link !== undefined && file !== undefined && victim !== undefined);
-  writeFileSync(victim, "", { mode: 0o600 });
-  symlinkSync(victim, link);
-  writeFileSync(file, "", { mode: 0o600 });
-  const rights = { mode: 0o666, owner: null };
-  for (const path of [link, file])
-    assert.throws(() => giveRights(path, rights), /another user has put a file in its place/);
-  for (const path of [victim, file]) assert.equal(statSync(path).mode & 0o777, 0o600);
-  // A path that is a link when the server starts is not listened at.
-  const error = await errorOf(listen({ kind: "unix", path: link }, drop, rights));
-  assert.match(error.message, /is in use/);
+test("the rights of a socket are given to no other file and through no link", async () => {
+  const file = join(folder, "other");
+  const link = join(folder, "link");
+  const path = join(folder, "linked.sock");
+  writeFileSync(file, "");
+  chmodSync(file, 0o600);
+  const listener = await listen({ kind: "unix", path }, drop, { mode: 0o600, owner: null });
+  for (const target of [file, path, join(folder, "nothing")]) {
+    symlinkSync(target, link);
+    assert.throws(() => setSocketRights(link, { mode: 0o666, owner: null }));
+    unlinkSync(link);
+  }
+  assert.throws(() => setSocketRights(file, { mode: 0o666, owner: null }));
+  assert.deepEqual([fileOf(file)[0], fileOf(path)[0]], ["600", "600"]);
+  listener.close();
 });
 
 test("a path that is taken keeps its rights", async () => {
