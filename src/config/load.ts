@@ -321,7 +321,7 @@ function readAccessLog(sources: Sources, cwd: string): string {
   const path = resolve(cwd, text);
   if (mayAppend(path)) return path;
   throw new OperatorError(
-    `${given?.by} ${quote(text)} is no file that this user may write; name another, - or off`,
+    `${given?.by} ${quote(text)} is no file that this user may write, or a FIFO that nobody reads; name another, - or off`,
   );
 }
 
@@ -329,9 +329,9 @@ function readAccessLog(sources: Sources, cwd: string): string {
 // /proc). The log creates the file a moment later anyway. O_NONBLOCK: a FIFO without a reader is an error, not
 // a wait.
 function mayAppend(path: string): boolean {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK } = constants;
   try {
-    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o666));
+    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o666));
     return true;
   } catch {
     // The caller reports every error of the system in the same way.
