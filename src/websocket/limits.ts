@@ -31,6 +31,15 @@ export const ANSWER_MS = 1000;
 /** Time for the client to reply to our close frame. websockets: 10 s; ws: 30 s. */
 export const CLOSE_TIMEOUT_MS = 10_000;
 
+/**
+ * Bytes and members of Sec-WebSocket-Extensions that are looked at; with more a WebSocket is not compressed.
+ * Browsers offer one extension in 50 bytes.
+ */
+export const MAX_EXTENSION_BYTES = 2048;
+export const MAX_EXTENSIONS = 16;
+/** Subprotocols that a client may offer → 400. Clients offer a few. */
+export const MAX_SUBPROTOCOLS = 128;
+
 /** Shorter messages are not compressed. */
 export const DEFLATE_THRESHOLD_BYTES = 1024;
 /** Window and memory of compression: 32 KiB while a message is compressed. websockets: the same. */

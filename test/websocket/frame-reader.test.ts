@@ -12,7 +12,7 @@ import { acceptDeflate, type Deflate } from "../../src/websocket/deflate.ts";
 import { FrameReader, type FrameListener } from "../../src/websocket/frame-reader.ts";
 import { INFLATE_BATCH_BYTES } from "../../src/websocket/limits.ts";
 import { within } from "../support/deadline.ts";
-import { binary, close, frame, more, Opcode, ping, text } from "./frames.ts";
+import { ANY_WINDOW, binary, close, frame, more, Opcode, ping, text } from "./frames.ts";
 
 const MAX_MESSAGE_BYTES = 300_000;
 const RSV1 = 4;
@@ -27,7 +27,8 @@ class Listener implements FrameListener {
   #resume: () => void = () => undefined;
 
   constructor(compression: Deflate | boolean = false) {
-    const accepted = compression === true ? acceptDeflate([{}], MAX_MESSAGE_BYTES) : compression;
+    const accepted =
+      compression === true ? acceptDeflate([ANY_WINDOW], MAX_MESSAGE_BYTES) : compression;
     const deflate = accepted === false ? null : accepted;
     this.reader = new FrameReader(this, deflate, MAX_MESSAGE_BYTES);
   }
@@ -266,7 +267,7 @@ describe("FrameReader", () => {
     ["what cannot be inflated", Buffer.alloc(100, 0xff)],
   ] as const)
     it(`says nothing more when it was stopped while it was inflating ${name}`, async () => {
-      const deflate = acceptDeflate([{}]);
+      const deflate = acceptDeflate([ANY_WINDOW]);
       assert.ok(deflate !== null);
       const isInflated = new Promise<void>((resolve) => {
         const inflate = deflate.inflate.bind(deflate);
@@ -302,7 +303,7 @@ describe("FrameReader", () => {
     ["a long one whenever as much has come as one step takes", randomBytes(200_000), 4],
   ] as const)
     it(`inflates a message in hundreds of fragments once: ${name}`, async () => {
-      const deflate = acceptDeflate([{}], MAX_MESSAGE_BYTES);
+      const deflate = acceptDeflate([ANY_WINDOW], MAX_MESSAGE_BYTES);
       assert.ok(deflate !== null);
       let count = 0;
       const inflate = deflate.inflate.bind(deflate);

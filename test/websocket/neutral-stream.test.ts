@@ -10,7 +10,7 @@ import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { WebSocketRelay } from "../../src/websocket/relay.ts";
 import { until } from "../support/deadline.ts";
 import { Accepted } from "./echo-front.ts";
-import { binary, close, ping, text } from "./frames.ts";
+import { ANY_WINDOW, binary, close, ping, text } from "./frames.ts";
 
 interface Client {
   readonly stream: Duplex;
@@ -31,7 +31,7 @@ function connect(ahead: Buffer = Buffer.alloc(0)): { client: Client; upgraded: U
 
 function serve(ahead?: Buffer): { client: Client; accepted: Accepted } {
   const { client, upgraded } = connect(ahead);
-  const deflate = acceptDeflate([{}]);
+  const deflate = acceptDeflate([ANY_WINDOW]);
   const budget = new MemoryBudget(1_000_000);
   return { client, accepted: new Accepted(upgraded, { deflate, budget, closeTimeoutMs: 50 }) };
 }

@@ -20,12 +20,11 @@ export class WsgiHandler implements Handler {
     this.#open = new OpenWebSockets(leaveMs);
   }
 
-  /** A handshake that cannot be accepted is an ordinary request: the application responds. */
   handle(exchange: Exchange): void {
     const handshake = readHandshake(exchange.head);
-    if (handshake?.kind === "handshake")
-      new WsgiHandshake(exchange, this.#context, handshake, this.#open).begin();
-    else new PythonRequest(exchange, this.#context, WSGI).begin();
+    if (handshake === null) new PythonRequest(exchange, this.#context, WSGI).begin();
+    else if (handshake.kind === "refusal") exchange.fail(handshake.error);
+    else new WsgiHandshake(exchange, this.#context, handshake, this.#open).begin();
   }
 
   /** Closes all WebSockets, spread over `overMs`; WebSockets that open later are closed at once. */
