@@ -13,10 +13,11 @@ export const TRUSTED_BYTES = 65_536;
 /** Pings and pongs in a second → 1008. They carry no message; a thousand take about 1 % of a core. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 /**
- * Bytes of all messages that are unfinished or wait for the application. When they are used up, a client that
- * has begun a message of more than FAIR_BYTES → 1013.
+ * Bytes of all messages of an application that are unfinished or that it has not received; at least two of the
+ * largest messages. When they are used up, a client that has begun a message of more than FAIR_BYTES → 1013, and a
+ * client with FAIR_BYTES of messages unread is not read. The first FAIR_BYTES of each connection do not count.
  */
-export const MESSAGE_MEMORY_BYTES = 268_435_456;
+export const MESSAGE_MEMORY_BYTES = 134_217_728;
 export const FAIR_BYTES = 65_536;
 
 /** Time between two pings, and between two checks of a client that takes no bytes. websockets: 20 s. */

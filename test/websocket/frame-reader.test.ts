@@ -287,6 +287,34 @@ describe("FrameReader", () => {
       assert.deepEqual([listener.heard, listener.inflatedBytes], [[], 0]);
     });
 
+  it("stops behind a message whose listener pauses it, in the middle of a read", () => {
+    const listener = new Listener();
+    const reader = new FrameReader(listener, null, MAX_MESSAGE_BYTES);
+    listener.onMessageHeard = (): void => void (reader.isPaused = true);
+    const [one, two] = [text("one"), text("two")];
+    const bytes = Buffer.concat([one, two]);
+    assert.equal(reader.read(bytes), one.length);
+    assert.equal(reader.read(bytes.subarray(one.length)), 0);
+    assert.deepEqual(listener.heard, ["text one"]);
+    reader.isPaused = false;
+    assert.equal(reader.read(bytes.subarray(one.length)), two.length);
+    assert.deepEqual(listener.heard, ["text one", "text two"]);
+  });
+
+  it("tells how many bytes of an unfinished message it holds, and none behind it", async () => {
+    const listener = new Listener(true);
+    const { reader } = listener;
+    await listener.give(text("x".repeat(1000), { fin: false }));
+    assert.equal(reader.unfinishedBytes, 1000);
+    await listener.give(more(""));
+    assert.equal(reader.unfinishedBytes, 0);
+    const packed = deflated("y".repeat(200_000), randomBytes(INFLATE_BATCH_BYTES));
+    await listener.give(binary(packed, { rsv: RSV1, fin: false }));
+    assert.ok(reader.unfinishedBytes > 200_000 + INFLATE_BATCH_BYTES / 2);
+    reader.stop();
+    assert.equal(reader.unfinishedBytes, 0);
+  });
+
   it("gives each message memory of its own, also where it is empty", async () => {
     const listener = new Listener(true);
     const kept: Buffer[] = [];

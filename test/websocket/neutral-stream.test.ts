@@ -5,6 +5,7 @@ import { duplexPair, type Duplex } from "node:stream";
 import { test } from "node:test";
 
 import type { UpgradedStream } from "../../src/http/exchange.ts";
+import { BudgetShare } from "../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { WebSocketRelay } from "../../src/websocket/relay.ts";
@@ -32,8 +33,8 @@ function connect(ahead: Buffer = Buffer.alloc(0)): { client: Client; upgraded: U
 function serve(ahead?: Buffer): { client: Client; accepted: Accepted } {
   const { client, upgraded } = connect(ahead);
   const deflate = acceptDeflate([ANY_WINDOW]);
-  const budget = new MemoryBudget(1_000_000);
-  return { client, accepted: new Accepted(upgraded, { deflate, budget, closeTimeoutMs: 50 }) };
+  const share = new BudgetShare(new MemoryBudget(1_000_000), 0);
+  return { client, accepted: new Accepted(upgraded, { deflate, share, closeTimeoutMs: 50 }) };
 }
 
 const large = Buffer.alloc(300_000, "ab");

@@ -7,6 +7,7 @@
 
 import { ERRORS } from "../../http/error.ts";
 import type { Exchange, UpgradedStream } from "../../http/exchange.ts";
+import { BudgetShare } from "../../net/budget-share.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
 import {
   WebSocketConnection,
@@ -15,7 +16,7 @@ import {
 } from "../../websocket/connection.ts";
 import { acceptDeflate, type Deflate } from "../../websocket/deflate.ts";
 import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
-import { ANSWER_MS } from "../../websocket/limits.ts";
+import { ANSWER_MS, FAIR_BYTES } from "../../websocket/limits.ts";
 import { FrameFault } from "../../workers/frame.ts";
 import type { LostReason } from "../../workers/job.ts";
 import type { WebSocketLink } from "../../workers/web-socket-link.ts";
@@ -74,7 +75,7 @@ export class AsgiHandshake extends PythonRequest {
 }
 
 class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
-  readonly #budget: OpenWebSockets["budget"];
+  readonly #share: BudgetShare;
   readonly #messages: ClientMessages;
   readonly #credit: ResponseCredit;
   #connection: WebSocketConnection | null = null;
@@ -82,8 +83,8 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
   constructor(request: PythonRequest, open: OpenWebSockets, link: WebSocketLink) {
     super(request, open);
     const { context, job } = request;
-    this.#budget = open.budget;
-    this.#messages = new ClientMessages(link, open.budget);
+    this.#share = new BudgetShare(open.budget, FAIR_BYTES);
+    this.#messages = new ClientMessages(link, this.#share);
     this.#credit = new ResponseCredit(context.pool, job, ASGI.creditStepBytes);
   }
 
@@ -92,7 +93,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
     this.#connection = new WebSocketConnection(upgraded, {
       ...settings,
       deflate,
-      budget: this.#budget,
+      share: this.#share,
       answerMs: ANSWER_MS,
       listener: this,
     });
