@@ -2,6 +2,7 @@
 // WebSocket handshake may become a WebSocket on a socket of the application. What a request means to Python
 // is the worker's (python/typhon_worker/wsgi).
 
+import { ERRORS } from "../../http/error.ts";
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake } from "../../websocket/handshake.ts";
 import type { ApplicationContext } from "../python/context.ts";
@@ -24,6 +25,8 @@ export class WsgiHandler implements Handler {
     const handshake = readHandshake(exchange.head);
     if (handshake === null) new PythonRequest(exchange, this.#context, WSGI).begin();
     else if (handshake.kind === "refusal") exchange.fail(handshake.error);
+    // Its socket to the application is a descriptor more.
+    else if (!this.#context.openFiles.mayOpen()) exchange.fail(ERRORS.NO_DESCRIPTORS);
     else new WsgiHandshake(exchange, this.#context, handshake, this.#open).begin();
   }
 
