@@ -19,6 +19,11 @@ export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
  */
 export const MESSAGE_MEMORY_BYTES = 134_217_728;
 export const FAIR_BYTES = 65_536;
+/**
+ * Bytes of all messages of an application on their way to clients that read, beyond 65,536 of each client: room for
+ * 170 clients that read as fast as they can.
+ */
+export const OUTGOING_MEMORY_BYTES = 33_554_432;
 
 /** Time between two pings, and between two checks of a client that takes no bytes. websockets: 20 s. */
 export const PING_INTERVAL_MS = 20_000;

@@ -218,7 +218,7 @@ def test_grants_pieces_of_a_message_that_the_application_waits_for(worker: Worke
         worker.send(frames.WS_BINARY_IN, request, bytes(65_536))
         assert credit_of(worker.next_frame()) == 65_536
     worker.send(frames.WS_BINARY_IN, request, bytes(1), flags=frames.END)
-    assert worker.expect(frames.WS_BINARY, request).payload == bytes(262_144)
+    assert worker.expect(frames.WS_BINARY, request).payload == bytes(frames.WS_CREDIT_BYTES)
 
 
 def test_grants_nothing_to_an_application_that_does_not_ask(worker: Worker) -> None:
@@ -257,12 +257,12 @@ def test_grants_small_messages_in_steps(worker: Worker) -> None:
 def test_sends_as_much_as_it_has_credit_for(worker: Worker) -> None:
     request = opened(worker, "/floods")
     first = worker.expect(frames.WS_BINARY, request)
-    assert (len(first.payload), first.is_end) == (262_144, False)
+    assert (len(first.payload), first.is_end) == (frames.WS_CREDIT_BYTES, False)
     size = len(first.payload)
     while size < 1_000_000:
         assert not worker.has_frame()
         worker.send(frames.CREDIT, request, struct.pack("<I", 300_000))
-        while size < min(1_000_000, 262_144 + (size // 300_000 + 1) * 300_000):
+        while size < min(1_000_000, frames.WS_CREDIT_BYTES + (size // 300_000 + 1) * 300_000):
             frame = worker.expect(frames.WS_BINARY, request)
             size += len(frame.payload)
             assert frame.is_end == (size == 1_000_000)

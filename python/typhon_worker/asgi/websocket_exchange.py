@@ -57,6 +57,7 @@ class WebSocketExchange(HttpExchange):
 
     def begin(self) -> None:
         super().begin()
+        self.granted = frames.WS_CREDIT_BYTES
         # Whole messages that wait: kind, bytes, and the credit to grant when one is received.
         self.messages: deque[tuple[int, bytes, int]] = deque()
         # The pieces of an incomplete message, and how many of its bytes have not been granted.

@@ -22,10 +22,10 @@ import type { LostReason } from "../../workers/job.ts";
 import type { WebSocketLink } from "../../workers/web-socket-link.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { PythonRequest } from "../python/python-request.ts";
-import { ResponseCredit } from "../python/response-credit.ts";
 import { splitRecord } from "../python/response-record.ts";
 import { PythonWebSocket, type OpenWebSockets } from "../python/web-sockets.ts";
 import { ClientMessages } from "./client-messages.ts";
+import { MessageWindow } from "./message-window.ts";
 import { ASGI } from "./request-body.ts";
 
 /** A handshake that the application has not accepted or denied. */
@@ -77,7 +77,7 @@ export class AsgiHandshake extends PythonRequest {
 class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
   readonly #share: BudgetShare;
   readonly #messages: ClientMessages;
-  readonly #credit: ResponseCredit;
+  readonly #window: MessageWindow;
   #connection: WebSocketConnection | null = null;
 
   constructor(request: PythonRequest, open: OpenWebSockets, link: WebSocketLink) {
@@ -85,7 +85,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
     const { context, job } = request;
     this.#share = new BudgetShare(open.budget, FAIR_BYTES);
     this.#messages = new ClientMessages(link, this.#share);
-    this.#credit = new ResponseCredit(context.pool, job, ASGI.creditStepBytes);
+    this.#window = new MessageWindow(open.outgoing, (bytes) => context.pool.credit(job, bytes));
   }
 
   /** Speaks the protocol with the client. Messages that came behind the handshake are heard at once. */
@@ -109,7 +109,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
     const { length } = bytes;
     // A connection that ends takes no more; the worker will hear of the end.
     this.#connection?.send(bytes, isText, isLast, (isTaken) => {
-      if (isTaken) this.#credit.add(length, true);
+      if (isTaken) this.#window.take(length);
     });
   }
 
@@ -154,6 +154,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
 
   onClosed(code: number, reason: string, mayAnswer: boolean): void {
     this.closed();
+    this.#window.close();
     if (this.request.job.state === "responding") this.#messages.end(code, reason, mayAnswer);
   }
 

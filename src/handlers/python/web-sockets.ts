@@ -4,7 +4,7 @@
 
 import { MemoryBudget } from "../../net/memory-budget.ts";
 import { CloseCode } from "../../websocket/close-code.ts";
-import { MESSAGE_MEMORY_BYTES } from "../../websocket/limits.ts";
+import { MESSAGE_MEMORY_BYTES, OUTGOING_MEMORY_BYTES } from "../../websocket/limits.ts";
 import type { JobListener, LostReason } from "../../workers/job.ts";
 import type { PythonRequest } from "./python-request.ts";
 
@@ -16,6 +16,8 @@ const REASON = "the server restarts";
 export class OpenWebSockets {
   /** For messages that are unfinished, or that the application has not received. */
   readonly budget: MemoryBudget;
+  /** For messages on their way to clients that read, beyond a small window of each. */
+  readonly outgoing = new MemoryBudget(OUTGOING_MEMORY_BYTES);
   readonly #leaveMs: number;
   readonly #open = new Set<PythonWebSocket>();
   /** Close code for WebSockets opened while closing; null while not closing. */
