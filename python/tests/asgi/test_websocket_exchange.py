@@ -442,6 +442,7 @@ def test_more_messages_than_were_granted_break_the_channel(worker: Worker) -> No
     told = worker.expect(frames.LOG)
     assert told.count == frames.LEVEL_ERROR
     assert told.text().endswith(f"bytes of messages to request {request}")
+    assert worker.frames_to_end() == []
 
 
 ENDED = ", after sending 'websocket.close' or response already completed."
