@@ -23,7 +23,8 @@ node_tests() {
 
 setup=
 # need npm | python | strace: installs npm's packages, the virtual environment of the tests, or the Debian
-# package, unless they are there. Both fetch for a while: the virtual environment is made in the background from the first call on.
+# package, unless they are there. They fetch for a while: the virtual environment is made in the background
+# from the first call on.
 need() {
   for what in "$@"; do
     "need_$what"

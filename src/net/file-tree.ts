@@ -25,6 +25,8 @@ import { promisify } from "node:util";
 
 /** Most symbolic links on the way to a file, as the kernel has it (MAXSYMLINKS). */
 const MAX_LINKS = 40;
+/** Most names on the way to a file, as links that lead to their own folder could make many. */
+const MAX_NAMES = 256;
 /** Ways that are walked at the same moment; the others wait. Node has four threads for file systems. */
 const MAX_WALKS = 32;
 /** How long a folder is used without a look at the way that leads to it. */
@@ -243,6 +245,7 @@ export class FileTree {
    * "..", none with a slash or NUL. The caller releases the place. Rejects with the system's errors, such as EIO.
    */
   async find(names: readonly string[]): Promise<Place | null> {
+    if (names.length > MAX_NAMES) return null;
     // Whoever ends a walk leaves its turn to the next one.
     if (this.#walks >= MAX_WALKS) await new Promise<void>((turn) => this.#waiting.push(turn));
     else this.#walks += 1;
