@@ -18,6 +18,7 @@ import { WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
 import type { MemoryBudget } from "./net/memory-budget.ts";
+import type { OpenFiles } from "./net/open-files.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
 import { writeOutput } from "./observe/log-targets.ts";
 import type { Log } from "./observe/log.ts";
@@ -53,6 +54,7 @@ export interface ApplicationSurroundings {
   readonly log: Log;
   /** For bodies that find no room in memory. */
   readonly folder: TempFolder;
+  readonly openFiles: OpenFiles;
   readonly budget: MemoryBudget;
   /** Absolute; used where the machine has no /dev/shm. */
   readonly tempDir: string;
@@ -65,9 +67,9 @@ export interface ApplicationSurroundings {
 /** Responds to exchanges by a Python program; a handler with a life of its own. */
 export class PythonApplication implements Handler {
   readonly name: string;
+  readonly configuration: ApplicationConfiguration;
   /** Asked for a reload, with the reason, because dead workers cannot be replaced without one. */
-  onReloadNeeded: (reason: string) => void = () => void this.reload();
-  readonly #configuration: ApplicationConfiguration;
+  onReloadNeeded: (reason: string) => void = () => undefined;
   readonly #log: Log;
   readonly #isDevelopment: boolean;
   readonly #pool: Pool;
@@ -86,10 +88,10 @@ export class PythonApplication implements Handler {
   #isReloadAsked = false;
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
-    const { log, folder, budget, tempDir, captureOutput, isDevelopment } = surroundings;
+    const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = surroundings;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
-    this.#configuration = configuration;
+    this.configuration = configuration;
     this.#log = log.of(configuration.name);
     this.#isDevelopment = isDevelopment;
     const output = captureOutput ? null : writeOutput;
@@ -100,6 +102,7 @@ export class PythonApplication implements Handler {
     const context = {
       pool: this.#pool,
       folder,
+      openFiles,
       budget,
       timesOf: routeTimeouts(routes, timeoutMs, timeoutMs),
       abandonTimeoutMs: null,
@@ -198,7 +201,7 @@ export class PythonApplication implements Handler {
   }
 
   status(): ApplicationStatus {
-    const { app, threads } = this.#configuration;
+    const { app, threads } = this.configuration;
     const { name, isReady } = this;
     const pool = this.#pool.status();
     return { name, app, isReady, workers: pool.wanted, threads, failure: this.#failure, pool };
@@ -228,7 +231,7 @@ export class PythonApplication implements Handler {
 
   // The CPU time tells an application that computes from one that waits for something else, such as a database.
   #tellSlowStart(): void {
-    const { app, python, startTimeoutMs } = this.#configuration;
+    const { app, python, startTimeoutMs } = this.configuration;
     const waited = `nothing is served yet after ${SLOW_START_MS / 1000} s`;
     const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
     const { workers } = this.#pool.status();
@@ -252,7 +255,7 @@ export class PythonApplication implements Handler {
     // Python tells what is wrong in its last line, and so does a program that is no Python.
     const line = error.message.trim().split("\n").at(-1)?.slice(0, 300);
     return new OperatorError(
-      `--python ${this.#configuration.python}: ${line || "it ended without a word"}`,
+      `--python ${this.configuration.python}: ${line || "it ended without a word"}`,
       2,
     );
   }

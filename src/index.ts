@@ -33,7 +33,7 @@ export function createServer(options: ServerOptions): EmbeddedServer {
   const server = new Server(configuration, log, accessLog);
   return {
     start: () => server.start(),
-    reload: () => server.applications.reload(),
+    reload: () => server.reload(),
     stop: async (graceMs) => {
       await server.stop(graceMs);
       await Promise.all([flushStandardStreams(), accessLog?.flush()]);

@@ -3,11 +3,11 @@
 //
 //   listeners → http1 → trusted proxies → router → an application, or a response of the server's own
 
-import type { ApplicationStatus } from "./application.ts";
+import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
-import { DescriptorGuard, readLimit } from "./front/descriptors.ts";
+import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
@@ -16,7 +16,7 @@ import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
-import { OpenFileLimit } from "./net/open-file-limit.ts";
+import { OpenFiles } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -26,8 +26,8 @@ import { Site } from "./site.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
-/** Share of the limit of open files for files that are being sent. */
-const SENT_FILES_SHARE = 0.25;
+/** The same where the files have no room, or are slow. Beyond: a response is cut. */
+const MAX_BODY_MEMORY_BYTES = 268_435_456;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -40,15 +40,16 @@ export interface Started {
 
 export class Server {
   readonly applications: Applications;
-  readonly #listening: Pick<Configuration["listeners"], "bind" | "socketRights">;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
-  readonly #site: Site;
+  /** Null before the start. */
+  #site: Site | null = null;
+  #configuration: Configuration;
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
+  readonly #openFiles: OpenFiles;
   readonly #fileMemory = new CacheMemory();
-  readonly #fileCount = new OpenFileLimit(Math.floor(readLimit() * SENT_FILES_SHARE));
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
   #hasStarted = false;
@@ -56,22 +57,29 @@ export class Server {
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
-    const { tempDir, reload } = configuration.process;
+    const { tempDir, maxTempSize, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
-    this.#listening = configuration.listeners;
+    this.#configuration = configuration;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
-    this.#folder = new TempFolder(tempDir);
+    const openFiles = new OpenFiles({
+      workers: configuration.applications.reduce((sum, { workers }) => sum + workers, 0),
+      connections: () => this.#connections.size,
+      closeIdle: (count) => this.#connections.closeOldestIdle(count),
+    });
+    this.#openFiles = openFiles;
+    this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
     const surroundings = {
       log,
       folder: this.#folder,
-      budget: new MemoryBudget(BODY_MEMORY_BYTES),
+      openFiles,
+      budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir,
       captureOutput,
       isDevelopment: reload,
     };
     this.applications = new Applications(configuration.applications, surroundings);
-    this.#site = this.#siteOf(configuration);
+    this.applications.onReloadNeeded = (): void => void this.reload();
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
@@ -80,7 +88,7 @@ export class Server {
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
     });
-    this.#guard = new DescriptorGuard(this.#connections);
+    this.#guard = new DescriptorGuard(this.#connections, openFiles);
   }
 
   /**
@@ -93,7 +101,8 @@ export class Server {
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
-      const { bind, socketRights } = this.#listening;
+      this.#site = await this.#openSite(this.#configuration, this.applications.all);
+      const { bind, socketRights } = this.#configuration.listeners;
       const { listeners, notice } = await listenAll(
         bind,
         (socket) => this.#guard.accept(socket),
@@ -109,6 +118,17 @@ export class Server {
     }
   }
 
+  /**
+   * Loads the code of the applications anew; with a new configuration its applications and routes serve from
+   * now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
+   */
+  async reload(configuration = this.#configuration): Promise<string | null> {
+    return await this.applications.reload(configuration.applications, async (applications) => {
+      this.#site = await this.#openSite(configuration, applications);
+      this.#configuration = configuration;
+    });
+  }
+
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
@@ -119,24 +139,27 @@ export class Server {
     await this.#folder.remove();
   }
 
-  #siteOf(configuration: Configuration): Site {
-    const { applications } = this;
-    const byName = new Map(applications.all.map((one) => [one.name, one]));
-    return new Site(configuration, {
-      applications: byName,
-      isReady: () => applications.isReady,
+  async #openSite(
+    configuration: Configuration,
+    applications: readonly PythonApplication[],
+  ): Promise<Site> {
+    return await Site.open(configuration, {
+      applications: new Map(applications.map((one) => [one.name, one])),
+      isReady: () => this.applications.isReady,
       fileMemory: this.#fileMemory,
-      fileCount: this.#fileCount,
-      onUnreadableFile: (folder, name, code) =>
+      openFiles: this.#openFiles,
+      onUnreadable: (folder, name, code) =>
         this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
+      onFailure: (text) => this.#log.error("route.failed", text, {}),
     });
   }
 
   #route(exchange: Exchange): void {
     try {
       const refused = this.#proxies.identify(exchange);
-      if (refused === null) this.#site.handle(exchange);
-      else exchange.fail(refused);
+      if (refused !== null) exchange.fail(refused);
+      else if (this.#site === null) exchange.fail(ERRORS.NO_WORKERS);
+      else this.#site.handle(exchange);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
       const stack = error instanceof Error ? error.stack : undefined;

@@ -132,7 +132,7 @@ export interface Configuration {
   readonly listeners: {
     /**
      * "default": no address was chosen; port 80 on all addresses where it may be bound, else
-     * 127.0.0.1:8000. Otherwise the addresses, in the order given.
+     * 127.0.0.1:8000. Otherwise the addresses, in the order given. Never "default" with `reload`.
      */
     readonly bind: "default" | readonly ListenAddress[];
     /** Of the files of Unix sockets. */
@@ -165,6 +165,8 @@ export interface Configuration {
     readonly pid: string | null;
     /** Absolute. */
     readonly tempDir: string;
+    /** Bytes of all files in it together. */
+    readonly maxTempSize: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** Whether /livez and /readyz are served. */

@@ -23,6 +23,8 @@ import {
 } from "node:fs";
 import { promisify } from "node:util";
 
+import type { OpenFiles } from "./open-files.ts";
+
 /** Most symbolic links on the way to a file, as the kernel has it (MAXSYMLINKS). */
 const MAX_LINKS = 40;
 /** Most names on the way to a file, as links that lead to their own folder could make many. */
@@ -65,13 +67,8 @@ export function canOpenBelow(): boolean {
   return existsSync("/proc/self/fd");
 }
 
-/** The descriptors that clients cause: net/open-files.ts. */
-export interface FileCount {
-  /** Whether a client may have one more descriptor. */
-  mayOpen(): boolean;
-  opened(): void;
-  closed(): void;
-}
+/** The table of what clients have open. */
+export type FileCount = Pick<OpenFiles, "mayOpen" | "opening" | "opened" | "closing" | "closed">;
 
 export interface FileTreeOptions {
   /** Absolute. A link that the path leads through is followed anew each time. */
@@ -122,8 +119,8 @@ export class OpenFile {
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    closeSoon(this.fd);
-    this.#count.closed();
+    this.#count.closing();
+    close(this.fd, () => this.#count.closed());
   }
 }
 
@@ -203,15 +200,19 @@ export class Place {
     const { count, followLinks } = this.#options;
     if (!count.mayOpen()) throw new TooManyFiles("too many open files");
     const flags = O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW);
-    const fd = await absentAsNull(openFile(this.#folder.at(this.#name), flags));
-    if (fd === null) return null;
-    count.opened();
-    const stats = await stateOf(fd).catch((error: unknown) => {
-      count.closed();
-      throw error;
-    });
-    const file = new OpenFile(fd, stats, count);
-    if (stats.isFile()) return file;
+    let file: OpenFile | null = null;
+    count.opening();
+    try {
+      const fd = await absentAsNull(openFile(this.#folder.at(this.#name), flags));
+      file = fd === null ? null : new OpenFile(fd, await stateOf(fd), count);
+    } finally {
+      count.opened();
+      if (file === null) {
+        count.closing();
+        count.closed();
+      }
+    }
+    if (file?.stats.isFile() !== false) return file;
     file.close();
     return null;
   }

@@ -4,10 +4,11 @@
 // nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { eachLine, gatherLines } from "./output.ts";
+import { SLOT_BYTES } from "./page.ts";
 import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
 import type { WorkerEnd } from "./worker.ts";
@@ -67,12 +68,18 @@ export interface LauncherListener {
 
 /** The launcher's control socket; inherited descriptors follow it. */
 const CONTROL_FD = 3;
+/** Descriptors that spawn() needs for a moment: two for each pipe, and two to hear whether exec() has succeeded. */
+const SPAWN_DESCRIPTORS = 8;
 /** Close-on-exec in the flags of proc_pid_fdinfo(5). */
 const O_CLOEXEC = 0o2000000;
 /** The key of the shared files' run directory: workers count from 1. */
 const SHARED = 0;
+/** Room in the folder of run directories beside the notes of threads: a part of the notes, and the cancels. */
+const MIN_ROOM_BYTES = 524_288;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
+/** Characters of a line on control that is told because it is no message. */
+const MAX_QUOTED = 200;
 /** Characters of the launcher's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
@@ -98,6 +105,8 @@ export type LauncherPort = Pick<Launcher, keyof Launcher>;
 export class Launcher {
   readonly #listener: LauncherListener;
   readonly #runFolders: readonly string[];
+  /** Room for the files of one start: the cancels and a part of the notes, or the notes of all threads. */
+  readonly #roomBytes: number;
   /** Run directories whose files the front has not opened, by worker number; 0: that of the shared files. */
   readonly #directories = new Map<number, RunDirectory>();
   readonly #inherited: SharedFiles | null;
@@ -108,26 +117,34 @@ export class Launcher {
 
   /**
    * `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. Throws
-   * if no run directory can be made.
+   * if no run directory can be made, or no process can be spawned.
    */
   constructor(options: LauncherOptions, inherited: SharedFiles | null, listener: LauncherListener) {
     this.#listener = listener;
     this.#inherited = inherited;
     this.#runFolders = options.runFolders;
+    this.#roomBytes = MIN_ROOM_BYTES + options.application.threads * SLOT_BYTES;
     const directory = inherited === null ? this.#makeDirectory(SHARED).path : "";
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
     const highest = CONTROL_FD + passed.length;
     const passedOn = PASSED_ON.filter((fd) => fd > highest).join();
     const args = ["-c", BOOT, options.packageFolder, String(highest), passedOn];
-    this.#child = spawn(options.python, args, {
-      stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
-    });
-    this.#child.on("error", (error) => this.#end(error.message));
-    this.#child.on("close", () => this.#end(this.#stderrTail.trim()));
-    const control = this.#child.stdio.at(CONTROL_FD);
-    if (!(control instanceof Socket)) throw new TypeError("the control channel is no socket");
-    this.#control = control;
+    try {
+      requireDescriptors();
+      this.#child = spawn(options.python, args, {
+        stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
+      });
+      this.#child.on("error", (error) => this.#end(error.message));
+      this.#child.on("close", () => this.#end(this.#stderrTail.trim()));
+      this.#control = controlOf(this.#child);
+    } catch (error) {
+      // The caller knows by this error; the child's "error" event adds nothing.
+      this.#hasEnded = true;
+      this.#removeDirectory(SHARED);
+      throw error;
+    }
+    const control = this.#control;
     // A write to a launcher that has just died fails; the child's "close" follows.
     control.on("error", () => undefined);
     gatherLines(control, (lines) => {
@@ -192,8 +209,13 @@ export class Launcher {
   }
 
   #read(line: string): void {
-    const message: unknown = JSON.parse(line);
-    if (typeof message !== "object" || message === null || !("op" in message)) return;
+    const message = parse(line);
+    if (message === null) {
+      // A start-up hook has written into control, or the launcher is broken. Its workers go on.
+      this.#stderrTail = `control carried no message: ${line.slice(0, MAX_QUOTED)}`;
+      this.#child.kill("SIGKILL");
+      return;
+    }
     const fields = new Map<string, unknown>(Object.entries(message));
     const number = (name: string): number => Number(fields.get(name) ?? 0);
     const nullable = (name: string): number | null =>
@@ -238,7 +260,7 @@ export class Launcher {
   }
 
   #makeDirectory(key: number): RunDirectory {
-    const directory = new RunDirectory(this.#runFolders);
+    const directory = new RunDirectory(this.#runFolders, this.#roomBytes);
     this.#directories.set(key, directory);
     return directory;
   }
@@ -272,6 +294,33 @@ export class Launcher {
     for (const directory of this.#directories.values()) directory.remove();
     this.#listener.onLauncherEnd(text);
   }
+}
+
+/** A message of the launcher; null: the line is none. */
+function parse(line: string): { readonly op: unknown } | null {
+  try {
+    const message: unknown = JSON.parse(line);
+    return typeof message === "object" && message !== null && "op" in message ? message : null;
+  } catch {
+    return null;
+  }
+}
+
+// A spawn() that runs out of descriptors never closes the pipes that it has made (Node 24). Throws EMFILE.
+function requireDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < SPAWN_DESCRIPTORS) opened.push(openSync("/dev/null", "r"));
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+// A child without any pipe: other threads took the descriptors; its "error" event comes later.
+function controlOf({ stdio }: { readonly stdio?: ChildProcess["stdio"] }): Socket {
+  const control = stdio?.at(CONTROL_FD);
+  if (control instanceof Socket) return control;
+  throw new Error("Python cannot be started: the process may open no further file");
 }
 
 function findInheritable(): number[] {

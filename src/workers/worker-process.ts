@@ -1,7 +1,7 @@
 // The process of a worker: its channel, its notes, its output and its entry in /proc. Opens the files that the
 // launcher has made for it (docs/worker-protocol.md, "Run directories"); decides nothing.
 
-import { closeSync, constants, readFileSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, readFileSync, readSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { Channel } from "./channel.ts";
@@ -61,7 +61,9 @@ export class WorkerProcess {
   ) {
     this.pid = pid;
     this.#signalByLauncher = signal;
-    this.#startTime = startTimeOf(pid);
+    const startTime = startTimeOf(pid);
+    if (startTime === null) throw new Error(`/proc/${pid}/stat cannot be read`);
+    this.#startTime = startTime;
     const [notes = -1, out = -1, err = -1, stacks = -1] = openFiles(directory, FILES);
     this.#notes = notes;
     // The connection is made at once, so that the socket's path is not needed later.
@@ -86,6 +88,11 @@ export class WorkerProcess {
     return this.#channel.isClosed;
   }
 
+  /** Called by the coarse clock. */
+  tick(): void {
+    this.#channel.tick();
+  }
+
   /** Sends complete frames, whose memory then belongs to the channel. */
   send(frame: Buffer): void {
     this.#channel.send(frame);
@@ -99,13 +106,14 @@ export class WorkerProcess {
   /** The requests in the first `slots` slots of the notes. */
   readNotes(slots: number): Note[] {
     if (this.#notes < 0) return [];
-    const notes = Buffer.alloc(slots * SLOT_BYTES);
+    // The file grows with the requests that the worker runs at once.
+    const notes = Buffer.alloc(Math.min(slots * SLOT_BYTES, fstatSync(this.#notes).size));
     const read = readSync(this.#notes, notes, 0, notes.length, 0);
     return decodeNotes(notes.subarray(0, read));
   }
 
   residentBytes(): number {
-    const [, pages = "0"] = readProc(this.pid, "statm").split(" ");
+    const [, pages = "0"] = (readProc(this.pid, "statm") ?? "").split(" ");
     return Number(pages) * MEMORY_PAGE_BYTES;
   }
 
@@ -142,7 +150,8 @@ export class WorkerProcess {
 
   /** Whether the process has ended; for orphans, whose end no launcher reports. */
   hasExited(): boolean {
-    return startTimeOf(this.pid) !== this.#startTime;
+    const startTime = startTimeOf(this.pid);
+    return startTime !== null && startTime !== this.#startTime;
   }
 
   /** Closes all but the output: children of the application may still write, and the output ends by itself. */
@@ -163,24 +172,29 @@ function readLines(fd: number, onLines: TakeLines): Socket {
 
 /** CPU time of a process so far; 0 if there is none. */
 export function cpuMsOf(pid: number): number {
-  const stat = readProc(pid, "stat");
+  const stat = readProc(pid, "stat") ?? "";
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [user, system] = fields.slice(CPU_TIME_FIELD, CPU_TIME_FIELD + 2);
   return Number(user ?? 0) * TICK_MS + Number(system ?? 0) * TICK_MS;
 }
 
-/** When a process started, in the kernel's clock ticks; "" if there is none, or only a zombie. */
-export function startTimeOf(pid: number): string {
+/**
+ * When a process started, in the kernel's clock ticks; "" if there is none, or only a zombie; null if that cannot
+ * be found out now, because no file can be opened.
+ */
+export function startTimeOf(pid: number): string | null {
   const stat = readProc(pid, "stat");
+  if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? "" : (fields[START_TIME_FIELD] ?? "");
 }
 
-function readProc(pid: number, name: string): string {
+/** A file of /proc; "" if the process has ended, null if no file can be opened (EMFILE, ENFILE, ENOMEM). */
+function readProc(pid: number, name: string): string | null {
   try {
     return readFileSync(`/proc/${pid}/${name}`, "latin1");
-  } catch {
-    // The process has ended.
-    return "";
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    return code === "ENOENT" || code === "ESRCH" ? "" : null;
   }
 }
