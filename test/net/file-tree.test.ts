@@ -23,6 +23,7 @@ import { FileLimit } from "../support/file-count.ts";
 import { makeScratch, type Scope } from "../support/scratch.ts";
 
 interface Fixture {
+  readonly count: FileLimit;
   readonly outside: string;
   readonly root: string;
   readonly tree: FileTree;
@@ -39,7 +40,13 @@ function makeFixture(scope: Scope, followLinks = false, limit = 100): Fixture {
   const denied: string[] = [];
   const count = new FileLimit(limit);
   const onDenied = (path: string): void => void denied.push(path);
-  return { outside, root, denied, tree: new FileTree({ root, followLinks, count, onDenied }) };
+  return {
+    outside,
+    root,
+    denied,
+    count,
+    tree: new FileTree({ root, followLinks, count, onDenied }),
+  };
 }
 
 async function open(tree: FileTree, path: string): Promise<OpenFile | null> {
@@ -213,12 +220,13 @@ test("readAll gives the file as it was opened, or null if it changes meanwhile",
 });
 
 test("more than the limit of open files are refused, and closing makes room", async (t) => {
-  const { tree } = makeFixture(t, false, 1);
+  const { tree, count } = makeFixture(t, false, 1);
   const file = await open(tree, "file.txt");
   assert(file !== null);
   await assert.rejects(open(tree, "a/b/deep.txt"), { code: "EMFILE" });
   file.close();
   file.close();
+  await until("there is room", () => count.mayOpen());
   const other = await open(tree, "a/b/deep.txt");
   assert(other !== null);
   await assert.rejects(open(tree, "file.txt"), { code: "EMFILE" });
