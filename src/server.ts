@@ -10,6 +10,7 @@ import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
+import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
@@ -47,6 +48,8 @@ export class Server {
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
+  readonly #openFiles: OpenFiles;
+  readonly #fileMemory = new CacheMemory();
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
   #hasStarted = false;
@@ -64,6 +67,7 @@ export class Server {
       connections: () => this.#connections.size,
       closeIdle: (count) => this.#connections.closeOldestIdle(count),
     });
+    this.#openFiles = openFiles;
     this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
     const surroundings = {
       log,
@@ -142,6 +146,10 @@ export class Server {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
       isReady: () => this.applications.isReady,
+      fileMemory: this.#fileMemory,
+      openFiles: this.#openFiles,
+      onUnreadable: (folder, name, code) =>
+        this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
       onFailure: (text) => this.#log.error("route.failed", text, {}),
     });
   }

@@ -2,14 +2,22 @@
 // configuration changes, and takes the place of the old one in one moment. Applications are not part of a site:
 // they have a life of their own.
 
-import type { Configuration, RouteConfiguration, RouteTarget } from "./config/configuration.ts";
+import type {
+  Configuration,
+  RouteConfiguration,
+  RouteTarget,
+  StaticTarget,
+} from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { FixedResponseHandler, RedirectHandler } from "./handlers/builtin/fixed-response.ts";
 import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
 import { MountHandler } from "./handlers/builtin/mount.ts";
 import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
+import type { CacheMemory } from "./handlers/static/file-cache.ts";
+import { StaticHandler } from "./handlers/static/static-handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
+import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { Router, type Route } from "./routing/router.ts";
 
@@ -19,6 +27,11 @@ export interface SiteSurroundings {
   readonly applications: ReadonlyMap<string, Handler>;
   /** Whether every application can take requests. */
   readonly isReady: () => boolean;
+  /** Memory of the files of all static routes, also of sites that follow one another. */
+  readonly fileMemory: CacheMemory;
+  readonly openFiles: FileCount;
+  /** A file below the folder of a static route cannot be read. `code`: the system's. */
+  readonly onUnreadable: (folder: string, name: string, code: string) => void;
   /** A file that a route uses has changed and cannot be used; the earlier content stays. */
   readonly onFailure: (text: string) => void;
 }
@@ -72,10 +85,24 @@ function handlerOf(target: RouteTarget, path: string, surroundings: SiteSurround
   if (target.kind === "redirect") return new RedirectHandler({ ...target, prefix: path });
   if (target.kind === "respond")
     return new FixedResponseHandler(target.status, target.contentType, target.body);
-  if (target.kind === "static") throw new Error("static routes are not served yet");
+  if (target.kind === "static") return filesOf(target, path, surroundings);
   const handler = surroundings.applications.get(target.application);
   if (handler === undefined) throw new Error(`no application is named "${target.application}"`);
   return path === "" ? handler : new MountHandler(path, handler);
+}
+
+function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundings): Handler {
+  if (!canOpenBelow()) throw new OperatorError("files are served only where /proc is mounted");
+  const { folder, stripPrefix, ...options } = target;
+  const { fileMemory: memory, openFiles: count, onUnreadable } = surroundings;
+  return new StaticHandler({
+    ...options,
+    folder,
+    prefix: stripPrefix ? path : "",
+    memory,
+    count,
+    onUnreadable: (name, code) => onUnreadable(folder, name, code),
+  });
 }
 
 function healthRoute(path: string, { isReady }: SiteSurroundings): Route {
