@@ -10,12 +10,14 @@ import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
+import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
-import { OpenFiles } from "./net/open-files.ts";
+import { OpenFileLimit } from "./net/open-file-limit.ts";
+import { OpenFiles, readLimit } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -27,6 +29,8 @@ import { Site } from "./site.ts";
 const BODY_MEMORY_BYTES = 67_108_864;
 /** The same where the files have no room, or are slow. Beyond: a response is cut. */
 const MAX_BODY_MEMORY_BYTES = 268_435_456;
+/** Share of the limit of open files for files that are being sent. */
+const SENT_FILES_SHARE = 0.25;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -47,6 +51,8 @@ export class Server {
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
+  readonly #fileMemory = new CacheMemory();
+  readonly #fileCount = new OpenFileLimit(Math.floor(readLimit() * SENT_FILES_SHARE));
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
   #hasStarted = false;
@@ -140,6 +146,10 @@ export class Server {
     return new Site(configuration, {
       applications: byName,
       isReady: () => this.applications.isReady,
+      fileMemory: this.#fileMemory,
+      fileCount: this.#fileCount,
+      onUnreadableFile: (folder, name, code) =>
+        this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
     });
   }
 
