@@ -77,6 +77,8 @@ export class Server {
       openFiles,
       budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir,
+      fileCount: this.#fileCount,
+      isTrustedProxy: (address: string) => this.#proxies.isTrusted(address),
       captureOutput,
       isDevelopment: reload,
     };

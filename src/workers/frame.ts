@@ -32,6 +32,7 @@ export const FrameType = {
   EARLY_HINT: 0x1c,
   TRAILERS: 0x1d,
   LOOP_TOLD: 0x1e,
+  FILE: 0x1f,
   WS_ACCEPT: 0x20,
   WS_TEXT: 0x21,
   WS_BINARY: 0x22,
@@ -49,6 +50,7 @@ export const FrameType = {
   WS_BINARY_IN: 0x49,
   WS_CLOSED: 0x4a,
   WS_SOCKET_DONE: 0x4b,
+  FILE_RESULT: 0x4c,
 } as const;
 
 /**

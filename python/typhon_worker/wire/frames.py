@@ -43,6 +43,7 @@ INPUT_CREDIT = 0x1B
 EARLY_HINT = 0x1C
 TRAILERS = 0x1D
 LOOP_TOLD = 0x1E
+FILE = 0x1F
 WS_ACCEPT = 0x20
 WS_TEXT = 0x21
 WS_BINARY = 0x22
@@ -61,6 +62,7 @@ WS_TEXT_IN = 0x48
 WS_BINARY_IN = 0x49
 WS_CLOSED = 0x4A
 WS_SOCKET_DONE = 0x4B
+FILE_RESULT = 0x4C
 
 # Flag of the last frame of a body, a message or a response.
 END = 1
@@ -69,6 +71,9 @@ END = 1
 CLIENT_GONE = 1
 DEADLINE = 2
 HALF_CLOSED = 3
+# Counts of FILE_RESULT: the worker sends the bytes itself; the front has opened the file.
+NOT_OPENED = 0
+OPENED = 1
 # Counts of LOG.
 LEVEL_WARNING = 2
 LEVEL_ERROR = 3
@@ -84,6 +89,7 @@ HEAD_PREFIX_BYTES = HEAD_FRAME.size - FRAME_HEADER_BYTES
 _PAIR = Struct("<II")
 _CREDIT = Struct("<I")
 _SECOND = Struct("<d")
+_RANGE = Struct("<QQ")
 
 pack_frame = FRAME_HEADER.pack
 pack_head = HEAD_FRAME.pack
@@ -113,6 +119,11 @@ def encode_ids(ids: Collection[int]) -> bytes:
 def encode_taken(request: int, second: float) -> bytes:
     """Encodes TAKEN for one request: since when it runs here."""
     return encode(TAKEN, request, _SECOND.pack(second))
+
+
+def encode_file(fd: int, pid: int, offset: int, length: int) -> bytes:
+    """Encodes what FILE says of a file behind the head: bytes of a descriptor of a process."""
+    return _RANGE.pack(offset, length) + b"/proc/%d/fd/%d" % (pid, fd)
 
 
 def encode_credit(credit: int) -> bytes:

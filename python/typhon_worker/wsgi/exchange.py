@@ -18,6 +18,7 @@ from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
 from typhon_worker.wire import frames
 
+from .real_file import find_part
 from .response_head import encode_head, explain_head, is_live
 
 TYPE_CHECKING = False
@@ -269,6 +270,8 @@ class WsgiExchange(Exchange):
 
     def send_file(self, wrapper: FileWrapper) -> None:
         """Sends a file from its position to its end, or to the declared length."""
+        if self._hand_over(wrapper.filelike):
+            return
         rest = self.declared - self.passed
         while rest != 0 and not self.is_cancelled and not self.is_bodiless:
             size = _FILE_BLOCK_BYTES if rest < 0 else min(rest, _FILE_BLOCK_BYTES)
@@ -282,6 +285,31 @@ class WsgiExchange(Exchange):
             if rest > 0:
                 rest -= len(block)
         self._end()
+
+    # Has the front send a file, so that this thread need not wait for the client. False: the bytes
+    # have to be sent from here. The position does not move: the application gets no bytes.
+    def _hand_over(self, filelike: Any) -> bool:
+        if self.head is None or self.is_started or self.is_cancelled:
+            return False
+        part = find_part(filelike)
+        if part is None:
+            return False
+        fd, offset, length = part
+        if self.declared > length:
+            # Reading to the end shows whether the file is too short.
+            return False
+        if self.declared >= 0:
+            length = self.declared
+        if not self.may_offer(self.head, length):
+            return False
+        self.offer_file(self.head, self.count, fd, offset, length)
+        changed = self.slot.changed
+        with changed:
+            changed.wait_for(lambda: self.is_file_open is not None or self.is_cancelled)
+        if not (self.is_file_open or self.is_cancelled):
+            return False
+        self._send_end()
+        return True
 
     def fail(self, error: BaseException) -> None:
         """Ends the exchange: the application has raised, or has broken a rule."""
