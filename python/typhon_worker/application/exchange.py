@@ -240,6 +240,15 @@ def _asks_for_parts(names: bytes) -> bool:
     return b"range" in names or b"if-" in names
 
 
+def names_file(head: bytes) -> bool:
+    """Whether a response names a file that the server, or a proxy, sends in place of its body.
+
+    Its Content-Length is then the file's, and its body is empty (Flask with USE_X_SENDFILE).
+    """
+    lower = head.lower()
+    return b"\0x-sendfile\0" in lower or b"\0x-accel-redirect\0" in lower
+
+
 def parse_content_length(value: Any) -> int:
     """Reads a Content-Length, str or bytes → bytes; -1 if it is no number."""
     if value.isascii() and value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS:

@@ -17,7 +17,7 @@ from asyncio import CancelledError, Future, Lock, Task, TimerHandle
 from io import FileIO
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
-from typhon_worker.application.exchange import Exchange
+from typhon_worker.application.exchange import Exchange, names_file
 from typhon_worker.process.tracebacks import describe_failure, describe_type
 from typhon_worker.wire import frames, pages
 
@@ -272,7 +272,8 @@ class HttpExchange(Exchange):
         elif self.declared >= 0:
             if self.passed > self.declared:
                 raise RuntimeError("Response content longer than Content-Length")
-            if self.passed < self.declared and not more:
+            is_short = self.passed < self.declared and not more
+            if is_short and (self.passed > 0 or not names_file(self.head)):
                 raise RuntimeError("Response content shorter than Content-Length")
         is_last = not (more or self.has_trailers)
         rest: bytes | memoryview = body

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CoroutineType, GeneratorType
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
-from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange
+from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange, names_file
 from typhon_worker.process.native import Condition, allocate_lock
 from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
@@ -227,7 +227,7 @@ class WsgiExchange(Exchange):
             body = b""
         elif 0 <= self.declared != len(body):
             self.passed = len(body)
-            raise self._wrong_length()
+            self._check_length(head)
         self.send_head(head, self.count, body, True)
 
     def send_iterable(self, chunks: Iterable[bytes]) -> None:
@@ -350,12 +350,18 @@ class WsgiExchange(Exchange):
             self._send_end()
         elif self.head is None:
             raise ApplicationFault("the application returned without calling start_response()")
-        elif 0 <= self.declared != self.passed and not self.is_bodiless:
-            raise self._wrong_length()
-        elif self.is_started:
-            self._send_end()
         else:
-            self.send_head(self.head, self.count, b"", True)
+            if 0 <= self.declared != self.passed and not self.is_bodiless:
+                self._check_length(self.head)
+            if self.is_started:
+                self._send_end()
+            else:
+                self.send_head(self.head, self.count, b"", True)
+
+    # The body has ended, and has not its declared length.
+    def _check_length(self, head: bytes) -> None:
+        if self.passed > 0 or not names_file(head):
+            raise self._wrong_length()
 
     def _wrong_length(self) -> ApplicationFault:
         more = "at least " if self.passed > self.declared else ""

@@ -24,7 +24,7 @@ import {
   leavesRanges,
   namesBelow,
   namesOf,
-  withoutOrders,
+  passedHead,
   type FileOrder,
 } from "./handed-heads.ts";
 
@@ -75,8 +75,7 @@ export class HandedFiles {
 
   /** A head with orders that are not obeyed here, as the client at `peer` may see it. */
   passedHead(head: ResponseHead, peer: string): ResponseHead {
-    const isForProxy = this.#roots.length === 0 && this.#options.isTrustedProxy(peer);
-    return isForProxy ? head : withoutOrders(head);
+    return passedHead(head, this.#roots.length === 0 && this.#options.isTrustedProxy(peer));
   }
 
   /** Opens what a worker offers; null: the worker is to send the bytes. */

@@ -31,9 +31,18 @@ export function fileOrder(head: ResponseHead): FileOrder | null {
   return null;
 }
 
-/** The head without the fields that tell the server what to do. */
-export function withoutOrders(head: ResponseHead): ResponseHead {
-  return changed(head, head.status, pairsOf(head));
+/**
+ * The head of a response with orders that are not obeyed here; with the orders if `isForProxy`. Where a file is
+ * named, Content-Length may be the file's, and is not the body's.
+ */
+export function passedHead(head: ResponseHead, isForProxy: boolean): ResponseHead {
+  const pairs = pairsOf(head).filter(([name]) => isForProxy || !isOrder(name));
+  if (fileOrder(head) === null) return changed(head, head.status, pairs);
+  return changed(
+    head,
+    head.status,
+    pairs.filter(([name]) => name.toLowerCase() !== "content-length"),
+  );
 }
 
 /** The names below `folder` of a file that is named by an absolute path; null: the file lies elsewhere. */
@@ -61,7 +70,9 @@ export function fileResponse(
   now: number,
 ): Representation {
   const { etag, lastModified } = fileValidators(times, "identity", now);
-  const own = pairsOf(head).filter(([one]) => !/^content-(?:length|range)$/i.test(one));
+  const own = pairsOf(head).filter(
+    ([one]) => !isOrder(one) && !/^content-(?:length|range)$/i.test(one),
+  );
   const isMissing = (field: string): boolean => fieldOf(head, field) === "";
   const added = [
     ...(isMissing("content-type") ? [["Content-Type", contentTypeOf(name)] as const] : []),
@@ -101,9 +112,12 @@ function representation(head: ResponseHead, length: number): Representation {
 }
 
 function changed(head: ResponseHead, status: number, pairs: Pairs): ResponseHead {
-  const kept = pairs.filter(([name]) => ((fieldName(name)?.kind ?? 0) & SERVER_ORDER) === 0);
   const reason = status === head.status ? head.reason : reasonPhrase(status);
-  return { ...responseHead(status, reason, kept), connection: head.connection };
+  return { ...responseHead(status, reason, pairs), connection: head.connection };
+}
+
+function isOrder(name: string): boolean {
+  return ((fieldName(name)?.kind ?? 0) & SERVER_ORDER) !== 0;
 }
 
 /**

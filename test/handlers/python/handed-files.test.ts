@@ -277,6 +277,9 @@ describe("a field that names a file", () => {
       const response = await respond(files, [
         "X-Accel-Redirect",
         "/internal/a",
+        // Flask's, of the file.
+        "Content-Length",
+        "5000",
         "X-Sendfile",
         "/srv/a",
         "X-Accel-Limit-Rate",
