@@ -27,6 +27,10 @@ async def file(scope, receive, send):
     await send(start((b"content-length", length.encode())) if length else start())
     await send({"type": "http.response.pathsend", "path": path})
 
+async def named(scope, receive, send):
+    await send(start((b"Content-Length", b"5"), (b"X-Sendfile", b"/srv/file")))
+    await send(body(scope["query_string"]))
+
 async def file_and_more(scope, receive, send):
     await file(scope, receive, send)
     await send(body(b"more"))
@@ -181,6 +185,12 @@ def test_a_large_file_is_offered_to_the_front(worker: Worker, tmp_path: Path) ->
     assert (head, len(body)) == (["200 OK"], 300_000)
     assert "after response already completed" in worker.expect(frames.LOG, request).text()
     wait_until(lambda: not worker.noted(), "an empty note")
+
+
+def test_the_length_of_a_named_file_is_not_that_of_an_empty_body(worker: Worker) -> None:
+    head, body = response_to(worker, ask(worker, "/named"))
+    assert (head[:3], body) == (["200 OK", "Content-Length", "5"], b"")
+    assert "shorter than Content-Length" in fault_of(worker, ask(worker, "/named", "one"))
 
 
 def test_a_client_that_leaves_while_a_file_is_offered_ends_it(

@@ -120,6 +120,12 @@ def app(environ, start_response):
         text = ",".join(closed)
         closed.clear()
         return [text.encode()]
+    if name == "list":
+        start_response("200 OK", [("Content-Length", "5"), ("X-Sendfile", "/srv/file")])
+        return [environ["QUERY_STRING"].encode()]
+    if name == "generator":
+        start_response("200 OK", [("Content-Length", "5"), ("X-ACCEL-Redirect", "/files/file")])
+        return iter([environ["QUERY_STRING"].encode()])
     fields = [pair.split("=", 1) for pair in environ["QUERY_STRING"].split("&") if pair]
     status = "200 OK"
     if fields and fields[0][0] == "status":
@@ -316,3 +322,14 @@ def test_a_response_to_head_offers_the_file_for_its_length(worker: Worker) -> No
     assert frame.file()[2] == len(LARGE)
     worker.send(frames.FILE_RESULT, request, count=frames.OPENED)
     assert worker.expect(frames.BODY, request).is_end
+
+
+@pytest.mark.parametrize("kind", ["list", "generator"])
+def test_the_length_of_a_named_file_is_not_that_of_an_empty_body(worker: Worker, kind: str) -> None:
+    head, body = response_to(worker, worker.front.ask(path=f"/{kind}"))
+    assert head[:3] == ["200 OK", "Content-Length", "5"]
+    assert body == b""
+    request = worker.front.ask(path=f"/{kind}", query="one")
+    while (frame := worker.next_frame()).kind != frames.FAULT:
+        assert frame.request == request
+    assert "Content-Length says 5" in frame.text()

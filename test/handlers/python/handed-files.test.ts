@@ -40,6 +40,7 @@ async function start(
   mkdirSync(join(folder, "private"), { recursive: true });
   writeFileSync(join(folder, "a b.txt"), TEXT);
   writeFileSync(join(folder, "private/page.html"), "<p>");
+  writeFileSync(join(folder, "private/.hidden"), "dot");
   writeFileSync(join(place, "outside.txt"), "outside");
   symlinkSync("../outside.txt", join(folder, "link.txt"));
   symlinkSync("media", join(place, "current"));
@@ -114,6 +115,7 @@ describe("a field that names a file", () => {
       ["/files/a%20b.txt", TEXT],
       ["/files//private/../a%20b.txt?v=1", TEXT],
       ["/files/private/page.html", "<p>"],
+      ["/files/private/.hidden", "dot"],
     ] as const)
       assert.equal((await respond(files, ["X-Accel-Redirect", target])).text, text, target);
     const typed = await respond(files, ["X-Accel-Redirect", "/files/private/page.html"]);
