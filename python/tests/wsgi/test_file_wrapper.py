@@ -174,6 +174,11 @@ def test_a_range_of_a_large_file_is_read_from_its_place(serve: Serve, tmp_path: 
     assert f"bytes {FILE_BYTES - 100}-{FILE_BYTES - 1}/{FILE_BYTES}" in head
     assert body == bytes(96) + b"last"
     assert after - before < 1 << 20
+    # A large range is the front's to send.
+    fields = (("host", "a"), ("range", "bytes=-300000"))
+    head, body = offered_file(worker, front.ask(query=f"path={path}", fields=fields))
+    assert head[0].startswith("206")
+    assert body == bytes(299_996) + b"last"
 
 
 def test_seeks_and_tells_as_the_file_does() -> None:

@@ -18,7 +18,7 @@ from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
 from typhon_worker.wire import frames
 
-from .real_file import find_part
+from .real_file import find_part, find_range
 from .response_head import encode_head, explain_head, is_live
 
 TYPE_CHECKING = False
@@ -247,6 +247,9 @@ class WsgiExchange(Exchange):
                 f"the application returned {describe_type(chunks)}; "
                 f"PEP 3333 wants an iterable of bytes, such as [body]{hint}"
             )
+        # A range of a file has its length, and the front is to send a large one.
+        if self.declared > frames.MAX_BODY_FRAME_BYTES and self._hand_over(find_range(chunks)):
+            return
         may_wait = type(chunks) is not GeneratorType
         last = b""
         for chunk in chunks:
@@ -270,7 +273,7 @@ class WsgiExchange(Exchange):
 
     def send_file(self, wrapper: FileWrapper) -> None:
         """Sends a file from its position to its end, or to the declared length."""
-        if self._hand_over(wrapper.filelike):
+        if self._hand_over(find_part(wrapper.filelike)):
             return
         rest = self.declared - self.passed
         while rest != 0 and not self.is_cancelled and not self.is_bodiless:
@@ -288,11 +291,8 @@ class WsgiExchange(Exchange):
 
     # Has the front send a file, so that this thread need not wait for the client. False: the bytes
     # have to be sent from here. The position does not move: the application gets no bytes.
-    def _hand_over(self, filelike: Any) -> bool:
-        if self.head is None or self.is_started or self.is_cancelled:
-            return False
-        part = find_part(filelike)
-        if part is None:
+    def _hand_over(self, part: tuple[int, int, int] | None) -> bool:
+        if part is None or self.head is None or self.is_started or self.is_cancelled:
             return False
         fd, offset, length = part
         if self.declared > length:

@@ -16,6 +16,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def find_range(body: Any) -> tuple[int, int, int] | None:
+    """Finds what a range of a file would give → descriptor, position, bytes.
+
+    Werkzeug wraps the file_wrapper where it answers with a range, as browsers ask for videos. None:
+    the body is nothing of the kind, or not of a regular file.
+    """
+    kind = type(body)
+    if kind.__name__ != "_RangeWrapper" or kind.__module__ != "werkzeug.wsgi":
+        return None
+    try:
+        part = find_part(body.iterable.filelike)
+        start, length = body.start_byte, body.byte_range
+        if part is None or start < part[1] or start + length > part[1] + part[2]:
+            return None
+        return part[0], start, length
+    except (AttributeError, TypeError):
+        # Another Werkzeug, or a range without an end.
+        return None
+
+
 def find_part(filelike: Any) -> tuple[int, int, int] | None:
     """Finds what a reader would get → descriptor, position, bytes up to the end of the file.
 
