@@ -105,7 +105,7 @@ export class Server {
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
-      this.#site = this.#siteOf(this.#configuration, this.applications.all);
+      this.#site = await this.#openSite(this.#configuration, this.applications.all);
       const { bind, socketRights } = this.#configuration.listeners;
       const { listeners, notice } = await listenAll(
         bind,
@@ -128,7 +128,7 @@ export class Server {
    */
   async reload(configuration = this.#configuration): Promise<string | null> {
     return await this.applications.reload(configuration.applications, async (applications) => {
-      this.#site = this.#siteOf(configuration, applications);
+      this.#site = await this.#openSite(configuration, applications);
       this.#configuration = configuration;
     });
   }
@@ -143,15 +143,18 @@ export class Server {
     await this.#folder.remove();
   }
 
-  #siteOf(configuration: Configuration, applications: readonly PythonApplication[]): Site {
-    const byName = new Map(applications.map((one) => [one.name, one]));
-    return new Site(configuration, {
-      applications: byName,
+  async #openSite(
+    configuration: Configuration,
+    applications: readonly PythonApplication[],
+  ): Promise<Site> {
+    return await Site.open(configuration, {
+      applications: new Map(applications.map((one) => [one.name, one])),
       isReady: () => this.applications.isReady,
       fileMemory: this.#fileMemory,
       fileCount: this.#fileCount,
       onUnreadableFile: (folder, name, code) =>
         this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
+      onFailure: (text) => this.#log.error("route.failed", text, {}),
     });
   }
 

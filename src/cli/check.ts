@@ -1,5 +1,4 @@
 // `typhon check`: shows what the same words without "check" would serve. Nothing is started, and no code is loaded.
-// Only the first word is the command; an application in a module named check is `typhon check:app`.
 
 import type {
   ApplicationConfiguration,
@@ -8,19 +7,21 @@ import type {
   RoutePolicy,
   RouteTarget,
 } from "../config/configuration.ts";
+import { Mistakes } from "../config/operator-error.ts";
+import { PolicyHandler } from "../handlers/policy/policy-handler.ts";
 
-export const CHECK = "check";
-
-export const CHECK_HELP = `Usage: typhon check [APP] [options]
-       typhon check [--config FILE]
-
-Shows what Typhon would serve with these options and this file: listeners,
-routes in the order in which they match, applications, files, limits. Starts
-nothing, and loads no application.
-
-Exit codes: 0 no mistake; 2 mistakes, each in one line with the file, the line,
-the key and what is allowed.
-`;
+/** Reads the files that the policies of routes name, as a start does. Rejects with OperatorError. */
+export async function readFilesOf(routes: readonly RouteConfiguration[]): Promise<void> {
+  const mistakes = new Mistakes();
+  const nobody = { handle: (): void => undefined };
+  const opened = routes.map(({ policy }) => PolicyHandler.open(policy, nobody, () => undefined));
+  for (const outcome of await Promise.allSettled(opened))
+    if (outcome.status === "rejected")
+      mistakes.add(
+        outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason),
+      );
+  mistakes.end();
+}
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {

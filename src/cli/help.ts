@@ -17,6 +17,17 @@ const EXAMPLES = [
   ["typhon ./public", "a site of files"],
 ] as const;
 
+export const CHECK_HELP = `Usage: typhon check [APP] [options]
+       typhon check [--config FILE]
+
+Shows what Typhon would serve with these options and this file: listeners,
+routes in the order in which they match, applications, files, limits. Starts
+nothing, and loads no application.
+
+Exit codes: 0 no mistake; 2 mistakes, each in one line with the file, the line,
+the key and what is allowed.
+`;
+
 /** The whole help, ending in a line end. */
 export function renderHelp(): string {
   const lines = [
@@ -24,6 +35,7 @@ export function renderHelp(): string {
     "       typhon --config FILE        a site: applications, files, routes",
     "       typhon check [options]      shows what would be served, or mistakes",
     "       typhon reload --pid FILE    a running server loads new code",
+    "       typhon hash-password [USER] a line for the file of basic-auth",
     "",
     "Serves Python WSGI and ASGI applications and files: an HTTP front, a queue,",
     "workers.",

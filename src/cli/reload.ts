@@ -12,10 +12,11 @@ export const RELOAD = "reload";
 export const RELOAD_HELP = `Usage: typhon reload --pid FILE
        typhon reload [--config FILE]
 
-Makes the server that was started with --pid FILE, or with \`pid\` in its file,
-read its file and load the code of its applications again. New workers start beside the old ones and take over when all of them are
-ready; no request is refused or lost. If the new code does not load, the old
-code keeps serving.
+Makes the server that was started with --pid FILE, or with the key pid in its
+file, read its file and load the code of its applications again. New workers
+start beside the old ones and take over when all of them are ready; no request
+is refused or lost. If the new code does not load, or the file has a mistake,
+the old code keeps serving.
 
   --pid FILE     the server's PID file; default: the variable TYPHON_PID
   --config FILE  a file with the key pid; default: typhon.toml

@@ -2,16 +2,21 @@
 // serves until the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
 // stack. This file returns the exit code and leaves the exit to main.ts.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
+
 import { readFlags, type Flags } from "../config/flags.ts";
 import { configurationReader, loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
+import { escapeText } from "../observe/escape.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
-import { CHECK, CHECK_HELP, renderCheck } from "./check.ts";
-import { renderHelp } from "./help.ts";
+import { CHECK_HELP, renderHelp } from "./help.ts";
+import { HASH_PASSWORD, HASH_PASSWORD_HELP, hashPasswordLine } from "./hash-password.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { readVersion } from "../config/version.ts";
 
+/** Only as the first word: an application in a module of that name is `typhon check:app`. */
+const CHECK = "check";
 /** Exit code of a bug in Typhon. sysexits.h has 70 (EX_SOFTWARE), but shells and systemd units expect 1. */
 const EXIT_FAULT = 1;
 
@@ -20,6 +25,7 @@ export async function run(words: readonly string[], environment: Environment): P
   const [first] = words;
   const command = first === RELOAD || first === CHECK ? first : null;
   try {
+    if (first === HASH_PASSWORD) return await printHash(words.slice(1));
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
@@ -33,7 +39,10 @@ export async function run(words: readonly string[], environment: Environment): P
     }
     const cwd = workingFolder();
     if (command === CHECK) {
-      process.stdout.write(renderCheck(loadConfiguration(flags, environment, cwd)));
+      const { readFilesOf, renderCheck } = await import("./check.ts");
+      const configuration = loadConfiguration(flags, environment, cwd);
+      await readFilesOf(configuration.routes);
+      process.stdout.write(renderCheck(configuration));
       return 0;
     }
     if (!isReload) return await serve(flags, environment, cwd);
@@ -41,10 +50,19 @@ export async function run(words: readonly string[], environment: Environment): P
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
-    // Lines of a check begin with file and line, as editors read them.
-    process.stderr.write(`${command === CHECK ? "" : "typhon: "}${explain(error)}\n`);
+    // The text may hold an application's traceback, or the reply of whoever listens at the control socket. Lines
+    // of a check begin with file and line, as editors read them.
+    const text = (command === CHECK ? "" : "typhon: ") + explain(error);
+    process.stderr.write(`${text.split("\n").map(escapeText).join("\n")}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
+}
+
+async function printHash(words: readonly string[]): Promise<number> {
+  const flags = readFlags(words);
+  if (flags.wantsHelp) process.stdout.write(HASH_PASSWORD_HELP);
+  else process.stdout.write(`${await hashPasswordLine(flags.app)}\n`);
+  return 0;
 }
 
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
@@ -57,6 +75,8 @@ async function serve(flags: Flags, environment: Environment, cwd: string): Promi
     return await supervise(configuration, log, reader.hasFile ? reader.read : null);
   } finally {
     await flushStandardStreams();
+    // An operation of the thread pool counts as running until its callbacks have returned (last-exit.ts).
+    await nextTurn();
   }
 }
 

@@ -9,7 +9,7 @@ import { OperatorError, quote } from "./operator-error.ts";
 import { kindOf, mayReadIn } from "./paths.ts";
 
 /** Files and folders that are looked at for Python files; a folder of more is taken for a site. */
-const MAX_ENTRIES = 10_000;
+export const MAX_ENTRIES = 10_000;
 
 /** The working directory, and how the user's shell names it ($PWD). */
 export interface WorkingFolder {

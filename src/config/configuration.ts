@@ -103,7 +103,7 @@ export interface StaticTarget {
 
 /** What a route asks of its requests, and changes in its responses. */
 export interface RoutePolicy {
-  /** Addresses and CIDR ranges; empty `allow` = every address. `deny` wins over `allow`. */
+  /** Addresses and CIDR ranges, "unix", "*" for everybody; empty `allow` = every address. `deny` wins over `allow`. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   /** Absolute path of a file of users and password hashes (typhon hash-password); null = no password is asked for. */
@@ -134,7 +134,7 @@ export interface Configuration {
   readonly listeners: {
     /**
      * "default": no address was chosen; port 80 on all addresses where it may be bound, else
-     * 127.0.0.1:8000. Otherwise the addresses, in the order given.
+     * 127.0.0.1:8000. Otherwise the addresses, in the order given. Never "default" with `reload`.
      */
     readonly bind: "default" | readonly ListenAddress[];
     /** Of the files of Unix sockets. */

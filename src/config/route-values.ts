@@ -1,6 +1,6 @@
 // Readers for the values of routes: hosts, paths, folders, addresses, fields of responses. Pure.
 
-import { isIP, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import { domainToASCII } from "node:url";
 
 import type { RedirectStatus } from "./configuration.ts";
@@ -77,18 +77,6 @@ export const readMount: Reader<{ readonly prefix: string; readonly app: string }
     return { prefix: readRoutePath(prefix), app: readApp(app) };
   },
 );
-
-/** An address or a CIDR range, unchanged. */
-export function readRange(text: string): string {
-  const [address = "", prefix, ...rest] = text.split("/");
-  const longest = isIP(address) === 4 ? 32 : 128;
-  const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= longest);
-  if (isIP(address) === 0 || address.includes("%") || !isPrefix || rest.length > 0)
-    throw new BadValue(
-      `must be addresses or CIDR ranges, such as 10.0.0.0/8 or ::1; ${quote(text)} is none`,
-    );
-  return text;
-}
 
 /** Fields that frame a message or belong to one connection: HTTP itself sets them. */
 const FRAMING = new Set([

@@ -12,7 +12,6 @@ import {
   readHostPattern,
   readInnerFile,
   readMount,
-  readRange,
   readRedirect,
   readResponse,
   readRoutePath,
@@ -107,14 +106,14 @@ const ADDRESS = inGroup("Address", "server", {
     isRepeatable: true,
     fallbackWords: "port 80, else 127.0.0.1:8000",
     help: "HOST:PORT, [::1]:PORT, :PORT or unix:PATH; may be repeated",
-    doc: "An address to listen on: `HOST:PORT`, `[::1]:PORT` (IPv6 in brackets), `:PORT` (all IPv4 addresses) or `unix:PATH`. May be given several times. Port 0 takes any free port. Cannot be combined with `--host` and `--port`. Without any address Typhon listens on `0.0.0.0:$PORT` if the variable `PORT` is set, else on port 80 of all addresses if it has the right to, else on 127.0.0.1:8000.",
+    doc: "An address to listen on: `HOST:PORT`, `[::1]:PORT` (IPv6 in brackets), `:PORT` (all IPv4 addresses) or `unix:PATH`. May be given several times. Port 0 takes any free port. Cannot be combined with `--host` and `--port`. Without any address Typhon listens on `0.0.0.0:$PORT` if the variable `PORT` is set, else on port 80 of all addresses if it has the right to, else on 127.0.0.1:8000; with `--reload` always on 127.0.0.1, at `$PORT` or 8000.",
     read: readBindAddress,
   },
   host: {
     placeholder: "HOST",
     fallbackWords: "127.0.0.1",
     help: "host name or address, instead of --bind",
-    doc: "The host name or address to listen on, if `--bind` is not used. With `--port` but without `--host` it is 127.0.0.1; with a port from the variable `PORT` it is 0.0.0.0.",
+    doc: "The host name or address to listen on, if `--bind` is not used. With `--port` but without `--host` it is 127.0.0.1; with a port from the variable `PORT` it is 0.0.0.0, but 127.0.0.1 with `--reload`.",
     read: readHost,
   },
   port: {
@@ -186,7 +185,7 @@ const APPLICATION = inGroup("Application", "application", {
     isRepeatable: true,
     entry: (name, value) => `${name}=${value}`,
     help: "a variable for the application; may be repeated",
-    doc: 'A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line. In the file `env` is a table: `env = { NAME = "value" }`; an application has the variables of the top level too.',
+    doc: 'A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line. Every user of the machine can read the arguments of a command; for secrets use the environment or `--env-file`. In the file `env` is a table: `env = { NAME = "value" }`; an application has the variables of the top level too.',
     read: readAssignment,
   },
   envFile: {
@@ -500,7 +499,7 @@ const PROCESS = inGroup("Process", "server", {
   reload: {
     ...SWITCH,
     help: "for development: load new code when a file changes",
-    doc: "For development: when a file in the watched folders changes, new workers load the code, and requests wait until it is loaded. Code that does not load is shown as a page with its traceback until the code is fixed. The default number of workers is 1 then.",
+    doc: "For development: when a file in the watched folders changes, new workers load the code, and requests wait until it is loaded. Code that does not load is shown as a page with its traceback until the code is fixed. The default number of workers is 1 then, and without an address (`--bind`, `--host`) Typhon listens on this machine only, whatever its user may do and whether `PORT` is set or not.",
   },
   reloadDir: {
     placeholder: "DIR",
@@ -602,15 +601,15 @@ const ROUTES = inGroup("Routes", "route", {
     placeholder: "CIDR",
     fallback: "",
     fallbackWords: "every address",
-    doc: "Addresses and CIDR ranges, as an array or with commas between them, that may send requests; others get 403.",
-    read: listOf(readRange),
+    doc: "Addresses and CIDR ranges, as an array or with commas between them, that may send requests; others get 403. `unix` stands for clients on a Unix socket, `*` for every client.",
+    read: listOf(readNetwork),
   },
   deny: {
     placeholder: "CIDR",
     fallback: "",
     fallbackWords: "none",
     doc: "Addresses and CIDR ranges that get 403. `deny` wins over `allow`.",
-    read: listOf(readRange),
+    read: listOf(readNetwork),
   },
   basicAuth: {
     placeholder: "FILE",

@@ -104,6 +104,8 @@ function readBind(sources: Sources, environment: Environment): Configuration["li
     // A host from the command line and a port from a variable or the file still belong together.
     if (other !== undefined) return [joinAddress(sources, environment)];
   }
+  // Under --reload anybody who may connect sees source code and runs code that is not finished.
+  if (sources.one(OPTIONS.reload)) return [joinAddress(sources, environment)];
   const text = environment["PORT"] ?? "";
   if (text === "") return "default";
   return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
@@ -146,6 +148,6 @@ function readAccessLog(sources: Sources): string {
   const path = resolve(folder, value);
   if (mayAppend(path)) return path;
   throw new OperatorError(
-    `${by} ${quote(text)} is no file that this user may write; name another, - or off`,
+    `${by} ${quote(text)} is no file that this user may write, or a FIFO that nobody reads; name another, - or off`,
   );
 }

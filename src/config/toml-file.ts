@@ -8,7 +8,7 @@ import { OperatorError } from "./operator-error.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** Most bytes of the file. A route takes about 200 bytes. */
-const MAX_FILE_BYTES = 1_048_576;
+export const MAX_FILE_BYTES = 1_048_576;
 
 type Nested = Map<string, Located>;
 

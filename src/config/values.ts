@@ -69,7 +69,7 @@ export const readTimeout: Reader<ApplicationConfiguration["routeTimeouts"][numbe
   {
     anyOf: [
       { type: "number", minimum: 0, maximum: MAX_SECONDS },
-      { type: "string", pattern: "^/.*=" },
+      { type: "string", pattern: String.raw`^(\d+(\.\d*)?|\.\d+|/.*=.*)$` },
     ],
   },
   (text) => {
@@ -89,7 +89,7 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
 
 const SIZE: ValueSchema = {
   anyOf: [
-    { type: "integer", minimum: 0 },
+    { type: "number", minimum: 0 },
     { type: "string", pattern: String.raw`^\d+(\.\d+)?[kmgtKMGT]?$` },
   ],
 };

@@ -113,6 +113,17 @@ test("every mistake is a line on standard error, and the exit code is 2", () => 
   assert.deepEqual([start.status, start.stdout, start.stderr], [2, "", `typhon: ${stderr}`]);
 });
 
+test("files that routes name are read as at a start", () => {
+  writeFileSync(join(scratch, "users"), "anna\n");
+  writeFileSync(
+    join(scratch, "guarded.toml"),
+    '[[routes]]\nrespond = "a"\nbasic-auth = "users"\n[[routes]]\nrespond = "b"\npath = "/b"\nbasic-auth = "users"\n',
+  );
+  const { status, stdout, stderr } = typhon(["check", "-c", "guarded.toml"]);
+  assert.deepEqual([status, stdout], [2, ""]);
+  assert.match(stderr, /^password file .*users:1: must be user:hash [^\n]*\n$/);
+});
+
 test("nothing to serve is a mistake; help and version are not", () => {
   const { status, stderr } = typhon(["check"], join(scratch, "empty"));
   assert.equal(status, 2);

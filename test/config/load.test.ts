@@ -478,6 +478,15 @@ describe("the address", () => {
     ]);
     assert.match(failure(["app:app"], { PORT: "http" }), /^PORT 'http' must be a port/);
   });
+  test("--reload opens no address to other machines, whoever the user is, unless one is chosen", () => {
+    assert.deepEqual(loadHere(["app:app", "--reload"]).bind, [tcp("127.0.0.1", 8000)]);
+    assert.deepEqual(loadHere(["app:app"], { TYPHON_RELOAD: "1", PORT: "5000" }).bind, [
+      tcp("127.0.0.1", 5000),
+    ]);
+    assert.match(failure(["app:app", "--reload"], { PORT: "http" }), /^PORT 'http' must be a port/);
+    assert.deepEqual(loadHere(["app:app", "--reload", "--host", "::"]).bind, [tcp("::", 8000)]);
+    assert.deepEqual(loadHere(["app:app", "--reload", "-b", ":80"]).bind, [tcp("0.0.0.0", 80)]);
+  });
   test("a TYPHON_PORT set by Kubernetes is ignored", () => {
     assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");
   });
@@ -526,7 +535,10 @@ describe("sources", () => {
   test("a log file that cannot be opened is refused, whatever its rights say", () => {
     for (const target of ["folder", "/proc/none", "slow"]) {
       if (target === "slow") execFileSync("mkfifo", [join(scratch, target)]);
-      assert.match(failure(["app:app", "--access-log", target]), /is no file that this user may/);
+      assert.match(
+        failure(["app:app", "--access-log", target]),
+        /is no file that this user may write, or a FIFO that nobody reads;/,
+      );
     }
   });
   test("a bad value is shown escaped and cut", () => {

@@ -2,19 +2,37 @@
 // file, the line, the key and what is allowed.
 
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
+import fc from "fast-check";
+
+import { MAX_ENTRIES } from "../../src/config/app-text.ts";
 import type {
   ApplicationConfiguration,
   Configuration,
   RouteConfiguration,
 } from "../../src/config/configuration.ts";
+import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
 import { readFlags } from "../../src/config/flags.ts";
-import { configurationReader, load, pidFileOf } from "../../src/config/load.ts";
+import {
+  configurationReader,
+  load,
+  pidFileOf,
+  programConfiguration,
+} from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
+import { MAX_FILE_BYTES, readToml } from "../../src/config/toml-file.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-site-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -345,13 +363,13 @@ describe("routes", () => {
     });
   test("the policy has all keys", () => {
     const { policy } = route(
-      `${ROUTE}allow = ["10.0.0.0/8", "::1"]\ndeny = "10.1.0.0/16, 10.2.0.0/16"\nbasic-auth = "users"
+      `${ROUTE}allow = ["10.0.0.0/8", "::1"]\ndeny = "10.1.0.0/16, 10.2.0.0/16, unix"\nbasic-auth = "users"
        headers = { X-Frame-Options = "DENY", "Server" = false }\ncache-control = "max-age=60"
        error-pages = "errors"\ncompress = "off"`,
     );
     assert.deepEqual(policy, {
       allow: ["10.0.0.0/8", "::1"],
-      deny: ["10.1.0.0/16", "10.2.0.0/16"],
+      deny: ["10.1.0.0/16", "10.2.0.0/16", "unix"],
       basicAuth: join(scratch, "users"),
       setHeaders: [["X-Frame-Options", "DENY"]],
       removeHeaders: ["Server"],
@@ -456,6 +474,33 @@ describe("flags of a site", () => {
     );
   });
 });
+
+/** Everything that a file may have, in many forms of TOML. */
+const EXAMPLE = `bind = ["127.0.0.1:0", "unix:s"]
+env = { A = "b", N = 1 }
+static = "/s=public"
+timeout = [30, "/a=5"]
+[apps.shop]
+app = "shop:app"
+dir = "shop"
+[apps.shop.env]
+B = 'c'
+[[routes]]
+host = ["a.example", "*.b.example"]
+path = "/straße"
+app = "shop"
+[routes.headers]
+X-A = """b"""
+Server = false
+[[routes]]
+redirect = "https://x.example{path}"
+status = 308
+allow = ["10.0.0.0/8"]
+[[routes]]
+path = "/files"
+static = "public"
+fallback = "index.html"
+`;
 
 /** A text, and the lines of its mistakes: line number, key and what is allowed. */
 const MISTAKES: readonly [string, ...RegExp[]][] = [
@@ -580,7 +625,7 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
     `${ROUTE}allow = "10.0.0.0/33"`,
     /^3: allow .* must be addresses or CIDR ranges.*'10\.0\.0\.0\/33' is none$/,
   ],
-  [`${ROUTE}allow = ["*"]`, /^3: allow '\*' must be addresses or CIDR ranges/],
+  [`${ROUTE}deny = ["all"]`, /^3: deny 'all' must be addresses or CIDR ranges/],
   [`${ROUTE}allow = [1]`, /^3: allow must be an array of strings$/],
   [`${ROUTE}basic-auth = "gone"`, /^3: basic-auth 'gone' is no file; name one that exists$/],
   [`${ROUTE}error-pages = "users"`, /^3: error-pages 'users' is no folder/],
@@ -652,4 +697,60 @@ describe("reading again", () => {
     assert.equal(pid("-c", name, "--pid", "other"), join(scratch, "other"));
     assert.equal(pid(), null);
   });
+});
+
+test("no file crashes the reader: each fault is a mistake with its line", () => {
+  const words = [
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ".",
+    '"',
+    "'",
+    "\n",
+    "#",
+    "apps",
+    "routes",
+    "env",
+    "1",
+    "true",
+    "-",
+    "é",
+    "__proto__",
+  ];
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(), fc.nat({ max: 12 }), fc.subarray(words, { maxLength: 3 })), {
+        minLength: 1,
+        maxLength: 6,
+      }),
+      (edits) => {
+        let text = EXAMPLE;
+        for (const [at, length, inserted] of edits) {
+          const from = at % (text.length + 1);
+          text = text.slice(0, from) + inserted.join("") + text.slice(from + length);
+        }
+        try {
+          programConfiguration(readToml(text, "t.toml"), { PATH: bin }, scratch);
+        } catch (error) {
+          if (!(error instanceof OperatorError)) throw error;
+          for (const line of error.text.split("\n"))
+            assert.match(line, /^(?:t\.toml:\d+: |no application given)/);
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+test("docs/limits.md says the limits as they are", () => {
+  const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
+  assert.ok(page.includes(`\`MAX_ROUTES\` | ${MAX_ROUTES} routes`));
+  assert.ok(page.includes(`\`MAX_APPLICATIONS\` | ${MAX_APPLICATIONS} applications`));
+  assert.ok(page.includes(`\`MAX_FILE_BYTES\` | ${MAX_FILE_BYTES} bytes`));
+  assert.ok(page.includes(`\`MAX_ENTRIES\` | ${MAX_ENTRIES} files and folders`));
 });

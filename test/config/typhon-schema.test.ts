@@ -7,11 +7,17 @@ import { describe, test } from "node:test";
 
 import { Ajv } from "ajv";
 
+import { readTables } from "../../src/config/file-tables.ts";
+import { programConfiguration } from "../../src/config/load.ts";
 import type { Located, Table } from "../../src/config/located.ts";
+import { Mistakes, OperatorError } from "../../src/config/operator-error.ts";
 import { FILE_KEYS } from "../../src/config/schema.ts";
 import { readToml } from "../../src/config/toml-file.ts";
+import { FILE } from "../support/file-scope.ts";
+import { makeScratch } from "../support/scratch.ts";
 import { renderSchema, schemaOfFile } from "../../tools/render-schema.ts";
 
+const scratch = makeScratch(FILE);
 const page = readFileSync(new URL("../../docs/options.md", import.meta.url), "utf8");
 const accepts = new Ajv({ strict: true, strictRequired: false }).compile(schemaOfFile());
 
@@ -87,3 +93,82 @@ const WRONG = [
 ];
 for (const text of WRONG)
   test(`refuses ${JSON.stringify(text)}`, () => assert.equal(accepts(plain(text)), false));
+
+/** Values as TOML writes them. */
+const LITERALS = [
+  "true",
+  "false",
+  "-1",
+  "0",
+  "1",
+  "404",
+  "70000",
+  "2.5",
+  "1e400",
+  "1979-05-27",
+  "''",
+  "'x'",
+  "'/x'",
+  "'/x=y'",
+  "'10M'",
+  "'auto'",
+  "'off'",
+  "'0660'",
+  "'A=b'",
+  "'a:b'",
+  "'unix:s'",
+  "'10.0.0.0/8'",
+  "'index.html'",
+  "[]",
+  "[1]",
+  "[true]",
+  "['x']",
+  "['/x=y', '/z']",
+  "['10.0.0.0/8', '::1']",
+  "['A=b']",
+  "[[1]]",
+  "[{ A = 'b' }]",
+  "{}",
+  "{ A = 'b' }",
+  "{ A = false }",
+  "{ A = [1] }",
+];
+
+describe("what Typhon takes for a key, the schema accepts, and nothing crashes", () => {
+  for (const level of ["top", "app", "route"] as const)
+    for (const { name, alias } of FILE_KEYS[level])
+      for (const key of alias === null ? [name] : [name, alias])
+        test(`${level}: ${key}`, () => {
+          for (const literal of LITERALS) {
+            const text = `${HEADS[level](key)}\n${key} = ${literal}\n`;
+            const table = readToml(text, "t");
+            const mistakes = new Mistakes();
+            readTables(table, scratch, mistakes);
+            const isTaken = !throws(() => mistakes.end());
+            if (level === "route" ? isServed(table) : isTaken)
+              assert.ok(accepts(plain(text)), `${text}: ${JSON.stringify(accepts.errors)}`);
+          }
+        });
+});
+
+const HEADS: Readonly<Record<"top" | "app" | "route", (key: string) => string>> = {
+  top: () => "",
+  app: (key) => `[apps.a]\n${key === "app" ? "" : "app = 'a:a'"}`,
+  route: (key) =>
+    `[[routes]]\n${["app", "static", "redirect", "respond"].includes(key) ? "" : "respond = ''"}`,
+};
+
+/** Some mistakes of a route show only together with its other keys. */
+function isServed(table: Table): boolean {
+  return !throws(() => programConfiguration(table, process.env, scratch));
+}
+
+function throws(run: () => void): boolean {
+  try {
+    run();
+    return false;
+  } catch (error) {
+    assert.ok(error instanceof OperatorError, String(error));
+    return true;
+  }
+}
