@@ -83,6 +83,7 @@ for (const [type, bytes] of [
   [FrameType.EARLY_HINT, MAX_PAYLOAD_BYTES],
   [FrameType.TRAILERS, MAX_PAYLOAD_BYTES],
   [FrameType.LOOP_TOLD, 0],
+  [FrameType.FILE, MAX_PAYLOAD_BYTES],
   [FrameType.WS_ACCEPT, MAX_PAYLOAD_BYTES],
   [FrameType.WS_TEXT, INPUT_FRAME_BYTES],
   [FrameType.WS_BINARY, INPUT_FRAME_BYTES],
@@ -100,6 +101,7 @@ for (const [type, bytes] of [
   [FrameType.WS_BINARY_IN, INPUT_FRAME_BYTES],
   [FrameType.WS_CLOSED, MAX_TEXT_BYTES],
   [FrameType.WS_SOCKET_DONE, 0],
+  [FrameType.FILE_RESULT, 0],
 ] as const)
   PAYLOAD_LIMITS[type] = bytes;
 
