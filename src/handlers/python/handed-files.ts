@@ -13,7 +13,6 @@ import { realpath } from "node:fs/promises";
 import { ERRORS } from "../../http/error.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import { quote } from "../../http/response-head.ts";
 import { notModifiedHead, select, type Representation } from "../../http/selected-response.ts";
 import { FileSender, type FilePart as SentPart } from "../../net/file-sender.ts";
 import { FileTree, openRegular, type FileCount, type OpenFile } from "../../net/file-tree.ts";
@@ -29,6 +28,7 @@ import {
 } from "./handed-heads.ts";
 
 const EMPTY = Buffer.alloc(0);
+const MAX_SHOWN_CHARACTERS = 1024;
 const BUSY: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
 
 /** A folder of files, and the prefix by which X-Accel-Redirect names it. */
@@ -90,14 +90,14 @@ export class HandedFiles {
     return null;
   }
 
-  /** Responds with the file of an order. `fault`: called with a text for the log. Never rejects. */
+  /** Responds with the file of an order. `fault`: called with a text for the log. */
   async send(
     exchange: Exchange,
     head: ResponseHead,
     order: FileOrder,
     fault: (text: string) => void,
   ): Promise<void> {
-    const named = `${order.field}: ${quote(order.path)}`;
+    const named = `${order.field}: "${shownPath(order.path)}"`;
     try {
       const found = await this.#open(order);
       if (found === null) {
@@ -109,9 +109,11 @@ export class HandedFiles {
       const response = fileResponse(head, name, file.stats, Date.now());
       sendFile(exchange, file, response, 0);
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-      fault(`${named}: the file cannot be read: ${code}`);
+      const code = error instanceof Error && "code" in error ? String(error.code) : "";
       exchange.fail(BUSY.has(code) ? ERRORS.NO_DESCRIPTORS : ERRORS.SERVER_FAULT);
+      // Without a code the fault is ours: the server logs it.
+      if (code === "") throw error;
+      fault(`${named}: the file cannot be read: ${code}`);
     }
   }
 
@@ -123,7 +125,7 @@ export class HandedFiles {
           : this.#namesAt(root.prefix, path);
       if (names === null) continue;
       const place = await root.tree.find(names);
-      if (place === null) return null;
+      if (place === null) continue;
       try {
         const file = place.kind === "file" ? await place.open() : null;
         return file === null ? null : { file, name: names.at(-1) ?? "" };
@@ -147,6 +149,12 @@ async function namesIn(folder: string, path: string): Promise<readonly string[] 
   if (named !== null) return named;
   const real = await realpath(folder).catch(() => folder);
   return real === folder ? null : namesBelow(latin1(real), path);
+}
+
+/** A path for the log, which escapes what must not be shown. */
+function shownPath(path: string): string {
+  const text = Buffer.from(path, "latin1").toString();
+  return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
 }
 
 /** The bytes of a path, each a character. */

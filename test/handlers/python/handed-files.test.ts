@@ -51,6 +51,7 @@ async function start(
         ? []
         : [
             { prefix: "", folder: join(place, "nothing") },
+            { prefix: "/files", folder: join(place, "nothing") },
             { prefix: "/files", folder: join(place, "current") },
           ],
     isTrustedProxy: () => options.isTrusted === true,
