@@ -63,7 +63,7 @@ interface HandWorkerOptions {
   readonly isTrustedProxy?: (address: string) => boolean;
 }
 
-export class CountedFiles implements FileCount {
+class CountedFiles implements FileCount {
   limit = 10;
   open = 0;
   mayOpen(): boolean {
