@@ -32,7 +32,7 @@ const MAX_WALKS = 32;
 /** How long a folder is used without a look at the way that leads to it. */
 const FOLDER_MS = 400;
 /** Folders that are kept open. */
-const MAX_FOLDERS = 64;
+const MAX_FOLDERS = 256;
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 /** Linux; not among Node's constants. */
@@ -110,14 +110,13 @@ export class OpenFile {
   /** Returns all bytes; null if the file was changed while they were read. */
   async readAll(): Promise<Buffer | null> {
     const { size } = this.stats;
-    // One byte more shows a file that has grown; and a buffer that shares its memory is left to its owner
-    // (net/buffer-pool.ts).
-    const bytes = Buffer.from(new ArrayBuffer(size + 1));
+    // A buffer that shares its memory is left to its owner (net/buffer-pool.ts): one byte more.
+    const bytes = Buffer.from(new ArrayBuffer(size + 1), 0, size);
     let end = 0;
-    for (let count = -1; count !== 0 && end < bytes.length; end += count)
+    for (let count = -1; count !== 0 && end < size; end += count)
       count = await this.read(bytes, end, end);
     const after = await statOpen(this.fd);
-    return end === size && isSameVersion(this.stats, after) ? bytes.subarray(0, size) : null;
+    return end === size && isSameVersion(this.stats, after) ? bytes : null;
   }
 
   close(): void {
@@ -142,12 +141,15 @@ export function isSameVersion(a: Stats, b: Stats): boolean {
 /** A folder that is held open while it has users. */
 class Folder {
   readonly fd: number;
+  /** When the folder was opened: names that are added or removed change its times. */
+  readonly stats: Stats;
   /** performance.now() before the walk to the folder began. */
   readonly since: number;
   #users = 1;
 
-  constructor(fd: number, since: number) {
+  constructor(fd: number, stats: Stats, since: number) {
     this.fd = fd;
+    this.stats = stats;
     this.since = since;
   }
 
@@ -172,6 +174,8 @@ export class Place {
   readonly kind: "file" | "folder";
   /** Of a file, at the moment when it was found. */
   readonly stats: Stats | null;
+  /** Of the folder itself, or of the folder of the file. */
+  readonly folderStats: Stats;
   /** performance.now() before the way to the place was walked. */
   readonly since: number;
   /** The folder itself, or the folder of the file. */
@@ -182,6 +186,7 @@ export class Place {
   constructor(folder: Folder, name: string, stats: Stats | null, options: FileTreeOptions) {
     this.kind = stats === null ? "folder" : "file";
     this.stats = stats;
+    this.folderStats = folder.stats;
     this.since = folder.since;
     this.#folder = folder;
     this.#name = name;
@@ -217,9 +222,8 @@ export async function openRegular(
   const fd = await absentAsNull(openFile(path, O_RDONLY | O_NONBLOCK | flags));
   if (fd === null) return null;
   count.opened();
-  const stats = await statOpen(fd).catch((error: unknown) => {
+  const stats = await stateOf(fd).catch((error: unknown) => {
     count.closed();
-    closeSoon(fd);
     throw error;
   });
   const file = new OpenFile(fd, stats, count);
@@ -315,7 +319,8 @@ export class FileTree {
     // A link is no folder, and may lead to one.
     if (fd === NO_FOLDER) return followLinks ? "nothing" : await this.#follow(walk, at);
     walk.way.push(name);
-    this.#move(walk, this.#keep(walk.way, new Folder(fd, walk.folder.since)));
+    const next = new Folder(fd, await stateOf(fd), walk.folder.since);
+    this.#move(walk, this.#keep(walk.way, next));
     return "further";
   }
 
@@ -366,7 +371,7 @@ export class FileTree {
     if (near !== null) return near;
     const since = performance.now();
     const fd = await absentAsNull(openFile(this.#options.root, FOLDER_FLAGS));
-    return fd === null ? null : this.#keep([], new Folder(fd, since));
+    return fd === null ? null : this.#keep([], new Folder(fd, await stateOf(fd), since));
   }
 
   /** A kept folder, with one more user; null if there is none that is new enough. */
@@ -420,6 +425,16 @@ async function absentAsNull<Value>(
     if (!ABSENT.has(code)) throw error;
     if (code === "EACCES" || code === "EPERM") onDenied?.();
     return null;
+  }
+}
+
+/** The state of what was opened; where the system does not tell it, the descriptor is closed. */
+async function stateOf(fd: number): Promise<Stats> {
+  try {
+    return await statOpen(fd);
+  } catch (error) {
+    closeSoon(fd);
+    throw error;
   }
 }
 

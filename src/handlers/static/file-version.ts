@@ -58,7 +58,7 @@ export function fileVersion(facts: VersionFacts, stats: Stats, now: number): Fil
     head,
     length: stats.size,
     notModified: notModifiedHead(head),
-    isSettled: isOver(Math.max(stats.mtimeMs, stats.ctimeMs), now),
+    isSettled: isSettled(stats, now),
     body: null,
     loading: null,
   };
@@ -71,4 +71,9 @@ export function notFoundHead(version: FileVersion): ResponseHead {
     ["Content-Length", String(version.length)],
     ["X-Content-Type-Options", "nosniff"],
   ]);
+}
+
+/** Whether the second of the last change is over, so that a further one shows in the times. */
+export function isSettled({ mtimeMs, ctimeMs }: Stats, now: number): boolean {
+  return isOver(Math.max(mtimeMs, ctimeMs), now);
 }
