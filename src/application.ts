@@ -14,15 +14,18 @@ import { readVersion } from "./config/version.ts";
 import { AsgiHandler } from "./handlers/asgi/handler.ts";
 import { FailureHandler } from "./handlers/builtin/failure.ts";
 import { exchangeOf } from "./handlers/python/python-request.ts";
+import { HandedFiles } from "./handlers/python/handed-files.ts";
 import { WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
+import { canOpenBelow } from "./net/file-tree.ts";
 import type { MemoryBudget } from "./net/memory-budget.ts";
 import type { OpenFiles } from "./net/open-files.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
 import { writeOutput } from "./observe/log-targets.ts";
 import type { Log } from "./observe/log.ts";
 import { PoolLog } from "./pool-log.ts";
+import { canonicalPath } from "./routing/canonical-path.ts";
 import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
 import { cpuMsOf } from "./workers/worker-process.ts";
@@ -58,6 +61,7 @@ export interface ApplicationSurroundings {
   readonly budget: MemoryBudget;
   /** Absolute; used where the machine has no /dev/shm. */
   readonly tempDir: string;
+  readonly isTrustedProxy: (address: string) => boolean;
   /** Whether what applications print becomes lines of the log. */
   readonly captureOutput: boolean;
   /** In development code that does not load is shown as a page, and does not end the start. */
@@ -89,6 +93,7 @@ export class PythonApplication implements Handler {
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
     const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = surroundings;
+    const { isTrustedProxy } = surroundings;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
     this.configuration = configuration;
@@ -108,6 +113,12 @@ export class PythonApplication implements Handler {
       abandonTimeoutMs: null,
       mayRetry: configuration.retry === "safe",
       maxResponseSpill: configuration.maxResponseSpill,
+      files: new HandedFiles({
+        roots: configuration.sendfile,
+        count: openFiles,
+        canonicalPath,
+        isTrustedProxy,
+      }),
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
       onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
     };
@@ -138,6 +149,8 @@ export class PythonApplication implements Handler {
 
   /** Resolves with null, or in development with the reason why the code does not load. Rejects with OperatorError. */
   async start(): Promise<string | null> {
+    if (this.configuration.sendfile.length > 0 && !canOpenBelow())
+      throw new OperatorError("--sendfile: files are sent only where /proc is mounted");
     const timer = setTimeout(() => this.#tellSlowStart(), SLOW_START_MS);
     try {
       await this.#pool.start();

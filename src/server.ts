@@ -75,6 +75,7 @@ export class Server {
       openFiles,
       budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir,
+      isTrustedProxy: (address: string) => this.#proxies.isTrusted(address),
       captureOutput,
       isDevelopment: reload,
     };

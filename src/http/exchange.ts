@@ -128,6 +128,8 @@ export class Exchange {
   scheme: "http" | "https" | "ws" | "wss";
   remoteAddress: string;
   remotePort: number;
+  /** The other end of the connection; "" on a Unix socket. */
+  readonly peerAddress: string;
   readonly localAddress: string;
   readonly localPort: number;
   /** Set by routing/ before a handler sees the exchange; goes into the log, and into a response without one. */
@@ -168,6 +170,7 @@ export class Exchange {
     this.scheme = connection.scheme;
     this.remoteAddress = connection.remoteAddress;
     this.remotePort = connection.remotePort;
+    this.peerAddress = connection.remoteAddress;
     this.localAddress = connection.localAddress;
     this.localPort = connection.localPort;
     this.#writer = writer;

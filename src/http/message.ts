@@ -54,6 +54,8 @@ export interface ResponseHead {
   readonly contentLength: number | null;
   readonly hasDate: boolean;
   readonly hasServer: boolean;
+  /** Whether there are fields that tell the server what to do (SERVER_ORDER in headers.ts). */
+  readonly hasOrders: boolean;
   /** The application's X-Request-ID, "" if none. The field is also in names/values. */
   readonly requestId: string;
   /**

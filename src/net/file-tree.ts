@@ -198,28 +198,39 @@ export class Place {
   /** Opens the file; null if it is no regular file any more. Rejects with the system's errors. */
   async open(): Promise<OpenFile | null> {
     const { count, followLinks } = this.#options;
-    if (!count.mayOpen()) throw new TooManyFiles("too many open files");
-    const flags = O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW);
-    let file: OpenFile | null = null;
-    count.opening();
-    try {
-      const fd = await absentAsNull(openFile(this.#folder.at(this.#name), flags));
-      file = fd === null ? null : new OpenFile(fd, await stateOf(fd), count);
-    } finally {
-      count.opened();
-      if (file === null) {
-        count.closing();
-        count.closed();
-      }
-    }
-    if (file?.stats.isFile() !== false) return file;
-    file.close();
-    return null;
+    return await openRegular(this.#folder.at(this.#name), count, followLinks ? 0 : O_NOFOLLOW);
   }
 
   release(): void {
     this.#folder.release();
   }
+}
+
+/**
+ * Opens a regular file by a path that is no client's; null if there is none. Rejects with the system's errors.
+ * "/proc/PID/fd/N" is the file that a process has open, also where the file has no name any more.
+ */
+export async function openRegular(
+  path: PathLike,
+  count: FileCount,
+  flags = 0,
+): Promise<OpenFile | null> {
+  if (!count.mayOpen()) throw new TooManyFiles("too many open files");
+  let file: OpenFile | null = null;
+  count.opening();
+  try {
+    const fd = await absentAsNull(openFile(path, O_RDONLY | O_NONBLOCK | flags));
+    file = fd === null ? null : new OpenFile(fd, await stateOf(fd), count);
+  } finally {
+    count.opened();
+    if (file === null) {
+      count.closing();
+      count.closed();
+    }
+  }
+  if (file?.stats.isFile() !== false) return file;
+  file.close();
+  return null;
 }
 
 /** How far a walk has come. */

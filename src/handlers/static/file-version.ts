@@ -4,6 +4,7 @@
 import type { Stats } from "node:fs";
 
 import type { Coding } from "../../http/content-coding.ts";
+import { fileValidators, isOver } from "../../http/file-validators.ts";
 import { formatHttpDate } from "../../http/http-date.ts";
 import { contentTypeOf } from "../../http/media-types.ts";
 import type { ResponseHead } from "../../http/message.ts";
@@ -37,9 +38,7 @@ export interface VersionFacts {
 /** `now`: ms since 1970, when the file system said `stats`. */
 export function fileVersion(facts: VersionFacts, stats: Stats, now: number): FileVersion {
   const { names, typeName, coding, varies } = facts;
-  const etag = entityTag(stats, coding, now);
-  // A date in the future would be no Last-Modified. RFC 9110 §8.8.2.1.
-  const lastModified = Math.max(0, Math.floor(Math.min(stats.mtimeMs, now) / 1000));
+  const { etag, lastModified } = fileValidators(stats, coding, now);
   const head = responseHead(200, reasonPhrase(200), [
     ["Content-Type", contentTypeOf(typeName)],
     ["Content-Length", String(stats.size)],
@@ -74,27 +73,7 @@ export function notFoundHead(version: FileVersion): ResponseHead {
   ]);
 }
 
-/**
- * nginx's form, the time in seconds and the size, once a further change cannot have the same second; before, the
- * fraction of the second as well.
- */
-function entityTag({ mtimeMs, size }: Stats, coding: FileVersion["coding"], now: number): string {
-  const micros = Math.floor(mtimeMs * 1000);
-  const seconds = Math.floor(mtimeMs / 1000);
-  const fraction = isOver(mtimeMs, now) ? "" : `-${hex(micros - seconds * 1_000_000)}`;
-  const suffix = coding === "identity" ? "" : `-${coding}`;
-  return `"${hex(seconds)}-${hex(size)}${fraction}${suffix}"`;
-}
-
 /** Whether the second of the last change is over, so that a further one shows in the times. */
 export function isSettled({ mtimeMs, ctimeMs }: Stats, now: number): boolean {
   return isOver(Math.max(mtimeMs, ctimeMs), now);
-}
-
-function isOver(time: number, now: number): boolean {
-  return now >= (Math.floor(time / 1000) + 1) * 1000;
-}
-
-function hex(value: number): string {
-  return value.toString(16);
 }
