@@ -7,14 +7,16 @@ import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
-import { DescriptorGuard } from "./front/descriptors.ts";
+import { DescriptorGuard, readLimit } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
+import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
+import { OpenFileLimit } from "./net/open-file-limit.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -24,6 +26,8 @@ import { Site } from "./site.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
+/** Share of the limit of open files for files that are being sent. */
+const SENT_FILES_SHARE = 0.25;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -44,6 +48,8 @@ export class Server {
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
+  readonly #fileMemory = new CacheMemory();
+  readonly #fileCount = new OpenFileLimit(Math.floor(readLimit() * SENT_FILES_SHARE));
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
   #hasStarted = false;
@@ -131,6 +137,10 @@ export class Server {
     return new Site(configuration, {
       applications: byName,
       isReady: () => this.applications.isReady,
+      fileMemory: this.#fileMemory,
+      fileCount: this.#fileCount,
+      onUnreadableFile: (folder, name, code) =>
+        this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
     });
   }
 

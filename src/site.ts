@@ -2,13 +2,21 @@
 // configuration changes, and takes the place of the old one in one moment. Applications are not part of a site:
 // they have a life of their own.
 
-import type { Configuration, RouteConfiguration, RouteTarget } from "./config/configuration.ts";
+import type {
+  Configuration,
+  RouteConfiguration,
+  RouteTarget,
+  StaticTarget,
+} from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { FixedResponseHandler, RedirectHandler } from "./handlers/builtin/fixed-response.ts";
 import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
 import { MountHandler } from "./handlers/builtin/mount.ts";
+import type { CacheMemory } from "./handlers/static/file-cache.ts";
+import { StaticHandler } from "./handlers/static/static-handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
+import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { Router, type Route } from "./routing/router.ts";
 
@@ -18,6 +26,12 @@ export interface SiteSurroundings {
   readonly applications: ReadonlyMap<string, Handler>;
   /** Whether every application can take requests. */
   readonly isReady: () => boolean;
+  /** Memory of the files of all static routes. */
+  readonly fileMemory: CacheMemory;
+  /** Counts open files. */
+  readonly fileCount: FileCount;
+  /** A file of a static route, or its folder, cannot be read. `code`: the system's. */
+  readonly onUnreadableFile: (folder: string, name: string, code: string) => void;
 }
 
 export class Site implements Handler {
@@ -57,11 +71,29 @@ export class Site implements Handler {
     if (target.kind === "redirect") return new RedirectHandler({ ...target, prefix: path });
     if (target.kind === "respond")
       return new FixedResponseHandler(target.status, target.contentType, target.body);
-    if (target.kind === "static") throw new OperatorError("static routes are not served yet");
+    if (target.kind === "static") return this.#filesOf(target, path);
     const handler = this.#surroundings.applications.get(target.application);
     if (handler === undefined)
       throw new OperatorError(`no application is named "${target.application}"`);
     return path === "" ? handler : new MountHandler(path, handler);
+  }
+
+  #filesOf(target: StaticTarget, path: string): Handler {
+    if (!canOpenBelow()) throw new OperatorError("files are served only where /proc is mounted");
+    const { folder, stripPrefix, listing, followSymlinks, fallback } = target;
+    const { fileMemory: memory, fileCount: count, onUnreadableFile } = this.#surroundings;
+    const prefix = stripPrefix ? path : "";
+    const onUnreadable = (name: string, code: string): void => onUnreadableFile(folder, name, code);
+    return new StaticHandler({
+      folder,
+      prefix,
+      listing,
+      followSymlinks,
+      fallback,
+      memory,
+      count,
+      onUnreadable,
+    });
   }
 
   #healthRoute(path: string): Route {

@@ -28,6 +28,10 @@ export const RESPONSE_CONTROL = 4096;
  * does a WSGI application that is mounted in an ASGI one.
  */
 export const MISTAKABLE = 8192;
+/** A precondition (RFC 9110 §13.1), but If-Range, which is nothing without Range. */
+export const CONDITION = 16_384;
+export const RANGE = 32_768;
+export const ACCEPT_ENCODING = 65_536;
 
 /** A valid field name. */
 export interface FieldName {
@@ -58,6 +62,9 @@ const KINDS: ReadonlyMap<string, number> = kindsOf([
     x-original-forwarded-for x-original-host x-real-ip x-real-port x-scheme x-script-name x-url-scheme`,
   ],
   [MISTAKABLE, "proxy"],
+  [CONDITION, "if-match if-none-match if-modified-since if-unmodified-since"],
+  [RANGE, "range"],
+  [ACCEPT_ENCODING, "accept-encoding"],
   [REQUEST_ID, "x-request-id"],
   [DATE, "date"],
   [SERVER, "server"],

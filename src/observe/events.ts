@@ -38,6 +38,8 @@ export interface EventFields {
   "server.stopping": { readonly signal: string };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;
+  /** A file below a served folder cannot be read; at most one line a second for each route. */
+  "files.unreadable": { readonly folder: string; readonly name: string; readonly code: string };
   /** A bug in Typhon. */
   "server.fault": { readonly code?: string };
 
