@@ -5,6 +5,7 @@
 import type {
   Configuration,
   RouteConfiguration,
+  RoutePolicy,
   RouteTarget,
   StaticTarget,
 } from "./config/configuration.ts";
@@ -12,6 +13,7 @@ import { OperatorError } from "./config/operator-error.ts";
 import { FixedResponseHandler, RedirectHandler } from "./handlers/builtin/fixed-response.ts";
 import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
 import { MountHandler } from "./handlers/builtin/mount.ts";
+import { CompressingHandler } from "./handlers/policy/compression.ts";
 import type { CacheMemory } from "./handlers/static/file-cache.ts";
 import { StaticHandler } from "./handlers/static/static-handler.ts";
 import { ERRORS } from "./http/error.ts";
@@ -63,8 +65,10 @@ export class Site implements Handler {
     else found.handle(exchange);
   }
 
-  #routeOf({ host, path, target }: RouteConfiguration): Route {
-    return { host, path, isExact: false, methods: null, handler: this.#handlerOf(target, path) };
+  #routeOf({ host, path, target, policy }: RouteConfiguration): Route {
+    const inner = this.#handlerOf(target, path);
+    const handler = isCompressed(target, policy) ? new CompressingHandler(inner) : inner;
+    return { host, path, isExact: false, methods: null, handler };
   }
 
   #handlerOf(target: RouteTarget, path: string): Handler {
@@ -100,4 +104,8 @@ export class Site implements Handler {
     const handler = new HealthHandler(this.#surroundings.isReady);
     return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
   }
+}
+
+function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {
+  return compress === "all" || (compress === "files" && kind === "static");
 }

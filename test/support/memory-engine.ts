@@ -79,7 +79,7 @@ export class MemoryStream implements ResponseWriter {
   /** The client takes all that waits. */
   drain(): void {
     this.isFull = false;
-    this.#exchange?.listener?.onDrain();
+    this.#exchange?.drain();
   }
 
   sendEarlyHints(fields: FieldSection): void {

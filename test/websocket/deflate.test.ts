@@ -9,8 +9,9 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 
 import { WebSocket, type PerMessageDeflateOptions } from "ws";
 
+import { ZLIB_JOBS } from "../../src/net/zlib-stream.ts";
 import { acceptDeflate, parseOffers } from "../../src/websocket/deflate.ts";
-import { DEFLATE_JOBS, DEFLATE_TURN_BYTES, MAX_MESSAGE_BYTES } from "../../src/websocket/limits.ts";
+import { DEFLATE_TURN_BYTES, MAX_MESSAGE_BYTES } from "../../src/websocket/limits.ts";
 import { until, within } from "../support/deadline.ts";
 import { startEchoFront, type EchoFront } from "./echo-front.ts";
 import { binary, FrameClient, more, Opcode, ping, text } from "./frames.ts";
@@ -294,7 +295,7 @@ describe("Deflate", () => {
   });
 
   it("ends what passes through zlib when it is closed, and what waits for that", async () => {
-    const all = Array.from({ length: 3 * DEFLATE_JOBS }, () => acceptDeflate([{}]));
+    const all = Array.from({ length: 3 * ZLIB_JOBS }, () => acceptDeflate([{}]));
     const ends = all.map(
       (deflate) =>
         new Promise<unknown>((resolve) => deflate?.deflate(Buffer.alloc(100_000), true, resolve)),

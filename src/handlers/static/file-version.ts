@@ -3,13 +3,15 @@
 
 import type { Stats } from "node:fs";
 
-import type { Coding } from "../../http/content-coding.ts";
+import { MIN_CODED_BYTES } from "../../http/coded-head.ts";
+import { isCompressible, type Coding } from "../../http/content-coding.ts";
 import { formatHttpDate } from "../../http/http-date.ts";
 import { contentTypeOf } from "../../http/media-types.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { notModifiedHead, type Representation } from "../../http/selected-response.ts";
 import { reasonPhrase } from "../../http/status.ts";
+import type { FileCodings } from "./file-codings.ts";
 
 export interface FileVersion extends Representation {
   /** The way to the file. */
@@ -21,6 +23,10 @@ export interface FileVersion extends Representation {
   readonly isSettled: boolean;
   /** Null: not in memory. */
   body: Buffer | null;
+  /** Whether the server may code the file itself. */
+  readonly isCodable: boolean;
+  /** Coded forms of the body that the server has made; null: the body is not in memory, or not codable. */
+  codings: FileCodings | null;
   /** While the bytes are read into memory. */
   loading: Promise<FileVersion | null> | null;
 }
@@ -61,6 +67,11 @@ export function fileVersion(facts: VersionFacts, stats: Stats, now: number): Fil
     notModified: notModifiedHead(head),
     isSettled: isOver(Math.max(stats.mtimeMs, stats.ctimeMs), now),
     body: null,
+    isCodable:
+      coding === "identity" &&
+      stats.size >= MIN_CODED_BYTES &&
+      isCompressible(contentTypeOf(typeName)),
+    codings: null,
     loading: null,
   };
 }
