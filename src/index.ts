@@ -21,8 +21,8 @@ export interface EmbeddedServer {
 
 /**
  * Makes a server; nothing runs before `start`. Every option has the name, the default and the checks of
- * its flag: `createServer({ app: "shop:app", bind: "127.0.0.1:8000", workers: 2 })`. Paths are below the
- * working directory. The log goes to standard error, and so
+ * its flag: `createServer({ app: "shop:app", bind: "127.0.0.1:8000", workers: 2 })`; `apps` and `routes` are those
+ * of typhon.toml. Paths are below the working directory. The log goes to standard error, and so
  * does the error output of the application; its other output goes to standard output. Throws an error whose `text` is for the operator.
  */
 export function createServer(options: ServerOptions): EmbeddedServer {

@@ -7,7 +7,7 @@ import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
-import { DescriptorGuard, readLimit } from "./front/descriptors.ts";
+import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
@@ -17,6 +17,7 @@ import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
 import { OpenFileLimit } from "./net/open-file-limit.ts";
+import { OpenFiles, readLimit } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -28,6 +29,8 @@ import { Site } from "./site.ts";
 const BODY_MEMORY_BYTES = 67_108_864;
 /** Share of the limit of open files for files that are being sent. */
 const SENT_FILES_SHARE = 0.25;
+/** The same where the files have no room, or are slow. Beyond: a response is cut. */
+const MAX_BODY_MEMORY_BYTES = 268_435_456;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -57,16 +60,22 @@ export class Server {
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
-    const { tempDir, reload } = configuration.process;
+    const { tempDir, maxTempSize, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
     this.#configuration = configuration;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
-    this.#folder = new TempFolder(tempDir);
+    const openFiles = new OpenFiles({
+      workers: configuration.applications.reduce((sum, { workers }) => sum + workers, 0),
+      connections: () => this.#connections.size,
+      closeIdle: (count) => this.#connections.closeOldestIdle(count),
+    });
+    this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
     const surroundings = {
       log,
       folder: this.#folder,
-      budget: new MemoryBudget(BODY_MEMORY_BYTES),
+      openFiles,
+      budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir,
       captureOutput,
       isDevelopment: reload,
@@ -81,7 +90,7 @@ export class Server {
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
     });
-    this.#guard = new DescriptorGuard(this.#connections);
+    this.#guard = new DescriptorGuard(this.#connections, openFiles);
   }
 
   /**
@@ -94,7 +103,7 @@ export class Server {
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
-      this.#site = this.#siteOf(this.#configuration, this.applications.all);
+      this.#site = await this.#openSite(this.#configuration, this.applications.all);
       const { bind, socketRights } = this.#configuration.listeners;
       const { listeners, notice } = await listenAll(
         bind,
@@ -117,7 +126,7 @@ export class Server {
    */
   async reload(configuration = this.#configuration): Promise<string | null> {
     return await this.applications.reload(configuration.applications, async (applications) => {
-      this.#site = this.#siteOf(configuration, applications);
+      this.#site = await this.#openSite(configuration, applications);
       this.#configuration = configuration;
     });
   }
@@ -132,15 +141,18 @@ export class Server {
     await this.#folder.remove();
   }
 
-  #siteOf(configuration: Configuration, applications: readonly PythonApplication[]): Site {
-    const byName = new Map(applications.map((one) => [one.name, one]));
-    return new Site(configuration, {
-      applications: byName,
+  async #openSite(
+    configuration: Configuration,
+    applications: readonly PythonApplication[],
+  ): Promise<Site> {
+    return await Site.open(configuration, {
+      applications: new Map(applications.map((one) => [one.name, one])),
       isReady: () => this.applications.isReady,
       fileMemory: this.#fileMemory,
       fileCount: this.#fileCount,
       onUnreadableFile: (folder, name, code) =>
         this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
+      onFailure: (text) => this.#log.error("route.failed", text, {}),
     });
   }
 

@@ -16,6 +16,7 @@ import { MountHandler } from "./handlers/builtin/mount.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
 import type { CacheMemory } from "./handlers/static/file-cache.ts";
 import { StaticHandler } from "./handlers/static/static-handler.ts";
+import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
 import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
@@ -34,22 +35,29 @@ export interface SiteSurroundings {
   readonly fileCount: FileCount;
   /** A file of a static route, or its folder, cannot be read. `code`: the system's. */
   readonly onUnreadableFile: (folder: string, name: string, code: string) => void;
+  /** A file that a route uses has changed and cannot be used; the earlier content stays. */
+  readonly onFailure: (text: string) => void;
 }
 
 export class Site implements Handler {
-  readonly #surroundings: SiteSurroundings;
   readonly #router: Router;
 
-  /** Throws OperatorError. */
-  constructor(
+  private constructor(routes: readonly Route[]) {
+    this.#router = new Router(routes);
+  }
+
+  /** Reads what the routes name: files of passwords, error pages. Rejects with OperatorError. */
+  static async open(
     { routes, process }: Pick<Configuration, "routes" | "process">,
     surroundings: SiteSurroundings,
-  ) {
-    this.#surroundings = surroundings;
-    this.#router = new Router([
-      ...routes.map((route) => this.#routeOf(route)),
-      ...(process.health ? HEALTH_PATHS.map((path) => this.#healthRoute(path)) : []),
-    ]);
+  ): Promise<Site> {
+    try {
+      const made = await Promise.all(routes.map((route) => openRoute(route, surroundings)));
+      const paths = process.health ? HEALTH_PATHS : [];
+      return new Site([...made, ...paths.map((path) => healthRoute(path, surroundings))]);
+    } catch (error) {
+      throw error instanceof Error ? new OperatorError(error.message) : error;
+    }
   }
 
   handle(exchange: Exchange): void {
@@ -64,46 +72,50 @@ export class Site implements Handler {
     if ("code" in found) exchange.fail(found);
     else found.handle(exchange);
   }
+}
 
-  #routeOf({ host, path, target, policy }: RouteConfiguration): Route {
-    const inner = this.#handlerOf(target, path);
-    const handler = isCompressed(target, policy) ? new CompressingHandler(inner) : inner;
-    return { host, path, isExact: false, methods: null, handler };
-  }
+async function openRoute(
+  route: RouteConfiguration,
+  surroundings: SiteSurroundings,
+): Promise<Route> {
+  const { host, path, target, policy } = route;
+  const inner = handlerOf(target, path, surroundings);
+  const guarded = await PolicyHandler.open(policy, inner, surroundings.onFailure);
+  const handler = isCompressed(target, policy) ? new CompressingHandler(guarded) : guarded;
+  return { host, path, isExact: false, methods: null, handler };
+}
 
-  #handlerOf(target: RouteTarget, path: string): Handler {
-    if (target.kind === "redirect") return new RedirectHandler({ ...target, prefix: path });
-    if (target.kind === "respond")
-      return new FixedResponseHandler(target.status, target.contentType, target.body);
-    if (target.kind === "static") return this.#filesOf(target, path);
-    const handler = this.#surroundings.applications.get(target.application);
-    if (handler === undefined)
-      throw new OperatorError(`no application is named "${target.application}"`);
-    return path === "" ? handler : new MountHandler(path, handler);
-  }
+function handlerOf(target: RouteTarget, path: string, surroundings: SiteSurroundings): Handler {
+  if (target.kind === "redirect") return new RedirectHandler({ ...target, prefix: path });
+  if (target.kind === "respond")
+    return new FixedResponseHandler(target.status, target.contentType, target.body);
+  if (target.kind === "static") return filesOf(target, path, surroundings);
+  const handler = surroundings.applications.get(target.application);
+  if (handler === undefined) throw new Error(`no application is named "${target.application}"`);
+  return path === "" ? handler : new MountHandler(path, handler);
+}
 
-  #filesOf(target: StaticTarget, path: string): Handler {
-    if (!canOpenBelow()) throw new OperatorError("files are served only where /proc is mounted");
-    const { folder, stripPrefix, listing, followSymlinks, fallback } = target;
-    const { fileMemory: memory, fileCount: count, onUnreadableFile } = this.#surroundings;
-    const prefix = stripPrefix ? path : "";
-    const onUnreadable = (name: string, code: string): void => onUnreadableFile(folder, name, code);
-    return new StaticHandler({
-      folder,
-      prefix,
-      listing,
-      followSymlinks,
-      fallback,
-      memory,
-      count,
-      onUnreadable,
-    });
-  }
+function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundings): Handler {
+  if (!canOpenBelow()) throw new Error("files are served only where /proc is mounted");
+  const { folder, stripPrefix, listing, followSymlinks, fallback } = target;
+  const { fileMemory: memory, fileCount: count, onUnreadableFile } = surroundings;
+  const prefix = stripPrefix ? path : "";
+  const onUnreadable = (name: string, code: string): void => onUnreadableFile(folder, name, code);
+  return new StaticHandler({
+    folder,
+    prefix,
+    listing,
+    followSymlinks,
+    fallback,
+    memory,
+    count,
+    onUnreadable,
+  });
+}
 
-  #healthRoute(path: string): Route {
-    const handler = new HealthHandler(this.#surroundings.isReady);
-    return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
-  }
+function healthRoute(path: string, { isReady }: SiteSurroundings): Route {
+  const handler = new HealthHandler(isReady);
+  return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
 }
 
 function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {

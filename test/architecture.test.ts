@@ -63,7 +63,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "server.ts": [...PARTS, "config", "application.ts", "applications.ts", "site.ts"],
   supervisor: ["config", "observe", "application.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
-  cli: ["config", "observe", "supervisor"],
+  // hash-password makes the hashes that a route checks.
+  cli: ["config", "observe", "supervisor", "handlers/policy"],
 };
 
 interface Import {

@@ -10,6 +10,7 @@ import { DESCRIPTORS } from "./trials/descriptors.ts";
 import { DRAIN } from "./trials/drain.ts";
 import { FIRST_PROCESS } from "./trials/first-process.ts";
 import { FRONT_KILLED } from "./trials/front-killed.ts";
+import { LOCAL_USERS } from "./trials/local-users.ts";
 import { LOG_TARGETS } from "./trials/log-targets.ts";
 import { NEW_CODE } from "./trials/new-code.ts";
 import { OUT_OF_MEMORY } from "./trials/out-of-memory.ts";
@@ -45,4 +46,5 @@ export const TRIALS: readonly Trial[] = [
   ...DESCRIPTORS,
   ...LOG_TARGETS,
   ...WEB_SOCKET,
+  ...LOCAL_USERS,
 ];

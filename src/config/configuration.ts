@@ -6,7 +6,7 @@ import type { ListenAddress, SocketRights } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
-  /** The application's name in routes and logs; "" if it is the only one. */
+  /** The application's name in routes and logs; "" if it is the only one, "/prefix" for one of --mount. */
   readonly name: string;
   /** The application as given: module:callable, module, path/to/file.py[:callable], module:factory(). */
   readonly app: string;
@@ -25,6 +25,8 @@ export interface ApplicationConfiguration {
   readonly lifespan: "auto" | "on" | "off";
   /** Whether http.response.pathsend is offered (ASGI). */
   readonly pathsend: boolean;
+  /** Folders whose files the application may hand over (X-Sendfile), and the canonical paths that stand for them. */
+  readonly sendfile: readonly { readonly prefix: string; readonly folder: string }[];
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
   readonly workers: number;
@@ -101,7 +103,7 @@ export interface StaticTarget {
 
 /** What a route asks of its requests, and changes in its responses. */
 export interface RoutePolicy {
-  /** Addresses and CIDR ranges; empty `allow` = every address. `deny` wins over `allow`. */
+  /** Addresses and CIDR ranges, "unix", "*" for everybody; empty `allow` = every address. `deny` wins over `allow`. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   /** Absolute path of a file of users and password hashes (typhon hash-password); null = no password is asked for. */
@@ -132,7 +134,7 @@ export interface Configuration {
   readonly listeners: {
     /**
      * "default": no address was chosen; port 80 on all addresses where it may be bound, else
-     * 127.0.0.1:8000. Otherwise the addresses, in the order given.
+     * 127.0.0.1:8000. Otherwise the addresses, in the order given. Never "default" with `reload`.
      */
     readonly bind: "default" | readonly ListenAddress[];
     /** Of the files of Unix sockets. */
@@ -165,6 +167,8 @@ export interface Configuration {
     readonly pid: string | null;
     /** Absolute. */
     readonly tempDir: string;
+    /** Bytes of all files in it together. */
+    readonly maxTempSize: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** Whether /livez and /readyz are served. */

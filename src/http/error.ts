@@ -109,6 +109,15 @@ export const ERRORS = named({
   ),
   WEBSOCKET_DENIED: entry(403, "The application has denied the WebSocket."),
   FIELD_NAME_UNDERSCORE: entry(400, "A field name must not have an underscore."),
+  PASSWORD_NEEDED: entry(401, "This page needs a user name and a password.", [
+    ["WWW-Authenticate", 'Basic realm="Restricted", charset="UTF-8"'],
+  ]),
+  PASSWORD_QUEUE_FULL: entry(
+    503,
+    "Too many passwords wait to be checked; try again later.",
+    retryAfter(2),
+  ),
+  ADDRESS_DENIED: entry(403, "This page is not served to your address."),
   NOT_FOUND: entry(404, "Nothing is served at this path."),
   FILE_METHOD: entry(405, "A file can be read only.", [["Allow", "GET, HEAD, OPTIONS"]]),
   PRECONDITION_FAILED: entry(412, "The file is not in the state that the request asks for."),

@@ -4,14 +4,22 @@
 /** A counter of bytes with a limit. */
 export class MemoryBudget {
   readonly #limit: number;
+  readonly #hardLimit: number;
   #used = 0;
 
-  constructor(limitBytes: number) {
+  /** `hardLimitBytes`: what bytes that are taken without asking may add up to. */
+  constructor(limitBytes: number, hardLimitBytes = Infinity) {
     this.#limit = limitBytes;
+    this.#hardLimit = hardLimitBytes;
   }
 
   get hasRoom(): boolean {
     return this.#used < this.#limit;
+  }
+
+  /** Whether the hard limit is passed as well: the taker has to give up. */
+  get isOverdrawn(): boolean {
+    return this.#used > this.#hardLimit;
   }
 
   /** Counts bytes as used, also beyond the limit: the caller asks `hasRoom`. */

@@ -23,6 +23,8 @@ export interface EventFields {
   "server.files": { readonly startMs: number };
   /** The configuration file asks for what holds only after a restart. */
   "server.restart-needed": Record<string, never>;
+  /** A file that a route uses has changed and cannot be used; the earlier content stays. */
+  "route.failed": Record<string, never>;
   /** What the operator should know about the start, such as why the port is not 80. */
   "server.notice": { readonly address?: string };
   /** A reload begins: new workers load the application's code. */

@@ -13,6 +13,7 @@ import { usableCores } from "../../src/config/cores.ts";
 import { load } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
 import { OPTION_LIST, variableOf } from "../../src/config/schema.ts";
+import { usualTempSize } from "../../src/config/server-options.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-load-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -20,6 +21,7 @@ const bin = join(scratch, "bin");
 mkdirSync(bin);
 mkdirSync(join(scratch, "folder"));
 writeFileSync(join(scratch, "a.env"), "FROM_FILE=1\n");
+writeFileSync(join(scratch, "site.toml"), "threads = 9\n");
 for (const name of ["python3", "python3.12"]) {
   writeFileSync(join(bin, name), "#!/bin/sh\n");
   chmodSync(join(bin, name), 0o755);
@@ -28,7 +30,11 @@ for (const name of ["python3", "python3.12"]) {
 type Flat = ApplicationConfiguration &
   Configuration["listeners"] &
   Configuration["logs"] &
-  Configuration["process"];
+  Configuration["process"] & {
+    /** Routes but for the application's own, as host, path and target. */
+    readonly others: readonly unknown[];
+    readonly compress: string;
+  };
 
 /** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
 function loadHere(words: string[], environment: Record<string, string> = {}): Flat {
@@ -37,13 +43,29 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
     { PATH: bin, ...environment },
     scratch,
   );
-  const [application, ...others] = applications;
-  assert.ok(application !== undefined && others.length === 0);
+  const [application] = applications;
+  const own = routes.at(-1);
+  assert.ok(application !== undefined && own !== undefined);
+  const { compress, ...policy } = own.policy;
   assert.deepEqual(
-    routes.map(({ host, path, target }) => ({ host, path, target })),
-    [{ host: "", path: "", target: { kind: "application", application: "" } }],
+    { ...own, policy },
+    {
+      host: "",
+      path: "",
+      target: { kind: "application", application: application.name },
+      policy: {
+        allow: [],
+        deny: [],
+        basicAuth: null,
+        setHeaders: [],
+        removeHeaders: [],
+        cacheControl: "",
+        errorPages: null,
+      },
+    },
   );
-  return { ...listeners, ...application, ...logs, ...process };
+  const others = routes.slice(0, -1).map(({ host, path, target }) => ({ host, path, target }));
+  return { ...listeners, ...application, ...logs, ...process, others, compress };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -65,10 +87,19 @@ const WEB_SOCKETS = {
   mayCompress: true,
 };
 
+test("all temporary files may hold 4 GiB, at most half of what is free, at least 256 MiB", () => {
+  const [gib, mib] = [2 ** 30, 2 ** 20];
+  assert.equal(usualTempSize(100 * gib), 4 * gib);
+  assert.equal(usualTempSize(3 * gib), 1.5 * gib);
+  assert.equal(usualTempSize(0), 256 * mib);
+});
+
 test("gives every option its documented default", () => {
-  const { workers, tempDir, ...rest } = loadHere(["app:app"]);
+  const { workers, tempDir, maxTempSize, ...rest } = loadHere(["app:app"]);
   assert.equal(workers, usableCores());
   assert.equal(tempDir, tmpdir());
+  // What is free changes while the tests run.
+  assert.ok(maxTempSize >= usualTempSize(0) && maxTempSize <= usualTempSize(Infinity));
   assert.deepEqual(rest, {
     name: "",
     app: "app:app",
@@ -85,6 +116,9 @@ test("gives every option its documented default", () => {
     areWorkersChosen: false,
     env: {},
     rootPath: "",
+    sendfile: [],
+    others: [],
+    compress: "files",
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
     socketRights: { mode: 0o666, owner: null },
@@ -123,8 +157,44 @@ test("gives every option its documented default", () => {
   });
 });
 
+const FILES = {
+  kind: "static",
+  folder: join(scratch, "folder"),
+  stripPrefix: true,
+  listing: false,
+  followSymlinks: false,
+  fallback: "",
+};
+
 /** Option, a good text, what becomes of it, a bad text, the line that a bad text gets. */
 const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
+  ["config", "site.toml", { threads: 9 }, "gone.toml", /is no file/],
+  [
+    "static",
+    "/assets=folder",
+    { others: [{ host: "", path: "/assets", target: FILES }] },
+    "/assets=nowhere",
+    /is no folder/,
+  ],
+  [
+    "mount",
+    "/api=api:app",
+    {
+      name: "/",
+      others: [{ host: "", path: "/api", target: { kind: "application", application: "/api" } }],
+    },
+    "api:app",
+    /must be \/PREFIX=APP/,
+  ],
+  ["listing", "true", {}, "maybe", /true, false/],
+  ["compress", "all", { compress: "all" }, "br", /off, files, all/],
+  [
+    "sendfile",
+    "/private=folder",
+    { sendfile: [{ prefix: "/private", folder: join(scratch, "folder") }] },
+    "nowhere",
+    /is no folder/,
+  ],
   [
     "bind",
     "127.0.0.1:9000",
@@ -186,6 +256,7 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["max-body", "512k", { maxBody: 524_288 }, "10MB", /must be a size/],
   ["limit-request-line", "4k", { maxRequestLine: 4096 }, "255", /a size from 256 to 256k/],
   ["limit-request-head", "256k", { maxRequestHead: 262_144 }, "257k", /a size from 1k to 256k/],
+  ["max-temp-size", "20G", { maxTempSize: 21_474_836_480 }, "-1", /must be a size/],
   ["max-response-spill", "1.5G", { maxResponseSpill: 1_610_612_736 }, "-1", /must be a size/],
   [
     "ws-max-size",
@@ -406,6 +477,15 @@ describe("the address", () => {
       tcp("::", 5000),
     ]);
     assert.match(failure(["app:app"], { PORT: "http" }), /^PORT 'http' must be a port/);
+  });
+  test("--reload opens no address to other machines, whoever the user is, unless one is chosen", () => {
+    assert.deepEqual(loadHere(["app:app", "--reload"]).bind, [tcp("127.0.0.1", 8000)]);
+    assert.deepEqual(loadHere(["app:app"], { TYPHON_RELOAD: "1", PORT: "5000" }).bind, [
+      tcp("127.0.0.1", 5000),
+    ]);
+    assert.match(failure(["app:app", "--reload"], { PORT: "http" }), /^PORT 'http' must be a port/);
+    assert.deepEqual(loadHere(["app:app", "--reload", "--host", "::"]).bind, [tcp("::", 8000)]);
+    assert.deepEqual(loadHere(["app:app", "--reload", "-b", ":80"]).bind, [tcp("0.0.0.0", 80)]);
   });
   test("a TYPHON_PORT set by Kubernetes is ignored", () => {
     assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");

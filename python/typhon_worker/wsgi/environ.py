@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 
 from typhon_worker.wire import pages, record
 from typhon_worker.wire.settings import Settings
@@ -135,7 +136,9 @@ class EnvironMaker:
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             environ["CONTENT_LENGTH"] = length or "0"
         environ["typhon.client_gone"] = exchange.is_abandoned
-        environ["wsgi.input"] = _open_body(exchange, values[record.BODY_FILE])
+        environ["wsgi.input"] = _open_body(
+            exchange, values[record.BODY_FILE], environ.get("CONTENT_LENGTH")
+        )
         return environ
 
 
@@ -146,7 +149,7 @@ def _name_server(environ: dict[str, Any], values: list[str]) -> None:
         environ["SERVER_PORT"] = "443" if environ["wsgi.url_scheme"] == "https" else "80"
 
 
-def _open_body(exchange: WsgiExchange, path: str) -> object:
+def _open_body(exchange: WsgiExchange, path: str, length: str | None) -> object:
     flags = exchange.flags
     if not flags & (pages.BODY_IN_FILE | pages.BODY_ON_CHANNEL | pages.BODY_INLINE):
         return io.BytesIO()
@@ -154,18 +157,32 @@ def _open_body(exchange: WsgiExchange, path: str) -> object:
         return io.BytesIO(exchange.body)
     if flags & pages.BODY_ON_CHANNEL:
         return open_fetched(exchange)
-    return _open_private(path.encode("latin-1"))
+    return _take_file(path.encode("latin-1"), int(length or -1))
 
 
-# Opens a file in a private folder of this user, through no link: after a program that cleans
-# temporary folders has removed the folder, another user may have made the path anew.
-def _open_private(path: bytes) -> io.BufferedReader:
+# Opens the file that the front has written, and removes its name. After a program that cleans
+# temporary folders has removed the folder, another user may have made the path anew: only a regular
+# file of this user and of the body's length, in a private folder of this user, is taken; no link is
+# followed, and a FIFO is not waited for.
+def _take_file(path: bytes, length: int) -> io.BufferedReader:
     folder_path, name = os.path.split(path)
     folder = os.open(folder_path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        if os.fstat(folder).st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "the folder belongs to another user", folder_path)
-        return open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb")
+        found = os.fstat(folder)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "the folder is not private", folder_path)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(name, flags, dir_fd=folder)
+        try:
+            found = os.fstat(fd)
+            is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+            if not is_ours or found.st_nlink != 1 or found.st_size != length:
+                raise PermissionError(errno.EPERM, "the file is not the body", path)
+            os.unlink(name, dir_fd=folder)
+            return open(fd, "rb")
+        except BaseException:
+            os.close(fd)
+            raise
     finally:
         os.close(folder)
 

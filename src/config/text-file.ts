@@ -1,0 +1,32 @@
+// Files of the operator that are read whole: variables, the configuration.
+
+import { readFileSync } from "node:fs";
+import { TextDecoder } from "node:util";
+
+import { OperatorError } from "./operator-error.ts";
+
+/**
+ * The text of a file in UTF-8. `what`: the option and its value, for the error line, because the content may
+ * be secret; `form`: the form of the text. Throws OperatorError.
+ */
+export function readTextFile(what: string, path: string, maxBytes: number, form: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (code === "EACCES" || code === "EPERM")
+      throw new OperatorError(`${what} may not be read by this user; give this user the right`);
+    throw new OperatorError(`${what} is no file; name one that exists`);
+  }
+  if (bytes.length > maxBytes)
+    throw new OperatorError(`${what} is too large: at most ${maxBytes} bytes`);
+  try {
+    // Without a byte order mark, which some editors write.
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    if (!text.includes("\0")) return text;
+  } catch {
+    // Not UTF-8: the same line.
+  }
+  throw new OperatorError(`${what} is no text in UTF-8 ${form}`);
+}
