@@ -38,6 +38,10 @@ export class BodyEncoder {
   #onEnd: () => void = () => undefined;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
+  /** Bytes of the first chunk that have been taken. */
+  #start = 0;
+  /** The chunk that ends with the piece that is coded; its memory is freed then. */
+  #spent: Buffer | null = null;
   /** Whether a piece passes through zlib, or will from the end of the turn on. */
   #isBusy = false;
   #isSinkFull = false;
@@ -118,6 +122,9 @@ export class BodyEncoder {
   #onPassed(isLast: boolean, error: Error | null): void {
     this.#isBusy = false;
     if (this.#state === "over") return;
+    // After an error another thread may still read the bytes.
+    if (error === null && this.#spent !== null) detachBuffer(this.#spent);
+    this.#spent = null;
     if (error === null && !isLast) {
       this.#plan();
       return;
@@ -130,28 +137,32 @@ export class BodyEncoder {
   /** The bytes for the next pass: chunks that wait, joined, or a part of a long one. */
   #takePiece(): Buffer {
     const [first = EMPTY, second] = this.#pending;
-    if (first.length > PIECE_BYTES) {
-      this.#pending[0] = first.subarray(PIECE_BYTES);
-      this.#pendingBytes -= PIECE_BYTES;
-      return first.subarray(0, PIECE_BYTES);
-    }
-    if (second === undefined) {
-      this.#pending = [];
-      this.#pendingBytes = 0;
-      return first;
+    const rest = first.length - this.#start;
+    if (rest > PIECE_BYTES || second === undefined) {
+      const piece = first.subarray(this.#start, this.#start + PIECE_BYTES);
+      this.#start += piece.length;
+      this.#pendingBytes -= piece.length;
+      if (this.#start === first.length) this.#spent = this.#shift(1)[0] ?? null;
+      return piece;
     }
     let count = 0;
-    let bytes = 0;
+    let bytes = -this.#start;
     for (const chunk of this.#pending) {
       if (bytes + chunk.length > PIECE_BYTES) break;
       bytes += chunk.length;
       count += 1;
     }
-    const chunks = this.#pending.splice(0, count);
     this.#pendingBytes -= bytes;
-    const piece = Buffer.concat(chunks, bytes);
+    const start = this.#start;
+    const chunks = this.#shift(count);
+    const piece = Buffer.concat([first.subarray(start), ...chunks.slice(1)], bytes);
     for (const chunk of chunks) detachBuffer(chunk);
     return piece;
+  }
+
+  #shift(count: number): Buffer[] {
+    this.#start = 0;
+    return this.#pending.splice(0, count);
   }
 
   #tellRoom(): void {

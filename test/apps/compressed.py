@@ -76,6 +76,18 @@ def endless(name: str) -> Response:
     return Response(parts(), mimetype="text/plain", headers={"X-Accel-Buffering": "no"})
 
 
+@flask_app.get("/large/<name>")
+def large(name: str) -> Response:
+    """20 MB that do not become smaller, for clients that read slowly."""
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(400):
+            yield os.urandom(49_152)
+        (FOLDER / f"{name}.whole").write_text("")
+
+    return Response(parts(), mimetype="text/plain")
+
+
 async def events(request: Request) -> StarletteResponse:
     name = request.path_params["name"]
 

@@ -232,6 +232,17 @@ describe("live streams", () => {
     await until("the stream has ended", () => existsSync(join(folder, "left.ended")));
   });
 
+  test("a WSGI worker is free long before a slow client has what it compresses", async () => {
+    const client = await RawClient.connect(typhon);
+    client.write(`GET /flask/large/spooled HTTP/1.1\r\nHost: a\r\n${BROWSER}\r\n`);
+    client.socket.pause();
+    await until("it is whole", () => existsSync(join(folder, "spooled.whole")));
+    client.socket.resume();
+    const response = await client.readResponse();
+    assert.equal(decoded(response).length, 400 * 49_152);
+    client.destroy();
+  });
+
   test("an application whose client does not read waits, and the server holds little", async () => {
     const client = await RawClient.connect(typhon);
     client.socket.pause();

@@ -118,6 +118,23 @@ for (const coding of CODINGS)
     });
   });
 
+test("the memory of a chunk is freed when all of it was coded, unless others share it", async () => {
+  const sink = new Sink();
+  const encoder = new BodyEncoder("zstd", sink);
+  const chunks = [300_000, 1000, 1000, 70_000].map((length) =>
+    Buffer.from(new ArrayBuffer(length)).fill("text "),
+  );
+  const shared = Buffer.from(new ArrayBuffer(2000)).subarray(0, 1000);
+  for (const chunk of [...chunks, shared]) encoder.write(chunk);
+  await ended(encoder);
+  assert.equal(zlib.zstdDecompressSync(sink.bytes).length, 373_000);
+  assert.deepEqual(
+    chunks.map(({ length }) => length),
+    [0, 0, 0, 0],
+  );
+  assert.equal(shared.length, 1000);
+});
+
 test("a writer that is faster than the encoder waits, and hears when there is room", async () => {
   const sink = new Sink();
   const encoder = new BodyEncoder("gzip", sink);
