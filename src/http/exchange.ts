@@ -221,7 +221,8 @@ export class Exchange {
 
   /**
    * Sends a complete response. If the head has a Content-Length, `body` must have that length. A body of up to
-   * 65,536 bytes belongs to the caller again afterwards; the memory of a larger one is freed when it is sent.
+   * 65,536 bytes belongs to the caller again afterwards; the memory of a larger one is freed when it is sent, unless
+   * it shares its memory (keptCopy of net/buffer-pool.ts).
    * `kept`: coded forms of the body.
    */
   respond(first: ResponseHead, body: Buffer, kept: KeptCodings | null = null): void {

@@ -1,6 +1,7 @@
 // Codes whole bodies that are kept, at the best level, one after the other: a body of a megabyte takes up to a
 // second of a thread. Nobody waits for the result; until it is there, the body is coded at a fast level.
 
+import { keptCopy } from "./buffer-pool.ts";
 import { bestEncoder, type Coding } from "./encoders.ts";
 import { ZlibStream } from "./zlib-stream.ts";
 
@@ -33,17 +34,8 @@ function encode(coding: Coding, body: Buffer): Promise<Buffer | null> {
       (piece) => pieces.push(piece),
       (error) => {
         zlib.destroy();
-        resolve(error === null ? ownCopy(pieces) : null);
+        resolve(error === null ? keptCopy(pieces) : null);
       },
     );
   });
-}
-
-/** Joins pieces in memory with a spare byte: a buffer that fills its memory would be freed when it was sent. */
-function ownCopy(pieces: readonly Buffer[]): Buffer {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const bytes = Buffer.from(new ArrayBuffer(length + 1), 0, length);
-  let end = 0;
-  for (const piece of pieces) end += piece.copy(bytes, end);
-  return bytes;
 }
