@@ -10,8 +10,8 @@ export type Coding = "zstd" | "br" | "gzip";
 const MAX_MEMBERS = 32;
 
 /** Choices of one list of offers that are kept, and the longest field of one. */
-const MAX_KEPT_CHOICES = 256;
-const MAX_KEPT_LENGTH = 256;
+export const MAX_KEPT_CHOICES = 256;
+export const MAX_KEPT_LENGTH = 256;
 
 /** Types of text: half of their bytes or more are saved. Images, audio, video and archives are compressed already. */
 const COMPRESSIBLE =

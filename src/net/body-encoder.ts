@@ -11,9 +11,9 @@ import { streamEncoder, type Coding } from "./encoders.ts";
 import { ZlibStream } from "./zlib-stream.ts";
 
 /** Bytes that pass through zlib at a time: about 1 ms of a thread. */
-const PIECE_BYTES = 65_536;
+export const PIECE_BYTES = 65_536;
 /** Bytes that wait here before the writer has to wait. */
-const PENDING_BYTES = 131_072;
+export const PENDING_BYTES = 131_072;
 /** Encoders at a time; each has up to 460 KiB of zlib's memory, and at most two pieces and one chunk of the writer. */
 export const MAX_ENCODERS = 256;
 

@@ -20,7 +20,7 @@ export const ENCODE_TURN_BYTES = 131_072;
 
 const turn = new TurnBudget(ENCODE_TURN_BYTES);
 
-export const bodyCoder: BodyCoder = {
+const bodyCoder: BodyCoder = {
   choose: chooseCodedHead,
   encodeNow: (coding: Coding, body: Buffer): Buffer | null => {
     if (body.length > ENCODE_NOW_BYTES || !turn.hasRoom) return null;
