@@ -269,6 +269,11 @@ export const CHAPTERS: readonly Chapter[] = [
         "front/listener.test.ts",
         "e2e/pid-file.test.ts",
       ),
+      say(
+        "where another user has made a removed temporary folder anew, nobody gets bytes of others, and nothing behind a link is changed",
+        "local-users.links",
+        "e2e/vanishing-folders.test.ts",
+      ),
     ],
   },
 ];

@@ -17,7 +17,7 @@ const SHARED = 0o1777;
 /** Names that a server might use for its temporary files. */
 const PRECIOUS_FILES = 200;
 /** What no response and no file but ours may hold. */
-const SECRET = "the secret of another program";
+export const SECRET = "the secret of another program";
 
 /** A folder that everybody may write to. */
 export function makeShared(stage: Stage, name: string): string {

@@ -2,10 +2,13 @@
 // serves until the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
 // stack. This file returns the exit code and leaves the exit to main.ts.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
+
 import { readFlags, type Flags } from "../config/flags.ts";
 import { configurationReader, loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
+import { escapeText } from "../observe/escape.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
 import { CHECK_HELP, renderHelp } from "./help.ts";
 import { HASH_PASSWORD, HASH_PASSWORD_HELP, hashPasswordLine } from "./hash-password.ts";
@@ -47,8 +50,10 @@ export async function run(words: readonly string[], environment: Environment): P
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
-    // Lines of a check begin with file and line, as editors read them.
-    process.stderr.write(`${command === CHECK ? "" : "typhon: "}${explain(error)}\n`);
+    // The text may hold an application's traceback, or the reply of whoever listens at the control socket. Lines
+    // of a check begin with file and line, as editors read them.
+    const text = (command === CHECK ? "" : "typhon: ") + explain(error);
+    process.stderr.write(`${text.split("\n").map(escapeText).join("\n")}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
 }
@@ -70,6 +75,8 @@ async function serve(flags: Flags, environment: Environment, cwd: string): Promi
     return await supervise(configuration, log, reader.hasFile ? reader.read : null);
   } finally {
     await flushStandardStreams();
+    // An operation of the thread pool counts as running until its callbacks have returned (last-exit.ts).
+    await nextTurn();
   }
 }
 

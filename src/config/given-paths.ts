@@ -61,10 +61,10 @@ export function fileToMake({ by, text, value, folder }: GivenValue<string>): str
 // a configuration that is only checked leaves nothing.
 /** Whether this user may append to the file, or make it. */
 export function mayAppend(path: string): boolean {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK } = constants;
   const isNew = kindOf(path) === "missing" && !isLink(path);
   try {
-    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o666));
+    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o666));
     if (isNew) unlinkSync(path);
     return true;
   } catch {

@@ -148,6 +148,6 @@ function readAccessLog(sources: Sources): string {
   const path = resolve(folder, value);
   if (mayAppend(path)) return path;
   throw new OperatorError(
-    `${by} ${quote(text)} is no file that this user may write; name another, - or off`,
+    `${by} ${quote(text)} is no file that this user may write, or a FIFO that nobody reads; name another, - or off`,
   );
 }

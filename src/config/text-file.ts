@@ -1,6 +1,6 @@
 // Files of the operator that are read whole: variables, the configuration.
 
-import { readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { TextDecoder } from "node:util";
 
 import { OperatorError } from "./operator-error.ts";
@@ -12,7 +12,7 @@ import { OperatorError } from "./operator-error.ts";
 export function readTextFile(what: string, path: string, maxBytes: number, form: string): string {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readBytes(path, maxBytes + 1);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : "";
     if (code === "EACCES" || code === "EPERM")
@@ -29,4 +29,18 @@ export function readTextFile(what: string, path: string, maxBytes: number, form:
     // Not UTF-8: the same line.
   }
   throw new OperatorError(`${what} is no text in UTF-8 ${form}`);
+}
+
+/** Reads at most `most` bytes: a device such as /dev/zero has no end. */
+function readBytes(path: string, most: number): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
+  try {
+    const bytes = Buffer.alloc(most);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < bytes.length; length += got)
+      got = readSync(fd, bytes, length, bytes.length - length, null);
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
 }

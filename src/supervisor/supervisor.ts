@@ -15,6 +15,7 @@ import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development, type DevelopedServer } from "./development.ts";
+import { exitPastBusyThreads } from "./last-exit.ts";
 import { PidFile } from "./pid-file.ts";
 import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
@@ -44,6 +45,7 @@ export async function supervise(
   const apps = configuration.applications.map(({ app }) => app);
   process.title = ["typhon", ...apps].join(" ");
   const signals = new Signals();
+  process.once("exit", exitPastBusyThreads);
   try {
     const pidFile = pid === null ? null : await PidFile.claim(pid);
     const accessLog = openAccessLog(target, format, log);

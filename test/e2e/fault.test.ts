@@ -8,27 +8,32 @@ import { test } from "node:test";
 
 import { until, within } from "../support/deadline.ts";
 import { getOnce, RawClient } from "../support/raw-client.ts";
-import { makeScratch } from "../support/scratch.ts";
+import { CHECKOUT, makeScratch } from "../support/scratch.ts";
 import { startTyphon } from "../support/typhon.ts";
 
-const CONNECTION = new URL("../../src/http1/connection.ts", import.meta.url).href;
+/** The command runs the build, or the sources where they are newer. */
+const CONNECTIONS = ["src/http1/connection.ts", "dist/http1/connection.js"].map((path) =>
+  join(CHECKOUT, path),
+);
 
 test("an error in a callback and a rejection that nobody handles are logged, and the server goes on", async (t) => {
   const folder = makeScratch(t);
   const faults = join(folder, "faults.mjs");
   writeFileSync(
     faults,
-    `import { Http1Connection } from ${JSON.stringify(CONNECTION)};
-import { existsSync, rmSync } from "node:fs";
+    `import { existsSync, rmSync } from "node:fs";
 const when = ${JSON.stringify(join(folder, "now"))};
 // The first connection that has a tick after that fails in each of them.
-const { tick } = Http1Connection.prototype;
 let broken = null;
-Http1Connection.prototype.tick = function (now) {
-  if (existsSync(${JSON.stringify(join(folder, "tick"))})) broken ??= this;
-  if (this === broken) throw new Error("a tick on purpose");
-  tick.call(this, now);
-};
+for (const path of ${JSON.stringify(CONNECTIONS)}.filter((one) => existsSync(one))) {
+  const { Http1Connection } = await import(path);
+  const { tick } = Http1Connection.prototype;
+  Http1Connection.prototype.tick = function (now) {
+    if (existsSync(${JSON.stringify(join(folder, "tick"))})) broken ??= this;
+    if (this === broken) throw new Error("a tick on purpose");
+    tick.call(this, now);
+  };
+}
 setInterval(() => {
   if (!existsSync(when)) return;
   rmSync(when);

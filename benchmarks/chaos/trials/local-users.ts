@@ -1,17 +1,19 @@
-// Another user of the machine: pries into a running server, and takes names that a server is about to use. The
-// server runs as root, so that a link which it follows does the most harm.
+// Another user of the machine: pries into a running server, takes names that a server is about to use, and puts
+// links where a cleaner of temporary folders has removed the server's. The server runs as root, so that a link
+// which it follows does the most harm.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { until } from "../../../test/support/deadline.ts";
 import { listDescriptors } from "../../../test/support/processes.ts";
 import { runTyphon } from "../../../test/support/typhon.ts";
 import { expectWhole } from "../aftermath.ts";
-import { post } from "../client.ts";
+import { askOnce, post, tellAnswer, type Answer } from "../client.ts";
 import { ClosedLoad } from "../closed-load.ts";
-import { Intruder, makeShared, Precious } from "../intrusion.ts";
+import { holdRequests } from "../held-requests.ts";
+import { Intruder, makeShared, Precious, SECRET } from "../intrusion.ts";
 import { counts, NotPossible, type Stage, type Trial } from "../trial.ts";
 
 /** A body that is kept in a temporary file. */
@@ -48,6 +50,15 @@ export const LOCAL_USERS: readonly Trial[] = [
       "Where another user has taken the name of a socket or of a PID file, or put a link there, a start fails or takes the name back; nothing behind a link is changed",
     short: ["raw"],
     run: runSquat,
+  },
+  {
+    ...common,
+    name: "local-users.links",
+    promise:
+      "Where another user has made a removed temporary folder anew, with links in it, a request gets its own bytes or an error, and nothing behind a link is read or changed",
+    apps: ["raw"],
+    short: ["raw"],
+    run: runLinks,
   },
 ];
 
@@ -126,6 +137,7 @@ async function runSquat(stage: Stage): Promise<void> {
       [at("linked")]: precious.file,
       [at("to-socket")]: precious.file,
       [at("to-socket.sock")]: precious.file,
+      ...Object.fromEntries(nextPids().map((pid) => [at(`draft.${pid}`), precious.file])),
     },
     listens: [at("listening.sock"), at("spied.sock")],
   });
@@ -135,6 +147,7 @@ async function runSquat(stage: Stage): Promise<void> {
     ["--pid", at("linked")],
     ["--pid", at("spied")],
     ["--pid", at("to-socket")],
+    ["--pid", at("draft")],
   ];
   let refused = 0;
   for (const typhon of starts) {
@@ -150,4 +163,57 @@ async function runSquat(stage: Stage): Promise<void> {
   await intruder.callBack();
   verdict.did = `${starts.length} starts with names that were taken, ${refused} refused`;
   verdict.expect(refused > 0, "no start was refused");
+}
+
+/** Ids that processes may get soon. */
+function nextPids(): readonly number[] {
+  const last = Number(execFileSync("sh", ["-c", "echo $$"], { encoding: "utf8" }));
+  return Array.from({ length: 2000 }, (_, at) => last + at);
+}
+
+async function runLinks(stage: Stage): Promise<void> {
+  const { verdict } = stage;
+  const precious = new Precious(stage);
+  const shared = makeShared(stage, "temporary");
+  const subject = await stage.start({ extras: { typhon: ["--temp-dir", shared] } });
+  const rounds = counts(stage, 2, 10);
+  const waiting = 4;
+  let [wrong, whole] = [0, 0];
+  for (let round = 0; round < rounds; round += 1) {
+    const held = holdRequests(subject, { count: subject.workers * subject.threads });
+    await held.waitForRunning(subject.workers * subject.threads, subject.patienceMs);
+    const asked = Array.from({ length: waiting }, () =>
+      askOnce(subject.port, post("/token?t=x", LARGE), 2 * subject.patienceMs),
+    );
+    // Their bodies are in files, and no thread is free to read them.
+    const folders = (): string[] => readdirSync(shared).filter((one) => one.startsWith("typhon-"));
+    const files = (): number =>
+      folders().reduce((sum, one) => sum + readdirSync(join(shared, one)).length, 0);
+    await until("the bodies are in files", () => files() >= waiting, subject.patienceMs).catch(
+      () => undefined,
+    );
+    const links = folders().map((one): [string, string] => [join(shared, one), precious.folder]);
+    for (const [folder] of links) rmSync(folder, { recursive: true });
+    const intruder = await Intruder.squat(stage, { links: Object.fromEntries(links), listens: [] });
+    await held.release();
+    for (const answer of await Promise.all(asked)) {
+      if (!isOwn(answer)) wrong += 1;
+      if (answer.status === 200) whole += 1;
+    }
+    const next = await askOnce(subject.port, post("/token?t=x", LARGE));
+    verdict.expect(isOwn(next) && next.status === 200, `a new body got ${tellAnswer(next)}`);
+    await intruder.callBack();
+    for (const [folder] of links) rmSync(folder, { force: true });
+  }
+  verdict.did = `${rounds * waiting} bodies whose folder was removed and made anew`;
+  verdict.figure("answered with 200", whole, "");
+  verdict.expect(wrong === 0, `${wrong} requests got other bytes than their own`);
+  precious.expectWhole(verdict);
+  await expectWhole(subject, verdict, 50);
+}
+
+/** Its own bytes, or an error of the server. */
+function isOwn({ end, status, body }: Answer): boolean {
+  if (end !== "answered" || body.includes(SECRET)) return false;
+  return status === 200 ? body.startsWith(LARGE) : status >= 500;
 }

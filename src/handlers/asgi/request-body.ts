@@ -55,7 +55,8 @@ class StreamedBody implements RequestBody, BodyReceiver {
   }
 
   grant(bytes: number): void {
-    this.#outstanding -= bytes;
+    // A worker that grants more than it has got would lift the limit of what it has to hold.
+    this.#outstanding = Math.max(0, this.#outstanding - bytes);
     if (!this.#isClosed && this.#outstanding < INPUT_WINDOW_BYTES)
       this.#request.exchange.resumeBody();
   }
