@@ -19,7 +19,7 @@ export interface Representation extends Validators {
 }
 
 /** A part of the body: bytes of the representation, or a text between them. */
-export type BodyPart = ByteRange | string;
+type BodyPart = ByteRange | string;
 
 export type Selection =
   | "whole"

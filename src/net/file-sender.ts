@@ -10,8 +10,8 @@
 import type { OpenFile } from "./file-tree.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 
-/** Bytes of a read: larger ones cost more, because they leave the processor's cache. */
-const PIECE_BYTES = 262_144;
+/** Bytes of a read: a file of 100 MB costs 16 % more with half of it, and nothing less with twice as much. */
+const PIECE_BYTES = 524_288;
 /** Bytes of a read while many files are sent to slow clients. */
 const SMALL_PIECE_BYTES = 65_536;
 /** Pieces of all responses together; beyond, each response has one small piece. */

@@ -25,6 +25,8 @@ import { promisify } from "node:util";
 
 /** Most symbolic links on the way to a file, as the kernel has it (MAXSYMLINKS). */
 const MAX_LINKS = 40;
+/** Most names on the way to a file, as links that lead to their own folder could make many. */
+const MAX_NAMES = 256;
 /** Ways that are walked at the same moment; the others wait. Node has four threads for file systems. */
 const MAX_WALKS = 32;
 /** How long a folder is used without a look at the way that leads to it. */
@@ -35,6 +37,8 @@ const MAX_FOLDERS = 64;
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 /** Linux; not among Node's constants. */
 const O_PATH = 0o10_000_000;
+/** In place of a descriptor: something is there that is no folder. */
+const NO_FOLDER = -1;
 const FOLDER_FLAGS = O_PATH | O_DIRECTORY;
 
 const statOpen = promisify<number, Stats>(fstat);
@@ -241,6 +245,7 @@ export class FileTree {
    * "..", none with a slash or NUL. The caller releases the place. Rejects with the system's errors, such as EIO.
    */
   async find(names: readonly string[]): Promise<Place | null> {
+    if (names.length > MAX_NAMES) return null;
     // Whoever ends a walk leaves its turn to the next one.
     if (this.#walks >= MAX_WALKS) await new Promise<void>((turn) => this.#waiting.push(turn));
     else this.#walks += 1;
@@ -294,9 +299,10 @@ export class FileTree {
       if (stats?.isDirectory() !== true) return "nothing";
     }
     const flags = FOLDER_FLAGS | (followLinks ? 0 : O_NOFOLLOW);
-    const fd = await this.#allowed(openFile(at, flags), walk, name);
+    const fd = await this.#allowed(openFile(at, flags).catch(notAFolder), walk, name);
+    if (fd === null) return "nothing";
     // A link is no folder, and may lead to one.
-    if (fd === null) return followLinks ? "nothing" : await this.#follow(walk, at);
+    if (fd === NO_FOLDER) return followLinks ? "nothing" : await this.#follow(walk, at);
     walk.way.push(name);
     this.#move(walk, this.#keep(walk.way, new Folder(fd, walk.folder.since)));
     return "further";
@@ -399,11 +405,20 @@ async function absentAsNull<Value>(
   try {
     return await found;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const code = codeOf(error);
     if (!ABSENT.has(code)) throw error;
     if (code === "EACCES" || code === "EPERM") onDenied?.();
     return null;
   }
+}
+
+function notAFolder(error: unknown): number {
+  if (codeOf(error) === "ENOTDIR") return NO_FOLDER;
+  throw error;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 /** Closing writes nothing, so its errors say nothing. */

@@ -9,7 +9,7 @@ import type { FileVersion } from "./file-version.ts";
 /** Larger files are read from the disk for each request. */
 export const MAX_CACHED_FILE_BYTES = 1_048_576;
 /** All cached files of a server together. */
-export const CACHE_BYTES = 67_108_864;
+const CACHE_BYTES = 67_108_864;
 /** What an entry costs besides the bytes of its file. */
 const ENTRY_BYTES = 2048;
 /** How long the file system's word holds. */
@@ -27,7 +27,7 @@ export class KnownFile {
   refreshAt = 0;
   isRefreshing = false;
   /** Whether the file was asked for since the cache last looked for something to forget. */
-  isUsed = true;
+  isUsed = false;
 
   constructor(plain: FileVersion, coded: readonly FileVersion[]) {
     this.plain = plain;

@@ -7,7 +7,7 @@ import type { FileTree } from "../../net/file-tree.ts";
 import { encodePath } from "./paths.ts";
 
 /** Names of a folder that are looked at. */
-export const MAX_LISTED = 2000;
+const MAX_LISTED = 2000;
 
 interface Row {
   /** Latin-1: one character, one byte. */

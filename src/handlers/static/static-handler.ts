@@ -176,7 +176,9 @@ export class StaticHandler implements Handler {
       await work;
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      exchange.fail(BUSY.has(code) ? ERRORS.NO_DESCRIPTORS : ERRORS.SERVER_FAULT);
+      // A folder that may be entered and not read cannot be listed.
+      if (code === "EACCES") exchange.fail(ERRORS.NOT_FOUND);
+      else exchange.fail(BUSY.has(code) ? ERRORS.NO_DESCRIPTORS : ERRORS.SERVER_FAULT);
       // Without a code the fault is ours: the server logs it.
       if (code === "") throw error;
       this.#report(exchange.path, code);
