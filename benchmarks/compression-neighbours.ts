@@ -18,7 +18,7 @@ import { listen } from "../src/front/listener.ts";
 import { responseHead } from "../src/http/response-head.ts";
 import { Http1Engine } from "../src/http1/engine.ts";
 import { CoarseClock } from "../src/net/coarse-clock.ts";
-import { OpenFileLimit } from "../src/net/open-file-limit.ts";
+import { OpenFiles } from "../src/net/open-files.ts";
 import { canonicalPath } from "../src/routing/canonical-path.ts";
 
 const TEXT_BYTES = 4_194_304;
@@ -38,7 +38,7 @@ async function serve(folder: string): Promise<void> {
     followSymlinks: false,
     fallback: "",
     memory: new CacheMemory(),
-    count: new OpenFileLimit(1000),
+    count: new OpenFiles({ workers: 0, connections: () => 0, closeIdle: () => 0 }),
     onUnreadable: () => undefined,
   });
   const compressing = new CompressingHandler(files);

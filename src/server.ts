@@ -16,8 +16,7 @@ import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
-import { OpenFileLimit } from "./net/open-file-limit.ts";
-import { OpenFiles, readLimit } from "./net/open-files.ts";
+import { OpenFiles } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -27,8 +26,6 @@ import { Site } from "./site.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
-/** Share of the limit of open files for files that are being sent. */
-const SENT_FILES_SHARE = 0.25;
 /** The same where the files have no room, or are slow. Beyond: a response is cut. */
 const MAX_BODY_MEMORY_BYTES = 268_435_456;
 
@@ -51,8 +48,8 @@ export class Server {
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
+  readonly #openFiles: OpenFiles;
   readonly #fileMemory = new CacheMemory();
-  readonly #fileCount = new OpenFileLimit(Math.floor(readLimit() * SENT_FILES_SHARE));
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
   #hasStarted = false;
@@ -70,6 +67,7 @@ export class Server {
       connections: () => this.#connections.size,
       closeIdle: (count) => this.#connections.closeOldestIdle(count),
     });
+    this.#openFiles = openFiles;
     this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
     const surroundings = {
       log,
@@ -149,8 +147,8 @@ export class Server {
       applications: new Map(applications.map((one) => [one.name, one])),
       isReady: () => this.applications.isReady,
       fileMemory: this.#fileMemory,
-      fileCount: this.#fileCount,
-      onUnreadableFile: (folder, name, code) =>
+      openFiles: this.#openFiles,
+      onUnreadable: (folder, name, code) =>
         this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
       onFailure: (text) => this.#log.error("route.failed", text, {}),
     });

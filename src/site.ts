@@ -14,9 +14,9 @@ import { FixedResponseHandler, RedirectHandler } from "./handlers/builtin/fixed-
 import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
 import { MountHandler } from "./handlers/builtin/mount.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
+import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
 import type { CacheMemory } from "./handlers/static/file-cache.ts";
 import { StaticHandler } from "./handlers/static/static-handler.ts";
-import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
 import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
@@ -29,12 +29,11 @@ export interface SiteSurroundings {
   readonly applications: ReadonlyMap<string, Handler>;
   /** Whether every application can take requests. */
   readonly isReady: () => boolean;
-  /** Memory of the files of all static routes. */
+  /** Memory of the files of all static routes, also of sites that follow one another. */
   readonly fileMemory: CacheMemory;
-  /** Counts open files. */
-  readonly fileCount: FileCount;
-  /** A file of a static route, or its folder, cannot be read. `code`: the system's. */
-  readonly onUnreadableFile: (folder: string, name: string, code: string) => void;
+  readonly openFiles: FileCount;
+  /** A file below the folder of a static route cannot be read. `code`: the system's. */
+  readonly onUnreadable: (folder: string, name: string, code: string) => void;
   /** A file that a route uses has changed and cannot be used; the earlier content stays. */
   readonly onFailure: (text: string) => void;
 }
@@ -96,20 +95,16 @@ function handlerOf(target: RouteTarget, path: string, surroundings: SiteSurround
 }
 
 function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundings): Handler {
-  if (!canOpenBelow()) throw new Error("files are served only where /proc is mounted");
-  const { folder, stripPrefix, listing, followSymlinks, fallback } = target;
-  const { fileMemory: memory, fileCount: count, onUnreadableFile } = surroundings;
-  const prefix = stripPrefix ? path : "";
-  const onUnreadable = (name: string, code: string): void => onUnreadableFile(folder, name, code);
+  if (!canOpenBelow()) throw new OperatorError("files are served only where /proc is mounted");
+  const { folder, stripPrefix, ...options } = target;
+  const { fileMemory: memory, openFiles: count, onUnreadable } = surroundings;
   return new StaticHandler({
+    ...options,
     folder,
-    prefix,
-    listing,
-    followSymlinks,
-    fallback,
+    prefix: stripPrefix ? path : "",
     memory,
     count,
-    onUnreadable,
+    onUnreadable: (name, code) => onUnreadable(folder, name, code),
   });
 }
 

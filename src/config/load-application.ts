@@ -110,6 +110,7 @@ function configure(
     queue: sources.one(OPTIONS.queue),
     queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
     maxResponseSpill: sources.one(OPTIONS.maxResponseSpill),
+    webSocketLimit: sources.one(OPTIONS.wsConcurrency),
     webSockets: {
       maxMessageBytes: sources.one(OPTIONS.wsMaxSize),
       pingIntervalMs: sources.one(OPTIONS.wsPingInterval),

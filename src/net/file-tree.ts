@@ -23,6 +23,8 @@ import {
 } from "node:fs";
 import { promisify } from "node:util";
 
+import type { OpenFiles } from "./open-files.ts";
+
 /** Most symbolic links on the way to a file, as the kernel has it (MAXSYMLINKS). */
 const MAX_LINKS = 40;
 /** Most names on the way to a file, as links that lead to their own folder could make many. */
@@ -32,7 +34,7 @@ const MAX_WALKS = 32;
 /** How long a folder is used without a look at the way that leads to it. */
 const FOLDER_MS = 400;
 /** Folders that are kept open. */
-const MAX_FOLDERS = 64;
+const MAX_FOLDERS = 256;
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 /** Linux; not among Node's constants. */
@@ -65,13 +67,8 @@ export function canOpenBelow(): boolean {
   return existsSync("/proc/self/fd");
 }
 
-/** The descriptors that clients cause: net/open-files.ts. */
-export interface FileCount {
-  /** Whether a client may have one more descriptor. */
-  mayOpen(): boolean;
-  opened(): void;
-  closed(): void;
-}
+/** The table of what clients have open. */
+export type FileCount = Pick<OpenFiles, "mayOpen" | "opening" | "opened" | "closing" | "closed">;
 
 export interface FileTreeOptions {
   /** Absolute. A link that the path leads through is followed anew each time. */
@@ -110,21 +107,20 @@ export class OpenFile {
   /** Returns all bytes; null if the file was changed while they were read. */
   async readAll(): Promise<Buffer | null> {
     const { size } = this.stats;
-    // One byte more shows a file that has grown; and a buffer that shares its memory is left to its owner
-    // (net/buffer-pool.ts).
-    const bytes = Buffer.from(new ArrayBuffer(size + 1));
+    // A buffer that shares its memory is left to its owner (net/buffer-pool.ts): one byte more.
+    const bytes = Buffer.from(new ArrayBuffer(size + 1), 0, size);
     let end = 0;
-    for (let count = -1; count !== 0 && end < bytes.length; end += count)
+    for (let count = -1; count !== 0 && end < size; end += count)
       count = await this.read(bytes, end, end);
     const after = await statOpen(this.fd);
-    return end === size && isSameVersion(this.stats, after) ? bytes.subarray(0, size) : null;
+    return end === size && isSameVersion(this.stats, after) ? bytes : null;
   }
 
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    closeSoon(this.fd);
-    this.#count.closed();
+    this.#count.closing();
+    close(this.fd, () => this.#count.closed());
   }
 }
 
@@ -142,12 +138,15 @@ export function isSameVersion(a: Stats, b: Stats): boolean {
 /** A folder that is held open while it has users. */
 class Folder {
   readonly fd: number;
+  /** When the folder was opened: names that are added or removed change its times. */
+  readonly stats: Stats;
   /** performance.now() before the walk to the folder began. */
   readonly since: number;
   #users = 1;
 
-  constructor(fd: number, since: number) {
+  constructor(fd: number, stats: Stats, since: number) {
     this.fd = fd;
+    this.stats = stats;
     this.since = since;
   }
 
@@ -172,6 +171,8 @@ export class Place {
   readonly kind: "file" | "folder";
   /** Of a file, at the moment when it was found. */
   readonly stats: Stats | null;
+  /** Of the folder itself, or of the folder of the file. */
+  readonly folderStats: Stats;
   /** performance.now() before the way to the place was walked. */
   readonly since: number;
   /** The folder itself, or the folder of the file. */
@@ -182,6 +183,7 @@ export class Place {
   constructor(folder: Folder, name: string, stats: Stats | null, options: FileTreeOptions) {
     this.kind = stats === null ? "folder" : "file";
     this.stats = stats;
+    this.folderStats = folder.stats;
     this.since = folder.since;
     this.#folder = folder;
     this.#name = name;
@@ -198,16 +200,19 @@ export class Place {
     const { count, followLinks } = this.#options;
     if (!count.mayOpen()) throw new TooManyFiles("too many open files");
     const flags = O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW);
-    const fd = await absentAsNull(openFile(this.#folder.at(this.#name), flags));
-    if (fd === null) return null;
-    count.opened();
-    const stats = await statOpen(fd).catch((error: unknown) => {
-      count.closed();
-      closeSoon(fd);
-      throw error;
-    });
-    const file = new OpenFile(fd, stats, count);
-    if (stats.isFile()) return file;
+    let file: OpenFile | null = null;
+    count.opening();
+    try {
+      const fd = await absentAsNull(openFile(this.#folder.at(this.#name), flags));
+      file = fd === null ? null : new OpenFile(fd, await stateOf(fd), count);
+    } finally {
+      count.opened();
+      if (file === null) {
+        count.closing();
+        count.closed();
+      }
+    }
+    if (file?.stats.isFile() !== false) return file;
     file.close();
     return null;
   }
@@ -304,7 +309,8 @@ export class FileTree {
     // A link is no folder, and may lead to one.
     if (fd === NO_FOLDER) return followLinks ? "nothing" : await this.#follow(walk, at);
     walk.way.push(name);
-    this.#move(walk, this.#keep(walk.way, new Folder(fd, walk.folder.since)));
+    const next = new Folder(fd, await stateOf(fd), walk.folder.since);
+    this.#move(walk, this.#keep(walk.way, next));
     return "further";
   }
 
@@ -355,7 +361,7 @@ export class FileTree {
     if (near !== null) return near;
     const since = performance.now();
     const fd = await absentAsNull(openFile(this.#options.root, FOLDER_FLAGS));
-    return fd === null ? null : this.#keep([], new Folder(fd, since));
+    return fd === null ? null : this.#keep([], new Folder(fd, await stateOf(fd), since));
   }
 
   /** A kept folder, with one more user; null if there is none that is new enough. */
@@ -409,6 +415,16 @@ async function absentAsNull<Value>(
     if (!ABSENT.has(code)) throw error;
     if (code === "EACCES" || code === "EPERM") onDenied?.();
     return null;
+  }
+}
+
+/** The state of what was opened; where the system does not tell it, the descriptor is closed. */
+async function stateOf(fd: number): Promise<Stats> {
+  try {
+    return await statOpen(fd);
+  } catch (error) {
+    closeSoon(fd);
+    throw error;
   }
 }
 

@@ -7,8 +7,8 @@ import { test } from "node:test";
 
 import { FileSender, type FilePart, type FileSink } from "../../src/net/file-sender.ts";
 import { FileTree } from "../../src/net/file-tree.ts";
-import { OpenFileLimit } from "../../src/net/open-file-limit.ts";
 import { until } from "../support/deadline.ts";
+import { FileLimit } from "../support/file-count.ts";
 import { makeScratch, type Scope } from "../support/scratch.ts";
 
 const MEBIBYTE = 1_048_576;
@@ -48,7 +48,7 @@ interface Sending {
   readonly sink: Sink;
   readonly sender: FileSender;
   /** Of one file: there is room again when that is closed. */
-  readonly count: OpenFileLimit;
+  readonly count: FileLimit;
 }
 
 async function makeSending(
@@ -60,7 +60,7 @@ async function makeSending(
   const path = join(root, "file");
   const content = Buffer.from(Uint32Array.from({ length: size / 4 }, (_, index) => index).buffer);
   writeFileSync(path, content);
-  const count = new OpenFileLimit(1);
+  const count = new FileLimit(1);
   const place = await new FileTree({ root, followLinks: false, count }).find(["file"]);
   const file = await place?.open();
   place?.release();

@@ -4,6 +4,8 @@
 //
 //   asked ────────── fresh ──────────▶ refreshAt ──── used, and asked again ────▶ validUntil ─── asked first ───▶
 
+import type { Stats } from "node:fs";
+
 import type { FileVersion } from "./file-version.ts";
 
 /** Larger files are read from the disk for each request. */
@@ -14,15 +16,18 @@ const CACHE_BYTES = 67_108_864;
 const ENTRY_BYTES = 2048;
 /** How long the file system's word holds. */
 const VALID_MS = 1000;
-const REFRESH_MS = 600;
+const REFRESH_MS = 700;
 
 /** A file as the file system had it when it was asked. */
 export class KnownFile {
   readonly plain: FileVersion;
   /** Coded files beside it, the best first. */
   readonly coded: readonly FileVersion[];
-  /** performance.now() when coded files of every kind were looked for. */
-  lookedForCodedAt = 0;
+  /**
+   * The file's folder when coded files were looked for: one that was not changed since has no new ones. Null: a
+   * change of that moment would not show.
+   */
+  folder: Stats | null = null;
   validUntil = 0;
   refreshAt = 0;
   isRefreshing = false;

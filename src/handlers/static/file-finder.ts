@@ -6,7 +6,7 @@ import { contentTypeOf } from "../../http/media-types.ts";
 import { isSameVersion, type FileTree, type OpenFile, type Place } from "../../net/file-tree.ts";
 import { FileCache, KnownFile, MAX_CACHED_FILE_BYTES, type CacheMemory } from "./file-cache.ts";
 import { FileCodings } from "./file-codings.ts";
-import { fileVersion, type FileVersion } from "./file-version.ts";
+import { fileVersion, isSettled, type FileVersion } from "./file-version.ts";
 import { namesOf } from "./paths.ts";
 
 const INDEX = "index.html";
@@ -19,8 +19,6 @@ const CODED: readonly (readonly [coding: Coding, ending: string])[] = [
   ["zstd", ".zst"],
   ["gzip", ".gz"],
 ];
-/** How often new coded files are looked for; those that are known are looked at each time. */
-const LOOK_FOR_CODED_MS = 5000;
 /** A request takes part in a search that another one has begun, if that is so recent. */
 const SHARED_SEARCH_MS = 300;
 /** A file that changes while it is read is read anew so many times. */
@@ -163,10 +161,11 @@ export class FileFinder {
     const place = await this.#find(names);
     if (place?.stats === null) return "folder";
     if (place === null) return null;
-    const { stats, since } = place;
+    const { stats, folderStats, since } = place;
     const cached = this.#cache.get(key);
     const before = cached !== undefined && isStill(cached.plain, place, names) ? cached : null;
-    const looksForAll = before === null || since - before.lookedForCodedAt >= LOOK_FOR_CODED_MS;
+    const looksForAll =
+      before === null || before.folder === null || !isSameVersion(before.folder, folderStats);
     const coded = await this.#codedBeside(names, stats.mtimeMs, before, looksForAll);
     const varies = coded.length > 0;
     const hasSameHead = before !== null && before.coded.length > 0 === varies;
@@ -175,7 +174,8 @@ export class FileFinder {
     const isSame = hasSameHead && isSameList(before.coded, coded);
     const file = isSame ? before : new KnownFile(plain, coded);
     file.confirm(since);
-    file.lookedForCodedAt = looksForAll ? since : before.lookedForCodedAt;
+    const seenAt = Date.now() - (performance.now() - since);
+    file.folder = isSettled(folderStats, seenAt) ? folderStats : null;
     return file;
   }
 

@@ -65,7 +65,7 @@ export function fileVersion(facts: VersionFacts, stats: Stats, now: number): Fil
     head,
     length: stats.size,
     notModified: notModifiedHead(head),
-    isSettled: isOver(Math.max(stats.mtimeMs, stats.ctimeMs), now),
+    isSettled: isSettled(stats, now),
     body: null,
     isCodable:
       coding === "identity" &&
@@ -97,7 +97,11 @@ function entityTag({ mtimeMs, size }: Stats, coding: FileVersion["coding"], now:
   return `"${hex(seconds)}-${hex(size)}${fraction}${suffix}"`;
 }
 
-/** Whether the second of a time is over. */
+/** Whether the second of the last change is over, so that a further one shows in the times. */
+export function isSettled({ mtimeMs, ctimeMs }: Stats, now: number): boolean {
+  return isOver(Math.max(mtimeMs, ctimeMs), now);
+}
+
 function isOver(time: number, now: number): boolean {
   return now >= (Math.floor(time / 1000) + 1) * 1000;
 }

@@ -18,7 +18,6 @@ const FILES = [
 /** Times that a file may be known, told in words; and what is no limit. */
 const NO_LIMIT = new Set([
   "JOINED_GAP_BYTES",
-  "LOOK_FOR_CODED_MS",
   "O_PATH",
   "NO_FOLDER",
   "REFRESH_MS",
