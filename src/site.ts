@@ -5,6 +5,7 @@
 import type {
   Configuration,
   RouteConfiguration,
+  RoutePolicy,
   RouteTarget,
   StaticTarget,
 } from "./config/configuration.ts";
@@ -12,6 +13,7 @@ import { OperatorError } from "./config/operator-error.ts";
 import { FixedResponseHandler, RedirectHandler } from "./handlers/builtin/fixed-response.ts";
 import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
 import { MountHandler } from "./handlers/builtin/mount.ts";
+import { CompressingHandler } from "./handlers/policy/compression.ts";
 import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
 import type { CacheMemory } from "./handlers/static/file-cache.ts";
 import { StaticHandler } from "./handlers/static/static-handler.ts";
@@ -77,7 +79,8 @@ async function openRoute(
 ): Promise<Route> {
   const { host, path, target, policy } = route;
   const inner = handlerOf(target, path, surroundings);
-  const handler = await PolicyHandler.open(policy, inner, surroundings.onFailure);
+  const guarded = await PolicyHandler.open(policy, inner, surroundings.onFailure);
+  const handler = isCompressed(target, policy) ? new CompressingHandler(guarded) : guarded;
   return { host, path, isExact: false, methods: null, handler };
 }
 
@@ -108,4 +111,8 @@ function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundi
 function healthRoute(path: string, { isReady }: SiteSurroundings): Route {
   const handler = new HealthHandler(isReady);
   return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
+}
+
+function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {
+  return compress === "all" || (compress === "files" && kind === "static");
 }

@@ -95,7 +95,7 @@ const SITE = inGroup("Site", "server", {
     placeholder: "off|files|all",
     fallback: "files",
     help: "which responses are compressed",
-    doc: "Which responses are compressed, if the client accepts it: `files` (of `static` routes), `all` (those of applications too), or `off`. With `all` a page that holds a secret and repeats what a client sent can be guessed byte by byte (BREACH).",
+    doc: "Which responses are compressed, if the client accepts it: `files` (of `static` routes), `all` (those of applications too), or `off`. With `all` a page that holds a secret and repeats what a client sent can be guessed byte by byte (BREACH): docs/guide/compression.md explains it.",
     read: oneOf(["off", "files", "all"]),
   },
 });

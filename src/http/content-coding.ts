@@ -1,12 +1,17 @@
 // Which coding of a body a client prefers (RFC 9110 §12.5.3), and which types are worth coding. Pure.
 
 import { trimBlanks } from "./grammar.ts";
+import type { RequestHead } from "./message.ts";
 
 /** The codings that this server knows; identity is no coding. */
 export type Coding = "zstd" | "br" | "gzip";
 
 /** Most members of an Accept-Encoding that are looked at; browsers send four. */
 const MAX_MEMBERS = 32;
+
+/** Choices of one list of offers that are kept, and the longest field of one. */
+export const MAX_KEPT_CHOICES = 256;
+export const MAX_KEPT_LENGTH = 256;
 
 /** Types of text: half of their bytes or more are saved. Images, audio, video and archives are compressed already. */
 const COMPRESSIBLE =
@@ -15,11 +20,6 @@ const COMPRESSIBLE =
 /** Whether bodies of this Content-Type become much smaller. */
 export function isCompressible(contentType: string): boolean {
   return COMPRESSIBLE.test(contentType);
-}
-
-/** Whether each chunk of a body must reach the client at once. */
-export function isEventStream(contentType: string): boolean {
-  return /^text\/event-stream\b/i.test(contentType);
 }
 
 /**
@@ -50,6 +50,35 @@ export function chooseCoding<Offer extends Coding>(
     bestWeight = weight;
   }
   return best;
+}
+
+/** The choice between the same offers for many requests: clients send few different fields, so choices are kept. */
+export class AcceptedCodings {
+  readonly #offers: readonly Coding[];
+  readonly #choices = new Map<string, Coding | "identity">();
+
+  /** `offers`: in the server's order. */
+  constructor(offers: readonly Coding[]) {
+    this.#offers = offers;
+  }
+
+  /** The best offer for a request, which has Accept-Encoding. */
+  chosenBy({ names, values }: RequestHead): Coding | "identity" {
+    const first = names.indexOf("accept-encoding");
+    const isOnly = names.indexOf("accept-encoding", first + 1) === -1;
+    const accept = isOnly
+      ? (values[first] ?? "")
+      : values.filter((_, index) => names[index] === "accept-encoding").join();
+    const choice = this.#choices.get(accept);
+    if (choice !== undefined) return choice;
+    const chosen = chooseCoding(accept, this.#offers);
+    if (accept.length <= MAX_KEPT_LENGTH) {
+      if (this.#choices.size >= MAX_KEPT_CHOICES) this.#choices.clear();
+      // A copy: the value may be a slice that keeps the text of its whole head in memory.
+      this.#choices.set(Buffer.from(accept, "latin1").toString("latin1"), chosen);
+    }
+    return chosen;
+  }
 }
 
 /** qvalue: "0" … "1" with at most three decimals. Anything else counts as not acceptable. */

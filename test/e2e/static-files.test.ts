@@ -19,7 +19,13 @@ import {
 import { dirname, join } from "node:path";
 import { before, test } from "node:test";
 import { promisify } from "node:util";
-import { brotliCompressSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import {
+  brotliCompressSync,
+  gzipSync,
+  zstdCompressSync,
+  zstdDecompressSync,
+  brotliDecompressSync,
+} from "node:zlib";
 
 import fc from "fast-check";
 
@@ -206,12 +212,12 @@ test("a coded file beside a file is used as the client weighs codings", async ()
   assert.deepEqual([same.status, fieldOf(same, "vary")], [304, "Accept-Encoding"]);
   assert.equal((await ask("/coded/app.js", "br", `If-None-Match: ${etag}\r\n`)).status, 200);
   assert.equal((await client.get("/coded/app.js")).text, TEXT);
-  // Older than its file, or beside a file that is compressed already.
-  for (const path of ["/coded/stale.css", "/coded/photo.png"]) {
-    const { text, fields } = await ask(path, "br, gzip");
-    assert.equal(text, TEXT, path);
-    assert.equal(fields.has("vary"), false);
-  }
+  // Older than its file: the server codes the file itself. Beside a file that is compressed already: not used.
+  const stale = await ask("/coded/stale.css", "br");
+  assert.equal(String(brotliDecompressSync(stale.body)), TEXT);
+  const photo = await ask("/coded/photo.png", "br, gzip");
+  assert.equal(photo.text, TEXT);
+  assert.equal(photo.fields.has("vary"), false);
   client.destroy();
 });
 

@@ -3,6 +3,7 @@
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { reasonPhrase } from "../../http/status.ts";
+import { keptCopy } from "../../net/buffer-pool.ts";
 
 const EMPTY = Buffer.alloc(0);
 /** Bytes of a URL that must be encoded in Location; "%" stays, because the path is sent as it came. */
@@ -38,7 +39,7 @@ export class FixedResponseHandler implements Handler {
   constructor(status: number, contentType: string, body: string) {
     this.#status = status;
     this.#contentType = contentType;
-    this.#body = Buffer.from(body);
+    this.#body = keptCopy([Buffer.from(body)]);
   }
 
   handle(exchange: Exchange): void {

@@ -9,6 +9,7 @@ import type { HttpError } from "../../http/error.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { reasonPhrase } from "../../http/status.ts";
+import { keptCopy } from "../../net/buffer-pool.ts";
 
 const PAGE = /^([45](?:\d\d|\dx|xx))\.html$/;
 const MAX_PAGES = 64;
@@ -40,7 +41,7 @@ export class ErrorPages {
         throw new Error(
           `error page ${path}: at most ${MAX_PAGES} pages of ${MAX_PAGE_BYTES} bytes are kept`,
         );
-      bodies.set(pattern, await readFile(path));
+      bodies.set(pattern, keptCopy([await readFile(path)]));
     }
     return new ErrorPages(bodies);
   }

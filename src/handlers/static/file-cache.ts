@@ -143,7 +143,7 @@ export class FileCache {
 
 function bytesOf(file: KnownFile): number {
   return [file.plain, ...file.coded].reduce(
-    (sum, { body }) => sum + (body?.length ?? 0),
+    (sum, { body, codings }) => sum + (body?.length ?? 0) + (codings?.bytes ?? 0),
     ENTRY_BYTES,
   );
 }

@@ -5,6 +5,7 @@ import { isCompressible, type Coding } from "../../http/content-coding.ts";
 import { contentTypeOf } from "../../http/media-types.ts";
 import { isSameVersion, type FileTree, type OpenFile, type Place } from "../../net/file-tree.ts";
 import { FileCache, KnownFile, MAX_CACHED_FILE_BYTES, type CacheMemory } from "./file-cache.ts";
+import { FileCodings } from "./file-codings.ts";
 import { fileVersion, isSettled, type FileVersion } from "./file-version.ts";
 import { namesOf } from "./paths.ts";
 
@@ -220,6 +221,8 @@ export class FileFinder {
         const body = await opened.readAll();
         if (body === null) continue;
         version.body = body;
+        if (version.isCodable)
+          version.codings = new FileCodings(body, () => this.#cache.grow(file));
         this.#cache.grow(file);
         return version;
       } finally {

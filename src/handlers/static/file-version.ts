@@ -3,7 +3,8 @@
 
 import type { Stats } from "node:fs";
 
-import type { Coding } from "../../http/content-coding.ts";
+import { MIN_CODED_BYTES } from "../../http/coded-head.ts";
+import { isCompressible, type Coding } from "../../http/content-coding.ts";
 import { fileValidators, isOver } from "../../http/file-validators.ts";
 import { formatHttpDate } from "../../http/http-date.ts";
 import { contentTypeOf } from "../../http/media-types.ts";
@@ -11,6 +12,7 @@ import type { ResponseHead } from "../../http/message.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { notModifiedHead, type Representation } from "../../http/selected-response.ts";
 import { reasonPhrase } from "../../http/status.ts";
+import type { FileCodings } from "./file-codings.ts";
 
 export interface FileVersion extends Representation {
   /** The way to the file. */
@@ -22,6 +24,10 @@ export interface FileVersion extends Representation {
   readonly isSettled: boolean;
   /** Null: not in memory. */
   body: Buffer | null;
+  /** Whether the server may code the file itself. */
+  readonly isCodable: boolean;
+  /** Coded forms of the body that the server has made; null: the body is not in memory, or not codable. */
+  codings: FileCodings | null;
   /** While the bytes are read into memory. */
   loading: Promise<FileVersion | null> | null;
 }
@@ -60,6 +66,11 @@ export function fileVersion(facts: VersionFacts, stats: Stats, now: number): Fil
     notModified: notModifiedHead(head),
     isSettled: isSettled(stats, now),
     body: null,
+    isCodable:
+      coding === "identity" &&
+      stats.size >= MIN_CODED_BYTES &&
+      isCompressible(contentTypeOf(typeName)),
+    codings: null,
     loading: null,
   };
 }

@@ -98,6 +98,8 @@ export class StaticHandler implements Handler {
     const { head } = exchange;
     const isCoded = file.coded.length > 0 && (head.fields & HAS_CODING) !== 0;
     const version = isCoded ? codedVersion(file, head) : file.plain;
+    // Most files are pictures and the like: nothing of them is coded.
+    if (!version.isCodable) exchange.coder = null;
     if (version.body !== null || head.method === "HEAD") respond(exchange, version);
     // Most conditional requests get 304, which needs no bytes.
     else if ((head.fields & HAS_CHOICE) !== 0 && !needsBytes(selectFor(exchange, version)))
@@ -144,7 +146,7 @@ export class StaticHandler implements Handler {
     const page = hasOwnPage ? null : await this.#page(NOT_FOUND_PAGE);
     const loaded = page === null ? null : await this.#finder.load(page, page.plain);
     if (loaded === null || loaded.body === null) exchange.fail(ERRORS.NOT_FOUND);
-    else exchange.respond(notFoundHead(loaded), loaded.body);
+    else exchange.respond(notFoundHead(loaded), loaded.body, loaded.codings);
   }
 
   async #page(key: string): Promise<KnownFile | null> {
@@ -211,11 +213,11 @@ function needsBytes(selection: Selection): boolean {
 function respond(exchange: Exchange, version: FileVersion): void {
   const body = version.body ?? EMPTY;
   if ((exchange.head.fields & HAS_CHOICE) === 0) {
-    exchange.respond(version.head, body);
+    exchange.respond(version.head, body, version.codings);
     return;
   }
   const selection = selectFor(exchange, version);
-  if (selection === "whole") exchange.respond(version.head, body);
+  if (selection === "whole") exchange.respond(version.head, body, version.codings);
   else if (selection === "not-modified") exchange.respond(version.notModified, EMPTY);
   else if (selection.kind === "error") exchange.fail(selection.error);
   else {
