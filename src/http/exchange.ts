@@ -31,6 +31,8 @@ export interface BodyReceiver {
    * and only silence is too long. Else the server waits for a whole body, which must come at a minimum rate.
    */
   readonly isLive?: boolean;
+  /** True: memory is short, so that a read of the client must not bring much at once. */
+  readonly readsLittle?: boolean;
   onBody(chunk: Buffer): void;
   /** The body is complete; trailers were checked and dropped. */
   onBodyEnd(): void;

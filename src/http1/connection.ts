@@ -194,7 +194,7 @@ export class Http1Connection implements ResponseWriter {
   receiveBody(receiver: BodyReceiver): void {
     if (this.#body === null || this.#body.receiver !== null) return;
     this.#body.begin(receiver, this.#context.now);
-    if (this.#body.isLarge) this.#ahead.expectLargeBody(true);
+    this.#ahead.expectLargeBody(this.#body.readsWide);
     // A client that has sent bytes of the body does not wait (RFC 9110 §10.1.1). After the head of the
     // response, 100 Continue would become a part of the response.
     const isAwaited = this.#awaitsContinue && this.#exchange?.isResponding === false;
@@ -207,7 +207,10 @@ export class Http1Connection implements ResponseWriter {
   }
 
   resumeBody(): void {
-    if (this.#body?.resume(this.#context.now) === true) this.#ahead.resume();
+    const body = this.#body;
+    if (body?.resume(this.#context.now) !== true) return;
+    this.#ahead.expectLargeBody(body.readsWide);
+    this.#ahead.resume();
   }
 
   /** Closes the connection after the bytes that were sent; bytes that the client still sends are dropped. */

@@ -81,9 +81,10 @@ export class RequestBodyReader {
     return this.#decoder?.memoryBytes ?? 0;
   }
 
-  /** Whether more than one read may still come: any chunked body, or more than READ_BYTES. */
-  get isLarge(): boolean {
-    return this.#decoder !== null || this.#left > READ_BYTES;
+  /** Whether larger reads are worth while, and have room: for any chunked body, or more than READ_BYTES. */
+  get readsWide(): boolean {
+    const isLarge = this.#decoder !== null || this.#left > READ_BYTES;
+    return isLarge && this.receiver?.readsLittle !== true;
   }
 
   get isWhole(): boolean {
