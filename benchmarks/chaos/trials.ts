@@ -11,6 +11,7 @@ import { DRAIN } from "./trials/drain.ts";
 import { FIRST_PROCESS } from "./trials/first-process.ts";
 import { FRONT_KILLED } from "./trials/front-killed.ts";
 import { LOG_TARGETS } from "./trials/log-targets.ts";
+import { MEMORY } from "./trials/memory.ts";
 import { NEW_CODE } from "./trials/new-code.ts";
 import { OUT_OF_MEMORY } from "./trials/out-of-memory.ts";
 import { OVERLOAD } from "./trials/overload.ts";
@@ -44,5 +45,6 @@ export const TRIALS: readonly Trial[] = [
   ...TEMP_SPACE,
   ...DESCRIPTORS,
   ...LOG_TARGETS,
+  ...MEMORY,
   ...WEB_SOCKET,
 ];
