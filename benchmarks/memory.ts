@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { readLimit } from "../src/front/descriptors.ts";
+import { readLimit } from "../src/net/open-files.ts";
 import { CASES } from "./cases.ts";
 import { startProgram } from "./program.ts";
 import type { ConnectionsResult, MemoryResult } from "./results.ts";

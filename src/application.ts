@@ -18,6 +18,7 @@ import { WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
 import type { MemoryBudget } from "./net/memory-budget.ts";
+import type { OpenFiles } from "./net/open-files.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
 import { writeOutput } from "./observe/log-targets.ts";
 import type { Log } from "./observe/log.ts";
@@ -53,6 +54,7 @@ export interface ApplicationSurroundings {
   readonly log: Log;
   /** For bodies that find no room in memory. */
   readonly folder: TempFolder;
+  readonly openFiles: OpenFiles;
   readonly budget: MemoryBudget;
   /** Absolute; used where the machine has no /dev/shm. */
   readonly tempDir: string;
@@ -86,7 +88,7 @@ export class PythonApplication implements Handler {
   #isReloadAsked = false;
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
-    const { log, folder, budget, tempDir, captureOutput, isDevelopment } = surroundings;
+    const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = surroundings;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
     this.#configuration = configuration;
@@ -100,6 +102,7 @@ export class PythonApplication implements Handler {
     const context = {
       pool: this.#pool,
       folder,
+      openFiles,
       budget,
       timesOf: routeTimeouts(routes, timeoutMs, timeoutMs),
       abandonTimeoutMs: null,

@@ -16,6 +16,7 @@ import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
+import { OpenFiles } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -25,6 +26,8 @@ import { TrustedProxies } from "./routing/trusted-proxies.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
+/** The same where the files have no room, or are slow. Beyond: a response is cut. */
+const MAX_BODY_MEMORY_BYTES = 268_435_456;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -49,18 +52,24 @@ export class Server {
   #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, maxBody, maxRequestLine, maxRequestHead, ...times } =
+    const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
-    const { tempDir, health, reload } = configuration.process;
+    const { tempDir, maxTempSize, health, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
     this.#listening = configuration.listeners;
     this.#log = log;
-    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds());
-    this.#folder = new TempFolder(tempDir);
+    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
+    const openFiles = new OpenFiles({
+      workers: configuration.applications.reduce((sum, { workers }) => sum + workers, 0),
+      connections: () => this.#connections.size,
+      closeIdle: (count) => this.#connections.closeOldestIdle(count),
+    });
+    this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
     const surroundings = {
       log,
       folder: this.#folder,
-      budget: new MemoryBudget(BODY_MEMORY_BYTES),
+      openFiles,
+      budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir,
       captureOutput,
       isDevelopment: reload,
@@ -78,7 +87,7 @@ export class Server {
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
     });
-    this.#guard = new DescriptorGuard(this.#connections);
+    this.#guard = new DescriptorGuard(this.#connections, openFiles);
   }
 
   /**
@@ -130,8 +139,8 @@ export class Server {
 
   #route(exchange: Exchange): void {
     try {
-      this.#proxies.identify(exchange);
-      const found = this.#router.match(exchange.effectiveHead);
+      const refused = this.#proxies.identify(exchange);
+      const found = refused ?? this.#router.match(exchange.effectiveHead);
       if ("code" in found) exchange.fail(found);
       else found.handle(exchange);
     } catch (error) {

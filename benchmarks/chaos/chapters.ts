@@ -285,6 +285,30 @@ export const CHAPTERS: readonly Chapter[] = [
       ),
     ],
   },
+  {
+    title: "Local users",
+    words:
+      "The server runs as root, the intruder as another user of the machine, without groups. The server's PID file, sockets and temporary files are in folders that everybody may write to, like /tmp. The intruder tries everything again and again while the server serves, reloads, and takes uploads.",
+    sentences: [
+      say(
+        "another user cannot signal a server, nor read, write, connect to or remove what is the server's",
+        "local-users.pry",
+        "e2e/unix-socket.test.ts",
+        "workers/run-directory.test.ts",
+      ),
+      say(
+        "where another user has taken a name before the start, the start fails or takes the name back; nothing behind a link is changed",
+        "local-users.squat",
+        "front/listener.test.ts",
+        "e2e/pid-file.test.ts",
+      ),
+      say(
+        "where another user has made a removed temporary folder anew, nobody gets bytes of others, and nothing behind a link is changed",
+        "local-users.links",
+        "e2e/vanishing-folders.test.ts",
+      ),
+    ],
+  },
 ];
 
 /** The trials of a chapter, in its order. */

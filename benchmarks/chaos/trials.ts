@@ -10,6 +10,7 @@ import { DESCRIPTORS } from "./trials/descriptors.ts";
 import { DRAIN } from "./trials/drain.ts";
 import { FIRST_PROCESS } from "./trials/first-process.ts";
 import { FRONT_KILLED } from "./trials/front-killed.ts";
+import { LOCAL_USERS } from "./trials/local-users.ts";
 import { LOG_TARGETS } from "./trials/log-targets.ts";
 import { MEMORY } from "./trials/memory.ts";
 import { NEW_CODE } from "./trials/new-code.ts";
@@ -47,4 +48,5 @@ export const TRIALS: readonly Trial[] = [
   ...LOG_TARGETS,
   ...MEMORY,
   ...WEB_SOCKET,
+  ...LOCAL_USERS,
 ];

@@ -1,7 +1,7 @@
 // The command line of npm run chaos, that every promise has what shows it, and the page of faults.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -19,6 +19,25 @@ test("every trial stands in one chapter, and every name there is a trial or a te
   assert.deepEqual(named.toSorted(), TRIALS.map(({ name }) => name).toSorted());
   for (const name of CHAPTERS.flatMap(({ sentences }) => sentences.flatMap((one) => one.shownBy)))
     if (name.endsWith(".ts")) assert(existsSync(join(ROOT, "test", name)), name);
+});
+
+test("each promise of SECURITY.md names tests and trials that exist", () => {
+  const rows = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && !line.startsWith("| Typhon promises"));
+  assert(rows.length > 10);
+  for (const row of rows) {
+    const proofs = row.split("|").at(-2) ?? "";
+    const names = [...proofs.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
+    assert(names.length > 0, row);
+    for (const name of names)
+      assert(
+        name.endsWith(".ts")
+          ? existsSync(join(ROOT, "test", name))
+          : TRIALS.some((trial) => trial.name === name),
+        name,
+      );
+  }
 });
 
 test("npm test shows every promise, by a test of its own or by a trial of the short form", () => {

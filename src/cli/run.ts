@@ -2,10 +2,13 @@
 // the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
 // stack. This file returns the exit code and leaves the exit to main.ts.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
+
 import { readFlags, type Flags } from "../config/flags.ts";
 import { loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
+import { escapeText } from "../observe/escape.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
 import { renderHelp } from "./help.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
@@ -34,7 +37,9 @@ export async function run(words: readonly string[], environment: Environment): P
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
-    process.stderr.write(`typhon: ${explain(error)}\n`);
+    // The text may hold an application's traceback, or the reply of whoever listens at the control socket.
+    const lines = `typhon: ${explain(error)}`.split("\n").map(escapeText);
+    process.stderr.write(`${lines.join("\n")}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
 }
@@ -48,6 +53,8 @@ async function serve(flags: Flags, environment: Environment, cwd: string): Promi
     return await supervise(configuration, log);
   } finally {
     await flushStandardStreams();
+    // An operation of the thread pool counts as running until its callbacks have returned (last-exit.ts).
+    await nextTurn();
   }
 }
 

@@ -84,13 +84,15 @@ export interface Configuration {
   readonly listeners: {
     /**
      * "default": no address was chosen; port 80 on all addresses where it may be bound, else
-     * 127.0.0.1:8000. Otherwise the addresses, in the order given.
+     * 127.0.0.1:8000. Otherwise the addresses, in the order given. Never "default" with `reload`.
      */
     readonly bind: "default" | readonly ListenAddress[];
     /** Of the files of Unix sockets. */
     readonly socketRights: SocketRights;
     /** Addresses and ranges whose forwarded fields are trusted; "unix" = every Unix socket, "*" = all. */
     readonly forwardedAllowIps: readonly string[];
+    /** What becomes of field names with "_". */
+    readonly headerMap: "drop" | "refuse" | "dangerous";
     readonly keepAliveMs: number;
     /** 0 = no limit. */
     readonly bodyTimeoutMs: number;
@@ -115,6 +117,8 @@ export interface Configuration {
     readonly pid: string | null;
     /** Absolute. */
     readonly tempDir: string;
+    /** Bytes of all files in it together. */
+    readonly maxTempSize: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** Whether /livez and /readyz are served. */

@@ -2,7 +2,7 @@
 // of .env files as Node reads it (util.parseEnv): comments, quotes, `export`, values of several lines. `$NAME` in
 // a value is not replaced. A variable of the process wins over every file, and a later file over an earlier one.
 
-import { readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseEnv, TextDecoder } from "node:util";
 
@@ -32,7 +32,7 @@ export function readEnvFiles(
 function readText(what: string, path: string): string {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readBytes(path);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : "";
     if (code === "EACCES" || code === "EPERM")
@@ -49,4 +49,18 @@ function readText(what: string, path: string): string {
     // Not UTF-8: the same line.
   }
   throw new OperatorError(`${what} is no text in UTF-8 with lines NAME=VALUE`);
+}
+
+/** Reads at most one byte more than a file may have: a device such as /dev/zero has no end. */
+function readBytes(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
+  try {
+    const bytes = Buffer.alloc(MAX_ENV_FILE_BYTES + 1);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < bytes.length; length += got)
+      got = readSync(fd, bytes, length, bytes.length - length, null);
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -16,12 +16,16 @@ import { findInterpreter } from "./interpreter.ts";
 import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { findOwner } from "./owner.ts";
-import { kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
+import { freeBytes, kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
 import { OPTIONS, type Option } from "./schema.ts";
 import { readValue, Sources, type Environment, type GivenValue } from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
+/** All temporary files where no limit was chosen: four bodies of the usual largest size. */
+const USUAL_TEMP_BYTES = 4_294_967_296;
+/** At least so much: the disk may be full only while the server starts. */
+const LEAST_TEMP_BYTES = 268_435_456;
 
 /** Reads the words after the command's name and the environment. Throws OperatorError. */
 export function load(
@@ -46,6 +50,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
       bind: readBind(sources, environment, cwd),
       socketRights: readSocketRights(sources),
       forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+      headerMap: sources.one(OPTIONS.headerMap),
       keepAliveMs: sources.one(OPTIONS.keepAlive),
       bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
       maxBody: sources.one(OPTIONS.maxBody),
@@ -62,7 +67,7 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
     },
     process: {
       pid: readPidFile(sources, cwd),
-      tempDir: readTempDir(sources, environment, cwd),
+      ...readTempFiles(sources, environment, cwd),
       gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
       health: sources.one(OPTIONS.health),
       reload: sources.one(OPTIONS.reload),
@@ -215,6 +220,8 @@ function readBind(
     // A host from the command line and a port from a variable still belong together.
     if (other !== undefined) return [joinAddress(sources, environment)];
   }
+  // Under --reload anybody who may connect sees source code and runs code that is not finished.
+  if (sources.one(OPTIONS.reload)) return [joinAddress(sources, environment)];
   const text = environment["PORT"] ?? "";
   if (text === "") return "default";
   return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
@@ -255,6 +262,21 @@ function folderOf(
   );
 }
 
+function readTempFiles(
+  sources: Sources,
+  environment: Environment,
+  cwd: string,
+): Pick<Configuration["process"], "tempDir" | "maxTempSize"> {
+  const tempDir = readTempDir(sources, environment, cwd);
+  const asked = sources.ask(OPTIONS.maxTempSize)?.value;
+  return { tempDir, maxTempSize: asked ?? usualTempSize(freeBytes(tempDir)) };
+}
+
+/** The limit of all temporary files where none was chosen; `free`: bytes in their folder. */
+export function usualTempSize(free: number): number {
+  return Math.max(LEAST_TEMP_BYTES, Math.min(USUAL_TEMP_BYTES, Math.floor(free / 2)));
+}
+
 // /dev/shm is memory; it comes last, for a read-only file system.
 function readTempDir(sources: Sources, environment: Environment, cwd: string): string {
   const given = sources.ask(OPTIONS.tempDir);
@@ -280,7 +302,7 @@ function readAccessLog(sources: Sources, cwd: string): string {
   const path = resolve(cwd, text);
   if (mayAppend(path)) return path;
   throw new OperatorError(
-    `${given?.by} ${quote(text)} is no file that this user may write; name another, - or off`,
+    `${given?.by} ${quote(text)} is no file that this user may write, or a FIFO that nobody reads; name another, - or off`,
   );
 }
 
@@ -288,9 +310,9 @@ function readAccessLog(sources: Sources, cwd: string): string {
 // /proc). The log creates the file a moment later anyway. O_NONBLOCK: a FIFO without a reader is an error, not
 // a wait.
 function mayAppend(path: string): boolean {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK } = constants;
   try {
-    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o666));
+    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o666));
     return true;
   } catch {
     // The caller reports every error of the system in the same way.

@@ -1,7 +1,7 @@
 // What a path leads to, as this user sees it. A folder on the way that this user may not enter is told apart
 // from a path that leads nowhere: the first is a mistake to report, the second often just the next case.
 
-import { accessSync, constants, lstatSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, statfsSync, statSync } from "node:fs";
 
 /** "closed": this user may not enter a folder on the way. */
 export type PathKind = "file" | "folder" | "other" | "missing" | "closed";
@@ -36,6 +36,12 @@ export function mayWriteIn(folder: string): boolean {
 /** Whether this user may list and read the files of the folder. */
 export function mayReadIn(folder: string): boolean {
   return has(folder, constants.R_OK | constants.X_OK);
+}
+
+/** Bytes that this user may still write to the file system of `folder`. */
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 /** Whether this user may run the file. */

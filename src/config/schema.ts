@@ -52,14 +52,14 @@ const ADDRESS = inGroup("Address", {
     isRepeatable: true,
     fallbackWords: "port 80, else 127.0.0.1:8000",
     help: "HOST:PORT, [::1]:PORT, :PORT or unix:PATH; may be repeated",
-    doc: "An address to listen on: `HOST:PORT`, `[::1]:PORT` (IPv6 in brackets), `:PORT` (all IPv4 addresses) or `unix:PATH`. May be given several times. Port 0 takes any free port. Cannot be combined with `--host` and `--port`. Without any address Typhon listens on `0.0.0.0:$PORT` if the variable `PORT` is set, else on port 80 of all addresses if it has the right to, else on 127.0.0.1:8000.",
+    doc: "An address to listen on: `HOST:PORT`, `[::1]:PORT` (IPv6 in brackets), `:PORT` (all IPv4 addresses) or `unix:PATH`. May be given several times. Port 0 takes any free port. Cannot be combined with `--host` and `--port`. Without any address Typhon listens on `0.0.0.0:$PORT` if the variable `PORT` is set, else on port 80 of all addresses if it has the right to, else on 127.0.0.1:8000; with `--reload` always on 127.0.0.1, at `$PORT` or 8000.",
     read: readBindAddress,
   },
   host: {
     placeholder: "HOST",
     fallbackWords: "127.0.0.1",
     help: "host name or address, instead of --bind",
-    doc: "The host name or address to listen on, if `--bind` is not used. With `--port` but without `--host` it is 127.0.0.1; with a port from the variable `PORT` it is 0.0.0.0.",
+    doc: "The host name or address to listen on, if `--bind` is not used. With `--port` but without `--host` it is 127.0.0.1; with a port from the variable `PORT` it is 0.0.0.0, but 127.0.0.1 with `--reload`.",
     read: readHost,
   },
   port: {
@@ -89,8 +89,15 @@ const ADDRESS = inGroup("Address", {
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed. `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
     read: listOf(readNetwork),
+  },
+  headerMap: {
+    placeholder: "KIND",
+    fallback: "drop",
+    help: "field names with _: drop, refuse or dangerous",
+    doc: "What becomes of a request's field names with `_`. An application that names fields as CGI does, and every WSGI application does, reads `X_User` and `X-User` as the same `HTTP_X_USER`, so that a client could forge a field that a proxy sets. `drop` removes such fields, under ASGI too; `refuse` responds with 400; `dangerous` passes them on, except those that would become a field that Typhon or a proxy decides by (`Content_Length`, `X_Forwarded_For` and the like). gunicorn has the same option; nginx drops such fields unless `underscores_in_headers` is on. Rename the field in the client or the proxy where you can.",
+    read: oneOf(["drop", "refuse", "dangerous"]),
   },
 });
 
@@ -122,7 +129,7 @@ const APPLICATION = inGroup("Application", {
     placeholder: "NAME=VALUE",
     isRepeatable: true,
     help: "a variable for the application; may be repeated",
-    doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line.",
+    doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line. Every user of the machine can read the arguments of a command; for secrets use the environment or `--env-file`.",
     read: readAssignment,
   },
   envFile: {
@@ -332,6 +339,13 @@ const LIMITS = inGroup("Limits", {
     doc: "How much of one response is kept in a temporary file for a client that reads slowly, so that the worker is free. If the file is full, the worker waits for the client. Only under WSGI: under ASGI `send()` waits for the client.",
     read: readSize,
   },
+  maxTempSize: {
+    placeholder: "SIZE",
+    fallbackWords: "4G, at most half of what is free",
+    help: "bytes of all temporary files together",
+    doc: "How much all temporary files of large bodies may hold together, such as `500M` or `20G`. Responses may hold half of it. When it is full, a response makes its worker wait for its client, and a request's body takes the place of the slowest other one if that comes at less than 16 KiB/s (that one gets 408), else it gets 507. Without this option it is 4 GiB, or half of what is free in `--temp-dir` at the start if that is less, and at least 256 MiB.",
+    read: readSize,
+  },
   tempDir: {
     placeholder: "DIR",
     fallbackWords: "$TMPDIR, else /tmp",
@@ -417,7 +431,7 @@ const PROCESS = inGroup("Process", {
   reload: {
     ...SWITCH,
     help: "for development: load new code when a file changes",
-    doc: "For development: when a file in the watched folders changes, new workers load the code, and requests wait until it is loaded. Code that does not load is shown as a page with its traceback until the code is fixed. The default number of workers is 1 then.",
+    doc: "For development: when a file in the watched folders changes, new workers load the code, and requests wait until it is loaded. Code that does not load is shown as a page with its traceback until the code is fixed. The default number of workers is 1 then, and without an address (`--bind`, `--host`) Typhon listens on this machine only, whatever its user may do and whether `PORT` is set or not.",
   },
   reloadDir: {
     placeholder: "DIR",

@@ -22,7 +22,7 @@ export async function listenAll(
 ): Promise<Listening> {
   const inherited = await listenInherited(accept);
   if (inherited !== null) {
-    const notice = "listening at the sockets of LISTEN_FDS; the chosen address is not used";
+    const notice = "listening at the sockets of LISTEN_FDS; no other address is used";
     return { listeners: inherited, notice: addresses === "default" ? null : notice };
   }
   if (addresses === "default") return listenDefault(accept);

@@ -1,11 +1,12 @@
 // Listens at TCP addresses and Unix paths. A port in use, a port that needs rights or a path that is taken
 // is a ListenError, whose text names the address and the remedy for the operator.
 
-import { chmodSync, lchownSync, lstatSync, unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { formatAddress, type ListenAddress, type SocketRights } from "../net/address.ts";
 import { shareReads } from "./shared-reads.ts";
+import { setSocketRights } from "./socket-rights.ts";
 
 /** Connections that the kernel queues until they are accepted; Linux caps it at net.core.somaxconn (4,096). */
 export const BACKLOG = 2048;
@@ -105,7 +106,7 @@ function bind(server: Server, address: ListenAddress, rights: SocketRights): Pro
 function listenAtPath(
   server: Server,
   path: string,
-  { mode, owner }: SocketRights,
+  rights: SocketRights,
   onListening: () => void,
 ): void {
   const before = process.umask(CLOSED_UMASK);
@@ -117,8 +118,7 @@ function listenAtPath(
   // The file of another server, if the path is taken.
   if (!server.listening) return;
   try {
-    if (owner !== null) lchownSync(path, owner.uid, owner.gid);
-    chmodSync(path, mode);
+    setSocketRights(path, rights);
   } catch (error) {
     server.close();
     const code = error instanceof Error ? codeOf(error) : "";

@@ -54,7 +54,14 @@ export function shareReads(
       return;
     }
     if (hasMethods(handle, ["setNoDelay"])) handle.setNoDelay(true);
-    accept(new SharingSocket(handle, highWaterMark));
+    const socket = new SharingSocket(handle, highWaterMark);
+    try {
+      accept(socket);
+    } catch (error) {
+      // A fault of ours: nobody else would close the connection.
+      socket.destroy();
+      throw error;
+    }
   };
   return Reflect.set(listening, "onconnection", onConnection);
 }

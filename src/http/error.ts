@@ -117,6 +117,7 @@ export const ERRORS = named({
     "Sec-WebSocket-Protocol must be a list of tokens, Sec-WebSocket-Extensions one of extensions.",
   ),
   WEBSOCKET_DENIED: entry(403, "The application has denied the WebSocket."),
+  FIELD_NAME_UNDERSCORE: entry(400, "A field name must not have an underscore."),
   NOT_FOUND: entry(404, "Nothing is served at this path."),
   HOST_UNKNOWN: entry(421, "This server does not serve the host of the request."),
   SERVER_FAULT: entry(500, "The server failed."),

@@ -11,6 +11,7 @@ export const TRANSFER_ENCODING = 4;
 export const CONNECTION = 8;
 export const EXPECT = 16;
 export const UPGRADE = 32;
+/** A field in which a proxy says where a request came from: client, scheme, host, port, prefix, user. */
 export const FORWARDED = 64;
 export const REQUEST_ID = 128;
 /** A field of one connection, which an application may not send. RFC 9110 §7.6.1, PEP 3333. */
@@ -21,6 +22,12 @@ export const SERVER = 1024;
 export const NOT_IN_TRAILER = 2048;
 /** A field that says what to do with a response, so it must not be a trailer. RFC 9110 §6.5.1. */
 export const RESPONSE_CONTROL = 4096;
+/**
+ * A name that becomes the CGI variable of another meaning (RFC 3875 §4.1.18): names with "_" (`X_A` and `X-A` are
+ * both HTTP_X_A), and Proxy (many programs read HTTP_PROXY as a setting). WSGI names fields in this way, and so
+ * does a WSGI application that is mounted in an ASGI one.
+ */
+export const MISTAKABLE = 8192;
 
 /** A valid field name. */
 export interface FieldName {
@@ -43,7 +50,14 @@ const KINDS: ReadonlyMap<string, number> = kindsOf([
   [CONNECTION, "connection"],
   [EXPECT, "expect"],
   [UPGRADE, "upgrade"],
-  [FORWARDED, "forwarded x-forwarded-for x-forwarded-host x-forwarded-proto"],
+  [
+    FORWARDED,
+    `forwarded cf-connecting-ip client-ip fastly-client-ip fly-client-ip forwarded-for front-end-https
+    true-client-ip x-azure-clientip x-client-ip x-cluster-client-ip x-envoy-external-address
+    x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-prefix x-forwarded-proto
+    x-original-forwarded-for x-original-host x-real-ip x-real-port x-scheme x-script-name x-url-scheme`,
+  ],
+  [MISTAKABLE, "proxy"],
   [REQUEST_ID, "x-request-id"],
   [DATE, "date"],
   [SERVER, "server"],
@@ -77,7 +91,7 @@ const COMMON: readonly string[] = words(
   Content-Language DNT ETag Expires From Last-Modified Link Location Priority Referer Referrer-Policy
   Retry-After Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Strict-Transport-Security
   Upgrade-Insecure-Requests User-Agent Vary Via WWW-Authenticate X-Content-Type-Options X-CSRFToken
-  X-Frame-Options X-Forwarded-Port X-Real-IP X-Requested-With`,
+  X-Frame-Options X-Requested-With`,
 );
 
 const cache = new Map<string, FieldName>();
@@ -101,6 +115,13 @@ export function fieldName(raw: string): FieldName | null {
   return isAllOf(raw, TOKEN) ? remember(raw) : null;
 }
 
+// Every name that begins with X-Forwarded is a proxy's word: -Ssl, -Server, -User, -Client-Cert …
+function kindOf(lower: string): number {
+  const forwarded = lower.startsWith("x-forwarded") ? FORWARDED : 0;
+  const mistakable = lower.includes("_") ? MISTAKABLE : 0;
+  return (KINDS.get(lower) ?? 0) | forwarded | mistakable;
+}
+
 function seed(name: string): void {
   const lower = name.toLowerCase();
   remember(lower);
@@ -113,7 +134,7 @@ function remember(raw: string): FieldName {
   const known = cache.get(lower);
   const name = known ?? {
     lower,
-    kind: KINDS.get(lower) ?? 0,
+    kind: kindOf(lower),
     once: ONCE.includes(lower) ? 1 << ONCE.indexOf(lower) : 0,
   };
   if (cache.size < MAX_CACHED_NAMES && raw.length <= MAX_CACHED_NAME_LENGTH) {

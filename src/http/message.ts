@@ -3,9 +3,10 @@
 // nothing is lost and nothing is decoded twice.
 
 /** Bits of RequestHead.fields: whether fields are present that some part of the server must read. */
-export const HAS_FORWARDED = 1; // Forwarded, X-Forwarded-For, -Proto, -Host
+export const HAS_FORWARDED = 1; // fields of a proxy: Forwarded, X-Forwarded-…, X-Real-IP …
 export const HAS_REQUEST_ID = 2; // X-Request-ID
 export const HAS_EXPECT = 4; // Expect
+export const HAS_MISTAKABLE = 8; // names with "_", and Proxy
 
 /** The head of one request, validated and unambiguous. RFC 9112 §3, RFC 9113 §8.3. */
 export interface RequestHead {

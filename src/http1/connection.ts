@@ -345,7 +345,11 @@ export class Http1Connection implements ResponseWriter {
       let at = 0;
       while (at < chunk.length) at = this.#readPart(chunk, at);
     } catch (error) {
-      if (!(error instanceof RequestFault)) throw error;
+      if (!(error instanceof RequestFault)) {
+        // A fault of ours ends the connection, which nobody else would.
+        this.destroy();
+        throw error;
+      }
       this.refuse(error.error);
     } finally {
       this.#isReading = false;

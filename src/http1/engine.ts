@@ -86,7 +86,17 @@ export class Http1Engine implements Engine {
   tick(): void {
     const now = this.#now();
     this.#context.now = now;
-    for (const connection of this.#all()) connection.tick(now);
+    for (const connection of this.#all()) {
+      try {
+        connection.tick(now);
+      } catch (error) {
+        // A fault of ours in one connection ends it, and is told; the others have their deadlines all the same.
+        connection.destroy();
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
     this.#context.memory.tick();
   }
 

@@ -12,11 +12,18 @@ import {
   fieldName,
   FORWARDED,
   HOST,
+  MISTAKABLE,
   REQUEST_ID,
   TRANSFER_ENCODING,
   UPGRADE,
 } from "../http/headers.ts";
-import { HAS_EXPECT, HAS_FORWARDED, HAS_REQUEST_ID, type RequestHead } from "../http/message.ts";
+import {
+  HAS_EXPECT,
+  HAS_FORWARDED,
+  HAS_MISTAKABLE,
+  HAS_REQUEST_ID,
+  type RequestHead,
+} from "../http/message.ts";
 import { isValidHost, parseTarget } from "../http/target.ts";
 import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_METHOD_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
 import { bodyLength } from "./request-body.ts";
@@ -256,6 +263,7 @@ function publicBits(kinds: number): number {
   return (
     ((kinds & FORWARDED) !== 0 ? HAS_FORWARDED : 0) |
     ((kinds & REQUEST_ID) !== 0 ? HAS_REQUEST_ID : 0) |
-    ((kinds & EXPECT) !== 0 ? HAS_EXPECT : 0)
+    ((kinds & EXPECT) !== 0 ? HAS_EXPECT : 0) |
+    ((kinds & MISTAKABLE) !== 0 ? HAS_MISTAKABLE : 0)
   );
 }

@@ -26,6 +26,12 @@ export const DEFAULT_BODY_TIMEOUT_MS = 60_000;
 export const BODY_WINDOW_MS = 10_000;
 /** Apache's mod_reqtimeout: 500 B/s. */
 export const MIN_BODY_BYTES_PER_SECOND = 500;
+/**
+ * Time for such a body, and a second more for each BODY_BYTES_PER_SECOND of it → 408: a gigabyte may take 19
+ * hours. mod_reqtimeout has the same rule (MinRate), from 20 s on.
+ */
+export const BODY_GRACE_MS = 3_600_000;
+export const BODY_BYTES_PER_SECOND = 16_384;
 /** Time until an idle connection is closed. nginx: 75 s. */
 export const DEFAULT_KEEP_ALIVE_MS = 75_000;
 /** Time until a client that takes no byte of its response is cut. nginx: 60 s. */

@@ -8,7 +8,12 @@ import { DIGIT, isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
 import { UNLIMITED } from "../net/memory-budget.ts";
 import { READ_BYTES } from "../net/wide-reader.ts";
 import { ChunkedDecoder } from "./chunked.ts";
-import { BODY_WINDOW_MS, MIN_BODY_BYTES_PER_SECOND } from "./limits.ts";
+import {
+  BODY_BYTES_PER_SECOND,
+  BODY_GRACE_MS,
+  BODY_WINDOW_MS,
+  MIN_BODY_BYTES_PER_SECOND,
+} from "./limits.ts";
 
 const MIN_WINDOW_BYTES = (MIN_BODY_BYTES_PER_SECOND * BODY_WINDOW_MS) / 1000;
 
@@ -59,6 +64,8 @@ export class RequestBodyReader {
   /** Bytes of a body with Content-Length that have not arrived; 0 for a chunked body. */
   #left: number;
   readonly #silenceMs: number;
+  /** When the body must be whole; each byte before this window has moved it. */
+  #deadline = 0;
   #windowStart = 0;
   #windowBytes = 0;
   /** Bytes of the window that an earlier tick has seen, and the tick that saw the last new bytes. */
@@ -114,6 +121,7 @@ export class RequestBodyReader {
   /** The handler asks for the body. */
   begin(receiver: BodyReceiver, now: number): void {
     this.receiver = receiver;
+    this.#deadline = now + BODY_GRACE_MS;
     this.#startWindow(now);
     this.#seenAt = now;
   }
@@ -136,7 +144,7 @@ export class RequestBodyReader {
     return isChange;
   }
 
-  /** Whether the client was silent for too long, or too few bytes came in a window; called at each tick. */
+  /** Whether the client was silent for too long, or too few bytes came in a window or in all; called at each tick. */
   isTooSlow(now: number): boolean {
     if (this.receiver === null || this.isPaused) return false;
     if (this.#windowBytes > this.#seenBytes) this.#seenAt = now;
@@ -145,10 +153,11 @@ export class RequestBodyReader {
     if (this.receiver.isLive === true || now - this.#windowStart < BODY_WINDOW_MS) return false;
     if (this.#windowBytes < MIN_WINDOW_BYTES) return true;
     this.#startWindow(now);
-    return false;
+    return now >= this.#deadline;
   }
 
   #startWindow(now: number): void {
+    this.#deadline += (this.#windowBytes / BODY_BYTES_PER_SECOND) * 1000;
     this.#windowStart = now;
     this.#windowBytes = 0;
     this.#seenBytes = 0;

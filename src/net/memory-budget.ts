@@ -9,10 +9,13 @@ export class MemoryBudget {
   /** Called by each `take` that leaves more than the limit in use. */
   onOver: () => void = ignore;
   readonly #limit: number;
+  readonly #hardLimit: number;
   #used = 0;
 
-  constructor(limitBytes: number) {
+  /** `hardLimitBytes`: what bytes that are taken without asking may add up to. */
+  constructor(limitBytes: number, hardLimitBytes = Infinity) {
     this.#limit = limitBytes;
+    this.#hardLimit = hardLimitBytes;
   }
 
   get isOver(): boolean {
@@ -21,6 +24,11 @@ export class MemoryBudget {
 
   get hasRoom(): boolean {
     return this.#used < this.#limit;
+  }
+
+  /** Whether the hard limit is passed as well: the taker has to give up. */
+  get isOverdrawn(): boolean {
+    return this.#used > this.#hardLimit;
   }
 
   /** Counts bytes as used, also beyond the limit: the caller asks `hasRoom`, or the owner hears `onOver`. */

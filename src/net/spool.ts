@@ -1,20 +1,17 @@
 // The body of one response between a worker that writes fast and a client that reads slowly. Bytes go straight
-// to the client while the client keeps up, then into memory, then into an unlinked temporary file; only when
-// the file is full does the writer wait. Memory holds the next bytes of the stream, the file the bytes behind
-// them, so the order is kept.
+// to the client while the client keeps up, then into memory, then into an unlinked temporary file. Memory holds
+// the next bytes of the stream, the file the bytes behind them, so the order is kept.
 //
 //   push ─▶ client has room ──▶ write
 //      └──▶ memory (1 MiB) ───▶ write        memory is refilled from the file
 //      └──▶ file (limit) ─────▶ memory
+//      └──▶ no room: held ────▶ memory       when the file has been read to its end
 //
-// `accept` tells the writer how many bytes the spool has taken over. Bytes beyond the file's limit are accepted
-// late; this is the backpressure on the writer.
+// `accept` tells the writer how many bytes the spool has taken over. Held bytes are accepted late; this is the
+// backpressure on the writer, which holds them below the writer's credit.
 
-import type { FileHandle } from "node:fs/promises";
-
-import { detachBuffer } from "./buffer-pool.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
-import type { TempFolder } from "./temp-folder.ts";
+import { NoTempRoom, type TempFile, type TempFileUse, type TempFolder } from "./temp-folder.ts";
 
 /** Bytes of one response kept in memory; nginx keeps 32 KiB, proxies for large responses more. */
 export const SPOOL_MEMORY_BYTES = 1_048_576;
@@ -25,7 +22,7 @@ export interface SpoolOptions {
   readonly folder: TempFolder;
   /** Shared by all spools. */
   readonly budget: MemoryBudget;
-  /** Size of the temporary file at which the writer has to wait. */
+  /** Size of the temporary file at which the writer has to wait; also if there is no room for a file. */
   readonly maxFileBytes: number;
   /** Sends a chunk to the client and takes the chunk over; false: no more room, until `drain` is called. */
   readonly write: (chunk: Buffer) => boolean;
@@ -33,11 +30,12 @@ export interface SpoolOptions {
   readonly end: () => void;
   /** Called with the number of bytes that the writer may forget. */
   readonly accept: (bytes: number) => void;
-  /** Called when the file cannot be written or read: the response cannot be completed. */
+  /** Called when the response cannot be completed: the file fails, or too much is held in memory. */
   readonly fail: (error: Error) => void;
 }
 
-export class Spool {
+export class Spool implements TempFileUse {
+  readonly kind = "response";
   readonly #options: SpoolOptions;
   /** A spool is made when the client has no room. */
   #isClientFull = true;
@@ -45,14 +43,15 @@ export class Spool {
   #isDestroyed = false;
   #memory: Buffer[] = [];
   #memoryBytes = 0;
-  #file: FileHandle | null = null;
-  /** Chunks that are to be written to the file. */
+  #file: TempFile | null = null;
+  /** Chunks that are to be written to the file, and their bytes. */
   #unwritten: Buffer[] = [];
+  #unwrittenBytes = 0;
+  /** Whether the file had no room for them. */
+  #isFileFull = false;
   /** Offsets in the file: the end of the bytes written, and of the bytes read back. */
   #writtenEnd = 0;
   #readEnd = 0;
-  /** Bytes taken beyond the file's limit, which are accepted when the file has been read to its end. */
-  #withheld = 0;
   /** Whether the loop that writes and reads the file runs. */
   #isMoving = false;
 
@@ -62,18 +61,30 @@ export class Spool {
 
   /** Whether the writer waits for the client. */
   get isHeld(): boolean {
-    return this.#withheld > 0;
+    return this.#isFileFull && this.#unwritten.length > 0;
+  }
+
+  /** A response is never given up for another one: its writer waits. */
+  pace(): number {
+    return Infinity;
+  }
+
+  giveUp(): void {
+    // Not called, because of `pace`.
   }
 
   /** Takes the next chunk of the body over. */
   push(chunk: Buffer): void {
     if (this.#isDestroyed) return;
+    const { length } = chunk;
     if (this.#isFileInUse() || (this.#isClientFull && !this.#hasRoom())) {
       this.#unwritten.push(chunk);
-      void this.#move();
+      this.#unwrittenBytes += length;
+      this.#options.budget.take(length);
+      if (this.#options.budget.isOverdrawn) this.#fail(new NoTempRoom("too many bodies in memory"));
+      else void this.#move();
       return;
     }
-    const { length } = chunk;
     if (this.#isClientFull) this.#remember(chunk);
     else this.#isClientFull = !this.#options.write(chunk);
     this.#options.accept(length);
@@ -105,7 +116,13 @@ export class Spool {
     this.#memory = [];
     this.#forget(this.#memoryBytes);
     this.#unwritten = [];
+    this.#wrote(this.#unwrittenBytes);
     if (!this.#isMoving) void this.#close();
+  }
+
+  #fail(error: Error): void {
+    this.destroy();
+    this.#options.fail(error);
   }
 
   #hasRoom(): boolean {
@@ -123,6 +140,11 @@ export class Spool {
     this.#options.budget.give(bytes);
   }
 
+  #wrote(bytes: number): void {
+    this.#unwrittenBytes -= bytes;
+    this.#options.budget.give(bytes);
+  }
+
   #isFileInUse(): boolean {
     return this.#unwritten.length > 0 || this.#isMoving || this.#readEnd < this.#writtenEnd;
   }
@@ -135,74 +157,99 @@ export class Spool {
     this.#options.end();
   }
 
-  // Writes and reads the file until there is nothing to move. At most one such loop runs.
+  // Writes and reads the file until there is nothing to move. At most one such loop runs. Never rejects.
   async #move(): Promise<void> {
     if (this.#isMoving) return;
     this.#isMoving = true;
     try {
-      this.#file ??= await this.#options.folder.createUnlinked();
-      while (!this.#isDestroyed && (await this.#moveOnce(this.#file)));
-    } catch (error) {
-      if (!this.#isDestroyed) {
-        this.destroy();
-        this.#options.fail(error instanceof Error ? error : new Error(String(error)));
-      }
-    }
-    this.#isMoving = false;
-    if (this.#isDestroyed) void this.#close();
-    else if (!this.#isClientFull) this.drain();
-  }
-
-  async #moveOnce(file: FileHandle): Promise<boolean> {
-    if (this.#unwritten.length > 0) {
-      const chunks = this.#unwritten;
-      this.#unwritten = [];
-      const { bytesWritten } = await file.writev(chunks, this.#writtenEnd);
-      const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-      if (bytesWritten < length) throw new Error("a short write to a temporary file");
-      for (const chunk of chunks) detachBuffer(chunk);
-      this.#writtenEnd += length;
-      if (this.#writtenEnd >= this.#options.maxFileBytes) this.#withheld += length;
-      else this.#options.accept(length);
-      return true;
-    }
-    // Empty memory is refilled even when the budget is used up: the stream has to go on.
-    const isWanted = this.#memory.length === 0 || (this.#hasRoom() && !this.#isHalfFull());
-    if (this.#readEnd < this.#writtenEnd && isWanted) {
-      const wanted = Math.min(READ_BYTES, this.#writtenEnd - this.#readEnd);
-      const { bytesRead, buffer } = await file.read(
-        Buffer.allocUnsafe(wanted),
-        0,
-        wanted,
-        this.#readEnd,
-      );
-      if (bytesRead === 0) throw new Error("a temporary file has become shorter");
-      this.#readEnd += bytesRead;
-      this.#remember(buffer.subarray(0, bytesRead));
+      while (!this.#isDestroyed && (await this.#moveOnce()));
+      this.#isMoving = false;
       if (!this.#isClientFull) this.drain();
+    } catch (error) {
+      this.#isMoving = false;
+      if (!this.#isDestroyed) this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+    // `drain` may have begun another loop.
+    if (this.#isDestroyed && !this.#isMoving) await this.#close();
+  }
+
+  async #moveOnce(): Promise<boolean> {
+    if (this.#unwritten.length > 0) {
+      this.#isFileFull = !(await this.#spill());
+      if (!this.#isFileFull || this.#isDestroyed) return true;
+    }
+    if (this.#readEnd < this.#writtenEnd) return await this.#readBack();
+    if (this.#writtenEnd > 0) {
+      await this.#rewind();
       return true;
     }
-    if (this.#readEnd === this.#writtenEnd && this.#writtenEnd > 0) await this.#rewind(file);
-    return this.#unwritten.length > 0;
+    return this.#takeBack();
   }
 
-  #isHalfFull(): boolean {
-    return this.#memoryBytes >= SPOOL_MEMORY_BYTES / 2;
+  // Writes as many chunks as have room; false: none has.
+  async #spill(): Promise<boolean> {
+    const { folder, maxFileBytes } = this.#options;
+    if (this.#file === null) {
+      if (!folder.hasRoom(this)) return false;
+      this.#file = await folder.create(this);
+      await this.#file.unlink();
+      if (this.#isDestroyed) return false;
+    }
+    let end = this.#writtenEnd;
+    let count = 0;
+    for (const { length } of this.#unwritten) {
+      if (end + length > maxFileBytes || !this.#file.reserve(length)) break;
+      end += length;
+      count += 1;
+    }
+    const length = end - this.#writtenEnd;
+    if (count === 0) return false;
+    await this.#file.write(this.#unwritten.splice(0, count), this.#writtenEnd);
+    if (this.#isDestroyed) return true;
+    this.#wrote(length);
+    this.#writtenEnd = end;
+    this.#options.accept(length);
+    return true;
   }
 
-  // The file has been read to its end: its space is freed, and the withheld bytes are accepted.
-  async #rewind(file: FileHandle): Promise<void> {
+  // Empty memory is refilled even when the budget is used up: the stream has to go on.
+  async #readBack(): Promise<boolean> {
+    const isHalfFull = this.#memoryBytes >= SPOOL_MEMORY_BYTES / 2;
+    const isWanted = this.#memory.length === 0 || (this.#hasRoom() && !isHalfFull);
+    if (!isWanted || this.#file === null) return false;
+    const wanted = Math.min(READ_BYTES, this.#writtenEnd - this.#readEnd);
+    const bytes = await this.#file.read(wanted, this.#readEnd);
+    if (this.#isDestroyed) return false;
+    this.#readEnd += bytes.length;
+    this.#remember(bytes);
+    if (!this.#isClientFull) this.drain();
+    return true;
+  }
+
+  // The file has been read to its end: its space is freed.
+  async #rewind(): Promise<void> {
     this.#readEnd = 0;
     this.#writtenEnd = 0;
-    await file.truncate(0);
-    const accepted = this.#withheld;
-    this.#withheld = 0;
-    if (accepted > 0) this.#options.accept(accepted);
+    await this.#file?.truncate();
+  }
+
+  // The file is empty and has no room: the bytes that it should have taken go into memory, and are accepted.
+  #takeBack(): boolean {
+    const before = this.#unwritten.length;
+    while (this.#memory.length === 0 || this.#hasRoom()) {
+      const chunk = this.#unwritten.shift();
+      if (chunk === undefined) break;
+      this.#wrote(chunk.length);
+      this.#remember(chunk);
+      this.#options.accept(chunk.length);
+    }
+    if (!this.#isClientFull) this.drain();
+    return this.#unwritten.length < before;
   }
 
   async #close(): Promise<void> {
     const file = this.#file;
     this.#file = null;
-    await file?.close();
+    await file?.discard();
   }
 }

@@ -11,7 +11,7 @@ import type { HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
 import { commonTime, isoTime } from "./clock-text.ts";
-import { escapeBytes } from "./escape.ts";
+import { escapeBytes, jsonText } from "./escape.ts";
 import type { Sink } from "./sink.ts";
 
 // The status of a request whose client left before a response began; nginx writes the same number.
@@ -70,8 +70,8 @@ function textLine(exchange: Exchange, now: number, totalMs: number): string {
 
 function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
   const { head, handling } = exchange;
-  // A client's text is latin-1, one character a byte; JSON.stringify escapes quotes and control characters.
-  return `${JSON.stringify({
+  // A client's text is latin-1, one character a byte.
+  return `${jsonText({
     time: isoTime(now),
     event: "access",
     address: exchange.remoteAddress,
@@ -103,7 +103,7 @@ function textRefusal(address: string, error: HttpError, now: number): string {
 
 function jsonRefusal(address: string, error: HttpError, now: number): string {
   const { status, code } = error;
-  return `${JSON.stringify({ time: isoTime(now), event: "refused", address, status, error: code })}\n`;
+  return `${jsonText({ time: isoTime(now), event: "refused", address, status, error: code })}\n`;
 }
 
 function statusOf(exchange: Exchange): number {

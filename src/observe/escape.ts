@@ -12,16 +12,26 @@ export function escapeBytes(text: string): string {
   return UNSAFE_BYTES.test(text) ? text.replaceAll(UNSAFE_BYTES_ALL, hex) : text;
 }
 
-// Control characters but the tab (C0, DEL, C1), lone surrogates, the separators that some programs take for
-// line ends, and the marks that change the direction of writing. The backslash is not escaped, because
-// source lines in tracebacks are full of backslashes. So "\x0a" in a log is either an escaped line end or
-// these four characters; neither can break a line.
-const UNSAFE_TEXT = /[^\P{Cc}\t]|[\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
-const UNSAFE_TEXT_ALL = new RegExp(UNSAFE_TEXT.source, "gu");
+// Controls (C0, DEL, C1), line and paragraph separators, half characters, and format characters: marks of the
+// direction of writing, zero-width characters, tags. They break a line, command a terminal, or make a line look
+// like another one.
+const INVISIBLE = String.raw`\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}`;
+const INVISIBLE_ALL = new RegExp(`[${INVISIBLE}]`, "gu");
+// The backslash is not escaped, because source lines in tracebacks are full of backslashes. So "\x0a" in a log is
+// either an escaped line end or these four characters; neither can break a line.
+const UNSAFE_TEXT_ALL = new RegExp(String.raw`(?!\t)[${INVISIBLE}]`, "gu");
+/** Nearly every line has only these characters, and is not looked at further. */
+const NOT_PLAIN = /[^\x20-\x7e]/;
 
-/** One line of the application's text: control characters but the tab as \xNN or \u{N}, all else unchanged. */
+/** One line of the application's text: invisible characters but the tab as \xNN or \u{N}, all else unchanged. */
 export function escapeText(text: string): string {
-  return UNSAFE_TEXT.test(text) ? text.replaceAll(UNSAFE_TEXT_ALL, hex) : text;
+  return NOT_PLAIN.test(text) ? text.replaceAll(UNSAFE_TEXT_ALL, hex) : text;
+}
+
+/** A value as JSON without invisible characters: JSON.stringify escapes only C0, the quote and half characters. */
+export function jsonText(value: object): string {
+  const json = JSON.stringify(value);
+  return NOT_PLAIN.test(json) ? json.replaceAll(INVISIBLE_ALL, jsonEscape) : json;
 }
 
 /** Put before the second and each later line of a text, so that no such line looks like a log record. */
@@ -48,4 +58,12 @@ export function escapeValue(value: string): string {
 function hex(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   return code > 0xff ? `\\u{${code.toString(16)}}` : `\\x${code.toString(16).padStart(2, "0")}`;
+}
+
+/** A character as JSON's \uNNNN; as two of them above U+FFFF. */
+function jsonEscape(character: string): string {
+  let escaped = "";
+  for (let at = 0; at < character.length; at += 1)
+    escaped += String.raw`\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`;
+  return escaped;
 }

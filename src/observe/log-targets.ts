@@ -3,7 +3,12 @@
 
 import { AccessLog } from "./access-log.ts";
 import { Log, type LogOptions } from "./log.ts";
-import { Sink } from "./sink.ts";
+import { Sink, type SinkFailure } from "./sink.ts";
+
+const FAILURES: Readonly<Record<SinkFailure, string>> = {
+  write: "a log cannot be written; its lines wait",
+  reopen: "a log's file cannot be opened again; its lines go on into the old file",
+};
 
 // Whatever goes to one standard stream shares one sink, so that no line is torn by another.
 let standardOutput: Sink | null = null;
@@ -55,6 +60,5 @@ function reportTroubles(sink: Sink, log: Log): void {
       lines,
     });
   // If the server's log itself fails, this line waits with its other lines until they can be written.
-  sink.onFailure = (code): void =>
-    log.error("log.failed", "a log cannot be written; its lines wait", { target, code });
+  sink.onFailure = (code, what): void => log.error("log.failed", FAILURES[what], { target, code });
 }

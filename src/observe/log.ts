@@ -6,7 +6,7 @@
 //   json:  {"time":"2026-11-21T09:30:01.123Z","level":"info","event":"…","message":"…","key":…}
 
 import { isoTime, plainTime } from "./clock-text.ts";
-import { escapeLines, escapeText, escapeValue } from "./escape.ts";
+import { escapeLines, escapeText, escapeValue, jsonText } from "./escape.ts";
 import type { EventFields, EventName, FieldValue } from "./events.ts";
 import type { Sink } from "./sink.ts";
 
@@ -107,7 +107,7 @@ export class Log {
     if (this.#options.format === "json") {
       // Our members come first. No field has one of their names (events.ts).
       const record = { time: isoTime(now), level, event, message: text, ...all };
-      return `${JSON.stringify(record)}\n`;
+      return `${jsonText(record)}\n`;
     }
     let line = `${plainTime(now)} ${LABELS[level]} ${escapeLines(text)}`;
     let separator = "  ";

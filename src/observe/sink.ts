@@ -1,21 +1,23 @@
-// The target of a log: standard output, standard error or a file. sonic-boom writes in Node's thread pool,
-// so a slow pipe never blocks the event loop. Lines are collected for a moment, so that one write takes
-// many. A limited number of bytes may wait; further lines are dropped and counted. A target that is full
-// or gone costs log lines, never requests.
+// The target of a log: standard output, standard error or a file. Lines are collected for a moment, so that one
+// write takes many. A limited number of bytes may wait; further lines are dropped and counted. A target that is
+// full or gone costs log lines, never requests, and never more than one thread of Node's pool.
 //
-//   write ──▶ #gathered ──16 KiB or 100 ms──▶ SonicBoom (≤ 4 MiB wait) ──▶ target
+//   write ──▶ #gathered ──16 KiB or 100 ms──▶ #queue (≤ 4 MiB) ──▶ target
 //                                                └─ full: dropped, reported when there is room again
+//
+//   idle ──lines──▶ a write to a stream: at once, on this thread; it is non-blocking (log-file.ts)
+//     │                └─ EAGAIN or an error ──▶ paused ──1 … 64 ms──▶ again
+//     └──lines, a reopen──▶ busy: one write to a disk, or one open, in Node's pool ──▶ idle or paused
 
-import { open, openSync } from "node:fs";
+import { write, writeSync } from "node:fs";
 
-import sonicBoom, { type SonicBoom } from "sonic-boom";
-
-declare module "sonic-boom" {
-  interface SonicBoom {
-    /** With `contentMode: "buffer"`, which the package's own types do not know. */
-    write(bytes: Buffer): boolean;
-  }
-}
+import {
+  closeLogFile,
+  openLogFile,
+  openLogFileSync,
+  openStandardStream,
+  type LogFile,
+} from "./log-file.ts";
 
 /** Longest time that a line is collected before it is written, ms. */
 const GATHER_MS = 100;
@@ -23,6 +25,12 @@ const GATHER_MS = 100;
 const GATHER_CHARACTERS = 16_384;
 /** Bytes that may wait for a slow target: some 25,000 access lines, or an application's four longest lines. */
 export const MAX_WAITING_BYTES = 4_194_304;
+/** A write of at most PIPE_BUF bytes goes into a pipe whole or not at all (pipe(7)), so no other writer tears a line. */
+const PIPE_BUF = 4096;
+/** Most bytes of one write of the pool, and of all writes to a stream in one turn of the event loop. */
+const WRITE_BYTES = 65_536;
+/** Pause before a target that took nothing is tried again, ms: doubled each time. */
+const PAUSE_MS = { least: 1, most: 64 } as const;
 /** How long the end of the process waits for a slow target to take the last lines, ms. */
 const FLUSH_MS = 1000;
 /** Least time between two reports of dropped lines, ms: the reports must not fill the log. */
@@ -30,7 +38,9 @@ const REPORT_MS = 1000;
 /** A target that takes nothing for so long is not waited for, ms. */
 const STUCK_MS = 250;
 const LINE_END = 10;
-const NOTHING = Buffer.alloc(0);
+
+/** What failed: writing lines, or opening the file again. */
+export type SinkFailure = "write" | "reopen";
 
 /** One target of log lines. */
 export class Sink {
@@ -38,32 +48,40 @@ export class Sink {
   readonly name: string;
   /** Called with the number of dropped lines when there is room again. */
   onDropped: ((lines: number) => void) | null = null;
-  /** Called with the error's code (ENOSPC, EPIPE …) when writing fails; once until a write succeeds again. */
-  onFailure: ((code: string) => void) | null = null;
+  /** Called with the error's code (ENOSPC, EPIPE …). A failing write is told once until one succeeds again. */
+  onFailure: ((code: string, what: SinkFailure) => void) | null = null;
 
   readonly #path: string | null;
-  #stream: SonicBoom;
+  #file: LogFile;
   /** Lines to be written together: text, after the bytes of #pieces. */
   #gathered = "";
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
   /** Whether a timer will write the collected lines. */
   #isScheduled = false;
-  #dropped = 0;
-  /** Bytes that the stream holds, and when it has last written some or was empty. */
+
+  /** Lines on their way to the target, their bytes, and when some were last written or none waited. */
+  #queue: Buffer[] = [];
   #waitingBytes = 0;
   #progressAt = 0;
-  #reportedAt = 0;
+  #state: "idle" | "paused" | "busy" = "idle";
+  #pause: NodeJS.Timeout | undefined;
+  #pauseMs: number = PAUSE_MS.least;
+  #isReopenDue = false;
   #isFailing = false;
-  /** Resolves when the previous file (before the last reopen) has been written and closed. */
-  #retired: Promise<void> = Promise.resolve();
+  /** The last byte written was not a line's end. */
+  #isInLine = false;
+  #dropped = 0;
+  #reportedAt = 0;
+  /** Resolves when nothing waits any more, or the target fails; null if nobody asks. */
+  #settled: PromiseWithResolvers<void> | null = null;
 
   /** `target`: 1, 2 or the path of a file. The file is opened (and created) at once; throws if that fails. */
-  constructor(target: 1 | 2 | string) {
-    this.#path = typeof target === "string" ? target : null;
-    this.name =
-      typeof target === "string" ? target : `standard ${target === 1 ? "output" : "error"}`;
-    this.#stream = this.#attach(typeof target === "string" ? openSync(target, "a") : target);
+  constructor(target: 1 | 2 | string, file: LogFile = openTarget(target)) {
+    const isPath = typeof target === "string";
+    this.#path = isPath ? target : null;
+    this.name = isPath ? target : `standard ${target === 1 ? "output" : "error"}`;
+    this.#file = file;
   }
 
   /** Takes a text of whole lines. */
@@ -88,9 +106,32 @@ export class Sink {
     return !isCrowded || performance.now() - this.#progressAt > STUCK_MS;
   }
 
+  /** Resolves when all lines are written, when the target fails, at the latest after FLUSH_MS. Never rejects. */
+  async flush(): Promise<void> {
+    this.#reportDropped(true);
+    this.#pass();
+    this.#settled ??= Promise.withResolvers();
+    const { promise } = this.#settled;
+    const { promise: deadline, resolve: giveUp } = Promise.withResolvers<void>();
+    const timer = setTimeout(giveUp, FLUSH_MS);
+    this.#advance();
+    await Promise.race([promise, deadline]);
+    clearTimeout(timer);
+  }
+
+  /** Opens the file again by its path (log rotation); if that fails, writes on to the old file. Does nothing for a pipe. */
+  reopen(): void {
+    if (this.#path === null) return;
+    // Lines that came before belong to the old file, if that takes them.
+    this.#pass();
+    this.#isReopenDue = true;
+    this.#advance();
+  }
+
   #schedule(): void {
     if (this.#gathered.length + this.#pieceBytes >= GATHER_CHARACTERS) {
       this.#pass();
+      if (this.#state === "idle") this.#advance();
       return;
     }
     // unref: a collected line does not keep the process alive; the end of the process flushes it.
@@ -99,74 +140,11 @@ export class Sink {
     setTimeout(() => {
       this.#isScheduled = false;
       this.#pass();
+      if (this.#state === "idle") this.#advance();
     }, GATHER_MS).unref();
   }
 
-  /** Resolves when all lines are written, at the latest after FLUSH_MS. Never rejects. */
-  async flush(): Promise<void> {
-    this.#reportDropped(true);
-    this.#pass();
-    const { promise: deadline, resolve: giveUp } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      process.once("exit", exitPastStuckThread);
-      giveUp();
-    }, FLUSH_MS);
-    const written = new Promise<void>((resolve) => {
-      // The callback runs at once if nothing waits, and with an error if the target cannot be written.
-      this.#stream.flush(() => resolve());
-    });
-    await Promise.race([Promise.all([written, this.#retired]), deadline]);
-    clearTimeout(timer);
-  }
-
-  /** Opens the file again by its path (log rotation); if that fails, writes on to the old file. Does nothing for a pipe. */
-  reopen(): void {
-    if (this.#path === null) return;
-    open(this.#path, "a", (error, fd) => {
-      if (error !== null) {
-        this.onFailure?.(error.code ?? "UNKNOWN");
-        return;
-      }
-      this.#pass();
-      const old = this.#stream;
-      this.#stream = this.#attach(fd);
-      this.#isFailing = false;
-      this.#retired = retire(old);
-    });
-  }
-
-  #attach(fd: number): SonicBoom {
-    const stream = new sonicBoom.SonicBoom({
-      fd,
-      sync: false,
-      contentMode: "buffer",
-      maxLength: MAX_WAITING_BYTES,
-      maxWrite: 4 * GATHER_CHARACTERS,
-    });
-    stream.on("drop", (lines: Buffer) => {
-      this.#dropped += countLines(lines);
-      this.#waitingBytes -= lines.length;
-      // sonic-boom retries a failed write with the next write that it accepts. With its memory full it
-      // accepts none but an empty one.
-      if (this.#isFailing) stream.write(NOTHING);
-    });
-    this.#waitingBytes = 0;
-    stream.on("write", (bytes: number) => {
-      this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
-      this.#progressAt = performance.now();
-    });
-    stream.on("drain", () => {
-      this.#isFailing = false;
-      this.#reportDropped(false);
-    });
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      // Reported once: the report itself goes to a log, perhaps to the one that fails.
-      if (!this.#isFailing) this.onFailure?.(error.code ?? "UNKNOWN");
-      this.#isFailing = true;
-    });
-    return stream;
-  }
-
+  /** Moves the collected lines into the queue. */
   #pass(): void {
     this.#closeText();
     const pieces = this.#pieces;
@@ -175,9 +153,123 @@ export class Sink {
     const lines = pieces.length === 1 ? first : Buffer.concat(pieces, this.#pieceBytes);
     this.#pieces = [];
     this.#pieceBytes = 0;
+    if (this.#waitingBytes + lines.length > MAX_WAITING_BYTES) {
+      this.#dropped += countLines(lines);
+      return;
+    }
     if (this.#waitingBytes === 0) this.#progressAt = performance.now();
     this.#waitingBytes += lines.length;
-    this.#stream.write(lines);
+    this.#queue.push(lines);
+  }
+
+  // Does what is due; ends a pause. A busy sink calls this again.
+  #advance(): void {
+    if (this.#state === "busy") return;
+    clearTimeout(this.#pause);
+    this.#state = "idle";
+    if (this.#isReopenDue) {
+      this.#state = "busy";
+      void this.#openAgain().finally(() => this.#continue());
+      return;
+    }
+    const [lines] = this.#queue;
+    if (lines === undefined) {
+      this.#reportDropped(false);
+      this.#settle();
+    } else if (this.#file.mayBlock) this.#writeInPool(lines);
+    else this.#writeAtOnce();
+  }
+
+  #continue(): void {
+    this.#state = "idle";
+    this.#advance();
+  }
+
+  #settle(): void {
+    this.#settled?.resolve();
+    this.#settled = null;
+  }
+
+  #writeInPool(lines: Buffer): void {
+    this.#state = "busy";
+    write(this.#file.fd, lines, 0, wholeLines(lines, WRITE_BYTES), null, (error, bytes) => {
+      this.#state = "idle";
+      if (error === null) {
+        this.#onWritten(bytes);
+        this.#advance();
+      } else this.#onRefused(error);
+    });
+  }
+
+  #writeAtOnce(): void {
+    try {
+      for (let written = 0; written < WRITE_BYTES;) {
+        const [lines] = this.#queue;
+        if (lines === undefined) break;
+        const bytes = writeSync(this.#file.fd, lines, 0, wholeLines(lines, PIPE_BUF));
+        this.#onWritten(bytes);
+        written += bytes;
+      }
+    } catch (error) {
+      this.#onRefused(error);
+      return;
+    }
+    // What a turn has left over is for a later turn.
+    if (this.#queue.length > 0) this.#rest();
+    else this.#advance();
+  }
+
+  #onWritten(bytes: number): void {
+    const [lines] = this.#queue;
+    if (lines === undefined || bytes === 0) return;
+    this.#isInLine = lines[bytes - 1] !== LINE_END;
+    if (bytes === lines.length) this.#queue.shift();
+    else this.#queue[0] = lines.subarray(bytes);
+    this.#waitingBytes -= bytes;
+    this.#progressAt = performance.now();
+    this.#pauseMs = PAUSE_MS.least;
+    this.#isFailing = false;
+  }
+
+  // A full stream is not a failure. A failure is told once: the report goes to a log, perhaps to the one that fails.
+  #onRefused(error: unknown): void {
+    this.#rest();
+    this.#pauseMs = Math.min(2 * this.#pauseMs, PAUSE_MS.most);
+    const code = codeOf(error);
+    if (code === "EAGAIN") return;
+    const wasFailing = this.#isFailing;
+    this.#isFailing = true;
+    if (!wasFailing) this.onFailure?.(code, "write");
+    this.#settle();
+  }
+
+  #rest(): void {
+    this.#state = "paused";
+    this.#pause = setTimeout(() => this.#advance(), this.#pauseMs).unref();
+  }
+
+  // Never rejects.
+  async #openAgain(): Promise<void> {
+    this.#isReopenDue = false;
+    try {
+      const old = this.#file;
+      this.#file = await openLogFile(this.#path ?? "");
+      this.#isFailing = false;
+      this.#pauseMs = PAUSE_MS.least;
+      this.#skipRestOfLine();
+      await closeLogFile(old.fd);
+    } catch (error) {
+      this.onFailure?.(codeOf(error), "reopen");
+    }
+  }
+
+  // The old file has the beginning of the line; its rest would be a false line of the new file.
+  #skipRestOfLine(): void {
+    const [lines] = this.#queue;
+    if (!this.#isInLine || lines === undefined) return;
+    const end = lines.indexOf(LINE_END) + 1;
+    this.#onWritten(end === 0 ? lines.length : end);
+    this.#dropped += 1;
   }
 
   #closeText(): void {
@@ -201,22 +293,19 @@ export class Sink {
   }
 }
 
-// At the end of the process Node waits for the threads of its pool, and one of them may be blocked in a
-// write for ever. execve(2) ends all threads of the process.
-function exitPastStuckThread(code: number): void {
-  process.execve?.("/bin/sh", ["sh", "-c", `exit ${code}`], {});
+function openTarget(target: 1 | 2 | string): LogFile {
+  return typeof target === "string" ? openLogFileSync(target) : openStandardStream(target);
 }
 
-// Writes the waiting lines to the old file and closes it, at the latest after FLUSH_MS.
-function retire(stream: SonicBoom): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const deadline = setTimeout(() => stream.destroy(), FLUSH_MS).unref();
-  stream.once("close", () => {
-    clearTimeout(deadline);
-    resolve();
-  });
-  stream.end();
-  return promise;
+/** Bytes of as many whole lines as fit into `most`; of a longer line as much as one write may take. */
+function wholeLines(lines: Buffer, most: number): number {
+  if (lines.length <= most) return lines.length;
+  const whole = lines.lastIndexOf(LINE_END, most - 1) + 1;
+  return whole > 0 ? whole : Math.min(lines.indexOf(LINE_END) + 1 || lines.length, WRITE_BYTES);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN";
 }
 
 function countLines(text: Buffer): number {

@@ -1,25 +1,24 @@
 // Who asks, when a proxy we trust asks for somebody else: X-Forwarded-For, -Proto, -Host and Forwarded
 // (RFC 7239) are believed from declared addresses only, read from right to left, because each proxy
-// appends what it saw and only the right end was written by one we know. From all others these fields
-// are removed, so that no application believes them either. Pure: sees exchanges, never sockets.
+// appends what it saw and only the right end was written by one we know. From all others no field of a
+// proxy reaches an application (passed-fields.ts). Pure: sees exchanges, never sockets.
 
 import { BlockList, isIP } from "node:net";
 
+import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { HAS_FORWARDED, HAS_REQUEST_ID, type RequestHead } from "../http/message.ts";
+import {
+  HAS_FORWARDED,
+  HAS_MISTAKABLE,
+  HAS_REQUEST_ID,
+  type RequestHead,
+} from "../http/message.ts";
 import { isValidHost } from "../http/target.ts";
 import { readForwarded, readForwardedLists, type Hop } from "./forwarded.ts";
+import { hasUnderscore, passedHead, type HeaderMap } from "./passed-fields.ts";
 
 /** A request id of a trusted proxy: printable, no separators of a log line. */
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
-
-/** Fields that only a trusted proxy may speak through. */
-const FORWARDED_NAMES: ReadonlySet<string> = new Set([
-  "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-]);
 
 /** Some proxies name the scheme of a WebSocket; what the request is, is not theirs to say. */
 const SCHEMES: ReadonlyMap<string, "http" | "https"> = new Map([
@@ -29,36 +28,43 @@ const SCHEMES: ReadonlyMap<string, "http" | "https"> = new Map([
   ["wss", "https"],
 ]);
 
+/** Heads without these fields are passed on as they are. */
+const CHANGES_HEAD = HAS_FORWARDED | HAS_MISTAKABLE | HAS_REQUEST_ID;
+
 export class TrustedProxies {
   readonly #list = new BlockList();
   readonly #trustsAll: boolean;
   /** Whether peers on Unix sockets are trusted: they have no address. */
   readonly #trustsUnix: boolean;
   readonly #nextId: () => string;
+  readonly #headerMap: HeaderMap;
 
   /**
    * `allowed`: addresses and CIDR ranges, "unix" for Unix sockets, "*" for everybody. `nextId` makes a
    * request id. Throws on an address that is none: the configuration has checked them.
    */
-  constructor(allowed: readonly string[], nextId: () => string) {
+  constructor(allowed: readonly string[], nextId: () => string, headerMap: HeaderMap = "drop") {
     this.#trustsAll = allowed.includes("*");
     this.#trustsUnix = this.#trustsAll || allowed.includes("unix");
     this.#nextId = nextId;
+    this.#headerMap = headerMap;
     for (const entry of allowed) if (entry !== "*" && entry !== "unix") this.#add(entry);
   }
 
-  /** Sets the exchange's origin, request id and effective head. */
-  identify(exchange: Exchange): void {
+  /** Sets the exchange's origin, request id and effective head. Returns the error of a refused request. */
+  identify(exchange: Exchange): HttpError | null {
     const { head } = exchange;
-    if ((head.fields & (HAS_FORWARDED | HAS_REQUEST_ID)) === 0) {
+    if ((head.fields & CHANGES_HEAD) === 0) {
       exchange.requestId = this.#nextId();
-      return;
+      return null;
     }
     const isTrusted = this.isTrusted(exchange.remoteAddress);
     const id = isTrusted ? field(head, "x-request-id") : null;
     exchange.requestId = id !== null && REQUEST_ID.test(id) ? id : this.#nextId();
     const host = isTrusted ? this.#believe(exchange) : null;
-    exchange.effectiveHead = rewrite(head, isTrusted, host);
+    const headerMap = this.#headerMap;
+    exchange.effectiveHead = passedHead(head, { isTrusted, host, headerMap });
+    return headerMap === "refuse" && hasUnderscore(head) ? ERRORS.FIELD_NAME_UNDERSCORE : null;
   }
 
   /** Whether the fields of a peer are believed; "" is a peer on a Unix socket. */
@@ -120,16 +126,4 @@ function hops(head: RequestHead): readonly Hop[] {
 function field(head: RequestHead, name: string): string | null {
   const values = head.values.filter((_, index) => head.names[index] === name);
   return values.length === 0 ? null : values.join(", ");
-}
-
-function rewrite(head: RequestHead, isTrusted: boolean, host: string | null): RequestHead {
-  const names: string[] = [];
-  const values: string[] = [];
-  for (let i = 0; i < head.names.length; i += 1) {
-    const name = head.names[i] ?? "";
-    if (name === "x-request-id" || (!isTrusted && FORWARDED_NAMES.has(name))) continue;
-    names.push(name);
-    values.push(name === "host" && host !== null ? host : (head.values[i] ?? ""));
-  }
-  return { ...head, names, values };
 }

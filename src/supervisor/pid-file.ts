@@ -1,8 +1,20 @@
 // The PID file (--pid): written completely or not at all. It replaces the file of a server that has ended, and
 // no other file. A process with the old number does not prove that the server runs, because numbers are reused;
-// so the server's control socket is asked as well.
+// so the server's control socket is asked as well. Other users may write to the folder: no link is followed, no
+// file that somebody else has made is written to, and no FIFO is waited for.
 
-import { lstatSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 
 import { OperatorError, quote } from "../config/operator-error.ts";
 import { isControlled } from "./control-client.ts";
@@ -10,6 +22,12 @@ import { controlPath } from "./control-protocol.ts";
 
 /** A PID file holds a number and a line end; a larger file is something else. */
 const MAX_FILE_BYTES = 64;
+
+const { O_CREAT, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+/** O_NONBLOCK: a FIFO must not make the server wait. */
+const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+/** A new file, and no link to one. */
+const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 
 export class PidFile {
   readonly #path: string;
@@ -29,14 +47,21 @@ export class PidFile {
     return new PidFile(path);
   }
 
-  /** Writes our process id. Throws OperatorError if that fails. */
+  /** Writes our process id. A link at the path is replaced, never followed. Throws OperatorError if that fails. */
   write(): void {
-    const draft = `${this.#path}.${process.pid}`;
+    const draft = `${this.#path}.${randomBytes(8).toString("hex")}`;
     try {
-      writeFileSync(draft, `${process.pid}\n`, { mode: 0o644 });
-      renameSync(draft, this.#path);
+      const fd = openSync(draft, CREATE, 0o644);
+      try {
+        writeSync(fd, `${process.pid}\n`);
+        renameSync(draft, this.#path);
+      } catch (error) {
+        rmSync(draft, { force: true });
+        throw error;
+      } finally {
+        closeSync(fd);
+      }
     } catch (error) {
-      rmSync(draft, { force: true });
       throw refusal(this.#path, `cannot be written (${codeOf(error)}); name another file`);
     }
   }
@@ -44,27 +69,42 @@ export class PidFile {
   /** Removes the file, unless it holds the number of another process by now. */
   remove(): void {
     try {
-      if (readFileSync(this.#path, "latin1").trim() === String(process.pid)) unlinkSync(this.#path);
+      if (readPid(this.#path) === process.pid) unlinkSync(this.#path);
     } catch {
-      // The file or its folder is gone already.
+      // The file or its folder is gone already, or the path is no PID file any more.
     }
   }
 }
 
-/** The process id in a file; null without a file, for an empty file and for our own id. Throws OperatorError if the file is no PID file. */
+/** The process id of another process in a file; null if there is none. Throws OperatorError if the file is no PID file. */
 function readOwner(path: string): number | null {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return null;
-  if (!found.isFile() || found.size > MAX_FILE_BYTES) throw noPidFile(path);
-  let text: string;
   try {
-    text = readFileSync(path, "latin1").trim();
+    const pid = readPid(path);
+    return pid === process.pid ? null : pid;
   } catch (error) {
-    throw refusal(path, `cannot be read (${codeOf(error)}); name another file`);
+    if (error instanceof OperatorError) throw error;
+    const code = codeOf(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    // A link, or a socket.
+    if (code === "ELOOP" || code === "ENXIO") throw noPidFile(path);
+    throw refusal(path, `cannot be read (${code}); name another file`);
   }
-  if (text === "") return null;
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw noPidFile(path);
-  return Number(text) === process.pid ? null : Number(text);
+}
+
+/** The number in a file; null for an empty file. Throws OperatorError if the file is no PID file, or the system's error. */
+function readPid(path: string): number | null {
+  const fd = openSync(path, READ);
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile() || found.size > MAX_FILE_BYTES) throw noPidFile(path);
+    const bytes = Buffer.alloc(MAX_FILE_BYTES);
+    const text = bytes.toString("latin1", 0, readSync(fd, bytes)).trim();
+    if (text === "") return null;
+    if (!/^[1-9]\d{0,9}$/.test(text)) throw noPidFile(path);
+    return Number(text);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -14,6 +14,7 @@ import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development } from "./development.ts";
+import { exitPastBusyThreads } from "./last-exit.ts";
 import { PidFile } from "./pid-file.ts";
 import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
@@ -33,6 +34,7 @@ export async function supervise(configuration: Configuration, log: Log): Promise
   const { accessLog: target, format } = configuration.logs;
   process.title = `typhon ${configuration.applications.map(({ app }) => app).join(" ")}`;
   const signals = new Signals();
+  process.once("exit", exitPastBusyThreads);
   try {
     const pidFile = pid === null ? null : await PidFile.claim(pid);
     const accessLog = openAccessLog(target, format, log);

@@ -4,7 +4,7 @@
 // nothing of requests.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { eachLine, gatherLines } from "./output.ts";
@@ -67,6 +67,8 @@ export interface LauncherListener {
 
 /** The launcher's control socket; inherited descriptors follow it. */
 const CONTROL_FD = 3;
+/** Descriptors that spawn() needs for a moment: two for each pipe, and two to hear whether exec() has succeeded. */
+const SPAWN_DESCRIPTORS = 8;
 /** Close-on-exec in the flags of proc_pid_fdinfo(5). */
 const O_CLOEXEC = 0o2000000;
 /** The key of the shared files' run directory: workers count from 1. */
@@ -108,7 +110,7 @@ export class Launcher {
 
   /**
    * `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. Throws
-   * if no run directory can be made.
+   * if no run directory can be made, or no process can be spawned.
    */
   constructor(options: LauncherOptions, inherited: SharedFiles | null, listener: LauncherListener) {
     this.#listener = listener;
@@ -120,14 +122,21 @@ export class Launcher {
     const highest = CONTROL_FD + passed.length;
     const passedOn = PASSED_ON.filter((fd) => fd > highest).join();
     const args = ["-c", BOOT, options.packageFolder, String(highest), passedOn];
-    this.#child = spawn(options.python, args, {
-      stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
-    });
-    this.#child.on("error", (error) => this.#end(error.message));
-    this.#child.on("close", () => this.#end(this.#stderrTail.trim()));
-    const control = this.#child.stdio.at(CONTROL_FD);
-    if (!(control instanceof Socket)) throw new TypeError("the control channel is no socket");
-    this.#control = control;
+    try {
+      requireDescriptors();
+      this.#child = spawn(options.python, args, {
+        stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
+      });
+      this.#child.on("error", (error) => this.#end(error.message));
+      this.#child.on("close", () => this.#end(this.#stderrTail.trim()));
+      this.#control = controlOf(this.#child);
+    } catch (error) {
+      // The caller knows by this error; the child's "error" event adds nothing.
+      this.#hasEnded = true;
+      this.#removeDirectory(SHARED);
+      throw error;
+    }
+    const control = this.#control;
     // A write to a launcher that has just died fails; the child's "close" follows.
     control.on("error", () => undefined);
     gatherLines(control, (lines) => {
@@ -192,7 +201,12 @@ export class Launcher {
   }
 
   #read(line: string): void {
-    const message: unknown = JSON.parse(line);
+    const message = parseLine(line);
+    if (message === undefined) {
+      this.#stderrTail = "it sent a line that is not JSON";
+      this.stop();
+      return;
+    }
     if (typeof message !== "object" || message === null || !("op" in message)) return;
     const fields = new Map<string, unknown>(Object.entries(message));
     const number = (name: string): number => Number(fields.get(name) ?? 0);
@@ -272,6 +286,32 @@ export class Launcher {
     for (const directory of this.#directories.values()) directory.remove();
     this.#listener.onLauncherEnd(text);
   }
+}
+
+// A spawn() that runs out of descriptors never closes the pipes that it has made (Node 24). Throws EMFILE.
+function requireDescriptors(): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < SPAWN_DESCRIPTORS) opened.push(openSync("/dev/null", "r"));
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+/** Undefined: the line is not JSON. */
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+// A child without any pipe: other threads took the descriptors; its "error" event comes later.
+function controlOf({ stdio }: { readonly stdio?: ChildProcess["stdio"] }): Socket {
+  const control = stdio?.at(CONTROL_FD);
+  if (control instanceof Socket) return control;
+  throw new Error("Python cannot be started: the process may open no further file");
 }
 
 function findInheritable(): number[] {

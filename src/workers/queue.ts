@@ -255,7 +255,9 @@ export class RequestQueue {
     try {
       return writeSync(this.#fd, bytes, first * PAGE_BYTES, count * PAGE_BYTES, null) / PAGE_BYTES;
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "EAGAIN") return 0;
+      // Full, or no memory for its buffers: the pages stay gathered, and the clock flushes them (wakeOne).
+      const code = error instanceof Error && "code" in error ? error.code : "";
+      if (code === "EAGAIN" || code === "ENOMEM") return 0;
       throw error;
     }
   }

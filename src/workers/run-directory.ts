@@ -4,12 +4,25 @@
 // The shared files belong to the application: a new launcher inherits their descriptors, so that old and new
 // workers read the same pipe.
 
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 
 /** Slots of the file of cancelled ids: id N is in slot N modulo this number, and replaces an earlier id. */
 const CANCEL_SLOTS = 8192;
 const ID_BYTES = 8;
+
+/** The names of all files that a run directory may hold. */
+const FILE_NAMES = ["queue", "lifeline", "cancels", "channel", "notes", "out", "err", "stacks"];
 
 export class RunDirectory {
   readonly path: string;
@@ -27,9 +40,32 @@ export class RunDirectory {
     return join(this.path, name);
   }
 
-  /** Removes the directory: its files are open by now, or will never be. */
+  /**
+   * Removes the directory: its files are open by now, or will never be. Takes no descriptor, so that this works
+   * when the process may open none; never throws, because a directory that stays does no harm.
+   */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    // After a cleaner has removed it, another user may have made the path anew.
+    if (!attempt(() => assertOurs(this.path))) return;
+    for (const name of FILE_NAMES) attempt(() => unlinkSync(this.file(name)));
+    if (attempt(() => rmdirSync(this.path))) return;
+    attempt(() => rmSync(this.path, { recursive: true, force: true }));
+  }
+}
+
+/** Throws unless a path is a directory, and no link, of this user. */
+function assertOurs(path: string): void {
+  const found = lstatSync(path);
+  if (!found.isDirectory() || found.uid !== process.geteuid?.()) throw new Error("not ours");
+}
+
+function attempt(remove: () => void): boolean {
+  try {
+    remove();
+    return true;
+  } catch {
+    // Not there, or removed by a program that cleans temporary folders.
+    return false;
   }
 }
 

@@ -61,7 +61,9 @@ export class WorkerProcess {
   ) {
     this.pid = pid;
     this.#signalByLauncher = signal;
-    this.#startTime = startTimeOf(pid);
+    const startTime = startTimeOf(pid);
+    if (startTime === null) throw new Error(`/proc/${pid}/stat cannot be read`);
+    this.#startTime = startTime;
     const [notes = -1, out = -1, err = -1, stacks = -1] = openFiles(directory, FILES);
     this.#notes = notes;
     // The connection is made at once, so that the socket's path is not needed later.
@@ -105,7 +107,7 @@ export class WorkerProcess {
   }
 
   residentBytes(): number {
-    const [, pages = "0"] = readProc(this.pid, "statm").split(" ");
+    const [, pages = "0"] = (readProc(this.pid, "statm") ?? "").split(" ");
     return Number(pages) * MEMORY_PAGE_BYTES;
   }
 
@@ -142,7 +144,8 @@ export class WorkerProcess {
 
   /** Whether the process has ended; for orphans, whose end no launcher reports. */
   hasExited(): boolean {
-    return startTimeOf(this.pid) !== this.#startTime;
+    const startTime = startTimeOf(this.pid);
+    return startTime !== null && startTime !== this.#startTime;
   }
 
   /** Closes all but the output: children of the application may still write, and the output ends by itself. */
@@ -163,24 +166,29 @@ function readLines(fd: number, onLines: TakeLines): Socket {
 
 /** CPU time of a process so far; 0 if there is none. */
 export function cpuMsOf(pid: number): number {
-  const stat = readProc(pid, "stat");
+  const stat = readProc(pid, "stat") ?? "";
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [user, system] = fields.slice(CPU_TIME_FIELD, CPU_TIME_FIELD + 2);
   return Number(user ?? 0) * TICK_MS + Number(system ?? 0) * TICK_MS;
 }
 
-/** When a process started, in the kernel's clock ticks; "" if there is none, or only a zombie. */
-export function startTimeOf(pid: number): string {
+/**
+ * When a process started, in the kernel's clock ticks; "" if there is none, or only a zombie; null if that cannot
+ * be found out now, because no file can be opened.
+ */
+export function startTimeOf(pid: number): string | null {
   const stat = readProc(pid, "stat");
+  if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? "" : (fields[START_TIME_FIELD] ?? "");
 }
 
-function readProc(pid: number, name: string): string {
+/** A file of /proc; "" if the process has ended, null if no file can be opened (EMFILE, ENFILE, ENOMEM). */
+function readProc(pid: number, name: string): string | null {
   try {
     return readFileSync(`/proc/${pid}/${name}`, "latin1");
-  } catch {
-    // The process has ended.
-    return "";
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    return code === "ENOENT" || code === "ESRCH" ? "" : null;
   }
 }

@@ -107,6 +107,7 @@ test("a file that is missing, a folder, too large or no text is one line without
   refused("gone.env", /^--env-file 'gone\.env' is no file/);
   refused("bin", /^--env-file 'bin' is no file/);
   refused(file(`A=secret\n#${"x".repeat(1_048_576)}`), /is too large: at most 1048576 bytes$/);
+  refused("/dev/zero", /is too large: at most 1048576 bytes$/);
   refused(file(Buffer.from("A=secret\xff\n", "latin1")), /is no text in UTF-8/);
   refused(file("A=secret\0\n"), /is no text in UTF-8/);
 });

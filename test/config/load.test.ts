@@ -10,7 +10,7 @@ import { after, describe, test } from "node:test";
 
 import type { ApplicationConfiguration, Configuration } from "../../src/config/configuration.ts";
 import { usableCores } from "../../src/config/cores.ts";
-import { load } from "../../src/config/load.ts";
+import { load, usualTempSize } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
 import { OPTION_LIST, variableOf } from "../../src/config/schema.ts";
 
@@ -62,10 +62,19 @@ const WEB_SOCKETS = {
   mayCompress: true,
 };
 
+test("all temporary files may hold 4 GiB, at most half of what is free, at least 256 MiB", () => {
+  const [gib, mib] = [2 ** 30, 2 ** 20];
+  assert.equal(usualTempSize(100 * gib), 4 * gib);
+  assert.equal(usualTempSize(3 * gib), 1.5 * gib);
+  assert.equal(usualTempSize(0), 256 * mib);
+});
+
 test("gives every option its documented default", () => {
-  const { workers, tempDir, ...rest } = loadHere(["app:app"]);
+  const { workers, tempDir, maxTempSize, ...rest } = loadHere(["app:app"]);
   assert.equal(workers, usableCores());
   assert.equal(tempDir, tmpdir());
+  // What is free changes while the tests run.
+  assert.ok(maxTempSize >= usualTempSize(0) && maxTempSize <= usualTempSize(Infinity));
   assert.deepEqual(rest, {
     name: "",
     app: "app:app",
@@ -83,6 +92,7 @@ test("gives every option its documented default", () => {
     env: {},
     rootPath: "",
     forwardedAllowIps: ["127.0.0.1", "::1"],
+    headerMap: "drop",
     socketRights: { mode: 0o666, owner: null },
     maxRequestLine: 8192,
     maxRequestHead: 32_768,
@@ -157,6 +167,7 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
     "10.0.0.0/33",
     /'10\.0\.0\.0\/33' is none/,
   ],
+  ["header-map", "refuse", { headerMap: "refuse" }, "allow", /one of drop, refuse, dangerous/],
   ["interface", "asgi", { interface: "asgi" }, "cgi", /must be one of auto, wsgi/],
   ["python", "python3.12", { python: join(bin, "python3.12") }, "python9", /is not on PATH/],
   ["app-dir", "folder", { appDir: join(scratch, "folder") }, "nowhere", /is no folder/],
@@ -181,6 +192,7 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["max-body", "512k", { maxBody: 524_288 }, "10MB", /must be a size/],
   ["limit-request-line", "4k", { maxRequestLine: 4096 }, "255", /a size from 256 to 256k/],
   ["limit-request-head", "256k", { maxRequestHead: 262_144 }, "257k", /a size from 1k to 256k/],
+  ["max-temp-size", "20G", { maxTempSize: 21_474_836_480 }, "-1", /must be a size/],
   ["max-response-spill", "1.5G", { maxResponseSpill: 1_610_612_736 }, "-1", /must be a size/],
   [
     "ws-max-size",
@@ -402,6 +414,15 @@ describe("the address", () => {
     ]);
     assert.match(failure(["app:app"], { PORT: "http" }), /^PORT 'http' must be a port/);
   });
+  test("--reload opens no address to other machines, whoever the user is, unless one is chosen", () => {
+    assert.deepEqual(loadHere(["app:app", "--reload"]).bind, [tcp("127.0.0.1", 8000)]);
+    assert.deepEqual(loadHere(["app:app"], { TYPHON_RELOAD: "1", PORT: "5000" }).bind, [
+      tcp("127.0.0.1", 5000),
+    ]);
+    assert.match(failure(["app:app", "--reload"], { PORT: "http" }), /^PORT 'http' must be a port/);
+    assert.deepEqual(loadHere(["app:app", "--reload", "--host", "::"]).bind, [tcp("::", 8000)]);
+    assert.deepEqual(loadHere(["app:app", "--reload", "-b", ":80"]).bind, [tcp("0.0.0.0", 80)]);
+  });
   test("a TYPHON_PORT set by Kubernetes is ignored", () => {
     assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");
   });
@@ -450,7 +471,10 @@ describe("sources", () => {
   test("a log file that cannot be opened is refused, whatever its rights say", () => {
     for (const target of ["folder", "/proc/none", "slow"]) {
       if (target === "slow") execFileSync("mkfifo", [join(scratch, target)]);
-      assert.match(failure(["app:app", "--access-log", target]), /is no file that this user may/);
+      assert.match(
+        failure(["app:app", "--access-log", target]),
+        /is no file that this user may write, or a FIFO that nobody reads;/,
+      );
     }
   });
   test("a bad value is shown escaped and cut", () => {

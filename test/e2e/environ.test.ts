@@ -12,13 +12,14 @@ import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 let typhon: Typhon;
 
-/** One worker with one thread, mounted below a path, in a folder of its own, behind a proxy it does not trust. */
+/** One worker with one thread, mounted below a path, in a folder of its own, behind a proxy it does not trust, with underscores. */
 let other: Typhon;
 let folder: string;
 
 before(async () => {
   folder = makeScratch(FILE);
-  const own = "--workers 1 --threads 1 --root-path /shop --forwarded-allow-ips 10.0.0.0/8";
+  const own =
+    "--workers 1 --threads 1 --root-path /shop --forwarded-allow-ips 10.0.0.0/8 --header-map dangerous";
   [typhon, other] = await Promise.all([
     startTyphon(FILE, ["raw:app", "--workers", "2", "--env", "GREETING=hello"]),
     startTyphon(FILE, ["raw:app", ...own.split(" ")], { cwd: folder }),
@@ -104,6 +105,14 @@ test("takes an underscored name for nothing, alone as well", async () => {
   assert.equal(environ["HTTP_X_FORWARDED_FOR"], undefined);
   assert.equal(environ["HTTP_REMOTE_ADDR"], undefined);
   assert.equal(environ["REMOTE_ADDR"], "127.0.0.1");
+});
+
+test("passes names with _ on with --header-map dangerous, but none of a proxy or of the framing", async () => {
+  const forged = "Content_Length: 9\r\nX_Forwarded_For: 6.6.6.6\r\nX_Real-IP: 6.6.6.6\r\n";
+  const environ = await environOf(getWith(`X_A: 1\r\nX-A: 2\r\nX_B: 3\r\n${forged}`), other);
+  assert.deepEqual(pick(environ, "HTTP_X_A", "HTTP_X_B"), ["1, 2", "3"]);
+  for (const name of ["CONTENT_LENGTH", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP"])
+    assert.equal(environ[name], undefined, name);
 });
 
 test("refuses an encoded NUL in the path", async () => {

@@ -6,10 +6,15 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { within } from "../support/deadline.ts";
-import { getOnce } from "../support/raw-client.ts";
-import { makeScratch } from "../support/scratch.ts";
+import { until, within } from "../support/deadline.ts";
+import { getOnce, RawClient } from "../support/raw-client.ts";
+import { CHECKOUT, makeScratch } from "../support/scratch.ts";
 import { startTyphon } from "../support/typhon.ts";
+
+/** The command runs the build, or the sources where they are newer. */
+const CONNECTIONS = ["src/http1/connection.ts", "dist/http1/connection.js"].map((path) =>
+  join(CHECKOUT, path),
+);
 
 test("an error in a callback and a rejection that nobody handles are logged, and the server goes on", async (t) => {
   const folder = makeScratch(t);
@@ -18,6 +23,17 @@ test("an error in a callback and a rejection that nobody handles are logged, and
     faults,
     `import { existsSync, rmSync } from "node:fs";
 const when = ${JSON.stringify(join(folder, "now"))};
+// The first connection that has a tick after that fails in each of them.
+let broken = null;
+for (const path of ${JSON.stringify(CONNECTIONS)}.filter((one) => existsSync(one))) {
+  const { Http1Connection } = await import(path);
+  const { tick } = Http1Connection.prototype;
+  Http1Connection.prototype.tick = function (now) {
+    if (existsSync(${JSON.stringify(join(folder, "tick"))})) broken ??= this;
+    if (this === broken) throw new Error("a tick on purpose");
+    tick.call(this, now);
+  };
+}
 setInterval(() => {
   if (!existsSync(when)) return;
   rmSync(when);
@@ -38,6 +54,11 @@ setInterval(() => {
   writeFileSync(join(folder, "now"), "");
   await typhon.output.waitFor(/a fault of Typhon: Error: an error on purpose/);
   await typhon.output.waitFor(/a fault of Typhon: Error: a rejection on purpose/);
+  assert.equal((await getOnce(typhon, "/")).status, 200);
+  const broken = await RawClient.connect(typhon);
+  writeFileSync(join(folder, "tick"), "");
+  await typhon.output.waitFor(/a fault of Typhon: Error: a tick on purpose/);
+  await until("the connection with the fault is closed", () => broken.state !== "open");
   assert.equal((await getOnce(typhon, "/")).status, 200);
   typhon.signal("SIGTERM");
   assert.deepEqual(await within(20_000, typhon.exited, "the end"), { code: 0, signal: null });

@@ -2,7 +2,8 @@
 // nothing that a client sends can change the shape of a line.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
@@ -108,6 +109,44 @@ test("writes to a file and opens it anew on SIGUSR1", async (t) => {
   typhon.signal("SIGUSR1");
   await getOnce(typhon, "/fields?second");
   await until("the second line", () => readFileSync(path, "utf8").includes("/fields?second"));
+});
+
+test("a FIFO that nobody reads blocks neither uploads nor the stop", async (t) => {
+  const path = join(makeScratch(t), "access.log");
+  const typhon = await startTyphon(t, ["raw:app", "--workers", "1", "--access-log", path]);
+  await getOnce(typhon, "/fields?first");
+  await until("the first line", () => readFileSync(path, "utf8").includes("/fields?first"));
+  renameSync(path, `${path}.1`);
+  execFileSync("mkfifo", [path]);
+  // More than the four threads of Node's pool, which temporary files need as well.
+  for (let count = 0; count < 6; count += 1) {
+    const from = typhon.output.all.length;
+    typhon.signal("SIGUSR1");
+    await typhon.output.waitFor(/ERROR a log's file cannot be opened again.*code=ENXIO$/m, from);
+  }
+  const body = "x".repeat(1_000_000);
+  const request = `POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  assert.equal((await askOnce(typhon, request)).text, body);
+  // Lines go on into the old file.
+  await until("its line", () => readFileSync(`${path}.1`, "utf8").includes("POST /echo"));
+  await typhon.stop();
+});
+
+test("a full pipe that nobody reads blocks neither requests nor the stop", async (t) => {
+  const path = join(makeScratch(t), "access.fifo");
+  execFileSync("mkfifo", [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  t.after(() => closeSync(reader));
+  const typhon = await startTyphon(t, ["raw:app", "--workers", "1", "--access-log", path]);
+  const client = await RawClient.connect(typhon);
+  // A pipe takes 64 KiB.
+  const request = `GET /fields?${"x".repeat(7000)} HTTP/1.1\r\nHost: a\r\n\r\n`;
+  for (let count = 0; count < 30; count += 1) {
+    client.write(request);
+    assert.equal((await client.readResponse()).status, 299);
+  }
+  client.destroy();
+  await typhon.stop();
 });
 
 test("is off unless it is asked for", async (t) => {

@@ -2,7 +2,9 @@
 // and the command tells which of the two it was.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 
@@ -178,4 +180,22 @@ test("an application in a module of that name is served by reload:app", async (t
   const args = ["reload:app", "--app-dir", app.folder, "--workers", "1"];
   const typhon = await startTyphon(t, withDefaults(args));
   assert.equal((await getOnce(typhon, "/")).text, "the module");
+});
+
+test("prints no control character of a reply, whoever sends it", async (t) => {
+  const pidFile = join(makeScratch(t), "pid");
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", (line) => {
+      const isPing = String(line).includes("ping");
+      const reply = isPing
+        ? { ok: true, pid: 1, ms: 0 }
+        : { ok: false, text: "a\n\u001b[2J\u009b\u202eb" };
+      socket.end(`${JSON.stringify(reply)}\n`);
+    });
+  });
+  await once(server.listen(`${pidFile}.sock`), "listening");
+  t.after(() => void server.close());
+  const { code, stderr } = await runTyphon(["reload", "--pid", pidFile]);
+  assert.deepEqual([code, stderr], [3, String.raw`typhon: a${"\n"}\x1b[2J\x9b\u{202e}b${"\n"}`]);
 });

@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +19,7 @@ import { after, test } from "node:test";
 
 import { listen, ListenError } from "../../src/front/listener.ts";
 import { shareReads } from "../../src/front/shared-reads.ts";
+import { setSocketRights } from "../../src/front/socket-rights.ts";
 import { isWideReader, READ_BYTES } from "../../src/net/wide-reader.ts";
 import { until } from "../support/deadline.ts";
 
@@ -183,6 +193,23 @@ test("a Unix socket gets its owner, or no socket stays", async () => {
     assert.match(error.message, /cannot get --socket-owner: only root may give it to another/);
     await until("the file is gone", () => !existsSync(path));
   }
+});
+
+test("the rights of a socket are given to no other file and through no link", async () => {
+  const file = join(folder, "other");
+  const link = join(folder, "link");
+  const path = join(folder, "linked.sock");
+  writeFileSync(file, "");
+  chmodSync(file, 0o600);
+  const listener = await listen({ kind: "unix", path }, drop, { mode: 0o600, owner: null });
+  for (const target of [file, path, join(folder, "nothing")]) {
+    symlinkSync(target, link);
+    assert.throws(() => setSocketRights(link, { mode: 0o666, owner: null }));
+    unlinkSync(link);
+  }
+  assert.throws(() => setSocketRights(file, { mode: 0o666, owner: null }));
+  assert.deepEqual([fileOf(file)[0], fileOf(path)[0]], ["600", "600"]);
+  listener.close();
 });
 
 test("a path that is taken keeps its rights", async () => {

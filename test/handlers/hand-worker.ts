@@ -12,7 +12,7 @@ import { WsgiHandler } from "../../src/handlers/wsgi/handler.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
-import { TempFolder } from "../../src/net/temp-folder.ts";
+import type { OpenFiles } from "../../src/net/open-files.ts";
 import { msToWireTime, monotonicMs } from "../../src/workers/clock.ts";
 import { FrameDecoder, FrameType } from "../../src/workers/frame.ts";
 import { JobTable } from "../../src/workers/job-table.ts";
@@ -21,6 +21,7 @@ import { RequestQueue } from "../../src/workers/queue.ts";
 import { until } from "../support/deadline.ts";
 import { makeFifo } from "../support/fifo.ts";
 import { makeScratch, type Scope } from "../support/scratch.ts";
+import { makeOpenFiles, makeTempFolder } from "../support/temp-files.ts";
 
 export const WORKER = 7;
 
@@ -44,6 +45,11 @@ export interface Taken {
 }
 
 interface HandWorkerOptions {
+  readonly openFiles?: OpenFiles;
+  /** Of all temporary files. */
+  readonly maxTempBytes?: number;
+  /** The clock of their folder. */
+  readonly tempNow?: () => number;
   readonly interface?: "asgi" | "wsgi";
   /** From taking to the head. */
   readonly timeoutMs?: number;
@@ -93,7 +99,7 @@ export class HandWorker {
     this.table.isConcurrent = isAsgi;
     this.table.use(queue, { cancel: () => undefined });
     this.folder = makeScratch(scope);
-    this.context = this.#context(timeoutMs, options.mayRetry ?? false, isAsgi);
+    this.context = this.#context(options, timeoutMs, isAsgi);
     this.handler = isAsgi ? new AsgiHandler(this.context, 100) : new WsgiHandler(this.context, 100);
     this.connections = new Http1Engine({
       onExchange: (exchange) => {
@@ -215,11 +221,13 @@ export class HandWorker {
     for (const job of this.table.takeHeld(WORKER, [])) this.table.lose(job, "worker-died");
   }
 
-  #context(timeoutMs: number, mayRetry: boolean, isAsgi: boolean): ApplicationContext {
+  #context(options: HandWorkerOptions, timeoutMs: number, isAsgi: boolean): ApplicationContext {
     const { table } = this;
+    const { mayRetry = false, openFiles = makeOpenFiles(), maxTempBytes, tempNow } = options;
     return {
       pool: table,
-      folder: new TempFolder(this.folder),
+      folder: makeTempFolder(this.folder, maxTempBytes, openFiles, tempNow),
+      openFiles,
       budget: new MemoryBudget(4_000_000),
       timesOf: () => ({ timeoutMs, gapTimeoutMs: 1000 }),
       abandonTimeoutMs: isAsgi ? 120_000 : null,

@@ -9,6 +9,7 @@ import {
   FORWARDED,
   HOP_BY_HOP,
   HOST,
+  MISTAKABLE,
   NOT_IN_TRAILER,
 } from "../../src/http/headers.ts";
 
@@ -40,11 +41,31 @@ test("takes every tchar and nothing else (RFC 9110 §5.6.2)", () => {
   for (const raw of bad) assert.equal(fieldName(raw), null, JSON.stringify(raw));
 });
 
-test("a name with _ is none with -", () => {
-  const name = fieldName("X-Forwarded_For");
-  assert.equal(name?.lower, "x-forwarded_for");
-  assert.equal(name?.kind, 0);
-  assert.equal((fieldName("X-Forwarded-For")?.kind ?? 0) & FORWARDED, FORWARDED);
+test("a name with _ is none with -, and is marked, as Proxy is", () => {
+  for (const raw of ["Content_Length", "X_A", "Transfer-_Encoding", "_", "Proxy", "pRoXy"]) {
+    const name = fieldName(raw);
+    assert.equal(name?.lower, raw.toLowerCase());
+    assert.equal(name?.kind, MISTAKABLE, raw);
+  }
+  for (const raw of ["Content-Length", "X-A", "Proxy-Authorization", "X.A"])
+    assert.equal((fieldName(raw)?.kind ?? 0) & MISTAKABLE, 0, raw);
+});
+
+test("knows the fields in which proxies say where a request came from", () => {
+  // X-Forwarded-…: those of Werkzeug, Django, Litestar, waitress, Pyramid, gunicorn, Envoy, oauth2-proxy, and
+  // any other. The rest: django-ipware, blacksheep, CDNs, old recipes of Flask and nginx.
+  const words =
+    "For Proto Host Port Prefix Ssl Scheme Protocol Server By Uri Method User Client-Cert Anything";
+  const names = [
+    "X-Forwarded",
+    ...words.split(" ").map((word) => `X-Forwarded-${word}`),
+    ..."Forwarded X-Real-IP X-Client-IP True-Client-IP CF-Connecting-IP Client-IP".split(" "),
+    ..."X-Cluster-Client-IP X-Scheme X-Url-Scheme X-Script-Name X-Original-Host".split(" "),
+    ..."Front-End-Https X-Original-Forwarded-For Fastly-Client-IP Forwarded-For".split(" "),
+  ];
+  for (const raw of names) assert.equal(fieldName(raw)?.kind, FORWARDED, raw);
+  for (const raw of ["X-Forward", "Via", "X-Real", "Forwarder", "X-A-Forwarded-For"])
+    assert.equal(fieldName(raw)?.kind, 0, raw);
 });
 
 test("each field that may stand once has a bit of its own", () => {

@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HAS_EXPECT, HAS_FORWARDED, HAS_REQUEST_ID } from "../../src/http/message.ts";
+import {
+  HAS_EXPECT,
+  HAS_FORWARDED,
+  HAS_MISTAKABLE,
+  HAS_REQUEST_ID,
+} from "../../src/http/message.ts";
 import { RequestFault } from "../../src/http/error.ts";
 import { HeadParser, type HeadLimits } from "../../src/http1/head-parser.ts";
 import { HeadReader } from "../../src/http1/head-reader.ts";
@@ -190,7 +195,9 @@ test("marks fields that somebody must look at", () => {
   assert.equal(bits("X-Forwarded-For: 1\r\nForwarded: for=1\r\n"), HAS_FORWARDED);
   assert.equal(bits("X-Request-ID: 1\r\n"), HAS_REQUEST_ID);
   assert.equal(bits("Upgrade: x\r\nExpect: y\r\n"), HAS_EXPECT);
-  assert.equal(bits("X-Forwarded_For: 1\r\n"), 0);
+  assert.equal(bits("X_A: 1\r\n"), HAS_MISTAKABLE);
+  assert.equal(bits("Proxy: 1\r\n"), HAS_MISTAKABLE);
+  assert.equal(bits("X-A: 1_0\r\n"), 0);
 });
 
 test("reads the protocol to which the client wants to switch (RFC 9110 §7.8)", () => {

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { RequestFault } from "../../src/http/error.ts";
-import { bodyLength } from "../../src/http1/request-body.ts";
+import { BODY_BYTES_PER_SECOND, BODY_GRACE_MS, BODY_WINDOW_MS } from "../../src/http1/limits.ts";
+import { bodyLength, RequestBodyReader } from "../../src/http1/request-body.ts";
 
 function result(
   length: string | null,
@@ -91,4 +92,31 @@ test("both fields together are refused, and a coding in 1.0 (RFC 9112 §6.1)", (
   assert.equal(result("x", "chunked"), "LENGTH_AND_CODING");
   assert.equal(result(null, "chunked", "1.0"), "CODING_IN_HTTP_10");
   assert.equal(result("5", "x", "1.0"), "CODING_IN_HTTP_10");
+});
+
+/** When a body that comes at this rate, tick by tick, is refused, ms; Infinity: it has come whole. */
+function refusedAt(bytes: number, bytesPerSecond: number, isLive = false): number {
+  const body = new RequestBodyReader(bytes, bytes, 60_000);
+  body.begin({ isLive, onBody: () => undefined, onBodyEnd: () => undefined }, 0);
+  const piece = Buffer.alloc((bytesPerSecond * BODY_WINDOW_MS) / 1000);
+  for (let now = 0; !body.isWhole; now += BODY_WINDOW_MS) {
+    body.take(piece, 0);
+    if (!body.isWhole && body.isTooSlow(now)) return now;
+  }
+  return Infinity;
+}
+
+test("a body that is slow for hours has one limit of time in all, which every byte moves", () => {
+  const MIB = 1_048_576;
+  // 190 MiB at 520 B/s would take four days.
+  const slow = refusedAt(190 * MIB, 520);
+  assert.ok(slow >= BODY_GRACE_MS && slow <= BODY_GRACE_MS * 1.05, `${slow} ms`);
+  // A line of 50 kbit/s: 20 MiB come within the first hour.
+  assert.equal(refusedAt(20 * MIB, 6_400), Infinity);
+  // A quarter of the rate that moves the limit: an hour and a third.
+  const quarter = refusedAt(190 * MIB, BODY_BYTES_PER_SECOND / 4);
+  assert.ok(Math.abs(quarter - (BODY_GRACE_MS * 4) / 3) <= BODY_WINDOW_MS, `${quarter} ms`);
+  assert.equal(refusedAt(1024 * MIB, BODY_BYTES_PER_SECOND), Infinity);
+  // The application itself reads a live body as it comes.
+  assert.equal(refusedAt(5 * MIB, 520, true), Infinity);
 });

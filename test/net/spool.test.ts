@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { Spool, SPOOL_MEMORY_BYTES } from "../../src/net/spool.ts";
-import { TempFolder } from "../../src/net/temp-folder.ts";
+import { makeTempFolder } from "../support/temp-files.ts";
 
 const CHUNK = 65_536;
 
@@ -26,8 +26,13 @@ describe("Spool", () => {
   });
   afterEach(() => rm(parent, { recursive: true }));
 
-  function open(maxFileBytes: number, isClientFull: boolean, budget = new MemoryBudget(1e9)) {
-    const folder = new TempFolder(parent);
+  function open(
+    maxFileBytes: number,
+    isClientFull: boolean,
+    budget = new MemoryBudget(1e9),
+    maxBytes = Infinity,
+  ) {
+    const folder = makeTempFolder(parent, maxBytes);
     const got: Buffer[] = [];
     const state = { room: isClientFull ? 0 : Infinity, accepted: 0, hasEnded: false };
     const ended = Promise.withResolvers<void>();
@@ -144,8 +149,37 @@ describe("Spool", () => {
     assert.equal(budget.hasRoom, true);
   });
 
+  it("lets the writer wait when all temporary files together are full, and gives every byte", async () => {
+    const { spool, folder, got, state, ended } = open(1e9, true, new MemoryBudget(0), 8 * CHUNK);
+    for (let i = 0; i < 16; i += 1) spool.push(chunkAt(i));
+    await until(() => spool.isHeld);
+    assert.ok(state.accepted < 16 * CHUNK);
+    spool.end();
+    while (!state.hasEnded) {
+      state.room = 2;
+      spool.drain();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    expectOrder(got, 16);
+    assert.equal(state.accepted, 16 * CHUNK);
+    assert.equal(spool.isHeld, false);
+    await folder.remove();
+  });
+
+  it("gives the response up when held bytes pass the hard limit of memory", async () => {
+    const budget = new MemoryBudget(0, 4 * CHUNK);
+    const { spool, failed } = open(1e9, true, budget, 0);
+    for (let i = 0; i < 5; i += 1) spool.push(chunkAt(i));
+    assert.equal((await failed).name, "Error");
+    assert.equal(budget.isOverdrawn, false);
+    spool.push(chunkAt(5));
+    budget.take(4 * CHUNK);
+    assert.equal(budget.isOverdrawn, false, "everything was given back");
+  });
+
   it("says so when no folder can be made", async () => {
-    const folder = new TempFolder("/proc/self/status");
+    const folder = makeTempFolder("/proc/self/status");
     const failed = Promise.withResolvers<Error>();
     const spool = new Spool({
       folder,

@@ -3,7 +3,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { escapeBytes, escapeLines, escapeText, escapeValue } from "../../src/observe/escape.ts";
+import fc from "fast-check";
+
+import {
+  escapeBytes,
+  escapeLines,
+  escapeText,
+  escapeValue,
+  jsonText,
+} from "../../src/observe/escape.ts";
 
 const ALL_BYTES = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join("");
 
@@ -36,6 +44,49 @@ describe("escapeText", () => {
       escapeText("a\r\n\x1b[2J\x9b\u2028\u202e\ud800\\n"),
       String.raw`a\x0d\x0a\x1b[2J\x9b\u{2028}\u{202e}\u{d800}\n`,
     );
+  });
+});
+
+/** Controls, line and paragraph separators, invisible format characters and half characters: none is for a log. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+/** Strings that are rich in such characters. */
+const anyText = fc.string({
+  unit: fc.oneof(
+    fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+    fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
+    fc.constantFrom(
+      ...Array.from(
+        '\n\r\t"\\\0\x1b\x7f\x85\x9b\u2028\u2029\u200e\u200f\u202a\u202e\u2066\u2069\u061c\ufeff\u200b\u200d\u00ad\u{e0041}é日',
+      ),
+    ),
+  ),
+});
+
+describe("every text, of a client or an application", () => {
+  const property = (name: string, check: (text: string) => void): void => {
+    void test(name, () => fc.assert(fc.property(anyText, check), { numRuns: 1000 }));
+  };
+
+  property(
+    "becomes a JSON line without invisible characters, and is read back unchanged",
+    (text) => {
+      const line = jsonText({ message: text, [text]: [text] });
+      assert.doesNotMatch(line, INVISIBLE);
+      assert.deepEqual(JSON.parse(line), { message: text, [text]: [text] });
+    },
+  );
+  property("becomes a text line without invisible characters but the tab", (text) => {
+    assert.doesNotMatch(escapeText(text).replaceAll("\t", ""), INVISIBLE);
+  });
+  property("becomes lines of which only the first may look like a record", (text) => {
+    const [first = "", ...later] = escapeLines(text).replaceAll("\t", "").split("\n");
+    for (const line of [first, ...later]) assert.doesNotMatch(line, INVISIBLE);
+    for (const line of later) assert(line.startsWith("    | "));
+  });
+  property("becomes a field's value that ends at its quote", (text) => {
+    const value = escapeValue(text);
+    assert.doesNotMatch(value, INVISIBLE);
+    assert.match(value, /^(?:[^\s"\\=]+|"[^"]*")$/);
   });
 });
 

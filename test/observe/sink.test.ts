@@ -14,7 +14,9 @@ import {
   readSync,
   renameSync,
   rmSync,
+  writeSync,
 } from "node:fs";
+import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -134,6 +136,61 @@ describe("Sink", () => {
     child.stdout.destroy();
   });
 
+  test("standard output keeps its flags if it is a pipe, and is not blocked by it", async () => {
+    const fifo = join(scratch, "standard");
+    execFileSync("mkfifo", [fifo]);
+    const shared = openSync(fifo, constants.O_RDWR);
+    const script = `
+      const { readFileSync } = await import("node:fs");
+      const { Sink } = await import(${JSON.stringify(new URL("../../src/observe/sink.ts", import.meta.url).href)});
+      const flags = () => readFileSync("/proc/self/fdinfo/1", "latin1").match(/flags:.*/)[0];
+      const before = flags();
+      const sink = new Sink(1);
+      for (let count = 0; count < 300; count += 1) sink.write("x".repeat(999) + "\\n");
+      await sink.flush();
+      process.exit(flags() === before ? 7 : 8);`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+      stdio: ["ignore", shared, "inherit"],
+      timeout: 30_000,
+      killSignal: "SIGKILL",
+    });
+    assert.deepEqual(await once(child, "exit"), [7, null]);
+    const text = readAll(shared);
+    assert.match(text, /^(?:x{999}\n)+$/, "no line was cut");
+    closeSync(shared);
+  });
+
+  test("a disk that hangs holds one thread of the pool, whatever is written or asked", async () => {
+    const fifo = join(scratch, "disk");
+    execFileSync("mkfifo", [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    // A full pipe in blocking mode: the write waits like one to a disk that hangs.
+    const fd = openSync(fifo, constants.O_WRONLY);
+    writeSync(fd, "-".repeat(65_536));
+    const path = join(scratch, "disk.log");
+    const sink = new Sink(path, { fd, mayBlock: true });
+    const line = `${"x".repeat(999)}\n`;
+    for (let lines = 0; lines < 300; lines += 1) sink.write(line);
+    for (let count = 0; count < 6; count += 1) {
+      sink.reopen();
+      sink.write("after\n");
+      await stat(scratch);
+    }
+    const operations = process.getActiveResourcesInfo().filter((name) => name === "FSReqCallback");
+    assert.equal(operations.length, 1, "of the four threads");
+    // The disk is back: the lines go on, and the file is opened again.
+    let old = "";
+    const expected = "-".repeat(65_536) + line.repeat(300) + "after\n".repeat(6);
+    const written = (): string => old + (existsSync(path) ? readFileSync(path, "latin1") : "");
+    await eventually(() => {
+      old += takeAll(reader);
+      return written().length >= expected.length;
+    }, "every line is written");
+    assert(written() === expected, "whole and in order");
+    assert(old.length < expected.length, "nothing is in the new file");
+    closeSync(reader);
+  });
+
   test("a pipe whose reader has ended is reported once, and later writes go on", async () => {
     const fifo = join(scratch, "gone");
     execFileSync("mkfifo", [fifo]);
@@ -224,11 +281,16 @@ describe("Sink", () => {
 
 /** Takes what a pipe holds; false if it is empty. */
 function hasBytes(fd: number): boolean {
+  return takeAll(fd) !== "";
+}
+
+/** Takes what a pipe holds; "" if it is empty. */
+function takeAll(fd: number): string {
   try {
-    return readAll(fd) !== "";
+    return readAll(fd);
   } catch (error) {
     assert(error instanceof Error && "code" in error && error.code === "EAGAIN");
-    return false;
+    return "";
   }
 }
 

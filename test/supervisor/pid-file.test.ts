@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -88,6 +97,40 @@ test("does not replace the file of a running server", async (t) => {
   t.after(() => control.close());
   const text = await refusal(path);
   assert(text.startsWith(`--pid '${path}' belongs to Typhon with process id ${pid}`), text);
+});
+
+test("follows no link that another user has made in the folder", async (t) => {
+  const folder = makeScratch(t);
+  const [path, victim] = [join(folder, "pid"), join(folder, "victim")];
+  writeFileSync(victim, "precious\n");
+  const file = await PidFile.claim(path);
+  // The name of a draft that can be guessed, and the file itself.
+  symlinkSync(victim, `${path}.${process.pid}`);
+  symlinkSync(victim, path);
+  file.write();
+  assert.equal(readFileSync(victim, "utf8"), "precious\n");
+  assert(lstatSync(path).isFile(), "the link itself was replaced");
+  assert.equal(readFileSync(path, "utf8"), `${process.pid}\n`);
+  const { uid, mode } = statSync(path);
+  assert.deepEqual([uid, mode & 0o777], [process.geteuid?.(), 0o644 & ~process.umask()]);
+  assert.deepEqual(readdirSync(folder).sort(), ["pid", `pid.${process.pid}`, "victim"]);
+});
+
+test("a FIFO or a link in place of the file is neither waited for nor removed", async (t) => {
+  const folder = makeScratch(t);
+  const path = join(folder, "pid");
+  const file = await PidFile.claim(path);
+  file.write();
+  rmSync(path);
+  execFileSync("mkfifo", [path]);
+  file.remove();
+  assert(lstatSync(path).isFIFO());
+  assert.match(await refusal(path), /holds no process id/);
+  rmSync(path);
+  writeFileSync(join(folder, "own"), `${process.pid}\n`);
+  symlinkSync(join(folder, "own"), path);
+  file.remove();
+  assert.deepEqual(readdirSync(folder).sort(), ["own", "pid"]);
 });
 
 test("does not overwrite a file that is no PID file", async (t) => {

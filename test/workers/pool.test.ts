@@ -619,6 +619,26 @@ describe("a launcher that dies", () => {
     assert.equal(played.events.at(-1), "end 2 code null signal null lost 0 retried 0");
   });
 
+  it("and cannot be replaced at once is replaced later; its workers go on", async (t) => {
+    const played = new PlayedPool(t);
+    const shared = await played.serve();
+    played.endLauncher("killed");
+    played.mayLaunch = false;
+    const failed = (): number => played.events.filter((event) => event.startsWith("end ")).length;
+    for (let seconds = 1; seconds <= 120; seconds += 1) {
+      played.tickAt(seconds * 1000);
+      // A failed start is told in the next turn.
+      await new Promise((next) => setImmediate(next));
+    }
+    assert(failed() >= 4 && failed() < 24, `${failed()} starts with pauses of up to 30 s`);
+    assert.equal(played.states, "1 taking, 2 taking");
+    assert.equal(played.launchers.length, 1);
+    played.mayLaunch = true;
+    played.tickAt(200_000);
+    assert.deepEqual(played.inherited, [null, shared]);
+    assert.equal(played.launcher.started.length, 2);
+  });
+
   it("leaves workers that are killed directly", async (t) => {
     const played = new PlayedPool(t);
     await played.serve();

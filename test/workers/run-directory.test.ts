@@ -29,6 +29,15 @@ it("is made for this user alone, and goes with all that is in it", (t) => {
   directory.remove();
 });
 
+it("leaves what another user has made in its place", (t) => {
+  const directory = new RunDirectory([makeScratch(t)]);
+  const { geteuid } = process;
+  t.after(() => Object.assign(process, { geteuid }));
+  process.geteuid = () => -1;
+  directory.remove();
+  assert(existsSync(directory.path));
+});
+
 it("is made in the first folder that takes it; if none does, the error says why", (t) => {
   const scratch = makeScratch(t);
   const missing = join(scratch, "missing");

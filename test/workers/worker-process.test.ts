@@ -113,6 +113,6 @@ it("has a size in memory while it lives", async (t) => {
 });
 
 it("knows a process by its start: none has none", () => {
-  assert.match(startTimeOf(process.pid), /^\d+$/);
+  assert.match(startTimeOf(process.pid) ?? "", /^\d+$/);
   assert.equal(startTimeOf(4_194_305), "");
 });

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 
-import { readLimit } from "../../../src/front/descriptors.ts";
+import { readLimit } from "../../../src/net/open-files.ts";
 import { until } from "../../../test/support/deadline.ts";
 import { expectWhole } from "../aftermath.ts";
 import { askOnce, get, tellAnswer } from "../client.ts";

@@ -305,7 +305,13 @@ def test_large_bodies_pass_through_flat_memory_both_ways(worker: Worker, tmp_pat
     path = tmp_path / "body"
     with path.open("wb") as file:
         file.truncate(megabytes * 1_000_000)
-    request = worker.front.ask("POST", "/read_all", flags=pages.BODY_IN_FILE, body_file=str(path))
+    request = worker.front.ask(
+        "POST",
+        "/read_all",
+        flags=pages.BODY_IN_FILE,
+        body_file=str(path),
+        body_length=str(megabytes * 1_000_000),
+    )
     assert int(worker.expect(frames.HEAD, request).body()) == megabytes * 1_000_000
     assert peak() - before < 8 * 1024
 

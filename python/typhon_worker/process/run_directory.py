@@ -108,8 +108,11 @@ class RunFiles:
                 remove_directory(os.path.join(parent, entry))
 
     def hand_over(self) -> None:
-        """Closes the files that the front has opened by now: their directory is gone."""
-        for directory in [one for one in self._kept if not os.path.exists(one)]:
+        """Closes the files that the front has opened by now: their directory is gone.
+
+        Another user may make its path anew at once.
+        """
+        for directory in [one for one in self._kept if not _is_own(one)]:
             for fd in self._kept.pop(directory):
                 os.close(fd)
 
@@ -136,6 +139,13 @@ def _list(folder: str) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
+
+
+def _is_own(path: str) -> bool:
+    try:
+        return os.lstat(path).st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def remove_directory(directory: str) -> None:

@@ -1,7 +1,6 @@
 """The environ of a request (PEP 3333, "environ Variables"), made from its record.
 
-Field names whose keys would collide with another field's (`X_A` with `X-A`), and `Proxy`, are
-dropped.
+The front has removed field names whose keys collide with another field's (`X_A` with `X-A`).
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 
 from typhon_worker.wire import pages, record
 from typhon_worker.wire.settings import Settings
@@ -35,9 +35,6 @@ _KEY_AT = {
 }
 _KEYS = tuple(_KEY_AT[at] for at in range(record.FIELDS))
 _KEY_OF = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
-# `Proxy` would become HTTP_PROXY, which programs take for the proxy that they should use (httpoxy).
-# The front sets the request id.
-_DROPPED = frozenset(("proxy", "x-request-id"))
 _COOKIE = "HTTP_COOKIE"
 
 # Reads of a fetched body, which arrives in pieces of about this size.
@@ -63,26 +60,23 @@ class EnvironLayout:
     def __init__(self, block: bytes, base: dict[str, Any]) -> None:
         names = record.split_names(block)
         keys = [_key_of(name.decode("latin-1")) for name in names]
-        kept = [key for key in keys if key is not None]
         self.size = record.count_values(names)
         self.is_chunked = "HTTP_TRANSFER_ENCODING" in keys
         # If each field has a key of its own, `keys` has one for each value in order. Otherwise
         # `fields` has the fields' keys, and add_fields merges the values.
-        is_regular = len(set(kept)) == len(keys)
+        is_regular = len(set(keys)) == len(keys)
         self.fields = None if is_regular else keys
-        self.keys = (*_KEYS, *kept) if is_regular else _KEYS
+        self.keys = (*_KEYS, *keys) if is_regular else _KEYS
         # Copied for each request. It has every key already, so that the copy need not grow (10 %
         # of the worker's time a request, worker-hello.py).
         own = {"RAW_URI": "", "wsgi.input": None, "typhon.client_gone": None}
         self.template = {**base, **dict.fromkeys(self.keys, ""), **own}
 
     def add_fields(self, environ: dict[str, Any], values: list[str]) -> None:
-        """Adds fields whose names repeat or are dropped (RFC 9110 §5.3, RFC 6265 §5.4)."""
+        """Adds fields whose names repeat (RFC 9110 §5.3, RFC 6265 §5.4)."""
         merged: dict[str, str] = {}
         fields = values[record.FIELDS : -record.TAIL]
         for key, value in zip(self.fields or (), fields, strict=True):
-            if key is None:
-                continue
             if key in merged:
                 merged[key] += ("; " if key == _COOKIE else ", ") + value
             else:
@@ -90,9 +84,7 @@ class EnvironLayout:
         environ.update(merged)
 
 
-def _key_of(name: str) -> str | None:
-    if "_" in name or name in _DROPPED:
-        return None
+def _key_of(name: str) -> str:
     return _KEY_OF.get(name) or "HTTP_" + name.upper().replace("-", "_")
 
 
@@ -144,7 +136,9 @@ class EnvironMaker:
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             environ["CONTENT_LENGTH"] = length or "0"
         environ["typhon.client_gone"] = exchange.is_abandoned
-        environ["wsgi.input"] = _open_body(exchange, values[record.BODY_FILE])
+        environ["wsgi.input"] = _open_body(
+            exchange, values[record.BODY_FILE], environ.get("CONTENT_LENGTH")
+        )
         return environ
 
 
@@ -155,7 +149,7 @@ def _name_server(environ: dict[str, Any], values: list[str]) -> None:
         environ["SERVER_PORT"] = "443" if environ["wsgi.url_scheme"] == "https" else "80"
 
 
-def _open_body(exchange: WsgiExchange, path: str) -> object:
+def _open_body(exchange: WsgiExchange, path: str, length: str | None) -> object:
     flags = exchange.flags
     if not flags & (pages.BODY_IN_FILE | pages.BODY_ON_CHANNEL | pages.BODY_INLINE):
         return io.BytesIO()
@@ -163,18 +157,32 @@ def _open_body(exchange: WsgiExchange, path: str) -> object:
         return io.BytesIO(exchange.body)
     if flags & pages.BODY_ON_CHANNEL:
         return open_fetched(exchange)
-    return _open_private(path.encode("latin-1"))
+    return _take_file(path.encode("latin-1"), int(length or -1))
 
 
-# Opens a file in a private folder of this user, through no link: after a program that cleans
-# temporary folders has removed the folder, another user may have made the path anew.
-def _open_private(path: bytes) -> io.BufferedReader:
+# Opens the file that the front has written, and removes its name. After a program that cleans
+# temporary folders has removed the folder, another user may have made the path anew: only a regular
+# file of this user and of the body's length, in a private folder of this user, is taken; no link is
+# followed, and a FIFO is not waited for.
+def _take_file(path: bytes, length: int) -> io.BufferedReader:
     folder_path, name = os.path.split(path)
     folder = os.open(folder_path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        if os.fstat(folder).st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "the folder belongs to another user", folder_path)
-        return open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder), "rb")
+        found = os.fstat(folder)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "the folder is not private", folder_path)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(name, flags, dir_fd=folder)
+        try:
+            found = os.fstat(fd)
+            is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+            if not is_ours or found.st_nlink != 1 or found.st_size != length:
+                raise PermissionError(errno.EPERM, "the file is not the body", path)
+            os.unlink(name, dir_fd=folder)
+            return open(fd, "rb")
+        except BaseException:
+            os.close(fd)
+            raise
     finally:
         os.close(folder)
 

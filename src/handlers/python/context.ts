@@ -3,12 +3,14 @@
 
 import type { Exchange } from "../../http/exchange.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
+import type { OpenFiles } from "../../net/open-files.ts";
 import type { TempFolder } from "../../net/temp-folder.ts";
 import type { Pool } from "../../workers/pool.ts";
 
 export interface ApplicationContext {
   readonly pool: Pick<Pool, "submit" | "cancel" | "halfClose" | "credit">;
   readonly folder: TempFolder;
+  readonly openFiles: OpenFiles;
   readonly budget: MemoryBudget;
   /**
    * How long a request for this path may run, 0 = without limit: `timeoutMs` from taking to the head of the

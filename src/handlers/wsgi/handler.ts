@@ -2,6 +2,7 @@
 // WebSocket handshake may become a WebSocket on a socket of the application. What a request means to Python
 // is the worker's (python/typhon_worker/wsgi).
 
+import { ERRORS } from "../../http/error.ts";
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { readHandshake } from "../../websocket/handshake.ts";
 import type { ApplicationContext } from "../python/context.ts";
@@ -23,9 +24,10 @@ export class WsgiHandler implements Handler {
   /** A handshake that cannot be accepted is an ordinary request: the application responds. */
   handle(exchange: Exchange): void {
     const handshake = readHandshake(exchange.head);
-    if (handshake?.kind === "handshake")
-      new WsgiHandshake(exchange, this.#context, handshake, this.#open).begin();
-    else new PythonRequest(exchange, this.#context, WSGI).begin();
+    if (handshake?.kind !== "handshake") new PythonRequest(exchange, this.#context, WSGI).begin();
+    // Its socket to the application is a descriptor more.
+    else if (!this.#context.openFiles.mayOpen()) exchange.fail(ERRORS.NO_DESCRIPTORS);
+    else new WsgiHandshake(exchange, this.#context, handshake, this.#open).begin();
   }
 
   /** Closes all WebSockets, spread over `overMs`; WebSockets that open later are closed at once. */

@@ -2,23 +2,29 @@
 // response is taken from the worker as fast as it comes. So a slow client holds no thread, in either
 // direction.
 
+import { ERRORS } from "../../http/error.ts";
 import type { BodyReceiver } from "../../http/exchange.ts";
-import { detachBuffer } from "../../net/buffer-pool.ts";
-import type { TempFile } from "../../net/temp-folder.ts";
+import { lengthOf, NoTempRoom, type TempFile, type TempFileUse } from "../../net/temp-folder.ts";
 import type { InterfaceRules, PythonRequest, RequestBody } from "../python/python-request.ts";
 
 /** Bytes of one body that stay in memory; gunicorn and nginx hold less, a form is smaller. */
 const MAX_BODY_IN_MEMORY_BYTES = 262_144;
+/** Bytes of each body that stay in memory even when all bodies together hold too much: no file for a few bytes. */
+const SMALL_BODY_BYTES = 4096;
 /** Bytes that may wait for the disk before the client has to. */
 const MAX_UNWRITTEN_BYTES = 1_048_576;
 /** Pieces that are kept apart before they are joined. */
 const MAX_CHUNKS = 256;
+/** Time before a body can count as slow. */
+const MIN_PACE_MS = 10_000;
 
 /** In memory while it is small, then in a temporary file that the worker opens by its path. */
-class ReceivedBody implements RequestBody, BodyReceiver {
+class ReceivedBody implements RequestBody, BodyReceiver, TempFileUse {
+  readonly kind = "request";
   readonly #request: PythonRequest;
+  readonly #startedAt = performance.now();
   #chunks: Buffer[] = [];
-  /** Bytes in #chunks. */
+  /** Bytes in #chunks, and those that are being written. */
   #held = 0;
   /** Bytes received in all. */
   #length = 0;
@@ -43,11 +49,12 @@ class ReceivedBody implements RequestBody, BodyReceiver {
     this.#held += chunk.length;
     this.#length += chunk.length;
     const { exchange, context } = this.#request;
-    context.budget.take(chunk.length);
-    const isSmall = this.#length <= MAX_BODY_IN_MEMORY_BYTES && context.budget.hasRoom;
-    if (this.#state === "memory" && isSmall) return;
+    const { budget } = context;
+    budget.take(chunk.length);
+    const limit = budget.hasRoom ? MAX_BODY_IN_MEMORY_BYTES : SMALL_BODY_BYTES;
+    if (this.#state === "memory" && this.#length <= limit) return;
     this.#state = "file";
-    if (this.#held >= MAX_UNWRITTEN_BYTES) exchange.pauseBody();
+    if (this.#held >= MAX_UNWRITTEN_BYTES || !budget.hasRoom) exchange.pauseBody();
     void this.#write();
   }
 
@@ -62,6 +69,16 @@ class ReceivedBody implements RequestBody, BodyReceiver {
     this.#request.submit(bytes.length > 0 ? bytes : null);
   }
 
+  pace(now: number): number {
+    const ms = now - this.#startedAt;
+    const isComing = this.#state === "file" && !this.#hasEnded;
+    return isComing && ms >= MIN_PACE_MS ? (this.#length * 1000) / ms : Infinity;
+  }
+
+  giveUp(): void {
+    this.#request.fail(ERRORS.BODY_TIMEOUT);
+  }
+
   release(): void {
     this.#request.context.budget.give(this.#held);
     this.#held = 0;
@@ -70,16 +87,18 @@ class ReceivedBody implements RequestBody, BodyReceiver {
     if (!this.#isWriting) void this.#remove();
   }
 
+  // Never rejects.
   async #write(): Promise<void> {
     if (this.#isWriting) return;
     this.#isWriting = true;
     try {
-      this.#file ??= await this.#request.context.folder.create();
+      this.#file ??= await this.#request.context.folder.create(this);
       while (this.#state === "file" && this.#chunks.length > 0) await this.#writeChunks(this.#file);
       if (this.#state === "file" && this.#hasEnded) await this.#finish(this.#file);
     } catch (error) {
-      this.release();
-      this.#request.failStore(error instanceof Error ? error : new Error(String(error)));
+      // A request that has ended meanwhile has its response.
+      if (!this.#isReleased())
+        this.#request.failStore(error instanceof Error ? error : new Error(String(error)));
     }
     this.#isWriting = false;
     if (this.#isReleased()) void this.#remove();
@@ -88,18 +107,18 @@ class ReceivedBody implements RequestBody, BodyReceiver {
   async #writeChunks(file: TempFile): Promise<void> {
     const chunks = this.#chunks;
     this.#chunks = [];
-    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    const { bytesWritten } = await file.handle.writev(chunks);
-    if (bytesWritten < length) throw new Error("a short write to a temporary file");
-    for (const chunk of chunks) detachBuffer(chunk);
+    const length = lengthOf(chunks);
+    if (!file.reserve(length)) throw new NoTempRoom("the temporary files are full");
+    await file.write(chunks);
     if (this.#state !== "file") return;
     this.#held -= length;
-    this.#request.context.budget.give(length);
+    const { budget } = this.#request.context;
+    budget.give(length);
     if (this.#held < MAX_UNWRITTEN_BYTES) this.#request.exchange.resumeBody();
   }
 
   async #finish(file: TempFile): Promise<void> {
-    await file.handle.close();
+    await file.seal();
     if (this.#state !== "file") return;
     this.#state = "whole";
     this.#request.submitFile(file.path, this.#length);
@@ -112,8 +131,7 @@ class ReceivedBody implements RequestBody, BodyReceiver {
   async #remove(): Promise<void> {
     const file = this.#file;
     this.#file = null;
-    if (file === null) return;
-    await this.#request.context.folder.discard(file);
+    await file?.discard();
   }
 }
 

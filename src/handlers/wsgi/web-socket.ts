@@ -54,6 +54,13 @@ export class WsgiHandshake extends PythonRequest {
   /** The worker offers the application a socket; once more if the request is run a second time. */
   onSocket(socket: Socket): void {
     this.#leaveSocket();
+    const { openFiles } = this.context;
+    openFiles.opening();
+    openFiles.opened();
+    socket.once("close", () => {
+      openFiles.closing();
+      openFiles.closed();
+    });
     this.#socket = socket;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("close", this.#onEnd);
   }
