@@ -141,6 +141,10 @@ export class Http1Connection implements ResponseWriter {
     return this.#output.isFull;
   }
 
+  get hasRoom(): boolean {
+    return !this.#context.memory.output.isHalfUsed;
+  }
+
   sendEarlyHints(fields: FieldSection): void {
     // HTTP/1.0 has no interim responses. RFC 9110 §15.2.
     if (!this.#isHttp10) this.#output.send(earlyHintText(fields));

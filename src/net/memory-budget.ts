@@ -22,6 +22,10 @@ export class MemoryBudget {
     return this.#used > this.#limit;
   }
 
+  get isHalfUsed(): boolean {
+    return 2 * this.#used > this.#limit;
+  }
+
   get hasRoom(): boolean {
     return this.#used < this.#limit;
   }

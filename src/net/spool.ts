@@ -15,6 +15,8 @@ import { NoTempRoom, type TempFile, type TempFileUse, type TempFolder } from "./
 
 /** Bytes of one response kept in memory; nginx keeps 32 KiB, proxies for large responses more. */
 export const SPOOL_MEMORY_BYTES = 1_048_576;
+/** Bytes passed on to a client at a time: its connection holds at most so many, and the spool the others. */
+const PIECE_BYTES = 65_536;
 /** Size of one read of the file. */
 const READ_BYTES = 262_144;
 
@@ -85,9 +87,9 @@ export class Spool implements TempFileUse {
       else void this.#move();
       return;
     }
-    if (this.#isClientFull) this.#remember(chunk);
-    else this.#isClientFull = !this.#options.write(chunk);
+    this.#remember(chunk);
     this.#options.accept(length);
+    if (!this.#isClientFull) this.drain();
   }
 
   /** Nothing more will be pushed. */
@@ -100,11 +102,13 @@ export class Spool implements TempFileUse {
   drain(): void {
     if (this.#isDestroyed) return;
     this.#isClientFull = false;
-    while (!this.#isClientFull && this.#memory.length > 0) {
-      const chunk = this.#memory.shift();
-      if (chunk === undefined) break;
-      this.#forget(chunk.length);
-      this.#isClientFull = !this.#options.write(chunk);
+    for (let [first] = this.#memory; first !== undefined; [first] = this.#memory) {
+      if (this.#isClientFull) break;
+      const piece = first.subarray(0, PIECE_BYTES);
+      if (piece.length === first.length) this.#memory.shift();
+      else this.#memory[0] = first.subarray(PIECE_BYTES);
+      this.#forget(piece.length);
+      this.#isClientFull = !this.#options.write(piece);
     }
     if (this.#isFileInUse()) void this.#move();
     else this.#finish();

@@ -380,6 +380,32 @@ describe("the body of a request", () => {
   });
 });
 
+it("a large WSGI response waits in the spool where connections hold much, and is whole", async (context) => {
+  const worker = await HandWorker.start(context, { interface: "wsgi", outputBytes: 12_000_000 });
+  const [slow, next] = [await RawClient.connect(worker), await RawClient.connect(worker)];
+  context.after(() => {
+    slow.destroy();
+    next.destroy();
+  });
+  const large = Buffer.alloc(8_000_000, "abcdefg");
+  slow.socket.pause();
+  slow.write(GET);
+  worker.head((await worker.take()).id, "200 OK", large, { isEnd: true });
+  next.socket.pause();
+  next.write(GET);
+  const bytes = Buffer.alloc(3_900_000, "0123456789");
+  worker.head((await worker.take()).id, "200 OK", bytes, { isEnd: true });
+  assert.equal(worker.table.size, 0);
+  next.socket.resume();
+  const response = await next.readResponse();
+  // Its head was sent before all of it could be.
+  assert.equal(fieldOf(response, "transfer-encoding"), "chunked");
+  assert.ok(response.body.equals(bytes));
+  slow.socket.resume();
+  assert.ok((await slow.readResponse()).body.equals(large));
+  await until("both are finished", () => worker.finished.length === 2);
+});
+
 it("early hints come before the response, and one that cannot be sent is 500", async (context) => {
   const { worker, client } = await start(context, "asgi");
   client.write(GET);
