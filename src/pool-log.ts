@@ -50,7 +50,7 @@ export class PoolLog implements PoolListener {
   }
 
   onWorkerEnd({ worker, end, lost, retried, wasAsked }: WorkerExit, pauseMs: number): void {
-    const { number, pid, failure, lastErrorLines } = worker;
+    const { number, pid, failure, fault, lastErrorLines } = worker;
     const isQuiet = wasAsked && lost.length === 0 && retried.length === 0;
     if (failure !== null)
       this.#log.error("application.failed", failure.text, {
@@ -61,7 +61,7 @@ export class PoolLog implements PoolListener {
       this.#log.write(
         isQuiet ? "debug" : "error",
         "worker.ended",
-        `${this.#name(number)} ended ${describeEnd(end, wasAsked)}${describePause(pauseMs)}`,
+        `${this.#name(number)} ended ${describeEnd(end, wasAsked || fault !== null)}${describePause(pauseMs)}`,
         {
           worker: number,
           pid,
@@ -182,12 +182,13 @@ export class PoolLog implements PoolListener {
   }
 }
 
-function describeEnd({ code, signal }: WorkerEnd, wasAsked: boolean): string {
+/** `isKilled`: by the front. */
+function describeEnd({ code, signal }: WorkerEnd, isKilled: boolean): string {
   if (signal === null) return code === null ? "in an unknown way" : `with exit code ${code}`;
   const name = SIGNAL_NAMES.get(signal);
   const how = name === undefined ? `by signal ${signal}` : `by signal ${signal} (${name})`;
   // The kernel tells only its own log that it ended a process for want of memory.
-  return signal === SIGKILL && !wasAsked
+  return signal === SIGKILL && !isKilled
     ? `${how}: killed by hand, or by the kernel because memory ran out`
     : how;
 }

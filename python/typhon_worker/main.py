@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from .application.importer import LoadError, load
 from .process import process_setup, sd_notify
-from .process.launcher import CONTROL, EXIT_FAULT, Launcher
+from .process.launcher import CONTROL, EXIT_FAULT, Launcher, explain
 from .process.worker_context import WorkerContext
 from .wire import frames
 from .wire.settings import Settings
@@ -48,7 +48,7 @@ def main() -> None:
     try:
         context = launcher.run()
     except Exception as error:
-        launcher.say(op="fault", text=f"{type(error).__name__}: {error}")
+        launcher.say(op="fault", text=f"{type(error).__name__}: {explain(error)}")
         launcher.end()
         os._exit(EXIT_FAULT)
     if context is None:
@@ -75,8 +75,9 @@ def _run_worker(context: WorkerContext) -> None:
         run = run_wsgi if loaded.interface == "wsgi" else _import_asgi(library_path)
         run(loaded.app, context)
         context.ending.finish()
+        process_setup.ignore_signals_to_the_end()
     except LoadError as error:
-        failure = {"kind": error.kind, "text": str(error)}
+        failure = {"kind": error.kind, "text": frames.shorten(str(error))}
         context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
         context.ending.finish_failed()
         os._exit(EXIT_NOT_LOADED)

@@ -13,6 +13,9 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
 /** Bytes of small frames gathered during one turn of the event loop: each write wakes the worker. */
 const GATHERED_BYTES = 8192;
 
+/** Ticks (of 100 ms) in which a frame that has begun has to end: 5 s. Not a time, because the front may be stopped. */
+const MAX_FRAME_TICKS = 50;
+
 /** Frames to and from one worker. */
 export class Channel {
   readonly #socket: Socket;
@@ -22,6 +25,9 @@ export class Channel {
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
   #fault: string | null = null;
+  /** The unfinished frame at the last tick, and for how many ticks it has been so. */
+  #unfinished = 0;
+  #unfinishedTicks = 0;
   #isClosed = false;
 
   /**
@@ -69,6 +75,15 @@ export class Channel {
     this.send(encodeFrame(type, id));
   }
 
+  /** Called by the coarse clock: ends a channel whose worker has begun a frame and does not end it. */
+  tick(): void {
+    const { unfinished } = this.#decoder;
+    this.#unfinishedTicks = unfinished === this.#unfinished ? this.#unfinishedTicks + 1 : 0;
+    this.#unfinished = unfinished;
+    if (unfinished !== 0 && this.#unfinishedTicks >= MAX_FRAME_TICKS)
+      this.#fail("a frame was begun and not ended");
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
@@ -97,22 +112,27 @@ export class Channel {
     try {
       this.#decoder.push(bytes);
     } catch (error) {
-      // Only the worker's own bytes may end the worker: a fault of the front is no FrameFault.
+      // Whatever was thrown, the frames behind it are lost, so that the worker cannot go on.
+      this.#fail(error instanceof Error ? error.message : String(error));
+      // A fault of the front itself is logged as one.
       if (!(error instanceof FrameFault)) throw error;
-      this.#fault = error.message;
-      this.#socket.destroy();
     }
+  }
+
+  #fail(fault: string): void {
+    this.#fault ??= fault;
+    this.#socket.destroy();
   }
 
   #end(): void {
     this.#isClosed = true;
-    const cut = this.#decoder.isInsideFrame ? "the channel ended inside a frame" : null;
+    const cut = this.#decoder.unfinished > 0 ? "the channel ended inside a frame" : null;
     this.#onEnd(this.#fault ?? cut);
   }
 }
 
-/** The members of a JSON object; throws FrameFault on anything else. */
-export function readJson(payload: Buffer): ReadonlyMap<string, unknown> {
+/** The members of a JSON object, which are texts; throws FrameFault on anything else. */
+export function readJson(payload: Buffer): ReadonlyMap<string, string> {
   let value: unknown;
   try {
     value = JSON.parse(payload.toString("utf8"));
@@ -121,5 +141,10 @@ export function readJson(payload: Buffer): ReadonlyMap<string, unknown> {
   }
   if (typeof value !== "object" || value === null)
     throw new FrameFault("a payload that is no JSON object");
-  return new Map(Object.entries(value));
+  const members = new Map<string, string>();
+  for (const [name, member] of Object.entries(value)) {
+    if (typeof member !== "string") throw new FrameFault("a JSON object with more than texts");
+    members.set(name, member);
+  }
+  return members;
 }

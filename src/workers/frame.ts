@@ -7,7 +7,7 @@ import { bufferPool } from "../net/buffer-pool.ts";
 const FRAME_HEADER_BYTES = 16;
 /** Largest payload of a frame: 1 MiB of body, and 64 KiB for a head before it. More ends the worker. */
 export const MAX_PAYLOAD_BYTES = 1_114_112;
-/** Bytes of a body, or of a WebSocket message, in one frame to a worker. */
+/** Bytes of a body, or of a WebSocket message, in one frame. */
 export const INPUT_FRAME_BYTES = 262_144;
 
 const TWO_32 = 4_294_967_296;
@@ -50,6 +50,56 @@ export const FrameType = {
   WS_CLOSED: 0x4a,
   WS_SOCKET_DONE: 0x4b,
 } as const;
+
+/** A frame whose payload is a text; the worker shortens a longer one. */
+const MAX_TEXT_BYTES = 524_288;
+/** Ids of as many requests as a worker may run at once. */
+const MAX_IDS_BYTES = 524_288;
+const MAX_PATH_BYTES = 4096;
+
+/**
+ * The largest payload of each type; -1: no such frame. A stray byte moves all headers that come after it, so most
+ * of them name no type, or a length that their type cannot have: the fault shows in the first header, and nobody
+ * waits for a payload that never comes.
+ */
+const PAYLOAD_LIMITS = new Int32Array(256).fill(-1);
+for (const [type, bytes] of [
+  [FrameType.READY, MAX_PAYLOAD_BYTES],
+  [FrameType.FAILED, MAX_PAYLOAD_BYTES],
+  [FrameType.HEAD, MAX_PAYLOAD_BYTES],
+  [FrameType.BODY, INPUT_FRAME_BYTES],
+  [FrameType.FAULT, MAX_TEXT_BYTES],
+  [FrameType.EXPIRED, 0],
+  [FrameType.FETCH, 0],
+  [FrameType.FENCE, 0],
+  [FrameType.STOPPED, 0],
+  [FrameType.POISONED, MAX_TEXT_BYTES],
+  [FrameType.LOG, MAX_TEXT_BYTES],
+  [FrameType.STACKS_TOLD, MAX_TEXT_BYTES],
+  [FrameType.TAKEN, MAX_IDS_BYTES],
+  [FrameType.INPUT_CREDIT, 4],
+  [FrameType.EARLY_HINT, MAX_PAYLOAD_BYTES],
+  [FrameType.TRAILERS, MAX_PAYLOAD_BYTES],
+  [FrameType.LOOP_TOLD, 0],
+  [FrameType.WS_ACCEPT, MAX_PAYLOAD_BYTES],
+  [FrameType.WS_TEXT, INPUT_FRAME_BYTES],
+  [FrameType.WS_BINARY, INPUT_FRAME_BYTES],
+  [FrameType.WS_CLOSE, MAX_TEXT_BYTES],
+  [FrameType.WS_SOCKET, MAX_PATH_BYTES],
+  [FrameType.TAKE, 0],
+  [FrameType.STOP, 0],
+  [FrameType.RECORD, MAX_PAYLOAD_BYTES],
+  [FrameType.INPUT, INPUT_FRAME_BYTES],
+  [FrameType.CREDIT, 4],
+  [FrameType.CANCEL, 0],
+  [FrameType.STACKS, 0],
+  [FrameType.LOOP_ASKED, 0],
+  [FrameType.WS_TEXT_IN, INPUT_FRAME_BYTES],
+  [FrameType.WS_BINARY_IN, INPUT_FRAME_BYTES],
+  [FrameType.WS_CLOSED, MAX_TEXT_BYTES],
+  [FrameType.WS_SOCKET_DONE, 0],
+] as const)
+  PAYLOAD_LIMITS[type] = bytes;
 
 /**
  * Whether a frame is the last one about its request: a fault, or END, which a message of a WebSocket has
@@ -110,14 +160,18 @@ export class FrameDecoder {
   #frame: Buffer = Buffer.alloc(FRAME_HEADER_BYTES);
   #held = 0;
   #hasHeader = false;
+  #unfinished = 0;
 
   constructor(receiver: FrameReceiver) {
     this.#receiver = receiver;
   }
 
-  /** Whether a frame has begun and not ended; at the end of the stream: its sender died inside it. */
-  get isInsideFrame(): boolean {
-    return this.#held > 0;
+  /**
+   * A number of its own for the frame that has begun and not ended; 0: there is none. At the end of the stream:
+   * its sender died inside it.
+   */
+  get unfinished(): number {
+    return this.#held > 0 ? this.#unfinished : 0;
   }
 
   /** Decodes all whole frames; keeps no reference to `chunk`. Throws FrameFault. */
@@ -155,6 +209,7 @@ export class FrameDecoder {
 
   #hold(chunk: Buffer, at: number): void {
     this.#hasHeader = false;
+    this.#unfinished += 1;
     this.#held = chunk.copy(this.#frame, 0, at, at + FRAME_HEADER_BYTES);
     if (this.#held < FRAME_HEADER_BYTES) return;
     this.#makeRoom();
@@ -169,14 +224,11 @@ export class FrameDecoder {
   }
 
   #deliver(bytes: Buffer, at: number, end: number): void {
-    const type = bytes[at + 4] ?? 0;
-    const flags = bytes[at + 5] ?? 0;
-    if (flags > END) throw new FrameFault(`flags ${flags} in a frame`);
     const id = bytes.readUInt32LE(at + 8) + bytes.readUInt32LE(at + 12) * TWO_32;
     this.#receiver.onFrame(
-      type,
+      bytes[at + 4] ?? 0,
       id,
-      flags === END,
+      bytes[at + 5] === END,
       bytes.readUInt16LE(at + 6),
       bytes.subarray(at + FRAME_HEADER_BYTES, end),
     );
@@ -188,8 +240,16 @@ function isCopied(type: number | undefined): boolean {
   return type === FrameType.BODY || type === FrameType.WS_TEXT || type === FrameType.WS_BINARY;
 }
 
+/** The bytes of the frame whose header is at `at`. Throws FrameFault on a header that no frame may have. */
 function frameBytes(bytes: Buffer, at: number): number {
   const length = bytes.readUInt32LE(at);
-  if (length > MAX_PAYLOAD_BYTES) throw new FrameFault(`a frame of ${length} bytes`);
+  const type = bytes[at + 4] ?? 0;
+  const limit = PAYLOAD_LIMITS[type] ?? -1;
+  if (length > limit)
+    throw new FrameFault(
+      limit < 0 ? `a frame of type ${type}` : `a frame of type ${type} and ${length} bytes`,
+    );
+  const flags = bytes[at + 5] ?? 0;
+  if (flags > END) throw new FrameFault(`flags ${flags} in a frame`);
   return FRAME_HEADER_BYTES + length;
 }

@@ -79,8 +79,10 @@ export class JobDeadlines {
 export function enterNote(job: Job, found: Found | undefined, now: number): void {
   if (found === undefined) return;
   const [worker, note] = found;
-  // A worker notes the time right after it has read the page: a note without one is new.
-  job.take(worker, note.takenAt > job.submittedAt ? note.takenAt : now);
+  // A worker notes the time right after it has read the page: a note without one is new. A note that the
+  // application has damaged may have any time.
+  const isTime = note.takenAt > job.submittedAt && note.takenAt < now;
+  job.take(worker, isTime ? note.takenAt : now);
 }
 
 /** Whether nobody waits for the job, and it has a time of its own from there on. */

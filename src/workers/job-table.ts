@@ -31,6 +31,8 @@ const TIME_BYTES = 8;
 const CANCEL_CLIENT_GONE = 1;
 const CANCEL_DEADLINE = 2;
 const CANCEL_HALF_CLOSED = 3;
+/** Count of EXPIRED: the worker's interface cannot run the page. */
+const UNFIT = 1;
 
 type Cancels = Pick<SharedFiles, "cancel">;
 
@@ -93,6 +95,13 @@ export class JobTable {
     if (admission !== "taken") this.#remove(job, admission);
   }
 
+  // A worker of the other interface took the page while a reload changed the interface, and has not begun it.
+  #requeue(job: Job): void {
+    this.#forget(job);
+    job.requeue();
+    this.submit(job);
+  }
+
   /** Runs a job of `takeHeld` once more. */
   retry(job: Job): void {
     job.retry();
@@ -145,6 +154,7 @@ export class JobTable {
     if (type === FrameType.STOPPED) this.#onStopped(worker);
     if (!isAboutJob(type)) return false;
     const job = this.#jobs.get(id);
+    if (id > this.#lastId) throw new FrameFault(`a frame about request ${id}, which is none`);
     // The frame is late: its job has ended, or belongs to another worker.
     if (job === undefined || (job.worker !== 0 && job.worker !== worker)) return true;
     if (job.state === "waiting") throw new FrameFault("a frame about a page that was not written");
@@ -154,7 +164,8 @@ export class JobTable {
         job.take(worker, readTakenAt(payload));
         break;
       case FrameType.EXPIRED:
-        this.#remove(job, "queue-timeout");
+        if (count === UNFIT && this.isConcurrent && job.state === "queued") this.#requeue(job);
+        else this.#remove(job, "queue-timeout");
         break;
       case FrameType.INPUT_CREDIT:
         if (payload.length !== CREDIT_BYTES)
@@ -172,11 +183,14 @@ export class JobTable {
 
   /**
    * Removes the jobs of a worker that has ended: those that it noted and had not answered, and those that
-   * it had answered in part. The caller ends each by `retry` or `lose`.
+   * it had answered in part. A note about a job that another worker has is wrong: the application may have
+   * damaged the notes. The caller ends each by `retry` or `lose`.
    */
   takeHeld(worker: number, notes: readonly Note[]): Job[] {
     const noted = new Map(notes.map((note) => [note.id, note]));
-    const held = this.#jobs.all().filter((job) => job.worker === worker || noted.has(job.id));
+    const held = this.#jobs
+      .all()
+      .filter((job) => job.worker === worker || (job.worker === 0 && noted.has(job.id)));
     for (const job of held) {
       const note = noted.get(job.id);
       if (job.takenAt === 0 && note !== undefined) enterNote(job, [worker, note], this.#now());

@@ -6,7 +6,7 @@
 //    └────────────────enqueue───────────▲├───detach───▶ detached ────finish─────▲
 //                                        └───abandon──▶ abandoned ───finish─────┘
 //
-//   abandon also from responding and detached; finish from every state but done; retry: queued ─▶ new.
+//   abandon also from responding and detached; finish from every state but done; retry, requeue: queued ─▶ new.
 //
 // queued: the page is in the pipe, or a worker has taken it; `worker` says which, as soon as that is known.
 // detached: the response travels on a socket between client and application, and frames tell only its end.
@@ -226,6 +226,12 @@ class MovableJob {
   retry(): void {
     if (!this.mayRetry) throw this.#illegal("retry");
     this.#wasRetried = true;
+    this.requeue();
+  }
+
+  /** A worker has taken the page and not begun the request: the job is new again. */
+  requeue(): void {
+    if (this.state !== "queued") throw this.#illegal("requeue");
     this.state = "new";
     this.worker = 0;
     this.takenAt = 0;

@@ -8,6 +8,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { eachLine, gatherLines } from "./output.ts";
+import { SLOT_BYTES } from "./page.ts";
 import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
 import type { WorkerEnd } from "./worker.ts";
@@ -73,8 +74,12 @@ const SPAWN_DESCRIPTORS = 8;
 const O_CLOEXEC = 0o2000000;
 /** The key of the shared files' run directory: workers count from 1. */
 const SHARED = 0;
+/** Room in the folder of run directories beside the notes of threads: a part of the notes, and the cancels. */
+const MIN_ROOM_BYTES = 524_288;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
+/** Characters of a line on control that is told because it is no message. */
+const MAX_QUOTED = 200;
 /** Characters of the launcher's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
@@ -100,6 +105,8 @@ export type LauncherPort = Pick<Launcher, keyof Launcher>;
 export class Launcher {
   readonly #listener: LauncherListener;
   readonly #runFolders: readonly string[];
+  /** Room for the files of one start: the cancels and a part of the notes, or the notes of all threads. */
+  readonly #roomBytes: number;
   /** Run directories whose files the front has not opened, by worker number; 0: that of the shared files. */
   readonly #directories = new Map<number, RunDirectory>();
   readonly #inherited: SharedFiles | null;
@@ -116,6 +123,7 @@ export class Launcher {
     this.#listener = listener;
     this.#inherited = inherited;
     this.#runFolders = options.runFolders;
+    this.#roomBytes = MIN_ROOM_BYTES + options.application.threads * SLOT_BYTES;
     const directory = inherited === null ? this.#makeDirectory(SHARED).path : "";
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
@@ -201,13 +209,13 @@ export class Launcher {
   }
 
   #read(line: string): void {
-    const message = parseLine(line);
-    if (message === undefined) {
-      this.#stderrTail = "it sent a line that is not JSON";
-      this.stop();
+    const message = parse(line);
+    if (message === null) {
+      // A start-up hook has written into control, or the launcher is broken. Its workers go on.
+      this.#stderrTail = `control carried no message: ${line.slice(0, MAX_QUOTED)}`;
+      this.#child.kill("SIGKILL");
       return;
     }
-    if (typeof message !== "object" || message === null || !("op" in message)) return;
     const fields = new Map<string, unknown>(Object.entries(message));
     const number = (name: string): number => Number(fields.get(name) ?? 0);
     const nullable = (name: string): number | null =>
@@ -252,7 +260,7 @@ export class Launcher {
   }
 
   #makeDirectory(key: number): RunDirectory {
-    const directory = new RunDirectory(this.#runFolders);
+    const directory = new RunDirectory(this.#runFolders, this.#roomBytes);
     this.#directories.set(key, directory);
     return directory;
   }
@@ -288,6 +296,16 @@ export class Launcher {
   }
 }
 
+/** A message of the launcher; null: the line is none. */
+function parse(line: string): { readonly op: unknown } | null {
+  try {
+    const message: unknown = JSON.parse(line);
+    return typeof message === "object" && message !== null && "op" in message ? message : null;
+  } catch {
+    return null;
+  }
+}
+
 // A spawn() that runs out of descriptors never closes the pipes that it has made (Node 24). Throws EMFILE.
 function requireDescriptors(): void {
   const opened: number[] = [];
@@ -295,15 +313,6 @@ function requireDescriptors(): void {
     while (opened.length < SPAWN_DESCRIPTORS) opened.push(openSync("/dev/null", "r"));
   } finally {
     for (const fd of opened) closeSync(fd);
-  }
-}
-
-/** Undefined: the line is not JSON. */
-function parseLine(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
   }
 }
 

@@ -240,6 +240,7 @@ export class Pool implements LauncherListener {
     const now = this.#now();
     for (const overdue of this.#jobs.tick(now, () => this.#workers.readNotes()))
       this.#onOverdue(overdue, now);
+    for (const worker of this.#workers.all) worker.process?.tick();
     this.#exits.tick(now);
     this.#set.tick(now);
   }
@@ -340,13 +341,15 @@ export class Pool implements LauncherListener {
   #onWorkerFrame(worker: Worker, type: number, id: number, count: number, payload: Buffer): void {
     switch (type) {
       case FrameType.READY:
+        if (worker.hasLoaded) throw new FrameFault("a READY frame of a worker that is ready");
         this.#onReady(worker, readJson(payload));
         break;
       case FrameType.FAILED: {
+        if (worker.hasLoaded) throw new FrameFault("a FAILED frame of a worker that is ready");
         const failure = readJson(payload);
-        const text = String(failure.get("text"));
+        const text = failure.get("text") ?? "";
         worker.failure = {
-          kind: String(failure.get("kind")),
+          kind: failure.get("kind") ?? "",
           text: this.#workers.isAlone ? text : withLockHint(text, this.#set.workers),
         };
         if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
@@ -354,6 +357,8 @@ export class Pool implements LauncherListener {
         break;
       }
       case FrameType.STOPPED:
+        if (worker.state !== "draining")
+          throw new FrameFault("a STOPPED frame of a worker that takes");
         this.#set.stopped(worker);
         this.#fence();
         break;
@@ -382,21 +387,20 @@ export class Pool implements LauncherListener {
     }
   }
 
-  #onReady(worker: Worker, ready: ReadonlyMap<string, unknown>): void {
+  #onReady(worker: Worker, ready: ReadonlyMap<string, string>): void {
     const found = ready.get("interface");
     if (found !== "wsgi" && found !== "asgi")
-      throw new FrameFault(`READY with the interface ${String(found)}`);
+      throw new FrameFault(`READY with the interface ${found ?? ""}`);
     const { threads, concurrency } = this.#options.application;
     worker.interface = found;
     // Under ASGI as many requests whose clients have left may run beside the others.
     worker.slots = found === "asgi" ? 2 * concurrency : threads;
-    const [single, doubt] = [ready.get("single"), ready.get("doubt")];
-    worker.single = typeof single === "string" ? single : "";
+    worker.single = ready.get("single") ?? "";
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
     if (worker.state !== "taking") return;
     this.#queue?.resize(this.#set.workers, this.#set.workers * threads);
-    this.#tellDoubts(worker, typeof doubt === "string" ? doubt : "");
+    this.#tellDoubts(worker, ready.get("doubt") ?? "");
     if (this.#interface === found) return;
     this.#interface = found;
     this.#jobs.isConcurrent = found === "asgi";
@@ -415,6 +419,7 @@ export class Pool implements LauncherListener {
 
   #onChannelEnd(worker: Worker, fault: string | null): void {
     if (worker.state === "ended") return;
+    worker.fault = fault;
     if (fault !== null)
       this.#listener.onMessage(worker, ERROR_LEVEL, `broke the protocol: ${fault}`);
     if (this.#exits.channelEnded(worker)) return;

@@ -12,6 +12,7 @@ import {
   openSync,
   rmdirSync,
   rmSync,
+  statfsSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -20,6 +21,8 @@ import { join } from "node:path";
 /** Slots of the file of cancelled ids: id N is in slot N modulo this number, and replaces an earlier id. */
 const CANCEL_SLOTS = 8192;
 const ID_BYTES = 8;
+/** Files of one start, the directory among them. */
+const FILES = 6;
 
 /** The names of all files that a run directory may hold. */
 const FILE_NAMES = ["queue", "lifeline", "cancels", "channel", "notes", "out", "err", "stacks"];
@@ -28,11 +31,12 @@ export class RunDirectory {
   readonly path: string;
 
   /**
-   * Makes a new directory in the first of `folders` that takes it. The first is a tmpfs, so that reading a
-   * note never waits for a disk. Throws an error that says what is wrong with each folder.
+   * Makes a new directory in the first of `folders` that takes it and has `roomBytes` for its files. The first
+   * is a tmpfs, so that reading a note never waits for a disk. Throws an error that says what is wrong with each
+   * folder.
    */
-  constructor(folders: readonly string[]) {
-    this.path = makeIn(folders);
+  constructor(folders: readonly string[], roomBytes: number) {
+    this.path = makeIn(folders, roomBytes);
   }
 
   /** The path of a file, such as `notes`. */
@@ -69,16 +73,25 @@ function attempt(remove: () => void): boolean {
   }
 }
 
-function makeIn(folders: readonly string[]): string {
+function makeIn(folders: readonly string[], roomBytes: number): string {
   const reasons: string[] = [];
   for (const folder of folders) {
     try {
+      checkRoom(folder, roomBytes);
       return mkdtempSync(join(folder, "typhon-"));
     } catch (error) {
       reasons.push(error instanceof Error ? error.message : String(error));
     }
   }
   throw new Error(`no private directory can be made: ${reasons.join("; ")}`);
+}
+
+function checkRoom(folder: string, bytes: number): void {
+  const { blocks, bavail, bsize, files, ffree } = statfsSync(folder);
+  // A file system without a limit says 0.
+  if (blocks > 0 && bavail * bsize < bytes)
+    throw new Error(`${folder} has no room for ${bytes} bytes`);
+  if (files > 0 && ffree < FILES) throw new Error(`${folder} has no room for ${FILES} files`);
 }
 
 /** Opens files of a directory. If one cannot be opened, closes the others and throws the system's error. */

@@ -1,7 +1,7 @@
 // The process of a worker: its channel, its notes, its output and its entry in /proc. Opens the files that the
 // launcher has made for it (docs/worker-protocol.md, "Run directories"); decides nothing.
 
-import { closeSync, constants, readFileSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, readFileSync, readSync } from "node:fs";
 import { Socket } from "node:net";
 
 import { Channel } from "./channel.ts";
@@ -88,6 +88,11 @@ export class WorkerProcess {
     return this.#channel.isClosed;
   }
 
+  /** Called by the coarse clock. */
+  tick(): void {
+    this.#channel.tick();
+  }
+
   /** Sends complete frames, whose memory then belongs to the channel. */
   send(frame: Buffer): void {
     this.#channel.send(frame);
@@ -101,7 +106,8 @@ export class WorkerProcess {
   /** The requests in the first `slots` slots of the notes. */
   readNotes(slots: number): Note[] {
     if (this.#notes < 0) return [];
-    const notes = Buffer.alloc(slots * SLOT_BYTES);
+    // The file grows with the requests that the worker runs at once.
+    const notes = Buffer.alloc(Math.min(slots * SLOT_BYTES, fstatSync(this.#notes).size));
     const read = readSync(this.#notes, notes, 0, notes.length, 0);
     return decodeNotes(notes.subarray(0, read));
   }

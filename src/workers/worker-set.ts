@@ -272,18 +272,27 @@ export class WorkerSet {
     else if (worker.hasOnlyOverdue()) worker.killAt = now;
   }
 
-  // A worker that drains is killed at its end anyway.
+  // Also of a worker that drains, as long as it runs requests: after them its loop ends, and waits for threads.
   #checkLoop(worker: Worker, now: number): void {
     const { loopTimeoutMs } = this.#options;
-    if (worker.state !== "taking" || worker.interface !== "asgi" || loopTimeoutMs === 0) return;
+    const isDraining = worker.state === "draining";
+    const isIdle = (): boolean => isDraining && worker.readNotes().length === 0;
+    if (
+      (worker.state !== "taking" && !isDraining) ||
+      worker.interface !== "asgi" ||
+      loopTimeoutMs === 0
+    )
+      return;
     switch (worker.loop.tick(now, loopTimeoutMs)) {
       case "ask":
         worker.say(FrameType.LOOP_ASKED);
         break;
       case "interrupt":
-        this.#listener.onLoopBlocked(worker);
+        if (isIdle()) worker.loop.answered(now);
+        else this.#listener.onLoopBlocked(worker);
         break;
       case "replace":
+        if (isIdle()) break;
         // No other request of that loop can go on either.
         worker.drain(now, now);
         break;

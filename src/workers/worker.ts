@@ -56,6 +56,8 @@ export class Worker {
   /** Why the worker will be replaced; null: it will not be. */
   leaving: string | null = null;
   failure: LoadFailure | null = null;
+  /** How the worker broke the protocol, for which it is killed; null: it did not. */
+  fault: string | null = null;
   /** When the worker is killed, unless it has ended before. */
   killAt = Infinity;
   /** Running requests past their deadline, by id, with the time when each was found to be late. */
@@ -75,6 +77,11 @@ export class Worker {
     this.generation = place.generation;
     this.startedAt = place.startedAt;
     this.maxRequests = place.maxRequests;
+  }
+
+  /** Whether READY has come. */
+  get hasLoaded(): boolean {
+    return this.interface !== "";
   }
 
   get pid(): number {

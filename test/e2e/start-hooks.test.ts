@@ -70,6 +70,7 @@ const SLOW = 'import os, time\nopen(os.environ["IMPORTING"], "w").close()\ntime.
 for (const [what, code, line, lines] of [
   ["ends the interpreter", "import os; os._exit(0)", /: it ended without a word/, 1],
   ["closes descriptors", "import os; os.closerange(3, 64)", /hook .* has closed descriptor 3/, 1],
+  ["writes into control", "import os; os.write(3, b'hi\\n')", /control carried no message: hi/, 1],
   ["ends the launcher while a worker loads", ENDS_LAUNCHER, /: it ended without a word/, 2],
 ] as const)
   test(`a start-up hook that ${what} ends the start in one line`, async (t) => {

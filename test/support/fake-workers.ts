@@ -31,6 +31,10 @@ export class FakeProcess implements WorkerPort {
     this.#signalByLauncher = signalByLauncher;
   }
 
+  tick(): void {
+    // There is no channel.
+  }
+
   send(frame: Buffer): void {
     this.sent.push(frame[4] ?? 0);
   }

@@ -63,7 +63,7 @@ it("tells of a worker that breaks the protocol, and is closed", async (t) => {
   const { channel, worker, ends } = await connect(t);
   worker.write(Buffer.alloc(64, 0xff));
   await until("the end", () => channel.isClosed);
-  assert.deepEqual(ends, ["a frame of 4294967295 bytes"]);
+  assert.deepEqual(ends, ["a frame of type 255"]);
 });
 
 it("tells of a fault that its receiver finds in a frame", async (t) => {
@@ -80,6 +80,30 @@ it("tells of an end inside a frame", async (t) => {
   worker.end(Buffer.from([0x10, 0]));
   await until("the end", () => ends.length === 1);
   assert.deepEqual(ends, ["the channel ended inside a frame"]);
+});
+
+it("ends a worker that begins a frame and does not end it, and no slow one", async (t) => {
+  const { channel, worker, frames, ends } = await connect(t);
+  const frame = encodeFrame(FrameType.BODY, 7, Buffer.from("hello"));
+  worker.write(frame.subarray(0, 1));
+  for (let at = 1; at <= 3; at += 1) {
+    // Another frame than before, each time.
+    worker.write(Buffer.concat([frame.subarray(1), frame.subarray(0, 1)]));
+    await until(`${at} frames`, () => frames.length === at);
+    for (let tick = 0; tick < 50; tick += 1) channel.tick();
+    assert(!channel.isClosed);
+  }
+  channel.tick();
+  await until("the end", () => channel.isClosed);
+  assert.deepEqual(ends, ["a frame was begun and not ended"]);
+});
+
+it("waits for ever between two frames", async (t) => {
+  const { channel, worker, frames } = await connect(t);
+  worker.write(encodeFrame(FrameType.FETCH, 7));
+  await until("a frame", () => frames.length === 1);
+  for (let tick = 0; tick < 500; tick += 1) channel.tick();
+  assert(!channel.isClosed);
 });
 
 it("sends frames in their order, small ones of one turn together, large ones at once", async (t) => {
@@ -120,6 +144,6 @@ it("drops frames after its end", async (t) => {
 
 it("reads the JSON object of a frame, and refuses what is none", () => {
   assert.equal(readJson(Buffer.from('{"interface":"wsgi"}')).get("interface"), "wsgi");
-  for (const text of ["{", "null", "3"])
+  for (const text of ["{", "null", "3", '{"a":1}', '{"a":{"toString":1}}'])
     assert.throws(() => readJson(Buffer.from(text)), FrameFault);
 });

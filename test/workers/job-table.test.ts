@@ -199,6 +199,28 @@ describe("JobTable", () => {
       assert.deepEqual(request.heard, ["lost queue-timeout"]);
     });
 
+    it("of a page for the other interface queue its job again, if the pool has that interface", () => {
+      const request = submit();
+      const { id } = request.job;
+      const expired = (of: number): void =>
+        void table.onFrame(WORKER, FrameType.EXPIRED, of, false, 1, Buffer.alloc(0));
+      table.isConcurrent = true;
+      expired(id);
+      assert.deepEqual([request.heard, request.job.state], [[], "queued"]);
+      assert.notEqual(request.job.id, id);
+      assert(request.job.mayRetry);
+      table.isConcurrent = false;
+      expired(request.job.id);
+      assert.deepEqual(request.heard, ["lost queue-timeout"]);
+    });
+
+    it("about a request that does not exist are refused", () => {
+      assert.throws(
+        () => table.onFrame(WORKER, FrameType.FETCH, 99, false, 0, Buffer.alloc(0)),
+        FrameFault,
+      );
+    });
+
     it("of a worker that takes no more reach the jobs that it has", () => {
       const [mine, other] = submitMany(2);
       assert.ok(mine !== undefined && other !== undefined);
@@ -213,6 +235,17 @@ describe("JobTable", () => {
     now = START + 3000;
     assert.deepEqual(table.takeHeld(WORKER, [noteOf(request, START + 10)]), [request.job]);
     assert.deepEqual([request.job.worker, request.job.takenAt], [WORKER, START + 10]);
+  });
+
+  it("believes no damaged notes: a time that is none, a job that another worker has", () => {
+    const [mine, other] = submitMany(2);
+    assert(mine !== undefined && other !== undefined);
+    table.onFrame(WORKER + 1, FrameType.FETCH, other.job.id, false, 0, Buffer.alloc(0));
+    now = START + 3000;
+    const notes = [noteOf(mine, Infinity), noteOf(other), { id: 2 ** 64, takenAt: 1, thread: "" }];
+    assert.deepEqual(table.takeHeld(WORKER, notes), [mine.job]);
+    assert.equal(mine.job.takenAt, now);
+    assert.deepEqual(other.heard, []);
   });
 
   it("is told since when one job runs, where the frame that follows does not say so", () => {

@@ -19,6 +19,7 @@ const MOVES = {
   detach: (job) => job.detach(60),
   abandon: (job) => job.abandon(1),
   retry: (job) => job.retry(),
+  requeue: (job) => job.requeue(),
   finish: (job) => job.finish(),
 } satisfies Readonly<Record<string, Move>>;
 
@@ -38,6 +39,7 @@ const STATES: Readonly<
       detach: "detached",
       abandon: "abandoned",
       retry: "new",
+      requeue: "new",
       finish: "done",
     },
   ],

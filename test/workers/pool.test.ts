@@ -64,7 +64,7 @@ const OPTIONS: PoolOptions = {
 
 /** What a launcher makes for all workers of an application. */
 function makeShared(context: TestContext): SharedFiles {
-  const directory = new RunDirectory([makeScratch(context)]);
+  const directory = new RunDirectory([makeScratch(context)], 0);
   const path = (name: string): string => join(directory.path, name);
   execFileSync("mkfifo", [path("queue"), path("lifeline")]);
   writeFileSync(path("cancels"), Buffer.alloc(65_536));
@@ -401,13 +401,15 @@ describe("a worker's frames", () => {
     const played = new PlayedPool(t);
     await played.serve();
     const served = (): number | undefined => played.pool.status().workers[0]?.served;
+    // Its later frames are late ones.
+    const { id } = played.run(1).job;
+    played.launcher.say(1, FrameType.FAULT, "", { id });
     for (const type of [FrameType.WS_TEXT, FrameType.WS_BINARY])
-      played.launcher.say(1, type, "", { id: 1, isEnd: true });
-    played.launcher.say(1, FrameType.BODY, "", { id: 1 });
-    assert.equal(served(), 0);
+      played.launcher.say(1, type, "", { id, isEnd: true });
+    played.launcher.say(1, FrameType.BODY, "", { id });
+    assert.equal(served(), 1);
     for (const type of [FrameType.WS_CLOSE, FrameType.BODY])
-      played.launcher.say(1, type, "", { id: 1, isEnd: true });
-    played.launcher.say(1, FrameType.FAULT, "", { id: 1 });
+      played.launcher.say(1, type, "", { id, isEnd: true });
     assert.equal(served(), 3);
   });
 
@@ -424,6 +426,45 @@ describe("a worker's frames", () => {
     const played = new PlayedPool(t);
     await played.serve();
     assert.throws(() => played.launcher.say(1, 0x7f), /a frame of type 127/);
+  });
+
+  for (const [what, type, payload, message] of [
+    ["a second READY", FrameType.READY, '{"interface":"asgi"}', /a READY frame of a worker that/],
+    ["a late FAILED", FrameType.FAILED, '{"kind":"folder"}', /a FAILED frame of a worker that is/],
+    ["an early STOPPED", FrameType.STOPPED, "", /a STOPPED frame of a worker that takes/],
+    ["a request that is none", FrameType.FETCH, "", /a frame about request 77, which is none/],
+  ] as const)
+    it(`in a wrong order break the protocol: ${what}`, async (t) => {
+      const played = new PlayedPool(t);
+      await played.serve();
+      assert.throws(() => played.launcher.say(1, type, payload, { id: 77 }), {
+        name: "Error",
+        message,
+      });
+      assert.deepEqual(played.events, []);
+      assert.equal(played.pool.interface, "wsgi");
+    });
+
+  it("that say READY or FAILED have texts in a JSON object", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    const deep = `{"interface":${"[".repeat(50_000)}${"]".repeat(50_000)}}`;
+    for (const json of [
+      "{}",
+      '{"interface":{"toString":1}}',
+      '{"interface":"cgi"}',
+      deep,
+      "[",
+      "1",
+    ])
+      for (const type of [FrameType.READY, FrameType.FAILED])
+        if (type === FrameType.READY || (!json.startsWith('{"interface":"') && json !== "{}"))
+          assert.throws(() => played.launcher.say(1, type, json), FrameFault, json.slice(0, 40));
+    played.ready(1);
+    played.ready(2);
+    await start;
   });
 });
 

@@ -26,7 +26,7 @@ interface Opened {
 }
 
 async function open(t: TestContext, notes = Buffer.alloc(2 * SLOT_BYTES)): Promise<Opened> {
-  const directory = new RunDirectory([makeScratch(t)]);
+  const directory = new RunDirectory([makeScratch(t)], 0);
   const file = (name: string): string => directory.file(name);
   execFileSync("mkfifo", [file("out"), file("err"), file("stacks")]);
   const writers = ["out", "err", "stacks"].map((name) => openSync(file(name), constants.O_RDWR));
@@ -65,7 +65,7 @@ it("needs its directory only while it opens: its output is told, its channel con
 });
 
 it("opens nothing if a file is missing", (t) => {
-  const directory = new RunDirectory([makeScratch(t)]);
+  const directory = new RunDirectory([makeScratch(t)], 0);
   const ears = {
     onFrame: () => undefined,
     onChannelEnd: () => undefined,

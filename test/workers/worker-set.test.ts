@@ -587,11 +587,24 @@ describe("the event loop of an ASGI worker", () => {
     assert.deepEqual(killed, [1]);
   });
 
-  it("has no limit under WSGI, with the option 0, or while its worker drains", async () => {
+  it("has its limit while its worker drains and runs requests, and none after them", async () => {
+    await serve();
+    for (const number of [1, 2]) {
+      worker(number).interface = "asgi";
+      worker(number).drain(Infinity, 0);
+    }
+    processOf(1).noted.push(7);
+    for (let at = 10_000; at <= 40_000; at += 100) set.tick(at);
+    assert.deepEqual(events.slice(-1), ["blocked 1"]);
+    assert.deepEqual(
+      [1, 2].map((number) => killed.includes(number)),
+      [true, false],
+    );
+  });
+
+  it("has no limit under WSGI, or with the option 0", async () => {
     await serve();
     worker(1).interface = "wsgi";
-    worker(2).interface = "asgi";
-    worker(2).drain(Infinity, 0);
     set.tick(1_000_000);
     set.tick(2_000_000);
     make({ loopTimeoutMs: 0 });

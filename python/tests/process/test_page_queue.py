@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import socket
 import struct
 import threading
@@ -25,14 +27,12 @@ class Bench:
         self.front, worker = socket.socketpair()
         self.front.setblocking(False)
         self.channel = Channel(worker.detach())
-        self.notes = page_queue.Notes(page_queue.create_notes(str(folder / "notes"), 2), 2)
+        self.notes = page_queue.Notes(page_queue.create_notes(str(folder / "notes"), 2))
         self.cancels_fd = page_queue.create_cancels(str(folder / "cancels"))
         self.cancels = page_queue.Cancels(self.cancels_fd)
         reading, self.writing = os.pipe2(os.O_NONBLOCK)
-        self.queue = page_queue.PageQueue(
-            reading, self.notes, self.cancels, self.channel, pages.WSGI_PAGES
-        )
-        self.slot = page_queue.Slot(1, self.notes)
+        self.queue = page_queue.PageQueue(reading, self.cancels, self.channel, pages.WSGI_PAGES)
+        self.slot = [page_queue.Slot(number, self.notes) for number in range(2)][1]
         self.slot.bind_thread()
 
     def put(self, request: int, flags: int = 0, latest: float = 0.0) -> None:
@@ -40,7 +40,7 @@ class Bench:
         os.write(self.writing, encode_page(request, flags, names, values, latest=latest))
 
     def noted(self) -> int:
-        request: int = struct.unpack_from("<Q", self.notes.memory, self.slot.at + pages.ID_AT)[0]
+        request: int = struct.unpack_from("<Q", self.slot.memory, self.slot.at + pages.ID_AT)[0]
         return request
 
     def sent(self) -> list[Frame]:
@@ -72,7 +72,7 @@ def test_reads_a_page_into_its_slot_and_notes_second_and_thread(bench: Bench) ->
     request, flags, taken, names, values, body = page
     assert (request, flags, (names, values), body) == (7, 0, record(), b"")
     note_at = bench.slot.at + pages.PAGE_BYTES
-    noted = pages.NOTE.unpack_from(bench.notes.memory, note_at)
+    noted = pages.NOTE.unpack_from(bench.slot.memory, note_at)
     assert noted == (taken, threading.get_native_id(), threading.get_ident())
     assert before <= taken <= time.monotonic()
     assert bench.noted() == 7
@@ -124,7 +124,52 @@ def test_refuses_a_page_that_is_none(bench: Bench) -> None:
         bench.queue.take(bench.slot)
 
 
-def test_refuses_flags_that_the_interface_does_not_support(bench: Bench) -> None:
+def test_refuses_a_page_of_the_other_interface_and_goes_on(bench: Bench) -> None:
     bench.put(12, pages.BODY_STREAMED)
-    with pytest.raises(WireFault, match="flags 0x20"):
+    assert bench.queue.take(bench.slot) is None
+    sent = [(frame.kind, frame.request, frame.count) for frame in bench.sent()]
+    assert sent == [(frames.EXPIRED, 12, frames.UNFIT)]
+    assert bench.noted() == 0
+
+
+def test_refuses_flags_that_no_interface_supports(bench: Bench) -> None:
+    bench.put(12, pages.BODY_STREAMED | pages.WEBSOCKET)
+    with pytest.raises(WireFault, match="flags 0x60"):
         bench.queue.take(bench.slot)
+
+
+def test_notes_grow_with_the_slots_and_have_their_room_before_it_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    fd = page_queue.create_notes(str(path), 1)
+    first = page_queue.FIRST_SLOTS
+    assert path.stat().st_size == first * pages.SLOT_BYTES
+    notes = page_queue.Notes(fd)
+    slots = [page_queue.Slot(number, notes) for number in range(4 * first)]
+    assert path.stat().st_size == 4 * first * pages.SLOT_BYTES
+    assert path.stat().st_blocks * 512 >= path.stat().st_size
+    for number, slot in enumerate(slots, 1):
+        struct.pack_into("<Q", slot.memory, slot.at + pages.ID_AT, number)
+    written = path.read_bytes()
+    starts = range(0, len(written), pages.SLOT_BYTES)
+    assert [struct.unpack_from("<Q", written, at + pages.ID_AT)[0] for at in starts] == [
+        *range(1, 4 * first + 1)
+    ]
+    notes.close()
+
+
+def test_notes_that_cannot_grow_are_an_error_and_keep_what_they_have(tmp_path: Path) -> None:
+    first = page_queue.FIRST_SLOTS
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (first * pages.SLOT_BYTES, most))
+    try:
+        with pytest.raises(OSError, match="notes") as raised:
+            page_queue.create_notes(str(tmp_path / "notes"), first + 1)
+        assert raised.value.errno == errno.EFBIG
+        notes = page_queue.Notes(page_queue.create_notes(str(tmp_path / "fewer"), first))
+        slots = [page_queue.Slot(number, notes) for number in range(first)]
+        with pytest.raises(OSError, match="File too large"):
+            page_queue.Slot(first, notes)
+        slots[-1].clear_note()
+        notes.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

@@ -237,8 +237,9 @@ def test_a_worker_has_its_name_streams_and_nothing_of_the_launcher(serve: Serve)
         os.readlink(f"/proc/{worker.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{worker.pid}/fd")
     ]
     assert sum(link.startswith("socket:") for link in links) == 1
-    # The three streams, queue, lifeline, notes, cancels, stacks, channel, epoll and the bell.
-    assert len(links) == 11, links
+    # The three streams, queue, lifeline, notes and their map, cancels, stacks, channel, epoll
+    # and the bell.
+    assert len(links) == 12, links
 
 
 def test_a_worker_goes_before_the_front_when_memory_runs_out(serve: Serve) -> None:

@@ -191,8 +191,8 @@ def test_decodes_frames_that_are_larger_than_what_is_read_at_a_time() -> None:
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
     sizes = (0, 5, frames.DECODER_BYTES - 16, frames.DECODER_BYTES, 3, frames.MAX_PAYLOAD_BYTES, 7)
-    sent = [(frames.INPUT, 0, 0, at, chance.randbytes(size)) for at, size in enumerate(sizes)]
-    stream = b"".join(frames.encode(frames.INPUT, at, payload) for *_, at, payload in sent)
+    sent = [(frames.RECORD, 0, 0, at, chance.randbytes(size)) for at, size in enumerate(sizes)]
+    stream = b"".join(frames.encode(frames.RECORD, at, payload) for *_, at, payload in sent)
     decoder = frames.FrameDecoder()
     read = []
     while stream:

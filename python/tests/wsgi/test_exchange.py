@@ -319,14 +319,14 @@ def test_large_bodies_pass_through_flat_memory_both_ways(worker: Worker, tmp_pat
 @pytest.mark.parametrize(
     ("kind", "payload", "text"),
     [
-        (0x7F, b"", "a frame of type 0x7f"),
+        (0x7F, b"", "a frame of type 0x7f and 0 bytes"),
         (frames.HEAD, b"", "a frame of type 0x10"),
         (frames.CREDIT, b"12", "a CREDIT frame of 2 bytes"),
         (frames.RECORD, b"12", "a RECORD frame without lengths"),
         (frames.INPUT, b"unasked", "an INPUT frame that request 1 has no use for"),
     ],
 )
-def test_says_that_the_channel_is_poisoned_and_exits(
+def test_says_that_the_channel_is_broken_and_exits(
     serve: Serve, kind: int, payload: bytes, text: str
 ) -> None:
     front = serve(APP)
@@ -334,8 +334,26 @@ def test_says_that_the_channel_is_poisoned_and_exits(
     request = front.ask(path="/endless")
     receive(worker, request, 1_048_576)
     worker.send(kind, request, payload)
-    assert worker.expect(frames.POISONED).text() == f"the channel carried {text}"
-    assert front.hear("ended")["code"] == 4
+    assert worker.expect(frames.LOG).text() == f"the channel carried {text}"
+    assert front.hear("ended")["code"] == 1
+
+
+def test_exits_when_a_frame_of_the_front_does_not_go_on(serve: Serve) -> None:
+    front = serve(
+        """
+        from typhon_worker.process import channel
+        channel.FRAME_MS = 50
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [b"x"]
+        """
+    )
+    worker = front.start_taking()
+    assert worker.channel is not None
+    worker.channel.sendall(frames.encode(frames.CREDIT, 1, bytes(4))[:-1])
+    fault = "the channel carried a frame that was begun and not ended"
+    assert worker.expect(frames.LOG).text() == fault
+    assert front.hear("ended")["code"] == 1
 
 
 def test_refuses_more_input_than_can_be_held(serve: Serve) -> None:
@@ -346,8 +364,8 @@ def test_refuses_more_input_than_can_be_held(serve: Serve) -> None:
     worker.expect(frames.FETCH, request)
     for _ in range(5):
         worker.send(frames.INPUT, request, bytes(262_144))
-    worker.expect(frames.POISONED)
-    assert front.hear("ended")["code"] == 4
+    assert "bytes of body" in worker.expect(frames.LOG).text()
+    assert front.hear("ended")["code"] == 1
 
 
 def test_exits_when_the_channel_ends(serve: Serve) -> None:

@@ -32,7 +32,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.front, ours = socket.socketpair()
         self.channel = Channel(ours.detach())
-        self.notes = page_queue.Notes(page_queue.create_notes(str(folder / "notes"), 1), 1)
+        self.notes = page_queue.Notes(page_queue.create_notes(str(folder / "notes"), 1))
         self.changed = Condition()
         self.slot = ThreadSlot(0, self.notes, self.channel, self.changed)
         self.interrupter = Interrupter(self.channel, [self.slot], CALLERS)

@@ -43,6 +43,8 @@ MAX_FETCH_SECONDS = 30.0
 # A payload up to this size is copied behind its header, a larger one is sent as a second piece:
 # about here the copy begins to cost more than the second piece.
 JOIN_BYTES = 16_384
+# A head with more fields than a frame can count has more bytes: two NULs a field.
+MAX_PLAIN_HEAD_BYTES = 2 * frames.MAX_COUNT
 # A longer number is no length.
 _MAX_LENGTH_DIGITS = 18
 
@@ -151,6 +153,8 @@ class Exchange:
         length = frames.HEAD_PREFIX_BYTES + size + len(body)
         if length > frames.MAX_PAYLOAD_BYTES:
             raise ValueError(f"a head of {size} bytes is more than a frame can hold")
+        if size > MAX_PLAIN_HEAD_BYTES and count > frames.MAX_COUNT:
+            raise ValueError(frames.explain_many_fields(count))
         return (
             frames.pack_head(length, frames.HEAD, flags, count, self.request, self.taken, size)
             + head

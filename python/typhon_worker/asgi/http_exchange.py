@@ -16,7 +16,7 @@ from asyncio import CancelledError, Future, Lock, Task, TimerHandle
 from io import FileIO
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
-from typhon_worker.application.exchange import Exchange
+from typhon_worker.application.exchange import MAX_PLAIN_HEAD_BYTES, Exchange
 from typhon_worker.process.tracebacks import describe_failure, describe_type
 from typhon_worker.wire import frames, pages
 
@@ -248,6 +248,8 @@ class HttpExchange(Exchange):
         self.head, self.count, self.declared = encode_head(
             status, message.get("headers", ()), "http.response.start"
         )
+        if len(self.head) > MAX_PLAIN_HEAD_BYTES and self.count > frames.MAX_COUNT:
+            raise ValueError(frames.explain_many_fields(self.count))
         if len(self.head) > _MAX_HEAD_BYTES:
             raise ValueError(f"a head of {len(self.head)} bytes is more than a frame can hold")
         self.has_trailers = bool(message.get("trailers", False))

@@ -38,6 +38,7 @@ class AsgiIntake:
 
     def __init__(self, context: WorkerContext, loop: AbstractEventLoop) -> None:
         self._notes = context.notes
+        self._channel = context.channel
         self._loop = loop
         settings = context.settings
         self._concurrency = settings.concurrency
@@ -45,7 +46,7 @@ class AsgiIntake:
         self._abandon_seconds = settings.abandon_seconds
         self._cancels_at_once = settings.cancel_on_disconnect
         self._queue = PageQueue(
-            context.queue_fd, context.notes, context.cancels, context.channel, pages.ASGI_PAGES
+            context.queue_fd, context.cancels, context.channel, pages.ASGI_PAGES
         )
         self._outbox = Outbox(context.channel, loop)
         self._free: list[TaskSlot] = []
@@ -214,6 +215,8 @@ class AsgiIntake:
                 self._loop.remove_reader(self._queue.fd)
                 break
             slot = free.pop() if free else self._find_slot()
+            if slot is None:
+                continue
             try:
                 page = take(slot)
             except BlockingIOError:
@@ -234,15 +237,31 @@ class AsgiIntake:
             outbox.send(frames.encode(frames.TAKEN, 0, frames.encode_ids(self._untold)))
             self._untold.clear()
 
-    def _find_slot(self) -> TaskSlot:
+    # None: the notes cannot grow, and this worker runs fewer requests at once from now on.
+    def _find_slot(self) -> TaskSlot | None:
         number = self._slots
         if number == self._slot_limit:
             self._outbox.flush()
             self._free += self._soon_free
             self._soon_free.clear()
             return self._free.pop()
+        try:
+            slot = TaskSlot(number, self._notes, self._outbox, self._loop, self.abandon)
+        except OSError as error:
+            if not number:
+                raise
+            # Half of the slots are for requests that nobody waits for any more.
+            self._slot_limit = number
+            self._concurrency = number // 2
+            self._count_places()
+            text = (
+                f"the notes of this worker cannot grow ({error.strerror}): "
+                f"it runs at most {self._concurrency} requests at once"
+            )
+            self._channel.log(frames.LEVEL_WARNING, text)
+            return None
         self._slots += 1
-        return TaskSlot(number, self._notes, self._outbox, self._loop, self.abandon)
+        return slot
 
     # Counts the request among the running ones, so that frames find it.
     def _wait_for_record(self, exchange: HttpExchange) -> None:

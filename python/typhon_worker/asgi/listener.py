@@ -88,7 +88,7 @@ class AsgiListener(FrontListener):
             for frame in received:
                 self.receive(*frame)
         except WireFault as fault:
-            self._channel.poisoned(f"the channel carried {fault}")
+            self._channel.broken(fault)
 
     # Called with the lock held. An incomplete frame waits in the decoder.
     def _read(self) -> list[Frame]:
@@ -103,7 +103,7 @@ class AsgiListener(FrontListener):
         try:
             return self._decoder.push(size)
         except WireFault as fault:
-            self._channel.poisoned(f"the channel carried {fault}")
+            self._channel.broken(fault)
         return []
 
     def _on_message(self, kind: int, flags: int, _count: int, request: int, payload: bytes) -> None:

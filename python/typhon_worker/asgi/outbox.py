@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from typhon_worker.process.channel import Channel
 from typhon_worker.process.page_queue import Notes, Slot
+from typhon_worker.wire import WireFault
 
 # The longest wait of a frame for those that are sent after it.
 HOLD_SECONDS = 0.0005
@@ -100,8 +101,9 @@ class Outbox:
             self._write(_monotonic())
         self._channel.log(level, text, request)
 
-    def poisoned(self, text: str) -> None:
-        self._channel.poisoned(text)
+    def poisoned(self, fault: WireFault) -> None:
+        """As Channel.poisoned."""
+        self._channel.poisoned(fault)
 
     def hold(self, now: float) -> None:
         """Lets the frames of the next request wait; the caller calls `flush` afterwards.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _STATUS_LINES = {int(status): f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
 _LENGTH_NAME = b"content-length"
-# The largest count of a frame.
-_MAX_FIELDS = 65_535
 
 
 def encode_head(status: int, headers: Fields, kind: str) -> tuple[bytes, int, int]:
@@ -47,15 +45,19 @@ def encode_head(status: int, headers: Fields, kind: str) -> tuple[bytes, int, in
 
 
 def encode_fields(first: list[bytes], headers: Fields, kind: str) -> tuple[bytes, int]:
-    """Joins `first` and the fields → bytes, number of fields. Raises TypeError."""
+    """Joins `first` and the fields → bytes, number of fields. Raises TypeError, ValueError."""
     parts = list(first)
     try:
         for name, value in headers:
             parts.append(name)
             parts.append(value)
-        return b"\0".join(parts), (len(parts) - len(first)) >> 1
+        fields = b"\0".join(parts)
     except (TypeError, ValueError):
         raise TypeError(_explain_fields(headers, kind)) from None
+    count = (len(parts) - len(first)) >> 1
+    if len(fields) > frames.MAX_PAYLOAD_BYTES or count > frames.MAX_COUNT:
+        raise ValueError(f"{kind}: {count} fields of {len(fields)} bytes are too many")
+    return fields, count
 
 
 def encode_early_hint(request: int, links: Iterable[bytes]) -> bytes:
@@ -77,8 +79,6 @@ def _encode_small(
     frame: int, request: int, first: list[bytes], headers: Fields, flags: int, kind: str
 ) -> bytes:
     fields, count = encode_fields(first, headers, kind)
-    if len(fields) > frames.MAX_PAYLOAD_BYTES or count > _MAX_FIELDS:
-        raise ValueError(f"{kind}: {count} fields of {len(fields)} bytes are too many")
     return frames.encode(frame, request, fields, flags=flags, count=count)
 
 

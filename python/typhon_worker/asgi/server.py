@@ -58,7 +58,7 @@ class AsgiServer:
             if not exchange.has_ended:
                 exchange.finish()
         except WireFault as fault:
-            exchange.outbox.poisoned(f"the queue carried {fault}")
+            exchange.outbox.poisoned(fault)
         # SystemExit too: one request must not end the others of this process.
         except BaseException as error:
             exchange.fail(_explain(error))

@@ -201,7 +201,7 @@ class WebSocketExchange(HttpExchange):
 
     def _close(self, code: int, reason: str) -> None:
         frame = frames.encode(
-            frames.WS_CLOSE, self.request, reason.encode(), flags=frames.END, count=code
+            frames.WS_CLOSE, self.request, frames.encode_text(reason), flags=frames.END, count=code
         )
         if self.state == "open":
             self.code, self.reason = code, reason

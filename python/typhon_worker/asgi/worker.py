@@ -17,6 +17,7 @@ from typhon_worker.application.importer import LoadError
 from typhon_worker.application.single_process import find_reason
 from typhon_worker.application.warmup import ENDLESS_CREDIT, WarmupSlot
 from typhon_worker.process import process_setup
+from typhon_worker.process.channel import EXIT_CHANNEL_ENDED
 from typhon_worker.process.native import get_ident, monotonic
 from typhon_worker.process.tracebacks import describe
 from typhon_worker.process.worker_context import WorkerContext
@@ -105,10 +106,15 @@ async def _warm_up(server: AsgiServer, loop: AbstractEventLoop, context: WorkerC
 
 
 # An exception that a callback or a task of the application raises to end the program comes out
-# here. It must not end the other requests of this process.
+# here. It must not end the other requests of this process. Any other exception is the loop's own,
+# which cannot go on: the application may have closed its descriptors.
 def _run_until_stopped(loop: AbstractEventLoop, context: WorkerContext) -> None:
     try:
         loop.run_forever()
+    except Exception as error:
+        text = f"the event loop failed: {describe(error, is_ours=True)}"
+        context.channel.log(frames.LEVEL_ERROR, text)
+        os._exit(EXIT_CHANNEL_ENDED)
     except BaseException as error:
         context.channel.log(frames.LEVEL_ERROR, describe(error, is_ours=True))
 

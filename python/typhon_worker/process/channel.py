@@ -13,9 +13,13 @@ from collections.abc import Callable
 from typhon_worker.wire import WireFault, frames
 
 from .native import POLLIN, allocate_lock, poll, socket, write, writev
+from .process_setup import move_high
 
 EXIT_CHANNEL_ENDED = 1
 EXIT_POISONED = 4
+# The front writes the rest of a frame at once, unless it is stopped for a moment. A frame that does
+# not go on for so long has lost bytes to the application.
+FRAME_MS = 30_000
 
 # The front connects as soon as it hears of a worker. It never does if the launcher died before it
 # could tell the front.
@@ -35,7 +39,7 @@ class Channel:
         with socket(fileno=listener_fd) as listener:
             listener.settimeout(timeout)
             connection, _ = listener.accept()
-        return cls(connection.detach())
+        return cls(move_high(connection.detach()))
 
     def send(self, frame: bytes) -> None:
         """Sends whole frames; returns when the kernel has them."""
@@ -68,10 +72,16 @@ class Channel:
         """Sends a text for the log."""
         self.send(frames.encode(frames.LOG, request, frames.encode_text(text), count=level))
 
-    def poisoned(self, text: str) -> None:
-        """Tells the front that it broke the protocol, and exits."""
+    def poisoned(self, fault: WireFault) -> None:
+        """Tells the front that the queue is broken, for every worker, and exits."""
+        text = f"the queue carried {fault}"
         self.send(frames.encode(frames.POISONED, 0, frames.encode_text(text)))
         os._exit(EXIT_POISONED)
+
+    def broken(self, fault: WireFault) -> None:
+        """Tells the front that this channel is broken, and exits."""
+        self.log(frames.LEVEL_ERROR, f"the channel carried {fault}")
+        os._exit(EXIT_CHANNEL_ENDED)
 
     def listen(self, receive: Callable[[int, int, int, int, bytes], None]) -> None:
         """Gives each frame to `receive`: type, flags, count, id, payload. Never returns."""
@@ -82,14 +92,15 @@ class Channel:
         readable.register(self.fd, POLLIN)
         try:
             while True:
-                readable.poll()
+                if not readable.poll(FRAME_MS if decoder.is_inside_frame else None):
+                    raise WireFault("a frame that was begun and not ended")
                 size = os.readv(self.fd, (decoder.room,))
                 if not size:
                     break
                 for frame in decoder.push(size):
                     receive(*frame)
         except WireFault as fault:
-            self.poisoned(f"the channel carried {fault}")
+            self.broken(fault)
         except OSError:
             pass
         os._exit(EXIT_CHANNEL_ENDED)

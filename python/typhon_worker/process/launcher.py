@@ -6,17 +6,19 @@ that a reload reads new code. The modules that a worker needs are imported once,
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 
 from typhon_worker.wire.settings import Settings
 
 from . import sd_notify
-from .process_setup import explain_unencodable
+from .process_setup import explain_unencodable, ignore_signals
 from .reaper import Reaper, become_subreaper
 from .run_directory import RunFiles
 from .worker_context import WorkerContext
@@ -33,6 +35,13 @@ SUBREAPER_DELAY_MS = 1000
 LAST_REAP_SECONDS = 1.0
 
 _READ_BYTES = 65_536
+
+
+# What an operator can do where the files of a start cannot be made.
+_REMEDIES = {
+    errno.EFBIG: "the limit of file sizes is too low (ulimit -f, LimitFSIZE)",
+    errno.ENOSPC: "the file system is full",
+}
 
 
 class ControlFault(Exception):
@@ -52,6 +61,10 @@ class Launcher:
         self._files: RunFiles | None = None
         self._settings: Settings | None = None
         self._reaper = Reaper()
+        # What a terminal sends to the whole group of the front reaches the programs that
+        # applications have started, as it would if they were in that group.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._pass_on)
         # Process ids by worker number.
         self._running: dict[int, int] = {}
         self._received = b""
@@ -167,10 +180,14 @@ class Launcher:
             pid = os.fork()
         except OSError as error:
             files.release(context)
-            self.say(op="not-started", worker=number, text=str(error))
+            self.say(op="not-started", worker=number, text=explain(error))
             return None
         if pid == 0:
+            # A process group of its own: a killpg(0) of the application, or `kill 0` in a shell
+            # that it starts, ends no other worker and not the front.
+            os.setpgid(0, 0)
             self._reaper.leave_in_child()
+            ignore_signals()
             context.to_close += [CONTROL, *self._reaper.descriptors()]
             return context
         files.started(context)
@@ -201,6 +218,13 @@ class Launcher:
         except OSError as error:
             print(f"signal {which} to {pid}: {error}", file=sys.stderr, flush=True)
 
+    def _pass_on(self, which: int, _frame: FrameType | None) -> None:
+        for pid in self._running.values():
+            try:
+                os.killpg(pid, which)
+            except OSError:
+                continue  # The worker has just begun or ended.
+
     def _timeout(self) -> int | None:
         if self._files is not None and self._files.is_handing_over:
             return HANDOVER_MS
@@ -213,3 +237,9 @@ class Launcher:
     def _become_subreaper(self) -> None:
         self._is_subreaper = True
         become_subreaper()
+
+
+def explain(error: Exception) -> str:
+    """Says why a start has failed, with the remedy if there is one."""
+    remedy = _REMEDIES.get(error.errno or 0) if isinstance(error, OSError) else None
+    return f"{error}: {remedy}" if remedy else str(error)

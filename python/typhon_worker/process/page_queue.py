@@ -10,8 +10,9 @@ death the front reads in its notes which requests died with it.
 
 from __future__ import annotations
 
+import errno
 import os
-from mmap import PROT_READ, mmap
+from mmap import ALLOCATIONGRANULARITY, PROT_READ, mmap
 from threading import get_native_id
 
 from typhon_worker.wire import WireFault, frames, pages
@@ -25,13 +26,23 @@ Page = tuple[int, int, float, bytes, bytes, bytes]
 _ID_BYTES = len(pages.NO_ID)
 _LAST_CANCEL_SLOT = pages.CANCEL_SLOTS - 1
 
+# Slots of the smallest notes: the fewest that fill whole pages of memory (64 slots, 266,240 bytes,
+# where these have 4,096 bytes). Notes grow to twice as many, because each mapped part of the file
+# keeps a descriptor.
+FIRST_SLOTS = ALLOCATIONGRANULARITY // (pages.SLOT_BYTES - pages.PAGE_BYTES)
+# A file system that cannot reserve room says one of these.
+_NO_RESERVING = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
 _readv = os.readv
 _write_note = pages.NOTE.pack_into
 
 
 def create_notes(path: str, slots: int) -> int:
-    """Creates a worker's notes, zeroed, and returns the descriptor. Fails with OSError."""
-    return _create(path, slots * pages.SLOT_BYTES)
+    """Creates a worker's notes with at least so many slots, zeroed → descriptor. OSError."""
+    size = FIRST_SLOTS
+    while size < slots:
+        size *= 2
+    return _create(path, size * pages.SLOT_BYTES)
 
 
 def create_cancels(path: str) -> int:
@@ -41,52 +52,87 @@ def create_cancels(path: str) -> int:
 
 def _create(path: str, size: int) -> int:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.ftruncate(fd, size)
+    try:
+        _reserve(fd, 0, size)
+    except OSError as error:
+        os.close(fd)
+        error.filename = path
+        raise
     return fd
+
+
+# A mapped file must have its room before it is used: where the file system is full, the kernel
+# ends a process that touches a page without room (SIGBUS), or fails its read (EFAULT).
+def _reserve(fd: int, start: int, size: int) -> None:
+    try:
+        os.posix_fallocate(fd, start, size)
+    except OSError as error:
+        if error.errno not in _NO_RESERVING:
+            raise
+        os.ftruncate(fd, start + size)
 
 
 class Notes:
     """The notes of one worker, mapped: a slot for each request that it may run at once."""
 
-    def __init__(self, fd: int, slots: int) -> None:
-        """Maps and closes `fd`."""
-        self.memory = mmap(fd, slots * pages.SLOT_BYTES)
-        os.close(fd)
+    def __init__(self, fd: int) -> None:
+        """Maps the file part by part, as slots are used; keeps `fd`."""
+        self._fd = fd
+        self._parts: list[mmap] = []
+        # The first slot of the newest part, and the first slot behind it.
+        self._first = self._end = 0
         self._pages: list[memoryview] = []
 
-    def page(self, at: int) -> memoryview:
-        """Returns the bytes of the page in the slot at offset `at`."""
-        with memoryview(self.memory) as whole:
+    def place(self, number: int) -> tuple[mmap, int]:
+        """Returns where the slot `number` is: the mapped part, and the offset in it.
+
+        Slots are asked for in their order from 0. Fails with OSError if the file cannot grow.
+        """
+        if number == self._end:
+            start = number * pages.SLOT_BYTES
+            size = start or FIRST_SLOTS * pages.SLOT_BYTES
+            if os.fstat(self._fd).st_size < start + size:
+                _reserve(self._fd, start, size)
+            self._parts.append(mmap(self._fd, size, offset=start))
+            self._first, self._end = number, 2 * number or FIRST_SLOTS
+        return self._parts[-1], (number - self._first) * pages.SLOT_BYTES
+
+    def page(self, memory: mmap, at: int) -> memoryview:
+        """Returns the bytes of the page in the slot at offset `at` of a part."""
+        with memoryview(memory) as whole:
             page = whole[at : at + pages.PAGE_BYTES]
         self._pages.append(page)
         return page
 
     def close(self) -> None:
-        """Unmaps the file, which also closes the descriptor that a mapping keeps."""
+        """Unmaps the file, which also closes the descriptors that mappings keep."""
         try:
             for page in self._pages:
                 page.release()
-            self.memory.close()
+            for part in self._parts:
+                part.close()
         except BufferError:
             # Another thread was inside a read when this process was forked. The mapping stays; it
             # does no harm, because only the parent's front reads the file.
             pass
+        os.close(self._fd)
 
 
 class Slot:
     """One slot of the notes. Interfaces add what a request in the slot needs."""
 
-    __slots__ = ("_id_at", "_memory", "at", "native_thread", "page", "thread")
+    __slots__ = ("_id_at", "at", "memory", "native_thread", "page", "thread")
 
     def __init__(self, number: int, notes: Notes) -> None:
-        self.at = number * pages.SLOT_BYTES
+        """Fails with OSError if the notes have no room for another slot."""
+        # The part of the notes, and the offset in it.
+        self.memory, self.at = notes.place(number)
         # A tuple, as readv wants it.
-        self.page = (notes.page(self.at),)
+        self.page = (notes.page(self.memory, self.at),)
         # The thread that runs the slot's requests: threading.get_ident() and the kernel's id. Both
         # are 0 until `bind_thread`.
         self.thread = 0
         self.native_thread = 0
-        self._memory = notes.memory
         self._id_at = self.at + pages.ID_AT
 
     def bind_thread(self) -> None:
@@ -96,7 +142,7 @@ class Slot:
 
     def clear_note(self) -> None:
         """Notes that the slot's request is answered."""
-        self._memory[self._id_at : self._id_at + _ID_BYTES] = pages.NO_ID
+        self.memory[self._id_at : self._id_at + _ID_BYTES] = pages.NO_ID
 
 
 class Cancels:
@@ -122,11 +168,10 @@ class PageQueue:
     """The reading end of the queue; `fd` never blocks."""
 
     def __init__(
-        self, fd: int, notes: Notes, cancels: Cancels, channel: Channel, allowed: frozenset[int]
+        self, fd: int, cancels: Cancels, channel: Channel, allowed: frozenset[int]
     ) -> None:
         """`allowed`: the combinations of flags that the interface supports."""
         self.fd = fd
-        self._memory = notes.memory
         self._cancels = cancels.slots
         self._channel = channel
         self._allowed = allowed
@@ -134,10 +179,11 @@ class PageQueue:
     def take(self, slot: Slot) -> Page | None:
         """Reads a page into `slot` → id, flags, second of taking, names, values, inline body.
 
-        None if the page was no request to run: a fence, or expired, or cancelled. The front has
-        been told then. Raises BlockingIOError if the queue is empty, and WireFault.
+        None if the page was no request to run here: a fence, or expired, or cancelled, or for the
+        other interface. The front has been told then. Raises BlockingIOError if the queue is empty,
+        and WireFault.
         """
-        memory = self._memory
+        memory = slot.memory
         at = slot.at
         size = _readv(self.fd, slot.page)
         taken = monotonic()
@@ -147,7 +193,11 @@ class PageQueue:
                 # No writer is left: the front is gone.
                 os._exit(EXIT_CHANNEL_ENDED)
             raise WireFault(f"{size} bytes instead of a page")
-        request, flags, latest, names, values, body = pages.decode(memory, at, self._allowed)
+        try:
+            request, flags, latest, names, values, body = pages.decode(memory, at, self._allowed)
+        except pages.UnfitPage:
+            self._refuse(slot)
+            return None
         if (
             flags == pages.FENCE_PAGE
             or 0.0 < latest < taken
@@ -162,10 +212,15 @@ class PageQueue:
             return None
         return request, flags, taken, names, values, body
 
+    def _refuse(self, slot: Slot) -> None:
+        *_, request, _latest, _names, _values = pages.PAGE_HEADER.unpack_from(slot.memory, slot.at)
+        self._channel.send(frames.encode(frames.EXPIRED, request, count=frames.UNFIT))
+        slot.clear_note()
+
     def fail(self, error: BaseException) -> None:
         """Ends the process after an exception of `take`, or a fault of the server in serving."""
         if isinstance(error, WireFault):
-            self._channel.poisoned(f"the queue carried {error}")
+            self._channel.poisoned(error)
         text = f"the worker failed: {describe(error, is_ours=True)}"
         self._channel.log(frames.LEVEL_ERROR, text)
         os._exit(EXIT_CHANNEL_ENDED)

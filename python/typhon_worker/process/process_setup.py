@@ -20,6 +20,10 @@ from types import FrameType
 from .native import get_ident
 
 EXIT_ORPHANED = 1
+# The server's descriptors in a worker have this number or a higher one. Above what an application
+# opens or closes by number, below the usual limit of 1,024, and cheap: the kernel's table of a
+# process has room up to the highest one.
+HIGH_FD = 900
 
 # Added to a worker's OOM score, so that the kernel kills a worker before the front; the kernel's
 # scale ends at 1000.
@@ -46,6 +50,12 @@ def ignore_signals() -> None:
     """Ignores the signals whose meaning the front decides."""
     for number in FRONT_DECIDES:
         signal.signal(number, _leave_to_front)
+
+
+def ignore_signals_to_the_end() -> None:
+    """As `ignore_signals`, also while the interpreter ends: it gives up handlers before that."""
+    for number in FRONT_DECIDES:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def guard_children() -> None:
@@ -85,6 +95,21 @@ def _become_child() -> None:
     _unblock_signals()
 
 
+def move_high(fd: int) -> int:
+    """Moves a descriptor of the server to a high number, if there is room; returns the number.
+
+    Programs that make daemons of themselves, and careless ones, close the low numbers. An
+    application that closes one of the server's would also get its number for a file of its own,
+    and the server's frames in that file.
+    """
+    try:
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    except OSError:
+        return fd  # The limit of open files is lower.
+    os.close(fd)
+    return moved
+
+
 def is_socket(fd: int) -> bool:
     """Whether `fd` is open and a socket."""
     try:
@@ -113,7 +138,7 @@ def hold_lifeline(lifeline: int) -> int:
     No thread of the worker could do that while the application computes with the interpreter's lock
     held. Returns the descriptor that has to stay open.
     """
-    fd = reopen(lifeline, os.O_RDONLY | os.O_NONBLOCK)
+    fd = move_high(reopen(lifeline, os.O_RDONLY | os.O_NONBLOCK))
     fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)

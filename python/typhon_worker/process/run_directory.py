@@ -84,7 +84,7 @@ class RunFiles:
             self._kept[directory].append(fd)
             setattr(context, f"{stream}_fd", fd)
         context.listener_fd = listen(os.path.join(directory, "channel")).detach()
-        context.notes_fd = create_notes(os.path.join(directory, "notes"), context.settings.slots)
+        context.notes_fd = create_notes(os.path.join(directory, "notes"), context.settings.threads)
 
     def started(self, context: WorkerContext) -> None:
         """In the launcher, after the fork: closes what only the worker needs."""

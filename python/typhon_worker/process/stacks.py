@@ -7,7 +7,7 @@ import sys
 import threading
 
 from .native import get_ident, monotonic
-from .process_setup import reopen
+from .process_setup import move_high, reopen
 from .tracebacks import is_ours
 
 TYPE_CHECKING = False
@@ -86,7 +86,7 @@ def write_at_signal(fifo: int) -> int:
     Returns the descriptor that the handler writes to, which has to stay open. It has an open file
     description of its own and never blocks.
     """
-    fd = reopen(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    fd = move_high(reopen(fifo, os.O_WRONLY | os.O_NONBLOCK))
     try:
         import faulthandler
 

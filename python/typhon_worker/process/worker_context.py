@@ -52,9 +52,13 @@ class WorkerContext:
         process_setup.offer_to_oom_killer()
         process_setup.take_streams(self.out_fd, self.err_fd)
         stacks = write_at_signal(self.stacks_fd)
-        self.queue_fd = queue = process_setup.reopen(self.queue_fd, os.O_RDONLY | os.O_NONBLOCK)
-        self.notes = Notes(self.notes_fd, self.settings.slots)
-        self.cancels = Cancels(self.cancels_fd)
+        queue = process_setup.reopen(self.queue_fd, os.O_RDONLY | os.O_NONBLOCK)
+        self.queue_fd = queue = process_setup.move_high(queue)
+        self.notes = Notes(process_setup.move_high(self.notes_fd))
+        # For reading alone, also by the application.
+        cancels = process_setup.reopen(self.cancels_fd, os.O_RDONLY)
+        self.cancels = Cancels(cancels)
+        os.close(cancels)
         for fd in self.to_close:
             os.close(fd)
         process_setup.take_name(f"typhon-w{self.number}")

@@ -6,7 +6,7 @@ payload length u32 · type u8 · flags u8 · count u16 · request id u64 │ pay
 from __future__ import annotations
 
 from collections.abc import Collection
-from struct import Struct, pack
+from struct import Struct, error, pack
 
 from . import WireFault
 
@@ -69,12 +69,61 @@ END = 1
 CLIENT_GONE = 1
 DEADLINE = 2
 HALF_CLOSED = 3
+# Count of EXPIRED: the worker's interface cannot run this page.
+UNFIT = 1
 # Counts of LOG.
 LEVEL_WARNING = 2
 LEVEL_ERROR = 3
 
 # A longer text loses its middle: a frame has a limit, and so has a reader of logs.
 MAX_TEXT_CHARACTERS = 65_536
+# The largest count of a frame: the number of fields, or a close code.
+MAX_COUNT = 65_535
+
+# Texts of so many characters, escaped or in UTF-8; ids of as many requests as a worker may run.
+_MAX_TEXT_BYTES = 524_288
+_MAX_IDS_BYTES = 524_288
+_MAX_PATH_BYTES = 4096
+
+# The largest payload of each type. A byte too many or too few moves all headers behind it, so most
+# of them name no type, or a length that their type cannot have: the fault shows in the first
+# header, and nobody waits for a payload that never comes.
+_PAYLOAD_LIMITS = {
+    READY: MAX_PAYLOAD_BYTES,
+    FAILED: MAX_PAYLOAD_BYTES,
+    HEAD: MAX_PAYLOAD_BYTES,
+    BODY: MAX_BODY_FRAME_BYTES,
+    FAULT: _MAX_TEXT_BYTES,
+    EXPIRED: 0,
+    FETCH: 0,
+    FENCE: 0,
+    STOPPED: 0,
+    POISONED: _MAX_TEXT_BYTES,
+    LOG: _MAX_TEXT_BYTES,
+    STACKS_TOLD: _MAX_TEXT_BYTES,
+    TAKEN: _MAX_IDS_BYTES,
+    INPUT_CREDIT: 4,
+    EARLY_HINT: MAX_PAYLOAD_BYTES,
+    TRAILERS: MAX_PAYLOAD_BYTES,
+    LOOP_TOLD: 0,
+    WS_ACCEPT: MAX_PAYLOAD_BYTES,
+    WS_TEXT: MAX_BODY_FRAME_BYTES,
+    WS_BINARY: MAX_BODY_FRAME_BYTES,
+    WS_CLOSE: _MAX_TEXT_BYTES,
+    WS_SOCKET: _MAX_PATH_BYTES,
+    TAKE: 0,
+    STOP: 0,
+    RECORD: MAX_PAYLOAD_BYTES,
+    INPUT: MAX_BODY_FRAME_BYTES,
+    CREDIT: 4,
+    CANCEL: 0,
+    STACKS: 0,
+    LOOP_ASKED: 0,
+    WS_TEXT_IN: MAX_BODY_FRAME_BYTES,
+    WS_BINARY_IN: MAX_BODY_FRAME_BYTES,
+    WS_CLOSED: _MAX_TEXT_BYTES,
+    WS_SOCKET_DONE: 0,
+}
 
 # Fields: payload bytes, type, flags, count, id.
 FRAME_HEADER = Struct("<IBBHQ")
@@ -92,17 +141,30 @@ pack_head = HEAD_FRAME.pack
 def encode(
     kind: int, request: int = 0, payload: bytes = b"", *, flags: int = 0, count: int = 0
 ) -> bytes:
-    """Encodes one frame. The payload has at most MAX_PAYLOAD_BYTES."""
-    return pack_frame(len(payload), kind, flags, count, request) + payload
+    """Encodes one frame of at most MAX_PAYLOAD_BYTES. Raises ValueError on an impossible count."""
+    try:
+        return pack_frame(len(payload), kind, flags, count, request) + payload
+    except error:
+        raise ValueError(f"{count} is not from 0 to {MAX_COUNT}") from None
 
 
 def encode_text(text: str) -> bytes:
     """Encodes a text of any length: UTF-8 with surrogates escaped, shortened in the middle."""
+    return shorten(text).encode("utf-8", "backslashreplace")
+
+
+def shorten(text: str) -> str:
+    """Leaves out the middle of a text that is too long for a frame."""
     if len(text) > MAX_TEXT_CHARACTERS:
         half = MAX_TEXT_CHARACTERS // 2
         left_out = len(text) - 2 * half
         text = f"{text[:half]}\n… {left_out} characters left out …\n{text[-half:]}"
-    return text.encode("utf-8", "backslashreplace")
+    return text
+
+
+def explain_many_fields(count: int) -> str:
+    """Says that a response has more fields than a frame can count."""
+    return f"{count} fields are more than {MAX_COUNT}"
 
 
 def encode_ids(ids: Collection[int]) -> bytes:
@@ -150,6 +212,11 @@ class FrameDecoder:
         self._end = 0
 
     @property
+    def is_inside_frame(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._end > 0
+
+    @property
     def room(self) -> memoryview:
         """Memory for the next bytes; never empty."""
         return self._view[self._end :]
@@ -157,7 +224,7 @@ class FrameDecoder:
     def push(self, size: int) -> list[tuple[int, int, int, int, bytes]]:
         """Decodes the first `size` bytes of `room` → frames: type, flags, count, id, payload.
 
-        Raises WireFault on a length or flags that no frame may have.
+        Raises WireFault on a type, a length or flags that no frame may have.
         """
         view = self._view
         end = self._end + size
@@ -166,8 +233,8 @@ class FrameDecoder:
         needed = FRAME_HEADER_BYTES
         while end - at >= FRAME_HEADER_BYTES:
             length, kind, flags, count, request = FRAME_HEADER.unpack_from(view, at)
-            if length > MAX_PAYLOAD_BYTES:
-                raise WireFault(f"a frame of {length} bytes")
+            if length > _PAYLOAD_LIMITS.get(kind, -1):
+                raise WireFault(f"a frame of type {kind:#x} and {length} bytes")
             if flags > END:
                 raise WireFault(f"flags {flags:#x} in a frame")
             payload = at + FRAME_HEADER_BYTES

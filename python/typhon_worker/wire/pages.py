@@ -38,6 +38,11 @@ WSGI_PAGES = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16, 64, 64 | 8))
 ASGI_PAGES = WSGI_PAGES | {32, 32 | 8}
 _WITHOUT_RECORD = RECORD_ON_CHANNEL | FENCE_PAGE
 
+
+class UnfitPage(WireFault):
+    """The page is for a worker of another interface: a reload has changed the application."""
+
+
 # Fields: magic, used, flags, id, latest, names, values.
 PAGE_HEADER = Struct("<IHHQdII")
 # What a slot holds after its page: second of taking, native thread id, Python's thread identifier.
@@ -51,11 +56,14 @@ def decode(
 ) -> tuple[int, int, float, bytes, bytes, bytes]:
     """Reads the page at offset `at` → id, flags, latest second, names block, values block, body.
 
-    `allowed`: the combinations of flags that the interface supports. Raises WireFault.
+    `allowed`: the combinations of flags that the interface supports. Raises WireFault; UnfitPage
+    where another interface supports them.
     """
     magic, used, flags, request, latest, names, values = _unpack_page(slots, at)
     if magic != MAGIC or flags not in allowed or request == 0:
-        raise WireFault(f"a page with magic {magic:#x}, flags {flags:#x}, id {request}")
+        fits_another = magic == MAGIC and flags in ASGI_PAGES and request
+        fault = UnfitPage if fits_another else WireFault
+        raise fault(f"a page with magic {magic:#x}, flags {flags:#x}, id {request}")
     names_at = at + PAGE_HEADER_BYTES
     names_end = names_at + names
     values_end = names_end + values

@@ -55,11 +55,6 @@ class Settings:
         """Slots of the notes under ASGI: `concurrency` requests, and as many abandoned ones."""
         return 2 * self.concurrency
 
-    @property
-    def slots(self) -> int:
-        """Slots of the notes: enough for the requests of one worker under either interface."""
-        return max(self.threads, self.asgi_slots)
-
 
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from typhon_worker.process.native import EPOLLEXCLUSIVE, EPOLLIN, allocate_lock, epoll
 from typhon_worker.process.page_queue import Page, PageQueue
+from typhon_worker.process.process_setup import move_high
 from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import frames, pages
 
@@ -35,15 +36,16 @@ class WsgiIntake:
         self._interrupter = interrupter
         self._serve = serve
         self._queue = PageQueue(
-            context.queue_fd, context.notes, context.cancels, context.channel, pages.WSGI_PAGES
+            context.queue_fd, context.cancels, context.channel, pages.WSGI_PAGES
         )
         self._threads = LeaderFollowers(slots, self._work, self._tell_stopped)
         # Locked until TAKE or STOP has come.
         self._may_begin = allocate_lock()
         self._may_begin.acquire()
         # Readable from the moment when taking stops.
-        self._stop_event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._epoll = epoll()
+        self._stop_event = move_high(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        with epoll() as low:
+            self._epoll = epoll.fromfd(move_high(os.dup(low.fileno())))
         exclusive = EPOLLEXCLUSIVE if context.is_exclusive else 0
         self._epoll.register(self._queue.fd, EPOLLIN | exclusive)
         self._epoll.register(self._stop_event, EPOLLIN)

@@ -61,6 +61,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
 
   grant(bytes: number): void {
     if (this.#isClosed) return;
+    // A worker that grants more than it has got would lift the limit of what it has to hold.
     this.#giveBack(Math.min(bytes, this.#outstanding));
     if (this.#outstanding < this.#windowBytes) this.#request.exchange.resumeBody();
   }
