@@ -15,7 +15,10 @@ import { NoTempRoom, type TempFile, type TempFileUse, type TempFolder } from "./
 
 /** Bytes of one response kept in memory; nginx keeps 32 KiB, proxies for large responses more. */
 export const SPOOL_MEMORY_BYTES = 1_048_576;
-/** Bytes passed on to a client at a time: its connection holds at most so many, and the spool the others. */
+/**
+ * Where memory is short, bytes passed on to a client at a time: its connection holds at most so many. Else it gets a
+ * whole chunk, whose memory is freed at once when it is sent.
+ */
 const PIECE_BYTES = 65_536;
 /** Size of one read of the file. */
 const READ_BYTES = 262_144;
@@ -28,6 +31,8 @@ export interface SpoolOptions {
   readonly maxFileBytes: number;
   /** Sends a chunk to the client and takes the chunk over; false: no more room, until `drain` is called. */
   readonly write: (chunk: Buffer) => boolean;
+  /** Whether the memory of clients' connections is short. */
+  readonly isTight: () => boolean;
   /** Called once, when all bytes have been given to `write`. */
   readonly end: () => void;
   /** Called with the number of bytes that the writer may forget. */
@@ -104,7 +109,7 @@ export class Spool implements TempFileUse {
     this.#isClientFull = false;
     for (let [first] = this.#memory; first !== undefined; [first] = this.#memory) {
       if (this.#isClientFull) break;
-      const piece = first.subarray(0, PIECE_BYTES);
+      const piece = this.#options.isTight() ? first.subarray(0, PIECE_BYTES) : first;
       if (piece.length === first.length) this.#memory.shift();
       else this.#memory[0] = first.subarray(PIECE_BYTES);
       this.#forget(piece.length);

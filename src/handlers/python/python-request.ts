@@ -386,6 +386,7 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
       budget: context.budget,
       maxFileBytes: context.maxResponseSpill,
       write: (chunk) => exchange.write(chunk),
+      isTight: () => !exchange.hasRoom,
       end: () => this.#endResponse(),
       accept: (bytes) => this.#credit?.add(bytes, true),
       fail: (error) => this.failStore(error),
