@@ -24,8 +24,8 @@ const MIB = 2 ** 20;
  * of large buffers pile up.
  */
 const MAX_FRONT_MIB = 350;
-/** Messages of WebSockets have a limit of 256 MiB. */
-const MAX_MESSAGES_MIB = 480;
+/** Messages of WebSockets have a limit of 128 MiB. */
+const MAX_MESSAGES_MIB = 430;
 
 interface Attack {
   readonly name: string;
