@@ -15,6 +15,11 @@ import { NoTempRoom, type TempFile, type TempFileUse, type TempFolder } from "./
 
 /** Bytes of one response kept in memory; nginx keeps 32 KiB, proxies for large responses more. */
 export const SPOOL_MEMORY_BYTES = 1_048_576;
+/**
+ * Where memory is short, bytes passed on to a client at a time: its connection holds at most so many. Else it gets a
+ * whole chunk, whose memory is freed at once when it is sent.
+ */
+const PIECE_BYTES = 65_536;
 /** Size of one read of the file. */
 const READ_BYTES = 262_144;
 
@@ -26,6 +31,8 @@ export interface SpoolOptions {
   readonly maxFileBytes: number;
   /** Sends a chunk to the client and takes the chunk over; false: no more room, until `drain` is called. */
   readonly write: (chunk: Buffer) => boolean;
+  /** Whether the memory of clients' connections is short. */
+  readonly isTight: () => boolean;
   /** Called once, when all bytes have been given to `write`. */
   readonly end: () => void;
   /** Called with the number of bytes that the writer may forget. */
@@ -85,9 +92,9 @@ export class Spool implements TempFileUse {
       else void this.#move();
       return;
     }
-    if (this.#isClientFull) this.#remember(chunk);
-    else this.#isClientFull = !this.#options.write(chunk);
+    this.#remember(chunk);
     this.#options.accept(length);
+    if (!this.#isClientFull) this.drain();
   }
 
   /** Nothing more will be pushed. */
@@ -100,11 +107,13 @@ export class Spool implements TempFileUse {
   drain(): void {
     if (this.#isDestroyed) return;
     this.#isClientFull = false;
-    while (!this.#isClientFull && this.#memory.length > 0) {
-      const chunk = this.#memory.shift();
-      if (chunk === undefined) break;
-      this.#forget(chunk.length);
-      this.#isClientFull = !this.#options.write(chunk);
+    for (let [first] = this.#memory; first !== undefined; [first] = this.#memory) {
+      if (this.#isClientFull) break;
+      const piece = this.#options.isTight() ? first.subarray(0, PIECE_BYTES) : first;
+      if (piece.length === first.length) this.#memory.shift();
+      else this.#memory[0] = first.subarray(PIECE_BYTES);
+      this.#forget(piece.length);
+      this.#isClientFull = !this.#options.write(piece);
     }
     if (this.#isFileInUse()) void this.#move();
     else this.#finish();

@@ -10,6 +10,7 @@ import { AsgiHandler } from "../../src/handlers/asgi/handler.ts";
 import type { ApplicationContext } from "../../src/handlers/python/context.ts";
 import { WsgiHandler } from "../../src/handlers/wsgi/handler.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
+import { memoryLimits } from "../../src/http1/connection-memory.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import type { OpenFiles } from "../../src/net/open-files.ts";
@@ -54,6 +55,8 @@ interface HandWorkerOptions {
   /** From taking to the head. */
   readonly timeoutMs?: number;
   readonly mayRetry?: boolean;
+  /** Bytes of responses that may wait for their clients. */
+  readonly outputBytes?: number;
   readonly webSocketLimit?: number;
 }
 
@@ -110,6 +113,7 @@ export class HandWorker {
     this.context = this.#context(options, timeoutMs, isAsgi);
     this.handler = isAsgi ? new AsgiHandler(this.context, 100) : new WsgiHandler(this.context, 100);
     this.connections = new Http1Engine({
+      memoryLimits: { ...memoryLimits(0), output: options.outputBytes ?? 2 ** 30 },
       onExchange: (exchange) => {
         exchange.requestId = "id-1";
         this.handle(exchange);

@@ -5,7 +5,7 @@ import type { BodyReceiver } from "../../http/exchange.ts";
 import { HAS_EXPECT } from "../../http/message.ts";
 import type { InterfaceRules, PythonRequest, RequestBody } from "../python/python-request.ts";
 
-/** Bytes that may be on their way to the application; the worker holds as many. */
+/** Bytes of one request that may be on their way to the application: they wait in the front or in the worker. */
 const INPUT_WINDOW_BYTES = 262_144;
 /** A body up to here may go into the page; more would not fit beside a usual head. */
 const MAX_INLINE_BYTES = 2048;
@@ -54,17 +54,23 @@ class StreamedBody implements RequestBody, BodyReceiver {
     else this.#open();
   }
 
+  /** Without room in memory a request goes on with one small read at a time, so that none stops. */
+  get readsLittle(): boolean {
+    return !this.#request.context.budget.hasRoom;
+  }
+
   grant(bytes: number): void {
+    if (this.#isClosed) return;
     // A worker that grants more than it has got would lift the limit of what it has to hold.
-    this.#outstanding = Math.max(0, this.#outstanding - bytes);
-    if (!this.#isClosed && this.#outstanding < INPUT_WINDOW_BYTES)
-      this.#request.exchange.resumeBody();
+    this.#giveBack(Math.min(bytes, this.#outstanding));
+    if (this.#outstanding < this.#windowBytes) this.#request.exchange.resumeBody();
   }
 
   release(): void {
     this.#isClosed = true;
     this.#held = [];
     this.#send = null;
+    this.#giveBack(this.#outstanding);
     // The connection drops the rest of the body, and must not wait for us.
     if (this.#isOpen) this.#request.exchange.resumeBody();
   }
@@ -101,8 +107,18 @@ class StreamedBody implements RequestBody, BodyReceiver {
 
   #pass(piece: Buffer): void {
     this.#outstanding += piece.length;
+    this.#request.context.budget.take(piece.length);
     this.#send?.(piece, false);
-    if (this.#outstanding >= INPUT_WINDOW_BYTES) this.#request.exchange.pauseBody();
+    if (this.#outstanding >= this.#windowBytes) this.#request.exchange.pauseBody();
+  }
+
+  get #windowBytes(): number {
+    return this.readsLittle ? 1 : INPUT_WINDOW_BYTES;
+  }
+
+  #giveBack(bytes: number): void {
+    this.#outstanding -= bytes;
+    this.#request.context.budget.give(bytes);
   }
 }
 
