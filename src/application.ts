@@ -306,6 +306,7 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
     },
     queueTimeoutMs: configuration.queueTimeoutMs,
     queueLimit: configuration.queue,
+    webSocketLimit: configuration.webSocketLimit,
     leastTimeoutMs: leastTimeoutMs([
       configuration.timeoutMs,
       configuration.abandonTimeoutMs,

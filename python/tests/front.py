@@ -82,6 +82,8 @@ class Worker:
         self._was_told_to_stop = False
         # TAKEN frames of single requests.
         self.times: list[Frame] = []
+        # WebSockets that were accepted and have not ended: they are not noted.
+        self.accepted: set[int] = set()
         self._decoder = frames.FrameDecoder()
 
     def opened(self, pid: int, directory: Path) -> None:
@@ -113,6 +115,10 @@ class Worker:
         for frame in received:
             is_time = frame.kind == frames.TAKEN and frame.request > 0
             (self.times if is_time else self.frames).append(frame)
+            if frame.kind == frames.WS_ACCEPT:
+                self.accepted.add(frame.request)
+            elif frame.kind == frames.FAULT or (frame.kind == frames.WS_CLOSE and frame.is_end):
+                self.accepted.discard(frame.request)
 
     def expect(self, kind: int, request: int | None = None) -> Frame:
         """The next frame, which has to be of this type."""
@@ -133,6 +139,8 @@ class Worker:
         A worker that is still busy after IDLE_SECONDS counts as one that stays so.
         """
         if self.channel is None or self.channel.fileno() < 0 or self._was_told_to_stop:
+            return False
+        if self.accepted:
             return False
         latest = time.monotonic() + IDLE_SECONDS
         # A request is noted until the last frame about it is sent.

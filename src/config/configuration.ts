@@ -58,6 +58,8 @@ export interface ApplicationConfiguration {
   readonly queue: number;
   readonly queueTimeoutMs: number;
   readonly maxResponseSpill: number;
+  /** WebSockets of the application at once. */
+  readonly webSocketLimit: number;
   readonly webSockets: {
     /** Size after decompression. */
     readonly maxMessageBytes: number;

@@ -130,6 +130,7 @@ function loadApplication(sources: Sources, place: Place): ApplicationConfigurati
     queue: sources.one(OPTIONS.queue),
     queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
     maxResponseSpill: sources.one(OPTIONS.maxResponseSpill),
+    webSocketLimit: sources.one(OPTIONS.wsConcurrency),
     webSockets: {
       maxMessageBytes: sources.one(OPTIONS.wsMaxSize),
       pingIntervalMs: sources.one(OPTIONS.wsPingInterval),

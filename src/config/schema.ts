@@ -29,6 +29,7 @@ export { GROUPS, type Option } from "./option.ts";
 const MAX_WORKERS = 1024;
 const MAX_THREADS = 256;
 const MAX_CONCURRENCY = 16_384;
+const MAX_WEB_SOCKETS = 1_048_576;
 const MAX_REQUESTS = 1_000_000_000;
 const MAX_QUEUE = 1_000_000;
 /** A head travels to a worker in one frame (docs/limits.md). */
@@ -196,7 +197,7 @@ const WORKERS = inGroup("Workers", {
     placeholder: "N",
     fallback: "1024",
     help: "ASGI: requests that a worker runs at once",
-    doc: "The number of requests and WebSockets that one worker runs at the same time under ASGI; further requests wait in the queue.",
+    doc: "The number of requests that one worker runs at the same time under ASGI; further requests wait in the queue. An event stream is a request, and counts as long as it lasts. A WebSocket counts until the application has accepted it; then `--ws-concurrency` limits it.",
     read: wholeNumber(1, MAX_CONCURRENCY),
   },
   retry: {
@@ -356,6 +357,13 @@ const LIMITS = inGroup("Limits", {
 });
 
 const WEB_SOCKETS = inGroup("WebSockets", {
+  wsConcurrency: {
+    placeholder: "N",
+    fallback: "16384",
+    help: "WebSockets that an application has at once; further ones get 503",
+    doc: "The number of WebSockets that an application has at the same time, in all of its workers together. A handshake counts from its beginning; a WebSocket counts until the application has ended it. A further handshake gets 503 with Retry-After. WebSockets do not count for `--concurrency`. An idle WebSocket takes about 27 kB in the front, 6 kB and what the application keeps in its worker, and one open file of the front (`ulimit -n`). Under WSGI each WebSocket holds a thread, so that `--workers` × `--threads` is the limit.",
+    read: wholeNumber(1, MAX_WEB_SOCKETS),
+  },
   wsMaxSize: {
     placeholder: "SIZE",
     fallback: "16M",

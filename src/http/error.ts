@@ -116,6 +116,7 @@ export const ERRORS = named({
   RESPONSE_INVALID: entry(500, "The application gave a response that cannot be sent."),
   WORKER_DIED: entry(502, "The process that ran this request ended."),
   QUEUE_FULL: entry(503, "Too many requests wait; try again later.", retryAfter(1)),
+  WEBSOCKETS_FULL: entry(503, "Too many WebSockets are open; try again later.", retryAfter(1)),
   QUEUE_TIMEOUT: entry(503, "The request waited too long; try again later.", retryAfter(1)),
   OVERLOADED: entry(
     503,

@@ -76,16 +76,39 @@ export function isBlank(code: number): boolean {
   return code === 32 || code === 9;
 }
 
-/** Members of a list of tokens, without the whitespace around them; empty ones are ignored. RFC 9110 §5.6.1. */
-export function listMembers(list: string): readonly string[] {
-  return list
-    .split(",")
-    .map(trimBlanks)
-    .filter((member) => member !== "");
+/**
+ * Members of a list of tokens, without the whitespace around them; empty ones are ignored (RFC 9110 §5.6.1). Null:
+ * there are more than `max`, empty ones counted; a list of a client must have one.
+ */
+export function listMembers(list: string): readonly string[];
+export function listMembers(list: string, max: number): readonly string[] | null;
+export function listMembers(list: string, max = Infinity): readonly string[] | null {
+  const members: string[] = [];
+  let parts = 0;
+  for (let at = 0; at <= list.length; parts += 1) {
+    if (parts === max) return null;
+    const end = endOfMember(list, at);
+    const member = trimBlanks(list.slice(at, end));
+    if (member !== "") members.push(member);
+    at = end + 1;
+  }
+  return members;
 }
 
-/** Whether a list of tokens has this member, given in lower case; case is ignored. */
+/** Whether a list of tokens has this member, given in lower case; case is ignored. Makes no list of its members. */
 export function hasMember(list: string, member: string): boolean {
   if (list.length === member.length) return list.toLowerCase() === member;
-  return listMembers(list).some((one) => one.toLowerCase() === member);
+  for (let at = 0; at <= list.length;) {
+    const end = endOfMember(list, at);
+    // Any other is shorter than the member.
+    if (end - at >= member.length && trimBlanks(list.slice(at, end)).toLowerCase() === member)
+      return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+function endOfMember(list: string, at: number): number {
+  const comma = list.indexOf(",", at);
+  return comma === -1 ? list.length : comma;
 }

@@ -14,6 +14,8 @@ import {
   MIN_BODY_BYTES_PER_SECOND,
 } from "./limits.ts";
 
+/** Members of Transfer-Encoding that are looked at; more are a list that is invalid. */
+const MAX_CODINGS = 16;
 const MIN_WINDOW_BYTES = (MIN_BODY_BYTES_PER_SECOND * BODY_WINDOW_MS) / 1000;
 
 /**
@@ -31,7 +33,7 @@ export function bodyLength(
   if (version === "1.0") throw new RequestFault(ERRORS.CODING_IN_HTTP_10);
   if (contentLength !== null) throw new RequestFault(ERRORS.LENGTH_AND_CODING);
   if (coding.toLowerCase() === "chunked") return null;
-  return readCodings(listMembers(coding));
+  return readCodings(listMembers(coding, MAX_CODINGS) ?? []);
 }
 
 function readContentLength(value: string): number {

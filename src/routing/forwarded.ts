@@ -16,6 +16,8 @@ export interface Hop {
 
 /** Hops beyond this, counted from the right, are not looked at: nobody has so many proxies. */
 export const MAX_HOPS = 32;
+/** Pairs of one hop beyond this, counted from the right, are not looked at: RFC 7239 has four. */
+const MAX_PAIRS = 16;
 
 /**
  * Hops of the X-Forwarded lists, left to right. Lists of equal length belong together; of a shorter
@@ -42,30 +44,33 @@ export function readForwardedLists(
 
 /** Hops of a Forwarded field, left to right; members that are no Forwarded elements end the list. */
 export function readForwarded(text: string): readonly Hop[] {
-  const list: Hop[] = [];
-  for (const element of splitOutsideQuotes(text, ",")) {
-    const pairs = new Map<string, string>();
-    for (const pair of splitOutsideQuotes(element, ";")) {
-      const equals = pair.indexOf("=");
-      if (equals < 1) continue;
-      pairs.set(pair.slice(0, equals).trim().toLowerCase(), unquote(pair.slice(equals + 1).trim()));
-    }
-    list.push({
-      ...readNode(pairs.get("for") ?? ""),
-      proto: (pairs.get("proto") ?? "").toLowerCase(),
-      host: pairs.get("host") ?? "",
-    });
-  }
-  return list.slice(-MAX_HOPS);
+  return splitOutsideQuotes(text, ",", MAX_HOPS).map(readElement);
 }
 
+function readElement(element: string): Hop {
+  let [address, proto, host] = ["", "", ""];
+  for (const pair of splitOutsideQuotes(element, ";", MAX_PAIRS)) {
+    const equals = pair.indexOf("=");
+    const name = pair.slice(0, Math.max(0, equals)).trim().toLowerCase();
+    const value = unquote(pair.slice(equals + 1).trim());
+    if (name === "for") address = value;
+    else if (name === "proto") proto = value.toLowerCase();
+    else if (name === "host") host = value;
+  }
+  return { ...readNode(address), proto, host };
+}
+
+/** The last MAX_HOPS members of a list. Read from the right: of a longer list nothing else is looked at. */
 function members(list: string | null): readonly string[] {
   if (list === null) return [];
-  return list
-    .split(",")
-    .map((member) => member.trim())
-    .filter((member) => member !== "")
-    .slice(-MAX_HOPS);
+  const found: string[] = [];
+  for (let end = list.length; end > 0 && found.length < MAX_HOPS;) {
+    const comma = list.lastIndexOf(",", end - 1);
+    const member = list.slice(comma + 1, end).trim();
+    if (member !== "") found.push(member);
+    end = comma;
+  }
+  return found.reverse();
 }
 
 function at(list: readonly string[], index: number, length: number): string {
@@ -87,19 +92,20 @@ function unquote(value: string): string {
   return value.slice(1, -1).replaceAll(/\\(.)/g, "$1");
 }
 
-function splitOutsideQuotes(text: string, separator: string): readonly string[] {
+/** The last `max` parts that are not empty. */
+function splitOutsideQuotes(text: string, separator: string, max: number): readonly string[] {
   const parts: string[] = [];
   let isQuoted = false;
   let start = 0;
-  for (let i = 0; i < text.length; i += 1) {
+  for (let i = 0; i <= text.length; i += 1) {
     const character = text[i];
     if (character === "\\" && isQuoted) i += 1;
     else if (character === '"') isQuoted = !isQuoted;
-    else if (character === separator && !isQuoted) {
-      parts.push(text.slice(start, i));
-      start = i + 1;
-    }
+    if (i < text.length && (character !== separator || isQuoted)) continue;
+    const part = text.slice(start, i).trim();
+    if (part !== "") parts.push(part);
+    if (parts.length > max) parts.shift();
+    start = i + 1;
   }
-  parts.push(text.slice(start));
-  return parts.map((part) => part.trim()).filter((part) => part !== "");
+  return parts;
 }

@@ -16,8 +16,8 @@
 import type { Duplex } from "node:stream";
 
 import type { UpgradedStream } from "../http/exchange.ts";
+import type { BudgetShare } from "../net/budget-share.ts";
 import { LingeringClose } from "../net/lingering-close.ts";
-import type { MemoryBudget } from "../net/memory-budget.ts";
 import { CloseCode, type CloseStatus } from "./close-code.ts";
 import type { Deflate } from "./deflate.ts";
 import { FrameInput } from "./frame-input.ts";
@@ -33,9 +33,6 @@ import {
   PING_INTERVAL_MS,
   PING_TIMEOUT_MS,
 } from "./limits.ts";
-
-/** Bytes of a client's control frame around its payload. */
-const CONTROL_FRAME_BYTES = 6;
 
 /** Settings of WebSockets that an operator can choose. */
 export interface WebSocketSettings {
@@ -69,8 +66,8 @@ export interface WebSocketListener {
 
 export interface WebSocketOptions extends Partial<WebSocketSettings> {
   readonly deflate: Deflate | null;
-  /** For unfinished messages; all connections share it. */
-  readonly budget: MemoryBudget;
+  /** The connection's part of the memory of all messages: for unfinished ones, and bytes that are not read. */
+  readonly share: BudgetShare;
   readonly listener: WebSocketListener;
   readonly closeTimeoutMs?: number;
   /** How long messages may be answered after the client's last frame; missing: not at all. */
@@ -88,9 +85,9 @@ export class WebSocketConnection {
   readonly #closeTimeoutMs: number;
   readonly #answerMs: number;
   readonly #controlFrames = new FrameRate(MAX_CONTROL_FRAMES_PER_SECOND);
-  readonly #budget: MemoryBudget;
-  /** Bytes of the message that the client has begun and not finished, as counted in the budget. */
-  #unfinishedBytes = 0;
+  readonly #share: BudgetShare;
+  /** Bytes of the client that are held here, as counted in the share. */
+  #heldBytes = 0;
   #state: "open" | "closing" | "answering" | "ending" | "closed" = "open";
   /** The close status that the listener has heard. */
   #reported: CloseStatus | null = null;
@@ -105,7 +102,7 @@ export class WebSocketConnection {
     this.#stream = stream;
     this.#listener = options.listener;
     this.#deflate = options.deflate;
-    this.#budget = options.budget;
+    this.#share = options.share;
     this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
     this.#answerMs = options.answerMs ?? 0;
     this.#writer = new FrameWriter(stream, options.deflate);
@@ -137,7 +134,7 @@ export class WebSocketConnection {
     this.#writer.send(piece, isText, isLast, onDone);
   }
 
-  /** Stops reading. Messages of the bytes already read still come, as far as the next one that zlib's threads inflate. */
+  /** Stops reading. Only a message that zlib's threads inflate may still come. */
   pause(): void {
     if (this.#state === "open") this.#input.pause();
     else this.#hasGap = true;
@@ -147,6 +144,7 @@ export class WebSocketConnection {
     if (!this.#input.isPaused) return;
     this.#heartbeat.onInput();
     this.#input.resume();
+    this.#countMemory();
   }
 
   /**
@@ -173,12 +171,15 @@ export class WebSocketConnection {
     const listener: FrameListener = {
       onMessage: (bytes, isText) => this.#onMessage(bytes, isText),
       onPing: (payload) => {
-        if (this.#mayTakeControl(payload) && this.#state === "open") this.#writer.pong(payload);
+        if (this.#mayTakeControl() && this.#state === "open") this.#writer.pong(payload);
       },
-      onPong: (payload) => void this.#mayTakeControl(payload),
-      onInflated: (bytes) => this.#takeMemory(bytes),
+      onPong: () => void this.#mayTakeControl(),
+      onInflated: () => this.#countMemory(),
       onLast: (code, reason) => this.#onLast(code, reason),
-      onReady: () => this.#input.feed(),
+      onReady: () => {
+        this.#input.feed();
+        this.#countMemory();
+      },
     };
     return new FrameReader(listener, this.#deflate, maxMessageBytes);
   }
@@ -189,32 +190,25 @@ export class WebSocketConnection {
       return;
     }
     this.#heartbeat.onInput();
-    this.#takeMemory(chunk.length);
     this.#input.push(chunk);
+    this.#countMemory();
   }
 
-  /** Counts bytes of an unfinished message. A large one ends the WebSocket when the shared budget is used up. */
-  #takeMemory(bytes: number): void {
-    this.#unfinishedBytes += bytes;
-    this.#budget.take(bytes);
-    if (this.#budget.hasRoom || this.#unfinishedBytes <= FAIR_BYTES) return;
+  /** Counts what is held. A large unfinished message ends the WebSocket when the shared memory is used up. */
+  #countMemory(): void {
+    const { unfinishedBytes, heldBytes } = this.#input;
+    if (heldBytes !== this.#heldBytes) this.#share.add(heldBytes - this.#heldBytes);
+    this.#heldBytes = heldBytes;
+    if (this.#share.hasRoom || unfinishedBytes <= FAIR_BYTES) return;
     this.#onLast(CloseCode.TRY_AGAIN_LATER, "too many large messages are on their way");
   }
 
-  #giveMemory(bytes: number): void {
-    const given = Math.min(bytes, this.#unfinishedBytes);
-    this.#unfinishedBytes -= given;
-    this.#budget.give(given);
-  }
-
   #onMessage(bytes: Buffer, isText: boolean): void {
-    this.#giveMemory(this.#unfinishedBytes);
     if (!this.#hasGap && !this.#hasEndedReading()) this.#listener.onMessage(bytes, isText);
   }
 
-  /** Counts a control frame, whose bytes are not part of the message; false: there are too many. */
-  #mayTakeControl(payload: Buffer): boolean {
-    this.#giveMemory(payload.length + CONTROL_FRAME_BYTES);
+  /** Counts a control frame; false: there are too many. */
+  #mayTakeControl(): boolean {
     if (this.#controlFrames.count(performance.now())) return true;
     this.#onLast(CloseCode.POLICY_VIOLATION, "too many control frames");
     return false;
@@ -277,8 +271,8 @@ export class WebSocketConnection {
 
   #stopReading(): void {
     this.#heartbeat.stop();
-    this.#giveMemory(this.#unfinishedBytes);
     this.#input.stop();
+    this.#countMemory();
   }
 
   #report(code: number, reason: string): void {

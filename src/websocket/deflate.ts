@@ -4,20 +4,15 @@
 // A short message passes through zlib in this thread, because the way to another thread and back costs more than
 // zlib's work. All others pass through a thread of Node's pool, piece by piece. DEFLATE_TURN_BYTES limits the work in
 // this thread, so that the event loop turns.
-//
-// The negotiation is done by parts of the library `ws` that know neither sockets nor frames. Its type
-// declarations leave these parts out, so they are declared here as far as they are used (docs/dependencies.md).
 
 import * as zlib from "node:zlib";
 
-import { extension as extensionField, PerMessageDeflate as Negotiation } from "ws";
-
 import { CloseCode, type CloseStatus } from "./close-code.ts";
+import { agreeOn, type DeflateAgreement, type DeflateOffer } from "./deflate-offers.ts";
 import {
   DEFLATE_MEMORY_LEVEL,
   DEFLATE_NOW_BYTES,
   DEFLATE_TURN_BYTES,
-  DEFLATE_WINDOW_BITS,
   MAX_MESSAGE_BYTES,
 } from "./limits.ts";
 import { ZlibStream } from "./zlib-stream.ts";
@@ -30,32 +25,6 @@ declare module "zlib" {
   ): { readonly buffer: Buffer; readonly engine: Zlib };
 }
 
-declare module "ws" {
-  export class PerMessageDeflate {
-    constructor(settings: {
-      readonly isServer: boolean;
-      readonly serverNoContextTakeover: boolean;
-      readonly clientNoContextTakeover: boolean;
-      /** Missing: as the client asks. */
-      readonly serverMaxWindowBits?: number;
-    });
-    /** Accepts the first offer that can be accepted, throws if none can. Changes the offers. */
-    accept(offers: readonly Record<string, unknown>[]): DeflateParameters;
-  }
-
-  export const extension: {
-    /** Parses a Sec-WebSocket-Extensions field. Throws SyntaxError. */
-    parse(text: string): Readonly<Record<string, readonly DeflateOffer[]>>;
-    format(extensions: Readonly<Record<string, unknown>>): string;
-  };
-}
-
-/** One offer of permessage-deflate: each parameter's name with the values that it was given. */
-export type DeflateOffer = Readonly<Record<string, readonly (string | true)[]>>;
-/** What client and server agree upon. */
-type DeflateParameters = Readonly<Record<string, number | true>>;
-
-const EXTENSION = "permessage-deflate";
 /** Messages are short: zlib's higher levels cost more than they save. */
 const LEVEL = 3;
 /** Longest piece of zlib's output: a way to a thread and back each. */
@@ -94,10 +63,10 @@ export class Deflate {
   #inflating: ZlibStream | null = null;
   #deflating: ZlibStream | null = null;
 
-  constructor(parameters: DeflateParameters, maxMessageBytes: number) {
-    this.field = extensionField.format({ [EXTENSION]: [parameters] });
+  constructor(agreement: DeflateAgreement, maxMessageBytes: number) {
+    this.field = agreement.field;
     this.#maxMessageBytes = maxMessageBytes;
-    const windowBits = windowBitsOf(parameters["client_max_window_bits"]);
+    const windowBits = agreement.clientWindowBits ?? zlib.constants.Z_DEFAULT_WINDOWBITS;
     this.#inflateOptions = { windowBits };
     this.#inflateNowOptions = {
       windowBits,
@@ -106,7 +75,7 @@ export class Deflate {
       info: true,
     };
     this.#deflateOptions = {
-      windowBits: windowBitsOf(parameters["server_max_window_bits"]),
+      windowBits: agreement.serverWindowBits,
       level: LEVEL,
       memLevel: DEFLATE_MEMORY_LEVEL,
       flush: zlib.constants.Z_SYNC_FLUSH,
@@ -218,40 +187,12 @@ export class Deflate {
   }
 }
 
-/** Parses Sec-WebSocket-Extensions for offers of permessage-deflate; null: the field is malformed. */
-export function parseOffers(field: string): readonly DeflateOffer[] | null {
-  try {
-    return extensionField.parse(field)[EXTENSION] ?? [];
-  } catch {
-    return null;
-  }
-}
-
-/** Accepts the first acceptable offer; null if there is none: then messages are sent uncompressed. */
+/** Accepts the first offer; null if there is none: then messages are sent uncompressed. */
 export function acceptDeflate(
-  offers: readonly DeflateOffer[],
+  [offer]: readonly DeflateOffer[],
   maxMessageBytes = MAX_MESSAGE_BYTES,
 ): Deflate | null {
-  for (const offer of offers) {
-    // Our window is tried first; a client that asks for a smaller window gets the smaller one.
-    const parameters =
-      tryAccept(offer, { serverMaxWindowBits: DEFLATE_WINDOW_BITS }) ?? tryAccept(offer, {});
-    if (parameters !== null) return new Deflate(parameters, maxMessageBytes);
-  }
-  return null;
-}
-
-function tryAccept(
-  offer: DeflateOffer,
-  window: { readonly serverMaxWindowBits?: number },
-): DeflateParameters | null {
-  const settings = { serverNoContextTakeover: true, clientNoContextTakeover: true, ...window };
-  try {
-    return new Negotiation({ isServer: true, ...settings }).accept([{ ...offer }]);
-  } catch {
-    // RFC 7692 §7.1: an offer with invalid parameters is declined.
-    return null;
-  }
+  return offer === undefined ? null : new Deflate(agreeOn(offer), maxMessageBytes);
 }
 
 function charge(bytes: number): void {
@@ -266,8 +207,4 @@ function beginTurn(): void {
 /** Size of zlib's buffers for so much output. Larger ones, one a message, would keep the garbage collector busy. */
 function pieceBytes(outputBytes: number): number {
   return Math.ceil(Math.min(MAX_PIECE_BYTES, Math.max(zlib.constants.Z_MIN_CHUNK, outputBytes)));
-}
-
-function windowBitsOf(parameter: number | true | undefined): number {
-  return typeof parameter === "number" ? parameter : zlib.constants.Z_DEFAULT_WINDOWBITS;
 }

@@ -30,6 +30,16 @@ export class FrameInput {
     return this.#state === "paused";
   }
 
+  /** Bytes of a message that has begun and is not whole. */
+  get unfinishedBytes(): number {
+    return this.#reader.unfinishedBytes;
+  }
+
+  /** These, and bytes that the reader has not taken. */
+  get heldBytes(): number {
+    return this.#reader.unfinishedBytes + (this.#unread?.length ?? 0);
+  }
+
   /** Takes bytes of the client, which are valid during the call only. */
   push(chunk: Buffer): void {
     if (this.#state === "over") return;
@@ -44,16 +54,18 @@ export class FrameInput {
     this.feed();
   }
 
-  /** Pauses after the current chunk, or behind the next message that zlib's threads inflate. */
+  /** Pauses at once, or behind the message that zlib's threads inflate. */
   pause(): void {
     if (this.#state !== "flowing") return;
     this.#state = "paused";
+    this.#reader.isPaused = true;
     this.#steerStream();
   }
 
   resume(): void {
     if (this.#state !== "paused") return;
     this.#state = "flowing";
+    this.#reader.isPaused = false;
     this.feed();
   }
 

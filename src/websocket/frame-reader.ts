@@ -45,6 +45,8 @@ function maxWireBytes(maxMessageBytes: number): number {
 }
 
 export class FrameReader {
+  /** Whether `read` stops before the next frame, also in the middle of the bytes that it is given. */
+  isPaused = false;
   readonly #listener: FrameListener;
   readonly #deflate: Deflate | null;
   readonly #maxMessageBytes: number;
@@ -61,8 +63,9 @@ export class FrameReader {
   readonly #message: PayloadBuffer;
   /** The payload of a control frame. */
   readonly #control = new PayloadBuffer(MAX_CONTROL_BYTES);
-  /** The inflated pieces of the current message. */
+  /** The inflated pieces of the current message; their bytes, and those that are being inflated. */
   #inflated: Buffer[] = [];
+  #inflatedBytes = 0;
 
   /** `maxMessageBytes`: of one message, inflated. */
   constructor(listener: FrameListener, deflate: Deflate | null, maxMessageBytes: number) {
@@ -79,12 +82,17 @@ export class FrameReader {
     return this.#state === "inflating";
   }
 
+  /** Bytes of the current message that have come, compressed and inflated. */
+  get unfinishedBytes(): number {
+    return this.#message.length + this.#inflatedBytes;
+  }
+
   /** Reads frames; returns how many bytes were read: all, or fewer if the next frame has to wait. */
   read(bytes: Buffer): number {
     let index = 0;
     while (index < bytes.length) {
       if (this.#state === "over") return bytes.length;
-      if (this.#state === "inflating") return index;
+      if (this.#state === "inflating" || this.isPaused) return index;
       if (this.#state === "header") index = this.#readHeader(bytes, index);
       if (this.#state === "payload") index = this.#readPayload(bytes, index);
     }
@@ -94,9 +102,10 @@ export class FrameReader {
   /** Ends reading: the listener hears nothing more. */
   stop(): void {
     this.#state = "over";
-    this.#message.take();
+    // At once: the garbage collector lets dozens of MB of large buffers pile up.
+    for (const bytes of [this.#message.take(), ...this.#inflated]) bufferPool.release(bytes);
     this.#control.take();
-    this.#inflated = [];
+    this.#forgetInflated();
     this.#deflate?.stopInflating();
   }
 
@@ -163,6 +172,8 @@ export class FrameReader {
       return;
     }
     this.#state = "inflating";
+    const { length } = bytes;
+    this.#inflatedBytes += length;
     this.#deflate?.inflate(
       bytes,
       isFinal,
@@ -174,6 +185,7 @@ export class FrameReader {
           return;
         }
         bufferPool.release(bytes);
+        this.#inflatedBytes -= length;
         this.#state = "header";
         if (isFinal) this.#endMessage(joinInflated(this.#inflated));
         this.#listener.onReady();
@@ -184,7 +196,13 @@ export class FrameReader {
   /** The listener may call `stop`. */
   #onInflated(piece: Buffer): void {
     this.#inflated.push(piece);
+    this.#inflatedBytes += piece.length;
     this.#listener.onInflated(piece.length);
+  }
+
+  #forgetInflated(): void {
+    this.#inflated = [];
+    this.#inflatedBytes = 0;
   }
 
   #endMessage(bytes: Buffer): void {
@@ -193,7 +211,7 @@ export class FrameReader {
     this.#isCompressed = false;
     this.#fragments = 0;
     this.#wireBytes = 0;
-    this.#inflated = [];
+    this.#forgetInflated();
     if (isText && !isUtf8(bytes))
       this.#endReading(CloseCode.INVALID_TEXT, "a text message is not UTF-8");
     else this.#listener.onMessage(bytes, isText);

@@ -8,7 +8,8 @@ import { ERRORS, type HttpError } from "../http/error.ts";
 import { isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { responseHead, ResponseFault } from "../http/response-head.ts";
-import { parseOffers, type DeflateOffer } from "./deflate.ts";
+import { parseOffers, type DeflateOffer } from "./deflate-offers.ts";
+import { MAX_SUBPROTOCOLS } from "./limits.ts";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const VERSION = "13";
@@ -55,8 +56,9 @@ export function readHandshake(head: RequestHead): Handshake | Refusal | null {
 }
 
 function readLists(head: RequestHead, key: string | null): Handshake | Refusal {
-  const subprotocols = listMembers(valueOf(head, "sec-websocket-protocol") ?? "");
-  if (!subprotocols.every((name) => isAllOf(name, TOKEN))) return refuse(ERRORS.WEBSOCKET_LIST);
+  const subprotocols = listMembers(valueOf(head, "sec-websocket-protocol") ?? "", MAX_SUBPROTOCOLS);
+  if (subprotocols === null || !subprotocols.every((name) => isAllOf(name, TOKEN)))
+    return refuse(ERRORS.WEBSOCKET_LIST);
   // RFC 6455 §9.1: a malformed Sec-WebSocket-Extensions fails the handshake.
   const extensions = valueOf(head, "sec-websocket-extensions");
   const deflateOffers = extensions === null ? [] : parseOffers(extensions);

@@ -13,11 +13,17 @@ export const TRUSTED_BYTES = 65_536;
 /** Pings and pongs in a second → 1008. They carry no message; a thousand take about 1 % of a core. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 /**
- * Bytes of all messages that are unfinished or wait for the application. When they are used up, a client that
- * has begun a message of more than FAIR_BYTES → 1013.
+ * Bytes of all messages of an application that are unfinished or that it has not received; at least two of the
+ * largest messages. When they are used up, a client that has begun a message of more than FAIR_BYTES → 1013, and a
+ * client with FAIR_BYTES of messages unread is not read. The first FAIR_BYTES of each connection do not count.
  */
-export const MESSAGE_MEMORY_BYTES = 268_435_456;
+export const MESSAGE_MEMORY_BYTES = 134_217_728;
 export const FAIR_BYTES = 65_536;
+/**
+ * Bytes of all messages of an application on their way to clients that read, beyond 65,536 of each client: room for
+ * 170 clients that read as fast as they can.
+ */
+export const OUTGOING_MEMORY_BYTES = 33_554_432;
 
 /** Time between two pings, and between two checks of a client that takes no bytes. websockets: 20 s. */
 export const PING_INTERVAL_MS = 20_000;
@@ -30,6 +36,15 @@ export const PING_TIMEOUT_MS = 20_000;
 export const ANSWER_MS = 1000;
 /** Time for the client to reply to our close frame. websockets: 10 s; ws: 30 s. */
 export const CLOSE_TIMEOUT_MS = 10_000;
+
+/**
+ * Bytes and members of Sec-WebSocket-Extensions that are looked at; with more a WebSocket is not compressed.
+ * Browsers offer one extension in 50 bytes.
+ */
+export const MAX_EXTENSION_BYTES = 2048;
+export const MAX_EXTENSIONS = 16;
+/** Subprotocols that a client may offer → 400. Clients offer a few. */
+export const MAX_SUBPROTOCOLS = 128;
 
 /** Shorter messages are not compressed. */
 export const DEFLATE_THRESHOLD_BYTES = 1024;

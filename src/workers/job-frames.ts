@@ -116,7 +116,7 @@ function readAccept(
     return "none";
   }
   if (job.state !== "queued") throw new FrameFault("a second WS_ACCEPT frame");
-  job.respond(now);
+  job.accept(now);
   listener.onAccept(payload.toString("latin1"), count, link);
   return "begun";
 }

@@ -39,8 +39,12 @@ type Cancels = Pick<SharedFiles, "cancel">;
 export interface JobTableOptions {
   /** The shortest time limit of all jobs (JobRequest.timeoutMs); Infinity if none has one. */
   readonly leastTimeoutMs: number;
+  /** WebSockets, handshakes included, that there may be at once. */
+  readonly webSocketLimit: number;
   /** Sends a frame to a worker by its number; drops the frame if the worker is gone. */
   readonly send: SendFrame;
+  /** A worker has one WebSocket more or less (±1) of which its notes do not tell. */
+  readonly onWebSocket: (worker: number, change: number) => void;
   /** CLOCK_MONOTONIC milliseconds; tests give their own. */
   readonly now?: () => number;
 }
@@ -50,7 +54,11 @@ export class JobTable {
   isConcurrent = false;
   readonly #send: SendFrame;
   readonly #now: () => number;
+  readonly #webSocketLimit: number;
+  readonly #onWebSocket: (worker: number, change: number) => void;
   readonly #jobs = new JobsById();
+  /** Jobs that began as a WebSocket's handshake. */
+  #webSockets = 0;
   /** Jobs to cancel as soon as it is known which worker has them, and the count of their CANCEL. */
   readonly #uncancelled = new Map<Job, number>();
   readonly #deadlines: JobDeadlines;
@@ -58,14 +66,21 @@ export class JobTable {
   #cancels: Cancels | null = null;
   #lastId = 0;
 
-  constructor({ leastTimeoutMs, send, now = monotonicMs }: JobTableOptions) {
-    this.#deadlines = new JobDeadlines(leastTimeoutMs);
-    this.#send = send;
-    this.#now = now;
+  constructor(options: JobTableOptions) {
+    this.#deadlines = new JobDeadlines(options.leastTimeoutMs);
+    this.#webSocketLimit = options.webSocketLimit;
+    this.#send = options.send;
+    this.#onWebSocket = options.onWebSocket;
+    this.#now = options.now ?? monotonicMs;
   }
 
   get size(): number {
     return this.#jobs.size;
+  }
+
+  /** Jobs that have a worker for sure, or that one has noted. */
+  countRunning(noted: ReadonlySet<number>): number {
+    return this.#jobs.all().filter((job) => job.isAccepted || noted.has(job.id)).length;
   }
 
   /** The pipe is there, or there again: from here on jobs can be submitted. */
@@ -89,6 +104,10 @@ export class JobTable {
   /** Takes a new job; a full queue loses it at once. */
   submit(job: Job): void {
     if (this.#queue === null) return this.lose(job, "no-workers");
+    if (job.request.isWebSocket) {
+      if (this.#webSockets >= this.#webSocketLimit) return this.lose(job, "web-sockets-full");
+      this.#webSockets += 1;
+    }
     job.submit(this.nextId(), this.#now());
     this.#jobs.add(job);
     const admission = this.#queue.submit(job);
@@ -322,7 +341,9 @@ export class JobTable {
   }
 
   #onResponse(job: Job, frame: JobFrame): void {
+    const wasAccepted = job.isAccepted;
     const outcome = readJobFrame(job, frame, this.#now(), this.#send);
+    if (job.isAccepted && !wasAccepted) this.#onWebSocket(job.worker, 1);
     if (isLastFrame(frame.type, frame.isEnd)) this.#finish(job);
     else if (outcome === "unwanted") this.#sendCancel(job, CANCEL_CLIENT_GONE);
     else if (outcome === "begun" && this.isConcurrent) this.#queue?.release(job);
@@ -343,6 +364,8 @@ export class JobTable {
   }
 
   #forget(job: Job): void {
+    if (job.request.isWebSocket) this.#webSockets -= 1;
+    if (job.isAccepted) this.#onWebSocket(job.worker, -1);
     this.#jobs.delete(job.id);
     this.#uncancelled.delete(job);
     this.#queue?.release(job);

@@ -24,6 +24,8 @@ export type LostReason =
   | "worker-died"
   /** The queue is full. */
   | "queue-full"
+  /** The application has as many WebSockets as it may have. */
+  | "web-sockets-full"
   /** The job waited longer than the queue's limit and was not begun. */
   | "queue-timeout"
   /** At the rate of the last seconds the job could not be begun within the queue's limit. */
@@ -135,6 +137,8 @@ class MovableJob {
   lastBytesAt = 0;
   /** When the job was abandoned; 0 before. */
   abandonedAt = 0;
+  /** Whether the application has accepted a WebSocket whose frames the front reads. */
+  isAccepted = false;
   #wasRetried = false;
 
   constructor(request: JobRequest, listener: JobListener) {
@@ -192,6 +196,12 @@ class MovableJob {
     if (this.state !== "queued") throw this.#illegal("respond");
     this.state = "responding";
     this.lastBytesAt = now;
+  }
+
+  /** The application has accepted a WebSocket. */
+  accept(now: number): void {
+    this.respond(now);
+    this.isAccepted = true;
   }
 
   /** More of the response has come, or may come. */

@@ -35,6 +35,8 @@ export interface PoolOptions
   readonly queueTimeoutMs: number;
   /** How many requests may wait. */
   readonly queueLimit: number;
+  /** How many WebSockets there may be. */
+  readonly webSocketLimit: number;
   /** The shortest time limit of any request; Infinity: no request has one. */
   readonly leastTimeoutMs: number;
 }
@@ -78,7 +80,7 @@ export interface PoolStatus {
   readonly wanted: number;
   readonly workers: readonly Pick<
     Worker,
-    "number" | "pid" | "state" | "generation" | "startedAt" | "served" | "leaving"
+    "number" | "pid" | "state" | "generation" | "startedAt" | "served" | "leaving" | "webSockets"
   >[];
   /** Requests that have not ended: not taken by a worker, running, and all of them. */
   readonly queue: { readonly waiting: number; readonly running: number; readonly size: number };
@@ -143,7 +145,12 @@ export class Pool implements LauncherListener {
     this.#now = now;
     this.#jobs = new JobTable({
       leastTimeoutMs: options.leastTimeoutMs,
+      webSocketLimit: options.webSocketLimit,
       send: (worker, frame) => this.#workers.get(worker)?.process?.send(frame),
+      onWebSocket: (number, change) => {
+        const worker = this.#workers.get(number);
+        if (worker !== undefined) worker.webSockets += change;
+      },
       now,
     });
     const { workers, areWorkersChosen } = options.application;
@@ -189,11 +196,10 @@ export class Pool implements LauncherListener {
   /** Reads the workers' notes, so it costs too much for each request. */
   status(): PoolStatus {
     const { size } = this.#jobs;
-    const noted = [...this.#workers.readNotes().keys()];
-    const running = noted.filter((id) => this.#jobs.get(id) !== undefined).length;
+    const running = this.#jobs.countRunning(new Set(this.#workers.readNotes().keys()));
     const workers = this.#workers.all.map(
-      ({ number, pid, state, generation, startedAt, served, leaving }) => {
-        return { number, pid, state, generation, startedAt, served, leaving };
+      ({ number, pid, state, generation, startedAt, served, leaving, webSockets }) => {
+        return { number, pid, state, generation, startedAt, served, leaving, webSockets };
       },
     );
     return {

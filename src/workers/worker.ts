@@ -51,6 +51,8 @@ export class Worker {
   single = "";
   /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run at once. */
   slots = 0;
+  /** Accepted WebSockets of ASGI, of which no note tells. */
+  webSockets = 0;
   /** Null until the launcher has forked the process. */
   process: WorkerPort | null = null;
   /** Why the worker will be replaced; null: it will not be. */
@@ -146,7 +148,7 @@ export class Worker {
     return lines.slice(-STDERR_TAIL_LINES).join("\n");
   }
 
-  /** The requests that the worker has taken and not finished, from its notes. */
+  /** The requests that the worker has taken and not finished, from its notes; no accepted WebSockets of ASGI. */
   readNotes(): Note[] {
     return this.process?.readNotes(this.slots) ?? [];
   }
@@ -160,6 +162,6 @@ export class Worker {
 
   /** Whether the worker runs nothing but requests past their deadline. */
   hasOnlyOverdue(): boolean {
-    return this.readNotes().every(({ id }) => this.overdue.has(id));
+    return this.webSockets === 0 && this.readNotes().every(({ id }) => this.overdue.has(id));
   }
 }

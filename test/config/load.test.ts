@@ -117,6 +117,7 @@ test("gives every option its documented default", () => {
     queueTimeoutMs: 5000,
     maxBody: 1_073_741_824,
     maxResponseSpill: 1_073_741_824,
+    webSocketLimit: 16_384,
     webSockets: WEB_SOCKETS,
     accessLog: "off",
     level: "info",
@@ -194,6 +195,7 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["limit-request-head", "256k", { maxRequestHead: 262_144 }, "257k", /a size from 1k to 256k/],
   ["max-temp-size", "20G", { maxTempSize: 21_474_836_480 }, "-1", /must be a size/],
   ["max-response-spill", "1.5G", { maxResponseSpill: 1_610_612_736 }, "-1", /must be a size/],
+  ["ws-concurrency", "10", { webSocketLimit: 10 }, "0", /whole number/],
   [
     "ws-max-size",
     "512k",

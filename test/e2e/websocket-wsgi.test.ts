@@ -181,17 +181,34 @@ test("an answer on the socket makes the ordinary one nobody's", async (t) => {
 for (const [what, version, fields] of [
   ["without an upgrade", "1.1", ""],
   ["of HTTP/1.0", "1.0", HANDSHAKE],
-  ["of another version", "1.1", HANDSHAKE.replace("13", "12")],
-  ["without a key", "1.1", HANDSHAKE.replace(/Sec-WebSocket-Key.*\r\n/, "")],
-  ["with a body", "1.1", `${HANDSHAKE}Content-Length: 0005\r\n`],
   ["of another protocol", "1.1", HANDSHAKE.replace("websocket", "h2c")],
 ] as const)
   test(`a request ${what} has no socket`, async () => {
-    const body = fields.includes("Length") ? "hello" : "";
-    const request = `GET /environ HTTP/${version}\r\nHost: a\r\n${fields}\r\n${body}`;
+    const request = `GET /environ HTTP/${version}\r\nHost: a\r\n${fields}\r\n`;
     const { status, text: told } = await askOnce(typhon, request);
     assert.equal(status, 200);
     assert.deepEqual(readRecord(told)["sockets"], []);
+  });
+
+for (const [what, fields, status] of [
+  ["of another version", HANDSHAKE.replace("13", "12"), 426],
+  ["without a key", HANDSHAKE.replace(/Sec-WebSocket-Key.*\r\n/, ""), 400],
+  ["with a body", `${HANDSHAKE}Content-Length: 0005\r\n`, 400],
+] as const)
+  test(`a handshake ${what} is refused as under ASGI, and its connection closed`, async (t) => {
+    const client = await RawClient.connect(typhon);
+    t.after(() => client.destroy());
+    // A proxy that takes the refusal for an upgrade may pass on what looks like another request.
+    const next = "GET /environ HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.write(`GET /environ HTTP/1.1\r\nHost: a\r\n${fields}\r\n${next}`);
+    const answer = await client.readResponse();
+    assert.equal(answer.status, status);
+    assert.deepEqual(
+      answer.fields.get("connection"),
+      status === 426 ? ["Upgrade", "close"] : ["close"],
+    );
+    if (status === 426) assert.deepEqual(answer.fields.get("sec-websocket-version"), ["13"]);
+    assert.equal((await client.readToEnd()).length, 0);
   });
 
 for (const [path, fault] of [

@@ -54,11 +54,14 @@ interface HandWorkerOptions {
   /** From taking to the head. */
   readonly timeoutMs?: number;
   readonly mayRetry?: boolean;
+  readonly webSocketLimit?: number;
 }
 
 export class HandWorker {
   readonly table: JobTable;
   readonly told: Told[] = [];
+  /** Accepted WebSockets, as the table tells them. */
+  webSockets = 0;
   /** What the log is told of the application, and which worker had the request. */
   readonly faults: string[] = [];
   readonly faultyWorkers: number[] = [];
@@ -94,7 +97,12 @@ export class HandWorker {
     });
     this.readPage = fifo.read;
     const send = (_: number, frames: Buffer): void => this.#decoder.push(frames);
-    this.table = new JobTable({ leastTimeoutMs: timeoutMs, send });
+    this.table = new JobTable({
+      leastTimeoutMs: timeoutMs,
+      webSocketLimit: options.webSocketLimit ?? 20,
+      send,
+      onWebSocket: (_, change) => void (this.webSockets += change),
+    });
     const isAsgi = options.interface !== "wsgi";
     this.table.isConcurrent = isAsgi;
     this.table.use(queue, { cancel: () => undefined });

@@ -12,6 +12,7 @@ import {
   type FieldSection,
 } from "../../src/http/field-section.ts";
 import { responseHead } from "../../src/http/response-head.ts";
+import { BudgetShare } from "../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { WebSocketConnection } from "../../src/websocket/connection.ts";
 import { until } from "../support/deadline.ts";
@@ -438,7 +439,7 @@ export function testExchanges(name: string, start: StartEngine): void {
         assert.ok(upgraded !== null);
         const connection = new WebSocketConnection(upgraded, {
           deflate: null,
-          budget: new MemoryBudget(1_000_000),
+          share: new BudgetShare(new MemoryBudget(1_000_000), 0),
           listener: {
             onMessage: (bytes, isText) => connection.send(bytes, isText, true, () => undefined),
             onClosed: (code, reason) => closed.push(`${code} ${reason}`),

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import {
   endOf,
   FIELD_VALUE,
+  hasMember,
   isAllOf,
   listMembers,
   TOKEN,
@@ -30,6 +31,19 @@ test("lists ignore empty members and SP and HTAB around them, nothing else (RFC 
   assert.deepEqual(listMembers("a, ,\tb\t,,c d"), ["a", "b", "c d"]);
   assert.deepEqual(listMembers(" , "), []);
   assert.deepEqual(listMembers("\xa0a\x85"), ["\xa0a\x85"]);
+});
+
+test("a list with more members than a reader wants is none, empty members counted", () => {
+  assert.deepEqual(listMembers("a, ,b", 3), ["a", "b"]);
+  assert.equal(listMembers("a,,b,", 3), null);
+  assert.equal(listMembers(",".repeat(3), 3), null);
+});
+
+test("finds a member whatever its case, and no part of one", () => {
+  for (const list of ["close", "CLOSE", "a, Close", "close\t,a", ",, close,", "aclose,close"])
+    assert.ok(hasMember(list, "close"), list);
+  for (const list of ["", ",", "closed", "a close", "clos,e", "aclose,closea", "c,l,o,s,e"])
+    assert.ok(!hasMember(list, "close"), list);
 });
 
 test("trims in linear time", () => {

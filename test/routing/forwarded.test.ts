@@ -91,4 +91,20 @@ describe("readForwarded", () => {
     for (const text of ['"', '"\\', ";;;", ",,,", "=", "for", 'for="', "for=;=;proto"])
       assert.ok(Array.isArray(readForwarded(text)));
   });
+
+  it("looks at the last hops and pairs only when there are very many", () => {
+    const many = Array.from({ length: 100 }, (_, i) => `for=192.0.2.${i}`).join(",");
+    const hops = readForwarded(many);
+    assert.equal(hops.length, MAX_HOPS);
+    assert.equal(hops.at(-1)?.address, "192.0.2.99");
+    const pairs = `${"a=b;".repeat(100)}for=192.0.2.1`;
+    assert.equal(readForwarded(pairs)[0]?.address, "192.0.2.1");
+    assert.equal(readForwarded(`for=192.0.2.2;${"a=b;".repeat(100)}`)[0]?.address, "");
+  });
+
+  it("reads an escape at the end of the field, and nothing but separators", () => {
+    assert.equal(readForwarded('for=192.0.2.1,for="x\\').length, 2);
+    assert.deepEqual(readForwarded(",;, ,"), [{ address: "", port: 0, proto: "", host: "" }]);
+    assert.deepEqual(readForwardedLists(", ,,", null, null), []);
+  });
 });

@@ -8,7 +8,7 @@ export class RecordedRequest implements JobRequest, JobListener {
   readonly body: Buffer | null;
   readonly isBodyInFile = false;
   isBodyStreamed = false;
-  readonly isWebSocket = false;
+  readonly isWebSocket: boolean = false;
   timeoutMs = 30_000;
   gapTimeoutMs = 30_000;
   abandonTimeoutMs: number | null = null;
@@ -61,5 +61,18 @@ export class RecordedRequest implements JobRequest, JobListener {
 
   onWorkerLeaving(): void {
     this.heard.push("leaving");
+  }
+}
+
+/** A handshake. */
+export class RecordedHandshake extends RecordedRequest {
+  override readonly isWebSocket = true;
+
+  onAccept(): void {
+    this.heard.push("accepted");
+  }
+
+  onClose(): void {
+    this.heard.push("closed");
   }
 }

@@ -9,11 +9,18 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 
 import { WebSocket, type PerMessageDeflateOptions } from "ws";
 
-import { acceptDeflate, parseOffers } from "../../src/websocket/deflate.ts";
-import { DEFLATE_JOBS, DEFLATE_TURN_BYTES, MAX_MESSAGE_BYTES } from "../../src/websocket/limits.ts";
+import { parseOffers } from "../../src/websocket/deflate-offers.ts";
+import { acceptDeflate } from "../../src/websocket/deflate.ts";
+import {
+  DEFLATE_JOBS,
+  DEFLATE_TURN_BYTES,
+  MAX_EXTENSION_BYTES,
+  MAX_EXTENSIONS,
+  MAX_MESSAGE_BYTES,
+} from "../../src/websocket/limits.ts";
 import { until, within } from "../support/deadline.ts";
 import { startEchoFront, type EchoFront } from "./echo-front.ts";
-import { binary, FrameClient, more, Opcode, ping, text } from "./frames.ts";
+import { ANY_WINDOW, binary, FrameClient, more, Opcode, ping, text } from "./frames.ts";
 
 const OFFER = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 const RSV1 = 4;
@@ -69,6 +76,39 @@ describe("13: what is agreed upon", () => {
           ["permessage-deflate", ...answer.split("; ")].sort(),
         );
     });
+
+  it("takes values in quotes, and refuses a malformed list (RFC 6455 §9.1)", () => {
+    assert.match(agree('permessage-deflate; client_max_window_bits="1\\0"') ?? "", /bits=10$/);
+    for (const field of [
+      "",
+      ",",
+      "a b",
+      "a;",
+      "a; =",
+      "a; b=",
+      'a; b="',
+      'a; b=""',
+      "a; b =c",
+      'a; b="c,d"',
+    ])
+      assert.equal(parseOffers(field), null, field);
+  });
+
+  it("declines a window with a sign, a fraction or a leading zero", () => {
+    for (const bits of ["7", "16", "+9", "09", "9.0", "1e1", "0x9"])
+      assert.deepEqual(parseOffers(`permessage-deflate; client_max_window_bits=${bits}`), [], bits);
+  });
+
+  it("looks at no offer of a list with very many members or bytes, and does not compress", () => {
+    const offer = "permessage-deflate; x";
+    const most = Array.from({ length: MAX_EXTENSIONS - 1 }, () => offer).join(",");
+    assert.equal(parseOffers(`${most},permessage-deflate`)?.length, 1);
+    assert.deepEqual(parseOffers(`${most},${offer},permessage-deflate`), []);
+    const parameters = ";a=b".repeat(MAX_EXTENSION_BYTES / 4);
+    assert.deepEqual(parseOffers(`permessage-deflate${parameters}`), []);
+    // Nothing beyond the limit is read, so nothing there can be malformed.
+    assert.deepEqual(parseOffers("=".repeat(MAX_EXTENSION_BYTES + 1)), []);
+  });
 
   it("says nothing of it where it was not offered", async (context) => {
     const client = await open(context, "");
@@ -276,7 +316,7 @@ describe("Deflate", () => {
     const sizes = [16_384, 65_536, 131_072].flatMap((size) =>
       Array.from({ length: 40 }, (_, index) => size + index - 30),
     );
-    const deflate = acceptDeflate([{}]);
+    const deflate = acceptDeflate([ANY_WINDOW]);
     assert.ok(deflate !== null);
     for (const size of sizes) {
       const bytes = randomBytes(size);
@@ -294,7 +334,7 @@ describe("Deflate", () => {
   });
 
   it("ends what passes through zlib when it is closed, and what waits for that", async () => {
-    const all = Array.from({ length: 3 * DEFLATE_JOBS }, () => acceptDeflate([{}]));
+    const all = Array.from({ length: 3 * DEFLATE_JOBS }, () => acceptDeflate([ANY_WINDOW]));
     const ends = all.map(
       (deflate) =>
         new Promise<unknown>((resolve) => deflate?.deflate(Buffer.alloc(100_000), true, resolve)),

@@ -8,6 +8,7 @@ import type { Exchange, UpgradedStream } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { CoarseClock } from "../../src/net/coarse-clock.ts";
+import { BudgetShare } from "../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import {
   WebSocketConnection,
@@ -16,7 +17,7 @@ import {
 } from "../../src/websocket/connection.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { acceptanceHead, readHandshake } from "../../src/websocket/handshake.ts";
-import { MESSAGE_MEMORY_BYTES } from "../../src/websocket/limits.ts";
+import { FAIR_BYTES, MESSAGE_MEMORY_BYTES } from "../../src/websocket/limits.ts";
 
 export interface EchoFrontOptions {
   readonly pingIntervalMs?: number;
@@ -89,7 +90,8 @@ export async function startEchoFront(options: EchoFrontOptions = {}): Promise<Ec
     exchange.requestId = "id-1";
     const upgraded = exchange.upgrade(head);
     if (upgraded === null) return;
-    accepted.push(new Accepted(upgraded, { ...options, deflate, budget }));
+    const share = new BudgetShare(budget, FAIR_BYTES);
+    accepted.push(new Accepted(upgraded, { ...options, deflate, share }));
   };
   const connections = new Http1Engine({
     onExchange: accept,

@@ -12,7 +12,7 @@ import { acceptDeflate, type Deflate } from "../../src/websocket/deflate.ts";
 import { FrameReader, type FrameListener } from "../../src/websocket/frame-reader.ts";
 import { INFLATE_BATCH_BYTES } from "../../src/websocket/limits.ts";
 import { within } from "../support/deadline.ts";
-import { binary, close, frame, more, Opcode, ping, text } from "./frames.ts";
+import { ANY_WINDOW, binary, close, frame, more, Opcode, ping, text } from "./frames.ts";
 
 const MAX_MESSAGE_BYTES = 300_000;
 const RSV1 = 4;
@@ -27,7 +27,8 @@ class Listener implements FrameListener {
   #resume: () => void = () => undefined;
 
   constructor(compression: Deflate | boolean = false) {
-    const accepted = compression === true ? acceptDeflate([{}], MAX_MESSAGE_BYTES) : compression;
+    const accepted =
+      compression === true ? acceptDeflate([ANY_WINDOW], MAX_MESSAGE_BYTES) : compression;
     const deflate = accepted === false ? null : accepted;
     this.reader = new FrameReader(this, deflate, MAX_MESSAGE_BYTES);
   }
@@ -266,7 +267,7 @@ describe("FrameReader", () => {
     ["what cannot be inflated", Buffer.alloc(100, 0xff)],
   ] as const)
     it(`says nothing more when it was stopped while it was inflating ${name}`, async () => {
-      const deflate = acceptDeflate([{}]);
+      const deflate = acceptDeflate([ANY_WINDOW]);
       assert.ok(deflate !== null);
       const isInflated = new Promise<void>((resolve) => {
         const inflate = deflate.inflate.bind(deflate);
@@ -286,6 +287,34 @@ describe("FrameReader", () => {
       assert.deepEqual([listener.heard, listener.inflatedBytes], [[], 0]);
     });
 
+  it("stops behind a message whose listener pauses it, in the middle of a read", () => {
+    const listener = new Listener();
+    const reader = new FrameReader(listener, null, MAX_MESSAGE_BYTES);
+    listener.onMessageHeard = (): void => void (reader.isPaused = true);
+    const [one, two] = [text("one"), text("two")];
+    const bytes = Buffer.concat([one, two]);
+    assert.equal(reader.read(bytes), one.length);
+    assert.equal(reader.read(bytes.subarray(one.length)), 0);
+    assert.deepEqual(listener.heard, ["text one"]);
+    reader.isPaused = false;
+    assert.equal(reader.read(bytes.subarray(one.length)), two.length);
+    assert.deepEqual(listener.heard, ["text one", "text two"]);
+  });
+
+  it("tells how many bytes of an unfinished message it holds, and none behind it", async () => {
+    const listener = new Listener(true);
+    const { reader } = listener;
+    await listener.give(text("x".repeat(1000), { fin: false }));
+    assert.equal(reader.unfinishedBytes, 1000);
+    await listener.give(more(""));
+    assert.equal(reader.unfinishedBytes, 0);
+    const packed = deflated("y".repeat(200_000), randomBytes(INFLATE_BATCH_BYTES));
+    await listener.give(binary(packed, { rsv: RSV1, fin: false }));
+    assert.ok(reader.unfinishedBytes > 200_000 + INFLATE_BATCH_BYTES / 2);
+    reader.stop();
+    assert.equal(reader.unfinishedBytes, 0);
+  });
+
   it("gives each message memory of its own, also where it is empty", async () => {
     const listener = new Listener(true);
     const kept: Buffer[] = [];
@@ -302,7 +331,7 @@ describe("FrameReader", () => {
     ["a long one whenever as much has come as one step takes", randomBytes(200_000), 4],
   ] as const)
     it(`inflates a message in hundreds of fragments once: ${name}`, async () => {
-      const deflate = acceptDeflate([{}], MAX_MESSAGE_BYTES);
+      const deflate = acceptDeflate([ANY_WINDOW], MAX_MESSAGE_BYTES);
       assert.ok(deflate !== null);
       let count = 0;
       const inflate = deflate.inflate.bind(deflate);

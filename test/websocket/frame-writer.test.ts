@@ -10,7 +10,7 @@ import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { FrameWriter } from "../../src/websocket/frame-writer.ts";
 import { DEFLATE_NOW_BYTES, DEFLATE_THRESHOLD_BYTES } from "../../src/websocket/limits.ts";
 import { until } from "../support/deadline.ts";
-import { tell, type Frame } from "./frames.ts";
+import { ANY_WINDOW, type Frame, tell } from "./frames.ts";
 
 const RSV1 = 4;
 
@@ -41,7 +41,10 @@ function readFrame(bytes: Buffer): Frame {
 
 function open(isCompressing: boolean): { writer: FrameWriter; sink: Sink } {
   const sink = new Sink();
-  return { writer: new FrameWriter(sink, isCompressing ? acceptDeflate([{}]) : null), sink };
+  return {
+    writer: new FrameWriter(sink, isCompressing ? acceptDeflate([ANY_WINDOW]) : null),
+    sink,
+  };
 }
 
 const ignore = (): void => undefined;

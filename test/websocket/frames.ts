@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
+import type { DeflateOffer } from "../../src/websocket/deflate-offers.ts";
 import { RawClient, type Address, type ResponseHead } from "../support/raw-client.ts";
 
 export const Opcode = {
@@ -36,6 +37,9 @@ export const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 export const HANDSHAKE =
   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
   `Sec-WebSocket-Key: ${KEY}\r\n`;
+
+/** An offer of compression without parameters. */
+export const ANY_WINDOW: DeflateOffer = { serverWindowBits: null, clientWindowBits: null };
 
 /** One frame of a client. */
 export function frame(

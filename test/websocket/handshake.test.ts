@@ -12,6 +12,7 @@ import {
   readHandshake,
   type Handshake,
 } from "../../src/websocket/handshake.ts";
+import { MAX_SUBPROTOCOLS } from "../../src/websocket/limits.ts";
 import { fieldOf, RawClient } from "../support/raw-client.ts";
 import { startEchoFront } from "./echo-front.ts";
 import { FrameClient, HANDSHAKE, KEY } from "./frames.ts";
@@ -75,6 +76,11 @@ describe("readHandshake", () => {
     [
       "a subprotocol that is no token",
       `${HANDSHAKE}Sec-WebSocket-Protocol: a b\r\n`,
+      "WEBSOCKET_LIST",
+    ],
+    [
+      "very many subprotocols",
+      `${HANDSHAKE}Sec-WebSocket-Protocol: ${"a,".repeat(MAX_SUBPROTOCOLS)}\r\n`,
       "WEBSOCKET_LIST",
     ],
     [

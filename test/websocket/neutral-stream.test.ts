@@ -5,12 +5,13 @@ import { duplexPair, type Duplex } from "node:stream";
 import { test } from "node:test";
 
 import type { UpgradedStream } from "../../src/http/exchange.ts";
+import { BudgetShare } from "../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { WebSocketRelay } from "../../src/websocket/relay.ts";
 import { until } from "../support/deadline.ts";
 import { Accepted } from "./echo-front.ts";
-import { binary, close, ping, text } from "./frames.ts";
+import { ANY_WINDOW, binary, close, ping, text } from "./frames.ts";
 
 interface Client {
   readonly stream: Duplex;
@@ -31,9 +32,9 @@ function connect(ahead: Buffer = Buffer.alloc(0)): { client: Client; upgraded: U
 
 function serve(ahead?: Buffer): { client: Client; accepted: Accepted } {
   const { client, upgraded } = connect(ahead);
-  const deflate = acceptDeflate([{}]);
-  const budget = new MemoryBudget(1_000_000);
-  return { client, accepted: new Accepted(upgraded, { deflate, budget, closeTimeoutMs: 50 }) };
+  const deflate = acceptDeflate([ANY_WINDOW]);
+  const share = new BudgetShare(new MemoryBudget(1_000_000), 0);
+  return { client, accepted: new Accepted(upgraded, { deflate, share, closeTimeoutMs: 50 }) };
 }
 
 const large = Buffer.alloc(300_000, "ab");

@@ -11,7 +11,7 @@ import { JobTable } from "../../src/workers/job-table.ts";
 import type { Note } from "../../src/workers/page.ts";
 import { RequestQueue } from "../../src/workers/queue.ts";
 import { makeFifo, type Fifo } from "../support/fifo.ts";
-import { RecordedRequest } from "../support/jobs.ts";
+import { RecordedHandshake, RecordedRequest } from "../support/jobs.ts";
 
 const WORKER = 7;
 /** CLOCK_MONOTONIC milliseconds at the start of each test. */
@@ -24,6 +24,8 @@ describe("JobTable", () => {
   let now: number;
   let sent: [worker: number, type: number, count: number][];
   let cancelled: number[];
+  /** Accepted WebSockets of each worker. */
+  let webSockets: number[];
 
   beforeEach(() => {
     now = START;
@@ -36,8 +38,12 @@ describe("JobTable", () => {
       pipePages: 24,
     });
     sent = [];
+    webSockets = [];
     table = new JobTable({
       leastTimeoutMs: 30_000,
+      webSocketLimit: 2,
+      onWebSocket: (worker, change) =>
+        void (webSockets[worker] = (webSockets[worker] ?? 0) + change),
       send: (worker, bytes) => sent.push([worker, bytes[4] ?? 0, bytes.readUInt16LE(6)]),
       now: () => now,
     });
@@ -105,6 +111,57 @@ describe("JobTable", () => {
       if (job.mayRetry) table.retry(job);
       else table.lose(job, "worker-died");
   };
+
+  describe("WebSockets", () => {
+    const lost = "lost web-sockets-full";
+
+    it("have a limit of their own, from the handshake to the job's end", () => {
+      const [first, second] = [submit(new RecordedHandshake()), submit(new RecordedHandshake())];
+      frame(first, FrameType.WS_ACCEPT);
+      assert.deepEqual(submit(new RecordedHandshake()).heard, [lost]);
+      assert.deepEqual(submit().heard, []);
+      frame(first, FrameType.WS_CLOSE, "", { isEnd: true });
+      const third = submit(new RecordedHandshake());
+      assert.deepEqual([third.heard, submit(new RecordedHandshake()).heard], [[], [lost]]);
+      // Denied, and a worker that died.
+      frame(second, FrameType.WS_CLOSE, "", { isEnd: true });
+      frame(third, FrameType.WS_ACCEPT);
+      die();
+      assert.deepEqual(submit(new RecordedHandshake()).heard, []);
+      assert.deepEqual(submit(new RecordedHandshake()).heard, []);
+      assert.deepEqual(submit(new RecordedHandshake()).heard, [lost]);
+    });
+
+    it("count as long as the application runs, also without a client", () => {
+      const [first, second] = [submit(new RecordedHandshake()), submit(new RecordedHandshake())];
+      taken(first);
+      table.cancel(first.job);
+      table.cancel(second.job);
+      assert.deepEqual(submit(new RecordedHandshake()).heard, [lost]);
+      frame(first, FrameType.WS_CLOSE, "", { isEnd: true });
+      assert.deepEqual(submit(new RecordedHandshake()).heard, []);
+    });
+
+    it("that run once more count once", () => {
+      const first = submit(new RecordedHandshake());
+      taken(first);
+      die();
+      assert.equal(first.job.state, "queued");
+      submit(new RecordedHandshake());
+      assert.deepEqual(submit(new RecordedHandshake()).heard, [lost]);
+    });
+
+    it("are told of their worker while they are accepted, and run without a note", () => {
+      const request = submit(new RecordedHandshake());
+      frame(request, FrameType.TAKEN, Buffer.alloc(8));
+      assert.equal(webSockets[WORKER], undefined);
+      assert.equal(table.countRunning(new Set([request.job.id])), 1);
+      frame(request, FrameType.WS_ACCEPT);
+      assert.deepEqual([webSockets[WORKER], table.countRunning(new Set())], [1, 1]);
+      frame(request, FrameType.WS_CLOSE, "", { isEnd: true });
+      assert.deepEqual([webSockets[WORKER], table.countRunning(new Set())], [0, 0]);
+    });
+  });
 
   describe("frames", () => {
     it("give a whole response to its job, which has ended", () => {

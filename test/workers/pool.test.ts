@@ -52,6 +52,7 @@ const OPTIONS: PoolOptions = {
   },
   queueTimeoutMs: 60_000,
   queueLimit: 20,
+  webSocketLimit: 20,
   leastTimeoutMs: 30_000,
   startTimeoutMs: 10_000,
   drainTimeoutMs: 30_000,
@@ -842,6 +843,7 @@ it("the status is data: state, interface, Python, workers, requests", async (t) 
       startedAt: status.workers[number - 1]?.startedAt,
       served: 0,
       leaving: null,
+      webSockets: 0,
     })),
     queue: { waiting: 1, running: 1, size: 2 },
   });

@@ -72,6 +72,10 @@ it("knows since when its longest overdue request is overdue, by its notes", () =
   assert(!worker.hasOnlyOverdue());
   process.noted = [8];
   assert(worker.hasOnlyOverdue());
+  // Of an accepted WebSocket there is no note.
+  worker.webSockets = 1;
+  assert(!worker.hasOnlyOverdue());
+  worker.webSockets = 0;
   process.noted = [];
   assert.equal(worker.overdueSince(), Infinity);
 });

@@ -274,3 +274,61 @@ def test_requests_stay_noted_until_their_responses_are_written(
     assert response_to(worker, quick)[1] == b"a"
     assert response_to(worker, blocks)[1] == b"blocks"
     wait_until(lambda: not worker.noted(), "empty notes")
+
+
+WEBSOCKETS = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"served"})
+        return
+    await receive()
+    if scope["path"] == "/accepts":
+        await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+"""
+
+
+def test_accepted_websockets_need_neither_places_nor_notes(serve: Serve, loop: str) -> None:
+    front = serve(WEBSOCKETS, interface="asgi", lifespan="off", loop=loop, concurrency=2)
+    worker = front.start_taking(interface="asgi")
+    # More than there are places, and slots of the notes.
+    accepted = [front.ask(path="/accepts", flags=pages.WEBSOCKET) for _ in range(10)]
+    for request in accepted:
+        worker.expect(frames.WS_ACCEPT, request)
+    assert worker.noted() == []
+    waiting = front.ask(path="/waits", flags=pages.WEBSOCKET)
+    wait_for(worker, 1)
+    assert response_to(worker, front.ask())[1] == b"served"
+    # Two that were not accepted take all places.
+    also_waiting = front.ask(path="/waits", flags=pages.WEBSOCKET)
+    wait_for(worker, 2)
+    late = front.ask()
+    worker.send(frames.STACKS)
+    worker.expect(frames.STACKS_TOLD)
+    assert sorted(worker.noted()) == [waiting, also_waiting]
+    # An accepted one that ends leaves no place.
+    worker.send(frames.WS_CLOSED, accepted[0], count=1000)
+    assert worker.expect(frames.WS_CLOSE, accepted[0]).is_end
+    worker.send(frames.STACKS)
+    worker.expect(frames.STACKS_TOLD)
+    assert sorted(worker.noted()) == [waiting, also_waiting]
+    worker.send(frames.CANCEL, waiting, count=frames.CLIENT_GONE)
+    seen = [worker.next_frame() for _ in range(2)]
+    assert {frame.request for frame in seen} == {waiting, late}
+    assert all(frame.is_end for frame in seen)
+
+
+def test_all_accepted_websockets_may_lose_their_clients_at_once(serve: Serve, loop: str) -> None:
+    front = serve(WEBSOCKETS, interface="asgi", lifespan="off", loop=loop, concurrency=2)
+    worker = front.start_taking(interface="asgi")
+    accepted = [front.ask(path="/accepts", flags=pages.WEBSOCKET) for _ in range(10)]
+    for request in accepted:
+        worker.expect(frames.WS_ACCEPT, request)
+    assert worker.channel is not None
+    closes = [frames.encode(frames.WS_CLOSED, request, count=1001) for request in accepted]
+    worker.channel.sendall(b"".join(closes))
+    # Each hears of it, and none is cancelled: that would be a FAULT or an empty BODY.
+    for request in accepted:
+        worker.expect(frames.WS_CLOSE, request)

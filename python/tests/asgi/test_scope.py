@@ -47,6 +47,8 @@ def test_has_what_the_specification_lists() -> None:
         ("gzip;q=0.5 ,\tTrailers", {}, {"early_hint", "trailers"}),
         ("gzip", {}, {"early_hint"}),
         ("trailersque", {}, {"early_hint"}),
+        ("," * 31 + "trailers", {}, {"early_hint", "trailers"}),
+        ("," * 32 + "trailers", {}, {"early_hint"}),
         ("trailers", {"method": "HEAD"}, {"early_hint"}),
         ("trailers", {"protocol": "HTTP/1.0"}, set()),
         ("trailers", {"protocol": "HTTP/2"}, {"early_hint", "trailers"}),

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from front import Worker, response_to, wait_until
+from front import Frame, Worker, response_to, wait_until
+from typhon_worker.application.exchange import MAX_INPUT_BYTES
+from typhon_worker.asgi.websocket_exchange import MESSAGE_COST_BYTES
 from typhon_worker.wire import frames, pages
 
 APP = """
@@ -187,7 +189,8 @@ def test_passes_messages_both_ways(worker: Worker) -> None:
         worker.send(sent, request, payload, flags=frames.END)
         frame = worker.expect(kind, request)
         assert (frame.is_end, frame.payload) == (True, payload)
-    assert worker.noted() == [request]
+    # The front knows since WS_ACCEPT who has the request.
+    assert worker.noted() == []
     worker.send(frames.WS_CLOSED, request, "weg é".encode(), count=4001)
     assert closed(worker, request) == (1000, "")
     assert what_was_told(worker) == "4001 weg é"
@@ -204,23 +207,36 @@ def test_joins_the_pieces_of_a_message(worker: Worker) -> None:
     assert worker.expect(frames.WS_TEXT, request).text() == "né!"
 
 
-def test_grants_pieces_of_a_message_before_it_is_whole(worker: Worker) -> None:
-    request = opened(worker, "/slow")
+def credit_of(frame: Frame) -> int:
+    assert frame.kind == frames.INPUT_CREDIT
+    return int(struct.unpack("<I", frame.payload)[0])
+
+
+def test_grants_pieces_of_a_message_that_the_application_waits_for(worker: Worker) -> None:
+    request = opened(worker, "/echo")
     for _ in range(8):
         worker.send(frames.WS_BINARY_IN, request, bytes(65_536))
-        credit = worker.expect(frames.INPUT_CREDIT, request)
-        assert struct.unpack("<I", credit.payload) == (65_536,)
+        assert credit_of(worker.next_frame()) == 65_536
+    worker.send(frames.WS_BINARY_IN, request, bytes(1), flags=frames.END)
+    assert worker.expect(frames.WS_BINARY, request).payload == bytes(frames.WS_CREDIT_BYTES)
+
+
+def test_grants_nothing_to_an_application_that_does_not_ask(worker: Worker) -> None:
+    request = opened(worker, "/slow")
+    for _ in range(2):
+        worker.send(frames.WS_BINARY_IN, request, bytes(65_536))
     worker.send(frames.WS_BINARY_IN, request, b"x" * 100_000, flags=frames.END)
-    # Whole, and not read: from here on nothing is granted, also not for the next one.
+    # The next one.
     for _ in range(2):
         worker.send(frames.WS_BINARY_IN, request, bytes(70_000))
     worker.send(frames.STACKS)
     worker.expect(frames.STACKS_TOLD)
+    assert not worker.has_frame()
     assert response_to(worker, worker.front.ask(path="/open_gate"))[1] == b"open"
-    for granted in (100_000, 140_000):
-        credit = worker.expect(frames.INPUT_CREDIT, request)
-        assert struct.unpack("<I", credit.payload) == (granted,)
+    assert credit_of(worker.next_frame()) == 2 * 65_536 + 100_000 + MESSAGE_COST_BYTES
     assert worker.expect(frames.WS_TEXT, request).text() == "b'xxxxx'"
+    # The application asks for the next one now.
+    assert credit_of(worker.next_frame()) == 140_000
 
 
 def test_grants_small_messages_in_steps(worker: Worker) -> None:
@@ -230,23 +246,23 @@ def test_grants_small_messages_in_steps(worker: Worker) -> None:
         worker.send(frames.WS_BINARY_IN, request, bytes(10_000), flags=frames.END)
         frame = worker.next_frame()
         if frame.kind == frames.INPUT_CREDIT:
-            granted += struct.unpack("<I", frame.payload)[0]
-            assert granted % 70_000 == 0
+            granted += credit_of(frame)
+            assert granted % (7 * (10_000 + MESSAGE_COST_BYTES)) == 0
             frame = worker.next_frame()
         assert frame.kind == frames.WS_BINARY
         worker.send(frames.CREDIT, request, struct.pack("<I", 10_000))
-    assert granted == 280_000
+    assert granted == 28 * (10_000 + MESSAGE_COST_BYTES)
 
 
 def test_sends_as_much_as_it_has_credit_for(worker: Worker) -> None:
     request = opened(worker, "/floods")
     first = worker.expect(frames.WS_BINARY, request)
-    assert (len(first.payload), first.is_end) == (262_144, False)
+    assert (len(first.payload), first.is_end) == (frames.WS_CREDIT_BYTES, False)
     size = len(first.payload)
     while size < 1_000_000:
         assert not worker.has_frame()
         worker.send(frames.CREDIT, request, struct.pack("<I", 300_000))
-        while size < min(1_000_000, 262_144 + (size // 300_000 + 1) * 300_000):
+        while size < min(1_000_000, frames.WS_CREDIT_BYTES + (size // 300_000 + 1) * 300_000):
             frame = worker.expect(frames.WS_BINARY, request)
             size += len(frame.payload)
             assert frame.is_end == (size == 1_000_000)
@@ -387,15 +403,14 @@ def test_who_owes_no_response_is_gone_at_once(worker: Worker) -> None:
     assert what_was_told(worker) == "ClientGone"
 
 
-def test_an_empty_message_counts_as_one_byte(worker: Worker) -> None:
+def test_a_message_costs_more_than_its_bytes(worker: Worker) -> None:
     request = opened(worker, "/echo")
-    worker.send(frames.WS_BINARY_IN, request, bytes(65_534), flags=frames.END)
+    worker.send(
+        frames.WS_BINARY_IN, request, bytes(65_536 - 2 * MESSAGE_COST_BYTES), flags=frames.END
+    )
     worker.expect(frames.WS_BINARY, request)
     worker.send(frames.WS_TEXT_IN, request, flags=frames.END)
-    worker.expect(frames.WS_TEXT, request)
-    worker.send(frames.WS_TEXT_IN, request, flags=frames.END)
-    credit = worker.expect(frames.INPUT_CREDIT, request)
-    assert struct.unpack("<I", credit.payload) == (65_536,)
+    assert credit_of(worker.next_frame()) == 65_536
 
 
 @pytest.mark.parametrize("count", [frames.CLIENT_GONE, frames.DEADLINE])
@@ -419,13 +434,15 @@ def test_gives_up_on_a_client_whose_text_is_none(worker: Worker) -> None:
     assert what_was_told(worker) == "1007 a text message is not UTF-8"
 
 
-def test_gives_up_on_a_client_with_endless_empty_messages(worker: Worker) -> None:
+def test_more_messages_than_were_granted_break_the_channel(worker: Worker) -> None:
     request = opened(worker, "/slow")
     frame = frames.encode(frames.WS_BINARY_IN, request, flags=frames.END)
     assert worker.channel is not None
-    for _ in range(65):
-        worker.channel.sendall(frame * 1024)
-    assert closed(worker, request)[0] == 1008
+    worker.channel.sendall(frame * (MAX_INPUT_BYTES // MESSAGE_COST_BYTES + 1))
+    told = worker.expect(frames.LOG)
+    assert told.count == frames.LEVEL_ERROR
+    assert told.text().endswith(f"bytes of messages to request {request}")
+    assert worker.frames_to_end() == []
 
 
 ENDED = ", after sending 'websocket.close' or response already completed."

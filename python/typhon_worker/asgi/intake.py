@@ -60,6 +60,9 @@ class AsgiIntake:
         # Those of them that nobody waits for any more, the oldest first. They leave their places to
         # others, so that more than `concurrency` may run.
         self._abandoned: dict[int, HttpExchange] = {}
+        # WebSockets that were accepted and have not ended. They need neither a slot nor a place:
+        # the front limits them.
+        self._open = 0
         self._places = self._concurrency
         # The exchange whose first step runs.
         self._current: HttpExchange | None = None
@@ -126,8 +129,18 @@ class AsgiIntake:
 
         The application may come to its end in its own time, within a limit. There are at most as
         many such exchanges as running ones: at the limit the oldest is cancelled, and one that does
-        not end then keeps its place.
+        not end then keeps its place. An accepted WebSocket has no place, and thousands may lose
+        their clients at the same moment.
         """
+        if exchange.slot.is_noted:
+            self._leave_place(exchange)
+        # A WebSocket's end is a message that its application waits for.
+        if self._cancels_at_once and not isinstance(exchange, WebSocketExchange):
+            exchange.cancel_task()
+        elif self._abandon_seconds:
+            exchange.timer = self._loop.call_later(self._abandon_seconds, exchange.cancel_task)
+
+    def _leave_place(self, exchange: HttpExchange) -> None:
         abandoned = self._abandoned
         if len(abandoned) >= self._concurrency:
             uncancelled = (one for one in abandoned.values() if not one.is_task_cancelled)
@@ -136,16 +149,18 @@ class AsgiIntake:
                 oldest.cancel_task()
         abandoned[exchange.request] = exchange
         self._count_places()
-        # A WebSocket's end is a message that its application waits for.
-        if self._cancels_at_once and not isinstance(exchange, WebSocketExchange):
-            exchange.cancel_task()
-        elif self._abandon_seconds:
-            exchange.timer = self._loop.call_later(self._abandon_seconds, exchange.cancel_task)
-        if self.taking == "full":
-            self._resume()
+
+    def _on_accepted(self, exchange: HttpExchange, slot: TaskSlot) -> None:
+        self._soon_free.append(slot)
+        self._untold.pop(exchange.request, None)
+        self._open += 1
+        self._count_places()
 
     def _count_places(self) -> None:
-        self._places = self._concurrency + min(len(self._abandoned), self._concurrency)
+        abandoned = min(len(self._abandoned), self._concurrency)
+        self._places = self._concurrency + abandoned + self._open
+        if self.taking == "full":
+            self._resume()
 
     def find_current(self) -> HttpExchange | None:
         """Returns the exchange whose task runs at this moment; any thread may ask."""
@@ -161,7 +176,12 @@ class AsgiIntake:
         """The application has returned, and the last frame has been sent."""
         if exchange.timer is not None or exchange.file is not None:
             exchange.release()
-        self._soon_free.append(exchange.slot)
+        slot = exchange.slot
+        if slot.is_noted:
+            self._soon_free.append(slot)
+        else:
+            self._open -= 1
+            self._count_places()
         if self.running.pop(exchange.request, None) is None:
             return
         self._untold.pop(exchange.request, None)
@@ -179,7 +199,8 @@ class AsgiIntake:
         if not task.done():
             exchange.task = task
             self.running[exchange.request] = exchange
-            self._untold[exchange.request] = None
+            if exchange.slot.is_noted:
+                self._untold[exchange.request] = None
 
     def _resume(self) -> None:
         self.taking = "on"
@@ -233,7 +254,7 @@ class AsgiIntake:
                 self._wait_for_record(exchange)
             else:
                 self._begin(exchange)
-        if self._untold and len(running) > QUIET_REQUESTS:
+        if self._untold and len(running) - self._open > QUIET_REQUESTS:
             outbox.send(frames.encode(frames.TAKEN, 0, frames.encode_ids(self._untold)))
             self._untold.clear()
 
@@ -246,7 +267,9 @@ class AsgiIntake:
             self._soon_free.clear()
             return self._free.pop()
         try:
-            slot = TaskSlot(number, self._notes, self._outbox, self._loop, self.abandon)
+            slot = TaskSlot(
+                number, self._notes, self._outbox, self._loop, self.abandon, self._on_accepted
+            )
         except OSError as error:
             if not number:
                 raise

@@ -33,10 +33,12 @@ _monotonic = time.monotonic
 class TaskSlot(Slot):
     """A slot of the notes, and what an exchange in it needs of this worker.
 
-    `abandon` is called with an exchange when nobody waits for its response any more.
+    `abandon` is called with an exchange when nobody waits for its response any more, `on_accepted`
+    with a WebSocket that leaves its slot.
     """
 
-    __slots__ = ("abandon", "channel", "loop")
+    __slots__ = ("abandon", "channel", "loop", "on_accepted")
+    is_noted = True
 
     def __init__(
         self,
@@ -45,12 +47,30 @@ class TaskSlot(Slot):
         channel: Outbox,
         loop: AbstractEventLoop,
         abandon: Callable[..., None],
+        on_accepted: Callable[..., None],
     ) -> None:
         super().__init__(number, notes)
         self.bind_thread()
         self.channel = channel
         self.loop = loop
         self.abandon = abandon
+        self.on_accepted = on_accepted
+
+
+class UnnotedSlot(TaskSlot):
+    """In place of a slot, for an accepted WebSocket: the front knows who has it, without a note."""
+
+    __slots__ = ()
+    is_noted = False
+
+    def __init__(self, slot: TaskSlot) -> None:
+        self.channel = slot.channel
+        self.loop = slot.loop
+        self.abandon = slot.abandon
+        self.on_accepted = slot.on_accepted
+
+    def clear_note(self) -> None:
+        """There is none."""
 
 
 class Outbox:
@@ -81,7 +101,7 @@ class Outbox:
         self._send_first(frame)
 
     def send_last(self, frame: bytes, slot: TaskSlot) -> None:
-        """Sends the last frame of the request in `slot`, then clears its note."""
+        """Sends the last frame that needs the note in `slot`, then clears the note."""
         if self._is_open:
             self._slots.append(slot)
             self._keep(frame)

@@ -19,6 +19,8 @@ WEBSOCKET_SPECIFICATION = "2.5"
 
 # Addresses of this server that are remembered: one a listener, for some listeners a few.
 MAX_SERVERS = 64
+# Members of a TE field that are looked at: clients send one or two.
+MAX_TE_MEMBERS = 32
 
 _METHODS = {
     name.encode(): name
@@ -146,7 +148,8 @@ class ScopeMaker:
 
 # Whether a TE field says that the client keeps trailers (RFC 9110 §10.1.4).
 def _keeps_trailers(te: bytes) -> bool:
-    return any(member.strip().lower() == b"trailers" for member in te.split(b","))
+    members = te.split(b",", MAX_TE_MEMBERS)
+    return any(member.strip().lower() == b"trailers" for member in members[:MAX_TE_MEMBERS])
 
 
 def _is_below(path: str, root: str) -> bool:

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections import deque
 
 from typhon_worker.application.cancellation import ClientGone
+from typhon_worker.application.exchange import MAX_INPUT_BYTES
 from typhon_worker.process.tracebacks import describe_type
-from typhon_worker.wire import frames
+from typhon_worker.wire import WireFault, frames
 
 from .http_exchange import HttpExchange
+from .outbox import UnnotedSlot
 from .response_head import encode_fields
 
 TYPE_CHECKING = False
@@ -27,15 +29,13 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
-# Messages that may wait for the application. Credit bounds their bytes, but an empty message needs
-# hardly any and costs memory nevertheless.
-MAX_WAITING_MESSAGES = 65_536
+# What a message costs of the front's credit besides its bytes: about the memory of one that waits.
+MESSAGE_COST_BYTES = 128
 
 # Close codes, RFC 6455 §7.4.1.
 NORMAL = 1000
 ABNORMAL = 1006
 NO_UTF_8 = 1007
-POLICY_VIOLATION = 1008
 
 _RESPONSE = "websocket.http.response."
 
@@ -50,16 +50,23 @@ class WebSocketExchange(HttpExchange):
         "messages",
         "pieces",
         "reason",
+        "receivers",
+        "ungranted",
         "withheld",
     )
 
     def begin(self) -> None:
         super().begin()
-        # Whole messages that wait, each with the bytes to grant when it is received.
-        self.messages: deque[tuple[Message, int]] = deque()
+        self.granted = frames.WS_CREDIT_BYTES
+        # Whole messages that wait: kind, bytes, and the credit to grant when one is received.
+        self.messages: deque[tuple[int, bytes, int]] = deque()
         # The pieces of an incomplete message, and how many of its bytes have not been granted.
         self.pieces: list[bytes] = []
         self.withheld = 0
+        # All bytes and costs that have come and not been granted.
+        self.ungranted = 0
+        # Calls of `receive` that wait for a message.
+        self.receivers = 0
         # The client has closed, and the front waits for the application's last messages.
         self.is_closing = False
         # The application has received a message and not called `receive` again.
@@ -71,33 +78,23 @@ class WebSocketExchange(HttpExchange):
     # What the front sends.
 
     def take_message(self, kind: int, piece: bytes, is_last: bool) -> None:
+        """A piece of a message has come. Raises WireFault on more than the front may send."""
         if self.is_cancelled or self.has_ended:
             return
-        # An empty message counts as one byte.
-        self.withheld += len(piece) or int(is_last and not self.pieces)
+        cost = len(piece) + MESSAGE_COST_BYTES * is_last
+        self.withheld += cost
+        self.ungranted += cost
+        if self.ungranted > MAX_INPUT_BYTES:
+            raise WireFault(f"{self.ungranted} bytes of messages to request {self.request}")
         if not is_last:
             self.pieces.append(piece)
-            if not self.messages:
-                # No whole message waits whose receipt would grant credit. Without credit the front
-                # could not send the rest of this one.
+            if self.receivers:
                 self._grant_withheld()
             return
         if self.pieces:
             piece = b"".join((*self.pieces, piece))
             self.pieces = []
-        message: Message
-        if kind == frames.WS_TEXT_IN:
-            try:
-                message = {"type": "websocket.receive", "text": piece.decode()}
-            except UnicodeDecodeError:
-                self._fail_connection(NO_UTF_8, "a text message is not UTF-8")
-                return
-        else:
-            message = {"type": "websocket.receive", "bytes": piece}
-        if len(self.messages) >= MAX_WAITING_MESSAGES:
-            self._fail_connection(POLICY_VIOLATION, "too many messages wait to be read")
-            return
-        self.messages.append((message, self.withheld))
+        self.messages.append((kind, piece, self.withheld))
         self.withheld = 0
         self.wake()
 
@@ -130,9 +127,15 @@ class WebSocketExchange(HttpExchange):
         self.lose_client()
         self.wake()
 
+    # The application waits for a message of which only a part has come. Without credit the front
+    # could not send the rest. To an application that does not ask nothing more is sent.
     def _grant_withheld(self) -> None:
         withheld, self.withheld = self.withheld, 0
-        self.grant(withheld)
+        self._grant(withheld)
+
+    def _grant(self, credit: int) -> None:
+        self.ungranted -= credit
+        self.grant(credit)
 
     # What the application asks for.
 
@@ -147,14 +150,29 @@ class WebSocketExchange(HttpExchange):
                 self._let_front_close()
             if self.is_cancelled or self.has_ended:
                 return {"type": "websocket.disconnect", "code": self.code, "reason": self.reason}
-            await self.wait_for_change()
+            await self._wait_for_message()
         self.has_to_answer = True
-        message, size = self.messages.popleft()
+        kind, payload, credit = self.messages.popleft()
         if not self.is_cancelled:
-            self.grant(size)
-            if not self.messages:
+            self._grant(credit)
+        if kind == frames.WS_BINARY_IN:
+            return {"type": "websocket.receive", "bytes": payload}
+        try:
+            # Decoded only now: a text takes up to four times as much memory as its bytes.
+            return {"type": "websocket.receive", "text": payload.decode()}
+        except UnicodeDecodeError:
+            self.messages.clear()
+            self._fail_connection(NO_UTF_8, "a text message is not UTF-8")
+            return await self.receive()
+
+    async def _wait_for_message(self) -> None:
+        self.receivers += 1
+        try:
+            if self.withheld:
                 self._grant_withheld()
-        return message
+            await self.wait_for_change()
+        finally:
+            self.receivers -= 1
 
     async def send(self, message: Message) -> None:
         """ASGI's send; as in HTTP, what would end a WebSocket without a client is dropped."""
@@ -185,7 +203,12 @@ class WebSocketExchange(HttpExchange):
         )
         self.state = "open"
         self.tell_taken()
-        self.outbox.send(frames.encode(frames.WS_ACCEPT, self.request, payload, count=count))
+        slot = self.slot
+        self.slot = UnnotedSlot(slot)
+        self.outbox.send_last(
+            frames.encode(frames.WS_ACCEPT, self.request, payload, count=count), slot
+        )
+        slot.on_accepted(self, slot)
 
     async def _send_message(self, message: Message) -> None:
         text = message.get("text")

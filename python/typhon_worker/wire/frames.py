@@ -24,6 +24,9 @@ MAX_BODY_FRAME_BYTES = 262_144
 WSGI_CREDIT_BYTES = 1_048_576
 LIVE_CREDIT_BYTES = 262_144
 ASGI_CREDIT_BYTES = 262_144
+# As much for a WebSocket would be gigabytes for tens of thousands whose clients do not read: the
+# front grants more to those that do.
+WS_CREDIT_BYTES = 65_536
 
 # Worker to front.
 READY = 0x02

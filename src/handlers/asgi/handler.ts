@@ -19,7 +19,7 @@ export class AsgiHandler implements Handler {
   /** `leaveMs`: time over which the WebSockets of a worker that leaves are closed. */
   constructor(context: ApplicationContext, leaveMs: number, settings = DEFAULT_SETTINGS) {
     this.#context = context;
-    this.#open = new OpenWebSockets(leaveMs);
+    this.#open = new OpenWebSockets(leaveMs, settings.maxMessageBytes);
     this.#settings = settings;
   }
 

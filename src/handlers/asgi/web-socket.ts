@@ -7,6 +7,7 @@
 
 import { ERRORS } from "../../http/error.ts";
 import type { Exchange, UpgradedStream } from "../../http/exchange.ts";
+import { BudgetShare } from "../../net/budget-share.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
 import {
   WebSocketConnection,
@@ -15,16 +16,16 @@ import {
 } from "../../websocket/connection.ts";
 import { acceptDeflate, type Deflate } from "../../websocket/deflate.ts";
 import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
-import { ANSWER_MS } from "../../websocket/limits.ts";
+import { ANSWER_MS, FAIR_BYTES } from "../../websocket/limits.ts";
 import { FrameFault } from "../../workers/frame.ts";
 import type { LostReason } from "../../workers/job.ts";
 import type { WebSocketLink } from "../../workers/web-socket-link.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { PythonRequest } from "../python/python-request.ts";
-import { ResponseCredit } from "../python/response-credit.ts";
 import { splitRecord } from "../python/response-record.ts";
 import { PythonWebSocket, type OpenWebSockets } from "../python/web-sockets.ts";
 import { ClientMessages } from "./client-messages.ts";
+import { MessageWindow } from "./message-window.ts";
 import { ASGI } from "./request-body.ts";
 
 /** A handshake that the application has not accepted or denied. */
@@ -74,17 +75,17 @@ export class AsgiHandshake extends PythonRequest {
 }
 
 class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
-  readonly #budget: OpenWebSockets["budget"];
+  readonly #share: BudgetShare;
   readonly #messages: ClientMessages;
-  readonly #credit: ResponseCredit;
+  readonly #window: MessageWindow;
   #connection: WebSocketConnection | null = null;
 
   constructor(request: PythonRequest, open: OpenWebSockets, link: WebSocketLink) {
     super(request, open);
     const { context, job } = request;
-    this.#budget = open.budget;
-    this.#messages = new ClientMessages(link, open.budget);
-    this.#credit = new ResponseCredit(context.pool, job, ASGI.creditStepBytes);
+    this.#share = new BudgetShare(open.budget, FAIR_BYTES);
+    this.#messages = new ClientMessages(link, this.#share);
+    this.#window = new MessageWindow(open.outgoing, (bytes) => context.pool.credit(job, bytes));
   }
 
   /** Speaks the protocol with the client. Messages that came behind the handshake are heard at once. */
@@ -92,7 +93,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
     this.#connection = new WebSocketConnection(upgraded, {
       ...settings,
       deflate,
-      budget: this.#budget,
+      share: this.#share,
       answerMs: ANSWER_MS,
       listener: this,
     });
@@ -108,7 +109,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
     const { length } = bytes;
     // A connection that ends takes no more; the worker will hear of the end.
     this.#connection?.send(bytes, isText, isLast, (isTaken) => {
-      if (isTaken) this.#credit.add(length, true);
+      if (isTaken) this.#window.take(length);
     });
   }
 
@@ -153,6 +154,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
 
   onClosed(code: number, reason: string, mayAnswer: boolean): void {
     this.closed();
+    this.#window.close();
     if (this.request.job.state === "responding") this.#messages.end(code, reason, mayAnswer);
   }
 

@@ -36,6 +36,7 @@ const EMPTY = Buffer.alloc(0);
 const LOST: Readonly<Record<LostReason, HttpError>> = {
   "worker-died": ERRORS.WORKER_DIED,
   "queue-full": ERRORS.QUEUE_FULL,
+  "web-sockets-full": ERRORS.WEBSOCKETS_FULL,
   "queue-timeout": ERRORS.QUEUE_TIMEOUT,
   overloaded: ERRORS.OVERLOADED,
   "no-workers": ERRORS.NO_WORKERS,

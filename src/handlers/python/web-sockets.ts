@@ -4,7 +4,7 @@
 
 import { MemoryBudget } from "../../net/memory-budget.ts";
 import { CloseCode } from "../../websocket/close-code.ts";
-import { MESSAGE_MEMORY_BYTES } from "../../websocket/limits.ts";
+import { MESSAGE_MEMORY_BYTES, OUTGOING_MEMORY_BYTES } from "../../websocket/limits.ts";
 import type { JobListener, LostReason } from "../../workers/job.ts";
 import type { PythonRequest } from "./python-request.ts";
 
@@ -14,8 +14,10 @@ const REASON = "the server restarts";
 
 /** All that are open. */
 export class OpenWebSockets {
-  /** For messages that are unfinished or wait. */
-  readonly budget = new MemoryBudget(MESSAGE_MEMORY_BYTES);
+  /** For messages that are unfinished, or that the application has not received. */
+  readonly budget: MemoryBudget;
+  /** For messages on their way to clients that read, beyond a small window of each. */
+  readonly outgoing = new MemoryBudget(OUTGOING_MEMORY_BYTES);
   readonly #leaveMs: number;
   readonly #open = new Set<PythonWebSocket>();
   /** Close code for WebSockets opened while closing; null while not closing. */
@@ -23,9 +25,13 @@ export class OpenWebSockets {
   /** WebSockets whose worker has said in this turn that it leaves. */
   #leaving: PythonWebSocket[] = [];
 
-  /** `leaveMs`: time over which the WebSockets of a worker that leaves are closed. */
-  constructor(leaveMs: number) {
+  /**
+   * `leaveMs`: time over which the WebSockets of a worker that leaves are closed. `maxMessageBytes`: of one message
+   * that the front reads.
+   */
+  constructor(leaveMs: number, maxMessageBytes = 0) {
     this.#leaveMs = leaveMs;
+    this.budget = new MemoryBudget(Math.max(MESSAGE_MEMORY_BYTES, 2 * maxMessageBytes));
   }
 
   add(webSocket: PythonWebSocket): void {

@@ -21,10 +21,10 @@ export class WsgiHandler implements Handler {
     this.#open = new OpenWebSockets(leaveMs);
   }
 
-  /** A handshake that cannot be accepted is an ordinary request: the application responds. */
   handle(exchange: Exchange): void {
     const handshake = readHandshake(exchange.head);
-    if (handshake?.kind !== "handshake") new PythonRequest(exchange, this.#context, WSGI).begin();
+    if (handshake === null) new PythonRequest(exchange, this.#context, WSGI).begin();
+    else if (handshake.kind === "refusal") exchange.fail(handshake.error);
     // Its socket to the application is a descriptor more.
     else if (!this.#context.openFiles.mayOpen()) exchange.fail(ERRORS.NO_DESCRIPTORS);
     else new WsgiHandshake(exchange, this.#context, handshake, this.#open).begin();

@@ -7,10 +7,12 @@ import fc from "fast-check";
 
 import {
   ClientMessages,
-  MAX_UNREAD_MESSAGES,
+  MESSAGE_COST_BYTES,
   MESSAGE_WINDOW_BYTES,
 } from "../../../src/handlers/asgi/client-messages.ts";
+import { BudgetShare } from "../../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../../src/net/memory-budget.ts";
+import { FAIR_BYTES } from "../../../src/websocket/limits.ts";
 import { FrameDecoder, FrameFault, FrameType } from "../../../src/workers/frame.ts";
 import { WebSocketLink } from "../../../src/workers/web-socket-link.ts";
 import { until } from "../../support/deadline.ts";
@@ -22,12 +24,13 @@ class Reader {
   /** "text hello", "closed 1000". */
   readonly heard: string[] = [];
   readonly messages: ClientMessages;
-  readonly budget = new MemoryBudget(LIMIT);
-  /** Bytes that came and were not granted. */
+  readonly budget: MemoryBudget;
+  /** Bytes and costs that came and were not granted. */
   outstanding = 0;
   #pieces: Buffer[] = [];
 
-  constructor(unreadWaitMs = 10_000) {
+  constructor(unreadWaitMs = 10_000, budget = new MemoryBudget(LIMIT)) {
+    this.budget = budget;
     const decoder = new FrameDecoder({
       onFrame: (type, id, isEnd, count, payload) => {
         assert.equal(id, 5);
@@ -35,7 +38,7 @@ class Reader {
       },
     });
     const link = new WebSocketLink(5, (frame) => decoder.push(frame));
-    this.messages = new ClientMessages(link, this.budget, unreadWaitMs);
+    this.messages = new ClientMessages(link, new BudgetShare(budget, 0), unreadWaitMs);
   }
 
   grant(bytes: number): void {
@@ -56,9 +59,9 @@ class Reader {
       this.heard.push(`closed ${count}`);
       return;
     }
-    const isEmpty = payload.length === 0 && this.#pieces.length === 0;
-    this.outstanding += isEmpty ? 1 : payload.length;
-    assert.ok(this.outstanding <= MESSAGE_WINDOW_BYTES);
+    assert.ok(this.outstanding < MESSAGE_WINDOW_BYTES);
+    this.outstanding += payload.length + (isEnd ? MESSAGE_COST_BYTES : 0);
+    assert.ok(this.outstanding <= MESSAGE_WINDOW_BYTES + MESSAGE_COST_BYTES);
     this.#pieces.push(payload);
     if (!isEnd) return;
     const name = type === FrameType.WS_TEXT_IN ? "text" : "binary";
@@ -77,7 +80,7 @@ describe("ClientMessages", () => {
     reader.messages.push(Buffer.alloc(0), true);
     reader.messages.push(Buffer.from("b"), false);
     assert.deepEqual(reader.heard, ["text a", "binary ", "text ", "binary b"]);
-    assert.equal(reader.outstanding, 4);
+    assert.equal(reader.outstanding, 2 + 4 * MESSAGE_COST_BYTES);
   });
 
   it("gives the memory of a large message back when all of it is sent", () => {
@@ -87,7 +90,7 @@ describe("ClientMessages", () => {
     reader.messages.push(sent, true);
     reader.messages.push(waiting, true);
     assert.deepEqual([sent.length, waiting.length], [0, MESSAGE_WINDOW_BYTES]);
-    reader.grant(100_000);
+    reader.grant(100_000 + MESSAGE_COST_BYTES);
     assert.equal(waiting.length, 0);
     assert.deepEqual(
       reader.heard.map((message) => message.length),
@@ -95,50 +98,71 @@ describe("ClientMessages", () => {
     );
   });
 
-  it("is full when the window is, and has room again when it was read", async () => {
+  it("is full when the window is, and has room again when it was read", () => {
     const reader = new Reader();
-    reader.messages.push(Buffer.alloc(MESSAGE_WINDOW_BYTES - 1), true);
+    const first = MESSAGE_WINDOW_BYTES - MESSAGE_COST_BYTES - 1;
+    reader.messages.push(Buffer.alloc(first), true);
     assert.ok(!reader.messages.isFull);
     reader.messages.push(Buffer.alloc(2), true);
     assert.ok(reader.messages.isFull);
-    await turn();
     assert.equal(reader.heard.length, 1);
     reader.grant(1000);
     assert.ok(!reader.messages.isFull);
-    await turn();
     assert.equal(reader.heard.length, 2);
+    reader.grant(reader.outstanding);
     assert.ok(reader.hasGivenAll());
   });
 
-  it("is full of many small messages, and a step of credit makes room", async () => {
-    const reader = new Reader();
-    let count = 0;
-    for (; !reader.messages.isFull; count += 1) reader.messages.push(Buffer.of(120), true);
-    assert.equal(count, MAX_UNREAD_MESSAGES);
-    reader.messages.push(Buffer.of(120), true);
-    await turn();
-    assert.equal(reader.heard.length, count);
-    reader.grant(65_536);
-    await turn();
-    assert.equal(reader.heard.length, count + 1);
-    assert.ok(!reader.messages.isFull);
-  });
-
-  it("is full of many empty messages as well, each of which counts as one byte", async () => {
+  it("is full of many empty messages, and a step of credit makes room", () => {
     const reader = new Reader();
     let count = 0;
     for (; !reader.messages.isFull; count += 1) reader.messages.push(Buffer.alloc(0), true);
-    assert.equal(count, MAX_UNREAD_MESSAGES);
-    await turn();
+    assert.equal(count, MESSAGE_WINDOW_BYTES / MESSAGE_COST_BYTES);
+    reader.messages.push(Buffer.alloc(0), true);
+    assert.equal(reader.heard.length, count);
+    reader.grant(65_536);
+    assert.equal(reader.heard.length, count + 1);
+    assert.ok(!reader.messages.isFull);
+    reader.grant(reader.outstanding);
+    assert.throws(() => reader.messages.grant(1), FrameFault);
+  });
+
+  it("counts a message in the memory of all until the application has received all of it", () => {
+    const budget = new MemoryBudget(MESSAGE_WINDOW_BYTES);
+    const reader = new Reader(10_000, budget);
+    reader.messages.push(Buffer.alloc(2 * MESSAGE_WINDOW_BYTES), true);
+    // The application waits for the rest, so the worker grants what it has.
+    while (reader.heard.length === 0) {
+      assert.ok(!budget.hasRoom);
+      reader.grant(reader.outstanding);
+    }
+    assert.ok(!budget.hasRoom);
+    reader.grant(reader.outstanding);
+    assert.ok(budget.hasRoom);
+  });
+
+  it("has a smaller window when the memory of all is used up, and a step of credit makes room", () => {
+    const budget = new MemoryBudget(1);
+    const reader = new Reader(10_000, budget);
+    const other = new Reader(10_000, budget);
+    other.messages.push(Buffer.of(120), true);
+    reader.messages.push(Buffer.alloc(FAIR_BYTES - 1), true);
+    assert.ok(reader.messages.isFull);
+    assert.equal(reader.outstanding, FAIR_BYTES - 1 + MESSAGE_COST_BYTES);
+    // Workers grant no less.
     reader.grant(65_536);
     assert.ok(!reader.messages.isFull);
-    assert.throws(() => reader.messages.grant(1), FrameFault);
+    reader.messages.push(Buffer.alloc(FAIR_BYTES), true);
+    assert.ok(reader.messages.isFull);
+    other.grant(other.outstanding);
+    reader.messages.stop();
+    assert.ok(budget.hasRoom);
   });
 
   it("refuses credit for what was not sent", () => {
     const reader = new Reader();
     reader.messages.push(Buffer.from("abc"), true);
-    assert.throws(() => reader.messages.grant(4), FrameFault);
+    assert.throws(() => reader.messages.grant(4 + MESSAGE_COST_BYTES), FrameFault);
   });
 
   it("tells the end behind everything, and drops what nobody reads", async () => {
@@ -150,6 +174,9 @@ describe("ClientMessages", () => {
     assert.equal(reader.heard.length, 1);
     await until("the end", () => reader.heard.length === 2);
     assert.equal(reader.heard[1], "closed 1000");
+    // What the worker has is held until the job ends.
+    assert.ok(!reader.hasGivenAll());
+    reader.messages.stop();
     assert.ok(reader.hasGivenAll());
   });
 
