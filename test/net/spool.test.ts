@@ -97,6 +97,21 @@ describe("Spool", () => {
     expectOrder(got, 5);
   });
 
+  it("joins pieces of one byte, so that they take no more memory than their bytes", async () => {
+    const { spool, got, state, ended } = open(1e9, true);
+    const count = SPOOL_MEMORY_BYTES + 100_000;
+    for (let at = 0; at < count; at += 1) spool.push(Buffer.from([at & 255]));
+    spool.end();
+    state.room = Infinity;
+    spool.drain();
+    await ended;
+    assert.ok(got.length < 200, `${got.length} buffers`);
+    const all = Buffer.concat(got);
+    assert.equal(all.length, count);
+    assert.ok(all.every((byte, at) => byte === (at & 255)));
+    assert.equal(state.accepted, count);
+  });
+
   it("passes bytes straight through while the client keeps up", async () => {
     const { spool, got, state, ended } = open(1e9, false);
     for (let i = 0; i < 40; i += 1) spool.push(chunkAt(i));

@@ -3,6 +3,7 @@
 
 import type { BodyReceiver } from "../../http/exchange.ts";
 import { HAS_EXPECT } from "../../http/message.ts";
+import { Pieces } from "../../net/pieces.ts";
 import type { InterfaceRules, PythonRequest, RequestBody } from "../python/python-request.ts";
 
 /** Bytes of one request that may be on their way to the application: they wait in the front or in the worker. */
@@ -22,7 +23,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
   #hasEnded = false;
   #isEndSent = false;
   /** Bytes that came before the worker asked. */
-  #held: Buffer[] = [];
+  readonly #held = new Pieces();
   #send: ((piece: Buffer, isLast: boolean) => void) | null = null;
   /** Bytes sent and not read by the application. */
   #outstanding = 0;
@@ -47,9 +48,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
   flow(send: (piece: Buffer, isLast: boolean) => void): void {
     if (this.#isClosed || this.#send !== null) return;
     this.#send = send;
-    const held = this.#held;
-    this.#held = [];
-    for (const piece of held) this.#pass(piece);
+    for (const piece of this.#held.takeAll()) this.#pass(piece);
     if (this.#hasEnded) this.onBodyEnd();
     else this.#open();
   }
@@ -68,7 +67,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
 
   release(): void {
     this.#isClosed = true;
-    this.#held = [];
+    this.#held.takeAll();
     this.#send = null;
     this.#giveBack(this.#outstanding);
     // The connection drops the rest of the body, and must not wait for us.
@@ -78,7 +77,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
   onBody(chunk: Buffer): void {
     if (this.#isClosed) return;
     if (this.#send !== null) this.#pass(chunk);
-    else this.#held.push(Buffer.from(chunk));
+    else this.#held.copy(chunk);
   }
 
   onBodyEnd(): void {
@@ -102,7 +101,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
       return;
     }
     this.#isEndSent = true;
-    this.#request.submit(Buffer.concat(this.#held));
+    this.#request.submit(this.#held.takeJoined());
   }
 
   #pass(piece: Buffer): void {
