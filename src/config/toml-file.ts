@@ -13,8 +13,12 @@ export const MAX_FILE_BYTES = 1_048_576;
 type Nested = Map<string, Located>;
 
 /** The top table of a file. `name`: the file's name in error lines. Throws OperatorError. */
-export function readTomlFile(path: string, name: string, by: string): ReadonlyMap<string, Located> {
-  return readToml(readTextFile(by, path, MAX_FILE_BYTES, "in the syntax of TOML"), name);
+export function readTomlFile(
+  path: string,
+  { name, by, mayWait }: { readonly name: string; readonly by: string; readonly mayWait: boolean },
+): ReadonlyMap<string, Located> {
+  const limits = { maxBytes: MAX_FILE_BYTES, form: "in the syntax of TOML", mayWait };
+  return readToml(readTextFile(by, path, limits), name);
 }
 
 /** The top table of a TOML text. Throws OperatorError with the line of the first fault of syntax. */
