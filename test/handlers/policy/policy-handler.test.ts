@@ -187,8 +187,8 @@ describe("passwords", () => {
 
   test("a page of many parts, and all of them after a reload, get through with one password", async () => {
     const eve = `eve:${await hashPassword("many")}\n`;
-    const before = readFileSync(passwords, "utf8");
-    writeFileSync(passwords, `${before}${eve}`);
+    const earlier = readFileSync(passwords, "utf8");
+    writeFileSync(passwords, `${earlier}${eve}`);
     await until("eve is known", async () => {
       const { status } = await ask("/secret", basic("eve", "wrong"));
       const parts = Array.from({ length: 40 }, () => ask("/secret", basic("eve", "many")));
@@ -201,7 +201,7 @@ describe("passwords", () => {
     const flood = Array.from({ length: 40 }, (_, i) => ask("/secret", basic("eve", `not ${i}`)));
     assert.equal((await ask("/secret", basic("eve", "many"))).status, 200);
     await Promise.all(flood);
-    writeFileSync(passwords, before);
+    writeFileSync(passwords, earlier);
   });
 
   test("a denied address is not asked for a password", async () => {
