@@ -231,6 +231,39 @@ export const CHAPTERS: readonly Chapter[] = [
     ],
   },
   {
+    title: "Memory",
+    words:
+      "A control group of 512 MiB without swap for all processes of the server. Thousands of clients each make the server keep as much as one client can, all of them at the same time.",
+    sentences: [
+      say(
+        "incomplete heads, trailers and pipelined requests: those that have waited longest give way",
+        "memory.heads",
+        "memory.waiting-heads",
+        "memory.trailers",
+        "memory.pipelining",
+        "http1/connection-memory.test.ts",
+      ),
+      say(
+        "responses that are not read: the clients that have read nothing for longest are cut",
+        "memory.unread",
+        "memory.unread-pieces",
+        "http1/connection-memory.test.ts",
+      ),
+      say(
+        "bodies: beyond a limit they go into files, or wait with their clients",
+        "memory.bodies",
+        "memory.unread-bodies",
+        "handlers/python/python-request.test.ts",
+      ),
+      say(
+        "messages of WebSockets that are incomplete or not read",
+        "memory.messages",
+        "memory.unread-messages",
+        "websocket/limits.test.ts",
+      ),
+    ],
+  },
+  {
     title: "WebSockets",
     words: "200 open WebSockets in 2 workers. Each has echoed a message before the fault.",
     sentences: [

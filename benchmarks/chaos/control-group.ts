@@ -2,7 +2,7 @@
 // a container of its own, else by systemd; elsewhere the trial is not possible.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 import { NotPossible, type Stage } from "./trial.ts";
@@ -47,6 +47,8 @@ function makeGroup(name: string, bytes: number): string | null {
       continue;
     }
     try {
+      // Where no control groups are mounted the folder is a usual one, and so would be the files in it.
+      if (!existsSync(join(group, limit))) throw new Error("no control group");
       writeFileSync(join(group, limit), String(bytes));
     } catch {
       rmdirSync(group);

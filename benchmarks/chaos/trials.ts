@@ -12,6 +12,7 @@ import { FIRST_PROCESS } from "./trials/first-process.ts";
 import { FRONT_KILLED } from "./trials/front-killed.ts";
 import { LOCAL_USERS } from "./trials/local-users.ts";
 import { LOG_TARGETS } from "./trials/log-targets.ts";
+import { MEMORY } from "./trials/memory.ts";
 import { NEW_CODE } from "./trials/new-code.ts";
 import { OUT_OF_MEMORY } from "./trials/out-of-memory.ts";
 import { OVERLOAD } from "./trials/overload.ts";
@@ -45,6 +46,7 @@ export const TRIALS: readonly Trial[] = [
   ...TEMP_SPACE,
   ...DESCRIPTORS,
   ...LOG_TARGETS,
+  ...MEMORY,
   ...WEB_SOCKET,
   ...LOCAL_USERS,
 ];

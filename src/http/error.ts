@@ -69,6 +69,10 @@ export const ERRORS = named({
   ),
   HEAD_TOO_LARGE: entry(431, "The head or the trailers hold too many bytes."),
   TOO_MANY_FIELDS: entry(431, "The head or the trailers hold too many fields."),
+  NO_HEAD_MEMORY: entry(
+    431,
+    "The server holds too many large or unfinished heads; send smaller ones, or try again later.",
+  ),
   CONTENT_LENGTH_INVALID: entry(400, "Content-Length must be one decimal number."),
   LENGTH_AND_CODING: entry(
     400,
@@ -96,6 +100,11 @@ export const ERRORS = named({
   BODY_TOO_LARGE: entry(413, "The body is larger than this server takes."),
   BODY_INCOMPLETE: entry(400, "The connection ended before the body was whole."),
   HEAD_TIMEOUT: entry(408, "The head of the request did not come in time."),
+  NO_INPUT_MEMORY: entry(
+    503,
+    "The server holds too many unfinished requests; try again later.",
+    retryAfter(1),
+  ),
   BODY_TIMEOUT: entry(408, "The body of the request comes too slowly."),
   WEBSOCKET_METHOD: entry(405, "A WebSocket handshake is a GET request.", [["Allow", "GET"]]),
   WEBSOCKET_VERSION: entry(426, "Sec-WebSocket-Version must be 13.", [

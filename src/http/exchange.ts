@@ -35,6 +35,8 @@ export interface BodyReceiver {
    * and only silence is too long. Else the server waits for a whole body, which must come at a minimum rate.
    */
   readonly isLive?: boolean;
+  /** True: memory is short, so that a read of the client must not bring much at once. */
+  readonly readsLittle?: boolean;
   onBody(chunk: Buffer): void;
   /** The body is complete; trailers were checked and dropped. */
   onBodyEnd(): void;
@@ -93,6 +95,8 @@ export type BodyKind = "none" | "length" | "unknown";
 export interface ResponseWriter {
   /** Whether the high-water mark of unsent bytes is reached; `onDrain` follows. */
   readonly isFull: boolean;
+  /** Whether responses that wait for their clients find room in memory. */
+  readonly hasRoom: boolean;
   /** Sends 103 Early Hints, if the protocol has them. */
   sendEarlyHints(fields: FieldSection): void;
   /** Sends a complete response. `length`: Content-Length to add to the head's fields, -1 = none. */
@@ -194,6 +198,11 @@ export class Exchange {
   /** True once any byte of the final response may have reached the client. */
   get isResponding(): boolean {
     return this.#state !== "receiving" && this.status !== 0;
+  }
+
+  /** Whether a large response finds room in memory, should its client be slow. */
+  get hasRoom(): boolean {
+    return this.#writer.hasRoom;
   }
 
   /** Starts the body: sends 100 Continue if the client waits for it. At most once; not for bodyLength 0. */

@@ -7,6 +7,8 @@
 import { ERRORS, RequestFault } from "../http/error.ts";
 import { endOf, FIELD_VALUE, HEX, TOKEN } from "../http/grammar.ts";
 import { fieldName, NOT_IN_TRAILER } from "../http/headers.ts";
+import { UNLIMITED } from "../net/memory-budget.ts";
+import { KeptBytes } from "./kept-bytes.ts";
 import {
   MAX_CHUNK_EXTENSION_BYTES,
   MAX_CHUNK_SIZE_DIGITS,
@@ -24,16 +26,23 @@ export class ChunkedDecoder {
   /** Bytes of the chunk that are still to come; in data-end, bytes of its CRLF. */
   #left = 0;
   #total = 0;
-  #line = "";
+  /** The beginning of a line that is incomplete. */
+  readonly #line: KeptBytes;
   #extensionBytes = 0;
   #trailerBytes = 0;
   #trailers = 0;
   /** Index after the last byte taken by `decode`. */
   end = 0;
 
-  /** `maxBytes`: the largest body; a larger one gets 413. */
-  constructor(maxBytes: number) {
+  /** `maxBytes`: the largest body; a larger one gets 413. `budget` counts the memory of an incomplete line. */
+  constructor(maxBytes: number, budget = UNLIMITED) {
     this.#maxBytes = maxBytes;
+    this.#line = new KeptBytes(budget);
+  }
+
+  /** Memory of an incomplete line. */
+  get memoryBytes(): number {
+    return this.#line.memoryBytes;
   }
 
   get isDone(): boolean {
@@ -72,6 +81,11 @@ export class ChunkedDecoder {
     return from === -1 ? buffer.subarray(at, at) : buffer.subarray(from, to);
   }
 
+  /** Forgets an incomplete line. */
+  drop(): void {
+    this.#line.release();
+  }
+
   /** Takes bytes of a line, and processes the line when it is complete. */
   #readLine(buffer: Buffer, at: number): number {
     const lf = buffer.indexOf(LF, at);
@@ -80,13 +94,19 @@ export class ChunkedDecoder {
     const room = isSize ? MAX_CHUNK_LINE_BYTES : MAX_HEAD_BYTES - this.#trailerBytes;
     if (this.#line.length + end - at > room + 2)
       throw new RequestFault(isSize ? ERRORS.CHUNK_EXTENSIONS_TOO_LARGE : ERRORS.HEAD_TOO_LARGE);
-    const piece = buffer.toString("latin1", at, end);
-    const wasAfterCr = this.#line.endsWith("\r");
-    if (hasStrayLineEnd(piece, wasAfterCr)) throw new RequestFault(ERRORS.LINE_END_INVALID);
-    this.#line += piece;
-    if (lf === -1) return end;
-    const line = this.#line.slice(0, -2);
-    this.#line = "";
+    const before = this.#line.length > 0 ? this.#line.bytes : null;
+    if (hasStrayLineEnd(buffer, at, end, before?.at(-1) === CR))
+      throw new RequestFault(ERRORS.LINE_END_INVALID);
+    if (lf === -1) {
+      this.#line.append(buffer, at, end);
+      return end;
+    }
+    let text = buffer.toString("latin1", at, end);
+    if (before !== null) {
+      text = before.toString("latin1") + text;
+      this.#line.release();
+    }
+    const line = text.slice(0, -2);
     if (isSize) this.#startChunk(line);
     else this.#readTrailer(line);
     return end;
@@ -136,12 +156,13 @@ export class ChunkedDecoder {
   }
 }
 
-/** Whether a CR or LF is outside a CRLF; a CR at the piece's end may become one. */
-function hasStrayLineEnd(piece: string, wasAfterCr: boolean): boolean {
-  if (wasAfterCr) return piece !== "\n";
-  const cr = piece.indexOf("\r");
-  if (cr === -1) return piece.endsWith("\n");
-  return cr !== piece.length - 1 && !(cr === piece.length - 2 && piece.endsWith("\n"));
+/** Whether a CR or LF of the piece is outside a CRLF; a CR at its end may become one. An LF is its last byte. */
+function hasStrayLineEnd(bytes: Buffer, start: number, end: number, wasAfterCr: boolean): boolean {
+  const isLine = bytes[end - 1] === LF;
+  if (wasAfterCr) return !isLine || end - start > 1;
+  const cr = bytes.indexOf(CR, start);
+  if (cr === -1 || cr >= end) return isLine;
+  return cr !== end - (isLine ? 2 : 1);
 }
 
 /** `BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ]` → the index after it. */

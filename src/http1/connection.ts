@@ -17,9 +17,11 @@ import { hasMember } from "../http/grammar.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { peersOf } from "../net/address.ts";
 import { LingeringClose } from "../net/lingering-close.ts";
+import type { Holder, MemoryBudget } from "../net/memory-budget.ts";
+import type { ConnectionMemory, MemoryKind } from "./connection-memory.ts";
 import type { HeadParser } from "./head-parser.ts";
 import { HeadReader } from "./head-reader.ts";
-import { HEAD_TIMEOUT_MS } from "./limits.ts";
+import { HEAD_TIMEOUT_MS, SMALL_HEAD_BYTES } from "./limits.ts";
 import { Output } from "./output.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import { RequestBodyReader } from "./request-body.ts";
@@ -35,9 +37,10 @@ import {
 } from "./serializer.ts";
 import { UpgradedSocket } from "./upgraded-socket.ts";
 
-/** What all connections of an engine share: the parser, limits, the time, and the engine's callbacks. */
+/** What all connections of an engine share: the parser, limits, memory, the time, and the engine's callbacks. */
 export interface ConnectionContext {
   readonly parser: HeadParser;
+  readonly memory: ConnectionMemory;
   readonly maxBodyBytes: number;
   /** How long a body may bring no byte; 0 = without limit. */
   readonly bodyTimeoutMs: number;
@@ -103,6 +106,8 @@ export class Http1Connection implements ResponseWriter {
   // Of the request and its response.
   #exchange: Exchange | null = null;
   #body: RequestBodyReader | null = null;
+  /** Memory of the request's head, if it is large. */
+  #headBytes = 0;
   /** Whether another request may come on the connection, as the request says. RFC 9112 §9.3. */
   #isPersistent = false;
   #awaitsContinue = false;
@@ -116,7 +121,7 @@ export class Http1Connection implements ResponseWriter {
     this.#socket = socket;
     this.#scheme = scheme;
     this.#context = context;
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, context.memory.output);
     this.#ahead = new ReadAhead(socket);
     this.#heads = new HeadReader(context.parser, scheme);
     this.#since = context.now;
@@ -134,6 +139,10 @@ export class Http1Connection implements ResponseWriter {
 
   get isFull(): boolean {
     return this.#output.isFull;
+  }
+
+  get hasRoom(): boolean {
+    return !this.#context.memory.output.isHalfUsed;
   }
 
   sendEarlyHints(fields: FieldSection): void {
@@ -171,6 +180,7 @@ export class Http1Connection implements ResponseWriter {
     this.#output.flush();
     this.#state = "closed";
     this.#endExchange();
+    this.#release();
     // Without a reset the end of the connection would mark the response as complete. Unix sockets have no
     // reset.
     const mustReset = this.#framing === "close" && this.#connectionFacts().remotePort !== 0;
@@ -188,7 +198,7 @@ export class Http1Connection implements ResponseWriter {
   receiveBody(receiver: BodyReceiver): void {
     if (this.#body === null || this.#body.receiver !== null) return;
     this.#body.begin(receiver, this.#context.now);
-    if (this.#body.isLarge) this.#ahead.expectLargeBody(true);
+    this.#ahead.expectLargeBody(this.#body.readsWide);
     // A client that has sent bytes of the body does not wait (RFC 9110 §10.1.1). After the head of the
     // response, 100 Continue would become a part of the response.
     const isAwaited = this.#awaitsContinue && this.#exchange?.isResponding === false;
@@ -201,15 +211,17 @@ export class Http1Connection implements ResponseWriter {
   }
 
   resumeBody(): void {
-    if (this.#body?.resume(this.#context.now) === true) this.#ahead.resume();
+    const body = this.#body;
+    if (body?.resume(this.#context.now) !== true) return;
+    this.#ahead.expectLargeBody(body.readsWide);
+    this.#ahead.resume();
   }
 
   /** Closes the connection after the bytes that were sent; bytes that the client still sends are dropped. */
   close(): void {
     if (this.#state === "lingering" || this.#state === "closed") return;
     this.#state = "lingering";
-    this.#body = null;
-    this.#ahead.take();
+    this.#dropInput();
     this.#ahead.resume();
     this.#lingering = new LingeringClose(this.#socket);
     this.#endSocket();
@@ -237,6 +249,35 @@ export class Http1Connection implements ResponseWriter {
   destroy(): void {
     this.#socket.destroy();
     this.#onClose();
+  }
+
+  /** What the connection holds of a kind of memory while it waits for its client. */
+  sheddable(kind: MemoryKind): Holder {
+    const state = this.#state;
+    const output = this.#output;
+    if (kind === "output") return { since: output.waitsSince, bytes: output.memoryBytes };
+    const isClientAwaited = state === "body" || (this.#exchange !== null && output.isFull);
+    if (kind === "heads")
+      return { since: this.#since, bytes: isClientAwaited ? this.#headBytes : 0 };
+    const ofBody = this.#body === null ? 0 : this.#body.memoryBytes;
+    return {
+      since: this.#since,
+      bytes: this.#heads.memoryBytes + this.#ahead.memoryBytes + ofBody,
+    };
+  }
+
+  /** Gives up memory of a kind: refuses the request that is incomplete, or cuts a client that does not read. */
+  shed(kind: MemoryKind): void {
+    if (kind === "output" || (kind === "heads" && this.#output.isFull)) this.destroy();
+    else if (this.#state === "head") this.refuse(ERRORS.NO_HEAD_MEMORY);
+    else if (this.#state === "body") this.refuse(ERRORS.NO_INPUT_MEMORY);
+    else if (this.#state === "flushing") this.close();
+    else {
+      // The next requests come again on another connection; the current one still gets its response.
+      this.#closes = true;
+      this.#ahead.drop();
+      this.#ahead.pause();
+    }
   }
 
   /** Enforces the deadlines. */
@@ -289,12 +330,13 @@ export class Http1Connection implements ResponseWriter {
     this.#state = "upgraded";
     this.#socket.off("data", this.#onData).off("end", this.#onEnd).off("drain", this.#onDrain);
     this.#ahead.resume();
+    this.#output.release();
     return new UpgradedSocket(this.#socket, this.#ahead.take());
   }
 
   readonly #onData = (chunk: Buffer): void => {
     const isBusy = this.#state === "busy" || this.#state === "flushing";
-    if (isBusy || !this.#ahead.isEmpty) this.#ahead.keep(chunk);
+    if (isBusy || !this.#ahead.isEmpty) this.#keep(chunk);
     else if (this.#lingering === null) this.#read(chunk);
     else this.#lingering.drop(chunk.length);
   };
@@ -319,13 +361,16 @@ export class Http1Connection implements ResponseWriter {
     if (this.#hasEnded) this.#checkEnd();
   }
 
+  #keep(bytes: Buffer): void {
+    this.#ahead.keep(bytes, this.#context.memory.input);
+  }
+
   /** Reads a head, or bytes of one body; returns the index after them. */
   #readPart(chunk: Buffer, start: number): number {
     if (this.#state === "idle" || this.#state === "head") return this.#readHead(chunk, start);
     if (this.#state === "body" && this.#body !== null)
       return this.#readBody(this.#body, chunk, start);
-    if (this.#state === "busy" || this.#state === "flushing")
-      this.#ahead.keep(chunk.subarray(start));
+    if (this.#state === "busy" || this.#state === "flushing") this.#keep(chunk.subarray(start));
     else if (this.#state === "upgraded") this.#socket.emit("data", chunk.subarray(start));
     return chunk.length;
   }
@@ -333,7 +378,7 @@ export class Http1Connection implements ResponseWriter {
   /** Reads a head, or a part of one; returns the index after it. */
   #readHead(chunk: Buffer, start: number): number {
     const heads = this.#heads;
-    const head = heads.read(chunk, start);
+    const head = heads.read(chunk, start, this.#context.memory.input);
     if (head !== null) {
       const { end } = heads;
       this.#rest = chunk.length - end;
@@ -349,25 +394,34 @@ export class Http1Connection implements ResponseWriter {
   }
 
   #begin(head: RequestHead): void {
-    const { parser, maxBodyBytes, bodyTimeoutMs } = this.#context;
+    const { parser, maxBodyBytes, bodyTimeoutMs, memory } = this.#context;
     this.#isNew = false;
+    this.#since = this.#context.now;
+    if (this.#heads.textBytes > SMALL_HEAD_BYTES) this.#countHead(memory.heads);
     this.#isPersistent = parser.isPersistent;
     this.#awaitsContinue = parser.awaitsContinue;
     this.#body =
       head.bodyLength === 0
         ? null
-        : new RequestBodyReader(head.bodyLength, maxBodyBytes, bodyTimeoutMs);
+        : new RequestBodyReader(head.bodyLength, maxBodyBytes, bodyTimeoutMs, memory.input);
     this.#state = this.#body === null ? "busy" : "body";
     const exchange = new Exchange(head, this.#connectionFacts(), this);
     this.#exchange = exchange;
     if (!exchange.respondAsServer()) this.#context.onExchange(exchange);
   }
 
+  // Values are cut from the head's text, and the application's process gets a copy (`names`, `values` of a job).
+  #countHead(budget: MemoryBudget): void {
+    if (!budget.hasRoom) throw new RequestFault(ERRORS.NO_HEAD_MEMORY);
+    this.#headBytes = 2 * this.#heads.textBytes;
+    budget.take(this.#headBytes);
+  }
+
   #readBody(body: RequestBodyReader, chunk: Buffer, start: number): number {
     const { receiver } = body;
     const exchange = this.#exchange;
     if (receiver === null || exchange === null) {
-      this.#ahead.keep(chunk.subarray(start));
+      this.#keep(chunk.subarray(start));
       return chunk.length;
     }
     const bytes = body.take(chunk, start);
@@ -404,6 +458,10 @@ export class Http1Connection implements ResponseWriter {
   #endExchange(): void {
     const exchange = this.#exchange;
     this.#exchange = null;
+    if (this.#headBytes > 0) {
+      this.#context.memory.heads.give(this.#headBytes);
+      this.#headBytes = 0;
+    }
     if (exchange !== null) this.#context.onFinish(exchange);
   }
 
@@ -430,8 +488,22 @@ export class Http1Connection implements ResponseWriter {
     else this.#endSocket();
   };
 
+  #dropInput(): void {
+    this.#heads.drop();
+    this.#body?.drop();
+    this.#body = null;
+    this.#ahead.drop();
+  }
+
+  /** Gives back all memory: the socket is closed. */
+  #release(): void {
+    this.#dropInput();
+    this.#output.release();
+  }
+
   /** Closes our side when all waiting bytes have been given to the socket. */
   #endSocket(): void {
+    this.#output.flush();
     if (!this.#output.isFull) this.#socket.end();
   }
 
@@ -439,6 +511,7 @@ export class Http1Connection implements ResponseWriter {
     this.#state = "closed";
     this.#exchange?.lose();
     this.#endExchange();
+    this.#release();
     this.#context.onClosed(this);
   }
 }

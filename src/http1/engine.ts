@@ -2,10 +2,12 @@
 // connections when the server stops or descriptors run out.
 
 import type { Socket } from "node:net";
+import { totalmem } from "node:os";
 
 import type { Engine } from "../http/engine.ts";
 import type { HttpError } from "../http/error.ts";
 import type { ConnectionFacts, Exchange } from "../http/exchange.ts";
+import { ConnectionMemory, memoryLimits, type MemoryLimits } from "./connection-memory.ts";
 import { Http1Connection, type ConnectionContext } from "./connection.ts";
 import { HEAD_LIMITS, HeadParser, type HeadLimits } from "./head-parser.ts";
 import {
@@ -23,6 +25,8 @@ export interface Http1Options {
   readonly bodyTimeoutMs?: number;
   /** Of a request's head. */
   readonly headLimits?: HeadLimits;
+  /** Bytes that all connections together keep for their clients. */
+  readonly memoryLimits?: MemoryLimits;
   /** An idle connection is closed after this time. */
   readonly keepAliveMs?: number;
   /** Called once for each request, in order on one connection. Must not throw. */
@@ -51,6 +55,10 @@ export class Http1Engine implements Engine {
     this.#now = options.now ?? (() => performance.now());
     this.#context = {
       parser: new HeadParser(options.headLimits ?? HEAD_LIMITS),
+      memory: new ConnectionMemory(
+        options.memoryLimits ?? memoryLimits(serverMemory()),
+        () => this.#connections,
+      ),
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       bodyTimeoutMs: options.bodyTimeoutMs ?? DEFAULT_BODY_TIMEOUT_MS,
       idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
@@ -89,6 +97,7 @@ export class Http1Engine implements Engine {
         });
       }
     }
+    this.#context.memory.tick();
   }
 
   drain(): Promise<void> {
@@ -145,6 +154,12 @@ export class Http1Engine implements Engine {
     this.#onEmpty = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+/** Bytes of the machine, or of the control group if it allows less. */
+function serverMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 function ignore(): void {

@@ -41,3 +41,16 @@ export const STALLED_READER_MS = 60_000;
 export const READ_AHEAD_BYTES = 32_768;
 /** While draining, time for a connection without a request to send its first one. */
 export const DRAIN_NEW_MS = 1000;
+
+// Of all connections together. At each limit the connections that have waited longest for their client give way.
+
+/** Memory of incomplete heads, incomplete lines of chunked bodies, and bytes read ahead. */
+export const INPUT_MEMORY_BYTES = 33_554_432;
+/** Memory of the large heads of requests that have not got their whole response. */
+export const HEAD_MEMORY_BYTES = 33_554_432;
+/** Heads up to this size are not counted there: counting them would cost each request, and they are few pages. */
+export const SMALL_HEAD_BYTES = 4096;
+/** Memory of responses that wait for their clients, at least … */
+export const OUTPUT_MEMORY_BYTES = 67_108_864;
+/** … and this share of the memory that the server may use, so that many slow downloads find room. */
+export const OUTPUT_MEMORY_SHARE = 0.125;

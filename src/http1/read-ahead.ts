@@ -3,15 +3,16 @@
 
 import type { Socket } from "node:net";
 
-import { detachBuffer } from "../net/buffer-pool.ts";
+import type { MemoryBudget } from "../net/memory-budget.ts";
 import { isWideReader } from "../net/wide-reader.ts";
+import { KeptBytes } from "./kept-bytes.ts";
 import { READ_AHEAD_BYTES } from "./limits.ts";
 
 export class ReadAhead {
   readonly #socket: Socket;
-  #bytes: Buffer | null = null;
-  /** Memory of the bytes that `feed` passes: an unused rest that comes back by `keep` is not copied again. */
-  #memory: ArrayBufferLike | null = null;
+  #kept: KeptBytes | null = null;
+  /** The bytes that `feed` passes: an unused rest that comes back by `keep` is not copied again. */
+  #fed: KeptBytes | null = null;
   #isPaused = false;
 
   constructor(socket: Socket) {
@@ -19,35 +20,52 @@ export class ReadAhead {
   }
 
   get isEmpty(): boolean {
-    return this.#bytes === null;
+    return this.#kept === null;
   }
 
-  /** Appends bytes, which are valid during the call only, to the waiting ones. */
-  keep(bytes: Buffer): void {
-    if (this.#bytes !== null) this.#bytes = Buffer.concat([this.#bytes, bytes]);
-    else this.#bytes = bytes.buffer === this.#memory ? bytes : Buffer.from(bytes);
-    if (this.#bytes.length >= READ_AHEAD_BYTES) this.pause();
+  /** Memory of the waiting bytes. */
+  get memoryBytes(): number {
+    return this.#kept?.memoryBytes ?? 0;
+  }
+
+  /** Appends bytes, which are valid during the call only, to the waiting ones, whose memory `budget` counts. */
+  keep(bytes: Buffer, budget: MemoryBudget): void {
+    if (this.#kept === null && this.#fed?.holds(bytes) === true) {
+      this.#kept = this.#fed;
+      this.#kept.narrow(bytes);
+    } else (this.#kept ??= new KeptBytes(budget)).append(bytes);
+    if (this.#kept.length >= READ_AHEAD_BYTES) this.pause();
   }
 
   /** Passes the waiting bytes to `read`, which calls `keep` with unused ones; false: no bytes wait. */
   feed(read: (bytes: Buffer) => void): boolean {
-    const bytes = this.take();
-    if (bytes === null) return false;
-    const { buffer } = bytes;
-    this.#memory = buffer;
-    read(bytes);
-    // Not if `take` was called, which clears #memory and gives the bytes away, or if a rest came back.
-    if (this.#memory === buffer && this.#bytes?.buffer !== buffer) detachBuffer(bytes);
-    this.#memory = null;
+    const kept = this.#kept;
+    if (kept === null) return false;
+    this.#kept = null;
+    this.#fed = kept;
+    read(kept.bytes);
+    // Not if `take` was called, or if a rest came back.
+    if (this.#fed === kept && !this.#isKept(kept)) kept.release();
+    this.#fed = null;
     return true;
   }
 
   /** Returns the waiting bytes, which become the caller's; null: none wait. */
   take(): Buffer | null {
-    const bytes = this.#bytes;
-    this.#bytes = null;
-    this.#memory = null;
-    return bytes;
+    const kept = this.#kept;
+    const fed = this.#fed;
+    this.#kept = null;
+    this.#fed = null;
+    // The reader of these bytes still runs: their memory is left to the collector.
+    if (fed !== null && fed !== kept) fed.take();
+    return kept?.take() ?? null;
+  }
+
+  /** Forgets the waiting bytes. */
+  drop(): void {
+    if (this.#fed === null) this.#kept?.release();
+    else this.take();
+    this.#kept = null;
   }
 
   /** Called when a large body begins and when it has ended: in between the socket reads larger pieces. */
@@ -65,5 +83,10 @@ export class ReadAhead {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#socket.resume();
+  }
+
+  /** `feed` has set the field to null, and the reader may have changed it. */
+  #isKept(kept: KeptBytes): boolean {
+    return this.#kept === kept;
   }
 }

@@ -5,6 +5,7 @@
 import { ERRORS, RequestFault } from "../http/error.ts";
 import type { BodyReceiver } from "../http/exchange.ts";
 import { DIGIT, isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
+import { UNLIMITED } from "../net/memory-budget.ts";
 import { READ_BYTES } from "../net/wide-reader.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import {
@@ -75,18 +76,24 @@ export class RequestBodyReader {
 
   /**
    * `length`: null = chunked. `silenceMs`: how long no byte may come, 0 = without limit. Throws BODY_TOO_LARGE
-   * if the length is above `maxBytes`.
+   * if the length is above `maxBytes`. `budget` counts the memory of an incomplete line of a chunked body.
    */
-  constructor(length: number | null, maxBytes: number, silenceMs: number) {
+  constructor(length: number | null, maxBytes: number, silenceMs: number, budget = UNLIMITED) {
     this.#silenceMs = silenceMs;
     if (length !== null && length > maxBytes) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
-    this.#decoder = length === null ? new ChunkedDecoder(maxBytes) : null;
+    this.#decoder = length === null ? new ChunkedDecoder(maxBytes, budget) : null;
     this.#left = length ?? 0;
   }
 
-  /** Whether more than one read may still come: any chunked body, or more than READ_BYTES. */
-  get isLarge(): boolean {
-    return this.#decoder !== null || this.#left > READ_BYTES;
+  /** Memory of an incomplete line. */
+  get memoryBytes(): number {
+    return this.#decoder?.memoryBytes ?? 0;
+  }
+
+  /** Whether larger reads are worth while, and have room: for any chunked body, or more than READ_BYTES. */
+  get readsWide(): boolean {
+    const isLarge = this.#decoder !== null || this.#left > READ_BYTES;
+    return isLarge && this.receiver?.readsLittle !== true;
   }
 
   get isWhole(): boolean {
@@ -106,6 +113,11 @@ export class RequestBodyReader {
     }
     this.#windowBytes += this.end - start;
     return bytes;
+  }
+
+  /** Forgets an incomplete line. */
+  drop(): void {
+    this.#decoder?.drop();
   }
 
   /** The handler asks for the body. */

@@ -11,10 +11,16 @@
 // backpressure on the writer, which holds them below the writer's credit.
 
 import type { MemoryBudget } from "./memory-budget.ts";
+import { Pieces } from "./pieces.ts";
 import { NoTempRoom, type TempFile, type TempFileUse, type TempFolder } from "./temp-folder.ts";
 
 /** Bytes of one response kept in memory; nginx keeps 32 KiB, proxies for large responses more. */
 export const SPOOL_MEMORY_BYTES = 1_048_576;
+/**
+ * Where memory is short, bytes passed on to a client at a time: its connection holds at most so many. Else it gets a
+ * whole chunk, whose memory is freed at once when it is sent.
+ */
+const PIECE_BYTES = 65_536;
 /** Size of one read of the file. */
 const READ_BYTES = 262_144;
 
@@ -26,6 +32,8 @@ export interface SpoolOptions {
   readonly maxFileBytes: number;
   /** Sends a chunk to the client and takes the chunk over; false: no more room, until `drain` is called. */
   readonly write: (chunk: Buffer) => boolean;
+  /** Whether the memory of clients' connections is short. */
+  readonly isTight: () => boolean;
   /** Called once, when all bytes have been given to `write`. */
   readonly end: () => void;
   /** Called with the number of bytes that the writer may forget. */
@@ -41,12 +49,12 @@ export class Spool implements TempFileUse {
   #isClientFull = true;
   #hasEnded = false;
   #isDestroyed = false;
-  #memory: Buffer[] = [];
-  #memoryBytes = 0;
+  readonly #memory = new Pieces();
   #file: TempFile | null = null;
-  /** Chunks that are to be written to the file, and their bytes. */
-  #unwritten: Buffer[] = [];
-  #unwrittenBytes = 0;
+  /** Bytes that are to be written to the file. */
+  readonly #unwritten = new Pieces();
+  /** Bytes that are being written. */
+  #writing = 0;
   /** Whether the file had no room for them. */
   #isFileFull = false;
   /** Offsets in the file: the end of the bytes written, and of the bytes read back. */
@@ -61,7 +69,7 @@ export class Spool implements TempFileUse {
 
   /** Whether the writer waits for the client. */
   get isHeld(): boolean {
-    return this.#isFileFull && this.#unwritten.length > 0;
+    return this.#isFileFull && this.#unwritten.bytes > 0;
   }
 
   /** A response is never given up for another one: its writer waits. */
@@ -79,15 +87,14 @@ export class Spool implements TempFileUse {
     const { length } = chunk;
     if (this.#isFileInUse() || (this.#isClientFull && !this.#hasRoom())) {
       this.#unwritten.push(chunk);
-      this.#unwrittenBytes += length;
       this.#options.budget.take(length);
       if (this.#options.budget.isOverdrawn) this.#fail(new NoTempRoom("too many bodies in memory"));
       else void this.#move();
       return;
     }
-    if (this.#isClientFull) this.#remember(chunk);
-    else this.#isClientFull = !this.#options.write(chunk);
+    this.#remember(chunk);
     this.#options.accept(length);
+    if (!this.#isClientFull) this.drain();
   }
 
   /** Nothing more will be pushed. */
@@ -100,11 +107,13 @@ export class Spool implements TempFileUse {
   drain(): void {
     if (this.#isDestroyed) return;
     this.#isClientFull = false;
-    while (!this.#isClientFull && this.#memory.length > 0) {
+    while (!this.#isClientFull) {
       const chunk = this.#memory.shift();
       if (chunk === undefined) break;
-      this.#forget(chunk.length);
-      this.#isClientFull = !this.#options.write(chunk);
+      const piece = this.#options.isTight() ? chunk.subarray(0, PIECE_BYTES) : chunk;
+      if (piece.length < chunk.length) this.#memory.unshift(chunk.subarray(PIECE_BYTES));
+      this.#options.budget.give(piece.length);
+      this.#isClientFull = !this.#options.write(piece);
     }
     if (this.#isFileInUse()) void this.#move();
     else this.#finish();
@@ -113,10 +122,11 @@ export class Spool implements TempFileUse {
   /** Drops all bytes, because the client has left. */
   destroy(): void {
     this.#isDestroyed = true;
-    this.#memory = [];
-    this.#forget(this.#memoryBytes);
-    this.#unwritten = [];
-    this.#wrote(this.#unwrittenBytes);
+    const { budget } = this.#options;
+    budget.give(this.#memory.bytes + this.#unwritten.bytes + this.#writing);
+    this.#memory.takeAll();
+    this.#unwritten.takeAll();
+    this.#writing = 0;
     if (!this.#isMoving) void this.#close();
   }
 
@@ -126,32 +136,21 @@ export class Spool implements TempFileUse {
   }
 
   #hasRoom(): boolean {
-    return this.#memoryBytes < SPOOL_MEMORY_BYTES && this.#options.budget.hasRoom;
+    return this.#memory.bytes < SPOOL_MEMORY_BYTES && this.#options.budget.hasRoom;
   }
 
   #remember(chunk: Buffer): void {
     this.#memory.push(chunk);
-    this.#memoryBytes += chunk.length;
     this.#options.budget.take(chunk.length);
   }
 
-  #forget(bytes: number): void {
-    this.#memoryBytes -= bytes;
-    this.#options.budget.give(bytes);
-  }
-
-  #wrote(bytes: number): void {
-    this.#unwrittenBytes -= bytes;
-    this.#options.budget.give(bytes);
-  }
-
   #isFileInUse(): boolean {
-    return this.#unwritten.length > 0 || this.#isMoving || this.#readEnd < this.#writtenEnd;
+    return this.#unwritten.bytes > 0 || this.#isMoving || this.#readEnd < this.#writtenEnd;
   }
 
   #finish(): void {
     if (!this.#hasEnded || this.#isDestroyed) return;
-    if (this.#isFileInUse() || this.#memory.length > 0) return;
+    if (this.#isFileInUse() || this.#memory.bytes > 0) return;
     this.#isDestroyed = true;
     void this.#close();
     this.#options.end();
@@ -174,7 +173,7 @@ export class Spool implements TempFileUse {
   }
 
   async #moveOnce(): Promise<boolean> {
-    if (this.#unwritten.length > 0) {
+    if (this.#unwritten.bytes > 0) {
       this.#isFileFull = !(await this.#spill());
       if (!this.#isFileFull || this.#isDestroyed) return true;
     }
@@ -195,27 +194,29 @@ export class Spool implements TempFileUse {
       await this.#file.unlink();
       if (this.#isDestroyed) return false;
     }
-    let end = this.#writtenEnd;
-    let count = 0;
-    for (const { length } of this.#unwritten) {
-      if (end + length > maxFileBytes || !this.#file.reserve(length)) break;
-      end += length;
-      count += 1;
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for (let next = this.#unwritten.firstBytes; next > 0; next = this.#unwritten.firstBytes) {
+      if (this.#writtenEnd + length + next > maxFileBytes || !this.#file.reserve(next)) break;
+      const chunk = this.#unwritten.shift();
+      if (chunk !== undefined) chunks.push(chunk);
+      length += next;
     }
-    const length = end - this.#writtenEnd;
-    if (count === 0) return false;
-    await this.#file.write(this.#unwritten.splice(0, count), this.#writtenEnd);
+    if (length === 0) return false;
+    this.#writing = length;
+    await this.#file.write(chunks, this.#writtenEnd);
     if (this.#isDestroyed) return true;
-    this.#wrote(length);
-    this.#writtenEnd = end;
+    this.#writing = 0;
+    this.#options.budget.give(length);
+    this.#writtenEnd += length;
     this.#options.accept(length);
     return true;
   }
 
   // Empty memory is refilled even when the budget is used up: the stream has to go on.
   async #readBack(): Promise<boolean> {
-    const isHalfFull = this.#memoryBytes >= SPOOL_MEMORY_BYTES / 2;
-    const isWanted = this.#memory.length === 0 || (this.#hasRoom() && !isHalfFull);
+    const isHalfFull = this.#memory.bytes >= SPOOL_MEMORY_BYTES / 2;
+    const isWanted = this.#memory.bytes === 0 || (this.#hasRoom() && !isHalfFull);
     if (!isWanted || this.#file === null) return false;
     const wanted = Math.min(READ_BYTES, this.#writtenEnd - this.#readEnd);
     const bytes = await this.#file.read(wanted, this.#readEnd);
@@ -235,16 +236,16 @@ export class Spool implements TempFileUse {
 
   // The file is empty and has no room: the bytes that it should have taken go into memory, and are accepted.
   #takeBack(): boolean {
-    const before = this.#unwritten.length;
-    while (this.#memory.length === 0 || this.#hasRoom()) {
+    const before = this.#unwritten.bytes;
+    while (this.#memory.bytes === 0 || this.#hasRoom()) {
       const chunk = this.#unwritten.shift();
       if (chunk === undefined) break;
-      this.#wrote(chunk.length);
+      this.#options.budget.give(chunk.length);
       this.#remember(chunk);
       this.#options.accept(chunk.length);
     }
     if (!this.#isClientFull) this.drain();
-    return this.#unwritten.length < before;
+    return this.#unwritten.bytes < before;
   }
 
   async #close(): Promise<void> {

@@ -285,7 +285,7 @@ export class TempFile {
 }
 
 /** The bytes of all chunks. */
-export function lengthOf(chunks: readonly Buffer[]): number {
+function lengthOf(chunks: readonly Buffer[]): number {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 

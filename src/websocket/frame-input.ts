@@ -35,9 +35,9 @@ export class FrameInput {
     return this.#reader.unfinishedBytes;
   }
 
-  /** These, and bytes that the reader has not taken. */
+  /** Memory of that message, and bytes that the reader has not taken. */
   get heldBytes(): number {
-    return this.#reader.unfinishedBytes + (this.#unread?.length ?? 0);
+    return this.#reader.heldBytes + (this.#unread?.length ?? 0);
   }
 
   /** Takes bytes of the client, which are valid during the call only. */

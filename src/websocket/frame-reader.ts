@@ -87,6 +87,11 @@ export class FrameReader {
     return this.#message.length + this.#inflatedBytes;
   }
 
+  /** Memory of the current message and of a control frame. */
+  get heldBytes(): number {
+    return this.#message.memoryBytes + this.#control.memoryBytes + this.#inflatedBytes;
+  }
+
   /** Reads frames; returns how many bytes were read: all, or fewer if the next frame has to wait. */
   read(bytes: Buffer): number {
     let index = 0;

@@ -9,7 +9,7 @@ export const MAX_FRAGMENTS = 65_536;
  * A frame that announces at most so many bytes gets a buffer for all of them at once; the buffer of a longer
  * frame grows with the bytes that come.
  */
-export const TRUSTED_BYTES = 65_536;
+export const TRUSTED_BYTES = 4096;
 /** Pings and pongs in a second → 1008. They carry no message; a thousand take about 1 % of a core. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 /**

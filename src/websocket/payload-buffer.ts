@@ -29,6 +29,11 @@ export class PayloadBuffer {
     return this.#length;
   }
 
+  /** Bytes of memory, also those that no byte of the payload has filled yet. */
+  get memoryBytes(): number {
+    return this.#bytes.length;
+  }
+
   /** Announces a frame of `bytes` bytes. `isLast`: no frame follows it. */
   expect(bytes: number, isLast: boolean): void {
     this.#expected = this.#length + bytes;

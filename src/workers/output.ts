@@ -3,6 +3,8 @@
 
 import type { Socket } from "node:net";
 
+import { Pieces } from "../net/pieces.ts";
+
 /** Bytes of a line that are held until its end comes. A longer line is given in pieces. */
 const MAX_OUTPUT_LINE = 1_048_576;
 const LINE_END = 10;
@@ -14,9 +16,8 @@ const NOTHING = Buffer.alloc(0);
 export class LineGatherer {
   readonly #onLines: (lines: Buffer) => void;
   readonly #limit: number;
-  /** Pieces of a line whose end has not come, and their bytes. */
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  /** A line whose end has not come. */
+  readonly #held = new Pieces();
 
   constructor(onLines: (lines: Buffer) => void, limit: number = MAX_OUTPUT_LINE) {
     this.#onLines = onLines;
@@ -26,33 +27,23 @@ export class LineGatherer {
   push(bytes: Buffer): void {
     const end = bytes.lastIndexOf(LINE_END) + 1;
     if (end > 0) {
-      this.#hold(bytes.subarray(0, end));
+      this.#held.push(bytes.subarray(0, end));
       this.#give();
     }
-    if (end < bytes.length) this.#hold(bytes.subarray(end));
+    if (end < bytes.length) this.#held.push(bytes.subarray(end));
     // The piece of a line that is too long has no "\n".
-    if (this.#heldBytes >= this.#limit) this.#give();
+    if (this.#held.bytes >= this.#limit) this.#give();
   }
 
   /** The stream has ended: an unfinished line is finished. */
   flush(): void {
-    if (this.#heldBytes === 0) return;
-    this.#hold(Buffer.from("\n"));
+    if (this.#held.bytes === 0) return;
+    this.#held.push(Buffer.from("\n"));
     this.#give();
   }
 
-  #hold(bytes: Buffer): void {
-    this.#held.push(bytes);
-    this.#heldBytes += bytes.length;
-  }
-
   #give(): void {
-    const [first] = this.#held;
-    if (first === undefined) return;
-    const lines = this.#held.length === 1 ? first : Buffer.concat(this.#held, this.#heldBytes);
-    this.#held = [];
-    this.#heldBytes = 0;
-    this.#onLines(lines);
+    if (this.#held.bytes > 0) this.#onLines(this.#held.takeJoined());
   }
 }
 

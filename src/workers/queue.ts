@@ -17,6 +17,8 @@ import { PAGE_BYTES, PageBatch } from "./page.ts";
 const PIPED_PAGES_A_WORKER = 16;
 /** Pages of the pipe left for fences. */
 const FENCE_PAGES = 8;
+/** So many jobs that are done may stand among the waiting ones, or as many as wait: each keeps its request's head. */
+const MAX_DROPPED = 64;
 /** Pages that one turn of the event loop gathers before they are written. */
 const BATCH_PAGES = 16;
 
@@ -100,6 +102,7 @@ export class RequestQueue {
     // queue for good.
     if (this.waiting > 0 && this.#expectedWaitMs() > this.#options.timeoutMs) return "overloaded";
     job.wait();
+    if (this.#dropped > MAX_DROPPED && this.#dropped > this.waiting) this.#forgetDropped();
     this.#waiting.push(job);
     return "taken";
   }
@@ -257,6 +260,15 @@ export class RequestQueue {
       if (code === "EAGAIN" || code === "ENOMEM") return 0;
       throw error;
     }
+  }
+
+  #forgetDropped(): void {
+    const before = this.#waiting.length - this.#first;
+    this.#waiting = this.#waiting.filter(
+      ({ state }, index) => index >= this.#first && state === "waiting",
+    );
+    this.#first = 0;
+    this.#dropped -= before - this.#waiting.length;
   }
 
   #compact(): void {

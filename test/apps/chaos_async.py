@@ -122,6 +122,13 @@ async def upload(_scope: Scope, receive: Receive) -> Body:
     return str(sum([len(piece) async for piece in read_pieces(receive)])).encode()
 
 
+async def sip(scope: Scope, receive: Receive) -> Body:
+    """Reads the first bytes of a body, and no more for so many seconds."""
+    await receive()
+    await asyncio.sleep(float(ask(scope, "s")))
+    return b"sipped"
+
+
 PAGES: dict[str, Callable[[Scope, Receive], Awaitable[Body]]] = {
     "/sleep": sleep,
     "/sleep_in_steps": sleep_in_steps,
@@ -130,6 +137,7 @@ PAGES: dict[str, Callable[[Scope, Receive], Awaitable[Body]]] = {
     "/token": token,
     "/download": download,
     "/upload": upload,
+    "/sip": sip,
     "/wait_for_leaving": wait_for_leaving,
 }
 

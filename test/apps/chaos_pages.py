@@ -223,6 +223,11 @@ def download(environ: Environ) -> Body:
     return Download(int(ask(environ, "chunks")), float(ask(environ, "pause", "0")))
 
 
+def whole(environ: Environ) -> Body:
+    """So many KiB in one piece."""
+    return [b"w" * (int(ask(environ, "kib")) << 10)]
+
+
 def wait_for_leaving(environ: Environ) -> Body:
     """Notes whether it was told, while it ran, that its client has left."""
     is_gone = environ["typhon.client_gone"]
@@ -254,6 +259,7 @@ PAGES: dict[str, Callable[[Environ], Body]] = {
     "/hold": hold,
     "/token": token,
     "/download": download,
+    "/whole": whole,
     "/upload": upload,
     "/wait_for_leaving": wait_for_leaving,
     "/hoard": hoard,

@@ -12,6 +12,7 @@ import { HandedFiles, type FileRoot } from "../../src/handlers/python/handed-fil
 import { WsgiHandler } from "../../src/handlers/wsgi/handler.ts";
 import type { FileCount } from "../../src/net/file-tree.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
+import { memoryLimits } from "../../src/http1/connection-memory.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import type { OpenFiles } from "../../src/net/open-files.ts";
@@ -58,6 +59,8 @@ interface HandWorkerOptions {
   /** From taking to the head. */
   readonly timeoutMs?: number;
   readonly mayRetry?: boolean;
+  /** Bytes of responses that may wait for their clients. */
+  readonly outputBytes?: number;
   readonly webSocketLimit?: number;
   /** Folders of files that the application may hand over. */
   readonly roots?: readonly FileRoot[];
@@ -139,6 +142,7 @@ export class HandWorker {
     this.context = this.#context(options, timeoutMs, isAsgi);
     this.handler = isAsgi ? new AsgiHandler(this.context, 100) : new WsgiHandler(this.context, 100);
     this.connections = new Http1Engine({
+      memoryLimits: { ...memoryLimits(0), output: options.outputBytes ?? 2 ** 30 },
       onExchange: (exchange) => {
         exchange.requestId = "id-1";
         this.handle(exchange);

@@ -10,8 +10,11 @@ test("docs/limits.md names every limit of the engine with its value", () => {
   const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
   const rows = page.split("\n").filter((line) => line.startsWith("| "));
   for (const [name, value] of Object.entries<number>(limits)) {
-    const row = rows.find((line) => line.includes(`\`${name}\``));
-    assert.ok(row !== undefined, name);
-    assert.match(row, new RegExp(String.raw`\b${value}\b`), name);
+    // Other rows may name a limit without its value.
+    const isSaid = new RegExp(String.raw`\b${value}\b`);
+    assert.ok(
+      rows.some((row) => row.includes(`\`${name}\``) && isSaid.test(row)),
+      name,
+    );
   }
 });

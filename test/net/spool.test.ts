@@ -34,7 +34,12 @@ describe("Spool", () => {
   ) {
     const folder = makeTempFolder(parent, maxBytes);
     const got: Buffer[] = [];
-    const state = { room: isClientFull ? 0 : Infinity, accepted: 0, hasEnded: false };
+    const state = {
+      room: isClientFull ? 0 : Infinity,
+      accepted: 0,
+      hasEnded: false,
+      isTight: false,
+    };
     const ended = Promise.withResolvers<void>();
     const failed = Promise.withResolvers<Error>();
     const spool = new Spool({
@@ -46,6 +51,7 @@ describe("Spool", () => {
         state.room -= 1;
         return state.room > 0;
       },
+      isTight: () => state.isTight,
       end: () => {
         state.hasEnded = true;
         ended.resolve();
@@ -70,6 +76,41 @@ describe("Spool", () => {
     assert.equal(all.length, chunks * CHUNK);
     for (let at = 0; at < all.length; at += CHUNK / 2) assert.equal(all.readUInt32LE(at), at / 4);
   }
+
+  it("passes large chunks on in small pieces where memory is short", async () => {
+    const { spool, got, state, ended } = open(1e9, true);
+    state.isTight = true;
+    spool.push(Buffer.concat([0, 1, 2].map(chunkAt)));
+    state.room = 2;
+    spool.drain();
+    assert.deepEqual(
+      got.map(({ length }) => length),
+      [CHUNK, CHUNK],
+    );
+    state.isTight = false;
+    state.room = Infinity;
+    spool.drain();
+    spool.push(Buffer.concat([3, 4].map(chunkAt)));
+    assert.equal(got.at(-1)?.length, 2 * CHUNK);
+    spool.end();
+    await ended;
+    expectOrder(got, 5);
+  });
+
+  it("joins pieces of one byte, so that they take no more memory than their bytes", async () => {
+    const { spool, got, state, ended } = open(1e9, true);
+    const count = SPOOL_MEMORY_BYTES + 100_000;
+    for (let at = 0; at < count; at += 1) spool.push(Buffer.from([at & 255]));
+    spool.end();
+    state.room = Infinity;
+    spool.drain();
+    await ended;
+    assert.ok(got.length < 200, `${got.length} buffers`);
+    const all = Buffer.concat(got);
+    assert.equal(all.length, count);
+    assert.ok(all.every((byte, at) => byte === (at & 255)));
+    assert.equal(state.accepted, count);
+  });
 
   it("passes bytes straight through while the client keeps up", async () => {
     const { spool, got, state, ended } = open(1e9, false);
@@ -186,6 +227,7 @@ describe("Spool", () => {
       budget: new MemoryBudget(0),
       maxFileBytes: 1e9,
       write: () => false,
+      isTight: () => false,
       end: () => undefined,
       accept: () => undefined,
       fail: (error) => failed.resolve(error),

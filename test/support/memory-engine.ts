@@ -52,6 +52,7 @@ export class MemoryStream implements ResponseWriter {
   peer: Duplex | null = null;
   /** The client takes nothing. */
   isFull = false;
+  readonly hasRoom = true;
   #exchange: Exchange | null = null;
   #receiver: BodyReceiver | null = null;
   readonly #body: (Buffer | null)[] = [];

@@ -1,6 +1,8 @@
 // A front in this process whose handler reads each body whole, records the request by the client's port
 // and responds with 200. The HTTP/1.1 tests look at the records.
 
+import type { Socket } from "node:net";
+
 import type { BodyReceiver, Exchange } from "../../src/http/exchange.ts";
 import type { ResponseHead } from "../../src/http/message.ts";
 import { responseHead } from "../../src/http/response-head.ts";
@@ -15,6 +17,8 @@ const OK: ResponseHead = responseHead(200, "OK", [["Content-Type", "text/plain"]
 export interface RecordingFront extends CaseServer {
   readonly connections: Http1Engine;
   readonly port: number;
+  /** The front's ends of all connections, in the order in which they came. */
+  readonly sockets: readonly Socket[];
   /** Ends all connections and stops listening. */
   close(): void;
 }
@@ -47,13 +51,16 @@ export async function startRecordingFront(
   });
   const clock = new CoarseClock();
   clock.start(() => connections.tick());
-  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) =>
-    connections.accept(socket),
-  );
+  const sockets: Socket[] = [];
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) => {
+    sockets.push(socket);
+    connections.accept(socket);
+  });
   const port = listener.address.kind === "tcp" ? listener.address.port : 0;
   return {
     connections,
     port,
+    sockets,
     connect: () => RawClient.connect({ port }),
     seen: (clientPort) => seen.get(clientPort) ?? [],
     close: () => {

@@ -10,7 +10,7 @@ import fc from "fast-check";
 
 import { acceptDeflate, type Deflate } from "../../src/websocket/deflate.ts";
 import { FrameReader, type FrameListener } from "../../src/websocket/frame-reader.ts";
-import { INFLATE_BATCH_BYTES } from "../../src/websocket/limits.ts";
+import { INFLATE_BATCH_BYTES, TRUSTED_BYTES } from "../../src/websocket/limits.ts";
 import { within } from "../support/deadline.ts";
 import { ANY_WINDOW, binary, close, frame, more, Opcode, ping, text } from "./frames.ts";
 
@@ -313,6 +313,21 @@ describe("FrameReader", () => {
     assert.ok(reader.unfinishedBytes > 200_000 + INFLATE_BATCH_BYTES / 2);
     reader.stop();
     assert.equal(reader.unfinishedBytes, 0);
+  });
+
+  it("holds little memory for a frame that announces much, and counts all of it", async () => {
+    for (const announced of [60_000, 65_535, 250_000]) {
+      for (const sent of [1, 3000, 40_000]) {
+        const { reader } = new Listener();
+        const bytes = binary(Buffer.alloc(announced), { fin: false });
+        reader.read(bytes.subarray(0, bytes.length - announced + sent));
+        const { heldBytes } = reader;
+        const most = Math.max(TRUSTED_BYTES, 4 * sent);
+        assert.ok(heldBytes >= sent && heldBytes <= most, `${heldBytes} bytes for ${sent}`);
+        reader.stop();
+        assert.equal(reader.heldBytes, 0);
+      }
+    }
   });
 
   it("gives each message memory of its own, also where it is empty", async () => {

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import type { Job } from "../../src/workers/job.ts";
 import { RequestQueue } from "../../src/workers/queue.ts";
@@ -269,4 +271,39 @@ describe("RequestQueue", () => {
       jobs.map((job) => job.id),
     );
   });
+
+  it("forgets jobs whose clients have left, also between jobs that wait", async () => {
+    const jobs = Array.from({ length: 16 }, () => newJob());
+    for (const job of jobs) queue.submit(job);
+    const first = newJob();
+    queue.submit(first);
+    const left: WeakRef<Job>[] = [];
+    const last: Job[] = [];
+    for (let count = 0; count < 1000; count += 1) {
+      const job = newJob();
+      assert.equal(queue.submit(job), "taken");
+      const next = newJob();
+      assert.equal(queue.submit(next), "taken");
+      drop(job);
+      left.push(new WeakRef(job));
+      // One waits behind those that have left, so that they are not the last.
+      for (const before of last.splice(0)) drop(before);
+      last.push(next);
+    }
+    assert.equal(queue.waiting, 2);
+    // A WeakRef holds its job until the turn is over.
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    const kept = left.filter((one) => one.deref() !== undefined).length;
+    assert.ok(kept <= 70, `${kept} jobs of 1000 are kept`);
+    for (const job of jobs) queue.release(job);
+    assert.deepEqual([...readIds(), ...readIds()].slice(-2), [first.id, last[0]?.id]);
+  });
 });
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  const collect: unknown = runInNewContext("gc");
+  assert.ok(typeof collect === "function");
+  Reflect.apply(collect, undefined, []);
+}

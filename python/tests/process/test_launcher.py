@@ -189,13 +189,20 @@ def test_a_worker_that_holds_the_interpreter_ends_with_the_front(
 ) -> None:
     front = serve(STUCK)
     pid = stuck_worker(front, tmp_path)
-    # Without the launcher, the lifeline is all there is.
-    front.launcher.send_signal(signal.SIGSTOP)
     os.close(front.lifeline)
     front.lifeline = -1
     wait_until(lambda: not is_alive(pid), "the stuck worker's end")
-    front.launcher.send_signal(signal.SIGCONT)
     front.wait_for_end()
+
+
+def test_a_stopped_launcher_ends_with_the_front(serve: Serve) -> None:
+    front = serve(HELLO)
+    worker = front.start_taking()
+    front.launcher.send_signal(signal.SIGSTOP)
+    os.close(front.lifeline)
+    front.lifeline = -1
+    front.wait_for_end()
+    wait_until(lambda: not is_alive(worker.pid), "the worker's end")
 
 
 def test_workers_of_a_killed_launcher_end_with_the_lifeline(serve: Serve, tmp_path: Path) -> None:

@@ -132,6 +132,16 @@ def reopen(fd: int, flags: int) -> int:
     return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
 
 
+def signal_at_end(lifeline: int, number: int) -> None:
+    """Makes the kernel send this process a signal when the last writer of the lifeline ends.
+
+    The open file description of the descriptor must be this process's own.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, number)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+
+
 def hold_lifeline(lifeline: int) -> int:
     """Arms the lifeline: when its last writer ends, the kernel kills this process at once.
 
@@ -139,9 +149,7 @@ def hold_lifeline(lifeline: int) -> int:
     held. Returns the descriptor that has to stay open.
     """
     fd = move_high(reopen(lifeline, os.O_RDONLY | os.O_NONBLOCK))
-    fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    signal_at_end(fd, signal.SIGKILL)
     # The last writer may have ended before the lifeline was armed.
     poll = select.poll()
     poll.register(fd, 0)

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from socket import AF_UNIX, SOCK_STREAM
 
 from typhon_worker.wire import pages
 
 from .native import socket
 from .page_queue import create_cancels, create_notes
-from .process_setup import reopen
+from .process_setup import reopen, signal_at_end
 from .worker_context import WorkerContext
 
 # Since this kernel each write wakes one exclusive sleeper; before, only a write into an empty pipe
@@ -55,6 +56,8 @@ class RunFiles:
             # A lifeline without a writer would look like the front's end before the front has
             # opened it.
             self._kept[directory] = [os.open(lifeline, os.O_WRONLY | os.O_CLOEXEC)]
+        # A stopped launcher (Ctrl-Z, a debugger) could not see the front's end, and would stay.
+        signal_at_end(self.lifeline, signal.SIGCONT)
         self.pipe_pages = _enlarge(self.queue, pipe_pages)
 
     @property

@@ -3,9 +3,10 @@
 
 import type { BodyReceiver } from "../../http/exchange.ts";
 import { HAS_EXPECT } from "../../http/message.ts";
+import { Pieces } from "../../net/pieces.ts";
 import type { InterfaceRules, PythonRequest, RequestBody } from "../python/python-request.ts";
 
-/** Bytes that may be on their way to the application; the worker holds as many. */
+/** Bytes of one request that may be on their way to the application: they wait in the front or in the worker. */
 const INPUT_WINDOW_BYTES = 262_144;
 /** A body up to here may go into the page; more would not fit beside a usual head. */
 const MAX_INLINE_BYTES = 2048;
@@ -22,7 +23,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
   #hasEnded = false;
   #isEndSent = false;
   /** Bytes that came before the worker asked. */
-  #held: Buffer[] = [];
+  readonly #held = new Pieces();
   #send: ((piece: Buffer, isLast: boolean) => void) | null = null;
   /** Bytes sent and not read by the application. */
   #outstanding = 0;
@@ -47,24 +48,28 @@ class StreamedBody implements RequestBody, BodyReceiver {
   flow(send: (piece: Buffer, isLast: boolean) => void): void {
     if (this.#isClosed || this.#send !== null) return;
     this.#send = send;
-    const held = this.#held;
-    this.#held = [];
-    for (const piece of held) this.#pass(piece);
+    for (const piece of this.#held.takeAll()) this.#pass(piece);
     if (this.#hasEnded) this.onBodyEnd();
     else this.#open();
   }
 
+  /** Without room in memory a request goes on with one small read at a time, so that none stops. */
+  get readsLittle(): boolean {
+    return !this.#request.context.budget.hasRoom;
+  }
+
   grant(bytes: number): void {
+    if (this.#isClosed) return;
     // A worker that grants more than it has got would lift the limit of what it has to hold.
-    this.#outstanding = Math.max(0, this.#outstanding - bytes);
-    if (!this.#isClosed && this.#outstanding < INPUT_WINDOW_BYTES)
-      this.#request.exchange.resumeBody();
+    this.#giveBack(Math.min(bytes, this.#outstanding));
+    if (this.#outstanding < this.#windowBytes) this.#request.exchange.resumeBody();
   }
 
   release(): void {
     this.#isClosed = true;
-    this.#held = [];
+    this.#held.takeAll();
     this.#send = null;
+    this.#giveBack(this.#outstanding);
     // The connection drops the rest of the body, and must not wait for us.
     if (this.#isOpen) this.#request.exchange.resumeBody();
   }
@@ -72,7 +77,7 @@ class StreamedBody implements RequestBody, BodyReceiver {
   onBody(chunk: Buffer): void {
     if (this.#isClosed) return;
     if (this.#send !== null) this.#pass(chunk);
-    else this.#held.push(Buffer.from(chunk));
+    else this.#held.copy(chunk);
   }
 
   onBodyEnd(): void {
@@ -96,13 +101,23 @@ class StreamedBody implements RequestBody, BodyReceiver {
       return;
     }
     this.#isEndSent = true;
-    this.#request.submit(Buffer.concat(this.#held));
+    this.#request.submit(this.#held.takeJoined());
   }
 
   #pass(piece: Buffer): void {
     this.#outstanding += piece.length;
+    this.#request.context.budget.take(piece.length);
     this.#send?.(piece, false);
-    if (this.#outstanding >= INPUT_WINDOW_BYTES) this.#request.exchange.pauseBody();
+    if (this.#outstanding >= this.#windowBytes) this.#request.exchange.pauseBody();
+  }
+
+  get #windowBytes(): number {
+    return this.readsLittle ? 1 : INPUT_WINDOW_BYTES;
+  }
+
+  #giveBack(bytes: number): void {
+    this.#outstanding -= bytes;
+    this.#request.context.budget.give(bytes);
   }
 }
 

@@ -40,6 +40,9 @@ const HALF_CLOSED_WAIT_MS = 250;
 /** A worker that sends a live response has so much credit, and gets more in steps of a quarter. */
 const LIVE_STEP_BYTES = 65_536;
 
+/** Where memory is short, larger pieces of a response wait in the spool and not with the client's connection. */
+const SPOOLED_BYTES = 65_536;
+
 const EMPTY = Buffer.alloc(0);
 
 const LOST: Readonly<Record<LostReason, HttpError>> = {
@@ -241,8 +244,14 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
       exchange.respond(head, EMPTY);
       return;
     }
-    this.end();
     const { contentLength } = head;
+    const hasItsLength = contentLength === null || contentLength === bytes.length;
+    if (hasBody && hasItsLength && this.#mustSpool(bytes)) {
+      this.#startBody(head, bytes);
+      this.#finish();
+      return;
+    }
+    this.end();
     if (hasBody && contentLength !== null && contentLength !== bytes.length) {
       this.context.onFault(
         exchange,
@@ -396,6 +405,12 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
   }
 
   #forward(bytes: Buffer): void {
+    if (this.#spool === null && this.#isSpooled && this.#mustSpool(bytes)) {
+      this.#spool = this.#openSpool();
+      this.#spool.push(bytes);
+      this.#spool.drain();
+      return;
+    }
     if (this.#spool !== null) {
       this.#spool.push(bytes);
       return;
@@ -413,6 +428,10 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     if (!this.#isFlowing && this.#isSpooled) this.#spool = this.#openSpool();
   }
 
+  #mustSpool(bytes: Buffer): boolean {
+    return this.#rules.spoolsResponses && bytes.length > SPOOLED_BYTES && !this.exchange.hasRoom;
+  }
+
   #openSpool(): Spool {
     const { exchange, context } = this;
     return new Spool({
@@ -420,6 +439,7 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
       budget: context.budget,
       maxFileBytes: context.maxResponseSpill,
       write: (chunk) => exchange.write(chunk),
+      isTight: () => !exchange.hasRoom,
       end: () => this.#endResponse(),
       accept: (bytes) => this.#credit?.add(bytes, true),
       fail: (error) => this.failStore(error),

@@ -4,7 +4,8 @@
 
 import { ERRORS } from "../../http/error.ts";
 import type { BodyReceiver } from "../../http/exchange.ts";
-import { lengthOf, NoTempRoom, type TempFile, type TempFileUse } from "../../net/temp-folder.ts";
+import { Pieces } from "../../net/pieces.ts";
+import { NoTempRoom, type TempFile, type TempFileUse } from "../../net/temp-folder.ts";
 import type { InterfaceRules, PythonRequest, RequestBody } from "../python/python-request.ts";
 
 /** Bytes of one body that stay in memory; gunicorn and nginx hold less, a form is smaller. */
@@ -13,8 +14,6 @@ const MAX_BODY_IN_MEMORY_BYTES = 262_144;
 const SMALL_BODY_BYTES = 4096;
 /** Bytes that may wait for the disk before the client has to. */
 const MAX_UNWRITTEN_BYTES = 1_048_576;
-/** Pieces that are kept apart before they are joined. */
-const MAX_CHUNKS = 256;
 /** Time before a body can count as slow. */
 const MIN_PACE_MS = 10_000;
 
@@ -23,8 +22,8 @@ class ReceivedBody implements RequestBody, BodyReceiver, TempFileUse {
   readonly kind = "request";
   readonly #request: PythonRequest;
   readonly #startedAt = performance.now();
-  #chunks: Buffer[] = [];
-  /** Bytes in #chunks, and those that are being written. */
+  readonly #pieces = new Pieces();
+  /** Bytes in #pieces, and those that are being written. */
   #held = 0;
   /** Bytes received in all. */
   #length = 0;
@@ -43,9 +42,7 @@ class ReceivedBody implements RequestBody, BodyReceiver, TempFileUse {
 
   onBody(chunk: Buffer): void {
     if (this.#state === "released") return;
-    // A client that sends byte by byte must not make an object of each of them.
-    if (this.#chunks.length >= MAX_CHUNKS) this.#chunks = [Buffer.concat(this.#chunks)];
-    this.#chunks.push(Buffer.from(chunk));
+    this.#pieces.copy(chunk);
     this.#held += chunk.length;
     this.#length += chunk.length;
     const { exchange, context } = this.#request;
@@ -62,9 +59,7 @@ class ReceivedBody implements RequestBody, BodyReceiver, TempFileUse {
     this.#hasEnded = true;
     if (this.#state === "file") void this.#write();
     if (this.#state !== "memory") return;
-    const [only] = this.#chunks;
-    const bytes =
-      this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks);
+    const bytes = this.#pieces.takeJoined();
     this.#state = "whole";
     this.#request.submit(bytes.length > 0 ? bytes : null);
   }
@@ -82,7 +77,7 @@ class ReceivedBody implements RequestBody, BodyReceiver, TempFileUse {
   release(): void {
     this.#request.context.budget.give(this.#held);
     this.#held = 0;
-    this.#chunks = [];
+    this.#pieces.takeAll();
     this.#state = "released";
     if (!this.#isWriting) void this.#remove();
   }
@@ -93,7 +88,7 @@ class ReceivedBody implements RequestBody, BodyReceiver, TempFileUse {
     this.#isWriting = true;
     try {
       this.#file ??= await this.#request.context.folder.create(this);
-      while (this.#state === "file" && this.#chunks.length > 0) await this.#writeChunks(this.#file);
+      while (this.#state === "file" && this.#pieces.bytes > 0) await this.#writeChunks(this.#file);
       if (this.#state === "file" && this.#hasEnded) await this.#finish(this.#file);
     } catch (error) {
       // A request that has ended meanwhile has its response.
@@ -105,9 +100,8 @@ class ReceivedBody implements RequestBody, BodyReceiver, TempFileUse {
   }
 
   async #writeChunks(file: TempFile): Promise<void> {
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    const length = lengthOf(chunks);
+    const length = this.#pieces.bytes;
+    const chunks = this.#pieces.takeAll();
     if (!file.reserve(length)) throw new NoTempRoom("the temporary files are full");
     await file.write(chunks);
     if (this.#state !== "file") return;

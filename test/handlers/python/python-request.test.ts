@@ -327,6 +327,49 @@ describe("the body of a request", () => {
     await until("the end", () => worker.told.at(-1)?.isEnd);
   });
 
+  it("streams to ASGI in single reads where memory is short, and gives its memory back", async (context) => {
+    const { worker, client } = await start(context, "asgi");
+    const { budget } = worker.context;
+    const limit = 4_000_000;
+    budget.take(limit);
+    client.write(post(1_000_000));
+    const { id } = await worker.take();
+    client.write(Buffer.alloc(1_000_000, "x"));
+    worker.say(FrameType.FETCH, id);
+    const received = (): number =>
+      worker.told.reduce((sum, { payload }) => sum + payload.length, 0);
+    for (let granted = 0; granted < 1_000_000;) {
+      await until("more", () => received() > granted);
+      // The client's bytes are there: a window would be filled now.
+      await lapse(5);
+      assert.ok(received() - granted <= 65_536, `${received() - granted} bytes at once`);
+      worker.grant(id, received() - granted);
+      granted = received();
+    }
+    await until("the end", () => worker.told.at(-1)?.isEnd);
+    // More credit than bytes were sent must not make room that is not there.
+    worker.grant(id, 1_000_000);
+    assert.equal(budget.hasRoom, false);
+    budget.give(limit);
+    budget.take(limit - 1);
+    assert.equal(budget.hasRoom, true);
+  });
+
+  it("counts while ASGI has not read it, and no longer when the request has ended", async (context) => {
+    const { worker, client } = await start(context, "asgi");
+    const { budget } = worker.context;
+    client.write(post(1_000_000));
+    const { id } = await worker.take();
+    client.write(Buffer.alloc(1_000_000, "x"));
+    worker.say(FrameType.FETCH, id);
+    budget.take(4_000_000 - 262_144);
+    await until("the window is counted", () => !budget.hasRoom);
+    worker.head(id, "200 OK", "", { isEnd: true });
+    await until("it is given back", () => budget.hasRoom);
+    budget.take(262_143);
+    assert.equal(budget.hasRoom, true);
+  });
+
   it("that waits for 100 Continue is asked for when ASGI wants it", async (context) => {
     const { worker, client } = await start(context, "asgi");
     client.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
@@ -335,6 +378,32 @@ describe("the body of a request", () => {
     worker.say(FrameType.FETCH, id);
     assert.equal((await client.readHead()).status, 100);
   });
+});
+
+it("a large WSGI response waits in the spool where connections hold much, and is whole", async (context) => {
+  const worker = await HandWorker.start(context, { interface: "wsgi", outputBytes: 12_000_000 });
+  const [slow, next] = [await RawClient.connect(worker), await RawClient.connect(worker)];
+  context.after(() => {
+    slow.destroy();
+    next.destroy();
+  });
+  const large = Buffer.alloc(8_000_000, "abcdefg");
+  slow.socket.pause();
+  slow.write(GET);
+  worker.head((await worker.take()).id, "200 OK", large, { isEnd: true });
+  next.socket.pause();
+  next.write(GET);
+  const bytes = Buffer.alloc(3_900_000, "0123456789");
+  worker.head((await worker.take()).id, "200 OK", bytes, { isEnd: true });
+  assert.equal(worker.table.size, 0);
+  next.socket.resume();
+  const response = await next.readResponse();
+  // Its head was sent before all of it could be.
+  assert.equal(fieldOf(response, "transfer-encoding"), "chunked");
+  assert.ok(response.body.equals(bytes));
+  slow.socket.resume();
+  assert.ok((await slow.readResponse()).body.equals(large));
+  await until("both are finished", () => worker.finished.length === 2);
 });
 
 it("early hints come before the response, and one that cannot be sent is 500", async (context) => {
