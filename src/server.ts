@@ -10,6 +10,7 @@ import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
+import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
@@ -117,6 +118,11 @@ export class Server {
       await this.stop(0);
       throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
     }
+  }
+
+  /** Reads the files that the routes of a configuration name. Rejects with OperatorError; nothing changes. */
+  async check({ routes }: Configuration): Promise<void> {
+    await readPolicyFiles(routes.map(({ policy }) => policy));
   }
 
   /**

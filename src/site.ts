@@ -12,7 +12,6 @@ import type {
 import { OperatorError } from "./config/operator-error.ts";
 import { FixedResponseHandler, RedirectHandler } from "./handlers/builtin/fixed-response.ts";
 import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
-import { MountHandler } from "./handlers/builtin/mount.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
 import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
 import type { CacheMemory } from "./handlers/static/file-cache.ts";
@@ -81,7 +80,8 @@ async function openRoute(
   const inner = handlerOf(target, path, surroundings);
   const guarded = await PolicyHandler.open(policy, inner, surroundings.onFailure);
   const handler = isCompressed(target, policy) ? new CompressingHandler(guarded) : guarded;
-  return { host, path, isExact: false, methods: null, handler };
+  const readsSentPath = target.kind === "application";
+  return { host, path, isExact: false, methods: null, readsSentPath, handler };
 }
 
 function handlerOf(target: RouteTarget, path: string, surroundings: SiteSurroundings): Handler {
@@ -91,7 +91,7 @@ function handlerOf(target: RouteTarget, path: string, surroundings: SiteSurround
   if (target.kind === "static") return filesOf(target, path, surroundings);
   const handler = surroundings.applications.get(target.application);
   if (handler === undefined) throw new Error(`no application is named "${target.application}"`);
-  return path === "" ? handler : new MountHandler(path, handler);
+  return handler;
 }
 
 function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundings): Handler {
@@ -110,7 +110,8 @@ function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundi
 
 function healthRoute(path: string, { isReady }: SiteSurroundings): Route {
   const handler = new HealthHandler(isReady);
-  return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
+  const methods = HEALTH_METHODS;
+  return { host: "", path, isExact: true, methods, readsSentPath: false, handler };
 }
 
 function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {

@@ -7,21 +7,6 @@ import type {
   RoutePolicy,
   RouteTarget,
 } from "../config/configuration.ts";
-import { Mistakes } from "../config/operator-error.ts";
-import { PolicyHandler } from "../handlers/policy/policy-handler.ts";
-
-/** Reads the files that the policies of routes name, as a start does. Rejects with OperatorError. */
-export async function readFilesOf(routes: readonly RouteConfiguration[]): Promise<void> {
-  const mistakes = new Mistakes();
-  const nobody = { handle: (): void => undefined };
-  const opened = routes.map(({ policy }) => PolicyHandler.open(policy, nobody, () => undefined));
-  for (const outcome of await Promise.allSettled(opened))
-    if (outcome.status === "rejected")
-      mistakes.add(
-        outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason),
-      );
-  mistakes.end();
-}
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {

@@ -22,13 +22,14 @@ the old code keeps serving.
   --config FILE  a file with the key pid; default: typhon.toml
 
 Exit codes: 0 the new code serves; 3 the new code does not load, its traceback
-is on standard error; 2 the server could not be reached.
+is on standard error; 2 the file has a mistake, and nothing has changed, or the
+server could not be reached.
 `;
 
 /**
  * Asks the server of --pid, TYPHON_PID or the file to reload. Resolves when the new code serves, with the
- * milliseconds that the reload took. Throws OperatorError: 3 if the code does not load, 2 if the server
- * could not be reached.
+ * milliseconds that the reload took. Throws OperatorError: 3 if the code does not load, 2 if the
+ * file has a mistake or the server could not be reached.
  */
 export async function reload(flags: Flags, environment: Environment, cwd: string): Promise<number> {
   const pidFile = readPidFile(flags, environment, cwd);

@@ -39,9 +39,10 @@ export async function run(words: readonly string[], environment: Environment): P
     }
     const cwd = workingFolder();
     if (command === CHECK) {
-      const { readFilesOf, renderCheck } = await import("./check.ts");
+      const { renderCheck } = await import("./check.ts");
+      const { readPolicyFiles } = await import("../handlers/policy/policy-handler.ts");
       const configuration = loadConfiguration(flags, environment, cwd);
-      await readFilesOf(configuration.routes);
+      await readPolicyFiles(configuration.routes.map(({ policy }) => policy));
       process.stdout.write(renderCheck(configuration));
       return 0;
     }

@@ -63,6 +63,7 @@ function readSocketPath(path: string): ListenAddress {
 }
 
 function explain(text: string): string {
+  if (/\p{Cc}/u.test(text)) return EXPECTED;
   if (isIPv6(text) || /^[0-9a-f:.]*::[0-9a-f:.]*$/i.test(text))
     return `${EXPECTED}; an IPv6 address needs brackets: [::1]:8000`;
   if (/^\d+$/.test(text)) return `${EXPECTED}; for a port alone write :${text} or --port ${text}`;

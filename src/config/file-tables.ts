@@ -12,6 +12,8 @@ import { readGiven } from "./sources.ts";
 export const MAX_ROUTES = 1000;
 /** Each application has a launcher and at least one worker. */
 export const MAX_APPLICATIONS = 100;
+/** Keys that are open to everybody without a value: an empty list may have been meant for nobody. */
+const OPEN_KEYS: ReadonlySet<string> = new Set(["allow", "bind", "host"]);
 /** Log lines and routes name an application by it. */
 const APPLICATION_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 
@@ -106,6 +108,8 @@ function checkTable(table: Table, level: Level, folder: string, mistakes: Mistak
   for (const [key, located] of table) {
     const option = options.find((one) => isKeyOf(key, one));
     if (option === undefined) mistakes.add(`${located.by} ${unknownKey(key, level)}`);
+    else if (OPEN_KEYS.has(key) && isEmpty(located))
+      mistakes.add(`${located.by} is empty; leave it out for the usual: ${option.fallbackWords}`);
     else if (key === option.alias && table.has(option.name))
       mistakes.add(`${located.by} and ${option.name} are the same; give one of them`);
     else
@@ -117,6 +121,12 @@ function checkTable(table: Table, level: Level, folder: string, mistakes: Mistak
 function checkValue(given: Parameters<typeof readGiven>[0], option: Option<unknown>): void {
   // `app` at the top level may be a folder, which load.ts finds.
   if (option.name !== "app" || !given.text.includes("/")) readGiven(given, option);
+}
+
+function isEmpty(located: Located): boolean {
+  return located.kind === "array"
+    ? located.items.length === 0
+    : "text" in located && located.text === "";
 }
 
 function isKeyOf(key: string, { name, alias }: Option<unknown>): boolean {

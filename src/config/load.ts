@@ -74,7 +74,7 @@ export function configurationReader(
   const early = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
   const files = early.all(OPTIONS.envFile);
   mistakes.end();
-  const envFiles = readEnvFiles(files, given);
+  const envFiles = readEnvFiles(files, given, true);
   const command = {
     flags,
     environment: { ...given, ...envFiles },
@@ -82,7 +82,12 @@ export function configurationReader(
     envFiles,
     freeBytes: askedOnce(freeBytes),
   };
-  const read = (): Configuration => configure(command, readFile(command));
+  let mayWait = true;
+  const read = (): Configuration => {
+    const current = { ...command, mayWait };
+    mayWait = false;
+    return configure(current, readFile(current));
+  };
   return { hasFile: findFile(command) !== null, read };
 }
 
@@ -103,7 +108,8 @@ export function programConfiguration(
   cwd: string,
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  return configure({ flags, environment, cwd, envFiles: {}, freeBytes }, { table, folder: cwd });
+  const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
+  return configure(command, { table, folder: cwd });
 }
 
 /** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
@@ -111,18 +117,19 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
   const mistakes = new Mistakes();
   const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
   let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
-  const file = given === null ? readFile({ flags, environment, cwd }) : null;
+  const file = given === null ? readFile({ flags, environment, cwd, mayWait: false }) : null;
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
   mistakes.end();
   return given && resolve(given.folder, given.value);
 }
 
-/** The flags, the variables and where the command was started. */
+/** The flags, the variables and where the command was started. `mayWait`: for files that are pipes. */
 interface Surroundings {
   readonly flags: Flags;
   readonly environment: Environment;
   readonly cwd: string;
+  readonly mayWait: boolean;
 }
 
 interface Command extends Surroundings {
@@ -145,7 +152,7 @@ interface FilePlace {
 }
 
 /** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
-function findFile({ flags, environment, cwd }: Surroundings): FilePlace | null {
+function findFile({ flags, environment, cwd }: Omit<Surroundings, "mayWait">): FilePlace | null {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
   const given = sources.ask(OPTIONS.config);
@@ -163,7 +170,8 @@ function readFile(surroundings: Surroundings): SiteFile | null {
   const place = findFile(surroundings);
   if (place === null) return null;
   const { path, name, by } = place;
-  return { table: readTomlFile(path, name, by), folder: dirname(path) };
+  const { mayWait } = surroundings;
+  return { table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
 }
 
 function configure(command: Command, file: SiteFile | null): Configuration {
@@ -185,6 +193,7 @@ class ConfigurationMaker {
   readonly #given: Environment;
   readonly #environment: Environment;
   readonly #envFiles: Command["envFiles"];
+  readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
   readonly #working: WorkingFolder;
   /** The layers before and behind the table of an application or a route. */
@@ -199,6 +208,7 @@ class ConfigurationMaker {
     this.#tables = tables;
     this.#folder = folder;
     this.#envFiles = envFiles;
+    this.#mayWait = command.mayWait;
     this.#freeBytes = command.freeBytes;
     const top = tableLayer(tables.top, folder, true);
     this.#given = command.environment;
@@ -310,7 +320,7 @@ class ConfigurationMaker {
   /** The variables of the files that tables of the file name. */
   #readEnvFiles(tables: readonly Layer[]): Record<string, string> {
     const files = new Sources(tables, this.#mistakes).merged(OPTIONS.envFile);
-    return this.#mistakes.attempt(() => readEnvFiles(files, this.#given), {});
+    return this.#mistakes.attempt(() => readEnvFiles(files, this.#given, this.#mayWait), {});
   }
 
   #sourcesWith(table: Table): Sources {

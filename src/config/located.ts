@@ -32,7 +32,9 @@ export function textsOf(located: Located, option: Option<unknown>, folder: strin
   const { by } = located;
   if (located.kind === "table") {
     const { entry } = option;
-    if (entry === null) throw new OperatorError(`${by} must be ${wordsFor(option)}, not a table`);
+    const hint = option.name === "app" ? "; did you mean [apps.NAME]?" : "";
+    if (entry === null)
+      throw new OperatorError(`${by} must be ${wordsFor(option)}, not a table${hint}`);
     return [...located.entries].map(([name, value]) => {
       const isRemoval = value.kind === "boolean" && value.text === "false";
       const text = entry(name, isRemoval ? false : scalarOf(value, option).text);
@@ -75,11 +77,12 @@ function takes(schema: ValueSchema | undefined, kind: Located["kind"]): boolean 
   return type === kind;
 }
 
-function wordsFor({ read }: Option<unknown>): string {
+function wordsFor({ read, entry }: Option<unknown>): string {
   const words = [
+    entry === null ? "" : "a string in quotes for each name",
     takes(read.schema, "number") ? "a number without quotes" : "",
     takes(read.schema, "boolean") ? "true or false without quotes" : "",
-    takes(read.schema, "string") ? "a string in quotes" : "",
+    entry === null && takes(read.schema, "string") ? "a string in quotes" : "",
   ];
   return words.filter((word) => word !== "").join(" or ");
 }

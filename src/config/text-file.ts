@@ -4,12 +4,20 @@ import { closeSync, constants, openSync, readSync } from "node:fs";
 import { TextDecoder } from "node:util";
 
 import { OperatorError } from "./operator-error.ts";
+import { kindOf } from "./paths.ts";
 
 /**
  * The text of a file in UTF-8. `what`: the option and its value, for the error line, because the content may
- * be secret; `form`: the form of the text. Throws OperatorError.
+ * be secret; `form`: the form of the text. A start may wait for a pipe or a terminal, a server that runs may not:
+ * `mayWait`. Throws OperatorError.
  */
-export function readTextFile(what: string, path: string, maxBytes: number, form: string): string {
+export function readTextFile(
+  what: string,
+  path: string,
+  { maxBytes, form, mayWait }: { maxBytes: number; form: string; mayWait: boolean },
+): string {
+  if (!mayWait && kindOf(path) === "other")
+    throw new OperatorError(`${what} is no regular file, and can be read by a start only`);
   let bytes: Buffer;
   try {
     bytes = readBytes(path, maxBytes + 1);

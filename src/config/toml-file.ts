@@ -13,8 +13,12 @@ export const MAX_FILE_BYTES = 1_048_576;
 type Nested = Map<string, Located>;
 
 /** The top table of a file. `name`: the file's name in error lines. Throws OperatorError. */
-export function readTomlFile(path: string, name: string, by: string): ReadonlyMap<string, Located> {
-  return readToml(readTextFile(by, path, MAX_FILE_BYTES, "in the syntax of TOML"), name);
+export function readTomlFile(
+  path: string,
+  { name, by, mayWait }: { readonly name: string; readonly by: string; readonly mayWait: boolean },
+): ReadonlyMap<string, Located> {
+  const limits = { maxBytes: MAX_FILE_BYTES, form: "in the syntax of TOML", mayWait };
+  return readToml(readTextFile(by, path, limits), name);
 }
 
 /** The top table of a TOML text. Throws OperatorError with the line of the first fault of syntax. */
@@ -22,6 +26,11 @@ export function readToml(text: string, name: string): ReadonlyMap<string, Locate
   try {
     return new TableBuilder(name).build(parseTOML(text).body[0].body);
   } catch (error) {
+    // The parser has a function call for each level.
+    if (error instanceof RangeError)
+      throw new OperatorError(
+        `${name}: this is no TOML for Typhon: brackets are nested too deeply`,
+      );
     if (!(error instanceof ParseError)) throw error;
     throw new OperatorError(
       `${name}:${lineOf(error, text)}: this is no TOML: ${error.message} (column ${error.column + 1})`,
@@ -89,6 +98,8 @@ class TableBuilder {
       for (const entry of node.body) this.#add(entries, entry);
       return { kind: "table", by, entries };
     }
+    if (node.kind === "string" && node.value.includes("\0"))
+      throw new OperatorError(`${by} must have no \\u0000: no path, name or variable may hold it`);
     if (node.kind === "string" || node.kind === "boolean")
       return { kind: node.kind, by, text: String(node.value) };
     if (node.kind === "integer") return { kind: "number", by, text: String(node.bigint) };

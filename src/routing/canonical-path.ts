@@ -11,7 +11,7 @@ const CHANGING = /%|\/\/|\/\./;
  */
 export function canonicalPath(path: string): string | null {
   if (!CHANGING.test(path)) return path;
-  const decoded = path.replaceAll(/%([0-9A-Fa-f]{2})/g, decodeByte);
+  const decoded = decodedPath(path);
   if (decoded.includes("\0")) return null;
   const segments: string[] = [];
   const all = decoded.split("/");
@@ -23,6 +23,11 @@ export function canonicalPath(path: string): string | null {
   const last = all.at(-1) ?? "";
   const isFolder = last === "" || last === "." || last === "..";
   return segments.length === 0 ? "/" : `/${segments.join("/")}${isFolder ? "/" : ""}`;
+}
+
+/** A path decoded once, as a worker does it, with its dot segments and empty segments; bytes as latin-1. */
+export function decodedPath(path: string): string {
+  return path.replaceAll(/%([0-9A-Fa-f]{2})/g, decodeByte);
 }
 
 function decodeByte(_: string, digits: string): string {

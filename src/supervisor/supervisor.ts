@@ -6,7 +6,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import type { Configuration } from "../config/configuration.ts";
-import { OperatorError } from "../config/operator-error.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
 import { Server, type Started } from "../server.ts";
@@ -171,16 +170,12 @@ class MainProcess {
     };
   }
 
-  // Loads the configuration file, if there is one, and the code of the applications.
+  // Loads the configuration file, if there is one, and the code of the applications. A mistake in the file, or in the
+  // files that its routes name, is found before any code is loaded, so that it changes nothing.
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
-    let wanted: Configuration | undefined;
-    try {
-      wanted = reread?.();
-    } catch (error) {
-      if (error instanceof OperatorError) return error.text;
-      throw error;
-    }
+    const wanted = reread?.();
+    if (wanted !== undefined) await server.check(wanted);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
     if (fixed.length > 0)
       log.warning("server.restart-needed", `${fixed.join(", ")}: holds after a restart`, {});

@@ -511,6 +511,21 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${APP}pid = 1979-05-27`, /^2: pid '1979-05-27' must be a string in quotes$/],
   [`${APP}socket-mode = 0o660`, /^2: socket-mode '432' must be a string in quotes$/],
   [`${APP}max-body = true`, /^2: max-body 'true' must be a size/],
+  [`${APP}bind = []`, /^2: bind is empty; leave it out for the usual/],
+  [`${APP}bind = "\\n"`, /^2: bind '\\x0a' must be HOST:PORT, [^\n]*unix:PATH$/],
+  [`${APP}pid = "a\\u0000b"`, /^2: pid must have no \\u0000/],
+  [
+    `${APP}env = { A = { b = "1" } }`,
+    /^2: A must be a string in quotes for each name, not a table$/,
+  ],
+  [
+    '[app.shop]\napp = "a:a"',
+    /^1: \[app\.shop\] must be a string in quotes, not a table; did you mean \[apps\.NAME\]\?$/,
+    /no application given/,
+  ],
+  [`${ROUTE}allow = []`, /^3: allow is empty; leave it out for the usual: every address$/],
+  [`${ROUTE}allow = ""`, /^3: allow is empty/],
+  [`${ROUTE}host = []`, /^3: host is empty; leave it out for the usual: every host$/],
   [`${APP}queue = [1]`, /^2: queue must be a number without quotes, not an array$/],
   [`${APP}queue = { a = 1 }`, /^2: queue must be a number without quotes, not a table$/],
   [`${APP}warmup = ["/a",\n\n "b"]`, /^4: warmup 'b' must be a path that begins with \//],
@@ -650,6 +665,14 @@ describe("mistakes", () => {
       assert.equal(found.length, lines.length, found.join("\n"));
       for (const [at, line] of lines.entries()) assert.match(found[at] ?? "", line);
     });
+  test("arrays that are nested too deeply are one line", () => {
+    const text = `${APP}env = ${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    assert.match(
+      mistakes(text).join("\n"),
+      /this is no TOML for Typhon: brackets are nested too deeply$/,
+    );
+  });
+
   test("too many routes and applications are one line", () => {
     assert.match(mistakes(ROUTE.repeat(1001))[0] ?? "", /has too many routes: at most 1000$/);
     const apps = Array.from({ length: 101 }, (_, at) => `[apps.a${at}]\napp = "a:a"\n`).join("");

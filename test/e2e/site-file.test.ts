@@ -3,8 +3,8 @@
 // the file and reads the file anew.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -94,8 +94,8 @@ test("hosts and prefixes lead to their applications, redirects and texts", async
 });
 
 test("typhon reload finds the PID file in typhon.toml; a mistake changes nothing", async () => {
-  const reload = (): string => {
-    const { status, stdout, stderr } = spawnSync(COMMAND, ["reload"], {
+  const reload = (...words: string[]): string => {
+    const { status, stdout, stderr } = spawnSync(COMMAND, ["reload", ...words], {
       cwd: folder,
       encoding: "utf8",
       env: { PATH: process.env["PATH"] },
@@ -106,6 +106,22 @@ test("typhon reload finds the PID file in typhon.toml; a mistake changes nothing
   assert.match(reload(), /^0 reloaded in \d+ ms\n$/);
   assert.equal(await get("a.example", "/stra%C3%9Fe/x"), "200 api|/straße|/x|False");
   write('env = { WHO = "other" }\nthreads = 0');
-  assert.match(reload(), /^3 .*typhon\.toml:17: threads '0' must be a whole number from 1 to 256/s);
+  const mistake = /^2 typhon: typhon\.toml:17: threads '0' must be a whole number from 1 to 256\n$/;
+  assert.match(reload(), mistake);
+  // Found before any code is loaded: the other applications keep their processes.
+  const workers = server.workers().map(({ pid }) => pid);
+  write('env = { WHO = "api" }\nthreads = 1');
+  writeFileSync(join(folder, "users"), "anna:secret\n");
+  appendFileSync(join(folder, "typhon.toml"), 'basic-auth = "users"\n');
+  assert.match(reload(), /^2 typhon: password file .*users:1: must be user:hash/);
+  assert.deepEqual(
+    server.workers().map(({ pid }) => pid),
+    workers,
+  );
+  // A FIFO would hold the server, whose reload must not wait.
+  rmSync(join(folder, "typhon.toml"));
+  execFileSync("mkfifo", [join(folder, "typhon.toml")]);
+  assert.match(reload("--pid", "typhon.pid"), /^2 typhon: typhon\.toml is no regular file/);
+  assert.match(reload(), /^2 typhon: typhon\.toml is no regular file/);
   assert.equal(await get("a.example", "/stra%C3%9Fe/x"), "200 api|/straße|/x|False");
 });

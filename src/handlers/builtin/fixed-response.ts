@@ -22,12 +22,17 @@ export class RedirectHandler implements Handler {
     // The canonical path: a path of "//host" would be another site.
     const rest = exchange.path.slice(prefix.length).replaceAll(/[%?#]/g, encodeCharacter);
     const { query } = exchange.effectiveHead;
-    const location = to
-      .replace("{path}", () => rest)
-      .replace("{query}", () => (query === "" ? "" : `?${query}`))
-      .replaceAll(UNSAFE, encodeCharacter);
+    const location = redirectLocation(to, rest, query === "" ? "" : `?${query}`);
     exchange.respond(responseHead(status, reasonPhrase(status), [["Location", location]]), EMPTY);
   }
+}
+
+/** The value of Location. A path stays one of this site: "/{path}" with "/host" would name another host. */
+export function redirectLocation(to: string, path: string, query: string): string {
+  return to
+    .replaceAll(/\{(path|query)\}/g, (_, name) => (name === "path" ? path : query))
+    .replaceAll(UNSAFE, encodeCharacter)
+    .replace(/^\/\/+/, "/");
 }
 
 /** Responds with the same status and text to each request. */

@@ -1,6 +1,7 @@
 // The Basic scheme (RFC 7617): user and password of a request against a password file. Hashes are slow on purpose, so
-// a right password is remembered for a while, by an HMAC under a key of this process and never as text; one hash
-// is computed at a time, and a bounded number of requests waits for it.
+// a right password is remembered, by an HMAC under a key of this process and never as text, for all routes and
+// beyond a reload. One hash is computed at a time; requests with the same password, such as those of one page, share
+// the computation, and a bounded number of passwords waits for it.
 
 import { createHmac, randomBytes } from "node:crypto";
 
@@ -8,9 +9,9 @@ import type { RequestHead } from "../../http/message.ts";
 import type { PasswordFile } from "./password-file.ts";
 import { verifyPassword } from "./password-hash.ts";
 
-/** Right passwords that are remembered; all are forgotten when there are more. */
-const MAX_REMEMBERED = 1000;
-/** Requests of all routes together that wait for the computation of a hash. */
+/** Right passwords that are remembered; the oldest is forgotten when there are more. */
+const MAX_REMEMBERED = 10_000;
+/** Passwords of all routes together that wait for the computation of a hash. */
 const MAX_WAITING = 16;
 /** Longest user and password together, in characters of the field. */
 const MAX_CREDENTIALS = 1024;
@@ -19,14 +20,16 @@ const NOBODY = `$scrypt$ln=15,r=8,p=1$${"A".repeat(22)}$${"A".repeat(43)}`;
 
 export type Verdict = "right" | "wrong" | "busy";
 
-// One computation after the other, for all routes together: each takes a thread of the pool and 32 MiB.
-let waiting = 0;
+// A mark is the HMAC of a user, a password and the hash that the file has for the user: a password whose hash the
+// file has changed is no longer remembered.
+const KEY = randomBytes(32);
+const remembered = new Set<string>();
+/** By mark. One computation after the other: each takes a thread of the pool and 32 MiB. */
+const computing = new Map<string, Promise<boolean>>();
 let last: Promise<unknown> = Promise.resolve();
 
 export class BasicAuth {
   readonly #file: PasswordFile;
-  readonly #key = randomBytes(32);
-  readonly #remembered = new Set<string>();
 
   constructor(file: PasswordFile) {
     this.#file = file;
@@ -38,32 +41,37 @@ export class BasicAuth {
     if (credentials === null) return "wrong";
     const { user, password } = credentials;
     const hash = await this.#file.hashOf(user);
-    const mark = this.#markOf(user, password, hash ?? "");
-    if (this.#remembered.has(mark)) return "right";
-    if (waiting >= MAX_WAITING) return "busy";
-    const isRight = (await inTurn(() => verifyPassword(password, hash ?? NOBODY))) && hash !== null;
-    if (!isRight) return "wrong";
-    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
-    this.#remembered.add(mark);
-    return "right";
-  }
-
-  // With the hash in it, a changed password of the file is no longer remembered.
-  #markOf(user: string, password: string, hash: string): string {
-    const text = JSON.stringify([user, password, hash]);
-    return createHmac("sha256", this.#key).update(text).digest("base64");
+    const mark = createHmac("sha256", KEY)
+      .update(JSON.stringify([user, password, hash]))
+      .digest("base64");
+    if (remembered.has(mark)) return "right";
+    const known = computing.get(mark);
+    if (known === undefined && computing.size >= MAX_WAITING) return "busy";
+    const isRight = await (known ?? compute(mark, password, hash));
+    return isRight ? "right" : "wrong";
   }
 }
 
-async function inTurn(work: () => Promise<boolean>): Promise<boolean> {
-  waiting += 1;
-  const mine = last.then(work, work);
+/** Whether a password has a hash, in turn; null: of nobody. A right one is remembered. */
+async function compute(mark: string, password: string, hash: string | null): Promise<boolean> {
+  const verify = async (): Promise<boolean> =>
+    (await verifyPassword(password, hash ?? NOBODY)) && hash !== null;
+  const mine = last.then(verify, verify);
   last = mine;
+  computing.set(mark, mine);
   try {
-    return await mine;
+    const isRight = await mine;
+    if (isRight) remember(mark);
+    return isRight;
   } finally {
-    waiting -= 1;
+    computing.delete(mark);
   }
+}
+
+function remember(mark: string): void {
+  const [oldest] = remembered;
+  if (oldest !== undefined && remembered.size >= MAX_REMEMBERED) remembered.delete(oldest);
+  remembered.add(mark);
 }
 
 /** "Basic dXNlcjpwYXNz" → user and password in UTF-8; null for anything else. */

@@ -2,7 +2,8 @@
 // read at the start and at each reload, and kept in memory; they are static, and an application's own error
 // responses stay as they are.
 
-import { readdir, readFile, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { HttpError } from "../../http/error.ts";
@@ -35,13 +36,9 @@ export class ErrorPages {
     for (const name of names) {
       const pattern = PAGE.exec(name)?.[1];
       if (pattern === undefined) continue;
-      const path = join(folder, name);
-      const { size } = await stat(path);
-      if (size > MAX_PAGE_BYTES || bodies.size >= MAX_PAGES)
-        throw new Error(
-          `error page ${path}: at most ${MAX_PAGES} pages of ${MAX_PAGE_BYTES} bytes are kept`,
-        );
-      bodies.set(pattern, keptCopy([await readFile(path)]));
+      if (bodies.size >= MAX_PAGES)
+        throw new Error(`error pages ${folder}: at most ${MAX_PAGES} pages are kept`);
+      bodies.set(pattern, keptCopy([await readPage(join(folder, name))]));
     }
     return new ErrorPages(bodies);
   }
@@ -61,5 +58,22 @@ export class ErrorPages {
     const page: Page = [responseHead(error.status, reasonPhrase(error.status), fields), body];
     this.#pages.set(error, page);
     return page;
+  }
+}
+
+async function readPage(path: string): Promise<Buffer> {
+  // O_NONBLOCK: a FIFO would hold a thread, and the start or reload, for ever.
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+  const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`error page ${path}: cannot be read (${error.code ?? error.message})`);
+  });
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) throw new Error(`error page ${path}: is no file`);
+    if (found.size > MAX_PAGE_BYTES)
+      throw new Error(`error page ${path}: larger than ${MAX_PAGE_BYTES} bytes`);
+    return await file.readFile();
+  } finally {
+    await file.close();
   }
 }

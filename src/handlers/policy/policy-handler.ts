@@ -2,6 +2,7 @@
 // looked at first, then the password: who may not come at all is not asked for one.
 
 import type { RoutePolicy } from "../../config/configuration.ts";
+import { Mistakes } from "../../config/operator-error.ts";
 import { ERRORS } from "../../http/error.ts";
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { Networks } from "../../net/networks.ts";
@@ -68,6 +69,19 @@ export class PolicyHandler implements Handler {
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }
+}
+
+/** Reads all files that policies name, as a site does. Rejects with OperatorError, with a line for each mistake. */
+export async function readPolicyFiles(policies: readonly RoutePolicy[]): Promise<void> {
+  const mistakes = new Mistakes();
+  const nobody = { handle: (): void => undefined };
+  const opened = policies.map((policy) => PolicyHandler.open(policy, nobody, () => undefined));
+  for (const outcome of await Promise.allSettled(opened))
+    if (outcome.status === "rejected")
+      mistakes.add(
+        outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason),
+      );
+  mistakes.end();
 }
 
 function isPlain(policy: RoutePolicy): boolean {

@@ -104,8 +104,13 @@ function rowText({ name, isFolder, bytes, modifiedMs }: Row): string {
   const slash = isFolder ? "/" : "";
   // "./": a name with a colon is no scheme.
   const link = `<a href="./${escape(encodePath(name))}${slash}">${escape(textOf(name))}${slash}</a>`;
-  const time = new Date(modifiedMs).toISOString().slice(0, 16).replace("T", " ");
-  return `<tr><td>${link}<td>${isFolder ? "" : sizeText(bytes)}<td>${isFolder ? "" : time}\n`;
+  return `<tr><td>${link}<td>${isFolder ? "" : sizeText(bytes)}<td>${isFolder ? "" : timeText(modifiedMs)}\n`;
+}
+
+/** "" for a time beyond those that a Date has: a file system may have any 64-bit number of seconds. */
+export function timeText(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? "" : time.toISOString().slice(0, -8).replace("T", " ");
 }
 
 function sizeText(bytes: number): string {

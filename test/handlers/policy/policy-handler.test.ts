@@ -2,6 +2,7 @@
 // address rules, passwords, fields, error pages.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
@@ -184,6 +185,25 @@ describe("passwords", () => {
     assert(statuses.includes(503) && statuses.every((status) => status === 401 || status === 503));
   });
 
+  test("a page of many parts, and all of them after a reload, get through with one password", async () => {
+    const eve = `eve:${await hashPassword("many")}\n`;
+    const earlier = readFileSync(passwords, "utf8");
+    writeFileSync(passwords, `${earlier}${eve}`);
+    await until("eve is known", async () => {
+      const { status } = await ask("/secret", basic("eve", "wrong"));
+      const parts = Array.from({ length: 40 }, () => ask("/secret", basic("eve", "many")));
+      const statuses = (await Promise.all(parts)).map((answer) => answer.status);
+      assert.deepEqual([...new Set(statuses)], statuses[0] === 200 ? [200] : [401]);
+      return status === 401 && statuses[0] === 200;
+    });
+    assert.equal(await server.reload(configure()), null);
+    // Passwords that are not remembered have no place among so many others.
+    const flood = Array.from({ length: 40 }, (_, i) => ask("/secret", basic("eve", `not ${i}`)));
+    assert.equal((await ask("/secret", basic("eve", "many"))).status, 200);
+    await Promise.all(flood);
+    writeFileSync(passwords, earlier);
+  });
+
   test("a denied address is not asked for a password", async () => {
     assert.equal((await ask("/both", { "x-forwarded-for": "192.0.2.7" })).status, 403);
     assert.equal((await ask("/both")).status, 401);
@@ -239,6 +259,16 @@ describe("a configuration with a mistake", () => {
   for (const [what, policy, message] of [
     ["no password file", { basicAuth: join(folder, "none") }, /none: cannot be read \(ENOENT\)/],
     ["a folder as password file", { basicAuth: folder }, /is no file/],
+    [
+      "a FIFO among error pages",
+      { errorPages: strange("404.html", "mkfifo") },
+      /404\.html: is no file/,
+    ],
+    [
+      "a folder among error pages",
+      { errorPages: strange("50x.html", "mkdir") },
+      /50x\.html: is no file/,
+    ],
     ["no folder of error pages", { errorPages: join(folder, "none") }, /ENOENT/],
     ["a field that frames", { setHeaders: [["Transfer-Encoding", "x"]] }, /transfer-encoding/],
     ["a value with a line end", { setHeaders: [["X-A", "a\r\nb: c"]] }, /control characters/],
@@ -249,6 +279,14 @@ describe("a configuration with a mistake", () => {
       assert.equal((await ask("/free")).status, 200);
     });
 });
+
+/** A folder in which a command has made something of that name. */
+function strange(name: string, command: string): string {
+  const path = join(folder, `with-${command}`);
+  mkdirSync(path);
+  execFileSync(command, [join(path, name)]);
+  return path;
+}
 
 function logText(): string {
   return readFileSync(join(folder, "server.log"), "utf8");
