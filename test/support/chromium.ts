@@ -1,14 +1,13 @@
-// A real browser: Debian's Chromium without a window, led over the DevTools protocol. A page gathers what
-// went wrong while it was shown, and every request that it made.
+// A real browser: Debian's Chromium without a window, led over the DevTools protocol by two pipes. The end of the
+// pipes ends the browser, whatever has ended the test. A page gathers what went wrong while it was shown, and
+// every request that it made.
 
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-
-import { WebSocket } from "ws";
+import { Readable, Writable } from "node:stream";
 
 import { PATIENCE_MS, until, within } from "./deadline.ts";
-import { Output } from "./output.ts";
 import { makeScratch, type Scope } from "./scratch.ts";
 
 /** Debian's name; tools/setup-browser.sh installs it. */
@@ -29,10 +28,11 @@ export interface PageRequest {
 /** A running browser; it ends with the scope. */
 export class Chromium {
   readonly #process: ChildProcess;
-  readonly #output = new Output();
   readonly #waiting = new Map<number, (reply: Fields) => void>();
   readonly #pages = new Map<string, Page>();
-  #socket: WebSocket | null = null;
+  readonly #commands: Writable;
+  /** The begin of a message that has not come whole. */
+  #text = "";
   #lastId = 0;
 
   private constructor(folder: string, words: readonly string[]) {
@@ -46,23 +46,27 @@ export class Chromium {
       "--no-first-run",
       "--mute-audio",
       "--autoplay-policy=no-user-gesture-required",
-      "--remote-debugging-port=0",
+      "--remote-debugging-pipe",
       `--user-data-dir=${folder}`,
     ];
     this.#process = spawn(COMMAND, [...given, ...words, "about:blank"], {
       detached: true,
       env: { ...process.env, HOME: folder },
-      stdio: ["ignore", "ignore", "pipe"],
+      // Chromium reads commands from the fourth descriptor and writes to the fifth.
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
     });
-    assert(this.#process.stderr !== null);
-    this.#output.collect(this.#process.stderr, "stderr");
+    const [, , , commands, messages] = this.#process.stdio;
+    assert(commands instanceof Writable && messages instanceof Readable);
+    this.#commands = commands;
+    commands.on("error", () => undefined); // The browser has ended; the reply that is missing fails the test.
+    messages.setEncoding("utf8").on("data", (text: string) => this.#split(text));
   }
 
   /** Starts the browser; `words`: more of its options. */
   static async start(scope: Scope, words: readonly string[] = []): Promise<Chromium> {
     const self = new Chromium(makeScratch(scope), words);
     scope.after(() => self.#end());
-    await self.#connect();
+    await self.send("Browser.getVersion");
     return self;
   }
 
@@ -86,18 +90,17 @@ export class Chromium {
     const { promise, resolve } = Promise.withResolvers<Fields>();
     this.#waiting.set(id, resolve);
     const session = sessionId === undefined ? {} : { sessionId };
-    this.#socket?.send(JSON.stringify({ id, method, params, ...session }));
+    this.#commands.write(`${JSON.stringify({ id, method, params, ...session })}\0`);
     const reply = await within(PATIENCE_MS, promise, `the browser's reply to ${method}`);
     assert.equal(reply["error"], undefined, `${method}: ${JSON.stringify(reply["error"])}`);
     return fieldsOf(reply["result"]);
   }
 
-  async #connect(): Promise<void> {
-    const [, url = ""] = await this.#output.waitFor(/DevTools listening on (ws:\S+)/);
-    const socket = new WebSocket(url);
-    this.#socket = socket;
-    socket.on("message", (message: Buffer) => this.#receive(fieldsOf(JSON.parse(String(message)))));
-    await once(socket, "open");
+  /** A NUL ends each message. */
+  #split(text: string): void {
+    const messages = (this.#text + text).split("\0");
+    this.#text = messages.pop() ?? "";
+    for (const message of messages) this.#receive(fieldsOf(JSON.parse(message)));
   }
 
   #receive(message: Fields): void {
@@ -110,7 +113,6 @@ export class Chromium {
 
   async #end(): Promise<void> {
     const ended = once(this.#process, "exit");
-    this.#socket?.terminate();
     const { pid, exitCode, signalCode } = this.#process;
     // The group holds the browser's own processes as well.
     if (pid !== undefined && exitCode === null && signalCode === null) {
