@@ -589,7 +589,7 @@ const ROUTES = inGroup("Routes", "route", {
     placeholder: "TABLE",
     entry: (name, value) => (value === false ? name : `${name}: ${value}`),
     fallbackWords: "none",
-    doc: 'Fields that are set on each response, in place of the target\'s own: `headers = { X-Frame-Options = "DENY" }`. `NAME = false` removes a field.',
+    doc: 'Fields that are set on each response, in place of the target\'s own: `headers = { X-Frame-Options = "DENY" }`. `NAME = false` removes a field, also `Server`, `Date` and `X-Request-ID`, which Typhon adds.',
     read: readHeader,
   },
   cacheControl: {
