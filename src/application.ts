@@ -245,7 +245,7 @@ export class PythonApplication implements Handler {
   // The CPU time tells an application that computes from one that waits for something else, such as a database.
   #tellSlowStart(): void {
     const { app, python, startTimeoutMs } = this.configuration;
-    const waited = `nothing is served yet after ${SLOW_START_MS / 1000} s`;
+    const waited = `not ready after ${SLOW_START_MS / 1000} s`;
     const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
     const { workers } = this.#pool.status();
     const starting = workers.find(({ state, pid }) => state === "starting" && pid > 0);

@@ -109,7 +109,7 @@ export function programConfiguration(
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
   const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
-  return configure(command, { table, folder: cwd });
+  return configure(command, { name: "createServer", table, folder: cwd });
 }
 
 /** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
@@ -138,8 +138,9 @@ interface Command extends Surroundings {
   readonly freeBytes: (folder: string) => number;
 }
 
-/** The top table of the file, and the folder where its relative paths start. */
+/** The top table of the file, its name in error lines, and the folder where its relative paths start. */
 interface SiteFile {
+  readonly name: string;
   readonly table: Table;
   readonly folder: string;
 }
@@ -171,15 +172,12 @@ function readFile(surroundings: Surroundings): SiteFile | null {
   if (place === null) return null;
   const { path, name, by } = place;
   const { mayWait } = surroundings;
-  return { table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
+  return { name, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
 }
 
 function configure(command: Command, file: SiteFile | null): Configuration {
   const mistakes = new Mistakes();
-  const folder = file?.folder ?? command.cwd;
-  const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
-  const maker = new ConfigurationMaker(command, tables, folder, mistakes);
-  const configuration = maker.make();
+  const configuration = new ConfigurationMaker(command, file, mistakes).make();
   mistakes.end();
   return configuration;
 }
@@ -187,6 +185,7 @@ function configure(command: Command, file: SiteFile | null): Configuration {
 class ConfigurationMaker {
   readonly #mistakes: Mistakes;
   readonly #tables: FileTables;
+  readonly #fileName: string | null;
   /** Where relative paths of the file start. */
   readonly #folder: string;
   /** The variables without and with those of the files that `env-file` of the top level names. */
@@ -202,10 +201,13 @@ class ConfigurationMaker {
   readonly #sources: Sources;
   readonly #routeSurroundings: RouteSurroundings;
 
-  constructor(command: Command, tables: FileTables, folder: string, mistakes: Mistakes) {
+  constructor(command: Command, file: SiteFile | null, mistakes: Mistakes) {
     const { flags, cwd, envFiles } = command;
+    const folder = file?.folder ?? cwd;
+    const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
     this.#mistakes = mistakes;
     this.#tables = tables;
+    this.#fileName = file?.name ?? null;
     this.#folder = folder;
     this.#envFiles = envFiles;
     this.#mayWait = command.mayWait;
@@ -262,7 +264,11 @@ class ConfigurationMaker {
     const drafts: RouteDraft[] = [];
     const given = sources.text(APP);
     if (!this.#tables.hasSite && [APP, mount, folders].every((one) => sources.text(one) === null))
-      mistakes.add("no application given; for example: typhon app:app (see typhon --help)");
+      mistakes.add(
+        this.#fileName === null
+          ? `no application given, and no ${USUAL_FILE} in this folder; for example: typhon app:app (see typhon --help)`
+          : `${this.#fileName} names no application and no route; for example: app = "shop:app"`,
+      );
     if (given !== null) mistakes.attempt(() => this.#addMain(given, named, drafts), undefined);
     for (const one of sources.all(mount)) {
       const { prefix, app } = one.value;
