@@ -53,7 +53,7 @@ export interface ApplicationStatus {
 }
 
 /** What all applications of a server share. */
-export interface ApplicationSurroundings {
+export interface ApplicationContext {
   readonly log: Log;
   /** For bodies that find no room in memory. */
   readonly folder: TempFolder;
@@ -91,9 +91,9 @@ export class PythonApplication implements Handler {
   /** Whether `onReloadNeeded` was called and no load has ended since. */
   #isReloadAsked = false;
 
-  constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
-    const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = surroundings;
-    const { isTrustedProxy } = surroundings;
+  constructor(configuration: ApplicationConfiguration, shared: ApplicationContext) {
+    const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = shared;
+    const { isTrustedProxy } = shared;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
     this.configuration = configuration;

@@ -20,7 +20,7 @@ import {
   readPolicy,
   readRoute,
   type RouteDraft,
-  type RouteSurroundings,
+  type RouteContext,
 } from "./routes.ts";
 import { APP, OPTION_LIST, OPTIONS } from "./schema.ts";
 import { readListeners, readLogs, readProcess } from "./server-options.ts";
@@ -125,14 +125,14 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
 }
 
 /** The flags, the variables and where the command was started. `mayWait`: for files that are pipes. */
-interface Surroundings {
+interface CommandLine {
   readonly flags: Flags;
   readonly environment: Environment;
   readonly cwd: string;
   readonly mayWait: boolean;
 }
 
-interface Command extends Surroundings {
+interface Command extends CommandLine {
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
@@ -153,7 +153,7 @@ interface FilePlace {
 }
 
 /** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
-function findFile({ flags, environment, cwd }: Omit<Surroundings, "mayWait">): FilePlace | null {
+function findFile({ flags, environment, cwd }: Omit<CommandLine, "mayWait">): FilePlace | null {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
   const given = sources.ask(OPTIONS.config);
@@ -167,11 +167,11 @@ function findFile({ flags, environment, cwd }: Omit<Surroundings, "mayWait">): F
   return { path, name: USUAL_FILE, by: USUAL_FILE };
 }
 
-function readFile(surroundings: Surroundings): SiteFile | null {
-  const place = findFile(surroundings);
+function readFile(commandLine: CommandLine): SiteFile | null {
+  const place = findFile(commandLine);
   if (place === null) return null;
   const { path, name, by } = place;
-  const { mayWait } = surroundings;
+  const { mayWait } = commandLine;
   return { name, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
 }
 
@@ -199,7 +199,7 @@ class ConfigurationMaker {
   readonly #before: readonly Layer[];
   readonly #behind: readonly Layer[];
   readonly #sources: Sources;
-  readonly #routeSurroundings: RouteSurroundings;
+  readonly #routeContext: RouteContext;
 
   constructor(command: Command, file: SiteFile | null, mistakes: Mistakes) {
     const { flags, cwd, envFiles } = command;
@@ -223,7 +223,7 @@ class ConfigurationMaker {
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
     const applications = tables.applications.map(({ name }) => name);
-    this.#routeSurroundings = { working: this.#working, applications, mistakes };
+    this.#routeContext = { working: this.#working, applications, mistakes };
   }
 
   make(): Configuration {
@@ -279,7 +279,7 @@ class ConfigurationMaker {
     for (const one of sources.all(folders))
       drafts.push(...this.#folderRoute({ ...one, value: one.value.folder }, one.value.prefix));
     for (const route of routes)
-      drafts.push(...readRoute(route, this.#sourcesWith(route.table), this.#routeSurroundings));
+      drafts.push(...readRoute(route, this.#sourcesWith(route.table), this.#routeContext));
     for (const { name, by, table } of applications) {
       const own = new Sources([tableLayer(table, this.#folder)], mistakes).ask(APP);
       if (own !== null) named.push(this.#named(name, own, this.#sourcesWith(table)));
@@ -335,7 +335,7 @@ class ConfigurationMaker {
   }
 
   #folderRoute(given: Parameters<typeof folderRoute>[0], prefix: string): RouteDraft[] {
-    return folderRoute(given, prefix, this.#sources, this.#routeSurroundings);
+    return folderRoute(given, prefix, this.#sources, this.#routeContext);
   }
 
   #applicationRoute(by: string, prefix: string, name: string): RouteDraft {
