@@ -14,15 +14,18 @@ import { readVersion } from "./config/version.ts";
 import { AsgiHandler } from "./handlers/asgi/handler.ts";
 import { FailureHandler } from "./handlers/builtin/failure.ts";
 import { exchangeOf } from "./handlers/python/python-request.ts";
+import { HandedFiles } from "./handlers/python/handed-files.ts";
 import { WsgiHandler } from "./handlers/wsgi/handler.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
+import { canOpenBelow } from "./net/file-tree.ts";
 import type { MemoryBudget } from "./net/memory-budget.ts";
 import type { OpenFiles } from "./net/open-files.ts";
 import type { TempFolder } from "./net/temp-folder.ts";
 import { writeOutput } from "./observe/log-targets.ts";
 import type { Log } from "./observe/log.ts";
 import { PoolLog } from "./pool-log.ts";
+import { canonicalPath } from "./routing/canonical-path.ts";
 import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
 import { cpuMsOf } from "./workers/worker-process.ts";
@@ -58,6 +61,7 @@ export interface ApplicationSurroundings {
   readonly budget: MemoryBudget;
   /** Absolute; used where the machine has no /dev/shm. */
   readonly tempDir: string;
+  readonly isTrustedProxy: (address: string) => boolean;
   /** Whether what applications print becomes lines of the log. */
   readonly captureOutput: boolean;
   /** In development code that does not load is shown as a page, and does not end the start. */
@@ -67,9 +71,9 @@ export interface ApplicationSurroundings {
 /** Responds to exchanges by a Python program; a handler with a life of its own. */
 export class PythonApplication implements Handler {
   readonly name: string;
+  readonly configuration: ApplicationConfiguration;
   /** Asked for a reload, with the reason, because dead workers cannot be replaced without one. */
-  onReloadNeeded: (reason: string) => void = () => void this.reload();
-  readonly #configuration: ApplicationConfiguration;
+  onReloadNeeded: (reason: string) => void = () => undefined;
   readonly #log: Log;
   readonly #isDevelopment: boolean;
   readonly #pool: Pool;
@@ -89,9 +93,10 @@ export class PythonApplication implements Handler {
 
   constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
     const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = surroundings;
+    const { isTrustedProxy } = surroundings;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
-    this.#configuration = configuration;
+    this.configuration = configuration;
     this.#log = log.of(configuration.name);
     this.#isDevelopment = isDevelopment;
     const output = captureOutput ? null : writeOutput;
@@ -108,6 +113,12 @@ export class PythonApplication implements Handler {
       abandonTimeoutMs: null,
       mayRetry: configuration.retry === "safe",
       maxResponseSpill: configuration.maxResponseSpill,
+      files: new HandedFiles({
+        roots: configuration.sendfile,
+        count: openFiles,
+        canonicalPath,
+        isTrustedProxy,
+      }),
       onFault: (exchange: Exchange, text: string) => this.#onFault(exchange, text),
       onStoreFailure: (exchange: Exchange, error: Error) => this.#onStoreFailure(exchange, error),
     };
@@ -138,6 +149,8 @@ export class PythonApplication implements Handler {
 
   /** Resolves with null, or in development with the reason why the code does not load. Rejects with OperatorError. */
   async start(): Promise<string | null> {
+    if (this.configuration.sendfile.length > 0 && !canOpenBelow())
+      throw new OperatorError("--sendfile: files are sent only where /proc is mounted");
     const timer = setTimeout(() => this.#tellSlowStart(), SLOW_START_MS);
     try {
       await this.#pool.start();
@@ -201,7 +214,7 @@ export class PythonApplication implements Handler {
   }
 
   status(): ApplicationStatus {
-    const { app, threads } = this.#configuration;
+    const { app, threads } = this.configuration;
     const { name, isReady } = this;
     const pool = this.#pool.status();
     return { name, app, isReady, workers: pool.wanted, threads, failure: this.#failure, pool };
@@ -231,7 +244,7 @@ export class PythonApplication implements Handler {
 
   // The CPU time tells an application that computes from one that waits for something else, such as a database.
   #tellSlowStart(): void {
-    const { app, python, startTimeoutMs } = this.#configuration;
+    const { app, python, startTimeoutMs } = this.configuration;
     const waited = `nothing is served yet after ${SLOW_START_MS / 1000} s`;
     const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
     const { workers } = this.#pool.status();
@@ -255,7 +268,7 @@ export class PythonApplication implements Handler {
     // Python tells what is wrong in its last line, and so does a program that is no Python.
     const line = error.message.trim().split("\n").at(-1)?.slice(0, 300);
     return new OperatorError(
-      `--python ${this.#configuration.python}: ${line || "it ended without a word"}`,
+      `--python ${this.configuration.python}: ${line || "it ended without a word"}`,
       2,
     );
   }

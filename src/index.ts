@@ -21,8 +21,8 @@ export interface EmbeddedServer {
 
 /**
  * Makes a server; nothing runs before `start`. Every option has the name, the default and the checks of
- * its flag: `createServer({ app: "shop:app", bind: "127.0.0.1:8000", workers: 2 })`. Paths are below the
- * working directory. The log goes to standard error, and so
+ * its flag: `createServer({ app: "shop:app", bind: "127.0.0.1:8000", workers: 2 })`; `apps` and `routes` are those
+ * of typhon.toml. Paths are below the working directory. The log goes to standard error, and so
  * does the error output of the application; its other output goes to standard output. Throws an error whose `text` is for the operator.
  */
 export function createServer(options: ServerOptions): EmbeddedServer {
@@ -33,7 +33,7 @@ export function createServer(options: ServerOptions): EmbeddedServer {
   const server = new Server(configuration, log, accessLog);
   return {
     start: () => server.start(),
-    reload: () => server.applications.reload(),
+    reload: () => server.reload(),
     stop: async (graceMs) => {
       await server.stop(graceMs);
       await Promise.all([flushStandardStreams(), accessLog?.flush()]);

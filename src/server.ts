@@ -3,14 +3,15 @@
 //
 //   listeners → http1 → trusted proxies → router → an application, or a response of the server's own
 
-import type { ApplicationStatus } from "./application.ts";
+import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
-import type { Configuration, RouteConfiguration } from "./config/configuration.ts";
+import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
 import { listenAll } from "./front/listen-all.ts";
 import { ListenError, type Listener } from "./front/listener.ts";
-import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
+import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
+import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
@@ -21,8 +22,8 @@ import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
 import { requestIds } from "./routing/request-ids.ts";
-import { Router, type Route } from "./routing/router.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
+import { Site } from "./site.ts";
 
 /** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
 const BODY_MEMORY_BYTES = 67_108_864;
@@ -40,13 +41,16 @@ export interface Started {
 
 export class Server {
   readonly applications: Applications;
-  readonly #listening: Pick<Configuration["listeners"], "bind" | "socketRights">;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
-  readonly #router: Router;
+  /** Null before the start. */
+  #site: Site | null = null;
+  #configuration: Configuration;
   readonly #connections: Http1Engine;
   readonly #guard: DescriptorGuard;
   readonly #folder: TempFolder;
+  readonly #openFiles: OpenFiles;
+  readonly #fileMemory = new CacheMemory();
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
   #hasStarted = false;
@@ -54,9 +58,9 @@ export class Server {
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
-    const { tempDir, maxTempSize, health, reload } = configuration.process;
+    const { tempDir, maxTempSize, reload } = configuration.process;
     const { captureOutput } = configuration.logs;
-    this.#listening = configuration.listeners;
+    this.#configuration = configuration;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
     const openFiles = new OpenFiles({
@@ -64,6 +68,7 @@ export class Server {
       connections: () => this.#connections.size,
       closeIdle: (count) => this.#connections.closeOldestIdle(count),
     });
+    this.#openFiles = openFiles;
     this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
     const surroundings = {
       log,
@@ -71,14 +76,12 @@ export class Server {
       openFiles,
       budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir,
+      isTrustedProxy: (address: string) => this.#proxies.isTrusted(address),
       captureOutput,
       isDevelopment: reload,
     };
     this.applications = new Applications(configuration.applications, surroundings);
-    this.#router = new Router([
-      ...configuration.routes.map((route) => this.#applicationRoute(route)),
-      ...(health ? HEALTH_PATHS.map((path) => this.#healthRoute(path)) : []),
-    ]);
+    this.applications.onReloadNeeded = (): void => void this.reload();
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
@@ -100,7 +103,8 @@ export class Server {
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
-      const { bind, socketRights } = this.#listening;
+      this.#site = await this.#openSite(this.#configuration, this.applications.all);
+      const { bind, socketRights } = this.#configuration.listeners;
       const { listeners, notice } = await listenAll(
         bind,
         (socket) => this.#guard.accept(socket),
@@ -116,6 +120,22 @@ export class Server {
     }
   }
 
+  /** Reads the files that the routes of a configuration name. Rejects with OperatorError; nothing changes. */
+  async check({ routes }: Configuration): Promise<void> {
+    await readPolicyFiles(routes.map(({ policy }) => policy));
+  }
+
+  /**
+   * Loads the code of the applications anew; with a new configuration its applications and routes serve from
+   * now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
+   */
+  async reload(configuration = this.#configuration): Promise<string | null> {
+    return await this.applications.reload(configuration.applications, async (applications) => {
+      this.#site = await this.#openSite(configuration, applications);
+      this.#configuration = configuration;
+    });
+  }
+
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
@@ -126,23 +146,27 @@ export class Server {
     await this.#folder.remove();
   }
 
-  #applicationRoute({ host, path, application }: RouteConfiguration): Route {
-    const handler = this.applications.all.find(({ name }) => name === application);
-    if (handler === undefined) throw new OperatorError(`no application is named "${application}"`);
-    return { host, path, isExact: false, methods: null, handler };
-  }
-
-  #healthRoute(path: string): Route {
-    const handler = new HealthHandler(() => this.applications.isReady);
-    return { host: "", path, isExact: true, methods: HEALTH_METHODS, handler };
+  async #openSite(
+    configuration: Configuration,
+    applications: readonly PythonApplication[],
+  ): Promise<Site> {
+    return await Site.open(configuration, {
+      applications: new Map(applications.map((one) => [one.name, one])),
+      isReady: () => this.applications.isReady,
+      fileMemory: this.#fileMemory,
+      openFiles: this.#openFiles,
+      onUnreadable: (folder, name, code) =>
+        this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
+      onFailure: (text) => this.#log.error("route.failed", text, {}),
+    });
   }
 
   #route(exchange: Exchange): void {
     try {
       const refused = this.#proxies.identify(exchange);
-      const found = refused ?? this.#router.match(exchange.effectiveHead);
-      if ("code" in found) exchange.fail(found);
-      else found.handle(exchange);
+      if (refused !== null) exchange.fail(refused);
+      else if (this.#site === null) exchange.fail(ERRORS.NO_WORKERS);
+      else this.#site.handle(exchange);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
       const stack = error instanceof Error ? error.stack : undefined;

@@ -26,6 +26,7 @@ const PARTS = [
   "observe",
   "front",
   "handlers/builtin",
+  "handlers/policy",
   "handlers/static",
   "handlers/python",
   "handlers/wsgi",
@@ -47,6 +48,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   front: ["http", "net", "http1", "http2"],
   "handlers/static": ["http", "net"],
   "handlers/builtin": ["http", "net"],
+  // What a route asks of its requests, and changes in its responses.
+  "handlers/policy": ["http", "net", "config"],
   // What WSGI and ASGI have in common.
   "handlers/python": ["http", "net", "workers", "websocket"],
   "handlers/wsgi": ["http", "net", "workers", "websocket", "handlers/python"],
@@ -56,10 +59,12 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // One Python application as a service; then the one place where all parts are joined.
   "application.ts": [...PARTS, "config", "pool-log.ts"],
   "applications.ts": ["config", "net", "application.ts"],
-  "server.ts": [...PARTS, "config", "application.ts", "applications.ts"],
+  "site.ts": [...PARTS, "config"],
+  "server.ts": [...PARTS, "config", "application.ts", "applications.ts", "site.ts"],
   supervisor: ["config", "observe", "application.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
-  cli: ["config", "observe", "supervisor"],
+  // hash-password makes the hashes that a route checks.
+  cli: ["config", "observe", "supervisor", "handlers/policy"],
 };
 
 interface Import {

@@ -3,12 +3,16 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import type { ApplicationConfiguration, Configuration } from "../src/config/configuration.ts";
+import type {
+  ApplicationConfiguration,
+  Configuration,
+  RouteConfiguration,
+} from "../src/config/configuration.ts";
 import { load } from "../src/config/load.ts";
 import { AccessLog } from "../src/observe/access-log.ts";
 import { Log } from "../src/observe/log.ts";
@@ -69,6 +73,12 @@ function application(name: string, words: readonly string[]): ApplicationConfigu
   return { ...loaded, name };
 }
 
+function route(host: string, path: string, name: string): RouteConfiguration {
+  const [usual] = load(["shop:app"], process.env, folder).routes;
+  assert(usual !== undefined);
+  return { ...usual, host, path, target: { kind: "application", application: name } };
+}
+
 function configure(): Configuration {
   const words = ["shop:app", "--bind", "127.0.0.1:0", "--health", "--log-format", "json"];
   return {
@@ -78,9 +88,9 @@ function configure(): Configuration {
       application("blog", ["blog:app", "--python", systemPython]),
     ],
     routes: [
-      { host: "", path: "/shop", application: "shop" },
-      { host: "blog.example", path: "", application: "blog" },
-      { host: "*.blog.example", path: "", application: "blog" },
+      route("", "/shop", "shop"),
+      route("blog.example", "", "blog"),
+      route("*.blog.example", "", "blog"),
     ],
   };
 }
@@ -199,6 +209,60 @@ describe("two applications behind one server", () => {
     assert.equal(blog?.["application"], "blog");
     const none = lines.find(({ status }) => status === 404);
     assert(none !== undefined && !("application" in none));
+  });
+
+  test("a new configuration adds and replaces applications and routes; an unchanged one keeps its pool", async () => {
+    const started = configure();
+    const [shop, blog] = started.applications;
+    assert(shop !== undefined && blog !== undefined);
+    const changed = {
+      ...started,
+      applications: [shop, { ...blog, rootPath: "/b" }, { ...blog, name: "news" }],
+      routes: [...started.routes, route("", "/news", "news"), route("", "/b", "blog")],
+    };
+    const [kept] = server.applications.all;
+    const earlier = await ask("blog.example", "/");
+    assert.equal(await server.reload(changed), null);
+    assert.equal(server.applications.all[0], kept);
+    const later = await ask("blog.example", "/b/post");
+    assert.equal(later.json["script"], "/b");
+    assert.notEqual(later.json["pid"], earlier.json["pid"]);
+    assert.equal((await ask("", "/news/today")).json["path"], "/news/today");
+    assert.equal((await ask("", "/shop")).json["version"], "shop 2");
+    assert.equal((await ask("", "/readyz")).status, 200);
+  });
+
+  test("a removed application ends the requests that have begun, and gets no new ones", async () => {
+    const started = configure();
+    const [, blog] = started.applications;
+    assert(blog !== undefined);
+    rmSync(join(folder, "begun"), { force: true });
+    rmSync(join(folder, "go-on"), { force: true });
+    const running = ask("", "/shop/wait");
+    await until("the request runs", () => exists("begun"));
+    const without = { ...started, applications: [blog], routes: [route("", "", "blog")] };
+    assert.equal(await server.reload(without), null);
+    assert.equal((await ask("", "/shop")).json["version"], "blog");
+    writeFileSync(join(folder, "go-on"), "");
+    assert.equal((await running).json["version"], "shop 2");
+    assert.equal(await server.reload(started), null);
+    assert.equal((await ask("", "/shop")).json["version"], "shop 2");
+    rmSync(join(folder, "begun"), { force: true });
+    rmSync(join(folder, "go-on"), { force: true });
+  });
+
+  test("a configuration with an application that does not load, or a wrong route, changes nothing", async () => {
+    const started = configure();
+    const [shop, blog] = started.applications;
+    assert(shop !== undefined && blog !== undefined);
+    const missing = { ...blog, name: "missing", app: "nowhere:app" };
+    const broken = { ...started, applications: [shop, missing], routes: [route("", "", "shop")] };
+    assert.match(String(await server.reload(broken)), /nowhere/);
+    assert.equal((await ask("blog.example", "/")).json["version"], "blog");
+    const wrong = { ...started, routes: [route("", "", "unknown")] };
+    assert.match(String(await server.reload(wrong)), /no application is named "unknown"/);
+    assert.equal((await ask("blog.example", "/")).json["version"], "blog");
+    assert.equal((await ask("any.example", "/x")).status, 404);
   });
 
   test("one stops: begun requests end, later ones get 503, and the other serves", async () => {

@@ -8,6 +8,8 @@ import {
   APP,
   GROUPS,
   OPTION_LIST,
+  OPTIONS,
+  ROUTE_KEYS,
   SWITCHES,
   variableOf,
   type Option,
@@ -17,16 +19,79 @@ const OPENING = `# Options
 
 <!-- Rendered from src/config/schema.ts by tools/render-options.ts; changes by hand are lost. -->
 
-\`typhon APP [options]\`
+\`typhon APP [options]\`, \`typhon --config FILE [options]\`, \`typhon check [APP] [options]\`, \`typhon reload\`
 
-Each option can also be set by the environment variable that is named with it. A flag wins over the variable, and the
-variable over the default. An empty variable counts as not set. If a flag is given twice but cannot be repeated, the
+Each option can also be set by the environment variable that is named with it, and in [the file](#the-file-typhontoml).
+A flag wins over the variable, the variable over the file, the file over variables of other servers such as
+\`WEB_CONCURRENCY\`, and these over the default. An empty variable counts as not set. If a flag is given twice but cannot be repeated, the
 last one wins. A file of \`--env-file\` may hold these variables too. The variable of a repeatable option holds all values, separated by commas or spaces; only
 \`TYPHON_ENV\` has one value on each line.
 
 Durations are in seconds and may have fractions (\`2.5\`). Sizes are in bytes, or \`512k\`, \`10M\`, \`1G\` in powers of 1,024.
 
-A mistake is reported in one line that names the option, with exit code 2. If the application does not load, the exit code is 3.
+Each mistake is reported in one line that names the option, the variable or the line of the file, with exit code 2. If the application does not load, the exit code is 3.
+`;
+
+const FILE = `## The file \`typhon.toml\`
+
+\`\`\`toml
+#:schema ./typhon.schema.json
+bind = ["0.0.0.0:8000", "unix:typhon.sock"]
+access-log = "-"
+workers = 2                        # of each application
+env = { LANG = "C.UTF-8" }         # for each application
+
+[apps.shop]
+app = "shop.wsgi"
+dir = "shop"
+env = { DJANGO_SETTINGS_MODULE = "shop.settings" }
+
+[apps.api]
+app = "api:app"
+dir = "api"
+workers = 4
+timeout = [30, "/reports=300"]
+
+[[routes]]
+host = "shop.example.com"
+app = "shop"
+cache-control = "no-cache"
+
+[[routes]]
+host = "shop.example.com"
+path = "/static"
+static = "shop/static"
+
+[[routes]]
+host = ["api.example.com", "*.api.example.com"]
+app = "api"
+allow = ["10.0.0.0/8"]
+headers = { X-Frame-Options = "DENY", Server = false }
+
+[[routes]]                         # without a host: every other host
+redirect = "https://shop.example.com{path}{query}"
+\`\`\`
+
+The syntax is [TOML](https://toml.io). \`--config FILE\` names the file; without it \`typhon.toml\` of the working folder is read, if no APP is
+given. Relative paths in the file start at the file's own folder. \`typhon check\` shows what would be served, or every mistake
+with its line. [typhon.schema.json](typhon.schema.json) is a JSON Schema: editors with taplo (VS Code: Even Better TOML) complete and check the file
+with it.
+
+The file has three levels:
+
+- The top level has the options of this page under the names of their flags, without \`--\`. Options of applications and of routes hold for each of
+  them there. \`app = "shop:app"\` alone is a whole site: that application has every path that no route has. Not in the file: \`config\`.
+- \`[apps.NAME]\` has the options of one application: \`app\`, and those below that say so. An option stands above the same option of the top level;
+  the variables of \`env\` are added to those of the top level. Each application needs a route; a single one without any route has every path.
+  At most 100.
+- \`[[routes]]\` has one route. The most specific host wins (a name, then the longest \`*.\` name, then routes without a host), then the longest path. The order in
+  the file does not matter. At most 1,000.
+
+Options that may be repeated take one value or an array. Durations and sizes may be numbers: \`timeout = 2.5\`, \`max-body = 1048576\`, \`max-body = "1M"\`.
+
+### Keys of \`[[routes]]\`
+
+One of \`app\`, \`static\`, \`redirect\` and \`respond\` is the target.
 `;
 
 /** The whole page. */
@@ -39,17 +104,42 @@ export function renderOptions(): string {
   parts.push("## Other\n");
   for (const { name, short, help } of SWITCHES)
     parts.push(section(title(name, short, null), [`${help[0]?.toUpperCase()}${help.slice(1)}.`]));
+  parts.push(FILE);
+  for (const key of Object.values(ROUTE_KEYS)) parts.push(`${describeKey(key)}\n`);
   return parts.join("\n");
 }
 
+function describeKey(option: Option<unknown>): string {
+  const { name, placeholder, isFlag, doc } = option;
+  if (isFlag) return `- \`${name}\`: as [\`--${name}\`](#${anchor(option)}), for this route.`;
+  return `- \`${name} = ${placeholder}\`: ${doc} Default: ${defaultOf(option)}.`;
+}
+
+/** The anchor that GitHub gives to the heading of an option. */
+function anchor({ name, short, placeholder }: Option<unknown>): string {
+  return title(name, short, placeholder)
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, "")
+    .replaceAll(" ", "-");
+}
+
+function defaultOf({ fallback, fallbackWords }: Option<unknown>): string {
+  return fallbackWords ?? (fallback === null ? "none" : `\`${fallback}\``);
+}
+
 function describe(option: Option<unknown>): string {
-  const { name, short, placeholder, fallback, fallbackWords, otherVariable, doc } = option;
-  const plain = fallback === null ? null : `\`${fallback}\``;
-  const words = fallbackWords ?? plain ?? "none";
+  const { name, short, placeholder, otherVariable, doc } = option;
   return section(title(name, short, placeholder), [
     doc,
-    `Default: ${words}. ${variables(name, otherVariable)}`,
+    `Default: ${defaultOf(option)}. ${variables(name, otherVariable)}${levels(option)}`,
   ]);
+}
+
+/** Where the option may stand in the file, if not only at the top level. */
+function levels(option: Option<unknown>): string {
+  if (option === OPTIONS.config) return " Not in the file.";
+  if (option.scope === "application") return " Also in `[apps.NAME]`.";
+  return option.scope === "route" ? " Also in `[[routes]]`." : "";
 }
 
 function title(name: string, short: string | null, placeholder: string | null): string {

@@ -22,11 +22,12 @@ node_tests() {
 }
 
 setup=
-# need npm | python: installs npm's packages, or the virtual environment of the tests, unless they are
-# there. Both fetch for a while: the virtual environment is made in the background from the first call on.
+# need npm | python | strace: installs npm's packages, the virtual environment of the tests, or the Debian
+# package, unless they are there. They fetch for a while: the virtual environment is made in the background
+# from the first call on.
 need() {
   for what in "$@"; do
-    if [ "$what" = npm ]; then need_npm; else need_python; fi
+    "need_$what"
   done
 }
 
@@ -43,6 +44,15 @@ need_npm() {
   echo "== npm ci"
   npm ci --no-audit --no-fund --loglevel=error || {
     kill "$setup" 2>/dev/null
+    exit 1
+  }
+}
+
+need_strace() {
+  command -v strace >/dev/null 2>&1 && return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null || {
+    echo "test: lacking: strace; install with: sudo apt-get install --no-install-recommends strace" >&2
     exit 1
   }
 }

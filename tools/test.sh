@@ -105,12 +105,13 @@ if [ $# -gt 0 ]; then
     esac
     printf '\n== %s\n' "$section"
     case $section in acceptance | conformance | e2e | chaos) sh tools/build.sh ;; esac
+    case $section in acceptance | e2e) need strace ;; esac
     if [ "$is_section" = yes ]; then "run_$section"; else node_tests "$section"; fi
   done
 else
   need npm
   side_by_side $static
-  need python
+  need python strace
   sh tools/build.sh
   side_by_side ruff mypy pytest unit
   side_by_side acceptance chaos

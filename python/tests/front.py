@@ -377,8 +377,11 @@ class Front:
 
 
 def response_to(worker: Worker, request: int) -> tuple[list[str], bytes]:
-    """The whole response to a request: its head and its body, credit given as it comes."""
-    frame = worker.expect(frames.HEAD, request)
+    """The whole response to a request: its head and its body, credit given as it comes.
+
+    A file that the worker offers is left to the worker.
+    """
+    frame = first_frame(worker, request)
     head, body = frame.head(), frame.body()
     while not frame.is_end:
         if frame.body():
@@ -386,3 +389,32 @@ def response_to(worker: Worker, request: int) -> tuple[list[str], bytes]:
         frame = worker.expect(frames.BODY, request)
         body += frame.payload
     return head, body
+
+
+def first_frame(worker: Worker, request: int) -> Frame:
+    """The HEAD frame of a response. A file that the worker offers is left to the worker."""
+    frame = worker.next_frame()
+    if frame.kind == frames.FILE:
+        assert frame.request == request, frame
+        worker.send(frames.FILE_RESULT, request, count=frames.NOT_OPENED)
+        frame = worker.next_frame()
+    assert frame.kind == frames.HEAD, frame
+    assert frame.request == request, frame
+    return frame
+
+
+def offered_file(worker: Worker, request: int) -> tuple[list[str], bytes]:
+    """A response whose body is a file that the worker offers: its head, and the bytes of the file.
+
+    The worker is told that the front has opened the file, and ends the request.
+    """
+    frame = worker.expect(frames.FILE, request)
+    path, offset, length = frame.file()
+    with open(path, "rb") as file:
+        worker.send(frames.FILE_RESULT, request, count=frames.OPENED)
+        last = worker.expect(frames.BODY, request)
+        assert last.is_end
+        assert not last.payload
+        # The worker may have closed and removed it.
+        file.seek(offset)
+        return frame.head(), file.read(length)

@@ -36,6 +36,12 @@ class Frame(NamedTuple):
             return self.payload[12 + struct.unpack_from("<dI", self.payload)[1] :]
         return self.payload
 
+    def file(self) -> tuple[str, int, int]:
+        """Path, offset and length in a FILE frame."""
+        at = 12 + struct.unpack_from("<dI", self.payload)[1]
+        offset, length = struct.unpack_from("<QQ", self.payload, at)
+        return self.payload[at + 16 :].decode(), offset, length
+
     def text(self) -> str:
         return self.payload.decode()
 

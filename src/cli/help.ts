@@ -13,15 +13,32 @@ const EXAMPLES = [
   ["typhon mysite.wsgi -p 9000 -w 4", "Django: port 9000, four processes"],
   ["typhon 'shop:create_app()'", "a function that returns the app"],
   ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
+  ["typhon shop.wsgi --static /static=public", "an application and its files"],
+  ["typhon ./public", "a site of files"],
 ] as const;
+
+export const CHECK_HELP = `Usage: typhon check [APP] [options]
+       typhon check [--config FILE]
+
+Shows what Typhon would serve with these options and this file: listeners,
+routes in the order in which they match, applications, files, limits. Starts
+nothing, and loads no application.
+
+Exit codes: 0 no mistake; 2 mistakes, each in one line with the file, the line,
+the key and what is allowed.
+`;
 
 /** The whole help, ending in a line end. */
 export function renderHelp(): string {
   const lines = [
     "Usage: typhon APP [options]",
+    "       typhon --config FILE        a site: applications, files, routes",
+    "       typhon check [options]      shows what would be served, or mistakes",
     "       typhon reload --pid FILE    a running server loads new code",
+    "       typhon hash-password [USER] a line for the file of basic-auth",
     "",
-    "Serves a Python WSGI or ASGI application: an HTTP front, a queue, workers.",
+    "Serves Python WSGI and ASGI applications and files: an HTTP front, a queue,",
+    "workers.",
     "",
     ...twoColumns(`  ${APP.placeholder}`, APP.help),
   ];
@@ -37,7 +54,8 @@ export function renderHelp(): string {
     lines.push(...twoColumns(`  ${short === null ? "    " : `-${short}, `}--${name}`, help));
   lines.push(
     "",
-    `Each option may also come from a variable: --max-body from ${variableOf("max-body")}.`,
+    `Each option may also come from a variable: --max-body from ${variableOf("max-body")},`,
+    'or from typhon.toml: max-body = "10M".',
     "Sizes: 512k, 10M, 1G. Seconds may have fractions. Details: docs/options.md.",
     "",
     "Examples:",

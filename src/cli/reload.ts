@@ -1,32 +1,35 @@
 // `typhon reload`: asks a running server to load the application's code again, and waits for the outcome.
 // Only the word alone is the command; an application in a module named reload is `typhon reload:app`.
 
-import { resolve } from "node:path";
-
 import type { Flags } from "../config/flags.ts";
+import { pidFileOf } from "../config/load.ts";
 import { OperatorError, quote } from "../config/operator-error.ts";
 import { OPTIONS } from "../config/schema.ts";
-import { Sources, type Environment } from "../config/sources.ts";
+import type { Environment } from "../config/sources.ts";
 
 export const RELOAD = "reload";
 
 export const RELOAD_HELP = `Usage: typhon reload --pid FILE
+       typhon reload [--config FILE]
 
-Makes the server that was started with --pid FILE load the application's code
-again. New workers start beside the old ones and take over when all of them are
-ready; no request is refused or lost. If the new code does not load, the old
-code keeps serving.
+Makes the server that was started with --pid FILE, or with the key pid in its
+file, read its file and load the code of its applications again. New workers
+start beside the old ones and take over when all of them are ready; no request
+is refused or lost. If the new code does not load, or the file has a mistake,
+the old code keeps serving.
 
-  --pid FILE  the server's PID file; default: the variable TYPHON_PID
+  --pid FILE     the server's PID file; default: the variable TYPHON_PID
+  --config FILE  a file with the key pid; default: typhon.toml
 
 Exit codes: 0 the new code serves; 3 the new code does not load, its traceback
-is on standard error; 2 the server could not be reached.
+is on standard error; 2 the file has a mistake, and nothing has changed, or the
+server could not be reached.
 `;
 
 /**
- * Asks the server of --pid or TYPHON_PID to reload. Resolves when the new code serves, with the
- * milliseconds that the reload took. Throws OperatorError: 3 if the code does not load, 2 if the server
- * could not be reached.
+ * Asks the server of --pid, TYPHON_PID or the file to reload. Resolves when the new code serves, with the
+ * milliseconds that the reload took. Throws OperatorError: 3 if the code does not load, 2 if the
+ * file has a mistake or the server could not be reached.
  */
 export async function reload(flags: Flags, environment: Environment, cwd: string): Promise<number> {
   const pidFile = readPidFile(flags, environment, cwd);
@@ -36,13 +39,13 @@ export async function reload(flags: Flags, environment: Environment, cwd: string
 }
 
 function readPidFile(flags: Flags, environment: Environment, cwd: string): string {
-  const other = [...flags.texts.keys()].find((name) => name !== OPTIONS.pid.name);
+  const { pid, config } = OPTIONS;
+  const other = [...flags.texts.keys()].find((name) => name !== pid.name && name !== config.name);
   if (flags.app !== null || other !== undefined)
     throw new OperatorError(
-      `typhon reload takes --pid FILE and nothing else, not ${quote(flags.app ?? `--${other}`)}`,
+      `typhon reload takes --pid FILE or --config FILE and nothing else, not ${quote(flags.app ?? `--${other}`)}`,
     );
-  const given = new Sources(flags, environment).ask(OPTIONS.pid);
-  if (given === null)
-    throw new OperatorError("no PID file given; for example: typhon reload --pid FILE");
-  return resolve(cwd, given.value);
+  const pidFile = pidFileOf(flags, environment, cwd);
+  if (pidFile !== null) return pidFile;
+  throw new OperatorError("no PID file given; for example: typhon reload --pid FILE");
 }

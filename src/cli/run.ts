@@ -1,30 +1,36 @@
-// One run of the command: shows the help or the version, asks a running server to reload, or serves until
-// the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
+// One run of the command: shows the help, the version or what would be served, asks a running server to reload, or
+// serves until the supervisor returns. An operator's mistake is one line on standard error; a bug in Typhon is its
 // stack. This file returns the exit code and leaves the exit to main.ts.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { readFlags, type Flags } from "../config/flags.ts";
-import { loadConfiguration } from "../config/load.ts";
+import { configurationReader, loadConfiguration } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { escapeText } from "../observe/escape.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
-import { renderHelp } from "./help.ts";
+import { CHECK_HELP, renderHelp } from "./help.ts";
+import { HASH_PASSWORD, HASH_PASSWORD_HELP, hashPasswordLine } from "./hash-password.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { readVersion } from "../config/version.ts";
 
+/** Only as the first word: an application in a module of that name is `typhon check:app`. */
+const CHECK = "check";
 /** Exit code of a bug in Typhon. sysexits.h has 70 (EX_SOFTWARE), but shells and systemd units expect 1. */
 const EXIT_FAULT = 1;
 
 /** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
 export async function run(words: readonly string[], environment: Environment): Promise<number> {
+  const [first] = words;
+  const command = first === RELOAD || first === CHECK ? first : null;
   try {
-    const isFirst = words[0] === RELOAD;
-    const flags = readFlags(isFirst ? words.slice(1) : words);
-    const isReload = isFirst || flags.app === RELOAD;
+    if (first === HASH_PASSWORD) return await printHash(words.slice(1));
+    const flags = readFlags(command === null ? words : words.slice(1));
+    const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
-      process.stdout.write(isReload ? RELOAD_HELP : renderHelp());
+      const others = command === CHECK ? CHECK_HELP : renderHelp();
+      process.stdout.write(isReload ? RELOAD_HELP : others);
       return 0;
     }
     if (flags.wantsVersion) {
@@ -32,25 +38,42 @@ export async function run(words: readonly string[], environment: Environment): P
       return 0;
     }
     const cwd = workingFolder();
+    if (command === CHECK) {
+      const { renderCheck } = await import("./check.ts");
+      const { readPolicyFiles } = await import("../handlers/policy/policy-handler.ts");
+      const configuration = loadConfiguration(flags, environment, cwd);
+      await readPolicyFiles(configuration.routes.map(({ policy }) => policy));
+      process.stdout.write(renderCheck(configuration));
+      return 0;
+    }
     if (!isReload) return await serve(flags, environment, cwd);
-    const ms = await reload(isFirst ? flags : { ...flags, app: null }, environment, cwd);
+    const ms = await reload(command === RELOAD ? flags : { ...flags, app: null }, environment, cwd);
     process.stdout.write(`reloaded in ${ms} ms\n`);
     return 0;
   } catch (error) {
-    // The text may hold an application's traceback, or the reply of whoever listens at the control socket.
-    const lines = `typhon: ${explain(error)}`.split("\n").map(escapeText);
-    process.stderr.write(`${lines.join("\n")}\n`);
+    // The text may hold an application's traceback, or the reply of whoever listens at the control socket. Lines
+    // of a check begin with file and line, as editors read them.
+    const text = (command === CHECK ? "" : "typhon: ") + explain(error);
+    process.stderr.write(`${text.split("\n").map(escapeText).join("\n")}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
 }
 
+async function printHash(words: readonly string[]): Promise<number> {
+  const flags = readFlags(words);
+  if (flags.wantsHelp) process.stdout.write(HASH_PASSWORD_HELP);
+  else process.stdout.write(`${await hashPasswordLine(flags.app)}\n`);
+  return 0;
+}
+
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
-  const configuration = loadConfiguration(flags, environment, cwd);
+  const reader = configurationReader(flags, environment, cwd);
+  const configuration = reader.read();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const { supervise } = await import("../supervisor/supervisor.ts");
   const log = openLog(configuration.logs);
   try {
-    return await supervise(configuration, log);
+    return await supervise(configuration, log, reader.hasFile ? reader.read : null);
   } finally {
     await flushStandardStreams();
     // An operation of the thread pool counts as running until its callbacks have returned (last-exit.ts).

@@ -5,7 +5,7 @@ import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 
 import type { ListenAddress } from "../net/address.ts";
-import { BadValue } from "./values.ts";
+import { BadValue, withSchema } from "./values.ts";
 
 /** sun_path of Linux holds 108 bytes with its final NUL (unix(7)). */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -24,11 +24,11 @@ export function readHost(text: string): string {
 }
 
 /** 0 … 65535; 0 takes any free port. Throws BadValue. */
-export function readPort(text: string): number {
+export const readPort = withSchema({ type: "integer", minimum: 0, maximum: 65_535 }, (text) => {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(port <= 65_535)) throw new BadValue("must be a port from 0 to 65535");
   return port;
-}
+});
 
 /** One address of --bind; the path of a Unix socket stays as given. Throws BadValue. */
 export function readBindAddress(text: string): ListenAddress {
@@ -63,6 +63,7 @@ function readSocketPath(path: string): ListenAddress {
 }
 
 function explain(text: string): string {
+  if (/\p{Cc}/u.test(text)) return EXPECTED;
   if (isIPv6(text) || /^[0-9a-f:.]*::[0-9a-f:.]*$/i.test(text))
     return `${EXPECTED}; an IPv6 address needs brackets: [::1]:8000`;
   if (/^\d+$/.test(text)) return `${EXPECTED}; for a port alone write :${text} or --port ${text}`;

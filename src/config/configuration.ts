@@ -6,7 +6,7 @@ import type { ListenAddress, SocketRights } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
-  /** The application's name in routes and logs; "" if it is the only one. */
+  /** The application's name in routes and logs; "" if it is the only one, "/prefix" for one of --mount. */
   readonly name: string;
   /** The application as given: module:callable, module, path/to/file.py[:callable], module:factory(). */
   readonly app: string;
@@ -25,6 +25,8 @@ export interface ApplicationConfiguration {
   readonly lifespan: "auto" | "on" | "off";
   /** Whether http.response.pathsend is offered (ASGI). */
   readonly pathsend: boolean;
+  /** Folders whose files the application may hand over (X-Sendfile), and the canonical paths that stand for them. */
+  readonly sendfile: readonly { readonly prefix: string; readonly folder: string }[];
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
   readonly workers: number;
@@ -71,14 +73,62 @@ export interface ApplicationConfiguration {
   };
 }
 
-/** Requests for a host and below a path go to one application. */
+/** Who responds to the requests of a route. */
+export type RouteTarget =
+  | { readonly kind: "application"; readonly application: string }
+  | StaticTarget
+  /** `to`: a URL or a path; "{path}" stands for the rest of the path behind the prefix, "{query}" for "?" and the query. */
+  | { readonly kind: "redirect"; readonly status: RedirectStatus; readonly to: string }
+  | {
+      readonly kind: "respond";
+      readonly status: number;
+      readonly contentType: string;
+      readonly body: string;
+    };
+
+export type RedirectStatus = 301 | 302 | 303 | 307 | 308;
+
+/** Files of a folder. */
+export interface StaticTarget {
+  readonly kind: "static";
+  /** Absolute; through symbolic links, as the user names it. */
+  readonly folder: string;
+  /** Whether the route's path is removed before the file is looked for. */
+  readonly stripPrefix: boolean;
+  /** Whether a folder without index.html is shown as a list. */
+  readonly listing: boolean;
+  /** Whether symbolic links may leave the folder. */
+  readonly followSymlinks: boolean;
+  /** The file, below the folder, for paths where there is none (single-page applications); "" = none. */
+  readonly fallback: string;
+}
+
+/** What a route asks of its requests, and changes in its responses. */
+export interface RoutePolicy {
+  /** Addresses and CIDR ranges, "unix", "*" for everybody; empty `allow` = every address. `deny` wins over `allow`. */
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  /** Absolute path of a file of users and password hashes (typhon hash-password); null = no password is asked for. */
+  readonly basicAuth: string | null;
+  /** Fields set on each response, in place of fields of that name; and fields removed. */
+  readonly setHeaders: readonly (readonly [name: string, value: string])[];
+  readonly removeHeaders: readonly string[];
+  /** Cache-Control of successful responses that have none; "" = none is added. */
+  readonly cacheControl: string;
+  /** Absolute path of a folder with 404.html, 50x.html …; null = the usual texts. */
+  readonly errorPages: string | null;
+  /** Which responses are compressed. */
+  readonly compress: "off" | "files" | "all";
+}
+
+/** Requests for a host and below a path have one target. */
 export interface RouteConfiguration {
   /** "example.com", "*.example.com" for every name below it, or "" for every host. */
   readonly host: string;
-  /** "" for every path, or "/prefix" without a trailing slash: that path and all paths below it. */
+  /** "" for every path, or "/prefix" without a trailing slash: that canonical path and all paths below it. */
   readonly path: string;
-  /** The application's name. */
-  readonly application: string;
+  readonly target: RouteTarget;
+  readonly policy: RoutePolicy;
 }
 
 export interface Configuration {
@@ -103,7 +153,7 @@ export interface Configuration {
     readonly maxRequestLine: number;
     readonly maxRequestHead: number;
   };
-  /** At least one; the names differ. */
+  /** The names differ; none for a site of files alone. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
   readonly logs: {

@@ -9,8 +9,8 @@ import { OperatorError, quote } from "./operator-error.ts";
 import { isLink, kindOf, mayRun } from "./paths.ts";
 
 interface Search {
-  /** The text of --python or its variable, and which of the two gave it; null without either. */
-  readonly asked: { readonly by: string; readonly text: string } | null;
+  /** The text of --python, what gave it, and where its relative path starts; null: not given. */
+  readonly asked: { readonly by: string; readonly text: string; readonly folder: string } | null;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The folder that relative paths start at. */
   readonly cwd: string;
@@ -21,7 +21,7 @@ interface Search {
 /** The absolute path of the interpreter. Throws OperatorError if none is found. */
 export function findInterpreter(search: Search): string {
   const { asked, environment, folders } = search;
-  if (asked !== null) return findAsked(asked.by, asked.text, search);
+  if (asked !== null) return findAsked(asked, search);
   const active = environment["VIRTUAL_ENV"] ?? "";
   if (active !== "") {
     const python = pythonIn(resolve(search.cwd, active));
@@ -41,8 +41,8 @@ export function findInterpreter(search: Search): string {
   );
 }
 
-function findAsked(by: string, text: string, search: Search): string {
-  const path = resolve(search.cwd, text);
+function findAsked({ by, text, folder }: NonNullable<Search["asked"]>, search: Search): string {
+  const path = resolve(folder, text);
   if (kindOf(path) === "folder") {
     const python = pythonIn(path);
     if (python !== null) return python;

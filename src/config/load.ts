@@ -1,31 +1,43 @@
-// Makes a checked Configuration from the command line and the environment. A flag wins over its TYPHON_…
-// variable, that over the variable of other servers, that over the default. This file decides what depends on
-// several options or on the machine: --bind against --host and --port, PORT, folders, the interpreter.
+// Makes a checked Configuration from the command line, the environment and the file. A flag wins over its TYPHON_…
+// variable, that over the file, that over the variable of other servers, that over the default. This file decides
+// which applications and routes there are.
 
-import { closeSync, constants, openSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
-import type { ListenAddress } from "../net/address.ts";
-import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
-import type { ApplicationConfiguration, Configuration } from "./configuration.ts";
-import { usableCores } from "./cores.ts";
+import { siteFolder, type WorkingFolder } from "./app-text.ts";
+import type { Configuration } from "./configuration.ts";
 import { readEnvFiles } from "./env-files.ts";
+import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { readFlags, type Flags } from "./flags.ts";
-import { findInterpreter } from "./interpreter.ts";
-import { asNamed, nameOfCwd } from "./named-paths.ts";
-import { OperatorError, quote } from "./operator-error.ts";
-import { findOwner } from "./owner.ts";
-import { freeBytes, kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
-import { OPTIONS, type Option } from "./schema.ts";
-import { readValue, Sources, type Environment, type GivenValue } from "./sources.ts";
+import { loadApplication, type NamedApplication } from "./load-application.ts";
+import type { GivenText, Table } from "./located.ts";
+import { Mistakes, quote } from "./operator-error.ts";
+import { freeBytes, kindOf } from "./paths.ts";
+import {
+  applicationRoute,
+  finishRoutes,
+  folderRoute,
+  readPolicy,
+  readRoute,
+  type RouteDraft,
+  type RouteSurroundings,
+} from "./routes.ts";
+import { APP, OPTION_LIST, OPTIONS } from "./schema.ts";
+import { readListeners, readLogs, readProcess } from "./server-options.ts";
+import {
+  flagLayer,
+  otherVariableLayer,
+  readGiven,
+  Sources,
+  tableLayer,
+  variableLayer,
+  type Environment,
+  type Layer,
+} from "./sources.ts";
+import { readTomlFile } from "./toml-file.ts";
 
-const LOOPBACK = "127.0.0.1";
-const DEFAULT_PORT = 8000;
-/** All temporary files where no limit was chosen: four bodies of the usual largest size. */
-const USUAL_TEMP_BYTES = 4_294_967_296;
-/** At least so much: the disk may be full only while the server starts. */
-const LEAST_TEMP_BYTES = 268_435_456;
+/** The file that is read without --config. */
+const USUAL_FILE = "typhon.toml";
 
 /** Reads the words after the command's name and the environment. Throws OperatorError. */
 export function load(
@@ -36,287 +48,297 @@ export function load(
   return loadConfiguration(readFlags(words), environment, cwd);
 }
 
-/** The configuration that `flags` and `environment` ask for: one application at every path. Throws OperatorError. */
+/** The configuration that `flags` and `environment` ask for. Throws OperatorError with a line for each mistake. */
 export function loadConfiguration(flags: Flags, given: Environment, cwd: string): Configuration {
-  const fromFiles = readEnvFiles(new Sources(flags, given), given, cwd);
-  const environment = { ...given, ...fromFiles };
-  const sources = new Sources(flags, environment);
-  const links = environment["PWD"];
-  const folder = readFolder(sources, OPTIONS.appDir, cwd) ?? resolve(cwd);
-  const appDir = asNamed(folder, cwd, links);
-  const app = readApplication(sources, appDir, cwd, links);
-  return {
-    listeners: {
-      bind: readBind(sources, environment, cwd),
-      socketRights: readSocketRights(sources),
-      forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
-      headerMap: sources.one(OPTIONS.headerMap),
-      keepAliveMs: sources.one(OPTIONS.keepAlive),
-      bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
-      maxBody: sources.one(OPTIONS.maxBody),
-      maxRequestLine: sources.one(OPTIONS.limitRequestLine),
-      maxRequestHead: sources.one(OPTIONS.limitRequestHead),
-    },
-    applications: [loadApplication(sources, { app, appDir, environment, fromFiles, cwd })],
-    routes: [{ host: "", path: "", application: "" }],
-    logs: {
-      accessLog: readAccessLog(sources, cwd),
-      level: sources.one(OPTIONS.logLevel),
-      format: sources.one(OPTIONS.logFormat),
-      captureOutput: sources.one(OPTIONS.captureOutput),
-    },
-    process: {
-      pid: readPidFile(sources, cwd),
-      ...readTempFiles(sources, environment, cwd),
-      gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
-      health: sources.one(OPTIONS.health),
-      reload: sources.one(OPTIONS.reload),
-      reloadDirs: readReloadDirs(sources, watchedFolder(app, appDir), cwd),
-    },
+  return configurationReader(flags, given, cwd).read();
+}
+
+/** Makes a configuration now, and anew for each reload. */
+export interface ConfigurationReader {
+  /** Whether there is a file to read anew. */
+  readonly hasFile: boolean;
+  /** Throws OperatorError with a line for each mistake. */
+  readonly read: () => Configuration;
+}
+
+/**
+ * The file is read by each `read`. The files of --env-file are read only once, because they may be pipes. Throws
+ * OperatorError.
+ */
+export function configurationReader(
+  flags: Flags,
+  given: Environment,
+  cwd: string,
+): ConfigurationReader {
+  const mistakes = new Mistakes();
+  const early = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
+  const files = early.all(OPTIONS.envFile);
+  mistakes.end();
+  const envFiles = readEnvFiles(files, given, true);
+  const command = {
+    flags,
+    environment: { ...given, ...envFiles },
+    cwd,
+    envFiles,
+    freeBytes: askedOnce(freeBytes),
+  };
+  let mayWait = true;
+  const read = (): Configuration => {
+    const current = { ...command, mayWait };
+    mayWait = false;
+    return configure(current, readFile(current));
+  };
+  return { hasFile: findFile(command) !== null, read };
+}
+
+/** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
+function askedOnce(ask: (folder: string) => number): (folder: string) => number {
+  const known = new Map<string, number>();
+  return (folder) => {
+    const answer = known.get(folder) ?? ask(folder);
+    known.set(folder, answer);
+    return answer;
   };
 }
 
-/** Where an application's code is, and the surroundings of the command. */
-interface Place {
-  readonly app: string;
-  readonly appDir: string;
+/** The configuration of a program: `table` has its options as a file would have them. Throws OperatorError. */
+export function programConfiguration(
+  table: Table,
+  environment: Environment,
+  cwd: string,
+): Configuration {
+  const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
+  const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
+  return configure(command, { table, folder: cwd });
+}
+
+/** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
+export function pidFileOf(flags: Flags, environment: Environment, cwd: string): string | null {
+  const mistakes = new Mistakes();
+  const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
+  let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
+  const file = given === null ? readFile({ flags, environment, cwd, mayWait: false }) : null;
+  if (file !== null)
+    given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
+  mistakes.end();
+  return given && resolve(given.folder, given.value);
+}
+
+/** The flags, the variables and where the command was started. `mayWait`: for files that are pipes. */
+interface Surroundings {
+  readonly flags: Flags;
   readonly environment: Environment;
-  /** The variables that only --env-file gives. */
-  readonly fromFiles: Readonly<Record<string, string>>;
   readonly cwd: string;
+  readonly mayWait: boolean;
 }
 
-function loadApplication(sources: Sources, place: Place): ApplicationConfiguration {
-  const { app, appDir, environment, fromFiles, cwd } = place;
-  const python = sources.ask(OPTIONS.python);
-  const workers = sources.ask(OPTIONS.workers)?.value;
-  return {
-    name: "",
-    app,
-    interface: sources.one(OPTIONS.interface),
-    python: findInterpreter({
-      asked: python === null ? null : { by: python.by, text: python.value },
-      environment,
-      cwd,
-      folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
-    }),
-    appDir,
-    cwd: nameOfCwd(cwd, appDir, environment["PWD"]),
-    env: {
-      ...fromFiles,
-      ...Object.fromEntries(sources.all(OPTIONS.env).map((given) => given.value)),
-    },
-    rootPath: sources.one(OPTIONS.rootPath),
-    loop: sources.one(OPTIONS.loop),
-    lifespan: sources.one(OPTIONS.lifespan),
-    pathsend: sources.one(OPTIONS.pathsend),
-    warmup: sources.all(OPTIONS.warmup).map((given) => given.value),
-    // In development one process is enough, and starts soonest.
-    workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
-    areWorkersChosen: workers !== undefined,
-    threads: sources.one(OPTIONS.threads),
-    concurrency: sources.one(OPTIONS.concurrency),
-    retry: sources.one(OPTIONS.retry),
-    maxRequests: sources.one(OPTIONS.maxRequests),
-    maxRequestsJitter: sources.one(OPTIONS.maxRequestsJitter),
-    maxRss: sources.one(OPTIONS.maxRss),
-    maxAgeMs: sources.one(OPTIONS.maxAge),
-    ...readTimeouts(sources),
-    loopTimeoutMs: sources.one(OPTIONS.loopTimeout),
-    abandonTimeoutMs: sources.one(OPTIONS.abandonTimeout),
-    cancelOnDisconnect: sources.one(OPTIONS.cancelOnDisconnect),
-    startTimeoutMs: sources.one(OPTIONS.startTimeout),
-    drainTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
-    queue: sources.one(OPTIONS.queue),
-    queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
-    maxResponseSpill: sources.one(OPTIONS.maxResponseSpill),
-    webSocketLimit: sources.one(OPTIONS.wsConcurrency),
-    webSockets: {
-      maxMessageBytes: sources.one(OPTIONS.wsMaxSize),
-      pingIntervalMs: sources.one(OPTIONS.wsPingInterval),
-      pingTimeoutMs: sources.one(OPTIONS.wsPingTimeout),
-      mayCompress: sources.one(OPTIONS.wsPerMessageDeflate),
-    },
-  };
+interface Command extends Surroundings {
+  /** The variables of --env-file. */
+  readonly envFiles: Readonly<Record<string, string>>;
+  readonly freeBytes: (folder: string) => number;
 }
 
-function readTimeouts(
-  sources: Sources,
-): Pick<ApplicationConfiguration, "timeoutMs" | "asgiTimeoutMs" | "routeTimeouts"> {
-  const given = sources.all(OPTIONS.timeout).map(({ value }) => value);
-  const all = given.findLast(({ prefix }) => prefix === "");
-  const usual = OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
-  // If a path is given twice, the last value holds, as for every option.
-  const byPrefix = new Map(given.map((timeout) => [timeout.prefix, timeout]));
-  byPrefix.delete("");
-  const routes = [...byPrefix.values()].toSorted((a, b) => b.prefix.length - a.prefix.length);
-  const { ms } = all ?? usual;
-  return { timeoutMs: ms, asgiTimeoutMs: all === undefined ? 0 : ms, routeTimeouts: routes };
+/** The top table of the file, and the folder where its relative paths start. */
+interface SiteFile {
+  readonly table: Table;
+  readonly folder: string;
 }
 
-function readPidFile(sources: Sources, cwd: string): string | null {
-  const given = sources.ask(OPTIONS.pid);
-  if (given === null) return null;
-  const path = resolve(cwd, given.value);
-  if (mayWriteIn(dirname(path))) return path;
-  throw new OperatorError(
-    `${given.by} ${quote(given.text)} is in no folder that this user may write to; name another`,
-  );
+/** Where the file is, how error lines name it, and what named it. */
+interface FilePlace {
+  readonly path: string;
+  readonly name: string;
+  readonly by: string;
 }
 
-function readReloadDirs(sources: Sources, fallback: string, cwd: string): readonly string[] {
-  const given = sources.all(OPTIONS.reloadDir);
-  if (given.length === 0) return [fallback];
-  return given.map((one) => folderOf(one, cwd, mayReadIn));
-}
-
-function readApplication(sources: Sources, appDir: string, cwd: string, links = ""): string {
-  const given = sources.app();
-  if (given === null)
-    throw new OperatorError(
-      "no application given; for example: typhon app:app (see typhon --help)",
-    );
-  const file = filePart(given.value);
-  if (file === null) return given.value;
-  const isThere = (path: string): boolean => kindOf(path) === "file";
-  const here = resolve(cwd, file);
-  const path = !isThere(here) && isThere(resolve(appDir, file)) ? resolve(appDir, file) : here;
-  if (kindOf(path) === "closed")
-    throw new OperatorError(
-      `${given.by} ${quote(given.text)} is in a folder that this user may not enter; give this user the right`,
-    );
-  return asNamed(path, cwd, links) + given.value.slice(file.length);
-}
-
-// An application named as a file may be outside --app-dir; then the file's own folder is watched.
-function watchedFolder(app: string, appDir: string): string {
-  const file = filePart(app);
-  return file === null || file.startsWith(join(appDir, "/")) ? appDir : dirname(file);
-}
-
-// The path in "path/to/file.py[:callable]", null for a module.
-function filePart(app: string): string | null {
-  return /^([^:]+\.py)(?::|$)/u.exec(app)?.[1] ?? null;
-}
-
-function readBind(
-  sources: Sources,
-  environment: Environment,
-  cwd: string,
-): Configuration["listeners"]["bind"] {
-  for (const source of ["flag", "variable"] as const) {
-    const binds = sources.from(source, OPTIONS.bind);
-    const host = sources.from(source, OPTIONS.host).at(-1);
-    const port = sources.from(source, OPTIONS.port).at(-1);
-    const [bind] = binds;
-    const other = host ?? port;
-    if (bind !== undefined && other !== undefined)
-      throw new OperatorError(
-        `${bind.by} and ${other.by} exclude each other; write ${bind.by} HOST:PORT`,
-      );
-    if (bind !== undefined)
-      return binds.map(({ by, text, value }) =>
-        readValue(by, text, () => resolveBindAddress(value, cwd)),
-      );
-    // A host from the command line and a port from a variable still belong together.
-    if (other !== undefined) return [joinAddress(sources, environment)];
+/** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
+function findFile({ flags, environment, cwd }: Omit<Surroundings, "mayWait">): FilePlace | null {
+  const mistakes = new Mistakes();
+  const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
+  const given = sources.ask(OPTIONS.config);
+  mistakes.end();
+  if (given !== null) {
+    const { by, text, value } = given;
+    return { path: resolve(cwd, value), name: value, by: `${by} ${quote(text)}` };
   }
-  // Under --reload anybody who may connect sees source code and runs code that is not finished.
-  if (sources.one(OPTIONS.reload)) return [joinAddress(sources, environment)];
-  const text = environment["PORT"] ?? "";
-  if (text === "") return "default";
-  return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
+  const path = resolve(cwd, USUAL_FILE);
+  if (sources.text(APP) !== null || kindOf(path) === "missing") return null;
+  return { path, name: USUAL_FILE, by: USUAL_FILE };
 }
 
-function joinAddress(sources: Sources, environment: Environment): ListenAddress {
-  const text = environment["PORT"] ?? "";
-  const given = sources.ask(OPTIONS.port)?.value;
-  const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
-  return {
-    kind: "tcp",
-    host: sources.ask(OPTIONS.host)?.value ?? LOOPBACK,
-    port: given ?? fromPlatform ?? DEFAULT_PORT,
-  };
+function readFile(surroundings: Surroundings): SiteFile | null {
+  const place = findFile(surroundings);
+  if (place === null) return null;
+  const { path, name, by } = place;
+  const { mayWait } = surroundings;
+  return { table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
 }
 
-function readFolder(sources: Sources, option: Option<string>, cwd: string): string | null {
-  const given = sources.ask(option);
-  return given === null ? null : folderOf(given, cwd, mayReadIn);
+function configure(command: Command, file: SiteFile | null): Configuration {
+  const mistakes = new Mistakes();
+  const folder = file?.folder ?? command.cwd;
+  const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
+  const maker = new ConfigurationMaker(command, tables, folder, mistakes);
+  const configuration = maker.make();
+  mistakes.end();
+  return configuration;
 }
 
-/** The folder's absolute path. Throws OperatorError if there is none, or none that this user `may` use. */
-function folderOf(
-  { by, text, value }: GivenValue<string>,
-  cwd: string,
-  may: (folder: string) => boolean,
-): string {
-  const folder = resolve(cwd, value);
-  const kind = kindOf(folder);
-  if (kind === "folder" && may(folder)) return folder;
-  const what = `${by} ${quote(text)}`;
-  if (kind !== "folder" && kind !== "closed")
-    throw new OperatorError(`${what} is no folder; name one that exists`);
-  throw new OperatorError(
-    may === mayWriteIn
-      ? `${what} is no folder that this user may write to; name another`
-      : `${what} is closed to this user; give this user the right to enter and read it, or name another`,
-  );
-}
+class ConfigurationMaker {
+  readonly #mistakes: Mistakes;
+  readonly #tables: FileTables;
+  /** Where relative paths of the file start. */
+  readonly #folder: string;
+  /** The variables without and with those of the files that `env-file` of the top level names. */
+  readonly #given: Environment;
+  readonly #environment: Environment;
+  readonly #envFiles: Command["envFiles"];
+  readonly #mayWait: boolean;
+  readonly #freeBytes: Command["freeBytes"];
+  readonly #working: WorkingFolder;
+  /** The layers before and behind the table of an application or a route. */
+  readonly #before: readonly Layer[];
+  readonly #behind: readonly Layer[];
+  readonly #sources: Sources;
+  readonly #routeSurroundings: RouteSurroundings;
 
-function readTempFiles(
-  sources: Sources,
-  environment: Environment,
-  cwd: string,
-): Pick<Configuration["process"], "tempDir" | "maxTempSize"> {
-  const tempDir = readTempDir(sources, environment, cwd);
-  const asked = sources.ask(OPTIONS.maxTempSize)?.value;
-  return { tempDir, maxTempSize: asked ?? usualTempSize(freeBytes(tempDir)) };
-}
-
-/** The limit of all temporary files where none was chosen; `free`: bytes in their folder. */
-export function usualTempSize(free: number): number {
-  return Math.max(LEAST_TEMP_BYTES, Math.min(USUAL_TEMP_BYTES, Math.floor(free / 2)));
-}
-
-// /dev/shm is memory; it comes last, for a read-only file system.
-function readTempDir(sources: Sources, environment: Environment, cwd: string): string {
-  const given = sources.ask(OPTIONS.tempDir);
-  if (given !== null) return folderOf(given, cwd, mayWriteIn);
-  const usual = [environment["TMPDIR"] || tmpdir(), "/tmp", "/var/tmp", "/dev/shm"];
-  const folder = usual.map((path) => resolve(cwd, path)).find(mayWriteIn);
-  if (folder !== undefined) return folder;
-  throw new OperatorError(
-    `no folder for temporary files: this user may not write to ${usual.join(", ")}; name one with --temp-dir`,
-  );
-}
-
-function readSocketRights(sources: Sources): Configuration["listeners"]["socketRights"] {
-  const given = sources.ask(OPTIONS.socketOwner);
-  const owner = given && findOwner(`${given.by} ${quote(given.text)}`, given.value);
-  return { mode: sources.one(OPTIONS.socketMode), owner };
-}
-
-function readAccessLog(sources: Sources, cwd: string): string {
-  const given = sources.ask(OPTIONS.accessLog);
-  const text = given?.value ?? OPTIONS.accessLog.fallback ?? "";
-  if (text === "-" || text === "off") return text;
-  const path = resolve(cwd, text);
-  if (mayAppend(path)) return path;
-  throw new OperatorError(
-    `${given?.by} ${quote(text)} is no file that this user may write, or a FIFO that nobody reads; name another, - or off`,
-  );
-}
-
-// Opens the file, because its rights alone do not show whether it can be written (root, read-only disks,
-// /proc). The log creates the file a moment later anyway. O_NONBLOCK: a FIFO without a reader is an error, not
-// a wait.
-function mayAppend(path: string): boolean {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK } = constants;
-  try {
-    closeSync(openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o666));
-    return true;
-  } catch {
-    // The caller reports every error of the system in the same way.
-    return false;
+  constructor(command: Command, tables: FileTables, folder: string, mistakes: Mistakes) {
+    const { flags, cwd, envFiles } = command;
+    this.#mistakes = mistakes;
+    this.#tables = tables;
+    this.#folder = folder;
+    this.#envFiles = envFiles;
+    this.#mayWait = command.mayWait;
+    this.#freeBytes = command.freeBytes;
+    const top = tableLayer(tables.top, folder, true);
+    this.#given = command.environment;
+    const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
+    this.#environment = environment;
+    this.#working = { cwd, links: environment["PWD"] ?? "" };
+    this.#before = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
+    this.#behind = [top, otherVariableLayer(environment, cwd)];
+    this.#sources = new Sources([...this.#before, ...this.#behind], mistakes);
+    // Also what this site has no use for, such as --listing without a folder.
+    for (const option of OPTION_LIST) this.#sources.all(option);
+    const applications = tables.applications.map(({ name }) => name);
+    this.#routeSurroundings = { working: this.#working, applications, mistakes };
   }
+
+  make(): Configuration {
+    const { named, drafts } = this.#site();
+    const loaded = named
+      .map((one) =>
+        loadApplication(one, {
+          environment: this.#environment,
+          working: this.#working,
+          routes: drafts,
+          mistakes: this.#mistakes,
+        }),
+      )
+      .filter((one) => one !== null);
+    return {
+      listeners: readListeners(this.#sources, this.#environment, this.#mistakes),
+      applications: loaded.map(({ configuration }) => configuration),
+      routes: finishRoutes(drafts, this.#mistakes),
+      logs: readLogs(this.#sources, this.#mistakes),
+      process: readProcess(this.#sources, {
+        environment: this.#environment,
+        cwd: this.#working.cwd,
+        codeFolders: loaded.map(({ codeFolder }) => codeFolder),
+        freeBytes: this.#freeBytes,
+        mistakes: this.#mistakes,
+      }),
+    };
+  }
+
+  /** The applications and the routes that flags, variables and the file name together. */
+  #site(): { named: NamedApplication[]; drafts: RouteDraft[] } {
+    const sources = this.#sources;
+    const mistakes = this.#mistakes;
+    const { mount, static: folders } = OPTIONS;
+    const { applications, routes } = this.#tables;
+
+    const named: NamedApplication[] = [];
+    const drafts: RouteDraft[] = [];
+    const given = sources.text(APP);
+    if (!this.#tables.hasSite && [APP, mount, folders].every((one) => sources.text(one) === null))
+      mistakes.add("no application given; for example: typhon app:app (see typhon --help)");
+    if (given !== null) mistakes.attempt(() => this.#addMain(given, named, drafts), undefined);
+    for (const one of sources.all(mount)) {
+      const { prefix, app } = one.value;
+      const name = prefix === "" ? "/" : prefix;
+      named.push(this.#named(name, { ...one, text: app }, sources));
+      drafts.push(this.#applicationRoute(`${one.by} ${quote(one.text)}`, prefix, name));
+    }
+    for (const one of sources.all(folders))
+      drafts.push(...this.#folderRoute({ ...one, value: one.value.folder }, one.value.prefix));
+    for (const route of routes)
+      drafts.push(...readRoute(route, this.#sourcesWith(route.table), this.#routeSurroundings));
+    for (const { name, by, table } of applications) {
+      const own = new Sources([tableLayer(table, this.#folder)], mistakes).ask(APP);
+      if (own !== null) named.push(this.#named(name, own, this.#sourcesWith(table)));
+      else if (!table.has(APP.name))
+        mistakes.add(`${by} has no app; for example: app = "shop:app"`);
+    }
+    this.#routeTheRest(drafts);
+    return { named, drafts };
+  }
+
+  /** What APP, TYPHON_APP or `app` of the file names has every path that is left. Throws OperatorError. */
+  #addMain(given: GivenText, named: NamedApplication[], drafts: RouteDraft[]): void {
+    const folder = siteFolder(given);
+    if (folder !== null) {
+      drafts.push(...this.#folderRoute({ ...given, value: folder }, ""));
+      return;
+    }
+    readGiven(given, APP);
+    const others = this.#sources.all(OPTIONS.mount).length + this.#tables.applications.length;
+    const name = others === 0 ? "" : "/";
+    named.push(this.#named(name, given, this.#sources));
+    drafts.push(this.#applicationRoute(`${given.by} ${quote(given.text)}`, "", name));
+  }
+
+  /** One application without any route serves every path; of several, each needs a route. */
+  #routeTheRest(drafts: RouteDraft[]): void {
+    const { applications, routes } = this.#tables;
+    const [first, ...others] = applications;
+    if (first !== undefined && others.length === 0 && drafts.length === 0 && routes.length === 0) {
+      drafts.push(this.#applicationRoute(first.by, "", first.name));
+      return;
+    }
+    for (const { name, by } of applications)
+      if (!routes.some(({ table }) => isNamedIn(table, name)))
+        this.#mistakes.add(`${by} has no route; write [[routes]] with app = "${name}"`);
+  }
+
+  #named(name: string, given: GivenText, sources: Sources): NamedApplication {
+    const tables = sources.layers.filter((layer) => layer.isFile);
+    const fromFiles = { ...this.#readEnvFiles(tables), ...this.#envFiles };
+    return { name, given, sources, fromFiles };
+  }
+
+  /** The variables of the files that tables of the file name. */
+  #readEnvFiles(tables: readonly Layer[]): Record<string, string> {
+    const files = new Sources(tables, this.#mistakes).merged(OPTIONS.envFile);
+    return this.#mistakes.attempt(() => readEnvFiles(files, this.#given, this.#mayWait), {});
+  }
+
+  #sourcesWith(table: Table): Sources {
+    const own = tableLayer(table, this.#folder);
+    return new Sources([...this.#before, own, ...this.#behind], this.#mistakes);
+  }
+
+  #folderRoute(given: Parameters<typeof folderRoute>[0], prefix: string): RouteDraft[] {
+    return folderRoute(given, prefix, this.#sources, this.#routeSurroundings);
+  }
+
+  #applicationRoute(by: string, prefix: string, name: string): RouteDraft {
+    return applicationRoute(by, prefix, name, readPolicy(this.#sources, this.#mistakes));
+  }
+}
+
+/** Whether a route leads to the application. */
+function isNamedIn(table: Table, name: string): boolean {
+  const app = table.get(APP.name);
+  return app !== undefined && "text" in app && app.text === name;
 }

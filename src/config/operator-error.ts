@@ -18,6 +18,32 @@ export class OperatorError extends Error {
   }
 }
 
+/** Gathers mistakes, so that one look at a configuration shows all of them. */
+export class Mistakes {
+  // A value may be read for several applications: each mistake is told once.
+  readonly #texts = new Set<string>();
+
+  add(text: string): void {
+    this.#texts.add(text);
+  }
+
+  /** The result of `make`; if it throws OperatorError, that is a mistake, and the result is `instead`. */
+  attempt<T>(make: () => T, instead: T): T {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      this.add(error.text);
+      return instead;
+    }
+  }
+
+  /** Throws an OperatorError with a line for each mistake, if there is one. */
+  end(): void {
+    if (this.#texts.size > 0) throw new OperatorError([...this.#texts].join("\n"));
+  }
+}
+
 /** Most characters of a bad value that an error line repeats. */
 const MAX_QUOTED_CHARACTERS = 80;
 

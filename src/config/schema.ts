@@ -1,9 +1,21 @@
-// The one table of options. Flags, TYPHON_… variables, checks, `typhon --help` and docs/options.md all come
-// from here; no other file knows the name of an option or the form of its value. What depends on the machine
-// (cores, interpreter, folders) or on two options at once is decided in load.ts.
+// The one table of options. Flags, TYPHON_… variables, keys of typhon.toml, checks, `typhon --help`,
+// docs/options.md and docs/typhon.schema.json all come from here; no other file knows the name of an option or the
+// form of its value. What depends on the machine (cores, interpreter, folders) or on two options at once is decided
+// in load.ts, applications.ts and routes.ts.
 
 import { readBindAddress, readHost, readPort } from "./bind-address.ts";
 import { inGroup, SWITCH, type Option } from "./option.ts";
+import {
+  mappedFolder,
+  readFieldValue,
+  readHeader,
+  readHostPattern,
+  readInnerFile,
+  readMount,
+  readRedirect,
+  readResponse,
+  readRoutePath,
+} from "./route-values.ts";
 import {
   listOf,
   oneOf,
@@ -37,16 +49,58 @@ const MAX_HEAD_BYTES = 262_144;
 /** The memory limit of all unfinished WebSocket messages together (docs/limits.md). */
 const MAX_MESSAGE_BYTES = 268_435_456;
 
-/** The one argument without a flag; TYPHON_APP may give it. */
-export const APP = {
-  name: "app",
-  placeholder: "APP",
-  help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory()",
-  doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`.",
-  read: readApp,
-} as const;
+/** The one argument without a flag; TYPHON_APP, or `app` in the file, may give it. */
+export const APP: Option<string> = inGroup("Application", "application", {
+  app: {
+    placeholder: "APP",
+    help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory(); or ./DIR, a folder of files",
+    doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`. A path with a slash that is a folder, such as `./public`, is a site of files; a folder with Python files in it is refused, because their source would be served: if that is meant, write `--static /=DIR`. Without APP the file `typhon.toml` of the working folder is read, if there is one.",
+    read: readApp,
+  },
+}).app;
 
-const ADDRESS = inGroup("Address", {
+const SITE = inGroup("Site", "server", {
+  config: {
+    short: "c",
+    placeholder: "FILE",
+    fallbackWords: "typhon.toml, if no APP is given",
+    help: "a file of options, applications and routes",
+    doc: "A file in the syntax of TOML with options, applications and routes: see [the file](#the-file-typhontoml).",
+    read: readText,
+  },
+  static: {
+    placeholder: "[/PREFIX=]DIR",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "serve the files of a folder; may be repeated",
+    doc: "Serves the files of a folder: `/assets=DIR` at that path and below it, `DIR` alone at `/static`, `/=DIR` at every path that no application has. The path is not a part of the files' names: `/assets/app.js` is `DIR/app.js`. May be given several times. `[[routes]]` of the file have more to choose.",
+    read: mappedFolder("/static"),
+  },
+  mount: {
+    placeholder: "/PREFIX=APP",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "serve one more application below a path; may be repeated",
+    doc: "Serves one more application at a path and below it, such as `/api=api:app`. The path is its `SCRIPT_NAME` (WSGI) or `root_path` (ASGI). All options of applications hold for it too; for other options of its own it needs the file. May be given several times; `TYPHON_MOUNT` has one on each line.",
+    read: readMount,
+  },
+  listing: {
+    ...SWITCH,
+    scope: "route",
+    help: "list the files of a folder without index.html",
+    doc: "Shows a folder without `index.html` as a list of its files. Without this option it is 404.",
+  },
+  compress: {
+    scope: "route",
+    placeholder: "off|files|all",
+    fallback: "files",
+    help: "which responses are compressed",
+    doc: "Which responses are compressed, if the client accepts it: `files` (of `static` routes), `all` (those of applications too), or `off`. With `all` a page that holds a secret and repeats what a client sent can be guessed byte by byte (BREACH): docs/guide/compression.md explains it.",
+    read: oneOf(["off", "files", "all"]),
+  },
+});
+
+const ADDRESS = inGroup("Address", "server", {
   bind: {
     short: "b",
     placeholder: "ADDRESS",
@@ -102,7 +156,7 @@ const ADDRESS = inGroup("Address", {
   },
 });
 
-const APPLICATION = inGroup("Application", {
+const APPLICATION = inGroup("Application", "application", {
   interface: {
     placeholder: "KIND",
     fallback: "auto",
@@ -118,26 +172,28 @@ const APPLICATION = inGroup("Application", {
     read: readText,
   },
   appDir: {
+    alias: "dir",
     placeholder: "DIR",
     fallback: ".",
     fallbackWords: "the current folder",
     help: "the folder put first on sys.path",
-    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in.",
+    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in. An application that the file names has the file's folder, if nothing else is given. In the file the key may also be `dir`.",
     read: readText,
   },
   env: {
     short: "e",
     placeholder: "NAME=VALUE",
     isRepeatable: true,
+    entry: (name, value) => `${name}=${value}`,
     help: "a variable for the application; may be repeated",
-    doc: "A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line. Every user of the machine can read the arguments of a command; for secrets use the environment or `--env-file`.",
+    doc: 'A variable for the environment of the application. May be given several times; `TYPHON_ENV` has one variable on each line. Every user of the machine can read the arguments of a command; for secrets use the environment or `--env-file`. In the file `env` is a table: `env = { NAME = "value" }`; an application has the variables of the top level too.',
     read: readAssignment,
   },
   envFile: {
     placeholder: "FILE",
     isRepeatable: true,
     help: "a file of variables, NAME=VALUE; may be repeated",
-    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files are read at the start, and not again by a reload.",
+    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files of the flag and of `TYPHON_ENV_FILE` are read at the start, and not again by a reload; files that typhon.toml names are read anew. `TYPHON_…` variables in the `env-file` of one `[apps.NAME]` do not count. An application has the variables of the files of the top level too.",
     read: readText,
   },
   rootPath: {
@@ -145,8 +201,16 @@ const APPLICATION = inGroup("Application", {
     fallback: "",
     fallbackWords: "none",
     help: "path prefix of the application (SCRIPT_NAME)",
-    doc: "The path prefix under which the application is mounted, such as `/shop`: `SCRIPT_NAME` in WSGI, `root_path` in ASGI.",
+    doc: "The path prefix under which the application is mounted, such as `/shop`: `SCRIPT_NAME` in WSGI, `root_path` in ASGI. Without this option it is the path of the application's route, unless that has `strip-prefix = false` or the application has routes with several paths.",
     read: readPrefix,
+  },
+  sendfile: {
+    placeholder: "[/PREFIX=]DIR",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "a folder of files that the application may name in X-Sendfile or X-Accel-Redirect; may be repeated",
+    doc: "A folder whose files the application may hand over by the field `X-Sendfile` (the file's absolute path) or `X-Accel-Redirect` (a path below `/PREFIX`, which stands for the folder): Typhon sends the file, and the worker is free. May be given several times.",
+    read: mappedFolder(""),
   },
   warmup: {
     placeholder: "PATH",
@@ -176,7 +240,7 @@ const APPLICATION = inGroup("Application", {
   },
 });
 
-const WORKERS = inGroup("Workers", {
+const WORKERS = inGroup("Workers", "application", {
   workers: {
     short: "w",
     placeholder: "N",
@@ -237,7 +301,7 @@ const WORKERS = inGroup("Workers", {
   },
 });
 
-const TIMES = inGroup("Times", {
+const TIMES = inGroup("Times", "application", {
   timeout: {
     short: "t",
     placeholder: "SECONDS",
@@ -263,6 +327,7 @@ const TIMES = inGroup("Times", {
     read: seconds(0),
   },
   keepAlive: {
+    scope: "server",
     placeholder: "SECONDS",
     fallback: "75",
     help: "how long an idle connection stays open",
@@ -270,6 +335,7 @@ const TIMES = inGroup("Times", {
     read: seconds(0),
   },
   bodyTimeout: {
+    scope: "server",
     placeholder: "SECONDS",
     fallback: "60",
     help: "how long a request's body may bring nothing; 0 = no limit",
@@ -304,8 +370,9 @@ const TIMES = inGroup("Times", {
   },
 });
 
-const LIMITS = inGroup("Limits", {
+const LIMITS = inGroup("Limits", "server", {
   queue: {
+    scope: "application",
     placeholder: "N",
     fallback: "1000",
     help: "requests that may wait; further ones get 503",
@@ -334,6 +401,7 @@ const LIMITS = inGroup("Limits", {
     read: sizeWithin(1024, MAX_HEAD_BYTES, "1k to 256k"),
   },
   maxResponseSpill: {
+    scope: "application",
     placeholder: "SIZE",
     fallback: "1G",
     help: "bytes of a response kept on disk for a slow client",
@@ -356,7 +424,7 @@ const LIMITS = inGroup("Limits", {
   },
 });
 
-const WEB_SOCKETS = inGroup("WebSockets", {
+const WEB_SOCKETS = inGroup("WebSockets", "application", {
   wsConcurrency: {
     placeholder: "N",
     fallback: "16384",
@@ -394,7 +462,7 @@ const WEB_SOCKETS = inGroup("WebSockets", {
   },
 });
 
-const LOGS = inGroup("Logs", {
+const LOGS = inGroup("Logs", "server", {
   accessLog: {
     placeholder: "-|FILE|off",
     fallback: "off",
@@ -423,7 +491,7 @@ const LOGS = inGroup("Logs", {
   },
 });
 
-const PROCESS = inGroup("Process", {
+const PROCESS = inGroup("Process", "server", {
   pid: {
     placeholder: "FILE",
     fallbackWords: "none",
@@ -451,7 +519,116 @@ const PROCESS = inGroup("Process", {
   },
 });
 
+/** The keys of a route in the file that are no options: they have no flag. */
+const ROUTES = inGroup("Routes", "route", {
+  host: {
+    isRepeatable: true,
+    placeholder: "HOST",
+    fallbackWords: "every host",
+    doc: "The name of the host, or an array of names: `example.com` exactly, or `*.example.com` for all names below it. Other alphabets are readable: `bücher.example`. Without a port. A route without `host` is for every host. If all routes have a host, a request for another one gets 421.",
+    read: readHostPattern,
+  },
+  path: {
+    placeholder: "PATH",
+    fallback: "/",
+    doc: "The path, readable (`/straße`): that path and all paths below it; `/api` is for `/api` and `/api/v1`, not for `/apis`.",
+    read: readRoutePath,
+  },
+  app: {
+    placeholder: "NAME",
+    doc: "Target: the application of `[apps.NAME]`.",
+    read: readText,
+  },
+  static: {
+    placeholder: "DIR",
+    doc: "Target: the files of a folder.",
+    read: readText,
+  },
+  redirect: {
+    placeholder: "URL",
+    doc: "Target: a redirect to a path or a URL. `{path}` stands for the path behind the route's own path, `{query}` for `?` and the query: `https://example.com{path}{query}`.",
+    read: readRedirect,
+  },
+  respond: {
+    placeholder: "TEXT|STATUS",
+    doc: "Target: the same text, or the same status without a text, for each request.",
+    read: readResponse,
+  },
+  stripPrefix: {
+    placeholder: "BOOLEAN",
+    fallbackWords: "`true`; `false` for an application whose routes have several paths",
+    doc: "With `app`: whether the route's path is the root path of the application. With `static`: whether the route's path is removed before the file is looked for.",
+    read: readBoolean,
+  },
+  fallback: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    doc: "With `static`: the file of the folder that is sent where there is none, such as `index.html` of an application that runs in the browser.",
+    read: readInnerFile,
+  },
+  followSymlinks: {
+    ...SWITCH,
+    placeholder: "BOOLEAN",
+    fallbackWords: "`false`",
+    doc: "With `static`: whether symbolic links may lead out of the folder.",
+  },
+  status: {
+    placeholder: "STATUS",
+    fallbackWords: "302; 200 with `respond`",
+    doc: "With `redirect`: 301, 302, 303, 307 or 308. With `respond`: from 200 to 599.",
+    read: wholeNumber(200, 599),
+  },
+  contentType: {
+    placeholder: "TYPE",
+    fallback: "text/plain; charset=utf-8",
+    doc: "With `respond`: the type of the text.",
+    read: readFieldValue,
+  },
+  headers: {
+    isRepeatable: true,
+    placeholder: "TABLE",
+    entry: (name, value) => (value === false ? name : `${name}: ${value}`),
+    fallbackWords: "none",
+    doc: 'Fields that are set on each response, in place of the target\'s own: `headers = { X-Frame-Options = "DENY" }`. `NAME = false` removes a field.',
+    read: readHeader,
+  },
+  cacheControl: {
+    placeholder: "VALUE",
+    fallback: "",
+    fallbackWords: "none",
+    doc: "The `Cache-Control` of successful responses that have none.",
+    read: readFieldValue,
+  },
+  errorPages: {
+    placeholder: "DIR",
+    fallbackWords: "none",
+    doc: "A folder with pages for errors that Typhon itself responds with: `404.html`, `50x.html`. Errors of an application stay as they are.",
+    read: readText,
+  },
+  allow: {
+    placeholder: "CIDR",
+    fallback: "",
+    fallbackWords: "every address",
+    doc: "Addresses and CIDR ranges, as an array or with commas between them, that may send requests; others get 403. `unix` stands for clients on a Unix socket, `*` for every client.",
+    read: listOf(readNetwork),
+  },
+  deny: {
+    placeholder: "CIDR",
+    fallback: "",
+    fallbackWords: "none",
+    doc: "Addresses and CIDR ranges that get 403. `deny` wins over `allow`.",
+    read: listOf(readNetwork),
+  },
+  basicAuth: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    doc: "A file of users and hashes of their passwords (`typhon hash-password` makes its lines). Requests without such a user and password get 401.",
+    read: readText,
+  },
+});
+
 export const OPTIONS = {
+  ...SITE,
   ...ADDRESS,
   ...APPLICATION,
   ...WORKERS,
@@ -470,6 +647,20 @@ export const SWITCHES = [
 
 /** All options in the order of the table. */
 export const OPTION_LIST: readonly Option<unknown>[] = Object.values(OPTIONS);
+
+/** The keys of `[[routes]]`; `listing` and `compress` are options too. */
+export const ROUTE_KEYS = {
+  ...ROUTES,
+  listing: SITE.listing,
+  compress: SITE.compress,
+} as const;
+
+/** The keys at the top level of the file, of `[apps.NAME]` and of `[[routes]]`. */
+export const FILE_KEYS = {
+  top: [APP, ...OPTION_LIST.filter((option) => option !== SITE.config)],
+  app: [APP, ...OPTION_LIST.filter(({ scope }) => scope === "application")],
+  route: Object.values(ROUTE_KEYS),
+} as const satisfies Readonly<Record<string, readonly Option<unknown>[]>>;
 
 /** "max-body" → "TYPHON_MAX_BODY". */
 export function variableOf(name: string): string {

@@ -1,42 +1,78 @@
-// Where an option's value comes from: a flag, else its TYPHON_… variable, else the variable of other servers,
-// else the table's default. The readers of the table turn texts into values; the error line of a bad value
-// names the flag or variable that gave it.
+// Where an option's value comes from: a flag, else its TYPHON_… variable, else a table of the file, else the
+// variable of other servers, else the table's default. The readers of the table turn texts into values; the error
+// line of a bad value names the flag, the variable or the line of the file that gave it.
 
 import type { Flags } from "./flags.ts";
-import { OperatorError, quote } from "./operator-error.ts";
+import { checkKind, textsOf, type GivenText, type Table } from "./located.ts";
+import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { APP, OPTIONS, variableOf, type Option } from "./schema.ts";
 import { BadValue, type Reader } from "./values.ts";
 
 /** Variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A given value. `by`: the flag or variable that gave it, such as "--port" or "TYPHON_PORT". */
-export interface GivenValue<T> {
-  readonly by: string;
-  readonly text: string;
+/** A given value. `by`: what gave it, such as "--port", "TYPHON_PORT" or "typhon.toml:3: port". */
+export interface GivenValue<T> extends GivenText {
   readonly value: T;
 }
 
-/** All flags together, or all variables together. */
-type SourceName = "flag" | "variable";
+/** All flags together, all variables together, or one table of the file. */
+export interface Layer {
+  readonly isFile: boolean;
+  /** The texts for an option. Throws OperatorError. */
+  readonly texts: (option: Option<unknown>) => readonly GivenText[];
+}
 
-/** The flags and variables of one start. All methods throw OperatorError for a bad value. */
+/** The flags. `folder`: where relative paths start. */
+export function flagLayer(flags: Flags, folder: string): Layer {
+  const texts: Layer["texts"] = (option) => {
+    if (option === APP)
+      return flags.app === null ? [] : [{ by: "application", text: flags.app, folder, kind: null }];
+    const given = (option.isFlag && flags.texts.get(option.name)) || [];
+    return given.map((text) => ({ by: `--${option.name}`, text, folder, kind: null }));
+  };
+  return { isFile: false, texts };
+}
+
+/** The TYPHON_… variables. */
+export function variableLayer(environment: Environment, folder: string): Layer {
+  const texts: Layer["texts"] = (option) =>
+    option.isFlag ? variableTexts(option, variableOf(option.name), environment, folder) : [];
+  return { isFile: false, texts };
+}
+
+/** The variables of other servers, such as WEB_CONCURRENCY. */
+export function otherVariableLayer(environment: Environment, folder: string): Layer {
+  const texts: Layer["texts"] = (option) =>
+    option.otherVariable === null
+      ? []
+      : variableTexts(option, option.otherVariable, environment, folder);
+  return { isFile: false, texts };
+}
+
+/** A table of the file. At its top level `static` is the option, not the key of a route. */
+export function tableLayer(table: Table, folder: string, isTop = false): Layer {
+  const texts: Layer["texts"] = (option) => {
+    if (isTop && !option.isFlag) return [];
+    const located = table.get(option.name) ?? table.get(option.alias ?? "");
+    return located === undefined ? [] : textsOf(located, option, folder);
+  };
+  return { isFile: true, texts };
+}
+
+/** The layers of one start, the strongest first. A bad value counts as not given, and is one of the `mistakes`. */
 export class Sources {
-  readonly #flags: Flags;
-  readonly #environment: Environment;
+  readonly layers: readonly Layer[];
+  readonly #mistakes: Mistakes;
 
-  constructor(flags: Flags, environment: Environment) {
-    this.#flags = flags;
-    this.#environment = environment;
+  constructor(layers: readonly Layer[], mistakes: Mistakes) {
+    this.layers = layers;
+    this.#mistakes = mistakes;
   }
 
-  /** The application, or null if none was named. */
-  app(): GivenValue<string> | null {
-    const variable = variableOf(APP.name);
-    const text = this.#flags.app ?? this.#variable(variable);
-    if (text === null) return null;
-    const by = this.#flags.app === null ? variable : "application";
-    return { by, text, value: readValue(by, text, APP.read) };
+  /** The text of an option as it was given, unread; null if it was not. */
+  text(option: Option<unknown>): GivenText | null {
+    return this.#strongest(option).at(-1) ?? null;
   }
 
   /** The last value given, or null. (Users expect the last of repeated flags to win.) */
@@ -49,51 +85,80 @@ export class Sources {
     return this.ask(option)?.value ?? option.read(option.fallback ?? "");
   }
 
-  /** All values of an option that may be repeated. */
-  all<T>(option: Option<T>): GivenValue<T>[] {
-    const fromFlags = this.from("flag", option);
-    return fromFlags.length > 0 ? fromFlags : this.from("variable", option);
+  /** All values of an option that may be repeated, of the strongest layer that has one. */
+  all<T>(option: Option<T>): readonly GivenValue<T>[] {
+    return this.#read(option, this.#strongest(option));
   }
 
-  /** The values that one source alone gives to an option. */
-  from<T>(source: SourceName, option: Option<T>): GivenValue<T>[] {
-    if (source === "flag") {
-      const by = `--${option.name}`;
-      const texts = this.#flags.texts.get(option.name) ?? [];
-      return texts.map((text) => ({ by, text, value: readValue(by, text, option.read) }));
+  /** The values of all tables of the file, and of the strongest layer: a later one wins over an earlier one. */
+  merged<T>(option: Option<T>): readonly GivenValue<T>[] {
+    const strongest = this.layers.find((layer) => this.#textsOf(layer, option).length > 0);
+    const layers = this.layers.filter((layer) => layer.isFile || layer === strongest).toReversed();
+    return layers.flatMap((layer) => this.from(layer, option));
+  }
+
+  /** The values of a layer alone. */
+  from<T>(layer: Layer, option: Option<T>): readonly GivenValue<T>[] {
+    return this.#read(option, this.#textsOf(layer, option));
+  }
+
+  #strongest(option: Option<unknown>): readonly GivenText[] {
+    for (const layer of this.layers) {
+      const texts = this.#textsOf(layer, option);
+      if (texts.length > 0) return texts;
     }
-    const names = [variableOf(option.name), option.otherVariable ?? ""];
-    const by = names.find((name) => name !== "" && this.#variable(name) !== null);
-    if (by === undefined) return [];
-    const whole = this.#variable(by) ?? "";
-    return splitVariable(option, whole).map((text) => ({
-      by,
-      text,
-      value: readValue(by, text, option.read),
-    }));
+    return [];
   }
 
-  // An empty variable counts as not set, because that is how a shell or a unit file removes a value. Only
-  // the list of trusted proxies may be empty on purpose.
-  #variable(name: string): string | null {
-    const text = this.#environment[name];
-    if (text === undefined) return null;
-    if (text === "" && name !== variableOf(OPTIONS.forwardedAllowIps.name)) return null;
-    // Kubernetes sets TYPHON_PORT=tcp://… in every container beside a service named typhon.
-    if (name === variableOf(OPTIONS.port.name) && /^(tcp|udp|sctp):\/\//.test(text)) return null;
-    return text;
+  #textsOf(layer: Layer, option: Option<unknown>): readonly GivenText[] {
+    return this.#mistakes.attempt(() => layer.texts(option), []);
+  }
+
+  #read<T>(option: Option<T>, texts: readonly GivenText[]): readonly GivenValue<T>[] {
+    return texts.flatMap((given) =>
+      this.#mistakes.attempt(() => [{ ...given, value: readGiven(given, option) }], []),
+    );
   }
 }
 
-// A variable holds all values of a repeatable option, separated by commas or spaces. Values of --env may hold
-// both, so there each line is one value.
+function variableTexts(
+  option: Option<unknown>,
+  by: string,
+  environment: Environment,
+  folder: string,
+): readonly GivenText[] {
+  const whole = variable(by, environment);
+  if (whole === null) return [];
+  return splitVariable(option, whole).map((text) => ({ by, text, folder, kind: null }));
+}
+
+// An empty variable counts as not set, because that is how a shell or a unit file removes a value. Only
+// the list of trusted proxies may be empty on purpose.
+function variable(name: string, environment: Environment): string | null {
+  const text = environment[name];
+  if (text === undefined) return null;
+  if (text === "" && name !== variableOf(OPTIONS.forwardedAllowIps.name)) return null;
+  // Kubernetes sets TYPHON_PORT=tcp://… in every container beside a service named typhon.
+  if (name === variableOf(OPTIONS.port.name) && /^(tcp|udp|sctp):\/\//.test(text)) return null;
+  return text;
+}
+
+// A variable holds all values of a repeatable option, separated by commas or spaces. Values of --env, and the
+// applications of --mount, may hold both, so there each line is one value.
 function splitVariable(option: Option<unknown>, whole: string): string[] {
   if (!option.isRepeatable) return [whole];
-  const separator = option.name === OPTIONS.env.name ? /\r?\n/ : /[\s,]+/;
-  return whole.split(separator).filter((text) => text !== "");
+  const hasLines = option === OPTIONS.env || option === OPTIONS.mount;
+  return whole.split(hasLines ? /\r?\n/ : /[\s,]+/).filter((text) => text !== "");
 }
 
-/** Reads a value; `by` names the flag or variable in the error line. Throws OperatorError. */
+/** The value of a given text. Throws OperatorError. */
+export function readGiven<T>(given: GivenText, option: Option<T>): T {
+  const value = readValue(given.by, given.text, option.read);
+  checkKind(given, option);
+  return value;
+}
+
+/** Reads a value; `by` names what gave it in the error line. Throws OperatorError. */
 export function readValue<T>(by: string, text: string, read: Reader<T>): T {
   try {
     return read(text);

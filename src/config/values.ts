@@ -9,23 +9,44 @@ import { quote } from "./operator-error.ts";
 /** A text that its option does not accept; the message continues "--option 'text' …". */
 export class BadValue extends Error {}
 
-/** Turns the text of an option into its value; throws BadValue. */
-export type Reader<T> = (text: string) => T;
+/** The values that a key of the file may have, as JSON Schema (draft 7). */
+export interface ValueSchema {
+  readonly type?: "string" | "integer" | "number" | "boolean" | "array" | "object";
+  readonly enum?: readonly (string | number | false)[];
+  readonly anyOf?: readonly ValueSchema[];
+  readonly items?: ValueSchema;
+  readonly additionalProperties?: ValueSchema;
+  readonly pattern?: string;
+  readonly minLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+/** Turns the text of an option into its value; throws BadValue. `schema`: its values in the file; a text if absent. */
+export interface Reader<T> {
+  (text: string): T;
+  readonly schema?: ValueSchema;
+}
+
+/** A reader whose values in the file are not any text. */
+export function withSchema<T>(schema: ValueSchema, read: (text: string) => T): Reader<T> {
+  return Object.assign((text: string): T => read(text), { schema });
+}
 
 /** Any text but the empty one. */
-export function readText(text: string): string {
+export const readText: Reader<string> = withSchema({ type: "string", minLength: 1 }, (text) => {
   if (text === "") throw new BadValue("must not be empty");
   return text;
-}
+});
 
 /** A whole number between `min` and `max`. */
 export function wholeNumber(min: number, max: number): Reader<number> {
-  return (text) => {
+  return withSchema({ type: "integer", minimum: min, maximum: max }, (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (!(value >= min && value <= max))
       throw new BadValue(`must be a whole number from ${min} to ${max}`);
     return value;
-  };
+  });
 }
 
 /** A day, which is enough for every option. A timer of Node takes at most 2³¹−1 ms. */
@@ -33,22 +54,30 @@ const MAX_SECONDS = 86_400;
 
 /** Seconds, with an optional fraction ("2.5") → milliseconds. `min` is in seconds. */
 export function seconds(min: number): Reader<number> {
-  return (text) => {
+  return withSchema({ type: "number", minimum: min, maximum: MAX_SECONDS }, (text) => {
     const value = /^(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
     if (!(value >= min && value <= MAX_SECONDS))
       throw new BadValue(
         `must be a number of seconds from ${min} to ${MAX_SECONDS}, such as 30 or 2.5`,
       );
     return Math.round(value * 1000);
-  };
+  });
 }
 
 /** "30" → prefix "", which is all paths; "/reports=300" → /reports and the paths below it. */
-export function readTimeout(text: string): ApplicationConfiguration["routeTimeouts"][number] {
-  const at = text.lastIndexOf("=");
-  if (!text.startsWith("/") || at === -1) return { prefix: "", ms: seconds(0)(text) };
-  return { prefix: readPrefix(text.slice(0, at)), ms: seconds(0)(text.slice(at + 1)) };
-}
+export const readTimeout: Reader<ApplicationConfiguration["routeTimeouts"][number]> = withSchema(
+  {
+    anyOf: [
+      { type: "number", minimum: 0, maximum: MAX_SECONDS },
+      { type: "string", pattern: String.raw`^(\d+(\.\d*)?|\.\d+|/.*=.*)$` },
+    ],
+  },
+  (text) => {
+    const at = text.lastIndexOf("=");
+    if (!text.startsWith("/") || at === -1) return { prefix: "", ms: seconds(0)(text) };
+    return { prefix: readPrefix(text.slice(0, at)), ms: seconds(0)(text.slice(at + 1)) };
+  },
+);
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   "": 1,
@@ -58,23 +87,30 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   t: 1024 ** 4,
 };
 
+const SIZE: ValueSchema = {
+  anyOf: [
+    { type: "number", minimum: 0 },
+    { type: "string", pattern: String.raw`^\d+(\.\d+)?[kmgtKMGT]?$` },
+  ],
+};
+
 /** A size such as 512k, 10M, 1.5G (powers of 1,024) → bytes. */
-export function readSize(text: string): number {
+export const readSize: Reader<number> = withSchema(SIZE, (text) => {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text);
   const unit = SIZE_UNITS[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN;
   const bytes = Math.floor(Number(match?.[1] ?? Number.NaN) * unit);
   if (!Number.isSafeInteger(bytes))
     throw new BadValue("must be a size in bytes, such as 65536, 512k, 10M or 1G");
   return bytes;
-}
+});
 
 /** A size between `min` and `max` bytes; `words` names both: "256 to 256K". */
 export function sizeWithin(min: number, max: number, words: string): Reader<number> {
-  return (text) => {
+  return withSchema(SIZE, (text) => {
     const bytes = readSize(text);
     if (bytes < min || bytes > max) throw new BadValue(`must be a size from ${words}`);
     return bytes;
-  };
+  });
 }
 
 /** "0660" or "660" → 0o660, the rights of a file (chmod(1)). */
@@ -101,16 +137,19 @@ export function readOwner(text: string): OwnerNames {
 
 /** One word of `choices`. */
 export function oneOf<const T extends readonly string[]>(choices: T): Reader<T[number]> {
-  return (text): T[number] => {
+  return withSchema({ enum: choices }, (text): T[number] => {
     const chosen = choices.find((choice) => choice === text);
     if (chosen === undefined) throw new BadValue(`must be one of ${choices.join(", ")}`);
     return chosen;
-  };
+  });
 }
 
 /** Words separated by commas, each read by `reader`; spaces around a word are removed. "" is an empty list. */
 export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
-  return (text) => (text.trim() === "" ? [] : text.split(",").map((word) => reader(word.trim())));
+  const list: ValueSchema = { type: "array", items: { type: "string" } };
+  return withSchema({ anyOf: [{ type: "string" }, list] }, (text) =>
+    text.trim() === "" ? [] : text.split(",").map((word) => reader(word.trim())),
+  );
 }
 
 /** An address, a CIDR range, "unix" or "*", unchanged. */
@@ -152,11 +191,11 @@ export function readPath(text: string): string {
 }
 
 /** A boolean in words. */
-export function readBoolean(text: string): boolean {
+export const readBoolean: Reader<boolean> = withSchema({ type: "boolean" }, (text) => {
   if (["1", "true", "yes", "on"].includes(text.toLowerCase())) return true;
   if (["0", "false", "no", "off"].includes(text.toLowerCase())) return false;
   throw new BadValue("must be one of true, false, yes, no, on, off, 1, 0");
-}
+});
 
 // Letters and digits that Python allows in names (PEP 3131).
 const NAME = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_]*`;

@@ -4,15 +4,18 @@
 // engine decides how that is framed. The exchange names no socket and no worker, because it travels through all
 // layers.
 //
-//   receiving ──respond()──────────────────────▶ finished
-//       │  └────start()──▶ responding ──end()──────▲
-//       ├──────────┴─ abort(), fault, client gone ─┤
-//       └──upgrade()──▶ upgraded ──stream closed───┘
+//   receiving ──respond()──────────────────────────────────────────▶ finished
+//       │  └────start()──▶ responding ──end()─────────────────────────▲
+//       │                      └───────end()──▶ coding ──all is sent──┤
+//       ├──────────┴─ abort(), fault, client gone ────────────────────┤
+//       └──upgrade()──▶ upgraded ──stream closed──────────────────────┘
 //
-// Every exchange gets exactly one final response; calls after it is finished do nothing.
+// Every exchange gets exactly one final response; calls after it is finished do nothing. coding: the handler has
+// ended the body, and the rest of it is still on its way through an encoder; for the handler this is finished.
 
 import type { Duplex } from "node:stream";
 
+import type { Coding } from "./content-coding.ts";
 import { ALLOW, ERRORS, errorResponse, type HttpError } from "./error.ts";
 import {
   MAX_EARLY_HINT_BYTES,
@@ -23,6 +26,7 @@ import {
 } from "./field-section.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
+import type { BodyCoder, CodedBody, KeptCodings, ResponsePolicy } from "./response-policy.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
@@ -119,6 +123,8 @@ export interface Handler {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** A body of `respond` of up to so many bytes belongs to the caller again. */
+const CALLERS_BYTES = 65_536;
 const OWN_HANDLING: Handling = { worker: 0, queuedMs: 0, runMs: 0 };
 const SERVER_OPTIONS = responseHead(200, "OK", [ALLOW]);
 
@@ -131,12 +137,20 @@ export class Exchange {
   scheme: "http" | "https" | "ws" | "wss";
   remoteAddress: string;
   remotePort: number;
+  /** The other end of the connection; "" on a Unix socket. */
+  readonly peerAddress: string;
   readonly localAddress: string;
   readonly localPort: number;
   /** Set by routing/ before a handler sees the exchange; goes into the log, and into a response without one. */
   requestId = "";
   /** The head for handlers: `head`, or a copy with fields replaced or removed (forwarded fields, X-Request-ID). */
   effectiveHead: RequestHead;
+  /** The canonical path (routing/canonical-path.ts), by which routes, guards and files are chosen. Set by routing/. */
+  path = "";
+  /** What the route changes in the response; null = nothing. Set by routing/ before a handler sees the exchange. */
+  policy: ResponsePolicy | null = null;
+  /** Codes the body of the response; null = bodies are sent as they are. Set before the response begins. */
+  coder: BodyCoder | null = null;
 
   /** Name of the application; "" = the server itself, or the only one. */
   application = "";
@@ -153,10 +167,13 @@ export class Exchange {
   listener: ExchangeListener | null = null;
 
   readonly #writer: ResponseWriter;
-  #state: "receiving" | "responding" | "upgraded" | "finished" = "receiving";
+  #state: "receiving" | "responding" | "coding" | "upgraded" | "finished" = "receiving";
+  /** What the handler writes: its bytes so far, and those that its Content-Length has announced. */
   #body: BodyKind = "none";
-  /** Bytes that Content-Length has announced. */
+  #written = 0;
   #length = 0;
+  /** Null: the body is sent as the handler writes it. */
+  #codedBody: CodedBody | null = null;
   /** Early hints that have been sent. */
   #hints = 0;
   #upgraded: UpgradedStream | null = null;
@@ -167,6 +184,7 @@ export class Exchange {
     this.scheme = connection.scheme;
     this.remoteAddress = connection.remoteAddress;
     this.remotePort = connection.remotePort;
+    this.peerAddress = connection.remoteAddress;
     this.localAddress = connection.localAddress;
     this.localPort = connection.localPort;
     this.#writer = writer;
@@ -174,7 +192,7 @@ export class Exchange {
 
   /** True once the exchange has its complete response or was aborted. */
   get isFinished(): boolean {
-    return this.#state === "finished";
+    return this.#state === "finished" || this.#state === "coding";
   }
 
   /** True once any byte of the final response may have reached the client. */
@@ -189,17 +207,17 @@ export class Exchange {
 
   /** Starts the body: sends 100 Continue if the client waits for it. At most once; not for bodyLength 0. */
   receive(receiver: BodyReceiver): void {
-    if (this.#state !== "finished") this.#writer.receiveBody(receiver);
+    if (!this.isFinished) this.#writer.receiveBody(receiver);
   }
 
   /** Stops the flow of the body (backpressure by the receiver). */
   pauseBody(): void {
-    if (this.#state !== "finished") this.#writer.pauseBody();
+    if (!this.isFinished) this.#writer.pauseBody();
   }
 
   /** Restarts the flow of the body. */
   resumeBody(): void {
-    if (this.#state !== "finished") this.#writer.resumeBody();
+    if (!this.isFinished) this.#writer.resumeBody();
   }
 
   /**
@@ -215,15 +233,21 @@ export class Exchange {
 
   /**
    * Sends a complete response. If the head has a Content-Length, `body` must have that length. A body of up to
-   * 65,536 bytes belongs to the caller again afterwards; the memory of a larger one is freed when it is sent.
+   * 65,536 bytes belongs to the caller again afterwards; the memory of a larger one is freed when it is sent, unless
+   * it shares its memory (keptCopy of net/buffer-pool.ts).
+   * `kept`: coded forms of the body.
    */
-  respond(head: ResponseHead, body: Buffer): void {
+  respond(first: ResponseHead, body: Buffer, kept: KeptCodings | null = null): void {
     if (this.#state !== "receiving") return;
+    const head = this.policy === null ? first : this.policy.changeHead(first, this.head);
     const hasBody = mayHaveBody(this.head.method, head.status);
-    if (hasBody && head.contentLength !== null && head.contentLength !== body.length) {
+    if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
       this.fail(ERRORS.RESPONSE_INVALID);
-      return;
-    }
+    else if (this.coder === null) this.#respond(head, body, hasBody);
+    else this.#respondCoded(this.coder, head, body, kept);
+  }
+
+  #respond(head: ResponseHead, body: Buffer, hasBody: boolean): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
     this.#state = "finished";
@@ -232,10 +256,38 @@ export class Exchange {
     this.#writer.sendResponse(head, this.requestId, hasBody ? body : EMPTY, length);
   }
 
+  #respondCoded(
+    coder: BodyCoder,
+    first: ResponseHead,
+    body: Buffer,
+    kept: KeptCodings | null,
+  ): void {
+    const hasBody = mayHaveBody(this.head.method, first.status);
+    const length = hasBody || body.length > 0 ? body.length : (first.contentLength ?? -1);
+    const { coding, head, identity } = coder.choose(first, this.head, length);
+    if (coding === "identity" || body.length === 0) {
+      this.#respond(head, body, hasBody);
+      return;
+    }
+    const coded = kept?.get(coding) ?? coder.encodeNow(coding, body);
+    // The response to HEAD need not say the length.
+    if (coded !== null || !hasBody) this.#respond(head, coded ?? EMPTY, hasBody);
+    else {
+      const codedBody = this.#openCodedBody(coder, coding);
+      if (codedBody === null) {
+        this.#respond(identity, body, true);
+        return;
+      }
+      this.#sendHead(head, "unknown");
+      codedBody.write(body.length <= CALLERS_BYTES ? Buffer.from(body) : body);
+      this.#endCoded(codedBody, null);
+    }
+  }
+
   /** Responds with an error of the table. */
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
-    const [head, body] = errorResponse(error);
+    const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
     this.respond(head, body);
   }
 
@@ -251,15 +303,46 @@ export class Exchange {
   }
 
   /** Sends the head of a response whose body follows. */
-  start(head: ResponseHead): void {
+  start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
+    const head = this.policy === null ? first : this.policy.changeHead(first, this.head);
     if (!mayHaveBody(this.head.method, head.status)) this.#body = "none";
     else this.#body = head.contentLength === null ? "unknown" : "length";
     this.#length = head.contentLength ?? 0;
+    if (this.coder === null) this.#sendHead(head, this.#body);
+    else this.#startCoded(this.coder, head);
+  }
+
+  #startCoded(coder: BodyCoder, first: ResponseHead): void {
+    const length = first.contentLength ?? -1;
+    const { coding, head, identity } = coder.choose(first, this.head, length);
+    if (coding === "identity" || this.#body === "none") this.#sendHead(head, this.#body);
+    else if (this.#openCodedBody(coder, coding) === null) this.#sendHead(identity, this.#body);
+    else this.#sendHead(head, "unknown");
+  }
+
+  #sendHead(head: ResponseHead, body: BodyKind): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
     this.#state = "responding";
-    this.#writer.sendHead(head, this.requestId, this.#body);
+    this.#writer.sendHead(head, this.requestId, body);
+  }
+
+  /** Null: too many bodies are coded at this time. */
+  #openCodedBody(coder: BodyCoder, coding: Coding): CodedBody | null {
+    this.#codedBody = coder.open(coding, {
+      send: (bytes) => {
+        this.bytesSent += bytes.length;
+        return this.#writer.sendBody(bytes);
+      },
+      onRoom: () => this.listener?.onDrain(),
+      onError: () => {
+        const isKnown = this.isFinished;
+        this.#reset();
+        if (!isKnown) this.listener?.onGone("reset");
+      },
+    });
+    return this.#codedBody;
   }
 
   /**
@@ -270,10 +353,12 @@ export class Exchange {
   write(chunk: Buffer): boolean {
     if (this.#state !== "responding") return true;
     if (this.#body === "none" || chunk.length === 0) return !this.#writer.isFull;
-    if (this.#body === "length" && this.bytesSent + chunk.length > this.#length) {
+    this.#written += chunk.length;
+    if (this.#body === "length" && this.#written > this.#length) {
       this.abort();
       return true;
     }
+    if (this.#codedBody !== null) return this.#codedBody.write(chunk);
     this.bytesSent += chunk.length;
     return this.#writer.sendBody(chunk);
   }
@@ -284,20 +369,28 @@ export class Exchange {
    */
   end(trailers: FieldSection | null = null): void {
     if (this.#state !== "responding") return;
-    if (this.#body === "length" && this.bytesSent < this.#length) {
+    if (this.#body === "length" && this.#written < this.#length) {
       this.abort();
       return;
     }
+    const sent = trailers !== null && wantsTrailers(this.head) ? trailers : null;
+    if (this.#codedBody === null) this.#sendEnd(sent);
+    else this.#endCoded(this.#codedBody, sent);
+  }
+
+  #endCoded(body: CodedBody, trailers: FieldSection | null): void {
+    this.#state = "coding";
+    body.end(() => this.#sendEnd(trailers));
+  }
+
+  #sendEnd(trailers: FieldSection | null): void {
     this.#state = "finished";
-    const areWanted = trailers !== null && wantsTrailers(this.head);
-    this.#writer.sendEnd(areWanted ? trailers : null);
+    this.#writer.sendEnd(trailers);
   }
 
   /** Ends the exchange so that the client notices that the response is incomplete. */
   abort(): void {
-    if (this.#state === "finished") return;
-    this.#finish();
-    this.#writer.reset();
+    if (!this.isFinished) this.#reset();
   }
 
   /**
@@ -313,11 +406,18 @@ export class Exchange {
     return this.#upgraded;
   }
 
+  /** For the engine: the client has taken enough. */
+  drain(): void {
+    if (this.#codedBody === null) this.listener?.onDrain();
+    else this.#codedBody.drain();
+  }
+
   /** For the engine: the connection or stream has ended. Tells the handler of an unfinished exchange. */
   lose(): void {
     if (this.#state === "finished") return;
+    const isKnown = this.isFinished;
     this.#finish();
-    this.listener?.onGone("reset");
+    if (!isKnown) this.listener?.onGone("reset");
   }
 
   /**
@@ -326,13 +426,21 @@ export class Exchange {
    */
   refuse(error: HttpError): void {
     const { listener } = this;
+    // The response must not wait for an encoder: the connection ends.
+    this.coder = null;
     if (this.#state === "receiving") this.fail(error);
-    else this.abort();
+    else if (this.#state !== "finished") this.#reset();
     listener?.onGone("reset");
+  }
+
+  #reset(): void {
+    this.#finish();
+    this.#writer.reset();
   }
 
   #finish(): void {
     this.#state = "finished";
+    this.#codedBody?.destroy();
     if (this.#upgraded === null) return;
     this.bytesSent = this.#upgraded.bytesSent;
     this.bytesReceived = this.#upgraded.bytesReceived;

@@ -28,6 +28,16 @@ export const RESPONSE_CONTROL = 4096;
  * does a WSGI application that is mounted in an ASGI one.
  */
 export const MISTAKABLE = 8192;
+/** A precondition (RFC 9110 §13.1), but If-Range, which is nothing without Range. */
+export const CONDITION = 16_384;
+export const RANGE = 32_768;
+export const ACCEPT_ENCODING = 65_536;
+
+/**
+ * A field by which an application tells the server in front of it what to do with the response (X-Sendfile of
+ * Apache and lighttpd, nginx's X-Accel-…). X-Accel-Buffering is not among them: whoever is in front may read it.
+ */
+export const SERVER_ORDER = 131_072;
 
 /** A valid field name. */
 export interface FieldName {
@@ -58,6 +68,10 @@ const KINDS: ReadonlyMap<string, number> = kindsOf([
     x-original-forwarded-for x-original-host x-real-ip x-real-port x-scheme x-script-name x-url-scheme`,
   ],
   [MISTAKABLE, "proxy"],
+  [CONDITION, "if-match if-none-match if-modified-since if-unmodified-since"],
+  [RANGE, "range"],
+  [ACCEPT_ENCODING, "accept-encoding"],
+  [SERVER_ORDER, "x-sendfile x-accel-redirect x-accel-expires x-accel-limit-rate x-accel-charset"],
   [REQUEST_ID, "x-request-id"],
   [DATE, "date"],
   [SERVER, "server"],

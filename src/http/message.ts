@@ -7,6 +7,9 @@ export const HAS_FORWARDED = 1; // fields of a proxy: Forwarded, X-Forwarded-…
 export const HAS_REQUEST_ID = 2; // X-Request-ID
 export const HAS_EXPECT = 4; // Expect
 export const HAS_MISTAKABLE = 8; // names with "_", and Proxy
+export const HAS_CONDITION = 16; // If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since
+export const HAS_RANGE = 32; // Range
+export const HAS_CODING = 64; // Accept-Encoding
 
 /** The head of one request, validated and unambiguous. RFC 9112 §3, RFC 9113 §8.3. */
 export interface RequestHead {
@@ -51,6 +54,8 @@ export interface ResponseHead {
   readonly contentLength: number | null;
   readonly hasDate: boolean;
   readonly hasServer: boolean;
+  /** Whether there are fields that tell the server what to do (SERVER_ORDER in headers.ts). */
+  readonly hasOrders: boolean;
   /** The application's X-Request-ID, "" if none. The field is also in names/values. */
   readonly requestId: string;
   /**

@@ -2,7 +2,15 @@
 // that could split or change the message is a fault, whatever the HTTP version. Pure.
 
 import { endOf, FIELD_VALUE, isAllOf, DIGIT } from "./grammar.ts";
-import { CONTENT_LENGTH, DATE, fieldName, HOP_BY_HOP, REQUEST_ID, SERVER } from "./headers.ts";
+import {
+  CONTENT_LENGTH,
+  DATE,
+  fieldName,
+  HOP_BY_HOP,
+  REQUEST_ID,
+  SERVER,
+  SERVER_ORDER,
+} from "./headers.ts";
 import type { ResponseHead } from "./message.ts";
 
 /** Most fields of one response; browsers and proxies accept about as many. */
@@ -59,6 +67,7 @@ export function checkedHead(
     contentLength,
     hasDate: (kinds & DATE) !== 0,
     hasServer: (kinds & SERVER) !== 0,
+    hasOrders: (kinds & SERVER_ORDER) !== 0,
     requestId,
     connection,
   };

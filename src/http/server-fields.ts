@@ -6,6 +6,7 @@
 // that are the same each time, and `addResponseFields` those that differ.
 
 import type { FieldSection } from "./field-section.ts";
+import { formatHttpDate } from "./http-date.ts";
 import type { ResponseHead } from "./message.ts";
 
 let second = 0;
@@ -57,7 +58,6 @@ export function currentDate(): string {
   const now = Math.floor(Date.now() / 1000);
   if (now === second) return date;
   second = now;
-  // toUTCString is IMF-fixdate by definition (ECMA-262 §21.4.4.43) for years of four digits.
-  date = new Date(now * 1000).toUTCString();
+  date = formatHttpDate(now);
   return date;
 }

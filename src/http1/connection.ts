@@ -484,7 +484,7 @@ export class Http1Connection implements ResponseWriter {
     this.#output.drain();
     if (this.#output.isFull) return;
     if (this.#state === "flushing") this.#next();
-    else if (this.#lingering === null) this.#exchange?.listener?.onDrain();
+    else if (this.#lingering === null) this.#exchange?.drain();
     else this.#endSocket();
   };
 

@@ -6,6 +6,8 @@
 import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
 import { endOf, FIELD_VALUE, hasMember, isAllOf, isBlank, TOKEN } from "../http/grammar.ts";
 import {
+  ACCEPT_ENCODING,
+  CONDITION,
   CONNECTION,
   CONTENT_LENGTH,
   EXPECT,
@@ -13,14 +15,18 @@ import {
   FORWARDED,
   HOST,
   MISTAKABLE,
+  RANGE,
   REQUEST_ID,
   TRANSFER_ENCODING,
   UPGRADE,
 } from "../http/headers.ts";
 import {
+  HAS_CODING,
+  HAS_CONDITION,
   HAS_EXPECT,
   HAS_FORWARDED,
   HAS_MISTAKABLE,
+  HAS_RANGE,
   HAS_REQUEST_ID,
   type RequestHead,
 } from "../http/message.ts";
@@ -264,6 +270,9 @@ function publicBits(kinds: number): number {
     ((kinds & FORWARDED) !== 0 ? HAS_FORWARDED : 0) |
     ((kinds & REQUEST_ID) !== 0 ? HAS_REQUEST_ID : 0) |
     ((kinds & EXPECT) !== 0 ? HAS_EXPECT : 0) |
-    ((kinds & MISTAKABLE) !== 0 ? HAS_MISTAKABLE : 0)
+    ((kinds & MISTAKABLE) !== 0 ? HAS_MISTAKABLE : 0) |
+    ((kinds & CONDITION) !== 0 ? HAS_CONDITION : 0) |
+    ((kinds & RANGE) !== 0 ? HAS_RANGE : 0) |
+    ((kinds & ACCEPT_ENCODING) !== 0 ? HAS_CODING : 0)
   );
 }

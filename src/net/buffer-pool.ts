@@ -58,3 +58,12 @@ export function detachBuffer(buffer: Buffer): void {
   if (buffer.length === 0) return;
   if (memory instanceof ArrayBuffer && memory.byteLength === buffer.length) memory.transfer(0);
 }
+
+/** A copy for many responses: it has a spare byte, so that it is left alone when one of them was sent. */
+export function keptCopy(parts: readonly Buffer[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const copy = Buffer.from(new ArrayBuffer(length + 1), 0, length);
+  let end = 0;
+  for (const part of parts) end += part.copy(copy, end);
+  return copy;
+}

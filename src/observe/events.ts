@@ -19,6 +19,12 @@ export interface EventFields {
     readonly threads: number;
     readonly startMs: number;
   };
+  /** A server without applications listens. */
+  "server.files": { readonly startMs: number };
+  /** The configuration file asks for what holds only after a restart. */
+  "server.restart-needed": Record<string, never>;
+  /** A file that a route uses has changed and cannot be used; the earlier content stays. */
+  "route.failed": Record<string, never>;
   /** What the operator should know about the start, such as why the port is not 80. */
   "server.notice": { readonly address?: string };
   /** A reload begins: new workers load the application's code. */
@@ -34,6 +40,8 @@ export interface EventFields {
   "server.stopping": { readonly signal: string };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;
+  /** A file below a served folder cannot be read; at most one line a second for each route. */
+  "files.unreadable": { readonly folder: string; readonly name: string; readonly code: string };
   /** A bug in Typhon. */
   "server.fault": { readonly code?: string };
 

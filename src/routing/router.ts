@@ -1,27 +1,30 @@
 // Which handler responds to a request, by host, path and method. Pure: sees heads, never sockets.
 //
-// The most specific host wins (an exact name, then the longest "*." pattern, then every host), and for
-// one host the longest path. A request that matches no path of a specific host is left to the less
+// A route for one exact path wins over all others: the server's own pages. Else the most specific host wins (an
+// exact name, then the longest "*." pattern, then every host), and for one host the longest path. A request that matches no path of a specific host is left to the less
 // specific hosts. Paths match at segment borders: "/api" stands for /api and /api/v1, not for /apis.
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Handler } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
+import { decodedPath } from "./canonical-path.ts";
 
 export interface Route {
   /** "example.com", "*.example.com" for every name below it, or "" for every host. Lower case. */
   readonly host: string;
-  /** "" for every path, or "/prefix" without a trailing slash. */
+  /** "" for every path, or "/prefix" without a trailing slash, canonical (canonical-path.ts). */
   readonly path: string;
   /** Whether the route is for `path` alone, not for the paths below it. */
   readonly isExact: boolean;
   /** Null: every method. */
   readonly methods: ReadonlySet<string> | null;
+  /** Whether the handler reads the path as it was sent: an application's. */
+  readonly readsSentPath: boolean;
   readonly handler: Handler;
 }
 
 export class Router {
-  /** The most specific host first, then the longest path. */
+  /** Exact paths first, then the most specific host, then the longest path. */
   readonly #routes: readonly Route[];
   /** The handler of every request, where there is only one. */
   readonly #only: Handler | null;
@@ -30,7 +33,10 @@ export class Router {
 
   constructor(routes: readonly Route[]) {
     this.#routes = routes.toSorted(
-      (a, b) => specificity(b.host) - specificity(a.host) || b.path.length - a.path.length,
+      (a, b) =>
+        Number(b.isExact) - Number(a.isExact) ||
+        specificity(b.host) - specificity(a.host) ||
+        b.path.length - a.path.length,
     );
     this.#hasHosts = routes.some(({ host }) => host !== "");
     const [first, second] = this.#routes;
@@ -38,18 +44,31 @@ export class Router {
     this.#only = isOnly && first.methods === null && !first.isExact ? first.handler : null;
   }
 
-  /** The handler for a request, or the error where no route matches. */
-  match(head: RequestHead): Handler | HttpError {
+  /** The handler for a request with this canonical path, or the error where no route matches. */
+  match(head: RequestHead, path: string): Handler | HttpError {
     if (this.#only !== null) return this.#only;
-    const { method, path } = head;
     const host = this.#hasHosts ? hostName(head) : "";
+    const route = this.#find(host, path, head.method);
+    if (route === undefined) {
+      const isKnown = this.#routes.some((one) => !one.isExact && isHost(host, one.host));
+      return isKnown ? ERRORS.NOT_FOUND : ERRORS.HOST_UNKNOWN;
+    }
+    if (route.readsSentPath && path !== head.path) {
+      const sent = decodedPath(head.path);
+      const readings = [sent, sent.replaceAll(/\/+/g, "/")];
+      const isClear = readings.every((one) => this.#find(host, one, head.method) === route);
+      if (!isClear) return ERRORS.NOT_FOUND;
+    }
+    return route.handler;
+  }
+
+  #find(host: string, path: string, method: string): Route | undefined {
     for (const route of this.#routes) {
       const isPath = route.isExact ? path === route.path : isBelow(path, route.path);
       if (!isPath || !isHost(host, route.host)) continue;
-      if (route.methods === null || route.methods.has(method)) return route.handler;
+      if (route.methods === null || route.methods.has(method)) return route;
     }
-    const isKnown = this.#routes.some((route) => isHost(host, route.host));
-    return isKnown ? ERRORS.NOT_FOUND : ERRORS.HOST_UNKNOWN;
+    return undefined;
   }
 }
 

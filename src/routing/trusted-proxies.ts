@@ -3,7 +3,7 @@
 // appends what it saw and only the right end was written by one we know. From all others no field of a
 // proxy reaches an application (passed-fields.ts). Pure: sees exchanges, never sockets.
 
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
@@ -14,6 +14,7 @@ import {
   type RequestHead,
 } from "../http/message.ts";
 import { isValidHost } from "../http/target.ts";
+import { Networks } from "../net/networks.ts";
 import { readForwarded, readForwardedLists, type Hop } from "./forwarded.ts";
 import { hasUnderscore, passedHead, type HeaderMap } from "./passed-fields.ts";
 
@@ -32,10 +33,7 @@ const SCHEMES: ReadonlyMap<string, "http" | "https"> = new Map([
 const CHANGES_HEAD = HAS_FORWARDED | HAS_MISTAKABLE | HAS_REQUEST_ID;
 
 export class TrustedProxies {
-  readonly #list = new BlockList();
-  readonly #trustsAll: boolean;
-  /** Whether peers on Unix sockets are trusted: they have no address. */
-  readonly #trustsUnix: boolean;
+  readonly #proxies: Networks;
   readonly #nextId: () => string;
   readonly #headerMap: HeaderMap;
 
@@ -44,11 +42,9 @@ export class TrustedProxies {
    * request id. Throws on an address that is none: the configuration has checked them.
    */
   constructor(allowed: readonly string[], nextId: () => string, headerMap: HeaderMap = "drop") {
-    this.#trustsAll = allowed.includes("*");
-    this.#trustsUnix = this.#trustsAll || allowed.includes("unix");
+    this.#proxies = new Networks(allowed);
     this.#nextId = nextId;
     this.#headerMap = headerMap;
-    for (const entry of allowed) if (entry !== "*" && entry !== "unix") this.#add(entry);
   }
 
   /** Sets the exchange's origin, request id and effective head. Returns the error of a refused request. */
@@ -69,18 +65,7 @@ export class TrustedProxies {
 
   /** Whether the fields of a peer are believed; "" is a peer on a Unix socket. */
   isTrusted(address: string): boolean {
-    if (address === "") return this.#trustsUnix;
-    if (this.#trustsAll) return true;
-    const family = isIP(address);
-    if (family === 0) return false;
-    return this.#list.check(address, family === 6 ? "ipv6" : "ipv4");
-  }
-
-  #add(entry: string): void {
-    const [address = "", prefix] = entry.split("/");
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    if (prefix === undefined) this.#list.addAddress(address, family);
-    else this.#list.addSubnet(address, Number(prefix), family);
+    return this.#proxies.has(address);
   }
 
   // Returns the host that the client asked for, if a proxy says so.

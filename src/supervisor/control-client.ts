@@ -88,8 +88,8 @@ export async function askControl(
 
 /**
  * Asks the server of a PID file to reload and waits for the outcome; resolves with the milliseconds that
- * the reload took. Throws OperatorError: 3 with the traceback if the code does not load, 2 if the server
- * cannot be reached.
+ * the reload took. Throws OperatorError: 3 with the traceback if the code does not load, 2 if the
+ * configuration has a mistake or the server cannot be reached.
  */
 export async function requestReload(pidFile: string): Promise<number> {
   const path = controlPath(pidFile);
@@ -98,7 +98,7 @@ export async function requestReload(pidFile: string): Promise<number> {
     await askControl(path, "ping");
     const reply = await askControl(path, "reload");
     if (reply.ok) return reply.ms;
-    throw new OperatorError(reply.text, 3);
+    throw new OperatorError(reply.text, reply.exitCode);
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
     throw new OperatorError(explain(error.code, pidFile));

@@ -2,7 +2,8 @@
 // Pure; used by both ends.
 //
 //   {"op":"reload"} → {"ok":true,"pid":4711,"ms":123}     the new code serves
-//                     {"ok":false,"text":"…traceback…"}   the new code does not load, the old code serves
+//                     {"ok":false,"text":"…traceback…","exitCode":3}   the new code does not load, the old code serves
+//                     {"ok":false,"text":"site.toml:3: …","exitCode":2}   a mistake, which changes nothing
 //   {"op":"ping"}   → {"ok":true,"pid":4711,"ms":0}
 
 /** Most bytes of a line, in either direction. */
@@ -18,7 +19,7 @@ export type Operation = (typeof OPERATIONS)[number];
 
 export type ControlReply =
   | { readonly ok: true; readonly pid: number; readonly ms: number }
-  | { readonly ok: false; readonly text: string };
+  | { readonly ok: false; readonly text: string; readonly exitCode: 2 | 3 };
 
 /** The path of the control socket that belongs to a PID file. */
 export function controlPath(pidFile: string): string {
@@ -39,7 +40,7 @@ export function readRequest(line: string): Operation | null {
 /** A reply as a line, without the line end. A text that is too long keeps its end: a traceback ends with the error. */
 export function writeReply(reply: ControlReply): string {
   if (reply.ok || reply.text.length <= MAX_TEXT) return JSON.stringify(reply);
-  return JSON.stringify({ ok: false, text: `…${reply.text.slice(-MAX_TEXT)}` });
+  return JSON.stringify({ ...reply, text: `…${reply.text.slice(-MAX_TEXT)}` });
 }
 
 /** The reply in a line; null if the line holds none. */
@@ -47,7 +48,8 @@ export function readReply(line: string): ControlReply | null {
   const members = readMembers(line);
   const [ok, pid, ms, text] = ["ok", "pid", "ms", "text"].map((name) => members.get(name));
   if (ok === true && typeof pid === "number" && typeof ms === "number") return { ok, pid, ms };
-  return ok === false && typeof text === "string" ? { ok, text } : null;
+  const exitCode = members.get("exitCode") === 2 ? 2 : 3;
+  return ok === false && typeof text === "string" ? { ok, text, exitCode } : null;
 }
 
 function readMembers(line: string): ReadonlyMap<string, unknown> {

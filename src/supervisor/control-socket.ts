@@ -102,11 +102,12 @@ export class ControlSocket {
       case "reload": {
         const outcome = await this.#reload();
         if (outcome.kind === "stopped") return null;
-        if (outcome.kind === "failed") return { ok: false, text: outcome.text };
+        if (outcome.kind === "failed")
+          return { ok: false, text: outcome.text, exitCode: outcome.isMistake ? 2 : 3 };
         return { ok: true, pid, ms: outcome.ms };
       }
       default:
-        return { ok: false, text: 'expected {"op":"reload"} or {"op":"ping"}' };
+        return { ok: false, text: 'expected {"op":"reload"} or {"op":"ping"}', exitCode: 2 };
     }
   }
 }

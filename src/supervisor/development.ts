@@ -8,7 +8,7 @@ import { relative } from "node:path";
 
 import type { Log } from "../observe/log.ts";
 import { dropBytecode } from "./code-files.ts";
-import { logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reloads.ts";
+import { asFailure, logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reloads.ts";
 import { FolderWatch } from "./watch.ts";
 
 /** Time without changes before a load, ms: one save is several events, and a formatter may follow it. */
@@ -26,7 +26,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
 
 /** A server whose code can be reloaded while requests wait. */
 export interface DevelopedServer {
-  /** Null: the new code serves. */
+  /** Null: the new code serves. Rejects with OperatorError where the configuration has a mistake. */
   reload(): Promise<string | null>;
   hold(): void;
   resume(): void;
@@ -127,7 +127,7 @@ export class Development implements Reloader {
     const files = [...this.#changed];
     await dropBytecode(files);
     if (this.#isOutdated(changes)) return;
-    const failure = await server.reload().catch(String);
+    const failure = await server.reload().catch(asFailure);
     if (this.#isOutdated(changes)) return;
     this.#state = "idle";
     this.#changed.clear();

@@ -7,12 +7,18 @@
 //                        │ └─request──▶ again ──done──▶ loading
 //                        └──close──▶ closed
 
+import { OperatorError } from "../config/operator-error.ts";
 import type { Log } from "../observe/log.ts";
 
 export type ReloadOutcome =
   | { readonly kind: "reloaded"; readonly ms: number }
-  /** The old code keeps serving; `text` is the application's traceback or a sentence. */
-  | { readonly kind: "failed"; readonly ms: number; readonly text: string }
+  /** The old code keeps serving; `text` is the application's traceback, or says what the configuration's `mistake` is. */
+  | {
+      readonly kind: "failed";
+      readonly ms: number;
+      readonly text: string;
+      readonly isMistake: boolean;
+    }
   /** The server stopped before the load had ended. */
   | { readonly kind: "stopped" };
 
@@ -35,7 +41,10 @@ export class Reloads implements Reloader {
   #next: Waiting | null = null;
   #isClosed = false;
 
-  /** `load` resolves with null when the new code serves, else with the reason why it does not. */
+  /**
+   * `load` resolves with null when the new code serves, else with the reason why it does not. Rejects with
+   * OperatorError where the configuration has a mistake.
+   */
   constructor(load: () => Promise<string | null>, log: Log) {
     this.#load = load;
     this.#log = log;
@@ -66,7 +75,7 @@ export class Reloads implements Reloader {
       reason,
     });
     const begin = performance.now();
-    const failure = await this.#load().catch(String);
+    const failure = await this.#load().catch(asFailure);
     if (this.#isClosed) return;
     const outcome = outcomeOf(failure, begin);
     logOutcome(this.#log, outcome);
@@ -75,10 +84,17 @@ export class Reloads implements Reloader {
   }
 }
 
+/** What a load has rejected with, as a failure: a mistake of the operator, or a text. */
+export function asFailure(error: unknown): string | OperatorError {
+  return error instanceof OperatorError ? error : String(error);
+}
+
 /** The outcome of a load that began at `begin` (performance.now()) and has just ended. */
-export function outcomeOf(failure: string | null, begin: number): ReloadOutcome {
+export function outcomeOf(failure: string | OperatorError | null, begin: number): ReloadOutcome {
   const ms = Math.round(performance.now() - begin);
-  return failure === null ? { kind: "reloaded", ms } : { kind: "failed", ms, text: failure };
+  if (failure === null) return { kind: "reloaded", ms };
+  const isMistake = failure instanceof OperatorError;
+  return { kind: "failed", ms, text: isMistake ? failure.text : failure, isMistake };
 }
 
 /** Logs an outcome. `changed`: the file whose change caused the load. */
@@ -86,5 +102,10 @@ export function logOutcome(log: Log, outcome: ReloadOutcome, changed?: string): 
   if (outcome.kind === "stopped") return;
   const fields = { ms: outcome.ms, ...(changed === undefined ? {} : { changed }) };
   if (outcome.kind === "reloaded") log.info("server.reloaded", "new code serves", fields);
-  else log.error("server.reload-failed", `the new code does not load\n${outcome.text}`, fields);
+  else {
+    const what = outcome.isMistake
+      ? "the configuration has a mistake"
+      : "the new code does not load";
+    log.error("server.reload-failed", `${what}\n${outcome.text}`, fields);
+  }
 }

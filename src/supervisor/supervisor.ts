@@ -13,11 +13,12 @@ import { dropOutdatedBytecode } from "./code-files.ts";
 import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
-import { Development } from "./development.ts";
+import { Development, type DevelopedServer } from "./development.ts";
 import { exitPastBusyThreads } from "./last-exit.ts";
 import { PidFile } from "./pid-file.ts";
 import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
+import { restartNeeded } from "./restart-needed.ts";
 import { SdNotify } from "./sd-notify.ts";
 import { ENDING, Signals } from "./signals.ts";
 
@@ -25,14 +26,23 @@ import { ENDING, Signals } from "./signals.ts";
 const LAST_RESORT_MS = 3000;
 const EXIT_STUCK = 1;
 
+/** Reads the configuration file anew. Throws OperatorError. */
+export type Reread = () => Configuration;
+
 /**
  * Serves until a signal; resolves with the exit code. Rejects with OperatorError if the application does not
- * load, the server cannot listen at an address or another server owns the PID file.
+ * load, the server cannot listen at an address or another server owns the PID file. `reread`: for each reload; null
+ * without a file.
  */
-export async function supervise(configuration: Configuration, log: Log): Promise<number> {
+export async function supervise(
+  configuration: Configuration,
+  log: Log,
+  reread: Reread | null = null,
+): Promise<number> {
   const { pid } = configuration.process;
   const { accessLog: target, format } = configuration.logs;
-  process.title = `typhon ${configuration.applications.map(({ app }) => app).join(" ")}`;
+  const apps = configuration.applications.map(({ app }) => app);
+  process.title = ["typhon", ...apps].join(" ");
   const signals = new Signals();
   process.once("exit", exitPastBusyThreads);
   try {
@@ -43,7 +53,7 @@ export async function supervise(configuration: Configuration, log: Log): Promise
       accessLog?.reopen();
     };
     const server = new Server(configuration, log, accessLog);
-    const mainProcess = new MainProcess({ configuration, log, server, signals, pidFile });
+    const mainProcess = new MainProcess({ configuration, log, server, signals, pidFile, reread });
     try {
       return await mainProcess.run();
     } finally {
@@ -61,6 +71,7 @@ interface MainProcessOptions {
   readonly server: Server;
   readonly signals: Signals;
   readonly pidFile: PidFile | null;
+  readonly reread: Reread | null;
 }
 
 class MainProcess {
@@ -79,9 +90,9 @@ class MainProcess {
     this.#service = new SdNotify(process.env, (text) => server.applications.all[0]?.notify(text));
     const { reload, reloadDirs } = configuration.process;
     this.#development = reload
-      ? new Development({ server: server.applications, log, folders: reloadDirs })
+      ? new Development({ server: this.#developed(), log, folders: reloadDirs })
       : null;
-    this.#reloader = this.#development ?? this.#makeReloads();
+    this.#reloader = this.#development ?? new Reloads(() => this.#loadAll(), log);
   }
 
   /** Resolves with the exit code. */
@@ -107,8 +118,7 @@ class MainProcess {
     this.#announce(started);
     this.#development?.begin();
     signals.onReload = (): void => void this.#reload("SIGHUP");
-    for (const application of server.applications.all)
-      application.onReloadNeeded = (reason): void => void this.#reload(reason);
+    server.applications.onReloadNeeded = (reason): void => void this.#reload(reason);
     const signal = await signals.first;
     log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     signals.onReload = null;
@@ -146,12 +156,30 @@ class MainProcess {
     this.#options.pidFile?.remove();
   }
 
-  #makeReloads(): Reloads {
-    const { configuration, server, log } = this.#options;
-    return new Reloads(async () => {
-      await dropOutdatedBytecode(configuration.process.reloadDirs);
-      return await server.applications.reload();
-    }, log);
+  async #loadAll(): Promise<string | null> {
+    await dropOutdatedBytecode(this.#options.configuration.process.reloadDirs);
+    return await this.#load();
+  }
+
+  #developed(): DevelopedServer {
+    const { applications } = this.#options.server;
+    return {
+      reload: () => this.#load(),
+      hold: () => applications.hold(),
+      resume: () => applications.resume(),
+    };
+  }
+
+  // Loads the configuration file, if there is one, and the code of the applications. A mistake in the file, or in the
+  // files that its routes name, is found before any code is loaded, so that it changes nothing.
+  async #load(): Promise<string | null> {
+    const { configuration: running, log, server, reread } = this.#options;
+    const wanted = reread?.();
+    if (wanted !== undefined) await server.check(wanted);
+    const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
+    if (fixed.length > 0)
+      log.warning("server.restart-needed", `${fixed.join(", ")}: holds after a restart`, {});
+    return await server.reload(wanted);
   }
 
   // A reload on request, which the service manager is told. It is not told about reloads after a saved file.
@@ -191,8 +219,12 @@ class MainProcess {
     if (notice !== null) log.warning("server.notice", notice, {});
     for (const { name, failure } of applications)
       if (failure !== null) log.of(name).error("application.failed", failure, { kind: "load" });
-    const apps = applications.map(({ app }) => app).join(", ");
+    const apps = applications.map(({ app }) => app).join(", ") || "files";
     this.#status = `serves ${apps} at ${addresses.join(" ")}`;
+    if (applications.length === 0)
+      log.info("server.files", `Typhon serves files at ${addresses.join(" ")}`, {
+        startMs: Math.round(performance.now()),
+      });
     for (const { name, app, workers, threads, pool } of applications) {
       const one = pool.single === "" ? "" : ` by one worker (${pool.single}; --workers N for more)`;
       log.of(name).info("server.started", `Typhon serves ${app} at ${addresses.join(" ")}${one}`, {

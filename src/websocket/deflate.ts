@@ -7,6 +7,8 @@
 
 import * as zlib from "node:zlib";
 
+import { TurnBudget } from "../net/turn-budget.ts";
+import { ZlibStream } from "../net/zlib-stream.ts";
 import { CloseCode, type CloseStatus } from "./close-code.ts";
 import { agreeOn, type DeflateAgreement, type DeflateOffer } from "./deflate-offers.ts";
 import {
@@ -15,7 +17,6 @@ import {
   DEFLATE_TURN_BYTES,
   MAX_MESSAGE_BYTES,
 } from "./limits.ts";
-import { ZlibStream } from "./zlib-stream.ts";
 
 declare module "zlib" {
   /** Node's declarations leave this overload out. */
@@ -50,7 +51,7 @@ const GOES_ON: CloseStatus = {
 };
 
 /** What may still pass through zlib in this thread before the event loop turns, for all connections. */
-const turn = { bytesLeft: DEFLATE_TURN_BYTES };
+const turn = new TurnBudget(DEFLATE_TURN_BYTES);
 
 export class Deflate {
   /** Value of Sec-WebSocket-Extensions for the response. */
@@ -87,17 +88,17 @@ export class Deflate {
   inflateNow(bytes: Buffer): Buffer | null {
     // The message has begun in another thread.
     if (this.#inflating !== null) return null;
-    if (bytes.length > DEFLATE_NOW_BYTES || turn.bytesLeft <= 0) return null;
-    charge(PASS_BYTES);
+    if (bytes.length > DEFLATE_NOW_BYTES || !turn.hasRoom) return null;
+    turn.charge(PASS_BYTES);
     try {
       const { buffer, engine } = zlib.inflateRawSync(bytes, {
         ...this.#inflateNowOptions,
         chunkSize: pieceBytes(USUAL_RATIO * bytes.length),
       });
-      charge(buffer.length);
+      turn.charge(buffer.length);
       return bytes.length - engine.bytesWritten > MAX_BYTES_BEHIND_FINAL ? null : buffer;
     } catch {
-      charge(MAX_NOW_OUTPUT_BYTES);
+      turn.charge(MAX_NOW_OUTPUT_BYTES);
       return null;
     }
   }
@@ -146,8 +147,8 @@ export class Deflate {
 
   /** Deflates a whole message in this thread; null: `deflate` has to do it. */
   deflateNow(bytes: Buffer): Buffer | null {
-    if (bytes.length > DEFLATE_NOW_BYTES || turn.bytesLeft <= 0) return null;
-    charge(PASS_BYTES + bytes.length);
+    if (bytes.length > DEFLATE_NOW_BYTES || !turn.hasRoom) return null;
+    turn.charge(PASS_BYTES + bytes.length);
     return zlib.deflateRawSync(bytes, this.#deflateOptionsFor(bytes)).subarray(0, -TAIL_BYTES);
   }
 
@@ -193,15 +194,6 @@ export function acceptDeflate(
   maxMessageBytes = MAX_MESSAGE_BYTES,
 ): Deflate | null {
   return offer === undefined ? null : new Deflate(agreeOn(offer), maxMessageBytes);
-}
-
-function charge(bytes: number): void {
-  if (turn.bytesLeft === DEFLATE_TURN_BYTES) setImmediate(beginTurn);
-  turn.bytesLeft -= bytes;
-}
-
-function beginTurn(): void {
-  turn.bytesLeft = DEFLATE_TURN_BYTES;
 }
 
 /** Size of zlib's buffers for so much output. Larger ones, one a message, would keep the garbage collector busy. */

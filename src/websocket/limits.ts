@@ -63,8 +63,6 @@ export const INFLATE_BATCH_BYTES = 65_536;
 export const DEFLATE_NOW_BYTES = 8192;
 /** Bytes of all connections that pass through zlib there in one turn of the event loop: 0.3 ms, at most 4 ms. */
 export const DEFLATE_TURN_BYTES = 131_072;
-/** Messages that pass through zlib in other threads at a time, of all connections; more wait. ws: as many. */
-export const DEFLATE_JOBS = 10;
 
 /** Bytes of a response to the handshake that an application writes by itself: half of a request's head. */
 export const MAX_UPGRADE_HEAD_BYTES = 16_384;

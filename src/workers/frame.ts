@@ -32,6 +32,7 @@ export const FrameType = {
   EARLY_HINT: 0x1c,
   TRAILERS: 0x1d,
   LOOP_TOLD: 0x1e,
+  FILE: 0x1f,
   WS_ACCEPT: 0x20,
   WS_TEXT: 0x21,
   WS_BINARY: 0x22,
@@ -49,6 +50,7 @@ export const FrameType = {
   WS_BINARY_IN: 0x49,
   WS_CLOSED: 0x4a,
   WS_SOCKET_DONE: 0x4b,
+  FILE_RESULT: 0x4c,
 } as const;
 
 /** A frame whose payload is a text; the worker shortens a longer one. */
@@ -81,6 +83,7 @@ for (const [type, bytes] of [
   [FrameType.EARLY_HINT, MAX_PAYLOAD_BYTES],
   [FrameType.TRAILERS, MAX_PAYLOAD_BYTES],
   [FrameType.LOOP_TOLD, 0],
+  [FrameType.FILE, MAX_PAYLOAD_BYTES],
   [FrameType.WS_ACCEPT, MAX_PAYLOAD_BYTES],
   [FrameType.WS_TEXT, INPUT_FRAME_BYTES],
   [FrameType.WS_BINARY, INPUT_FRAME_BYTES],
@@ -98,6 +101,7 @@ for (const [type, bytes] of [
   [FrameType.WS_BINARY_IN, INPUT_FRAME_BYTES],
   [FrameType.WS_CLOSED, MAX_TEXT_BYTES],
   [FrameType.WS_SOCKET_DONE, 0],
+  [FrameType.FILE_RESULT, 0],
 ] as const)
   PAYLOAD_LIMITS[type] = bytes;
 

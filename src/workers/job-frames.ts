@@ -1,18 +1,21 @@
 // What a worker's frames mean for the job that they are about: hints, the head, the body, trailers, a fault;
 // a WebSocket's acceptance, messages and close. What no worker may send is a FrameFault.
 //
-//   queued ─EARLY_HINT…─▶ queued ─HEAD, WS_ACCEPT─▶ responding ─BODY, WS_TEXT, WS_BINARY…─▶ responding
+//   queued ─EARLY_HINT…─▶ queued ─HEAD, FILE, WS_ACCEPT─▶ responding ─BODY, WS_TEXT, WS_BINARY…─▶ responding
 //      └─HEAD with END, FAULT, WS_CLOSE with END─▶ done ◀─BODY with END, TRAILERS, FAULT, WS_CLOSE with END─┘
 //
 // The last frame ends the job (isLastFrame in frame.ts): that move is the table's.
 
 import { wireTimeToMs } from "./clock.ts";
-import { FrameFault, FrameType } from "./frame.ts";
-import type { Job } from "./job.ts";
+import { encodeFrame, FrameFault, FrameType } from "./frame.ts";
+import type { FilePart, Job } from "./job.ts";
 import { WebSocketLink } from "./web-socket-link.ts";
 
 /** Bytes of a HEAD frame before the head: the second of taking and the head's length. */
 const HEAD_PREFIX_BYTES = 12;
+/** Bytes of a FILE frame between the head and the path: offset and length. */
+const FILE_PREFIX_BYTES = 16;
+const FILE_OPENED = 1;
 /** Close code where no close frame came. RFC 6455 §7.1.5. */
 const ABNORMAL_CLOSURE = 1006;
 
@@ -42,6 +45,8 @@ export function readJobFrame(
       return readHead(job, frame, now);
     case FrameType.BODY:
       return readBody(job, frame, now);
+    case FrameType.FILE:
+      return readFile(job, frame, now, send);
     case FrameType.EARLY_HINT:
       return readEarlyHint(job, frame);
     case FrameType.TRAILERS:
@@ -59,10 +64,16 @@ export function readJobFrame(
   }
 }
 
-function readHead(job: Job, { isEnd, count, payload }: JobFrame, now: number): FrameOutcome {
+/** Where the head of a HEAD or FILE frame ends. */
+function headEnd(payload: Buffer): number {
   if (payload.length < HEAD_PREFIX_BYTES) throw new FrameFault("a HEAD frame without a head");
   const end = HEAD_PREFIX_BYTES + payload.readUInt32LE(8);
   if (end > payload.length) throw new FrameFault("a head longer than its frame");
+  return end;
+}
+
+function readHead(job: Job, { isEnd, count, payload }: JobFrame, now: number): FrameOutcome {
+  const end = headEnd(payload);
   if (job.state === "responding") throw new FrameFault("a second HEAD frame");
   job.take(job.worker, wireTimeToMs(payload.readDoubleLE(0)));
   if (job.state !== "queued") return isEnd ? "none" : "unwanted";
@@ -72,6 +83,42 @@ function readHead(job: Job, { isEnd, count, payload }: JobFrame, now: number): F
   job.listener.onHead?.(head, count, isEnd ? body : Buffer.from(body), isEnd);
   // The listener may have refused the head and cancelled the job.
   return !isEnd && stateOf(job) === "responding" ? "begun" : "none";
+}
+
+// The job waits for the front, and has no response before the file is open.
+function readFile(
+  job: Job,
+  { isEnd, count, payload }: JobFrame,
+  now: number,
+  send: SendFrame,
+): FrameOutcome {
+  const end = headEnd(payload);
+  const { id, listener } = job;
+  if (listener.onFile === undefined) throw new FrameFault("a file without a request");
+  if (isEnd || job.state === "responding") throw new FrameFault("a FILE frame amid a response");
+  job.take(job.worker, wireTimeToMs(payload.readDoubleLE(0)));
+  if (job.state !== "queued") return "unwanted";
+  const head = payload.toString("latin1", HEAD_PREFIX_BYTES, end);
+  listener.onFile(head, count, readPart(payload.subarray(end)), (isOpen) => {
+    // A request whose worker has died may be run once more.
+    if (job.state !== "queued" || job.id !== id) return false;
+    if (isOpen) job.respond(now);
+    send(
+      job.worker,
+      encodeFrame(FrameType.FILE_RESULT, id, null, { count: isOpen ? FILE_OPENED : 0 }),
+    );
+    return true;
+  });
+  return "none";
+}
+
+function readPart(bytes: Buffer): FilePart {
+  if (bytes.length <= FILE_PREFIX_BYTES) throw new FrameFault("a FILE frame without a file");
+  return {
+    path: bytes.toString("utf8", FILE_PREFIX_BYTES),
+    offset: Number(bytes.readBigUInt64LE(0)),
+    length: Number(bytes.readBigUInt64LE(8)),
+  };
 }
 
 function readBody(job: Job, { isEnd, payload }: JobFrame, now: number): FrameOutcome {

@@ -378,7 +378,7 @@ function readTakenAt(payload: Buffer): number {
 }
 
 function isAboutJob(type: number): boolean {
-  if (type === FrameType.TAKEN) return true;
+  if (type === FrameType.TAKEN || type === FrameType.FILE) return true;
   if (type >= FrameType.HEAD && type <= FrameType.FETCH) return true;
   if (type >= FrameType.INPUT_CREDIT && type <= FrameType.TRAILERS) return true;
   return type >= FrameType.WS_ACCEPT && type <= FrameType.WS_CLOSE;

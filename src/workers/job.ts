@@ -46,6 +46,13 @@ export type JobState =
   | "abandoned"
   | "done";
 
+/** Bytes of a file from `offset` on. `path` leads to the file while its worker waits to be told. */
+export interface FilePart {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** What the pool needs to know of a request. */
 export interface JobRequest extends PageContent {
   /** From taking to the head of the response; 0 = no limit. */
@@ -73,6 +80,12 @@ export interface JobListener {
    */
   onHead?(record: string, count: number, body: Buffer, isWhole: boolean): void;
   onBody?(bytes: Buffer, isLast: boolean): void;
+  /**
+   * The whole response: its head, and where the file is that has its body. `tell` is called once, with whether
+   * the file was opened, now or later. It returns whether the job still waits for that; if the file was not
+   * opened the worker responds with onHead.
+   */
+  onFile?(record: string, count: number, part: FilePart, tell: (isOpen: boolean) => boolean): void;
   /** The response ends with `count` trailers: `name NUL value …`. */
   onTrailers?(record: string, count: number): void;
   /** Early hints with `count` fields, before the head: `103 Early Hints NUL name NUL value …`. */

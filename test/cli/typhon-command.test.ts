@@ -59,7 +59,7 @@ function put(path: string, text: string, mode = 0o644): void {
 function makePackage(name: string, files: readonly string[]): Package {
   const folder = join(scratch, name);
   mkdirSync(join(folder, "bin"), { recursive: true });
-  mkdirSync(join(folder, "node_modules", "ws"), { recursive: true });
+  mkdirSync(join(folder, "node_modules", "toml-eslint-parser"), { recursive: true });
   copyFileSync(COMMAND, join(folder, "bin", "typhon"));
   for (const file of files) put(join(folder, file), MAIN);
   put(join(folder, "package.json"), '{"type":"module"}');
@@ -156,7 +156,7 @@ describe("bin/typhon finds its package", () => {
   test("as somebody's dependency, with what it needs beside it", () => {
     const modules = join(scratch, "project", "node_modules");
     const folder = join(modules, "typhon-server");
-    mkdirSync(join(modules, "ws"), { recursive: true });
+    mkdirSync(join(modules, "toml-eslint-parser"), { recursive: true });
     put(join(folder, "package.json"), '{"type":"module"}');
     put(join(folder, "dist/cli/main.js"), MAIN);
     mkdirSync(join(folder, "bin"));

@@ -35,7 +35,7 @@ interface Asked {
 
 function find({ by = "--python", text, environment = {}, folders = [] }: Asked): string {
   return findInterpreter({
-    asked: text === undefined ? null : { by, text },
+    asked: text === undefined ? null : { by, text, folder: scratch },
     environment: { PATH: join(scratch, "bin"), ...environment },
     cwd: scratch,
     folders,

@@ -10,9 +10,10 @@ import { after, describe, test } from "node:test";
 
 import type { ApplicationConfiguration, Configuration } from "../../src/config/configuration.ts";
 import { usableCores } from "../../src/config/cores.ts";
-import { load, usualTempSize } from "../../src/config/load.ts";
+import { load } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
 import { OPTION_LIST, variableOf } from "../../src/config/schema.ts";
+import { usualTempSize } from "../../src/config/server-options.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-load-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -20,6 +21,7 @@ const bin = join(scratch, "bin");
 mkdirSync(bin);
 mkdirSync(join(scratch, "folder"));
 writeFileSync(join(scratch, "a.env"), "FROM_FILE=1\n");
+writeFileSync(join(scratch, "site.toml"), "threads = 9\n");
 for (const name of ["python3", "python3.12"]) {
   writeFileSync(join(bin, name), "#!/bin/sh\n");
   chmodSync(join(bin, name), 0o755);
@@ -28,7 +30,11 @@ for (const name of ["python3", "python3.12"]) {
 type Flat = ApplicationConfiguration &
   Configuration["listeners"] &
   Configuration["logs"] &
-  Configuration["process"];
+  Configuration["process"] & {
+    /** Routes but for the application's own, as host, path and target. */
+    readonly others: readonly unknown[];
+    readonly compress: string;
+  };
 
 /** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
 function loadHere(words: string[], environment: Record<string, string> = {}): Flat {
@@ -37,10 +43,29 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
     { PATH: bin, ...environment },
     scratch,
   );
-  const [application, ...others] = applications;
-  assert.ok(application !== undefined && others.length === 0);
-  assert.deepEqual(routes, [{ host: "", path: "", application: "" }]);
-  return { ...listeners, ...application, ...logs, ...process };
+  const [application] = applications;
+  const own = routes.at(-1);
+  assert.ok(application !== undefined && own !== undefined);
+  const { compress, ...policy } = own.policy;
+  assert.deepEqual(
+    { ...own, policy },
+    {
+      host: "",
+      path: "",
+      target: { kind: "application", application: application.name },
+      policy: {
+        allow: [],
+        deny: [],
+        basicAuth: null,
+        setHeaders: [],
+        removeHeaders: [],
+        cacheControl: "",
+        errorPages: null,
+      },
+    },
+  );
+  const others = routes.slice(0, -1).map(({ host, path, target }) => ({ host, path, target }));
+  return { ...listeners, ...application, ...logs, ...process, others, compress };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -91,6 +116,9 @@ test("gives every option its documented default", () => {
     areWorkersChosen: false,
     env: {},
     rootPath: "",
+    sendfile: [],
+    others: [],
+    compress: "files",
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
     socketRights: { mode: 0o666, owner: null },
@@ -130,8 +158,44 @@ test("gives every option its documented default", () => {
   });
 });
 
+const FILES = {
+  kind: "static",
+  folder: join(scratch, "folder"),
+  stripPrefix: true,
+  listing: false,
+  followSymlinks: false,
+  fallback: "",
+};
+
 /** Option, a good text, what becomes of it, a bad text, the line that a bad text gets. */
 const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
+  ["config", "site.toml", { threads: 9 }, "gone.toml", /is no file/],
+  [
+    "static",
+    "/assets=folder",
+    { others: [{ host: "", path: "/assets", target: FILES }] },
+    "/assets=nowhere",
+    /is no folder/,
+  ],
+  [
+    "mount",
+    "/api=api:app",
+    {
+      name: "/",
+      others: [{ host: "", path: "/api", target: { kind: "application", application: "/api" } }],
+    },
+    "api:app",
+    /must be \/PREFIX=APP/,
+  ],
+  ["listing", "true", {}, "maybe", /true, false/],
+  ["compress", "all", { compress: "all" }, "br", /off, files, all/],
+  [
+    "sendfile",
+    "/private=folder",
+    { sendfile: [{ prefix: "/private", folder: join(scratch, "folder") }] },
+    "nowhere",
+    /is no folder/,
+  ],
   [
     "bind",
     "127.0.0.1:9000",

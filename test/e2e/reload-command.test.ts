@@ -161,7 +161,7 @@ test("a server that was killed: exit 2", async (t) => {
 
 test("takes no application and no other option: exit 2", async () => {
   const extra = await refusal(runTyphon(["reload", "app:app", "--pid", "x"]));
-  assert.match(extra, /takes --pid FILE and nothing else, not 'app:app'/);
+  assert.match(extra, /takes --pid FILE or --config FILE and nothing else, not 'app:app'/);
   const option = await refusal(runTyphon(["reload", "--pid", "x", "--workers", "2"]));
   assert.match(option, /not '--workers'/);
 });

@@ -8,14 +8,18 @@ import { join } from "node:path";
 import { listen } from "../../src/front/listener.ts";
 import { AsgiHandler } from "../../src/handlers/asgi/handler.ts";
 import type { ApplicationContext } from "../../src/handlers/python/context.ts";
+import { HandedFiles, type FileRoot } from "../../src/handlers/python/handed-files.ts";
 import { WsgiHandler } from "../../src/handlers/wsgi/handler.ts";
+import type { FileCount } from "../../src/net/file-tree.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { memoryLimits } from "../../src/http1/connection-memory.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import type { OpenFiles } from "../../src/net/open-files.ts";
+import { canonicalPath } from "../../src/routing/canonical-path.ts";
 import { msToWireTime, monotonicMs } from "../../src/workers/clock.ts";
 import { FrameDecoder, FrameType } from "../../src/workers/frame.ts";
+import type { FilePart } from "../../src/workers/job.ts";
 import { JobTable } from "../../src/workers/job-table.ts";
 import { PAGE_HEADER_BYTES } from "../../src/workers/page.ts";
 import { RequestQueue } from "../../src/workers/queue.ts";
@@ -58,6 +62,29 @@ interface HandWorkerOptions {
   /** Bytes of responses that may wait for their clients. */
   readonly outputBytes?: number;
   readonly webSocketLimit?: number;
+  /** Folders of files that the application may hand over. */
+  readonly roots?: readonly FileRoot[];
+  readonly isTrustedProxy?: (address: string) => boolean;
+}
+
+class CountedFiles implements FileCount {
+  limit = 10;
+  open = 0;
+  mayOpen(): boolean {
+    return this.open < this.limit;
+  }
+  opening(): void {
+    this.open += 1;
+  }
+  opened(): void {
+    // Counted since `opening`.
+  }
+  closing(): void {
+    // Counted until `closed`.
+  }
+  closed(): void {
+    this.open -= 1;
+  }
 }
 
 export class HandWorker {
@@ -70,6 +97,8 @@ export class HandWorker {
   readonly faultyWorkers: number[] = [];
   readonly finished: Exchange[] = [];
   readonly context: ApplicationContext;
+  /** Files that are open for clients, and how many may be. */
+  readonly fileCount = new CountedFiles();
   readonly handler: AsgiHandler | WsgiHandler;
   /** Gets each exchange. */
   handle = (exchange: Exchange): void => this.handler.handle(exchange);
@@ -201,6 +230,18 @@ export class HandWorker {
     this.say(FrameType.HEAD, id, payload, { isEnd, count });
   }
 
+  /** Offers a response with a part of a file. */
+  file(id: number, record: string, count: number, part: FilePart): void {
+    const prefix = Buffer.alloc(12);
+    prefix.writeDoubleLE(msToWireTime(monotonicMs()));
+    prefix.writeUInt32LE(record.length, 8);
+    const range = Buffer.alloc(16);
+    range.writeBigUInt64LE(BigInt(part.offset));
+    range.writeBigUInt64LE(BigInt(part.length), 8);
+    const bytes = [prefix, Buffer.from(record, "latin1"), range, Buffer.from(part.path)];
+    this.say(FrameType.FILE, id, Buffer.concat(bytes), { count });
+  }
+
   /** The application has read so many bytes. */
   grant(id: number, bytes: number): void {
     const payload = Buffer.alloc(4);
@@ -236,6 +277,7 @@ export class HandWorker {
   #context(options: HandWorkerOptions, timeoutMs: number, isAsgi: boolean): ApplicationContext {
     const { table } = this;
     const { mayRetry = false, openFiles = makeOpenFiles(), maxTempBytes, tempNow } = options;
+    const { roots = [], isTrustedProxy = () => false } = options;
     return {
       pool: table,
       folder: makeTempFolder(this.folder, maxTempBytes, openFiles, tempNow),
@@ -245,6 +287,7 @@ export class HandWorker {
       abandonTimeoutMs: isAsgi ? 120_000 : null,
       mayRetry,
       maxResponseSpill: 64_000_000,
+      files: new HandedFiles({ roots, count: this.fileCount, canonicalPath, isTrustedProxy }),
       onFault: (exchange, text) => {
         this.faults.push(text);
         this.faultyWorkers.push(exchange.handling.worker);

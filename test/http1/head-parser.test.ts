@@ -4,9 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  HAS_CODING,
+  HAS_CONDITION,
   HAS_EXPECT,
   HAS_FORWARDED,
   HAS_MISTAKABLE,
+  HAS_RANGE,
   HAS_REQUEST_ID,
 } from "../../src/http/message.ts";
 import { RequestFault } from "../../src/http/error.ts";
@@ -197,6 +200,10 @@ test("marks fields that somebody must look at", () => {
   assert.equal(bits("Upgrade: x\r\nExpect: y\r\n"), HAS_EXPECT);
   assert.equal(bits("X_A: 1\r\n"), HAS_MISTAKABLE);
   assert.equal(bits("Proxy: 1\r\n"), HAS_MISTAKABLE);
+  for (const name of ["Match", "None-Match", "Modified-Since", "Unmodified-Since"])
+    assert.equal(bits(`If-${name}: 1\r\n`), HAS_CONDITION);
+  assert.equal(bits("Range: bytes=0-1\r\nIf-Range: 1\r\n"), HAS_RANGE);
+  assert.equal(bits("Accept-Encoding: gzip\r\n"), HAS_CODING);
   assert.equal(bits("X-A: 1_0\r\n"), 0);
 });
 

@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { ERRORS } from "../../src/http/error.ts";
 import type { Handler } from "../../src/http/exchange.ts";
 import type { RequestHead } from "../../src/http/message.ts";
+import { canonicalPath } from "../../src/routing/canonical-path.ts";
 import { Router, type Route } from "../../src/routing/router.ts";
 
 interface Named extends Handler {
@@ -24,6 +25,7 @@ function route(text: string, part: Partial<Route> = {}): Route {
     path: text.slice(slash),
     isExact: false,
     methods: null,
+    readsSentPath: true,
     handler: named(text),
     ...part,
   };
@@ -48,7 +50,7 @@ function head(host: string, path: string, method = "GET"): RequestHead {
 }
 
 function find(routes: readonly Route[], host: string, path: string, method = "GET"): string | null {
-  const handler = new Router(routes).match(head(host, path, method));
+  const handler = new Router(routes).match(head(host, path, method), canonicalPath(path) ?? path);
   return "name" in handler ? String(handler.name) : null;
 }
 
@@ -97,6 +99,36 @@ describe("Router", () => {
     assert.equal(find([route("")], "any", "/any", "ANY"), "");
   });
 
+  for (const [path, expected] of [
+    ["/admin/x", "/admin"],
+    ["/%61dmin//x", "/admin"],
+    ["/admin/./x/../y", "/admin"],
+    ["/x//y", ""],
+    ["/x/../y", ""],
+    // An application would see a page of /admin, or of /x, that this route does not guard.
+    ["/admin/../x", null],
+    ["/admin/%2e%2e/x", null],
+    ["/admin%2f..%2fx", null],
+    ["//admin/../x", null],
+    ["/x/../admin/y", null],
+    ["/./admin/y", null],
+    ["//admin/y", null],
+  ] as const)
+    test(`an application behind two routes ${expected === null ? "does not get" : "gets"} ${path}`, () => {
+      assert.equal(find([route(""), route("/admin")], "", path), expected);
+    });
+
+  test("files have one reading of a path: the canonical one", () => {
+    const routes = [route("", { readsSentPath: false }), route("/admin", { readsSentPath: false })];
+    assert.equal(find(routes, "", "/admin/../x"), "");
+    assert.equal(find(routes, "", "//admin/x"), "/admin");
+  });
+
+  test("a route for one exact path makes no host known", () => {
+    const router = new Router([route("/livez", { isExact: true }), route("example.com")]);
+    assert.equal(router.match(head("other.org", "/"), "/"), ERRORS.HOST_UNKNOWN);
+  });
+
   test("an exact route leaves the paths below it, and other methods, to others", () => {
     const live = route("/livez", { isExact: true, methods: new Set(["GET", "HEAD"]) });
     const routes = [live, route("")];
@@ -104,11 +136,12 @@ describe("Router", () => {
     assert.equal(find(routes, "", "/livez", "HEAD"), "/livez");
     assert.equal(find(routes, "", "/livez", "POST"), "");
     assert.equal(find(routes, "", "/livez/x"), "");
+    assert.equal(find([live, route("example.com")], "example.com", "/livez"), "/livez");
   });
 
   test("a request without a route is 404 where its host is served, else 421", () => {
     const router = new Router([route("example.com/api")]);
-    assert.equal(router.match(head("example.com", "/")), ERRORS.NOT_FOUND);
-    assert.equal(router.match(head("other.org", "/api")), ERRORS.HOST_UNKNOWN);
+    assert.equal(router.match(head("example.com", "/"), "/"), ERRORS.NOT_FOUND);
+    assert.equal(router.match(head("other.org", "/api"), "/api"), ERRORS.HOST_UNKNOWN);
   });
 });

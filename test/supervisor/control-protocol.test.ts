@@ -24,7 +24,8 @@ test("any other line is no request", () => {
 test("a written reply can be read again", () => {
   for (const reply of [
     { ok: true, pid: 12, ms: 123 },
-    { ok: false, text: "Traceback\n…" },
+    { ok: false, text: "Traceback\n…", exitCode: 3 },
+    { ok: false, text: "typhon.toml:3: …", exitCode: 2 },
   ] as const)
     assert.deepEqual(readReply(writeReply(reply)), reply);
   for (const line of ["", "{", '{"ok":true}', '{"ok":false}', '{"ok":"false","text":"x"}'])
@@ -33,7 +34,11 @@ test("a written reply can be read again", () => {
 
 test("a long text keeps its end, and the line stays below its limit with any characters", () => {
   for (const filler of ["x", "\u0000", "\ud800", "€"]) {
-    const line = writeReply({ ok: false, text: `${filler.repeat(200_000)}the end` });
+    const line = writeReply({
+      ok: false,
+      text: `${filler.repeat(200_000)}the end`,
+      exitCode: 3,
+    });
     assert(Buffer.byteLength(line) < MAX_LINE_BYTES);
     const reply = readReply(line);
     assert(reply?.ok === false && reply.text.endsWith("the end"));

@@ -68,7 +68,8 @@ test("opening the socket does not change the umask", async (t) => {
 test("replies to ping with the process id, and to reload with the time or the traceback", async (t) => {
   const outcomes: ReloadOutcome[] = [
     { kind: "reloaded", ms: 123 },
-    { kind: "failed", ms: 1, text: "Traceback …\nNameError: é" },
+    { kind: "failed", ms: 1, text: "Traceback …\nNameError: é", isMistake: false },
+    { kind: "failed", ms: 1, text: "typhon.toml:3: …", isMistake: true },
   ];
   const { path } = await open(t, () => Promise.resolve(outcomes.shift() ?? { kind: "stopped" }));
   const { pid } = process;
@@ -77,6 +78,12 @@ test("replies to ping with the process id, and to reload with the time or the tr
   assert.deepEqual(await askControl(path, "reload"), {
     ok: false,
     text: "Traceback …\nNameError: é",
+    exitCode: 3,
+  });
+  assert.deepEqual(await askControl(path, "reload"), {
+    ok: false,
+    text: "typhon.toml:3: …",
+    exitCode: 2,
   });
   assert.equal(await codeOf(askControl(path, "reload")), "ENDED");
 });

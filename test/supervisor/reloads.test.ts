@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { Log } from "../../src/observe/log.ts";
 import type { ReloadOutcome } from "../../src/supervisor/reloads.ts";
+import { OperatorError } from "../../src/config/operator-error.ts";
 import { Reloads } from "../../src/supervisor/reloads.ts";
 import { scratchSink } from "../observe/scratch-log.ts";
 
@@ -73,6 +74,16 @@ test('when the server stops, waiting requests get "stopped" and the load is not 
   assert.deepEqual(await reloads.request("c"), stopped);
   assert.equal(loads.length, 1);
   assert.deepEqual(eventsOf(await readLog()), ["server.reloading"]);
+});
+
+test("a mistake of the operator is told apart from code that does not load", async () => {
+  const { reloads, loads, readLog } = makeReloads();
+  const asked = reloads.request("a");
+  loads[0]?.reject(new OperatorError("typhon.toml:3: workers '0' …"));
+  const outcome = await asked;
+  assert(outcome.kind === "failed" && outcome.isMistake);
+  assert.equal(outcome.text, "typhon.toml:3: workers '0' …");
+  assert.match(await readLog(), /the configuration has a mistake/);
 });
 
 test("a load that rejects counts as failed", async () => {

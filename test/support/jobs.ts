@@ -1,6 +1,12 @@
 // Requests that remember what became of their jobs.
 
-import { Job, type JobListener, type JobRequest, type LostReason } from "../../src/workers/job.ts";
+import {
+  Job,
+  type FilePart,
+  type JobListener,
+  type JobRequest,
+  type LostReason,
+} from "../../src/workers/job.ts";
 
 export class RecordedRequest implements JobRequest, JobListener {
   readonly names: string = "host";
@@ -14,6 +20,8 @@ export class RecordedRequest implements JobRequest, JobListener {
   abandonTimeoutMs: number | null = null;
   isRepeatable = true;
   readonly heard: string[] = [];
+  /** Files that were offered as the response. */
+  readonly files: { readonly part: FilePart; readonly tell: (isOpen: boolean) => boolean }[] = [];
   isHeld = false;
   readonly job = new Job(this, this);
 
@@ -28,6 +36,11 @@ export class RecordedRequest implements JobRequest, JobListener {
 
   onBody(bytes: Buffer, isLast: boolean): void {
     this.heard.push(`body ${bytes.toString("latin1")}${isLast ? " last" : ""}`);
+  }
+
+  onFile(head: string, count: number, part: FilePart, tell: (isOpen: boolean) => boolean): void {
+    this.heard.push(`file ${head} ${count}`);
+    this.files.push({ part, tell });
   }
 
   onEarlyHint(record: string, count: number): void {

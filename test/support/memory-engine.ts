@@ -13,7 +13,12 @@ import {
   type UpgradedStream,
 } from "../../src/http/exchange.ts";
 import type { FieldSection } from "../../src/http/field-section.ts";
-import { HAS_REQUEST_ID, type RequestHead, type ResponseHead } from "../../src/http/message.ts";
+import {
+  HAS_CODING,
+  HAS_REQUEST_ID,
+  type RequestHead,
+  type ResponseHead,
+} from "../../src/http/message.ts";
 import { addResponseFields, fixedFields } from "../../src/http/server-fields.ts";
 
 type Field = readonly [name: string, value: string];
@@ -80,7 +85,7 @@ export class MemoryStream implements ResponseWriter {
   /** The client takes all that waits. */
   drain(): void {
     this.isFull = false;
-    this.#exchange?.listener?.onDrain();
+    this.#exchange?.drain();
   }
 
   sendEarlyHints(fields: FieldSection): void {
@@ -203,7 +208,9 @@ export class MemoryEngine {
       version: "2",
       names,
       values: fields.map(([, value]) => value),
-      fields: names.includes("x-request-id") ? HAS_REQUEST_ID : 0,
+      fields:
+        (names.includes("x-request-id") ? HAS_REQUEST_ID : 0) |
+        (names.includes("accept-encoding") ? HAS_CODING : 0),
       bodyLength,
       protocol,
     };

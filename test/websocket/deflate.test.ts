@@ -9,10 +9,10 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 
 import { WebSocket, type PerMessageDeflateOptions } from "ws";
 
+import { ZLIB_JOBS } from "../../src/net/zlib-stream.ts";
 import { parseOffers } from "../../src/websocket/deflate-offers.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import {
-  DEFLATE_JOBS,
   DEFLATE_TURN_BYTES,
   MAX_EXTENSION_BYTES,
   MAX_EXTENSIONS,
@@ -334,7 +334,7 @@ describe("Deflate", () => {
   });
 
   it("ends what passes through zlib when it is closed, and what waits for that", async () => {
-    const all = Array.from({ length: 3 * DEFLATE_JOBS }, () => acceptDeflate([ANY_WINDOW]));
+    const all = Array.from({ length: 3 * ZLIB_JOBS }, () => acceptDeflate([ANY_WINDOW]));
     const ends = all.map(
       (deflate) =>
         new Promise<unknown>((resolve) => deflate?.deflate(Buffer.alloc(100_000), true, resolve)),

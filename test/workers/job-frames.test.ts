@@ -105,3 +105,65 @@ test("a body before the head, and a second head, are the worker's faults", () =>
   assert.equal(read(request, "FAULT", "it failed"), "none");
   assert.equal(request.heard.at(-1), "fault it failed");
 });
+
+/** Reads a FILE frame; frames that are sent to the worker go into `sent`. */
+function offer({ job }: RecordedRequest, rest: Buffer, sent: Buffer[] = [], isEnd = false): void {
+  const head = Buffer.alloc(12 + 6);
+  head.writeDoubleLE(NOW / 1000 - 1, 0);
+  head.writeUInt32LE(6, 8);
+  head.write("200 OK", 12);
+  const payload = Buffer.concat([head, rest]);
+  const frame = { type: FrameType.FILE, isEnd, count: 0, payload };
+  readJobFrame(job, frame, NOW, (_, bytes) => void sent.push(bytes));
+}
+
+const PART = Buffer.concat([Buffer.alloc(16), Buffer.from("/f")]);
+
+test("a file begins the response when it is open, and the worker is told", () => {
+  const request = taken();
+  const sent: Buffer[] = [];
+  offer(request, PART, sent);
+  assert.deepEqual([request.job.state, sent.length], ["queued", 0]);
+  assert.equal(request.files[0]?.tell(true), true);
+  const { state, takenAt, lastBytesAt } = request.job;
+  assert.deepEqual([state, takenAt, lastBytesAt], ["responding", NOW - 1000, NOW]);
+  assert.deepEqual(
+    sent.map((frame) => [frame[4], frame[6]]),
+    [[FrameType.FILE_RESULT, 1]],
+  );
+  assert.throws(() => read(request, "HEAD", "200 OK"), FrameFault);
+});
+
+test("a file that cannot be opened leaves the response to the worker", () => {
+  const request = taken();
+  const sent: Buffer[] = [];
+  offer(request, PART, sent);
+  assert.equal(request.files[0]?.tell(false), true);
+  assert.deepEqual(
+    sent.map((frame) => [frame[4], frame[6]]),
+    [[FrameType.FILE_RESULT, 0]],
+  );
+  assert.equal(read(request, "HEAD", "200 OK"), "begun");
+});
+
+test("a file is nobody's once its client has left, or its request is run once more", () => {
+  const left = taken();
+  offer(left, PART);
+  left.job.abandon(NOW);
+  const again = taken();
+  offer(again, PART);
+  again.job.retry();
+  again.job.submit(2, NOW);
+  again.job.enqueue(2);
+  const sent = left.files.concat(again.files).map(({ tell }) => tell(true));
+  assert.deepEqual(sent, [false, false]);
+  assert.equal(again.job.state, "queued");
+});
+
+test("a file without a path, as a last frame, or amid a response breaks the protocol", () => {
+  assert.throws(() => offer(taken(), PART.subarray(0, 16)), FrameFault);
+  assert.throws(() => offer(taken(), PART, [], true), FrameFault);
+  const request = taken();
+  read(request, "HEAD", "200 OK");
+  assert.throws(() => offer(request, PART), FrameFault);
+});

@@ -13,8 +13,11 @@ import {
   FrameFault,
   FrameType,
 } from "../../src/workers/frame.ts";
+import { readJobFrame } from "../../src/workers/job-frames.ts";
+import type { FilePart } from "../../src/workers/job.ts";
 import { PAGE_BYTES, PageBatch, PageFlag } from "../../src/workers/page.ts";
 import { WebSocketLink } from "../../src/workers/web-socket-link.ts";
+import { RecordedRequest } from "../support/jobs.ts";
 
 interface Vector {
   readonly name: string;
@@ -37,6 +40,7 @@ interface FrameVector extends Vector {
   readonly credit?: number;
   readonly names?: string;
   readonly values?: string;
+  readonly file?: FilePart;
 }
 
 const readVectors = (name: string): string =>
@@ -106,6 +110,25 @@ describe("frames", () => {
       const link = new WebSocketLink(id, (frame) => sent.push(frame.toString("hex")));
       link.sendClosed(count, Buffer.from(payload, "hex").toString());
       assert.deepEqual(sent, [vector.hex]);
+    });
+
+  for (const { name, payload, count, file } of FRAMES.filter((one) => one.file !== undefined))
+    it(`reads ${name} as a part of a file`, () => {
+      const request = new RecordedRequest();
+      request.job.submit(1, 1);
+      request.job.enqueue(1);
+      request.job.take(1, 0);
+      const frame = {
+        type: FrameType.FILE,
+        isEnd: false,
+        count,
+        payload: Buffer.from(payload, "hex"),
+      };
+      readJobFrame(request.job, frame, 2, () => undefined);
+      assert.deepEqual(
+        request.files.map(({ part }) => part),
+        [file],
+      );
     });
 
   for (const vector of FRAMES.filter(({ type }) => type >= FrameType.TAKE))

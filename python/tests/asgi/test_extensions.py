@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from front import Worker, response_to, wait_until
+from front import Worker, first_frame, offered_file, response_to, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -26,6 +26,10 @@ async def file(scope, receive, send):
     path, _, length = scope["query_string"].decode().partition(",")
     await send(start((b"content-length", length.encode())) if length else start())
     await send({"type": "http.response.pathsend", "path": path})
+
+async def named(scope, receive, send):
+    await send(start((b"Content-Length", b"5"), (b"X-Sendfile", b"/srv/file")))
+    await send(body(scope["query_string"]))
 
 async def file_and_more(scope, receive, send):
     await file(scope, receive, send)
@@ -173,11 +177,41 @@ def test_a_file_is_the_whole_body(worker: Worker, tmp_path: Path) -> None:
     assert "after response already completed" in worker.expect(frames.LOG, request).text()
 
 
+def test_a_large_file_is_offered_to_the_front(worker: Worker, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 300_000)
+    request = ask(worker, "/file_and_more", path)
+    head, body = offered_file(worker, request)
+    assert (head, len(body)) == (["200 OK"], 300_000)
+    assert "after response already completed" in worker.expect(frames.LOG, request).text()
+    wait_until(lambda: not worker.noted(), "an empty note")
+
+
+def test_the_length_of_a_named_file_is_not_that_of_an_empty_body(worker: Worker) -> None:
+    head, body = response_to(worker, ask(worker, "/named"))
+    assert (head[:3], body) == (["200 OK", "Content-Length", "5"], b"")
+    assert "shorter than Content-Length" in fault_of(worker, ask(worker, "/named", "one"))
+
+
+def test_a_client_that_leaves_while_a_file_is_offered_ends_it(
+    worker: Worker, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 300_000)
+    request = ask(worker, "/file", path)
+    worker.expect(frames.FILE, request)
+    worker.send(frames.CANCEL, request, count=frames.CLIENT_GONE)
+    assert worker.expect(frames.BODY, request).is_end
+    worker.send(frames.FILE_RESULT, request, count=frames.OPENED)
+    # The front had not heard of the end: the worker goes on.
+    assert response_to(worker, ask(worker, "/file", path))[1] == b"x" * 300_000
+
+
 def test_a_client_that_leaves_amid_a_file_ends_it(worker: Worker, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 1_000_000)
     request = ask(worker, "/file", path)
-    worker.expect(frames.HEAD, request)
+    first_frame(worker, request)
     worker.send(frames.CANCEL, request, count=frames.CLIENT_GONE)
     last = worker.expect(frames.BODY, request)
     assert (last.is_end, last.payload) == (True, b"")
@@ -256,7 +290,7 @@ def test_waits_for_credit_amid_a_file(worker: Worker, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 300_000)
     request = ask(worker, "/file", path)
-    assert len(worker.expect(frames.HEAD, request).body()) == 262_144
+    assert len(first_frame(worker, request).body()) == 262_144
     assert worker.expect(frames.HEAD, ask(worker, "/debugs")).is_end
     worker.send(frames.CREDIT, request, struct.pack("<I", 262_144))
     last = worker.expect(frames.BODY, request)

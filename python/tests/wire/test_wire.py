@@ -100,7 +100,7 @@ def test_packs_a_head(vector: dict[str, Any]) -> None:
     body = bytes.fromhex(vector["body"])
     packed = frames.pack_head(
         frames.HEAD_PREFIX_BYTES + len(head) + len(body),
-        frames.HEAD,
+        vector["type"],
         frames.END if vector["end"] else 0,
         vector["count"],
         vector["id"],
@@ -108,6 +108,14 @@ def test_packs_a_head(vector: dict[str, Any]) -> None:
         len(head),
     )
     assert packed + head + body == bytes.fromhex(vector["hex"])
+
+
+@pytest.mark.parametrize("vector", [v for v in FRAMES if "file" in v.values[0]])
+def test_encodes_where_a_file_is(vector: dict[str, Any]) -> None:
+    file = vector["file"]
+    _, _, pid, _, fd = file["path"].split("/")
+    encoded = frames.encode_file(int(fd), int(pid), file["offset"], file["length"])
+    assert encoded == bytes.fromhex(vector["body"])
 
 
 @pytest.mark.parametrize("vector", [v for v in FRAMES if "values" in v.values[0]])

@@ -9,6 +9,8 @@ future.
 
 from __future__ import annotations
 
+import os
+
 from typhon_worker.wire import WireFault, frames
 
 TYPE_CHECKING = False
@@ -62,6 +64,7 @@ class Exchange:
         "input",
         "input_bytes",
         "is_cancelled",
+        "is_file_open",
         "names",
         "request",
         "sent",
@@ -75,6 +78,8 @@ class Exchange:
     input: list[bytes]
     input_bytes: int
     has_input_ended: bool
+    # Set by `offer_file`: whether the front has opened the file; None until it has said so.
+    is_file_open: bool | None
 
     def __init__(
         self,
@@ -132,6 +137,16 @@ class Exchange:
         self.has_input_ended = is_last
         self.wake()
 
+    def take_file_result(self, count: int) -> None:
+        """The front has opened the file that was offered, or leaves it to this worker.
+
+        Raises WireFault if none was offered.
+        """
+        if getattr(self, "is_file_open", False) is not None:
+            raise WireFault(f"a FILE_RESULT frame that request {self.request} has no use for")
+        self.is_file_open = count == frames.OPENED
+        self.wake()
+
     def wake(self) -> None:
         """Wakes the application if it waits for what the front sends."""
         raise NotImplementedError
@@ -147,8 +162,33 @@ class Exchange:
             self.has_fetched = True
             self.slot.channel.send(frames.encode(frames.FETCH, self.request))
 
-    def encode_head_frame(self, head: bytes, count: int, body: bytes, flags: int) -> bytes:
-        """Encodes HEAD with the first bytes of the body. Raises ValueError on a head too long."""
+    def may_offer(self, head: bytes, length: int) -> bool:
+        """Whether the front is to send so many bytes of a file as the whole body.
+
+        One frame takes a small file to the front sooner, unless the application leaves ranges and
+        conditions to the server. A request that warms up has no front.
+        """
+        if self.request == 0 or length == 0 or head.startswith((b"204", b"304")):
+            return False
+        is_asked = _asks_for_parts(self.names) and _leaves_ranges(head)
+        return is_asked or length > frames.MAX_BODY_FRAME_BYTES
+
+    def offer_file(self, head: bytes, count: int, fd: int, offset: int, length: int) -> None:
+        """Offers a response with bytes of a regular file as its body; `is_file_open` tells more.
+
+        The descriptor stays open until then.
+        """
+        self.is_file_open = None
+        place = frames.encode_file(fd, os.getpid(), offset, length)
+        self.slot.channel.send(self.encode_head_frame(head, count, place, 0, frames.FILE))
+
+    def encode_head_frame(
+        self, head: bytes, count: int, body: bytes, flags: int, kind: int = frames.HEAD
+    ) -> bytes:
+        """Encodes HEAD with the first bytes of the body, or FILE with the place of the file.
+
+        Raises ValueError on a head too long.
+        """
         size = len(head)
         length = frames.HEAD_PREFIX_BYTES + size + len(body)
         if length > frames.MAX_PAYLOAD_BYTES:
@@ -156,7 +196,7 @@ class Exchange:
         if size > MAX_PLAIN_HEAD_BYTES and count > frames.MAX_COUNT:
             raise ValueError(frames.explain_many_fields(count))
         return (
-            frames.pack_head(length, frames.HEAD, flags, count, self.request, self.taken, size)
+            frames.pack_head(length, kind, flags, count, self.request, self.taken, size)
             + head
             + body
         )
@@ -192,6 +232,25 @@ class Exchange:
         else:
             self.tell_taken()
             self.send_last(frames.encode(frames.FAULT, self.request, frames.encode_text(text)))
+
+
+# "Accept-Ranges: bytes" in a response says that the server may answer with parts of it.
+def _leaves_ranges(head: bytes) -> bool:
+    return head.startswith(b"200") and b"\0accept-ranges\0bytes" in head.lower()
+
+
+# Range, and the fields of conditions; other names with these letters do no harm.
+def _asks_for_parts(names: bytes) -> bool:
+    return b"range" in names or b"if-" in names
+
+
+def names_file(head: bytes) -> bool:
+    """Whether a response names a file that the server, or a proxy, sends in place of its body.
+
+    Its Content-Length is then the file's, and its body is empty (Flask with USE_X_SENDFILE).
+    """
+    lower = head.lower()
+    return b"\0x-sendfile\0" in lower or b"\0x-accel-redirect\0" in lower
 
 
 def parse_content_length(value: Any) -> int:

@@ -45,6 +45,7 @@ class FrontListener:
             frames.INPUT: self._on_input,
             frames.CREDIT: self._on_credit,
             frames.CANCEL: self._on_cancel,
+            frames.FILE_RESULT: self._on_file_result,
             frames.STACKS: lambda _kind, _flags, _count, request, _payload: tell_stacks(request),
         }
 
@@ -88,3 +89,10 @@ class FrontListener:
         exchange = self._intake.find(request)
         if exchange is not None:
             self._intake.take_cancel(exchange, count)
+
+    def _on_file_result(
+        self, _kind: int, _flags: int, count: int, request: int, _payload: bytes
+    ) -> None:
+        exchange = self._intake.find(request)
+        if exchange is not None:
+            exchange.take_file_result(count)

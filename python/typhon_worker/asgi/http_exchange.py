@@ -12,11 +12,12 @@ looks again when it is woken.
 from __future__ import annotations
 
 import os
+import stat
 from asyncio import CancelledError, Future, Lock, Task, TimerHandle
 from io import FileIO
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
-from typhon_worker.application.exchange import MAX_PLAIN_HEAD_BYTES, Exchange
+from typhon_worker.application.exchange import MAX_PLAIN_HEAD_BYTES, Exchange, names_file
 from typhon_worker.process.tracebacks import describe_failure, describe_type
 from typhon_worker.wire import frames, pages
 
@@ -273,7 +274,8 @@ class HttpExchange(Exchange):
         elif self.declared >= 0:
             if self.passed > self.declared:
                 raise RuntimeError("Response content longer than Content-Length")
-            if self.passed < self.declared and not more:
+            is_short = self.passed < self.declared and not more
+            if is_short and (self.passed > 0 or not names_file(self.head)):
                 raise RuntimeError("Response content shorter than Content-Length")
         is_last = not (more or self.has_trailers)
         rest: bytes | memoryview = body
@@ -322,7 +324,10 @@ class HttpExchange(Exchange):
         # fspath refuses a number, which would be the descriptor of another file.
         file = await in_thread(None, FileIO, os.fspath(path))
         try:
-            left = 0 if self.is_bodiless else os.fstat(file.fileno()).st_size
+            size = os.fstat(file.fileno()).st_size
+            if await self._hand_over(file, size):
+                return
+            left = 0 if self.is_bodiless else size
             while True:
                 piece = await in_thread(None, file.read, _FILE_PIECE_BYTES)
                 left -= len(piece)
@@ -332,6 +337,23 @@ class HttpExchange(Exchange):
                     return
         finally:
             file.close()
+
+    # Has the front send a file. False: the bytes have to be sent from here.
+    async def _hand_over(self, file: FileIO, size: int) -> bool:
+        is_other = self.has_trailers or self.passed or self.declared not in (-1, size)
+        if is_other or not self.may_offer(self.head, size) or not _is_regular(file):
+            return False
+        self.offer_file(self.head, self.count, file.fileno(), 0, size)
+        # Nothing else may be sent meanwhile.
+        self.state = "ended"
+        while self.is_file_open is None and not (self.is_cancelled or self.has_ended):
+            await self.wait_for_change()
+        if not (self.is_file_open or self.is_cancelled or self.has_ended):
+            self.state = "held"
+            return False
+        if not self.has_ended:
+            self.give_up()
+        return True
 
     # Trailers are sent when the last message with trailers has come.
     def _send_trailers(self, message: Message) -> None:
@@ -394,7 +416,7 @@ class HttpExchange(Exchange):
         self.send_fault(describe_failure(error))
 
     def give_up(self) -> None:
-        """Sends the last frame of a request that nobody waits for."""
+        """Sends the last frame of a request that needs no more from here."""
         self.send_last(frames.encode(frames.BODY, self.request, flags=frames.END))
 
     def release(self) -> None:
@@ -417,6 +439,10 @@ def _is_due_to_cancel(error: BaseException | None) -> bool:
             return all(_is_due_to_cancel(one) for one in inner)
         error = error.__cause__ or error.__context__
     return False
+
+
+def _is_regular(file: FileIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def _bytes_of(body: Any) -> bytes:

@@ -46,6 +46,7 @@ INPUT_CREDIT = 0x1B
 EARLY_HINT = 0x1C
 TRAILERS = 0x1D
 LOOP_TOLD = 0x1E
+FILE = 0x1F
 WS_ACCEPT = 0x20
 WS_TEXT = 0x21
 WS_BINARY = 0x22
@@ -64,6 +65,7 @@ WS_TEXT_IN = 0x48
 WS_BINARY_IN = 0x49
 WS_CLOSED = 0x4A
 WS_SOCKET_DONE = 0x4B
+FILE_RESULT = 0x4C
 
 # Flag of the last frame of a body, a message or a response.
 END = 1
@@ -72,6 +74,9 @@ END = 1
 CLIENT_GONE = 1
 DEADLINE = 2
 HALF_CLOSED = 3
+# Counts of FILE_RESULT: the worker sends the bytes itself; the front has opened the file.
+NOT_OPENED = 0
+OPENED = 1
 # Count of EXPIRED: the worker's interface cannot run this page.
 UNFIT = 1
 # Counts of LOG.
@@ -109,6 +114,7 @@ _PAYLOAD_LIMITS = {
     EARLY_HINT: MAX_PAYLOAD_BYTES,
     TRAILERS: MAX_PAYLOAD_BYTES,
     LOOP_TOLD: 0,
+    FILE: MAX_PAYLOAD_BYTES,
     WS_ACCEPT: MAX_PAYLOAD_BYTES,
     WS_TEXT: MAX_BODY_FRAME_BYTES,
     WS_BINARY: MAX_BODY_FRAME_BYTES,
@@ -126,6 +132,7 @@ _PAYLOAD_LIMITS = {
     WS_BINARY_IN: MAX_BODY_FRAME_BYTES,
     WS_CLOSED: _MAX_TEXT_BYTES,
     WS_SOCKET_DONE: 0,
+    FILE_RESULT: 0,
 }
 
 # Fields: payload bytes, type, flags, count, id.
@@ -136,6 +143,7 @@ HEAD_PREFIX_BYTES = HEAD_FRAME.size - FRAME_HEADER_BYTES
 _PAIR = Struct("<II")
 _CREDIT = Struct("<I")
 _SECOND = Struct("<d")
+_RANGE = Struct("<QQ")
 
 pack_frame = FRAME_HEADER.pack
 pack_head = HEAD_FRAME.pack
@@ -178,6 +186,11 @@ def encode_ids(ids: Collection[int]) -> bytes:
 def encode_taken(request: int, second: float) -> bytes:
     """Encodes TAKEN for one request: since when it runs here."""
     return encode(TAKEN, request, _SECOND.pack(second))
+
+
+def encode_file(fd: int, pid: int, offset: int, length: int) -> bytes:
+    """Encodes what FILE says of a file behind the head: bytes of a descriptor of a process."""
+    return _RANGE.pack(offset, length) + b"/proc/%d/fd/%d" % (pid, fd)
 
 
 def encode_credit(credit: int) -> bytes:

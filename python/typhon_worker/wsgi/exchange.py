@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CoroutineType, GeneratorType
 
 from typhon_worker.application.cancellation import ClientGone, RequestTimeout
-from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange
+from typhon_worker.application.exchange import MAX_FETCH_SECONDS, Exchange, names_file
 from typhon_worker.process.native import Condition, allocate_lock
 from typhon_worker.process.page_queue import Notes, Slot
 from typhon_worker.process.tracebacks import ApplicationFault, describe_failure, describe_type
 from typhon_worker.wire import frames
 
+from .real_file import find_part, find_range
 from .response_head import encode_head, explain_head, is_live
 
 TYPE_CHECKING = False
@@ -226,7 +227,7 @@ class WsgiExchange(Exchange):
             body = b""
         elif 0 <= self.declared != len(body):
             self.passed = len(body)
-            raise self._wrong_length()
+            self._check_length(head)
         self.send_head(head, self.count, body, True)
 
     def send_iterable(self, chunks: Iterable[bytes]) -> None:
@@ -246,6 +247,9 @@ class WsgiExchange(Exchange):
                 f"the application returned {describe_type(chunks)}; "
                 f"PEP 3333 wants an iterable of bytes, such as [body]{hint}"
             )
+        # A range of a file has its length, and the front is to send a large one.
+        if self.declared > frames.MAX_BODY_FRAME_BYTES and self._hand_over(find_range(chunks)):
+            return
         may_wait = type(chunks) is not GeneratorType
         last = b""
         for chunk in chunks:
@@ -269,6 +273,8 @@ class WsgiExchange(Exchange):
 
     def send_file(self, wrapper: FileWrapper) -> None:
         """Sends a file from its position to its end, or to the declared length."""
+        if self._hand_over(find_part(wrapper.filelike)):
+            return
         rest = self.declared - self.passed
         while rest != 0 and not self.is_cancelled and not self.is_bodiless:
             size = _FILE_BLOCK_BYTES if rest < 0 else min(rest, _FILE_BLOCK_BYTES)
@@ -282,6 +288,28 @@ class WsgiExchange(Exchange):
             if rest > 0:
                 rest -= len(block)
         self._end()
+
+    # Has the front send a file, so that this thread need not wait for the client. False: the bytes
+    # have to be sent from here. The position does not move: the application gets no bytes.
+    def _hand_over(self, part: tuple[int, int, int] | None) -> bool:
+        if part is None or self.head is None or self.is_started or self.is_cancelled:
+            return False
+        fd, offset, length = part
+        if self.declared > length:
+            # Reading to the end shows whether the file is too short.
+            return False
+        if self.declared >= 0:
+            length = self.declared
+        if not self.may_offer(self.head, length):
+            return False
+        self.offer_file(self.head, self.count, fd, offset, length)
+        changed = self.slot.changed
+        with changed:
+            changed.wait_for(lambda: self.is_file_open is not None or self.is_cancelled)
+        if not (self.is_file_open or self.is_cancelled):
+            return False
+        self._send_end()
+        return True
 
     def fail(self, error: BaseException) -> None:
         """Ends the exchange: the application has raised, or has broken a rule."""
@@ -322,12 +350,18 @@ class WsgiExchange(Exchange):
             self._send_end()
         elif self.head is None:
             raise ApplicationFault("the application returned without calling start_response()")
-        elif 0 <= self.declared != self.passed and not self.is_bodiless:
-            raise self._wrong_length()
-        elif self.is_started:
-            self._send_end()
         else:
-            self.send_head(self.head, self.count, b"", True)
+            if 0 <= self.declared != self.passed and not self.is_bodiless:
+                self._check_length(self.head)
+            if self.is_started:
+                self._send_end()
+            else:
+                self.send_head(self.head, self.count, b"", True)
+
+    # The body has ended, and has not its declared length.
+    def _check_length(self, head: bytes) -> None:
+        if self.passed > 0 or not names_file(head):
+            raise self._wrong_length()
 
     def _wrong_length(self) -> ApplicationFault:
         more = "at least " if self.passed > self.declared else ""

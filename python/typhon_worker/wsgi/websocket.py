@@ -166,6 +166,11 @@ class WebSocketExchange(WsgiExchange):
         self._shut()
         super().send_head(head, count, body, is_end)
 
+    def offer_file(self, head: bytes, count: int, fd: int, offset: int, length: int) -> None:
+        """As Exchange.offer_file; shuts the socket first."""
+        self._shut()
+        super().offer_file(head, count, fd, offset, length)
+
     def send_last(self, frame: bytes) -> None:
         """As Exchange.send_last; shuts the socket first."""
         self._shut()

@@ -28,7 +28,7 @@ export class HealthHandler implements Handler {
   }
 
   handle(exchange: Exchange): void {
-    const isFine = exchange.head.path === LIVENESS_PATH || this.#isReady();
+    const isFine = exchange.path === LIVENESS_PATH || this.#isReady();
     const { head, body } = isFine ? OK : NOT_READY;
     exchange.respond(head, body);
   }

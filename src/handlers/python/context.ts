@@ -5,6 +5,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import type { MemoryBudget } from "../../net/memory-budget.ts";
 import type { OpenFiles } from "../../net/open-files.ts";
 import type { TempFolder } from "../../net/temp-folder.ts";
+import type { HandedFiles } from "./handed-files.ts";
 import type { Pool } from "../../workers/pool.ts";
 
 export interface ApplicationContext {
@@ -23,6 +24,8 @@ export interface ApplicationContext {
   readonly mayRetry: boolean;
   /** Bytes of one response that may lie in a temporary file. */
   readonly maxResponseSpill: number;
+  /** Files that the application hands over. */
+  readonly files: HandedFiles;
   /** The application raised, or sent a response that is not valid; the text is for the log. */
   readonly onFault: (exchange: Exchange, text: string) => void;
   /** A temporary file could not be written or read. */

@@ -9,10 +9,19 @@ import type { Exchange, ExchangeListener, Handling, UpgradedStream } from "../..
 import type { FieldSection } from "../../http/field-section.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { isLive, mayHaveBody, ResponseFault } from "../../http/response-head.ts";
+import type { Representation } from "../../http/selected-response.ts";
 import { Spool } from "../../net/spool.ts";
 import { monotonicMs } from "../../workers/clock.ts";
-import { Job, type JobListener, type JobRequest, type LostReason } from "../../workers/job.ts";
+import {
+  Job,
+  type FilePart,
+  type JobListener,
+  type JobRequest,
+  type LostReason,
+} from "../../workers/job.ts";
 import type { ApplicationContext } from "./context.ts";
+import { HandedJob, sendFile } from "./handed-files.ts";
+import { partResponse } from "./handed-heads.ts";
 import { recordNames, recordValues } from "./record.ts";
 import { ResponseCredit } from "./response-credit.ts";
 import {
@@ -221,13 +230,8 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
 
   onHead(record: string, count: number, bytes: Buffer, isWhole: boolean): void {
     const { exchange } = this;
-    const { droppedFields } = this.#rules;
-    const head = this.parse(() => parseResponseHead(record, count, droppedFields));
-    if (head === null) {
-      if (!isWhole) this.context.pool.cancel(this.job);
-      this.fail(ERRORS.RESPONSE_INVALID);
-      return;
-    }
+    const head = this.#readHead(record, count, isWhole);
+    if (head === null) return;
     const hasBody = mayHaveBody(exchange.head.method, head.status);
     if (!isWhole && hasBody) {
       this.#startBody(head, bytes);
@@ -257,6 +261,54 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
       return;
     }
     exchange.respond(head, bytes);
+  }
+
+  onFile(record: string, count: number, part: FilePart, tell: (isOpen: boolean) => boolean): void {
+    const head = this.#readHead(record, count, false);
+    const response = head && this.parse(() => partResponse(head, part.length));
+    if (response !== null) void this.#sendPart(response, part, tell);
+    else if (head !== null) {
+      this.context.pool.cancel(this.job);
+      this.fail(ERRORS.RESPONSE_INVALID);
+    }
+  }
+
+  async #sendPart(
+    response: Representation,
+    part: FilePart,
+    tell: (isOpen: boolean) => boolean,
+  ): Promise<void> {
+    const { exchange, context, job } = this;
+    const file = await context.files.openPart(part, response);
+    if (!tell(file !== null) || file === null) {
+      file?.close();
+      return;
+    }
+    this.#respondedAt = job.lastBytesAt;
+    job.listenWith(new HandedJob((text) => context.onFault(exchange, text)));
+    this.end();
+    sendFile(exchange, file, response, part.offset);
+  }
+
+  /** Null: the head must not be sent, or orders the server to send something else, and that is done. */
+  #readHead(record: string, count: number, isWhole: boolean): ResponseHead | null {
+    const { exchange, context } = this;
+    const { droppedFields } = this.#rules;
+    const head = this.parse(() => parseResponseHead(record, count, droppedFields));
+    if (head === null) {
+      if (!isWhole) context.pool.cancel(this.job);
+      this.fail(ERRORS.RESPONSE_INVALID);
+      return null;
+    }
+    if (!head.hasOrders) return head;
+    const order = context.files.orderIn(head);
+    if (order === null) return context.files.passedHead(head, exchange.peerAddress);
+    this.#respondedAt = this.job.lastBytesAt;
+    // The file takes the place of the application's body.
+    if (isWhole) this.end();
+    else this.abandon();
+    void context.files.send(exchange, head, order, (text) => context.onFault(exchange, text));
+    return null;
   }
 
   /** Sends the head of a response in pieces, and its first piece. */

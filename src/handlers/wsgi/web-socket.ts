@@ -18,7 +18,7 @@ import type { Handshake } from "../../websocket/handshake.ts";
 import { WebSocketRelay, type RelayOptions } from "../../websocket/relay.ts";
 import { readUpgradeHead, type UpgradeHead } from "../../websocket/upgrade-head.ts";
 import { monotonicMs } from "../../workers/clock.ts";
-import type { LostReason } from "../../workers/job.ts";
+import type { FilePart, LostReason } from "../../workers/job.ts";
 import type { ApplicationContext } from "../python/context.ts";
 import { PythonRequest } from "../python/python-request.ts";
 import { PythonWebSocket, type OpenWebSockets } from "../python/web-sockets.ts";
@@ -77,6 +77,16 @@ export class WsgiHandshake extends PythonRequest {
   override onBody(bytes: Buffer, isLast: boolean): void {
     if (this.#socket === null) super.onBody(bytes, isLast);
     else this.#heldFrames.push(() => super.onBody(bytes, isLast));
+  }
+
+  override onFile(
+    record: string,
+    count: number,
+    part: FilePart,
+    tell: (isOpen: boolean) => boolean,
+  ): void {
+    if (this.#socket === null) super.onFile(record, count, part, tell);
+    else this.#heldFrames.push(() => super.onFile(record, count, part, tell));
   }
 
   override onFault(text: string): void {

@@ -1,17 +1,22 @@
-// One message on its way through zlib, in the threads of Node's pool. A few messages of all connections pass at a
-// time and the others wait, because the files of temporary bodies need the same threads.
+// One message or body on its way through zlib, in the threads of Node's pool. Few pieces of all connections pass at
+// a time and the others wait, first come, first served: files are read and written in the same threads.
 
-import type { DeflateRaw, InflateRaw } from "node:zlib";
+import type { BrotliCompress, DeflateRaw, Gzip, InflateRaw, ZstdCompress } from "node:zlib";
 
-import { DEFLATE_JOBS } from "./limits.ts";
-
+type Zlib = BrotliCompress | DeflateRaw | Gzip | InflateRaw | ZstdCompress;
 type OnOutput = (piece: Buffer) => void;
 /** `error`: zlib's, or that of `destroy`. */
 type OnDone = (error: Error | null) => void;
 
+/** Threads of the pool: libuv's number unless the operator has chosen another one. */
+const POOL_THREADS = Number(process.env["UV_THREADPOOL_SIZE"]) || 4;
+/** Passes through zlib at a time, of all connections: half of the threads, so that files have the other half. */
+export const ZLIB_JOBS = Math.max(1, Math.floor(POOL_THREADS / 2));
+
 /** Bytes that pass through zlib or wait for it. */
 interface Pass {
   readonly bytes: Buffer;
+  readonly isEnd: boolean;
   readonly onOutput: OnOutput;
   readonly onDone: OnDone;
 }
@@ -20,13 +25,13 @@ interface Pass {
 const jobs: { readonly waiting: ZlibStream[]; running: number } = { waiting: [], running: 0 };
 
 export class ZlibStream {
-  readonly #zlib: DeflateRaw | InflateRaw;
+  readonly #zlib: Zlib;
   #state: "idle" | "waiting" | "running" = "idle";
   #pass: Pass | null = null;
   #inputBytes = 0;
   #outputBytes = 0;
 
-  constructor(zlib: DeflateRaw | InflateRaw) {
+  constructor(zlib: Zlib) {
     this.#zlib = zlib;
     zlib.on("data", (piece: Buffer) => {
       this.#outputBytes += piece.length;
@@ -47,10 +52,12 @@ export class ZlibStream {
 
   /** Passes bytes through zlib, one call after the other. `onDone` is called once, after all output. */
   pass(bytes: Buffer, onOutput: OnOutput, onDone: OnDone): void {
-    this.#pass = { bytes, onOutput, onDone };
-    this.#state = "waiting";
-    jobs.waiting.push(this);
-    startWaiting();
+    this.#enqueue({ bytes, isEnd: false, onOutput, onDone });
+  }
+
+  /** Passes the last bytes, and zlib writes the end of its format. */
+  passLast(bytes: Buffer, onOutput: OnOutput, onDone: OnDone): void {
+    this.#enqueue({ bytes, isEnd: true, onOutput, onDone });
   }
 
   /** Frees zlib's memory, and ends what passes through it with an error. */
@@ -62,11 +69,19 @@ export class ZlibStream {
   /** Begins to pass the bytes that wait, unless `destroy` was called. */
   start(): void {
     if (this.#state !== "waiting" || this.#pass === null) return;
-    const { bytes } = this.#pass;
+    const { bytes, isEnd } = this.#pass;
     this.#state = "running";
     this.#inputBytes += bytes.length;
     jobs.running += 1;
-    this.#zlib.write(bytes, () => this.#end(null));
+    if (isEnd) this.#zlib.once("end", () => this.#end(null)).end(bytes);
+    else this.#zlib.write(bytes, () => this.#end(null));
+  }
+
+  #enqueue(pass: Pass): void {
+    this.#pass = pass;
+    this.#state = "waiting";
+    jobs.waiting.push(this);
+    startWaiting();
   }
 
   #end(error: Error | null): void {
@@ -80,7 +95,7 @@ export class ZlibStream {
 }
 
 function startWaiting(): void {
-  while (jobs.running < DEFLATE_JOBS) {
+  while (jobs.running < ZLIB_JOBS) {
     const next = jobs.waiting.shift();
     if (next === undefined) return;
     next.start();

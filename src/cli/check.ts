@@ -1,0 +1,118 @@
+// `typhon check`: shows what the same words without "check" would serve. Nothing is started, and no code is loaded.
+
+import type {
+  ApplicationConfiguration,
+  Configuration,
+  RouteConfiguration,
+  RoutePolicy,
+  RouteTarget,
+} from "../config/configuration.ts";
+
+/** The report, ending in a line end. Pure. */
+export function renderCheck(configuration: Configuration): string {
+  const { listeners, applications, routes, logs, process } = configuration;
+  const sections: [string, readonly string[]][] = [
+    ["Listeners", listenerLines(listeners)],
+    ["Routes, in the order in which they match", routes.map(routeLine)],
+    ["Applications", applications.flatMap(applicationLines)],
+    [
+      "Files",
+      [
+        `access log   ${logs.accessLog === "-" ? "standard output" : logs.accessLog}`,
+        `PID file     ${process.pid ?? "none"}`,
+        `large bodies ${process.tempDir}`,
+      ],
+    ],
+    [
+      "Limits",
+      [
+        `request line ${size(listeners.maxRequestLine)}, head ${size(listeners.maxRequestHead)}, body ${size(listeners.maxBody)}`,
+        `idle connection ${seconds(listeners.keepAliveMs)}, silent body ${seconds(listeners.bodyTimeoutMs)}, stop ${seconds(process.gracefulTimeoutMs)}`,
+      ],
+    ],
+  ];
+  return sections
+    .filter(([, lines]) => lines.length > 0)
+    .map(([title, lines]) => `${title}:\n${lines.map((line) => `  ${line}\n`).join("")}`)
+    .join("\n");
+}
+
+function listenerLines({ bind }: Configuration["listeners"]): string[] {
+  if (bind === "default") return ["port 80 of all addresses, else http://127.0.0.1:8000"];
+  return bind.map((address) => {
+    if (address.kind === "unix") return `unix:${address.path}`;
+    const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+    return `http://${host}:${address.port}`;
+  });
+}
+
+function routeLine({ host, path, target, policy }: RouteConfiguration): string {
+  const readable = Buffer.from(path === "" ? "/" : path, "latin1").toString();
+  const notes = [...targetNotes(target), ...policyNotes(policy)];
+  const more = notes.length === 0 ? "" : ` (${notes.join(", ")})`;
+  return `${host === "" ? "every host" : host}  ${readable}  → ${targetWords(target)}${more}`;
+}
+
+function targetWords(target: RouteTarget): string {
+  if (target.kind === "application")
+    return target.application === "" ? "the application" : `application ${target.application}`;
+  if (target.kind === "static") return `files of ${target.folder}`;
+  if (target.kind === "redirect") return `${target.status} ${target.to}`;
+  return `${target.status} ${JSON.stringify(target.body)}`;
+}
+
+function targetNotes(target: RouteTarget): string[] {
+  if (target.kind !== "static") return [];
+  const { listing, fallback, followSymlinks, stripPrefix } = target;
+  return [
+    listing ? "listing" : "",
+    fallback === "" ? "" : `fallback ${fallback}`,
+    followSymlinks ? "symbolic links may leave the folder" : "",
+    stripPrefix ? "" : "the path is a part of the file's name",
+  ].filter((note) => note !== "");
+}
+
+function policyNotes(policy: RoutePolicy): string[] {
+  const { allow, deny, basicAuth, setHeaders, removeHeaders, cacheControl, errorPages } = policy;
+  return [
+    allow.length === 0 ? "" : `only ${allow.join(" ")}`,
+    deny.length === 0 ? "" : `not ${deny.join(" ")}`,
+    basicAuth === null ? "" : `passwords ${basicAuth}`,
+    setHeaders.length === 0 ? "" : `sets ${setHeaders.map(([name]) => name).join(" ")}`,
+    removeHeaders.length === 0 ? "" : `removes ${removeHeaders.join(" ")}`,
+    cacheControl === "" ? "" : `Cache-Control: ${cacheControl}`,
+    errorPages === null ? "" : `error pages ${errorPages}`,
+    policy.compress === "files" ? "" : `compress ${policy.compress}`,
+  ].filter((note) => note !== "");
+}
+
+function applicationLines(application: ApplicationConfiguration): string[] {
+  const { name, app, appDir, python, workers, threads, rootPath, sendfile } = application;
+  const timeout =
+    application.asgiTimeoutMs === 0
+      ? `${seconds(application.timeoutMs)} (ASGI: no limit)`
+      : seconds(application.timeoutMs);
+  return [
+    `${name === "" ? "" : `${name}: `}${app}`,
+    `  in ${appDir}, by ${python}`,
+    `  ${workers} ${workers === 1 ? "worker" : "workers"}, WSGI ${threads} threads each, ASGI ${application.concurrency} requests each`,
+    `  ${application.queue} requests may wait ${seconds(application.queueTimeoutMs)}; a response begins within ${timeout}`,
+    ...application.routeTimeouts.map(({ prefix, ms }) => `  ${prefix}: ${seconds(ms)}`),
+    ...(rootPath === "" ? [] : [`  root path ${rootPath}`]),
+    ...sendfile.map(({ prefix, folder }) => `  hands over files of ${folder} as ${prefix || "/"}`),
+  ];
+}
+
+function seconds(ms: number): string {
+  return ms === 0 ? "no limit" : `${ms / 1000} s`;
+}
+
+function size(bytes: number): string {
+  for (const [unit, letter] of [
+    [1024 ** 3, "G"],
+    [1024 ** 2, "M"],
+    [1024, "k"],
+  ] as const)
+    if (bytes >= unit && bytes % unit === 0) return `${bytes / unit}${letter}`;
+  return `${bytes}`;
+}

@@ -1,0 +1,165 @@
+// One Python application of a configuration: its options, from the flags, the variables, its table of the file and
+// the file's top level; its interpreter; and its root path, which comes from the routes that lead to it.
+
+import { dirname } from "node:path";
+
+import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text.ts";
+import type { ApplicationConfiguration } from "./configuration.ts";
+import { usableCores } from "./cores.ts";
+import { readableFolder } from "./given-paths.ts";
+import { findInterpreter } from "./interpreter.ts";
+import type { GivenText } from "./located.ts";
+import { asNamed, nameOfCwd } from "./named-paths.ts";
+import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
+import { canonicalBytes } from "./route-values.ts";
+import type { RouteDraft } from "./routes.ts";
+import { OPTIONS } from "./schema.ts";
+import type { Environment, Sources } from "./sources.ts";
+
+/** An application that something has named. */
+export interface NamedApplication {
+  readonly name: string;
+  /** The text that names its code, and the folder where that text counts from. */
+  readonly given: GivenText;
+  /** The flags and variables, then the application's table and the top level of the file. */
+  readonly sources: Sources;
+  /** The variables of its --env-file. */
+  readonly fromFiles: Readonly<Record<string, string>>;
+}
+
+export interface ApplicationSurroundings {
+  readonly environment: Environment;
+  readonly working: WorkingFolder;
+  readonly routes: readonly RouteDraft[];
+  readonly mistakes: Mistakes;
+}
+
+/** The application, and the folder with its code. */
+export interface LoadedApplication {
+  readonly configuration: ApplicationConfiguration;
+  readonly codeFolder: string;
+}
+
+/** Null: a mistake was found. */
+export function loadApplication(
+  named: NamedApplication,
+  surroundings: ApplicationSurroundings,
+): LoadedApplication | null {
+  const { mistakes } = surroundings;
+  return mistakes.attempt(() => {
+    const configuration = configure(named, surroundings);
+    const { app, appDir } = configuration;
+    return { configuration, codeFolder: codeFolder(app, appDir) };
+  }, null);
+}
+
+function configure(
+  { name, given, sources, fromFiles }: NamedApplication,
+  { environment, working, routes, mistakes }: ApplicationSurroundings,
+): ApplicationConfiguration {
+  const { cwd, links } = working;
+  const chosen = sources.ask(OPTIONS.appDir);
+  const appDir = asNamed(chosen === null ? given.folder : readableFolder(chosen), cwd, links);
+  const app = resolveApp(given, appDir, working);
+  const python = sources.ask(OPTIONS.python);
+  const workers = sources.ask(OPTIONS.workers)?.value;
+  return {
+    name,
+    app,
+    interface: sources.one(OPTIONS.interface),
+    python: findInterpreter({
+      asked: python === null ? null : { by: python.by, text: python.value, folder: python.folder },
+      environment,
+      cwd,
+      folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
+    }),
+    appDir,
+    cwd: nameOfCwd(cwd, appDir, links),
+    env: {
+      ...fromFiles,
+      ...Object.fromEntries(sources.merged(OPTIONS.env).map(({ value }) => value)),
+    },
+    rootPath: mistakes.attempt(() => readRootPath(name, sources, routes), ""),
+    loop: sources.one(OPTIONS.loop),
+    lifespan: sources.one(OPTIONS.lifespan),
+    pathsend: sources.one(OPTIONS.pathsend),
+    sendfile: sources.all(OPTIONS.sendfile).flatMap((one) => {
+      const { prefix, folder } = one.value;
+      const path = mistakes.attempt(() => readableFolder({ ...one, value: folder }), null);
+      return path === null
+        ? []
+        : [{ prefix: canonicalBytes(prefix), folder: asNamed(path, cwd, links) }];
+    }),
+    warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
+    // In development one process is enough, and starts soonest.
+    workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
+    areWorkersChosen: workers !== undefined,
+    threads: sources.one(OPTIONS.threads),
+    concurrency: sources.one(OPTIONS.concurrency),
+    retry: sources.one(OPTIONS.retry),
+    maxRequests: sources.one(OPTIONS.maxRequests),
+    maxRequestsJitter: sources.one(OPTIONS.maxRequestsJitter),
+    maxRss: sources.one(OPTIONS.maxRss),
+    maxAgeMs: sources.one(OPTIONS.maxAge),
+    ...readTimeouts(sources),
+    loopTimeoutMs: sources.one(OPTIONS.loopTimeout),
+    abandonTimeoutMs: sources.one(OPTIONS.abandonTimeout),
+    cancelOnDisconnect: sources.one(OPTIONS.cancelOnDisconnect),
+    startTimeoutMs: sources.one(OPTIONS.startTimeout),
+    drainTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
+    queue: sources.one(OPTIONS.queue),
+    queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
+    maxResponseSpill: sources.one(OPTIONS.maxResponseSpill),
+    webSocketLimit: sources.one(OPTIONS.wsConcurrency),
+    webSockets: {
+      maxMessageBytes: sources.one(OPTIONS.wsMaxSize),
+      pingIntervalMs: sources.one(OPTIONS.wsPingInterval),
+      pingTimeoutMs: sources.one(OPTIONS.wsPingTimeout),
+      mayCompress: sources.one(OPTIONS.wsPerMessageDeflate),
+    },
+  };
+}
+
+function readTimeouts(
+  sources: Sources,
+): Pick<ApplicationConfiguration, "timeoutMs" | "asgiTimeoutMs" | "routeTimeouts"> {
+  const given = sources.all(OPTIONS.timeout).map(({ value }) => value);
+  const all = given.findLast(({ prefix }) => prefix === "");
+  const usual = OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
+  // If a path is given twice, the last value holds, as for every option.
+  const byPrefix = new Map(given.map((timeout) => [timeout.prefix, timeout]));
+  byPrefix.delete("");
+  const routes = [...byPrefix.values()].toSorted((a, b) => b.prefix.length - a.prefix.length);
+  const { ms } = all ?? usual;
+  return { timeoutMs: ms, asgiTimeoutMs: all === undefined ? 0 : ms, routeTimeouts: routes };
+}
+
+// The one path of the application's routes. Several paths have no root path in common, unless routes say which.
+function readRootPath(name: string, sources: Sources, all: readonly RouteDraft[]): string {
+  const routes = all.filter(
+    ({ target }) => target.kind === "application" && target.application === name,
+  );
+  const paths = new Set(routes.map(({ path }) => path));
+  const given = sources.ask(OPTIONS.rootPath);
+  if (given !== null) {
+    for (const { by, path } of routes)
+      if (!isBelow(path, given.value) && !isBelow(given.value, path))
+        throw new OperatorError(
+          `${given.by} ${quote(given.text)} does not fit ${by}, whose path is ${quote(path)}: no request would be below both`,
+        );
+    return given.value;
+  }
+  const roots = new Map(
+    routes.map((route) => [(route.stripPrefix ?? paths.size === 1) ? route.path : "", route]),
+  );
+  const [first, second] = roots;
+  if (first !== undefined && second !== undefined)
+    throw new OperatorError(
+      `${second[1].by} and ${first[1].by} give one application two root paths, ${quote(second[0])} and ${quote(first[0])}; give root-path, or two applications`,
+    );
+  return first?.[0] ?? "";
+}
+
+function isBelow(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`);
+}

@@ -1,0 +1,268 @@
+// Routes of the file and of flags. A route is read as a draft: the root path of an application, which is read
+// later, comes from the paths of all its routes.
+
+import { join } from "node:path";
+
+import type {
+  RedirectStatus,
+  RouteConfiguration,
+  RoutePolicy,
+  RouteTarget,
+  StaticTarget,
+} from "./configuration.ts";
+import type { WorkingFolder } from "./app-text.ts";
+import type { RouteTable } from "./file-tables.ts";
+import { existingFile, readableFolder } from "./given-paths.ts";
+import { asNamed } from "./named-paths.ts";
+import { nearestWord } from "./nearest.ts";
+import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
+import { kindOf } from "./paths.ts";
+import { canonicalBytes, REDIRECT_STATUSES } from "./route-values.ts";
+import { OPTIONS, ROUTE_KEYS } from "./schema.ts";
+import type { GivenValue, Sources } from "./sources.ts";
+
+/** A route whose path is readable. `by`: what gave it, for error lines. */
+export interface RouteDraft extends Omit<RouteConfiguration, "path"> {
+  readonly by: string;
+  readonly path: string;
+  /** Whether the path is the root path of the application; null: not said. */
+  readonly stripPrefix: boolean | null;
+}
+
+type TargetKey = "app" | "static" | "redirect" | "respond";
+const TARGETS: readonly TargetKey[] = ["app", "static", "redirect", "respond"];
+
+/** Keys that only some targets have. */
+const KEYS_OF_TARGETS: ReadonlyMap<string, readonly TargetKey[]> = new Map([
+  [ROUTE_KEYS.stripPrefix.name, ["app", "static"]],
+  [ROUTE_KEYS.listing.name, ["static"]],
+  [ROUTE_KEYS.fallback.name, ["static"]],
+  [ROUTE_KEYS.followSymlinks.name, ["static"]],
+  [ROUTE_KEYS.status.name, ["redirect", "respond"]],
+  [ROUTE_KEYS.contentType.name, ["respond"]],
+]);
+
+/** What the routes of one configuration share. */
+export interface RouteSurroundings {
+  readonly working: WorkingFolder;
+  /** The names of [apps.NAME]. */
+  readonly applications: readonly string[];
+  readonly mistakes: Mistakes;
+}
+
+/** The drafts of one `[[routes]]`, one for each host; `sources` have its table. */
+export function readRoute(
+  { by, table }: RouteTable,
+  sources: Sources,
+  surroundings: RouteSurroundings,
+): RouteDraft[] {
+  const { mistakes } = surroundings;
+  return mistakes.attempt(() => {
+    const kind = targetKey(by, new Set(table.keys()), mistakes);
+    const hosts = sources.all(ROUTE_KEYS.host).map(({ value }) => value);
+    const policy = readPolicy(sources, mistakes);
+    const target = readTarget(kind, sources, surroundings);
+    return (hosts.length === 0 ? [""] : hosts).map((host) => ({
+      by,
+      host,
+      path: sources.one(ROUTE_KEYS.path),
+      stripPrefix: sources.ask(ROUTE_KEYS.stripPrefix)?.value ?? null,
+      target,
+      policy,
+    }));
+  }, []);
+}
+
+/** The route of a folder that a flag names. */
+export function folderRoute(
+  given: GivenValue<string>,
+  prefix: string,
+  sources: Sources,
+  { working, mistakes }: RouteSurroundings,
+): RouteDraft[] {
+  return mistakes.attempt(
+    () => [
+      {
+        by: `${given.by} ${quote(given.text)}`,
+        host: "",
+        path: prefix,
+        stripPrefix: null,
+        target: readStatic(given, sources, working),
+        policy: readPolicy(sources, mistakes),
+      },
+    ],
+    [],
+  );
+}
+
+/** The route of an application: every host, `prefix` and all paths below it. */
+export function applicationRoute(
+  by: string,
+  prefix: string,
+  application: string,
+  policy: RoutePolicy,
+): RouteDraft {
+  const target = { kind: "application", application } as const;
+  return { by, host: "", path: prefix, stripPrefix: null, target, policy };
+}
+
+/** The routes in the order in which they match, with canonical paths. Two of the same host and path are a mistake. */
+export function finishRoutes(
+  drafts: readonly RouteDraft[],
+  mistakes: Mistakes,
+): readonly RouteConfiguration[] {
+  const seen = new Map<string, RouteDraft>();
+  for (const draft of drafts) {
+    const key = `${draft.host} ${draft.path}`;
+    const first = seen.get(key);
+    if (first !== undefined)
+      mistakes.add(
+        `${draft.by} has the same host and path as ${first.by}: ${draft.host || "every host"}, ${quote(draft.path || "/")}`,
+      );
+    seen.set(key, draft);
+  }
+  return drafts
+    .map(({ host, path, target, policy }) => ({ host, path: canonicalBytes(path), target, policy }))
+    .toSorted((a, b) => hostRank(b.host) - hostRank(a.host) || b.path.length - a.path.length);
+}
+
+/** An exact name comes before "*.name", a longer "*.name" before a shorter one, every host last. */
+function hostRank(host: string): number {
+  if (host === "") return 0;
+  // No name is longer than 253 characters (RFC 1035 §2.3.4).
+  return host.startsWith("*.") ? host.length : 1000 + host.length;
+}
+
+/** The policy of a route; without keys of a route it asks and changes nothing. */
+export function readPolicy(sources: Sources, mistakes: Mistakes): RoutePolicy {
+  const headers = sources.all(ROUTE_KEYS.headers);
+  const names = new Set<string>();
+  for (const { by, value } of headers) {
+    const name = value[0].toLowerCase();
+    if (names.has(name)) mistakes.add(`${by} stands twice: names of fields ignore case`);
+    names.add(name);
+  }
+  const password = sources.ask(ROUTE_KEYS.basicAuth);
+  const pages = sources.ask(ROUTE_KEYS.errorPages);
+  return {
+    allow: sources.one(ROUTE_KEYS.allow),
+    deny: sources.one(ROUTE_KEYS.deny),
+    basicAuth: mistakes.attempt(() => password && existingFile(password), null),
+    setHeaders: headers.flatMap(({ value: [name, value] }) =>
+      value === null ? [] : [[name, value] as const],
+    ),
+    removeHeaders: headers.flatMap(({ value: [name, value] }) => (value === null ? [name] : [])),
+    cacheControl: sources.one(ROUTE_KEYS.cacheControl),
+    errorPages: mistakes.attempt(() => pages && readableFolder(pages), null),
+    compress: sources.one(OPTIONS.compress),
+  };
+}
+
+/** The one key of a route that names its target. Throws OperatorError. */
+function targetKey(by: string, keys: ReadonlySet<string>, mistakes: Mistakes): TargetKey {
+  const [target, other] = TARGETS.filter((key) => keys.has(key));
+  if (target === undefined)
+    throw new OperatorError(`${by} has no target; give one of ${TARGETS.join(", ")}`);
+  if (other !== undefined)
+    throw new OperatorError(`${by} has two targets, ${target} and ${other}; give one of them`);
+  for (const key of keys) {
+    const targets = KEYS_OF_TARGETS.get(key);
+    if (targets?.includes(target) === false)
+      mistakes.add(`${by} has ${key}, which is for ${targets.join(" and ")}, not for ${target}`);
+  }
+  return target;
+}
+
+function readTarget(
+  kind: TargetKey,
+  sources: Sources,
+  { working, applications }: RouteSurroundings,
+): RouteTarget {
+  // A value that its reader has refused is a mistake already; the target does not matter then.
+  const refused = { kind: "respond", status: 500, contentType: "", body: "" } as const;
+  if (kind === "app") {
+    const given = sources.ask(ROUTE_KEYS.app);
+    return given === null ? refused : readApplicationTarget(given, applications);
+  }
+  if (kind === "static") {
+    const given = sources.ask(ROUTE_KEYS.static);
+    return given === null ? refused : readStatic(given, sources, working);
+  }
+  if (kind === "redirect") {
+    const given = sources.ask(ROUTE_KEYS.redirect);
+    return given === null
+      ? refused
+      : { kind, status: readRedirectStatus(sources), to: given.value };
+  }
+  const given = sources.ask(ROUTE_KEYS.respond);
+  return given === null ? refused : readFixedResponse(given, sources);
+}
+
+function readApplicationTarget(
+  { by, text, value }: GivenValue<string>,
+  applications: readonly string[],
+): RouteTarget {
+  if (applications.includes(value)) return { kind: "application", application: value };
+  const nearest = nearestWord(value, applications);
+  const known = applications.map((name) => `[apps.${name}]`).join(", ");
+  const remedy =
+    nearest !== null
+      ? `did you mean ${nearest}?`
+      : known !== ""
+        ? `known: ${known}`
+        : `write [apps.NAME] with app = ${quote(value)}, and app = "NAME" here`;
+  throw new OperatorError(`${by} ${quote(text)} is the name of no application; ${remedy}`);
+}
+
+function readStatic(
+  given: GivenValue<string>,
+  sources: Sources,
+  { cwd, links }: WorkingFolder,
+): StaticTarget {
+  const folder = asNamed(readableFolder(given), cwd, links);
+  const fallback = sources.ask(ROUTE_KEYS.fallback);
+  if (fallback !== null && kindOf(join(folder, fallback.value)) !== "file")
+    throw new OperatorError(
+      `${fallback.by} ${quote(fallback.text)} is no file of ${quote(given.text)}; name one that exists`,
+    );
+  return {
+    kind: "static",
+    folder,
+    stripPrefix: sources.ask(ROUTE_KEYS.stripPrefix)?.value ?? true,
+    listing: sources.one(OPTIONS.listing),
+    followSymlinks: sources.one(ROUTE_KEYS.followSymlinks),
+    fallback: fallback?.value ?? "",
+  };
+}
+
+function readRedirectStatus(sources: Sources): RedirectStatus {
+  const given = sources.ask(ROUTE_KEYS.status);
+  if (given === null) return 302;
+  const status = REDIRECT_STATUSES.find((one) => one === given.value);
+  if (status !== undefined) return status;
+  throw new OperatorError(
+    `${given.by} ${quote(given.text)} must be one of ${REDIRECT_STATUSES.join(", ")} for a redirect`,
+  );
+}
+
+/** Responses with these statuses have no content (RFC 9110 §15). */
+const WITHOUT_CONTENT = new Set([204, 205, 304]);
+
+function readFixedResponse(
+  { by, text, value, kind }: GivenValue<string>,
+  sources: Sources,
+): RouteTarget {
+  const given = sources.ask(ROUTE_KEYS.status);
+  const isStatus = kind === "number" || (kind === "any" && /^\d{3}$/.test(value));
+  if (isStatus && given !== null)
+    throw new OperatorError(`${given.by} and respond = ${value} are two statuses; give one`);
+  const status = isStatus ? Number(value) : (given?.value ?? 200);
+  if (!(status >= 200 && status <= 599))
+    throw new OperatorError(`${by} ${quote(text)} must be a text or a status from 200 to 599`);
+  const body = isStatus ? "" : value;
+  if (body !== "" && WITHOUT_CONTENT.has(status))
+    throw new OperatorError(
+      `${by} ${quote(text)} must be "": a response with ${status} has no text`,
+    );
+  return { kind: "respond", status, contentType: sources.one(ROUTE_KEYS.contentType), body };
+}

@@ -1,0 +1,49 @@
+// What a changed configuration asks for and a running server cannot do: listeners, logs and most settings of the
+// process are made once, at the start. Pure.
+
+import { isDeepStrictEqual } from "node:util";
+
+import type { Configuration } from "../config/configuration.ts";
+
+type Fixed = Pick<Configuration, "listeners" | "logs" | "process">;
+type Setting = { [P in keyof Fixed]: keyof Fixed[P] }[keyof Fixed];
+
+/** The options that make a setting; null: a reload changes it. */
+const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
+  bind: "bind",
+  socketRights: "socket-mode, socket-owner",
+  forwardedAllowIps: "forwarded-allow-ips",
+  headerMap: "header-map",
+  keepAliveMs: "keep-alive",
+  bodyTimeoutMs: "body-timeout",
+  maxBody: "max-body",
+  maxRequestLine: "limit-request-line",
+  maxRequestHead: "limit-request-head",
+  accessLog: "access-log",
+  level: "log-level",
+  format: "log-format",
+  captureOutput: "capture-output",
+  pid: "pid",
+  tempDir: "temp-dir",
+  maxTempSize: "max-temp-size",
+  gracefulTimeoutMs: "graceful-timeout",
+  // The routes have it.
+  health: null,
+  reload: "reload",
+  reloadDirs: "reload-dir",
+};
+
+/** Names of the options, such as "bind", that differ and hold only after a restart. */
+export function restartNeeded(running: Configuration, wanted: Configuration): readonly string[] {
+  const before = settingsOf(running);
+  const after = settingsOf(wanted);
+  return Object.entries(OPTIONS_OF).flatMap(([setting, option]) =>
+    option === null || isDeepStrictEqual(before.get(setting), after.get(setting)) ? [] : [option],
+  );
+}
+
+function settingsOf({ listeners, logs, process }: Configuration): ReadonlyMap<string, unknown> {
+  // Without --reload no folder is watched; those of new applications then ask for nothing.
+  const reloadDirs = process.reload ? process.reloadDirs : [];
+  return new Map(Object.entries({ ...listeners, ...logs, ...process, reloadDirs }));
+}

@@ -1,0 +1,21 @@
+// Where a redirect leads.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { redirectLocation } from "../../../src/handlers/builtin/fixed-response.ts";
+
+for (const [to, path, query, expected] of [
+  ["/new{path}{query}", "/a", "?b=c", "/new/a?b=c"],
+  ["https://example.com{path}", "/a/b", "", "https://example.com/a/b"],
+  ["/{path}", "/a", "", "/a"],
+  ["/{path}", "/evil.example/a", "", "/evil.example/a"],
+  ["/{query}{path}", "/evil.example", "", "/evil.example"],
+  ["/{path}", "", "", "/"],
+  ["/x{path}", "/\\evil.example\r\nA: b", "", "/x/%5Cevil.example%0D%0AA:%20b"],
+  ["/x{path}", "/{query}", "?q", "/x/%7Bquery%7D"],
+  ["/x{path}?from={path}", "/a", "", "/x/a?from=/a"],
+] as const)
+  test(`${to} with ${JSON.stringify(path + query)} leads to ${expected}`, () => {
+    assert.equal(redirectLocation(to, path, query), expected);
+  });
