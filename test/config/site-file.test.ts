@@ -513,6 +513,8 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${APP}socket-mode = 0o660`, /^2: socket-mode '432' must be a string in quotes$/],
   [`${APP}max-body = true`, /^2: max-body 'true' must be a size/],
   [`${APP}bind = []`, /^2: bind is empty; leave it out for the usual/],
+  [`${APP}bind = [":1", "0.0.0.0:1"]`, /^2: bind '0\.0\.0\.0:1' stands twice; give it once$/],
+  [`${APP}bind = ["unix:nowhere/s"]`, /^2: bind 'unix:nowhere\/s' is in a folder that is missing/],
   [`${APP}bind = "\\n"`, /^2: bind '\\x0a' must be HOST:PORT, [^\n]*unix:PATH$/],
   [`${APP}pid = "a\\u0000b"`, /^2: pid must have no \\u0000/],
   [
