@@ -5,15 +5,26 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES } from "./cases.ts";
+import { COMPARED_FILES, EDGE_CASES } from "./edge-cases.ts";
+import { EDGE_SERVERS } from "./edge-servers.ts";
 import { SUITES, WHOLE, type Suite } from "./results.ts";
 import { SERVERS } from "./servers.ts";
 
 /** Pages by the suite that measures them. */
-const PAGES = { throughput: CASES, asgi: ASGI_CASES, websocket: WEBSOCKET_CASES } as const;
+const PAGES = {
+  throughput: CASES,
+  asgi: ASGI_CASES,
+  websocket: WEBSOCKET_CASES,
+  edge: EDGE_CASES,
+} as const;
 const PAGE_NAMES = Object.values(PAGES).flatMap(namesOf);
-/** Most peers serve one interface only; a name that is in both lists means both. */
-const SERVER_NAMES = [...new Set([...SERVERS, ...ASGI_SERVERS].map((one) => one.name))];
-const COMPARED_NAMES = [...COMPARED_PAGES, ...WEBSOCKET_CASES].map((one) => one.name);
+/** A name that is in several lists means the server in all of them. */
+const SERVER_NAMES = [
+  ...new Set([...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS].map((one) => one.name)),
+];
+const COMPARED_NAMES = [...COMPARED_PAGES, ...WEBSOCKET_CASES, ...COMPARED_FILES].map(
+  (one) => one.name,
+);
 
 /** Of one run with wrk; short, because rounds count for more than length. */
 export const SECONDS = 3;
@@ -42,7 +53,7 @@ export interface ComparisonArguments {
   readonly against: string;
   /** Start-up and idle connections instead of load. */
   readonly isStart: boolean;
-  /** Names of COMPARED_PAGES and WEBSOCKET_CASES. */
+  /** Names of COMPARED_PAGES, WEBSOCKET_CASES and COMPARED_FILES. */
   readonly cases: readonly string[];
   readonly rounds: number;
   readonly seconds: number;
@@ -52,14 +63,15 @@ export interface ComparisonArguments {
 
 export const USAGE = `npm run bench -- [options]
 
-  --throughput --asgi --memory --connections --startup --mixed --asgi-mixed
+  --throughput --asgi --edge --memory --connections --startup --mixed --asgi-mixed
                      only these (default: all); --memory brings --connections with it
   --websocket        echoes over WebSockets; only where asked for
   --only NAMES       pages: of ${namesOf(CASES).join(", ")};
                      ${namesOf(ASGI_CASES).join(", ")};
-                     ${namesOf(WEBSOCKET_CASES).join(", ")}
+                     ${namesOf(WEBSOCKET_CASES).join(", ")};
+                     ${namesOf(EDGE_CASES).join(", ")}
   --servers NAMES    of ${SERVER_NAMES.join(", ")}
-  --workers NUMBERS  default 1,2; mixed load 2,4
+  --workers NUMBERS  default 1,2; edge 1; mixed load 2,4
   --rounds N         interleaved rounds, default ${ROUNDS}
   --seconds N        of one run, default ${SECONDS}; mixed load 6
   --quick            2 rounds of 1 second: does it work, not how fast is it
@@ -71,7 +83,8 @@ npm run bench -- --against REVISION [options]
                      this checkout and another revision of it, in turns: processor time a request
   --start            time to the first response, and memory of an idle connection, instead
   --cases NAMES      of ${COMPARED_NAMES.slice(0, 5).join(", ")},
-                     ${COMPARED_NAMES.slice(5).join(", ")}
+                     ${COMPARED_NAMES.slice(5, 10).join(", ")},
+                     ${COMPARED_NAMES.slice(10).join(", ")}
   --workers NUMBERS  default 1
   --rounds N         default ${ROUNDS}; ${START_ROUNDS} with --start
   --seconds N        of one run, default ${SECONDS}
@@ -86,6 +99,7 @@ const OPTIONS = {
   throughput: { type: "boolean", default: false },
   asgi: { type: "boolean", default: false },
   websocket: { type: "boolean", default: false },
+  edge: { type: "boolean", default: false },
   memory: { type: "boolean", default: false },
   connections: { type: "boolean", default: false },
   startup: { type: "boolean", default: false },
@@ -140,7 +154,7 @@ export function readArguments(args: readonly string[]): Arguments {
     ) || values.quick;
   const only = readNames("--only", values.only, PAGE_NAMES);
   // Pages that were named alone narrow the run to the suites that measure them.
-  const ofPages = (["throughput", "asgi", "websocket"] as const).filter((suite) =>
+  const ofPages = (["throughput", "asgi", "websocket", "edge"] as const).filter((suite) =>
     namesOf(PAGES[suite]).some((name) => only.includes(name)),
   );
   const byDefault: readonly Suite[] = values.only === undefined ? WHOLE : ofPages;

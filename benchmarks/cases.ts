@@ -21,7 +21,7 @@ export interface Case {
 
 /** Typhon's CPU a request is to be at most this share of that of the best server of a family. */
 export interface Goal {
-  readonly family: "granian" | "gunicorn" | "uvicorn";
+  readonly family: "granian" | "gunicorn" | "nginx" | "uvicorn";
   readonly share: number;
 }
 

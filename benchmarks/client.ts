@@ -1,10 +1,13 @@
 // One plain request on a connection of its own, for checks and for the start-up time; and a free port.
 
-import { request } from "node:http";
+import { request, type IncomingHttpHeaders } from "node:http";
 import { createServer } from "node:net";
 
 interface PlainResponse {
   readonly status: number;
+  readonly fields: IncomingHttpHeaders;
+  readonly bytes: Buffer;
+  /** The bytes as latin-1. */
   readonly body: string;
 }
 
@@ -15,14 +18,16 @@ interface PlainRequest {
   readonly postBytes: number;
   /** JSON to post instead of so many bytes. */
   readonly postJson?: string | undefined;
+  readonly fields?: Readonly<Record<string, string>>;
 }
 
 /** No server needs as long for one short request, even for its first one. */
 const RESPONSE_TIMEOUT_MS = 10_000;
 
 /** Sends one request; rejects if nobody listens, the connection breaks or the response takes too long. */
-export function ask({ port, path, postBytes, postJson }: PlainRequest): Promise<PlainResponse> {
+export function ask(plain: PlainRequest): Promise<PlainResponse> {
   return new Promise((resolve, reject) => {
+    const { port, path, postBytes, postJson, fields = {} } = plain;
     const body = postJson ?? "x".repeat(postBytes);
     const type = postJson === undefined ? {} : { "content-type": "application/json" };
     const asked = request(
@@ -33,15 +38,17 @@ export function ask({ port, path, postBytes, postJson }: PlainRequest): Promise<
         agent: false,
         timeout: RESPONSE_TIMEOUT_MS,
         method: body === "" ? "GET" : "POST",
-        headers: body === "" ? {} : { ...type, "content-length": Buffer.byteLength(body) },
+        headers:
+          body === "" ? fields : { ...fields, ...type, "content-length": Buffer.byteLength(body) },
       },
       (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", reject);
         response.on("end", () => {
-          const text = Buffer.concat(chunks).toString("latin1");
-          resolve({ status: response.statusCode ?? 0, body: text });
+          const bytes = Buffer.concat(chunks);
+          const status = response.statusCode ?? 0;
+          resolve({ status, fields: response.headers, bytes, body: bytes.toString("latin1") });
         });
       },
     );

@@ -4,17 +4,21 @@
 
 import { join } from "node:path";
 import type { ComparisonArguments } from "./arguments.ts";
-import { COMPARED_PAGES, WEBSOCKET_CASES } from "./cases.ts";
+import { COMPARED_PAGES, WEBSOCKET_CASES, type Case } from "./cases.ts";
 import { buildRevision, buildThisCheckout, type Checkout } from "./checkout.ts";
+import { askEdge, COMPARED_FILES, makeFiles } from "./edge-cases.ts";
+import { isFile, TYPHON_FILES } from "./edge-servers.ts";
 import { describeMachine } from "./machine.ts";
 import { measureConnections } from "./memory.ts";
 import { CASES_FOLDER, ROOT } from "./places.ts";
-import type { Comparison } from "./results.ts";
+import { runProgram } from "./program.ts";
+import type { Comparison, ThroughputResult } from "./results.ts";
 import type { Page } from "./server-process.ts";
 import { TYPHON_ASGI, TYPHON_WSGI, typhon, type Server } from "./servers.ts";
 import { measureStartup } from "./startup.ts";
-import { askByWrk, measureThroughput } from "./throughput.ts";
+import { askByWrk, measureThroughput, type Load } from "./throughput.ts";
 import { echoMessages } from "./websocket.ts";
+import type { LoadOutcome } from "./wrk.ts";
 
 const WELCOME_FOLDER = join(ROOT, "examples", "welcome");
 const WELCOME: Page = { wsgi: "welcome:application", asgi: "", path: "/", postBytes: 0 };
@@ -49,15 +53,23 @@ export async function compare(
     const connections = await measureConnections({ ...fewer, servers });
     return { ...comparison, load: [], startup, connections };
   }
-  const pages = COMPARED_PAGES.filter(isAsked);
-  const plain = await measureThroughput({ ...plan, pages, servers, apply: askByWrk });
-  const echoes = await measureThroughput({
-    ...plan,
-    pages: WEBSOCKET_CASES.filter(isAsked),
-    servers,
-    apply: (load) => echoMessages(load),
-  });
-  return { ...comparison, load: [...plain, ...echoes], startup: [], connections: [] };
+  const load = <Kind extends Case>(
+    pages: readonly Kind[],
+    apply: (load: Load<Kind>) => Promise<LoadOutcome>,
+  ): Promise<ThroughputResult[]> =>
+    measureThroughput({ ...plan, pages: pages.filter(isAsked), servers, apply });
+  const plain = await load(COMPARED_PAGES, askByWrk);
+  const echoes = await load(WEBSOCKET_CASES, (one) => echoMessages(one));
+  const hasFiles = await servesFiles(there);
+  if (!hasFiles) tell(`left out: files, which ${there.title} does not serve`);
+  else makeFiles();
+  const files = hasFiles ? await load(COMPARED_FILES, askEdge) : [];
+  return { ...comparison, load: [...plain, ...echoes, ...files], startup: [], connections: [] };
+}
+
+/** Whether this revision has the option that the pages of files need. */
+async function servesFiles({ folder }: Checkout): Promise<boolean> {
+  return (await runProgram(join(folder, "bin", "typhon"), ["--help"])).includes("--static");
 }
 
 /** Typhon of `checkout` with applications from `folder`; an application of WSGI has no ASGI name alone. */
@@ -69,7 +81,8 @@ function serverOf({ title, folder: root }: Checkout, folder: string): Server {
     suites: [],
     programs: (start) => {
       const { wsgi, asgi } = start.app;
-      const [application, own] = wsgi === "" ? [asgi, TYPHON_ASGI] : [wsgi, TYPHON_WSGI];
+      const options = isFile(start) ? TYPHON_FILES : TYPHON_WSGI;
+      const [application, own] = wsgi === "" ? [asgi, TYPHON_ASGI] : [wsgi, options];
       const program = typhon(start, application, { ...own, "--app-dir": folder });
       return [{ ...program, command: join(root, "bin", "typhon") }];
     },

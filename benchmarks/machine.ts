@@ -24,6 +24,7 @@ const PACKAGES = [
   "hypercorn",
   "uvloop",
   "httptools",
+  "peregrine-server",
 ];
 const FRAMEWORKS = ["a2wsgi", "flask", "django", "fastapi", "pydantic"];
 
@@ -40,6 +41,7 @@ export async function describeMachine(): Promise<Machine> {
       node: process.versions.node,
       ...(await pythonVersions()),
       nginx: await version("nginx", ["-v"], /nginx\/(\S+)/),
+      caddy: await version("caddy", ["version"], /^v?(\d\S*)/m),
       wrk: await version("wrk", ["-v"], /wrk (?:debian\/)?(\S+)/),
     },
   };

@@ -13,6 +13,8 @@ export const CASES_FOLDER = join(BENCHMARKS, "cases");
 export const CACHE = join(BENCHMARKS, ".cache");
 /** Holds python and the peers' commands. */
 export const VENV_BIN = join(CACHE, "venv", "bin");
+/** The static files of the suite "edge" (edge-cases.ts). */
+export const FILES_FOLDER = join(CACHE, "files");
 /** Results of whole runs, kept with the project. */
 export const RESULTS = join(BENCHMARKS, "results");
 /** Results of narrowed runs, which are not kept. */

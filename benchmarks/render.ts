@@ -14,7 +14,7 @@ import { SERVERS } from "./servers.ts";
 import { loadOfOthers } from "./tables/markdown.ts";
 import { mixedTables, type MixedField } from "./tables/mixed.ts";
 import { connectionsTable, memoryTable, startupTable } from "./tables/without-load.ts";
-import { asgiTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
+import { asgiTables, edgeTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
 
 const BEGIN = "<!-- figures: rendered by render.ts -->";
 const END = "<!-- end of figures -->";
@@ -23,6 +23,7 @@ const TITLES: Readonly<Record<Suite, string>> = {
   throughput: "Closed loop",
   asgi: "ASGI",
   websocket: "WebSocket echo, 64 connections",
+  edge: "Edge: files and compression",
   memory: "Memory after the start with Flask",
   connections: "Idle kept-alive connections",
   startup: "From start to the first response",
@@ -102,6 +103,7 @@ const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {
   throughput: ({ throughput }) => throughputTables(throughput ?? []),
   asgi: ({ asgi }) => asgiTables(asgi ?? []),
   websocket: ({ websocket }) => webSocketTables(websocket ?? []),
+  edge: ({ edge }) => edgeTables(edge ?? []),
   memory: ({ memory }) => memoryTable(memory ?? []),
   connections: ({ connections }) => connectionsTable(connections ?? []),
   startup: ({ startup }) => startupTable(startup ?? []),

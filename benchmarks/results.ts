@@ -13,6 +13,8 @@ export interface ThroughputRound {
   readonly p99: number;
   readonly max: number;
   readonly cpuMicros: number;
+  /** Bytes of a response, its head included. Absent from WebSockets and older runs. */
+  readonly bytesEach?: number;
   readonly others: number;
 }
 
@@ -96,6 +98,8 @@ export interface Results {
   readonly asgi?: readonly ThroughputResult[] | null;
   /** Requests are messages here. Absent from runs that are older than this suite. */
   readonly websocket?: readonly ThroughputResult[] | null;
+  /** Absent from runs that are older than this suite. */
+  readonly edge?: readonly ThroughputResult[] | null;
   readonly memory: readonly MemoryResult[] | null;
   readonly connections: readonly ConnectionsResult[] | null;
   readonly startup: readonly StartupResult[] | null;
@@ -132,6 +136,7 @@ export const SUITES = [
   "throughput",
   "asgi",
   "websocket",
+  "edge",
   "memory",
   "connections",
   "startup",

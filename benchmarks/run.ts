@@ -3,7 +3,7 @@
 // the other servers. Whatever ends this program but SIGKILL ends every server and client of it as well.
 
 import { accessSync, constants } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   readArguments,
   readComparison,
@@ -16,6 +16,8 @@ import {
 import { ASGI_SERVERS, NEEDED_MODULES } from "./asgi-servers.ts";
 import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
 import { compare } from "./comparison.ts";
+import { askEdge, EDGE_CASES, makeFiles } from "./edge-cases.ts";
+import { EDGE_SERVERS, NEEDED_COMMANDS } from "./edge-servers.ts";
 import { describeMachine } from "./machine.ts";
 import { measureConnections, measureMemory } from "./memory.ts";
 import { measureMixed } from "./mixed.ts";
@@ -44,6 +46,7 @@ interface Field {
   readonly wsgi: readonly Server[];
   readonly asgi: readonly Server[];
   readonly websocket: readonly Server[];
+  readonly edge: readonly Server[];
   readonly missing: readonly string[];
 }
 
@@ -88,6 +91,13 @@ async function measure(
         servers: field.websocket,
       }),
     }),
+    edge: async () => {
+      makeFiles();
+      const pages = EDGE_CASES.filter(isAsked);
+      const workers = args.workers ?? [1];
+      const plan = { ...common, workers, apply: askEdge, pages, servers: field.edge };
+      return { edge: await measureThroughput(plan) };
+    },
     memory: async () => ({ memory: await measureMemory({ ...standing, servers: of("memory") }) }),
     connections: async () => ({
       connections: await measureConnections({ ...standing, servers: of("connections") }),
@@ -123,6 +133,7 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
     throughput: null,
     asgi: null,
     websocket: null,
+    edge: null,
     memory: null,
     connections: null,
     startup: null,
@@ -135,7 +146,9 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
 /** Why a server cannot be measured, or null. tools/bench.sh has installed all but Typhon itself. */
 async function findFault({ name }: Server): Promise<string | null> {
   const needed = NEEDED_MODULES[name];
+  const command = NEEDED_COMMANDS[name];
   try {
+    if (command !== undefined) await runProgram("sh", ["-c", `command -v "$1"`, "sh", command]);
     if (needed !== undefined)
       await runProgram(join(VENV_BIN, "python"), ["-c", `import ${needed}`]);
     if (name !== "typhon") return null;
@@ -143,6 +156,7 @@ async function findFault({ name }: Server): Promise<string | null> {
     await runProgram(TYPHON, ["--version"]);
     return null;
   } catch (error) {
+    if (command !== undefined) return `no command ${basename(command)}`;
     if (needed !== undefined) return `no Python module ${needed}`;
     return (error instanceof Error ? error.message.trim() : String(error)).split("\n", 1)[0] ?? "";
   }
@@ -150,7 +164,7 @@ async function findFault({ name }: Server): Promise<string | null> {
 
 /** Looks for everything that the suites need; tells of each server that is left out. */
 async function survey(args: Arguments): Promise<Field> {
-  // A set, because Typhon is in both lists and would be named twice.
+  // A set, because Typhon is in all lists and would be named again.
   const missing = new Set<string>();
   const usable = async (
     list: readonly Server[],
@@ -168,6 +182,7 @@ async function survey(args: Arguments): Promise<Field> {
   const isAsked = (server: Server): boolean =>
     args.servers.includes(server.name) && server.suites.some((one) => args.suites.includes(one));
   const wsgi = await usable(SERVERS.filter(isAsked), findFault, "");
+  const edge = await usable(EDGE_SERVERS.filter(isAsked), findFault, "");
   const asked = await usable(ASGI_SERVERS.filter(isAsked), findFault, "");
   let websocket: Server[] = [];
   if (args.suites.includes("websocket") && hasWebSocketClient()) {
@@ -178,7 +193,7 @@ async function survey(args: Arguments): Promise<Field> {
   }
   for (const one of missing) tell(`left out: ${one}`);
   const asgi = asked.filter((one) => one.suites.includes("asgi"));
-  return { wsgi, asgi, websocket, missing: [...missing] };
+  return { wsgi, asgi, websocket, edge, missing: [...missing] };
 }
 
 async function main(): Promise<void> {

@@ -23,7 +23,7 @@ export const MAX_CONNECTIONS = 20_000;
 
 /** What to start: the application, and where it is served. */
 export interface Start {
-  readonly app: Pick<Case, "wsgi" | "asgi">;
+  readonly app: Pick<Case, "wsgi" | "asgi" | "path">;
   readonly workers: number;
   readonly port: number;
   /** A private folder for sockets and configuration, removed after the run. */
@@ -42,7 +42,15 @@ export interface Server {
   readonly name: string;
   readonly title: string;
   /** A goal compares Typhon with the best server of a family. */
-  readonly family: "typhon" | "granian" | "gunicorn" | "nginx" | "uvicorn" | "hypercorn";
+  readonly family:
+    | "typhon"
+    | "granian"
+    | "gunicorn"
+    | "nginx"
+    | "uvicorn"
+    | "hypercorn"
+    | "caddy"
+    | "peregrine";
   /** The suites that the server takes part in. */
   readonly suites: readonly Suite[];
   /** Names of pages on which the server cannot be measured; a comment beside them says why. */
@@ -51,7 +59,7 @@ export interface Server {
   programs(start: Start): readonly Program[];
 }
 
-type Flags = Readonly<Record<string, string | number>>;
+export type Flags = Readonly<Record<string, string | number>>;
 
 export const TYPHON_WSGI: Flags = { "--threads": THREADS };
 export const TYPHON_ASGI: Flags = { "--loop": "uvloop" };
@@ -112,7 +120,7 @@ export const SERVERS: readonly Server[] = [
     suites: EVERYWHERE,
     programs: (start) => [
       { ...gunicorn(start, `unix:${start.folder}/gunicorn.sock`, GTHREAD), clients: "none" },
-      nginx(start),
+      nginx(start, PROXY_SERVER),
     ],
   },
   {
@@ -124,7 +132,7 @@ export const SERVERS: readonly Server[] = [
   },
 ];
 
-const GTHREAD: Flags = {
+export const GTHREAD: Flags = {
   "--worker-class": "gthread",
   "--threads": THREADS,
   "--keep-alive": KEEP_ALIVE_SECONDS,
@@ -198,7 +206,8 @@ export function uvicorn({ app, workers, port }: Start): Program {
   };
 }
 
-function gunicorn({ app, workers }: Start, bind: string, more: Flags): Program {
+/** gunicorn with settings of one worker class. */
+export function gunicorn({ app, workers }: Start, bind: string, more: Flags): Program {
   const common = { "--bind": bind, "--workers": workers, "--log-level": "warning" };
   return {
     command: join(VENV_BIN, "gunicorn"),
@@ -212,9 +221,10 @@ function gunicorn({ app, workers }: Start, bind: string, more: Flags): Program {
   };
 }
 
-function nginx({ port, folder }: Start): Program {
+/** One process of nginx; `server`: what its server block says beyond the address. */
+export function nginx({ port, folder }: Start, server: string): Program {
   const configuration = join(folder, "nginx.conf");
-  writeFileSync(configuration, nginxConfiguration(port, folder));
+  writeFileSync(configuration, nginxConfiguration(port, folder, server));
   const path = [process.env["PATH"], "/usr/sbin"].join(delimiter);
   return {
     command: "nginx",
@@ -224,8 +234,20 @@ function nginx({ port, folder }: Start): Program {
   };
 }
 
-/** The proxy settings of gunicorn's own documentation, and a kept-alive upstream. */
-function nginxConfiguration(port: number, folder: string): string {
+/** The proxy settings of gunicorn's own documentation. */
+export const PROXY_SERVER = `
+    location / {
+      proxy_pass http://application;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_redirect off;
+    }`;
+
+/** Has an upstream that is kept alive, for a server that passes requests on. */
+function nginxConfiguration(port: number, folder: string, server: string): string {
   // As root nginx would become www-data, which may not enter the private folder.
   const user = process.getuid?.() === 0 ? "user root root;\n" : "";
   return `${user}daemon off;
@@ -249,16 +271,7 @@ http {
     keepalive_requests 1000000;
   }
   server {
-    listen 127.0.0.1:${port} backlog=2048;
-    location / {
-      proxy_pass http://application;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_redirect off;
-    }
+    listen 127.0.0.1:${port} backlog=2048;${server}
   }
 }
 `;

@@ -7,7 +7,7 @@ import type { ThroughputResult, ThroughputRound } from "./results.ts";
 import { measureInTurns } from "./rounds.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
-import { runWrk, type WrkOutcome } from "./wrk.ts";
+import { runWrk, type LoadOutcome, type WrkOutcome } from "./wrk.ts";
 
 /** One stretch of load on a running server. */
 export interface Load<Page extends Case> {
@@ -26,8 +26,8 @@ interface ThroughputPlan<Page extends Case> {
   readonly workers: readonly number[];
   readonly rounds: number;
   readonly seconds: number;
-  /** Applies the load of a page: askByWrk or echoMessages. Throws if one response is wrong. */
-  readonly apply: (load: Load<Page>) => Promise<WrkOutcome>;
+  /** Applies the load of a page: askByWrk, askEdge or echoMessages. Throws if one response is wrong. */
+  readonly apply: (load: Load<Page>) => Promise<LoadOutcome>;
   /** Hears one line about each run. */
   tell(line: string): void;
 }
@@ -95,14 +95,10 @@ async function measureOnce<Page extends Case>(
   }
 }
 
-function roundOf(outcome: WrkOutcome, before: Clocks, after: Clocks): ThroughputRound {
+function roundOf(outcome: LoadOutcome, before: Clocks, after: Clocks): ThroughputRound {
   const server = after.server - before.server;
   return {
-    requests: outcome.requests,
-    requestsPerSecond: outcome.requestsPerSecond,
-    p50: outcome.p50,
-    p99: outcome.p99,
-    max: outcome.max,
+    ...outcome,
     cpuMicros: (server / outcome.requests) * 1e6,
     others: coresOfOthers(before, after),
   };

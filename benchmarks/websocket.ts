@@ -10,7 +10,7 @@ import { readNumbers, runProgram } from "./program.ts";
 import { RunningServer } from "./server-process.ts";
 import type { Server } from "./servers.ts";
 import type { Load } from "./throughput.ts";
-import type { WrkOutcome } from "./wrk.ts";
+import type { LoadOutcome } from "./wrk.ts";
 
 const CONNECTIONS = 64;
 /** The load that shows before the rounds whether a server speaks WebSocket. */
@@ -30,7 +30,7 @@ export function hasWebSocketClient(): boolean {
 export async function echoMessages(
   { page, port, seconds, isWarmUp }: Load<WebSocketCase>,
   connections = CONNECTIONS,
-): Promise<WrkOutcome> {
+): Promise<LoadOutcome> {
   const { path, messageBytes } = page;
   const isCompared = isWarmUp;
   const order: WebSocketOrder = { port, path, connections, messageBytes, seconds, isCompared };
@@ -58,7 +58,7 @@ export async function findWebSocketFault(server: Server): Promise<string | null>
 }
 
 /** Reads the line that load/web-sockets.ts prints; throws where a figure is missing. */
-export function parseEchoes(output: string): WrkOutcome {
+export function parseEchoes(output: string): LoadOutcome {
   const figures = ["requests", "requestsPerSecond", "p50", "p99", "max"] as const;
   const outcome = readNumbers(output, figures);
   if (outcome.requests === 0) throw new Error(`no message came back: ${output}`);

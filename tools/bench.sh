@@ -1,8 +1,9 @@
 #!/bin/sh
 # npm run bench: measures Typhon beside the servers that people run today, or with --against REVISION
 # beside another revision of itself (benchmarks/README.md). Installs what is missing: wrk and nginx from
-# Debian, as root only, and a virtual environment with the newest peers, renewed once a day. A comparison
-# of revisions needs neither nginx nor peers. All arguments go to benchmarks/run.ts.
+# Debian, as root only, and a virtual environment with the newest peers, renewed once a day. Caddy is
+# measured where it is installed. A comparison of revisions needs neither nginx nor peers. All arguments go
+# to benchmarks/run.ts.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -70,6 +71,9 @@ if ! is_installed || { [ "$has_peers" = yes ] && [ ! -e "$stamp" ]; }; then
   # shellcheck disable=SC2086
   if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade $packages; then
     if [ "$has_peers" = yes ]; then
+      # Not made for every platform: without it the page "edge" says so.
+      "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade peregrine-server ||
+        echo "bench: no peregrine-server for this platform; it will be left out" >&2
       rm -f "$cache"/updated-*
       : >"$stamp"
     fi

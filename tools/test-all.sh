@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pythons long benchmarks faults"
+all="gunicorn autobahn pythons browser long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -23,6 +23,12 @@ run_autobahn() {
 # A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.
 run_pythons() {
   node_tests test/conformance/others/pythons.test.ts
+}
+
+# A site in Debian's Chromium, over the DevTools protocol.
+run_browser() {
+  sh tools/setup-browser.sh
+  node_tests test/conformance/others/browser.test.ts
 }
 
 # The tests that have a short form in npm test, in full: bodies of a gigabyte, thousands of broken

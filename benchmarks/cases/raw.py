@@ -1,11 +1,12 @@
 """Plain WSGI, no framework: what is left is the server's own cost.
 
-"/" 13 bytes, "/10k" 10,240 bytes, "/length" the length of the posted body. The same responses as
-raw_asgi.py.
+"/" 13 bytes, "/10k" 10,240 bytes, "/length" the length of the posted body: the same responses as
+raw_asgi.py. "/rows" is JSON that is worth compressing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,10 +14,25 @@ HELLO = b"Hello, World!"
 PAGE = b"0123456789abcdef" * 640
 HELLO_FIELDS = [("Content-Type", "text/plain"), ("Content-Length", str(len(HELLO)))]
 PAGE_FIELDS = [("Content-Type", "text/plain"), ("Content-Length", str(len(PAGE)))]
+TAGS = ["blue", "orange", "green"]
+# edge-cases.ts makes the same text.
+ROWS = json.dumps(
+    [
+        {
+            "id": n,
+            "name": f"item {n * 7919 % 10007}",
+            "price": n * 104729 % 99991,
+            "tags": TAGS[n % 3 :],
+        }
+        for n in range(150)
+    ],
+    separators=(",", ":"),
+).encode()
+ROWS_FIELDS = [("Content-Type", "application/json"), ("Content-Length", str(len(ROWS)))]
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Respond with one of the three pages."""
+    """Respond with one of the pages."""
     path = environ["PATH_INFO"]
     if path == "/":
         start_response("200 OK", HELLO_FIELDS)
@@ -24,6 +40,9 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     if path == "/10k":
         start_response("200 OK", PAGE_FIELDS)
         return [PAGE]
+    if path == "/rows":
+        start_response("200 OK", ROWS_FIELDS)
+        return [ROWS]
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(length)
     text = b"%d" % len(body)

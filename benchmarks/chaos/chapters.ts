@@ -309,6 +309,43 @@ export const CHAPTERS: readonly Chapter[] = [
       ),
     ],
   },
+  {
+    title: "Applications side by side",
+    words:
+      "Two applications with 2 workers × 4 threads each and a folder of files behind one front. 40 clients burden one application, while 60 requests a second go to the other one and as many to a file; their 99th percentiles are compared with those before the fault.",
+    sentences: [
+      say(
+        "an application that hangs, crashes in a loop or floods the log leaves the others as they were",
+        "site.hangs",
+        "site.crashes",
+        "site.floods",
+      ),
+      say(
+        "typhon.toml is changed and reloaded under load: applications and routes come, change and go, a mistake changes nothing",
+        "e2e/site.test.ts",
+      ),
+    ],
+  },
+  {
+    title: "Static files",
+    words:
+      "Files of one folder, while 60 requests a second go to the application and as many to a small file.",
+    sentences: [
+      say(
+        "a file that becomes shorter, a folder that is replaced or goes away",
+        "files.truncated",
+        "files.replaced",
+        "files.gone",
+        "e2e/static-files.test.ts",
+      ),
+      say(
+        "memory is bounded, however many files are hot and however slowly clients read",
+        "files.cache",
+        "files.slow",
+      ),
+      say("nothing outside the folder is opened", "e2e/static-traversal.test.ts"),
+    ],
+  },
 ];
 
 /** The trials of a chapter, in its order. */

@@ -47,7 +47,7 @@ export function makePrograms(order: ProgramOrder): ChaosProgram[] {
   const known = isAsync(app) ? ASGI_SERVERS : SERVERS;
   const found = known.find((one) => one.name === server);
   if (found === undefined) throw new Error(`the benchmarks have no ${server} for ${app}`);
-  const target = { wsgi: `chaos_${app}:app`, asgi: `chaos_${app}:app` };
+  const target = { wsgi: `chaos_${app}:app`, asgi: `chaos_${app}:app`, path: "/" };
   const programs = found.programs({ app: target, workers, port, folder }).map((program) => {
     const more = extrasOf(basename(program.command), extras);
     return {

@@ -8,6 +8,7 @@ import { DEADLINE_SCOPE } from "./trials/deadline-scope.ts";
 import { DEADLINE } from "./trials/deadline.ts";
 import { DESCRIPTORS } from "./trials/descriptors.ts";
 import { DRAIN } from "./trials/drain.ts";
+import { FILES } from "./trials/files.ts";
 import { FIRST_PROCESS } from "./trials/first-process.ts";
 import { FRONT_KILLED } from "./trials/front-killed.ts";
 import { LOCAL_USERS } from "./trials/local-users.ts";
@@ -20,6 +21,7 @@ import { QUEUE_TRIALS } from "./trials/queue.ts";
 import { RECYCLING } from "./trials/recycling.ts";
 import { RELOAD } from "./trials/reload.ts";
 import { RETRY } from "./trials/retry.ts";
+import { SITE } from "./trials/site.ts";
 import { TEMP_SPACE } from "./trials/temp-space.ts";
 import { TOKENS } from "./trials/tokens.ts";
 import { WEB_SOCKET } from "./trials/web-socket.ts";
@@ -49,4 +51,6 @@ export const TRIALS: readonly Trial[] = [
   ...MEMORY,
   ...WEB_SOCKET,
   ...LOCAL_USERS,
+  ...SITE,
+  ...FILES,
 ];

@@ -1,6 +1,7 @@
 // The tables of a comparison of two checkouts: medians side by side, and their ratio. Pure.
 
 import { COMPARED_PAGES, WEBSOCKET_CASES } from "../cases.ts";
+import { COMPARED_FILES } from "../edge-cases.ts";
 import type { Comparison } from "../results.ts";
 import { median } from "../statistics.ts";
 import { loadOfOthers, medianWithSpread, table } from "./markdown.ts";
@@ -51,7 +52,7 @@ export function comparisonTables(comparison: Comparison): string {
 }
 
 function titleOf(page: string): string {
-  const pages = [...COMPARED_PAGES, ...WEBSOCKET_CASES];
+  const pages = [...COMPARED_PAGES, ...WEBSOCKET_CASES, ...COMPARED_FILES];
   return pages.find(({ name }) => name === page)?.title ?? page;
 }
 

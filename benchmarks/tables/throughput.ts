@@ -3,6 +3,8 @@
 // tables, each with its own pages and servers. Pure.
 
 import { ASGI_SERVERS } from "../asgi-servers.ts";
+import { EDGE_CASES } from "../edge-cases.ts";
+import { EDGE_SERVERS } from "../edge-servers.ts";
 import { ASGI_CASES, CASES, WEBSOCKET_CASES, type Case, type Goal } from "../cases.ts";
 import type { ThroughputResult, ThroughputRound } from "../results.ts";
 import { SERVERS, type Server } from "../servers.ts";
@@ -20,11 +22,18 @@ const WSGI: Subject = { pages: CASES, servers: SERVERS, unit: "request" };
 const ASGI: Subject = { pages: ASGI_CASES, servers: ASGI_SERVERS, unit: "request" };
 const WEBSOCKET: Subject = { pages: WEBSOCKET_CASES, servers: ASGI_SERVERS, unit: "message" };
 
+const EDGE: Subject = { pages: EDGE_CASES, servers: EDGE_SERVERS, unit: "request" };
+
 const ASGI_GOALS =
   "Goals for processor time a request: FastAPI at most 0.85 of uvicorn's and no more than " +
   "Granian's; plain ASGI no more than uvicorn's and at most 1.20 of Granian's.\n\n";
 
-const FAMILY_TITLES = { granian: "Granian", gunicorn: "gunicorn", uvicorn: "uvicorn" } as const;
+const FAMILY_TITLES = {
+  granian: "Granian",
+  gunicorn: "gunicorn",
+  nginx: "nginx",
+  uvicorn: "uvicorn",
+} as const;
 
 /** All tables of the WSGI pages. */
 export function throughputTables(results: readonly ThroughputResult[]): string {
@@ -39,6 +48,26 @@ export function asgiTables(results: readonly ThroughputResult[]): string {
 /** All tables of the WebSocket echoes. */
 export function webSocketTables(results: readonly ThroughputResult[]): string {
   return tablesOf(WEBSOCKET, results);
+}
+
+/** All tables of files and compression. */
+export function edgeTables(results: readonly ThroughputResult[]): string {
+  const bytes = bytesTable(results);
+  const parts = [tablesOf(EDGE, results)];
+  if (bytes !== "")
+    parts.push(`#### Bytes of a compressed response, its head included\n\n${bytes}`);
+  return parts.join("\n");
+}
+
+/** What each server made of a page that is compressed: less work may mean more bytes. */
+function bytesTable(results: readonly ThroughputResult[]): string {
+  const pages = EDGE_CASES.filter(
+    ({ name, fields }) => "accept-encoding" in fields && results.some((one) => one.page === name),
+  );
+  if (pages.length === 0) return "";
+  return serverTable({ results, pages, servers: EDGE_SERVERS }, (rounds) =>
+    figure(median(rounds.map(({ bytesEach = Number.NaN }) => bytesEach))),
+  );
 }
 
 function tablesOf(subject: Subject, results: readonly ThroughputResult[]): string {
@@ -141,11 +170,13 @@ function goalTable(
       const chosen = results.filter((one) => one.workers === count);
       const own = medianOf(chosen, page.name, "typhon", cpuOf);
       const reached = page.goals.map((goal) => own / best(chosen, page, goal, servers));
-      if (reached.length === 0 || reached.some((share) => !(share > 0))) continue;
+      // A peer that was not measured leaves a share of 0 or none.
+      if (!reached.some((share) => share > 0)) continue;
       rows.push([
         `${page.title}, ${count}w`,
         ...page.goals.flatMap((goal, at) => {
           const share = reached[at] ?? Number.NaN;
+          if (!(share > 0)) return ["–", ""];
           return [`${share.toFixed(2)} of ≤ ${goal.share.toFixed(2)}`, verdict(share, goal.share)];
         }),
       ]);

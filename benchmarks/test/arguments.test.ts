@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readArguments, readComparison, UsageError } from "../arguments.ts";
 import { ASGI_SERVERS } from "../asgi-servers.ts";
-import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES } from "../cases.ts";
+import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES, type Case } from "../cases.ts";
+import { EDGE_CASES } from "../edge-cases.ts";
+import { EDGE_SERVERS } from "../edge-servers.ts";
 import { WHOLE } from "../results.ts";
 import { SERVERS } from "../servers.ts";
 
@@ -12,10 +14,11 @@ test("measures everything but WebSockets, and keeps it, without arguments", () =
   const args = readArguments([]);
   assert.deepEqual(args.suites, WHOLE);
   assert(WHOLE.includes("asgi") && !WHOLE.includes("websocket"));
-  assert.equal(args.only.length, CASES.length + ASGI_CASES.length + WEBSOCKET_CASES.length);
+  const pages = [CASES, ASGI_CASES, WEBSOCKET_CASES, EDGE_CASES];
+  assert.equal(args.only.length, pages.flat().length);
   assert.deepEqual(
     new Set(args.servers),
-    new Set([...SERVERS, ...ASGI_SERVERS].map((one) => one.name)),
+    new Set([...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS].map((one) => one.name)),
   );
   assert.equal(args.rounds, 5);
   assert.equal(args.isWhole, true);
@@ -37,17 +40,20 @@ test("takes pages as a wish for the closed loop alone", () => {
   assert.equal(args.seconds, 2);
 });
 
-test("takes ASGI and WebSocket pages as a wish for their own suites", () => {
+test("takes ASGI, WebSocket and edge pages as a wish for their own suites", () => {
   const suitesOf = (...args: string[]) => readArguments(args).suites;
   assert.deepEqual(suitesOf("--asgi"), ["asgi"]);
   assert.deepEqual(suitesOf("--websocket"), ["websocket"]);
   assert.deepEqual(suitesOf("--only", "fastapi-json,asgi-upload"), ["asgi"]);
+  assert.deepEqual(suitesOf("--edge"), ["edge"]);
+  assert.deepEqual(suitesOf("--only", "static-1k,json-gzip"), ["edge"]);
   assert.deepEqual(suitesOf("--only", "websocket-16,raw-hello"), ["throughput", "websocket"]);
   assert.deepEqual(readArguments(["--asgi", "--servers", "uvicorn"]).servers, ["uvicorn"]);
 });
 
 test("no page has the name of another", () => {
-  const pages = new Set([...CASES, ...ASGI_CASES, ...WEBSOCKET_CASES, ...COMPARED_PAGES]);
+  const lists = [CASES, ASGI_CASES, WEBSOCKET_CASES, COMPARED_PAGES, EDGE_CASES];
+  const pages = new Set<Case>(lists.flat());
   assert.equal(new Set([...pages].map((one) => one.name)).size, pages.size);
 });
 
@@ -75,7 +81,8 @@ test("compares with another revision only where it is asked to, in five rounds",
     isStart: false,
     cases: (
       "raw-hello raw-10k flask raw-asgi-hello fastapi-hello asgi-upload raw-upload " +
-      "websocket-16 websocket-1k websocket-64k"
+      "websocket-16 websocket-1k websocket-64k " +
+      "static-1k static-100k static-100m static-304 static-10000"
     ).split(" "),
     rounds: 5,
     seconds: 3,

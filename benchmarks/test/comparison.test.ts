@@ -42,6 +42,8 @@ test("shows the medians, their ratio, and the range of the rounds' own ratios", 
       load("raw-hello", "bbbbbbb", [20, 20, 20]),
       load("websocket-16", "this checkout", [9, 10, 11]),
       load("websocket-16", "bbbbbbb", [10, 10, 10]),
+      load("static-1k", "this checkout", [15, 15, 15]),
+      load("static-1k", "bbbbbbb", [30, 30, 30]),
     ],
   });
   assert.match(text, /this checkout \(aaaaaaaaaaaa\) beside bbbbbbb/);
@@ -51,6 +53,7 @@ test("shows the medians, their ratio, and the range of the rounds' own ratios", 
     text,
     /echo, 16 bytes, 1w \| 10\.0 ±10 % \| 10\.0 ±0 % \| 1\.000 \| 0\.90 … 1\.10 \|/,
   );
+  assert.match(text, /file of 1 KB, 1w \| 15\.0 ±0 % \| 30\.0 ±0 % \| 0\.500 \|/);
   assert.match(text, /other programs used 0\.25 cores/);
 });
 

@@ -85,6 +85,31 @@ test("shows ASGI under its own heading, with its own goals and servers", () => {
   assert.doesNotMatch(section, /WSGI/);
 });
 
+test("shows files beside nginx and Granian, and what a compressed response weighs", () => {
+  const of = (page: string, server: string, cpuMicros: number, bytesEach: number) => {
+    const { rounds, ...rest } = hello(server, cpuMicros);
+    return { ...rest, page, rounds: rounds.map((round) => ({ ...round, bytesEach })) };
+  };
+  const edge = [
+    of("static-1k", "typhon", 15, 1200),
+    of("static-1k", "nginx", 12, 1200),
+    of("static-1k", "granian", 80, 1200),
+    of("static-100k", "typhon", 30, 100_000),
+    of("static-100k", "nginx", 30, 100_000),
+    of("json-gzip", "typhon", 150, 1400),
+    of("json-gzip", "peregrine", 100, 1800),
+  ];
+  const text = figures([makeResults({ edge })]);
+  const section = text.slice(text.indexOf("### Edge"), text.indexOf("### Memory"));
+  assert.match(
+    section,
+    /1 KB, 1w \| 1\.25 of ≤ 1\.00 \| \*\*not met\*\* \| 0\.19 of ≤ 0\.50 \| met/,
+  );
+  assert.match(section, /100 KB, 1w \| 1\.00 of ≤ 1\.30 \| met \| – \|  \|/);
+  assert.match(section, /\| peregrine \| 1,800 \|/);
+  assert.doesNotMatch(section, /JSON of 10 KB, gzip, 1w/);
+});
+
 test("takes results from before there were ASGI pages, and says what was missing", () => {
   const text = figures([makeResults({ throughput: [hello("typhon", 30)], missing: ["nginx"] })]);
   assert.match(text, /### ASGI\n\nNot measured yet/);

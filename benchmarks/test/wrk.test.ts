@@ -7,7 +7,7 @@ import { parseWrk } from "../wrk.ts";
 const OUTCOME = {
   requests: 2000,
   micros: 2_000_000,
-  bytes: 1,
+  bytes: 4000,
   p50: 1500,
   p99: 9000,
   max: 12_000,
@@ -27,6 +27,7 @@ test("reads the outcome in the output of wrk, in milliseconds", () => {
     p50: 1.5,
     p99: 9,
     max: 12,
+    bytesEach: 2,
   });
 });
 

@@ -58,8 +58,8 @@ export interface ExchangeListener {
 export interface UpgradedStream {
   /** Bytes are valid during "data" only. The engine listens to "error". */
   readonly stream: Duplex;
-  /** Bytes that were read after the end of the request. */
-  readonly ahead: Buffer;
+  /** Returns the bytes that were read after the end of the request, and forgets them. */
+  takeAhead(): Buffer;
   /** Bytes of the new protocol: those that the kernel has taken, and those that the client has sent. */
   readonly bytesSent: number;
   readonly bytesReceived: number;

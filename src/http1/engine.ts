@@ -2,11 +2,11 @@
 // connections when the server stops or descriptors run out.
 
 import type { Socket } from "node:net";
-import { totalmem } from "node:os";
 
 import type { Engine } from "../http/engine.ts";
 import type { HttpError } from "../http/error.ts";
 import type { ConnectionFacts, Exchange } from "../http/exchange.ts";
+import { machineMemoryBytes } from "../net/memory-budget.ts";
 import { ConnectionMemory, memoryLimits, type MemoryLimits } from "./connection-memory.ts";
 import { Http1Connection, type ConnectionContext } from "./connection.ts";
 import { HEAD_LIMITS, HeadParser, type HeadLimits } from "./head-parser.ts";
@@ -56,7 +56,7 @@ export class Http1Engine implements Engine {
     this.#context = {
       parser: new HeadParser(options.headLimits ?? HEAD_LIMITS),
       memory: new ConnectionMemory(
-        options.memoryLimits ?? memoryLimits(serverMemory()),
+        options.memoryLimits ?? memoryLimits(machineMemoryBytes()),
         () => this.#connections,
       ),
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
@@ -154,12 +154,6 @@ export class Http1Engine implements Engine {
     this.#onEmpty = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-/** Bytes of the machine, or of the control group if it allows less. */
-function serverMemory(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 function ignore(): void {

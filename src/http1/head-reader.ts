@@ -19,7 +19,7 @@ const HEAD_END = Buffer.from("\r\n\r\n");
  * The end of a head is looked for in reads of more than this: the values of a head keep the whole text that they
  * are cut from, which must not hold a body or the next heads. In smaller reads the search would cost more.
  */
-export const SMALL_READ_BYTES = 4096;
+const SMALL_READ_BYTES = 4096;
 
 export class HeadReader {
   /** Index after the last head. */

@@ -6,18 +6,27 @@ import type { Socket } from "node:net";
 
 import type { UpgradedStream } from "../http/exchange.ts";
 
+const NOTHING = Buffer.alloc(0);
+
 export class UpgradedSocket implements UpgradedStream {
   readonly stream: Socket;
-  readonly ahead: Buffer;
+  #ahead: Buffer;
   readonly #readBefore: number;
   readonly #writtenBefore: number;
 
   /** `ahead`: bytes that the connection had read and not used, if any. */
   constructor(socket: Socket, ahead: Buffer | null) {
     this.stream = socket;
-    this.ahead = ahead ?? Buffer.alloc(0);
-    this.#readBefore = socket.bytesRead - this.ahead.length;
+    this.#ahead = ahead ?? NOTHING;
+    this.#readBefore = socket.bytesRead - this.#ahead.length;
     this.#writtenBefore = socket.bytesWritten;
+  }
+
+  // The new owner keeps this object as long as the connection lives, and must not keep the bytes with it.
+  takeAhead(): Buffer {
+    const ahead = this.#ahead;
+    this.#ahead = NOTHING;
+    return ahead;
   }
 
   get bytesReceived(): number {

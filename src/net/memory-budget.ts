@@ -1,6 +1,8 @@
 // Memory that many connections share, as a count of bytes. A limit for each connection alone does not bound the
 // memory of many; the owner decides what a connection does when no room is left.
 
+import { totalmem } from "node:os";
+
 /** Share of the limit down to which memory is freed at a time: finding the oldest holders needs a loop over all. */
 const FREED_SHARE = 1 / 8;
 
@@ -71,4 +73,10 @@ export const UNLIMITED = new MemoryBudget(Infinity);
 
 function ignore(): void {
   // The owner asks `hasRoom` instead.
+}
+
+/** Memory of the machine, or of the control group where that has less. */
+export function machineMemoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }

@@ -27,11 +27,12 @@ import { FrameWriter } from "./frame-writer.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import {
   CLOSE_TIMEOUT_MS,
-  FAIR_BYTES,
   MAX_CONTROL_FRAMES_PER_SECOND,
   MAX_MESSAGE_BYTES,
   PING_INTERVAL_MS,
   PING_TIMEOUT_MS,
+  FAIR_BYTES,
+  LEAST_FAIR_BYTES,
 } from "./limits.ts";
 
 /** Settings of WebSockets that an operator can choose. */
@@ -73,6 +74,9 @@ export interface WebSocketOptions extends Partial<WebSocketSettings> {
   /** How long messages may be answered after the client's last frame; missing: not at all. */
   readonly answerMs?: number;
 }
+
+/** What one connection may hold of the memory of all messages (BudgetShare). */
+export const MESSAGE_SHARE = { fairBytes: FAIR_BYTES, leastBytes: LEAST_FAIR_BYTES } as const;
 
 export class WebSocketConnection {
   readonly #listener: WebSocketListener;
@@ -116,7 +120,8 @@ export class WebSocketConnection {
     stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     stream.on("end", () => this.#input.end());
     stream.on("close", () => this.#onStreamClosed());
-    if (upgraded.ahead.length > 0) this.#onData(upgraded.ahead);
+    const ahead = upgraded.takeAhead();
+    if (ahead.length > 0) this.#onData(ahead);
     // The stream may have ended before the listener was attached.
     if (stream.readableEnded) this.#input.end();
     if (stream.destroyed) process.nextTick(() => this.#onStreamClosed());
@@ -199,7 +204,7 @@ export class WebSocketConnection {
     const { unfinishedBytes, heldBytes } = this.#input;
     if (heldBytes !== this.#heldBytes) this.#share.add(heldBytes - this.#heldBytes);
     this.#heldBytes = heldBytes;
-    if (this.#share.hasRoom || unfinishedBytes <= FAIR_BYTES) return;
+    if (this.#share.mayHold(unfinishedBytes)) return;
     this.#onLast(CloseCode.TRY_AGAIN_LATER, "too many large messages are on their way");
   }
 

@@ -30,9 +30,9 @@ export class FrameInput {
     return this.#state === "paused";
   }
 
-  /** Bytes of a message that has begun and is not whole. */
+  /** Memory of a message that has begun and is not whole. */
   get unfinishedBytes(): number {
-    return this.#reader.unfinishedBytes;
+    return this.#reader.heldBytes;
   }
 
   /** Memory of that message, and bytes that the reader has not taken. */

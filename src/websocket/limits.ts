@@ -13,12 +13,15 @@ export const TRUSTED_BYTES = 4096;
 /** Pings and pongs in a second → 1008. They carry no message; a thousand take about 1 % of a core. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 /**
- * Bytes of all messages of an application that are unfinished or that it has not received; at least two of the
- * largest messages. When they are used up, a client that has begun a message of more than FAIR_BYTES → 1013, and a
- * client with FAIR_BYTES of messages unread is not read. The first FAIR_BYTES of each connection do not count.
+ * Bytes of all messages of an application that are unfinished or that it has not received; less on a machine of
+ * which they would be more than the share, but at least two of the largest messages. When they are used up, a client that has begun a message of more than FAIR_BYTES → 1013, and a
+ * client with FAIR_BYTES of messages unread is not read. When twice as many are used, a client that has begun a
+ * message of more than LEAST_FAIR_BYTES → 1013.
  */
 export const MESSAGE_MEMORY_BYTES = 134_217_728;
+export const MESSAGE_MEMORY_SHARE = 0.125;
 export const FAIR_BYTES = 65_536;
+export const LEAST_FAIR_BYTES = 4096;
 /**
  * Bytes of all messages of an application on their way to clients that read, beyond 65,536 of each client: room for
  * 170 clients that read as fast as they can.

@@ -65,7 +65,8 @@ export class WebSocketRelay {
     application.on("data", (chunk: Buffer) => this.#onApplicationBytes(chunk));
     application.on("end", () => this.#onApplicationEnd());
     application.on("close", () => this.#onApplicationEnd());
-    if (upgraded.ahead.length > 0) this.#onClientBytes(upgraded.ahead);
+    const ahead = upgraded.takeAhead();
+    if (ahead.length > 0) this.#onClientBytes(ahead);
     if (first.length > 0) this.#onApplicationBytes(first);
     // The stream may have ended before the listener was attached.
     if (client.readableEnded) this.#onClientEnd();

@@ -14,7 +14,7 @@ import {
 import { responseHead } from "../../src/http/response-head.ts";
 import { BudgetShare } from "../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
-import { WebSocketConnection } from "../../src/websocket/connection.ts";
+import { MESSAGE_SHARE, WebSocketConnection } from "../../src/websocket/connection.ts";
 import { until } from "../support/deadline.ts";
 import type { ExchangeEngine, SeenResponse, StartEngine } from "../support/exchange-engines.ts";
 import type { MemoryRequest } from "../support/memory-engine.ts";
@@ -439,7 +439,7 @@ export function testExchanges(name: string, start: StartEngine): void {
         assert.ok(upgraded !== null);
         const connection = new WebSocketConnection(upgraded, {
           deflate: null,
-          share: new BudgetShare(new MemoryBudget(1_000_000), 0),
+          share: new BudgetShare(new MemoryBudget(1_000_000), MESSAGE_SHARE),
           listener: {
             onMessage: (bytes, isText) => connection.send(bytes, isText, true, () => undefined),
             onClosed: (code, reason) => closed.push(`${code} ${reason}`),

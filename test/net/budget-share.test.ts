@@ -6,35 +6,41 @@ import { describe, it } from "node:test";
 import { BudgetShare } from "../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 
+const LIMITS = { fairBytes: 100, leastBytes: 4 };
+
 describe("BudgetShare", () => {
-  it("counts only what is beyond its allowance", () => {
-    const budget = new MemoryBudget(10);
-    const share = new BudgetShare(budget, 100);
-    share.add(100);
-    share.add(9);
-    assert.ok(share.hasRoom);
+  it("counts every byte, and may hold any number while there is room", () => {
+    const budget = new MemoryBudget(1000, 2000);
+    const share = new BudgetShare(budget, LIMITS);
+    share.add(999);
+    assert.ok(share.mayHold(999) && share.hasRoom);
     share.add(1);
     assert.ok(!share.hasRoom && !budget.hasRoom);
-    share.add(-1);
+    assert.ok(!share.mayHold(101) && share.mayHold(100));
+    share.add(1001);
+    assert.ok(!share.mayHold(5) && share.mayHold(4));
+    share.add(-1002);
     assert.ok(budget.hasRoom);
   });
 
   it("gives all back, in whatever steps it was taken", () => {
     const budget = new MemoryBudget(1);
-    const share = new BudgetShare(budget, 100);
+    const share = new BudgetShare(budget, LIMITS);
     for (const bytes of [50, 70, 200, -250, -20, 300, -350]) share.add(bytes);
     assert.ok(budget.hasRoom);
   });
 
-  it("has no room when others have used it up, and never counts for them", () => {
-    const budget = new MemoryBudget(10);
-    const [one, other] = [new BudgetShare(budget, 100), new BudgetShare(budget, 100)];
-    one.add(110);
-    assert.ok(!other.hasRoom);
-    other.add(100);
-    other.add(-100);
-    assert.ok(!other.hasRoom);
-    one.add(-110);
-    assert.ok(other.hasRoom);
+  it("lets many connections hold at most twice the budget and the least of each", () => {
+    const budget = new MemoryBudget(1000, 2000);
+    let held = 0;
+    for (let count = 0; count < 200; count += 1) {
+      const share = new BudgetShare(budget, LIMITS);
+      let bytes = 0;
+      for (share.add(1); bytes < 150 && share.mayHold(bytes + 1); share.add(1)) bytes += 1;
+      share.add(-1);
+      assert.ok(bytes >= LIMITS.leastBytes, "a connection that holds little was stopped");
+      held += bytes;
+    }
+    assert.ok(held > 2000 && held <= 2000 + 200 * LIMITS.leastBytes, `${held} bytes`);
   });
 });

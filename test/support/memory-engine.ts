@@ -140,7 +140,12 @@ export class MemoryStream implements ResponseWriter {
     this.state = "upgraded";
     const [ours, theirs] = duplexPair();
     this.peer = theirs;
-    const upgraded = { stream: ours, ahead: Buffer.alloc(0), bytesSent: 0, bytesReceived: 0 };
+    const upgraded = {
+      stream: ours,
+      takeAhead: () => Buffer.alloc(0),
+      bytesSent: 0,
+      bytesReceived: 0,
+    };
     theirs.on("data", (bytes: Buffer) => (upgraded.bytesSent += bytes.length));
     ours.on("data", (bytes: Buffer) => (upgraded.bytesReceived += bytes.length));
     theirs.on("close", () => ours.destroy());

@@ -11,13 +11,14 @@ import { CoarseClock } from "../../src/net/coarse-clock.ts";
 import { BudgetShare } from "../../src/net/budget-share.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import {
+  MESSAGE_SHARE,
   WebSocketConnection,
   type WebSocketListener,
   type WebSocketOptions,
 } from "../../src/websocket/connection.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { acceptanceHead, readHandshake } from "../../src/websocket/handshake.ts";
-import { FAIR_BYTES, MESSAGE_MEMORY_BYTES } from "../../src/websocket/limits.ts";
+import { MESSAGE_MEMORY_BYTES } from "../../src/websocket/limits.ts";
 
 export interface EchoFrontOptions {
   readonly pingIntervalMs?: number;
@@ -69,7 +70,8 @@ export interface EchoFront {
 }
 
 export async function startEchoFront(options: EchoFrontOptions = {}): Promise<EchoFront> {
-  const budget = new MemoryBudget(options.memoryBytes ?? MESSAGE_MEMORY_BYTES);
+  const memoryBytes = options.memoryBytes ?? MESSAGE_MEMORY_BYTES;
+  const budget = new MemoryBudget(memoryBytes, 2 * memoryBytes);
   const accepted: Accepted[] = [];
   const exchanges: Exchange[] = [];
   const finished: Exchange[] = [];
@@ -90,7 +92,7 @@ export async function startEchoFront(options: EchoFrontOptions = {}): Promise<Ec
     exchange.requestId = "id-1";
     const upgraded = exchange.upgrade(head);
     if (upgraded === null) return;
-    const share = new BudgetShare(budget, FAIR_BYTES);
+    const share = new BudgetShare(budget, MESSAGE_SHARE);
     accepted.push(new Accepted(upgraded, { ...options, deflate, share }));
   };
   const connections = new Http1Engine({

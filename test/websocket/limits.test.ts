@@ -118,8 +118,28 @@ test("many unfinished large messages are refused, a small one is not: 1013", asy
   assert.equal(codes, 1013);
 });
 
-test("memory of unfinished messages is given back at their end, and at their connection's", async (context) => {
+test("very many unfinished messages of a middle size are refused, a small one is not: 1013", async (context) => {
   const { front, client } = await start(context, { memoryBytes: 100_000 });
+  const clients = [client];
+  while (clients.length < 8) clients.push(await open(context, front));
+  const codes: number[] = [];
+  for (const each of clients) {
+    each.send(binary(Buffer.alloc(50_000), { fin: false }));
+    void each.readClose().then(
+      (code) => codes.push(code),
+      () => undefined,
+    );
+  }
+  await until("those beyond twice the memory are refused", () => codes.length >= 3);
+  assert.deepEqual(new Set(codes), new Set([1013]));
+  assert.ok(codes.length <= 4, `${codes.length} of 8 are refused`);
+  const small = await open(context, front);
+  small.send(binary(Buffer.alloc(4000)));
+  assert.equal((await small.read()).payload.length, 4000);
+});
+
+test("memory of unfinished messages is given back at their end, and at their connection's", async (context) => {
+  const { front, client } = await start(context, { memoryBytes: 200_000 });
   const half = Buffer.alloc(150_000);
   for (let count = 0; count < 5; count += 1) {
     client.send(binary(half), ping("x"));
@@ -130,7 +150,7 @@ test("memory of unfinished messages is given back at their end, and at their con
   client.raw.end();
   await client.raw.readUntilCut();
   await until("all is given back", () => front.connections.size === 0);
-  front.budget.take(99_999);
+  front.budget.take(199_999);
   assert.ok(front.budget.hasRoom);
 });
 

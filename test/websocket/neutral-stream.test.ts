@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import type { UpgradedStream } from "../../src/http/exchange.ts";
 import { BudgetShare } from "../../src/net/budget-share.ts";
+import { MESSAGE_SHARE } from "../../src/websocket/connection.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { acceptDeflate } from "../../src/websocket/deflate.ts";
 import { WebSocketRelay } from "../../src/websocket/relay.ts";
@@ -25,7 +26,8 @@ function connect(ahead: Buffer = Buffer.alloc(0)): { client: Client; upgraded: U
   const chunks: Buffer[] = [];
   // The sender frees its bytes as soon as they are taken.
   stream.on("data", (chunk: Buffer) => chunks.push(Buffer.from(chunk)));
-  const upgraded = { stream: served, ahead, bytesSent: 0, bytesReceived: 0 };
+  const takeAhead = (): Buffer => ahead;
+  const upgraded = { stream: served, takeAhead, bytesSent: 0, bytesReceived: 0 };
   const received = (): Buffer => Buffer.concat(chunks);
   return { client: { stream, received, hasEnded: () => stream.readableEnded }, upgraded };
 }
@@ -33,7 +35,7 @@ function connect(ahead: Buffer = Buffer.alloc(0)): { client: Client; upgraded: U
 function serve(ahead?: Buffer): { client: Client; accepted: Accepted } {
   const { client, upgraded } = connect(ahead);
   const deflate = acceptDeflate([ANY_WINDOW]);
-  const share = new BudgetShare(new MemoryBudget(1_000_000), 0);
+  const share = new BudgetShare(new MemoryBudget(1_000_000), MESSAGE_SHARE);
   return { client, accepted: new Accepted(upgraded, { deflate, share, closeTimeoutMs: 50 }) };
 }
 

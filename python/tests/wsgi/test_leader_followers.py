@@ -133,8 +133,11 @@ def test_nobody_watches_when_nothing_runs() -> None:
     bench.give(quick)
     wait_until(lambda: bench.group._ends, "the watcher")
     wait_until(lambda: bench.group._followers, "the watcher's rest")
-    assert not bench.group.is_watched
-    assert bench.group._followers == [bench.slots[1]]
+    # On a busy machine the quick request may seem stuck, and the other thread leads.
+    wait_until(lambda: not bench.group.is_watched, "the end of the watch")
+    assert bench.group._followers == [
+        slot for slot in bench.slots if slot is not bench.group.leader
+    ]
     bench.stop()
 
 

@@ -10,13 +10,14 @@ import type { Exchange, UpgradedStream } from "../../http/exchange.ts";
 import { BudgetShare } from "../../net/budget-share.ts";
 import { CloseCode, maySend } from "../../websocket/close-code.ts";
 import {
+  MESSAGE_SHARE,
   WebSocketConnection,
   type WebSocketListener,
   type WebSocketSettings,
 } from "../../websocket/connection.ts";
 import { acceptDeflate, type Deflate } from "../../websocket/deflate.ts";
 import { acceptanceHead, type Acceptance, type Handshake } from "../../websocket/handshake.ts";
-import { ANSWER_MS, FAIR_BYTES } from "../../websocket/limits.ts";
+import { ANSWER_MS } from "../../websocket/limits.ts";
 import { FrameFault } from "../../workers/frame.ts";
 import type { LostReason } from "../../workers/job.ts";
 import type { WebSocketLink } from "../../workers/web-socket-link.ts";
@@ -83,7 +84,7 @@ class AsgiWebSocket extends PythonWebSocket implements WebSocketListener {
   constructor(request: PythonRequest, open: OpenWebSockets, link: WebSocketLink) {
     super(request, open);
     const { context, job } = request;
-    this.#share = new BudgetShare(open.budget, FAIR_BYTES);
+    this.#share = new BudgetShare(open.budget, MESSAGE_SHARE);
     this.#messages = new ClientMessages(link, this.#share);
     this.#window = new MessageWindow(open.outgoing, (bytes) => context.pool.credit(job, bytes));
   }

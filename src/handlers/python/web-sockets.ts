@@ -2,15 +2,25 @@
 // leaves: one after the other, so that their clients do not all come back at the same moment. How messages
 // travel is each interface's.
 
-import { MemoryBudget } from "../../net/memory-budget.ts";
+import { machineMemoryBytes, MemoryBudget } from "../../net/memory-budget.ts";
 import { CloseCode } from "../../websocket/close-code.ts";
-import { MESSAGE_MEMORY_BYTES, OUTGOING_MEMORY_BYTES } from "../../websocket/limits.ts";
+import {
+  MESSAGE_MEMORY_BYTES,
+  MESSAGE_MEMORY_SHARE,
+  OUTGOING_MEMORY_BYTES,
+} from "../../websocket/limits.ts";
 import type { JobListener, LostReason } from "../../workers/job.ts";
 import type { PythonRequest } from "./python-request.ts";
 
 /** Longest time between two of them: a few clients that come back at once are no harm. */
 const MAX_SPACING_MS = 100;
 const REASON = "the server restarts";
+
+/** Bytes of all messages of an application, on a machine with `memoryBytes`. */
+export function messageMemoryBytes(maxMessageBytes: number, memoryBytes: number): number {
+  const share = Math.floor(memoryBytes * MESSAGE_MEMORY_SHARE);
+  return Math.max(Math.min(MESSAGE_MEMORY_BYTES, share), 2 * maxMessageBytes);
+}
 
 /** All that are open. */
 export class OpenWebSockets {
@@ -31,7 +41,8 @@ export class OpenWebSockets {
    */
   constructor(leaveMs: number, maxMessageBytes = 0) {
     this.#leaveMs = leaveMs;
-    this.budget = new MemoryBudget(Math.max(MESSAGE_MEMORY_BYTES, 2 * maxMessageBytes));
+    const bytes = messageMemoryBytes(maxMessageBytes, machineMemoryBytes());
+    this.budget = new MemoryBudget(bytes, 2 * bytes);
   }
 
   add(webSocket: PythonWebSocket): void {

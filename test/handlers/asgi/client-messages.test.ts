@@ -11,6 +11,7 @@ import {
   MESSAGE_WINDOW_BYTES,
 } from "../../../src/handlers/asgi/client-messages.ts";
 import { BudgetShare } from "../../../src/net/budget-share.ts";
+import { MESSAGE_SHARE } from "../../../src/websocket/connection.ts";
 import { MemoryBudget } from "../../../src/net/memory-budget.ts";
 import { FAIR_BYTES } from "../../../src/websocket/limits.ts";
 import { FrameDecoder, FrameFault, FrameType } from "../../../src/workers/frame.ts";
@@ -38,7 +39,7 @@ class Reader {
       },
     });
     const link = new WebSocketLink(5, (frame) => decoder.push(frame));
-    this.messages = new ClientMessages(link, new BudgetShare(budget, 0), unreadWaitMs);
+    this.messages = new ClientMessages(link, new BudgetShare(budget, MESSAGE_SHARE), unreadWaitMs);
   }
 
   grant(bytes: number): void {

@@ -5,7 +5,11 @@ import { it, type TestContext } from "node:test";
 
 import { ASGI } from "../../../src/handlers/asgi/request-body.ts";
 import { PythonRequest } from "../../../src/handlers/python/python-request.ts";
-import { OpenWebSockets, PythonWebSocket } from "../../../src/handlers/python/web-sockets.ts";
+import {
+  messageMemoryBytes,
+  OpenWebSockets,
+  PythonWebSocket,
+} from "../../../src/handlers/python/web-sockets.ts";
 import { lapse, until } from "../../support/deadline.ts";
 import { RawClient } from "../../support/raw-client.ts";
 import { HandWorker } from "../hand-worker.ts";
@@ -89,4 +93,12 @@ it("has a code for each way in which its job is lost", async (context) => {
   webSocket.onLost("worker-died");
   assert.deepEqual(webSocket.heard, ["1012 the server stops", "1011 the process ended"]);
   assert.ok(webSocket.isHeldByClient());
+});
+
+it("memory of messages is smaller on a small machine, and has room for two of the largest", () => {
+  const MIB = 1_048_576;
+  assert.equal(messageMemoryBytes(16 * MIB, 16_384 * MIB), 128 * MIB);
+  assert.equal(messageMemoryBytes(16 * MIB, 512 * MIB), 64 * MIB);
+  assert.equal(messageMemoryBytes(16 * MIB, 128 * MIB), 32 * MIB);
+  assert.equal(messageMemoryBytes(100 * MIB, 16_384 * MIB), 200 * MIB);
 });

@@ -10,7 +10,7 @@ FOLDER = Path(os.environ.get("SHELF_FOLDER", "."))
 
 SECRET_KEY = os.environ.get("SHELF_SECRET", "only for tests")
 DEBUG = False
-ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "shop.example"]
 ROOT_URLCONF = "shelf.urls"
 WSGI_APPLICATION = "shelf.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -62,4 +62,5 @@ DATABASES = {
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 STATIC_URL = "static/"
+STATIC_ROOT = FOLDER / "static"
 MEDIA_ROOT = FOLDER / "uploads"

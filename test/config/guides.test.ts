@@ -1,0 +1,67 @@
+// The guides about sites and files: each command of Typhon in them, and each typhon.toml, is a right one.
+
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+
+import { readFlags } from "../../src/config/flags.ts";
+import { loadConfiguration } from "../../src/config/load.ts";
+
+const GUIDES = ["site", "static-files", "access-control", "compression"];
+/** Commands that serve nothing; end-to-end tests run them. */
+const OTHERS = /^typhon (?:check|reload|hash-password)\b/;
+
+const scratch = mkdtempSync(join(tmpdir(), "typhon-guides-"));
+after(() => rmSync(scratch, { recursive: true }));
+for (const name of ["shop/static", "pages", "api", "static", "dist", "public", "errors", "bin"])
+  mkdirSync(join(scratch, name), { recursive: true });
+for (const name of ["passwords", "dist/index.html"]) writeFileSync(join(scratch, name), "");
+writeFileSync(join(scratch, "bin/python3"), "#!/bin/sh\n", { mode: 0o755 });
+
+/** The fenced blocks of a guide that have this word behind their fence. */
+function blocksOf(guide: string, word: string): string[] {
+  const path = join(import.meta.dirname, "../../docs/guide", `${guide}.md`);
+  const blocks = readFileSync(path, "utf8").matchAll(/^```(\w*)\n(.*?)^```$/gms);
+  return [...blocks].flatMap(([, language, text = ""]) => (language === word ? [text] : []));
+}
+
+function load(words: readonly string[]): ReturnType<typeof loadConfiguration> {
+  return loadConfiguration(readFlags(words), { PATH: join(scratch, "bin") }, scratch);
+}
+
+for (const guide of GUIDES) {
+  test(`${guide}.md: every typhon.toml`, () => {
+    for (const text of blocksOf(guide, "toml")) {
+      // A block that shows a route alone has its application elsewhere on the page.
+      const isPart = /^app = "shop"$/m.test(text) && !text.includes("[apps.shop]");
+      const shop = isPart ? '\n[apps.shop]\napp = "shop.wsgi"\n' : "";
+      writeFileSync(join(scratch, "typhon.toml"), text + shop);
+      const { routes } = load([]);
+      assert(routes.length > 0, text);
+    }
+  });
+
+  test(`${guide}.md: every command that serves`, () => {
+    const lines = blocksOf(guide, "").flatMap((text) => text.split("\n"));
+    const commands = lines.filter((line) => line.startsWith("typhon ") && !OTHERS.test(line));
+    for (const command of commands) {
+      // Behind the command there may be words about it.
+      const words = (command.split("   ", 1)[0] ?? "").trim().split(/ +/).slice(1);
+      for (const word of words) {
+        const folder = /^(?:\/\w+=)?(\/srv\/.*)$/.exec(word)?.[1];
+        if (folder !== undefined) mkdirSync(join(scratch, folder), { recursive: true });
+      }
+      // Folders of the whole machine are looked for in the scratch folder.
+      const local = words.map((word) => word.replace(/(^|=)\/srv\//, `$1${scratch}/srv/`));
+      assert(load(local).routes.length > 0, command);
+    }
+  });
+}
+
+test("the guides have files and commands to look at", () => {
+  assert(blocksOf("site", "toml").length >= 4);
+  assert(blocksOf("static-files", "").some((text) => text.includes("typhon ./public --listing")));
+  assert(dirname(scratch) === tmpdir());
+});
