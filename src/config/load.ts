@@ -82,13 +82,15 @@ export function configurationReader(
     envFiles,
     freeBytes: askedOnce(freeBytes),
   };
+  // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
+  const place = findFile(command);
   let mayWait = true;
   const read = (): Configuration => {
     const current = { ...command, mayWait };
     mayWait = false;
-    return configure(current, readFile(current));
+    return configure(current, readFile(place, current));
   };
-  return { hasFile: findFile(command) !== null, read };
+  return { hasFile: place !== null, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -117,7 +119,8 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
   const mistakes = new Mistakes();
   const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
   let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
-  const file = given === null ? readFile({ flags, environment, cwd, mayWait: false }) : null;
+  const place = given === null ? findFile({ flags, environment, cwd }) : null;
+  const file = readFile(place, { mayWait: false });
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
   mistakes.end();
@@ -167,11 +170,12 @@ function findFile({ flags, environment, cwd }: Omit<CommandLine, "mayWait">): Fi
   return { path, name: USUAL_FILE, by: USUAL_FILE };
 }
 
-function readFile(commandLine: CommandLine): SiteFile | null {
-  const place = findFile(commandLine);
+function readFile(
+  place: FilePlace | null,
+  { mayWait }: Pick<CommandLine, "mayWait">,
+): SiteFile | null {
   if (place === null) return null;
   const { path, name, by } = place;
-  const { mayWait } = commandLine;
   return { name, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
 }
 

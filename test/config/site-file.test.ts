@@ -2,6 +2,7 @@
 // file, the line, the key and what is allowed.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
@@ -524,6 +525,8 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${APP}socket-mode = 0o660`, /^2: socket-mode '432' must be a string in quotes$/],
   [`${APP}max-body = true`, /^2: max-body 'true' must be a size/],
   [`${APP}bind = []`, /^2: bind is empty; leave it out for the usual/],
+  [`${APP}bind = [":1", "0.0.0.0:1"]`, /^2: bind '0\.0\.0\.0:1' stands twice; give it once$/],
+  [`${APP}bind = ["unix:nowhere/s"]`, /^2: bind 'unix:nowhere\/s' is in a folder that is missing/],
   [`${APP}bind = "\\n"`, /^2: bind '\\x0a' must be HOST:PORT, [^\n]*unix:PATH$/],
   [`${APP}pid = "a\\u0000b"`, /^2: pid must have no \\u0000/],
   [
@@ -717,6 +720,29 @@ describe("reading again", () => {
     assert.deepEqual(file().applications[0]?.env, { AGAIN: "2" });
     writeFileSync(join(scratch, name), "threads = 0\n");
     assert.throws(file, { text: /:1: threads '0' must be/ });
+  });
+  test("a file that is gone at a reload is a mistake, also where it was only found", () => {
+    const folder = mkdtempSync(join(scratch, "gone-"));
+    const path = join(folder, "typhon.toml");
+    writeFileSync(path, '[[routes]]\npath = "/a"\nrespond = "a"\n');
+    mkdirSync(join(folder, "files"));
+    const { read } = configurationReader(
+      readFlags(["--static", "/s=files"]),
+      { PATH: bin },
+      folder,
+    );
+    assert.equal(read().routes.length, 2);
+    rmSync(path);
+    assert.throws(read, { text: "typhon.toml is no file; name one that exists" });
+  });
+  test("a reload waits for no pipe", () => {
+    const name = toml(APP);
+    const path = join(scratch, name);
+    const { read } = configurationReader(readFlags(["-c", name]), { PATH: bin }, scratch);
+    read();
+    rmSync(path);
+    execFileSync("mkfifo", [path]);
+    assert.throws(read, { text: /is no regular file, and can be read by a start only$/ });
   });
   test("there is something to read again only with a file", () => {
     const hasFile = (...words: string[]): boolean =>

@@ -36,6 +36,8 @@ before(async () => {
   // -y names what each descriptor is.
   const words = ["-f", "-y", "-s", "9000", "-e", `trace=${CALLS}`, "-o", file];
   const server = spawn("strace", [...words, process.execPath, program, root, PREFIX], {
+    // Node would write compiled modules into its cache.
+    env: { ...process.env, NODE_DISABLE_COMPILE_CACHE: "1" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(server, "exit");
