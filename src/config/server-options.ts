@@ -48,7 +48,7 @@ export function readLogs(sources: Sources, mistakes: Mistakes): Configuration["l
   };
 }
 
-interface ProcessSurroundings {
+interface ProcessContext {
   readonly environment: Environment;
   readonly cwd: string;
   /** The folders with the code of the applications. */
@@ -60,7 +60,7 @@ interface ProcessSurroundings {
 
 export function readProcess(
   sources: Sources,
-  { environment, cwd, codeFolders, freeBytes, mistakes }: ProcessSurroundings,
+  { environment, cwd, codeFolders, freeBytes, mistakes }: ProcessContext,
 ): Configuration["process"] {
   const pid = sources.ask(OPTIONS.pid);
   const watched = sources.all(OPTIONS.reloadDir);

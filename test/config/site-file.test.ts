@@ -23,6 +23,7 @@ import type {
   ApplicationConfiguration,
   Configuration,
   RouteConfiguration,
+  RouteTarget,
 } from "../../src/config/configuration.ts";
 import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
 import { readFlags } from "../../src/config/flags.ts";
@@ -451,6 +452,17 @@ describe("flags of a site", () => {
     }
     assert.equal(site("public").applications[0]?.app, "public");
   });
+  test("the working folder and the one above it are folders too; one that is not there is said", () => {
+    const folder = join(scratch, "public");
+    mkdirSync(join(folder, "inner"));
+    const targetOf = (word: string, cwd: string): RouteTarget | undefined =>
+      load([word], {}, cwd).routes[0]?.target;
+    assert.partialDeepStrictEqual(targetOf(".", folder), { folder });
+    assert.partialDeepStrictEqual(targetOf("..", join(folder, "inner")), { folder });
+    assert.match(mistakes('app = "."')[0] ?? "", /^1: app '\.' is a folder with Python files/);
+    for (const gone of ["./gone/", "gone/", "/gone"])
+      assert.match(failure(gone), /is no folder that exists, and no file of Python: write /);
+  });
   test("a folder with Python files is refused, however deep they are", () => {
     assert.match(
       failure("./code"),
@@ -524,7 +536,7 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [
     '[app.shop]\napp = "a:a"',
     /^1: \[app\.shop\] must be a string in quotes, not a table; did you mean \[apps\.NAME\]\?$/,
-    /no application given/,
+    /names no application and no route/,
   ],
   [`${ROUTE}allow = []`, /^3: allow is empty; leave it out for the usual: every address$/],
   [`${ROUTE}allow = ""`, /^3: allow is empty/],
@@ -648,7 +660,7 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${ROUTE}basic-auth = "gone"`, /^3: basic-auth 'gone' is no file; name one that exists$/],
   [`${ROUTE}error-pages = "users"`, /^3: error-pages 'users' is no folder/],
   [`${ROUTE}compress = "gzip"`, /^3: compress 'gzip' must be one of off, files, all$/],
-  ["workers = 2", /^no application given; for example: typhon app:app/],
+  ["workers = 2", /^\d+\.toml names no application and no route; for example: app = "shop:app"$/],
   [
     `workers = 0\ntiemout = 1\n[apps.a]\napp = "a b"\nthreads = 0\n${ROUTE}host = "*"\n[[routes]]\nstatic = "gone"\n`,
     /^1: workers/,
@@ -788,7 +800,7 @@ test("no file crashes the reader: each fault is a mistake with its line", () => 
         } catch (error) {
           if (!(error instanceof OperatorError)) throw error;
           for (const line of error.text.split("\n"))
-            assert.match(line, /^(?:t\.toml:\d+: |no application given)/);
+            assert.match(line, /^t\.toml(?::\d+: | names no application and no route)/);
         }
       },
     ),
