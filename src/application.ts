@@ -53,7 +53,7 @@ export interface ApplicationStatus {
 }
 
 /** What all applications of a server share. */
-export interface ApplicationSurroundings {
+export interface ApplicationContext {
   readonly log: Log;
   /** For bodies that find no room in memory. */
   readonly folder: TempFolder;
@@ -91,9 +91,9 @@ export class PythonApplication implements Handler {
   /** Whether `onReloadNeeded` was called and no load has ended since. */
   #isReloadAsked = false;
 
-  constructor(configuration: ApplicationConfiguration, surroundings: ApplicationSurroundings) {
-    const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = surroundings;
-    const { isTrustedProxy } = surroundings;
+  constructor(configuration: ApplicationConfiguration, shared: ApplicationContext) {
+    const { log, folder, openFiles, budget, tempDir, captureOutput, isDevelopment } = shared;
+    const { isTrustedProxy } = shared;
     const { routeTimeouts: routes, timeoutMs, drainTimeoutMs } = configuration;
     this.name = configuration.name;
     this.configuration = configuration;
@@ -245,7 +245,7 @@ export class PythonApplication implements Handler {
   // The CPU time tells an application that computes from one that waits for something else, such as a database.
   #tellSlowStart(): void {
     const { app, python, startTimeoutMs } = this.configuration;
-    const waited = `nothing is served yet after ${SLOW_START_MS / 1000} s`;
+    const waited = `not ready after ${SLOW_START_MS / 1000} s`;
     const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
     const { workers } = this.#pool.status();
     const starting = workers.find(({ state, pid }) => state === "starting" && pid > 0);

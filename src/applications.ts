@@ -9,18 +9,26 @@ import { isDeepStrictEqual } from "node:util";
 import {
   PythonApplication,
   type ApplicationStatus,
-  type ApplicationSurroundings,
+  type ApplicationContext,
 } from "./application.ts";
-import type { ApplicationConfiguration } from "./config/configuration.ts";
+import type { ApplicationConfiguration, Configuration } from "./config/configuration.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
+import { MemoryBudget } from "./net/memory-budget.ts";
 
+/** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
+const BODY_MEMORY_BYTES = 67_108_864;
+/** The same where the files have no room, or are slow. Beyond: a response is cut. */
+const MAX_BODY_MEMORY_BYTES = 268_435_456;
 /** How often late requests and workers are looked for: a 504 may be late by one tick. */
 const TICK_MS = 100;
+
+/** Parts of the server that its applications use. */
+type ServerParts = Pick<ApplicationContext, "log" | "folder" | "openFiles" | "isTrustedProxy">;
 
 export class Applications {
   /** Asked for a reload, with the reason, because an application cannot go on without one. */
   onReloadNeeded: (reason: string) => void = () => undefined;
-  readonly #surroundings: ApplicationSurroundings;
+  readonly #context: ApplicationContext;
   #all: readonly PythonApplication[];
   /** Applications that the configuration no longer has, until their last request has ended. */
   #leaving: readonly PythonApplication[] = [];
@@ -28,11 +36,17 @@ export class Applications {
   readonly #clock = new CoarseClock(TICK_MS);
 
   constructor(
-    configurations: readonly ApplicationConfiguration[],
-    surroundings: ApplicationSurroundings,
+    { applications, logs, process }: Pick<Configuration, "applications" | "logs" | "process">,
+    parts: ServerParts,
   ) {
-    this.#surroundings = surroundings;
-    this.#all = configurations.map((one) => this.#make(one));
+    this.#context = {
+      ...parts,
+      budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
+      tempDir: process.tempDir,
+      captureOutput: logs.captureOutput,
+      isDevelopment: process.reload,
+    };
+    this.#all = applications.map((one) => this.#make(one));
   }
 
   /** In the order of the configuration. */
@@ -79,7 +93,7 @@ export class Applications {
     const outcomes = await Promise.all(loads.map(failureOf));
     const failures = outcomes.filter((failure) => failure !== null);
     // In development an application whose code does not load shows why.
-    const mayGoOn = failures.length === 0 || this.#surroundings.isDevelopment;
+    const mayGoOn = failures.length === 0 || this.#context.isDevelopment;
     const refusal = mayGoOn ? await failureOf(onLoaded(all).then(() => null)) : null;
     if (!mayGoOn || refusal !== null) {
       await Promise.all(started.map((application) => application.stop(0)));
@@ -106,7 +120,7 @@ export class Applications {
   }
 
   #make(configuration: ApplicationConfiguration): PythonApplication {
-    const application = new PythonApplication(configuration, this.#surroundings);
+    const application = new PythonApplication(configuration, this.#context);
     application.onReloadNeeded = (reason): void => this.onReloadNeeded(reason);
     return application;
   }

@@ -1,7 +1,7 @@
-// The only place where the parts are joined: listeners, HTTP/1.1, routing, applications. Builds each part
-// from its piece of the configuration and connects what one raises to what another takes.
+// The only place where the parts are joined: listeners, HTTP/1.1, the site, the applications. Builds each part
+// from its piece of the configuration, and connects the events of one part to the methods of another.
 //
-//   listeners → http1 → trusted proxies → router → an application, or a response of the server's own
+//   listeners → http1 → trusted proxies → site → an application, a folder, a redirect, a fixed response
 
 import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
@@ -16,7 +16,6 @@ import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
-import { MemoryBudget } from "./net/memory-budget.ts";
 import { OpenFiles } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
@@ -25,16 +24,11 @@ import { requestIds } from "./routing/request-ids.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
 import { Site } from "./site.ts";
 
-/** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
-const BODY_MEMORY_BYTES = 67_108_864;
-/** The same where the files have no room, or are slow. Beyond: a response is cut. */
-const MAX_BODY_MEMORY_BYTES = 268_435_456;
-
 /** What a started server can tell of itself. */
 export interface Started {
   /** As URLs, or `unix:PATH`. */
   readonly addresses: readonly string[];
-  /** Why port 80 is not listened at, where no address was chosen. */
+  /** Why the addresses are not the expected ones, such as that of port 80; null: they are. */
   readonly notice: string | null;
   readonly applications: readonly ApplicationStatus[];
 }
@@ -58,29 +52,23 @@ export class Server {
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
       configuration.listeners;
-    const { tempDir, maxTempSize, reload } = configuration.process;
-    const { captureOutput } = configuration.logs;
+    const { tempDir, maxTempSize } = configuration.process;
     this.#configuration = configuration;
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
-    const openFiles = new OpenFiles({
+    this.#openFiles = new OpenFiles({
       workers: configuration.applications.reduce((sum, { workers }) => sum + workers, 0),
       connections: () => this.#connections.size,
       closeIdle: (count) => this.#connections.closeOldestIdle(count),
     });
-    this.#openFiles = openFiles;
+    const openFiles = this.#openFiles;
     this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
-    const surroundings = {
+    this.applications = new Applications(configuration, {
       log,
       folder: this.#folder,
       openFiles,
-      budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
-      tempDir,
-      isTrustedProxy: (address: string) => this.#proxies.isTrusted(address),
-      captureOutput,
-      isDevelopment: reload,
-    };
-    this.applications = new Applications(configuration.applications, surroundings);
+      isTrustedProxy: (address) => this.#proxies.isTrusted(address),
+    });
     this.applications.onReloadNeeded = (): void => void this.reload();
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
@@ -104,11 +92,8 @@ export class Server {
     try {
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
-      const { bind, socketRights } = this.#configuration.listeners;
-      const { listeners, notice } = await listenAll(
-        bind,
-        (socket) => this.#guard.accept(socket),
-        socketRights,
+      const { listeners, notice } = await listenAll(this.#configuration.listeners, (socket) =>
+        this.#guard.accept(socket),
       );
       this.#listeners = listeners;
       this.applications.resume();

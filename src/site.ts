@@ -23,7 +23,7 @@ import { canonicalPath } from "./routing/canonical-path.ts";
 import { Router, type Route } from "./routing/router.ts";
 
 /** What the handlers of a site share. */
-export interface SiteSurroundings {
+export interface SiteContext {
   /** The handler of each application, by its name. */
   readonly applications: ReadonlyMap<string, Handler>;
   /** Whether every application can take requests. */
@@ -47,12 +47,12 @@ export class Site implements Handler {
   /** Reads what the routes name: files of passwords, error pages. Rejects with OperatorError. */
   static async open(
     { routes, process }: Pick<Configuration, "routes" | "process">,
-    surroundings: SiteSurroundings,
+    context: SiteContext,
   ): Promise<Site> {
     try {
-      const made = await Promise.all(routes.map((route) => openRoute(route, surroundings)));
+      const made = await Promise.all(routes.map((route) => openRoute(route, context)));
       const paths = process.health ? HEALTH_PATHS : [];
-      return new Site([...made, ...paths.map((path) => healthRoute(path, surroundings))]);
+      return new Site([...made, ...paths.map((path) => healthRoute(path, context))]);
     } catch (error) {
       throw error instanceof Error ? new OperatorError(error.message) : error;
     }
@@ -72,32 +72,29 @@ export class Site implements Handler {
   }
 }
 
-async function openRoute(
-  route: RouteConfiguration,
-  surroundings: SiteSurroundings,
-): Promise<Route> {
+async function openRoute(route: RouteConfiguration, context: SiteContext): Promise<Route> {
   const { host, path, target, policy } = route;
-  const inner = handlerOf(target, path, surroundings);
-  const guarded = await PolicyHandler.open(policy, inner, surroundings.onFailure);
+  const inner = targetHandler(target, path, context);
+  const guarded = await PolicyHandler.open(policy, inner, context.onFailure);
   const handler = isCompressed(target, policy) ? new CompressingHandler(guarded) : guarded;
   const readsSentPath = target.kind === "application";
   return { host, path, isExact: false, methods: null, readsSentPath, handler };
 }
 
-function handlerOf(target: RouteTarget, path: string, surroundings: SiteSurroundings): Handler {
+function targetHandler(target: RouteTarget, path: string, context: SiteContext): Handler {
   if (target.kind === "redirect") return new RedirectHandler({ ...target, prefix: path });
   if (target.kind === "respond")
     return new FixedResponseHandler(target.status, target.contentType, target.body);
-  if (target.kind === "static") return filesOf(target, path, surroundings);
-  const handler = surroundings.applications.get(target.application);
+  if (target.kind === "static") return staticHandler(target, path, context);
+  const handler = context.applications.get(target.application);
   if (handler === undefined) throw new Error(`no application is named "${target.application}"`);
   return handler;
 }
 
-function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundings): Handler {
+function staticHandler(target: StaticTarget, path: string, context: SiteContext): Handler {
   if (!canOpenBelow()) throw new OperatorError("files are served only where /proc is mounted");
   const { folder, stripPrefix, ...options } = target;
-  const { fileMemory: memory, openFiles: count, onUnreadable } = surroundings;
+  const { fileMemory: memory, openFiles: count, onUnreadable } = context;
   return new StaticHandler({
     ...options,
     folder,
@@ -108,7 +105,7 @@ function filesOf(target: StaticTarget, path: string, surroundings: SiteSurroundi
   });
 }
 
-function healthRoute(path: string, { isReady }: SiteSurroundings): Route {
+function healthRoute(path: string, { isReady }: SiteContext): Route {
   const handler = new HealthHandler(isReady);
   const methods = HEALTH_METHODS;
   return { host: "", path, isExact: true, methods, readsSentPath: false, handler };

@@ -16,12 +16,21 @@ of standard input.
 
 /** Resolves with the line to print. Throws OperatorError. */
 export async function hashPasswordLine(user: string | null): Promise<string> {
-  if (user !== null && (user === "" || /[:\p{Cc}]|^#/u.test(user)))
-    throw new OperatorError(`USER ${quote(user)} must not be empty, have ":" or begin with "#"`);
+  if (user !== null && (user === "" || user.trim() !== user || /[:\p{Cc}]|^#/u.test(user)))
+    throw new OperatorError(
+      `USER ${quote(user)} must not be empty, have ":" or spaces at its ends, or begin with "#"`,
+    );
   const password = process.stdin.isTTY ? await askTwice() : await readLine("", false);
   if (password === "") throw new OperatorError("the password must not be empty");
+  // All bytes that are no UTF-8 are one character, so that one such password would be as good as another.
+  if (password.includes("\ufffd")) throw new OperatorError("the password must be text in UTF-8");
   // A dynamic import: a mistyped command must not wait for modules that it does not need.
   const { hashPassword } = await import("../handlers/policy/password-hash.ts");
+  const { MAX_CREDENTIAL_BYTES } = await import("../handlers/policy/basic-auth.ts");
+  if (Buffer.byteLength(`${user ?? ""}:${password}`) > MAX_CREDENTIAL_BYTES)
+    throw new OperatorError(
+      `the password is too long: user and password together have at most ${MAX_CREDENTIAL_BYTES - 1} bytes`,
+    );
   const hash = await hashPassword(password);
   return user === null ? hash : `${user}:${hash}`;
 }

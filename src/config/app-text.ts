@@ -7,6 +7,7 @@ import type { GivenText } from "./located.ts";
 import { asNamed } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { kindOf, mayReadIn } from "./paths.ts";
+import { mayBeFolder } from "./values.ts";
 
 /** Files and folders that are looked at for Python files; a folder of more is taken for a site. */
 export const MAX_ENTRIES = 10_000;
@@ -46,10 +47,10 @@ export function codeFolder(app: string, appDir: string): string {
   return file === null || file.startsWith(join(appDir, "/")) ? appDir : dirname(file);
 }
 
-/** The folder that is named in place of an application ("./public"); null: it is no folder. Throws OperatorError. */
+/** The folder that is named in place of an application ("./public", "."); null: it is no folder. Throws OperatorError. */
 export function siteFolder({ by, text, folder }: GivenText): string | null {
   const path = resolve(folder, text);
-  if (!text.includes("/") || kindOf(path) !== "folder") return null;
+  if (!mayBeFolder(text) || kindOf(path) !== "folder") return null;
   if (!mayReadIn(path))
     throw new OperatorError(
       `${by} ${quote(text)} is closed to this user; give this user the right to enter and read it`,

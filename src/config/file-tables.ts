@@ -7,6 +7,7 @@ import { OperatorError, type Mistakes } from "./operator-error.ts";
 import type { Option } from "./option.ts";
 import { FILE_KEYS } from "./schema.ts";
 import { readGiven } from "./sources.ts";
+import { mayBeFolder } from "./values.ts";
 
 /** The router looks at one route after the other. */
 export const MAX_ROUTES = 1000;
@@ -120,7 +121,7 @@ function checkTable(table: Table, level: Level, folder: string, mistakes: Mistak
 
 function checkValue(given: Parameters<typeof readGiven>[0], option: Option<unknown>): void {
   // `app` at the top level may be a folder, which load.ts finds.
-  if (option.name !== "app" || !given.text.includes("/")) readGiven(given, option);
+  if (option.name !== "app" || !mayBeFolder(given.text)) readGiven(given, option);
 }
 
 function isEmpty(located: Located): boolean {

@@ -27,7 +27,7 @@ export interface NamedApplication {
   readonly fromFiles: Readonly<Record<string, string>>;
 }
 
-export interface ApplicationSurroundings {
+export interface LoadContext {
   readonly environment: Environment;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
@@ -43,11 +43,11 @@ export interface LoadedApplication {
 /** Null: a mistake was found. */
 export function loadApplication(
   named: NamedApplication,
-  surroundings: ApplicationSurroundings,
+  context: LoadContext,
 ): LoadedApplication | null {
-  const { mistakes } = surroundings;
+  const { mistakes } = context;
   return mistakes.attempt(() => {
-    const configuration = configure(named, surroundings);
+    const configuration = configure(named, context);
     const { app, appDir } = configuration;
     return { configuration, codeFolder: codeFolder(app, appDir) };
   }, null);
@@ -55,7 +55,7 @@ export function loadApplication(
 
 function configure(
   { name, given, sources, fromFiles }: NamedApplication,
-  { environment, working, routes, mistakes }: ApplicationSurroundings,
+  { environment, working, routes, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
   const chosen = sources.ask(OPTIONS.appDir);

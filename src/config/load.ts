@@ -20,7 +20,7 @@ import {
   readPolicy,
   readRoute,
   type RouteDraft,
-  type RouteSurroundings,
+  type RouteContext,
 } from "./routes.ts";
 import { APP, OPTION_LIST, OPTIONS } from "./schema.ts";
 import { readListeners, readLogs, readProcess } from "./server-options.ts";
@@ -82,13 +82,15 @@ export function configurationReader(
     envFiles,
     freeBytes: askedOnce(freeBytes),
   };
+  // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
+  const place = findFile(command);
   let mayWait = true;
   const read = (): Configuration => {
     const current = { ...command, mayWait };
     mayWait = false;
-    return configure(current, readFile(current));
+    return configure(current, readFile(place, current));
   };
-  return { hasFile: findFile(command) !== null, read };
+  return { hasFile: place !== null, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -109,7 +111,7 @@ export function programConfiguration(
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
   const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
-  return configure(command, { table, folder: cwd });
+  return configure(command, { name: "createServer", table, folder: cwd });
 }
 
 /** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
@@ -117,7 +119,8 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
   const mistakes = new Mistakes();
   const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
   let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
-  const file = given === null ? readFile({ flags, environment, cwd, mayWait: false }) : null;
+  const place = given === null ? findFile({ flags, environment, cwd }) : null;
+  const file = readFile(place, { mayWait: false });
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
   mistakes.end();
@@ -125,21 +128,22 @@ export function pidFileOf(flags: Flags, environment: Environment, cwd: string): 
 }
 
 /** The flags, the variables and where the command was started. `mayWait`: for files that are pipes. */
-interface Surroundings {
+interface CommandLine {
   readonly flags: Flags;
   readonly environment: Environment;
   readonly cwd: string;
   readonly mayWait: boolean;
 }
 
-interface Command extends Surroundings {
+interface Command extends CommandLine {
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
 }
 
-/** The top table of the file, and the folder where its relative paths start. */
+/** The top table of the file, its name in error lines, and the folder where its relative paths start. */
 interface SiteFile {
+  readonly name: string;
   readonly table: Table;
   readonly folder: string;
 }
@@ -152,7 +156,7 @@ interface FilePlace {
 }
 
 /** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
-function findFile({ flags, environment, cwd }: Omit<Surroundings, "mayWait">): FilePlace | null {
+function findFile({ flags, environment, cwd }: Omit<CommandLine, "mayWait">): FilePlace | null {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
   const given = sources.ask(OPTIONS.config);
@@ -166,20 +170,18 @@ function findFile({ flags, environment, cwd }: Omit<Surroundings, "mayWait">): F
   return { path, name: USUAL_FILE, by: USUAL_FILE };
 }
 
-function readFile(surroundings: Surroundings): SiteFile | null {
-  const place = findFile(surroundings);
+function readFile(
+  place: FilePlace | null,
+  { mayWait }: Pick<CommandLine, "mayWait">,
+): SiteFile | null {
   if (place === null) return null;
   const { path, name, by } = place;
-  const { mayWait } = surroundings;
-  return { table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
+  return { name, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
 }
 
 function configure(command: Command, file: SiteFile | null): Configuration {
   const mistakes = new Mistakes();
-  const folder = file?.folder ?? command.cwd;
-  const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
-  const maker = new ConfigurationMaker(command, tables, folder, mistakes);
-  const configuration = maker.make();
+  const configuration = new ConfigurationMaker(command, file, mistakes).make();
   mistakes.end();
   return configuration;
 }
@@ -187,6 +189,7 @@ function configure(command: Command, file: SiteFile | null): Configuration {
 class ConfigurationMaker {
   readonly #mistakes: Mistakes;
   readonly #tables: FileTables;
+  readonly #fileName: string | null;
   /** Where relative paths of the file start. */
   readonly #folder: string;
   /** The variables without and with those of the files that `env-file` of the top level names. */
@@ -200,12 +203,15 @@ class ConfigurationMaker {
   readonly #before: readonly Layer[];
   readonly #behind: readonly Layer[];
   readonly #sources: Sources;
-  readonly #routeSurroundings: RouteSurroundings;
+  readonly #routeContext: RouteContext;
 
-  constructor(command: Command, tables: FileTables, folder: string, mistakes: Mistakes) {
+  constructor(command: Command, file: SiteFile | null, mistakes: Mistakes) {
     const { flags, cwd, envFiles } = command;
+    const folder = file?.folder ?? cwd;
+    const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
     this.#mistakes = mistakes;
     this.#tables = tables;
+    this.#fileName = file?.name ?? null;
     this.#folder = folder;
     this.#envFiles = envFiles;
     this.#mayWait = command.mayWait;
@@ -221,7 +227,7 @@ class ConfigurationMaker {
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
     const applications = tables.applications.map(({ name }) => name);
-    this.#routeSurroundings = { working: this.#working, applications, mistakes };
+    this.#routeContext = { working: this.#working, applications, mistakes };
   }
 
   make(): Configuration {
@@ -262,7 +268,11 @@ class ConfigurationMaker {
     const drafts: RouteDraft[] = [];
     const given = sources.text(APP);
     if (!this.#tables.hasSite && [APP, mount, folders].every((one) => sources.text(one) === null))
-      mistakes.add("no application given; for example: typhon app:app (see typhon --help)");
+      mistakes.add(
+        this.#fileName === null
+          ? `no application given, and no ${USUAL_FILE} in this folder; for example: typhon app:app (see typhon --help)`
+          : `${this.#fileName} names no application and no route; for example: app = "shop:app"`,
+      );
     if (given !== null) mistakes.attempt(() => this.#addMain(given, named, drafts), undefined);
     for (const one of sources.all(mount)) {
       const { prefix, app } = one.value;
@@ -273,7 +283,7 @@ class ConfigurationMaker {
     for (const one of sources.all(folders))
       drafts.push(...this.#folderRoute({ ...one, value: one.value.folder }, one.value.prefix));
     for (const route of routes)
-      drafts.push(...readRoute(route, this.#sourcesWith(route.table), this.#routeSurroundings));
+      drafts.push(...readRoute(route, this.#sourcesWith(route.table), this.#routeContext));
     for (const { name, by, table } of applications) {
       const own = new Sources([tableLayer(table, this.#folder)], mistakes).ask(APP);
       if (own !== null) named.push(this.#named(name, own, this.#sourcesWith(table)));
@@ -329,7 +339,7 @@ class ConfigurationMaker {
   }
 
   #folderRoute(given: Parameters<typeof folderRoute>[0], prefix: string): RouteDraft[] {
-    return folderRoute(given, prefix, this.#sources, this.#routeSurroundings);
+    return folderRoute(given, prefix, this.#sources, this.#routeContext);
   }
 
   #applicationRoute(by: string, prefix: string, name: string): RouteDraft {

@@ -43,7 +43,7 @@ const KEYS_OF_TARGETS: ReadonlyMap<string, readonly TargetKey[]> = new Map([
 ]);
 
 /** What the routes of one configuration share. */
-export interface RouteSurroundings {
+export interface RouteContext {
   readonly working: WorkingFolder;
   /** The names of [apps.NAME]. */
   readonly applications: readonly string[];
@@ -54,14 +54,14 @@ export interface RouteSurroundings {
 export function readRoute(
   { by, table }: RouteTable,
   sources: Sources,
-  surroundings: RouteSurroundings,
+  context: RouteContext,
 ): RouteDraft[] {
-  const { mistakes } = surroundings;
+  const { mistakes } = context;
   return mistakes.attempt(() => {
     const kind = targetKey(by, new Set(table.keys()), mistakes);
     const hosts = sources.all(ROUTE_KEYS.host).map(({ value }) => value);
     const policy = readPolicy(sources, mistakes);
-    const target = readTarget(kind, sources, surroundings);
+    const target = readTarget(kind, sources, context);
     return (hosts.length === 0 ? [""] : hosts).map((host) => ({
       by,
       host,
@@ -78,7 +78,7 @@ export function folderRoute(
   given: GivenValue<string>,
   prefix: string,
   sources: Sources,
-  { working, mistakes }: RouteSurroundings,
+  { working, mistakes }: RouteContext,
 ): RouteDraft[] {
   return mistakes.attempt(
     () => [
@@ -176,7 +176,7 @@ function targetKey(by: string, keys: ReadonlySet<string>, mistakes: Mistakes): T
 function readTarget(
   kind: TargetKey,
   sources: Sources,
-  { working, applications }: RouteSurroundings,
+  { working, applications }: RouteContext,
 ): RouteTarget {
   // A value that its reader has refused is a mistake already; the target does not matter then.
   const refused = { kind: "respond", status: 500, contentType: "", body: "" } as const;

@@ -54,7 +54,7 @@ export const APP: Option<string> = inGroup("Application", "application", {
   app: {
     placeholder: "APP",
     help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory(); or ./DIR, a folder of files",
-    doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`. A path with a slash that is a folder, such as `./public`, is a site of files; a folder with Python files in it is refused, because their source would be served: if that is meant, write `--static /=DIR`. Without APP the file `typhon.toml` of the working folder is read, if there is one.",
+    doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`. A path with a slash that is a folder, such as `./public`, or `.`, is a site of files; a folder with Python files in it is refused, because their source would be served: if that is meant, write `--static /=DIR`. Without APP the file `typhon.toml` of the working folder is read, if there is one.",
     read: readApp,
   },
 }).app;
@@ -589,7 +589,7 @@ const ROUTES = inGroup("Routes", "route", {
     placeholder: "TABLE",
     entry: (name, value) => (value === false ? name : `${name}: ${value}`),
     fallbackWords: "none",
-    doc: 'Fields that are set on each response, in place of the target\'s own: `headers = { X-Frame-Options = "DENY" }`. `NAME = false` removes a field.',
+    doc: 'Fields that are set on each response, in place of the target\'s own: `headers = { X-Frame-Options = "DENY" }`. `NAME = false` removes a field, also `Server`, `Date` and `X-Request-ID`, which Typhon adds.',
     read: readHeader,
   },
   cacheControl: {

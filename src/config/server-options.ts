@@ -2,7 +2,7 @@
 // on the machine: --bind against --host and --port, PORT, folders, the space for temporary files.
 
 import { tmpdir } from "node:os";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
 import type { ListenAddress } from "../net/address.ts";
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
@@ -10,9 +10,9 @@ import type { Configuration } from "./configuration.ts";
 import { fileToMake, mayAppend, readableFolder, writableFolder } from "./given-paths.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { findOwner } from "./owner.ts";
-import { mayWriteIn } from "./paths.ts";
+import { kindOf, mayWriteIn } from "./paths.ts";
 import { OPTIONS } from "./schema.ts";
-import { readValue, type Environment, type Sources } from "./sources.ts";
+import { readValue, type Environment, type GivenValue, type Sources } from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
@@ -48,7 +48,7 @@ export function readLogs(sources: Sources, mistakes: Mistakes): Configuration["l
   };
 }
 
-interface ProcessSurroundings {
+interface ProcessContext {
   readonly environment: Environment;
   readonly cwd: string;
   /** The folders with the code of the applications. */
@@ -60,7 +60,7 @@ interface ProcessSurroundings {
 
 export function readProcess(
   sources: Sources,
-  { environment, cwd, codeFolders, freeBytes, mistakes }: ProcessSurroundings,
+  { environment, cwd, codeFolders, freeBytes, mistakes }: ProcessContext,
 ): Configuration["process"] {
   const pid = sources.ask(OPTIONS.pid);
   const watched = sources.all(OPTIONS.reloadDir);
@@ -97,10 +97,7 @@ function readBind(sources: Sources, environment: Environment): Configuration["li
       throw new OperatorError(
         `${bind.by} and ${other.by} exclude each other; write ${bind.by} HOST:PORT`,
       );
-    if (bind !== undefined)
-      return binds.map(({ by, text, value, folder }) =>
-        readValue(by, text, () => resolveBindAddress(value, folder)),
-      );
+    if (bind !== undefined) return readAddresses(binds);
     // A host from the command line and a port from a variable or the file still belong together.
     if (other !== undefined) return [joinAddress(sources, environment)];
   }
@@ -109,6 +106,22 @@ function readBind(sources: Sources, environment: Environment): Configuration["li
   const text = environment["PORT"] ?? "";
   if (text === "") return "default";
   return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
+}
+
+function readAddresses(binds: readonly GivenValue<ListenAddress>[]): readonly ListenAddress[] {
+  const seen = new Set<string>();
+  return binds.map(({ by, text, value, folder }) => {
+    const address = readValue(by, text, () => resolveBindAddress(value, folder));
+    const key = JSON.stringify(address);
+    if (seen.has(key)) throw new OperatorError(`${by} ${quote(text)} stands twice; give it once`);
+    // Port 0 is another port each time.
+    if (address.kind === "unix" || address.port !== 0) seen.add(key);
+    if (address.kind === "unix" && kindOf(dirname(address.path)) === "missing")
+      throw new OperatorError(
+        `${by} ${quote(text)} is in a folder that is missing; make the folder`,
+      );
+    return address;
+  });
 }
 
 function joinAddress(sources: Sources, environment: Environment): ListenAddress {

@@ -205,11 +205,18 @@ const CALLABLE = String.raw`(?::${DOTTED}(?:\([^\p{Cc}]*\))?)?`;
 const MODULE_APP = new RegExp(`^${DOTTED}${CALLABLE}$`, "u");
 const FILE_APP = new RegExp(String.raw`^[^\p{Cc}:]+\.py${CALLABLE}$`, "u");
 
+/** Whether a text in place of an application may be a folder: "./public", ".". A name alone is a module. */
+export function mayBeFolder(text: string): boolean {
+  return text.includes("/") || text === "." || text === "..";
+}
+
 /** module, module:callable, module:factory(…) or path/to/file.py[:callable], unchanged. */
 export function readApp(text: string): string {
   if (FILE_APP.test(text)) return text;
   if (text.split(":", 1)[0]?.includes("/"))
-    throw new BadValue("is no module; write a file with its ending: path/to/file.py");
+    throw new BadValue(
+      "is no folder that exists, and no file of Python: write ./DIR or path/to/file.py",
+    );
   if (!MODULE_APP.test(text))
     throw new BadValue(
       "must be module:callable, module, module:factory() or path/to/file.py[:callable]",

@@ -14,21 +14,26 @@ const LOCAL: ListenAddress = { kind: "tcp", host: "127.0.0.1", port: 8000 };
 /** Open listeners. `notice`: a line for the operator if the addresses are not the expected ones, else null. */
 type Listening = { readonly listeners: readonly Listener[]; readonly notice: string | null };
 
-/** `rights`: of the files of Unix sockets that are made. Rejects with ListenError. */
+interface ListenOptions {
+  readonly bind: "default" | readonly ListenAddress[];
+  /** Of the files of Unix sockets that are made. */
+  readonly socketRights: SocketRights;
+}
+
+/** Rejects with ListenError. */
 export async function listenAll(
-  addresses: "default" | readonly ListenAddress[],
+  { bind, socketRights }: ListenOptions,
   accept: (socket: Socket) => void,
-  rights: SocketRights,
 ): Promise<Listening> {
   const inherited = await listenInherited(accept);
   if (inherited !== null) {
     const notice = "listening at the sockets of LISTEN_FDS; no other address is used";
-    return { listeners: inherited, notice: addresses === "default" ? null : notice };
+    return { listeners: inherited, notice: bind === "default" ? null : notice };
   }
-  if (addresses === "default") return listenDefault(accept);
+  if (bind === "default") return listenDefault(accept);
   const listeners: Listener[] = [];
   try {
-    for (const address of addresses) listeners.push(await listen(address, accept, rights));
+    for (const address of bind) listeners.push(await listen(address, accept, socketRights));
   } catch (error) {
     for (const listener of listeners) listener.close();
     throw error;

@@ -239,7 +239,7 @@ export class Exchange {
    */
   respond(first: ResponseHead, body: Buffer, kept: KeptCodings | null = null): void {
     if (this.#state !== "receiving") return;
-    const head = this.policy === null ? first : this.policy.changeHead(first, this.head);
+    const head = this.policy === null ? first : this.policy.changeHead(first);
     const hasBody = mayHaveBody(this.head.method, head.status);
     if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
       this.fail(ERRORS.RESPONSE_INVALID);
@@ -305,7 +305,7 @@ export class Exchange {
   /** Sends the head of a response whose body follows. */
   start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
-    const head = this.policy === null ? first : this.policy.changeHead(first, this.head);
+    const head = this.policy === null ? first : this.policy.changeHead(first);
     if (!mayHaveBody(this.head.method, head.status)) this.#body = "none";
     else this.#body = head.contentLength === null ? "unknown" : "length";
     this.#length = head.contentLength ?? 0;

@@ -67,6 +67,7 @@ export function checkedHead(
     contentLength,
     hasDate: (kinds & DATE) !== 0,
     hasServer: (kinds & SERVER) !== 0,
+    hasRequestId: (kinds & REQUEST_ID) !== 0,
     hasOrders: (kinds & SERVER_ORDER) !== 0,
     requestId,
     connection,

@@ -11,7 +11,7 @@ export interface ResponsePolicy {
   /** The page in place of the usual text of an error that the server itself responds with; null: the usual text. */
   errorPage(error: HttpError): readonly [head: ResponseHead, body: Buffer] | null;
   /** The head to send in place of `head`; the same object where nothing changes. */
-  changeHead(head: ResponseHead, request: RequestHead): ResponseHead;
+  changeHead(head: ResponseHead): ResponseHead;
 }
 
 /** Codes the bodies of responses (Content-Encoding). */

@@ -32,7 +32,7 @@ export function fixedFields(head: ResponseHead): FieldSection {
 /**
  * Adds the fields that differ in each response. `add` gets the sum so far (at first `sum`) and a field, and
  * returns the new sum: a text, a list or a compressor's state, without a closure for each response.
- * `requestId`: "" = the request has none. A head's own X-Request-ID stays, and ours is not added.
+ * `requestId`: "" = the request has none.
  */
 export function addResponseFields<Sum>(
   sum: Sum,
@@ -41,7 +41,7 @@ export function addResponseFields<Sum>(
   requestId: string,
 ): Sum {
   let all = head.hasDate ? sum : add(sum, "Date", currentDate());
-  if (requestId !== "" && head.requestId === "") all = add(all, "X-Request-ID", requestId);
+  if (requestId !== "" && !head.hasRequestId) all = add(all, "X-Request-ID", requestId);
   return all;
 }
 

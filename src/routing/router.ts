@@ -1,8 +1,8 @@
 // Which handler responds to a request, by host, path and method. Pure: sees heads, never sockets.
 //
 // A route for one exact path wins over all others: the server's own pages. Else the most specific host wins (an
-// exact name, then the longest "*." pattern, then every host), and for one host the longest path. A request that matches no path of a specific host is left to the less
-// specific hosts. Paths match at segment borders: "/api" stands for /api and /api/v1, not for /apis.
+// exact name, then the longest "*." pattern, then every host), and for one host the longest path. A request that
+// matches no path of a specific host is left to the less specific hosts. Paths match at segment borders: "/api" stands for /api and /api/v1, not for /apis.
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Handler } from "../http/exchange.ts";

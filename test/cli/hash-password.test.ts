@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { isPasswordHash, verifyPassword } from "../../src/handlers/policy/password-hash.ts";
 import { COMMAND } from "../support/scratch.ts";
 
-function hash(words: readonly string[], input: string) {
+function hash(words: readonly string[], input: string | Buffer) {
   return spawnSync(COMMAND, ["hash-password", ...words], { input, encoding: "utf8" });
 }
 
@@ -31,6 +31,23 @@ describe("typhon hash-password", () => {
       assert.equal(status, 2);
       assert.match(stderr, /^typhon: .*must not/);
     }
+  });
+
+  test("refuses what could never log in: a user whose spaces the file drops, a password too long or no text", () => {
+    for (const [user, password, text] of [
+      ["anna ", "x", /spaces at its ends/],
+      [
+        "anna",
+        "x".repeat(764),
+        /password is too long: user and password together have at most 767/,
+      ],
+      ["anna", Buffer.from([0x61, 0xff]), /must be text in UTF-8/],
+    ] as const) {
+      const { status, stderr } = hash([user], password);
+      assert.equal(status, 2);
+      assert.match(stderr, text);
+    }
+    assert.equal(hash(["anna"], "x".repeat(763)).status, 0);
   });
 
   test("--help tells how it is used", () => {

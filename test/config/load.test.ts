@@ -390,7 +390,10 @@ describe("the application", () => {
     assert.equal(loadHere(["c:d"], { TYPHON_APP: "a:b" }).app, "c:d");
   });
   test("its absence is an error with an example", () => {
-    assert.match(failure([]), /no application given; for example: typhon app:app/);
+    assert.match(
+      failure([]),
+      /no application given, and no typhon\.toml in this folder; for example: typhon app:app/,
+    );
   });
   const call = `mod:make("a/b.py:c()", debug=False)`;
   for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app", call])

@@ -2,6 +2,7 @@
 // file, the line, the key and what is allowed.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
@@ -22,6 +23,7 @@ import type {
   ApplicationConfiguration,
   Configuration,
   RouteConfiguration,
+  RouteTarget,
 } from "../../src/config/configuration.ts";
 import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
 import { readFlags } from "../../src/config/flags.ts";
@@ -450,6 +452,17 @@ describe("flags of a site", () => {
     }
     assert.equal(site("public").applications[0]?.app, "public");
   });
+  test("the working folder and the one above it are folders too; one that is not there is said", () => {
+    const folder = join(scratch, "public");
+    mkdirSync(join(folder, "inner"));
+    const targetOf = (word: string, cwd: string): RouteTarget | undefined =>
+      load([word], {}, cwd).routes[0]?.target;
+    assert.partialDeepStrictEqual(targetOf(".", folder), { folder });
+    assert.partialDeepStrictEqual(targetOf("..", join(folder, "inner")), { folder });
+    assert.match(mistakes('app = "."')[0] ?? "", /^1: app '\.' is a folder with Python files/);
+    for (const gone of ["./gone/", "gone/", "/gone"])
+      assert.match(failure(gone), /is no folder that exists, and no file of Python: write /);
+  });
   test("a folder with Python files is refused, however deep they are", () => {
     assert.match(
       failure("./code"),
@@ -512,6 +525,8 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${APP}socket-mode = 0o660`, /^2: socket-mode '432' must be a string in quotes$/],
   [`${APP}max-body = true`, /^2: max-body 'true' must be a size/],
   [`${APP}bind = []`, /^2: bind is empty; leave it out for the usual/],
+  [`${APP}bind = [":1", "0.0.0.0:1"]`, /^2: bind '0\.0\.0\.0:1' stands twice; give it once$/],
+  [`${APP}bind = ["unix:nowhere/s"]`, /^2: bind 'unix:nowhere\/s' is in a folder that is missing/],
   [`${APP}bind = "\\n"`, /^2: bind '\\x0a' must be HOST:PORT, [^\n]*unix:PATH$/],
   [`${APP}pid = "a\\u0000b"`, /^2: pid must have no \\u0000/],
   [
@@ -521,7 +536,7 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [
     '[app.shop]\napp = "a:a"',
     /^1: \[app\.shop\] must be a string in quotes, not a table; did you mean \[apps\.NAME\]\?$/,
-    /no application given/,
+    /names no application and no route/,
   ],
   [`${ROUTE}allow = []`, /^3: allow is empty; leave it out for the usual: every address$/],
   [`${ROUTE}allow = ""`, /^3: allow is empty/],
@@ -645,7 +660,7 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${ROUTE}basic-auth = "gone"`, /^3: basic-auth 'gone' is no file; name one that exists$/],
   [`${ROUTE}error-pages = "users"`, /^3: error-pages 'users' is no folder/],
   [`${ROUTE}compress = "gzip"`, /^3: compress 'gzip' must be one of off, files, all$/],
-  ["workers = 2", /^no application given; for example: typhon app:app/],
+  ["workers = 2", /^\d+\.toml names no application and no route; for example: app = "shop:app"$/],
   [
     `workers = 0\ntiemout = 1\n[apps.a]\napp = "a b"\nthreads = 0\n${ROUTE}host = "*"\n[[routes]]\nstatic = "gone"\n`,
     /^1: workers/,
@@ -706,6 +721,29 @@ describe("reading again", () => {
     writeFileSync(join(scratch, name), "threads = 0\n");
     assert.throws(file, { text: /:1: threads '0' must be/ });
   });
+  test("a file that is gone at a reload is a mistake, also where it was only found", () => {
+    const folder = mkdtempSync(join(scratch, "gone-"));
+    const path = join(folder, "typhon.toml");
+    writeFileSync(path, '[[routes]]\npath = "/a"\nrespond = "a"\n');
+    mkdirSync(join(folder, "files"));
+    const { read } = configurationReader(
+      readFlags(["--static", "/s=files"]),
+      { PATH: bin },
+      folder,
+    );
+    assert.equal(read().routes.length, 2);
+    rmSync(path);
+    assert.throws(read, { text: "typhon.toml is no file; name one that exists" });
+  });
+  test("a reload waits for no pipe", () => {
+    const name = toml(APP);
+    const path = join(scratch, name);
+    const { read } = configurationReader(readFlags(["-c", name]), { PATH: bin }, scratch);
+    read();
+    rmSync(path);
+    execFileSync("mkfifo", [path]);
+    assert.throws(read, { text: /is no regular file, and can be read by a start only$/ });
+  });
   test("there is something to read again only with a file", () => {
     const hasFile = (...words: string[]): boolean =>
       configurationReader(readFlags(words), { PATH: bin }, scratch).hasFile;
@@ -762,7 +800,7 @@ test("no file crashes the reader: each fault is a mistake with its line", () => 
         } catch (error) {
           if (!(error instanceof OperatorError)) throw error;
           for (const line of error.text.split("\n"))
-            assert.match(line, /^(?:t\.toml:\d+: |no application given)/);
+            assert.match(line, /^t\.toml(?::\d+: | names no application and no route)/);
         }
       },
     ),

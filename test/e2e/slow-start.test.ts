@@ -20,7 +20,7 @@ test("a start of more than 2 s names the worker, its process and the limit", asy
   const typhon = new Typhon(withDefaults(["slow:app", "--app-dir", folder, "--workers", "1"]), {});
   t.after(() => typhon.kill());
   const [line, pid = ""] = await typhon.output.waitFor(
-    /nothing is served yet after 2 s: worker 1 \(process (\d+)\) loads slow:app, \d+(?:\.\d+)? s of that on a CPU; the limit is 120 s \(--start-timeout\)/,
+    /not ready after 2 s: worker 1 \(process (\d+)\) loads slow:app, \d+(?:\.\d+)? s of that on a CPU; the limit is 120 s \(--start-timeout\)/,
   );
   assert.ok(
     typhon.workers().some((worker) => String(worker.pid) === pid),

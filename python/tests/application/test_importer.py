@@ -183,6 +183,13 @@ def test_finds_the_application(tmp_path: Path, app: str, response: str) -> None:
             ),
         ),
         ("main:number()", "factory: 'main:number()': that is an int, no factory"),
+        (
+            "public",
+            (
+                "callable: module 'public' has no 'app' or 'application'; "
+                "it is a folder: typhon {folder}/public serves its files"
+            ),
+        ),
         ("site_of", "callable: module 'site_of' has no 'app' or 'application'; try 'site_of.wsgi'"),
         (
             "manage.py",
@@ -236,6 +243,7 @@ def test_says_what_is_missing(tmp_path: Path, app: str, said: str) -> None:
     for entry in ("site_of/wsgi", "mysite/wsgi", "mysite/asgi", "bundle/unit"):
         write_module(tmp_path, WSGI, entry)
     write_module(tmp_path, "", "site_of/__init__")
+    (tmp_path / "public").mkdir()
     write_module(tmp_path, "from . import unit", "bundle/__init__")
     write_module(tmp_path, "from os.path import join\ndef serve(): ...\nclass Thing: ...", "others")
     told = load(tmp_path, app)

@@ -58,7 +58,10 @@ def suggest_callables(place: str, wanted: str, module: ModuleType) -> str:
     if names:
         return f"; its callables: {', '.join(names[:MAX_SUGGESTIONS])}"
     file = getattr(module, "__file__", None)
-    return f" (it is {file})" if file else ""
+    if file:
+        return f" (it is {file})"
+    folder = next(iter(getattr(module, "__path__", ())), None)
+    return f"; it is a folder: typhon {folder} serves its files" if folder else ""
 
 
 def suggest_instance(name: str, kind: type) -> str:

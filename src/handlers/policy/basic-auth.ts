@@ -15,6 +15,8 @@ const MAX_REMEMBERED = 10_000;
 const MAX_WAITING = 16;
 /** Longest user and password together, in characters of the field. */
 const MAX_CREDENTIALS = 1024;
+/** The same in bytes, with the colon between them: base64 has four characters for three bytes. */
+export const MAX_CREDENTIAL_BYTES = (MAX_CREDENTIALS / 4) * 3;
 /** What an unknown user's password is compared with, so that the time does not tell who is known. */
 const NOBODY = `$scrypt$ln=15,r=8,p=1$${"A".repeat(22)}$${"A".repeat(43)}`;
 

@@ -7,7 +7,7 @@ import { open } from "node:fs/promises";
 import { isPasswordHash } from "./password-hash.ts";
 
 const MAX_FILE_BYTES = 1_048_576;
-/** How old the knowledge about the file may be, ms. */
+/** Time between two looks at the file, ms. */
 const MAX_AGE_MS = 1000;
 
 interface Version {

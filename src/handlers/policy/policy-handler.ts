@@ -1,5 +1,5 @@
 // What a route asks of a request before its handler sees the request, and changes in the response. Addresses are
-// looked at first, then the password: who may not come at all is not asked for one.
+// looked at first, then the password: a client whose address is denied is not asked for a password.
 
 import type { RoutePolicy } from "../../config/configuration.ts";
 import { Mistakes } from "../../config/operator-error.ts";
@@ -33,7 +33,8 @@ export class PolicyHandler implements Handler {
   }
 
   /**
-   * The handler of a route: `inner` itself if the policy asks and changes nothing. Reads the files that the policy names. Rejects with an error whose message is for the operator.
+   * The handler of a route: `inner` itself if the policy asks and changes nothing. Reads the files that the policy
+   * names. Rejects with an error whose message is for the operator.
    * `onFailure`: the password file has changed and has a mistake.
    */
   static async open(

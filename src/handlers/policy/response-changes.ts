@@ -61,6 +61,12 @@ export class ResponseChanges implements ResponsePolicy {
       names.push("Cache-Control");
       values.push(cacheControl);
     }
-    return checkedHead(head.status, head.reason, { names, values }, head.connection);
+    const changed = checkedHead(head.status, head.reason, { names, values }, head.connection);
+    return {
+      ...changed,
+      hasDate: changed.hasDate || this.#dropped.has("date"),
+      hasServer: changed.hasServer || this.#dropped.has("server"),
+      hasRequestId: changed.hasRequestId || this.#dropped.has("x-request-id"),
+    };
   }
 }

@@ -1,6 +1,6 @@
-// What is known of the files that are asked for: versions, and the bytes of small ones, in bounded memory. A file
-// is known by the path of the request, so that a hot file costs one look-up. Whatever is known is used for at most
-// a second after the file system was asked.
+// Cache of the files that requests name: their versions, and the bytes of small files, in bounded memory. The key is
+// the path of the request, so that a hot file costs one look-up. An entry is used for at most a second after the
+// file system was asked.
 //
 //   asked ────────── fresh ──────────▶ refreshAt ──── used, and asked again ────▶ validUntil ─── asked first ───▶
 
@@ -14,7 +14,7 @@ export const MAX_CACHED_FILE_BYTES = 1_048_576;
 const CACHE_BYTES = 67_108_864;
 /** What an entry costs besides the bytes of its file. */
 const ENTRY_BYTES = 2048;
-/** How long the file system's word holds. */
+/** How long an entry is valid after the file system was asked. */
 const VALID_MS = 1000;
 const REFRESH_MS = 700;
 

@@ -61,7 +61,7 @@ export class FileFinder {
     return namesOf(path.slice(this.#options.prefix.length));
   }
 
-  /** A known file, if the file system's word on it still holds. */
+  /** The cached file of a path while the entry is valid, else null. */
   known(path: string): KnownFile | null {
     const file = this.#cache.get(path);
     if (file === undefined) return null;
@@ -118,7 +118,7 @@ export class FileFinder {
     }
   }
 
-  // The answer comes before the next request has to wait for it. An error is left to that request.
+  // Asks the file system before the entry expires, so that no request waits. An error is left to the next request.
   async #refresh(path: string, file: KnownFile): Promise<void> {
     file.isRefreshing = true;
     try {
@@ -156,7 +156,7 @@ export class FileFinder {
     return isFolder ? "list" : "redirect";
   }
 
-  /** What is known of a file now: as much of what was known before as is still true. `key`: of the cache. */
+  /** The file as it is now; versions that have not changed are the cached ones. `key`: of the cache. */
   async #fileAt(names: readonly string[], key: string): Promise<KnownFile | "folder" | null> {
     const place = await this.#find(names);
     if (place?.stats === null) return "folder";

@@ -59,7 +59,7 @@ function configure(): Configuration {
         ["X-Frame-Options", "DENY"],
         ["Content-Type", "text/x-own"],
       ],
-      removeHeaders: ["server"],
+      removeHeaders: ["server", "Date", "x-request-id"],
       cacheControl: "max-age=60",
     }),
     page("/fields/missing", { cacheControl: "max-age=60" }, 404),
@@ -232,7 +232,14 @@ describe("fields", () => {
     assert.equal(fields["x-frame-options"], "DENY");
     assert.equal(fields["content-type"], "text/x-own");
     assert.equal(fields["cache-control"], "max-age=60");
+    for (const name of ["server", "date", "x-request-id"]) assert(!(name in fields), name);
     assert(!("x-frame-options" in (await ask("/free")).fields));
+  });
+
+  test("a field that another route removes stays", async () => {
+    const { fields } = await ask("/free");
+    assert.equal(fields["server"], "typhon");
+    for (const name of ["date", "x-request-id"]) assert(name in fields, name);
   });
 
   test("an error is not cached", async () => {

@@ -35,6 +35,7 @@ test("reads status, reason and fields as they are", () => {
     contentLength: null,
     hasDate: false,
     hasServer: false,
+    hasRequestId: false,
     hasOrders: false,
     requestId: "",
     connection: "",
