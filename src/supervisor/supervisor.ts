@@ -215,14 +215,16 @@ class MainProcess {
   }
 
   #announce({ addresses, notice, applications }: Started): void {
-    const { log } = this.#options;
+    const { log, configuration } = this.#options;
     if (notice !== null) log.warning("server.notice", notice, {});
     for (const { name, failure } of applications)
       if (failure !== null) log.of(name).error("application.failed", failure, { kind: "load" });
-    const apps = applications.map(({ app }) => app).join(", ") || "files";
+    const hasFiles = configuration.routes.some(({ target }) => target.kind === "static");
+    const others = hasFiles ? "files" : "redirects and fixed responses";
+    const apps = applications.map(({ app }) => app).join(", ") || others;
     this.#status = `serves ${apps} at ${addresses.join(" ")}`;
     if (applications.length === 0)
-      log.info("server.files", `Typhon serves files at ${addresses.join(" ")}`, {
+      log.info("server.files", `Typhon ${this.#status}`, {
         startMs: Math.round(performance.now()),
       });
     for (const { name, app, workers, threads, pool } of applications) {

@@ -125,3 +125,11 @@ test("typhon reload finds the PID file in typhon.toml; a mistake changes nothing
   assert.match(reload(), /^2 typhon: typhon\.toml is no regular file/);
   assert.equal(await get("a.example", "/stra%C3%9Fe/x"), "200 api|/straße|/x|False");
 });
+
+test("a site of redirects alone says what it serves", async (t) => {
+  const cwd = makeScratch(t);
+  const text = '[[routes]]\nredirect = "https://shop.example{path}"\n';
+  writeFileSync(join(cwd, "typhon.toml"), `bind = "127.0.0.1:0"\n${text}`);
+  const typhon = await startTyphon(t, [], { cwd, defaults: false });
+  assert.match(typhon.output.all, /Typhon serves redirects and fixed responses at http:/);
+});
