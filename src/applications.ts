@@ -12,6 +12,7 @@ import {
   type ApplicationContext,
 } from "./application.ts";
 import type { ApplicationConfiguration, Configuration } from "./config/configuration.ts";
+import { OperatorError } from "./config/operator-error.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { MemoryBudget } from "./net/memory-budget.ts";
 
@@ -146,6 +147,7 @@ async function failureOf(outcome: Promise<string | null>): Promise<string | null
   try {
     return await outcome;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    if (error instanceof OperatorError) return error.text;
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
 }

@@ -49,13 +49,9 @@ export class Site implements Handler {
     { routes, process }: Pick<Configuration, "routes" | "process">,
     context: SiteContext,
   ): Promise<Site> {
-    try {
-      const made = await Promise.all(routes.map((route) => openRoute(route, context)));
-      const paths = process.health ? HEALTH_PATHS : [];
-      return new Site([...made, ...paths.map((path) => healthRoute(path, context))]);
-    } catch (error) {
-      throw error instanceof Error ? new OperatorError(error.message) : error;
-    }
+    const made = await Promise.all(routes.map((route) => openRoute(route, context)));
+    const paths = process.health ? HEALTH_PATHS : [];
+    return new Site([...made, ...paths.map((path) => healthRoute(path, context))]);
   }
 
   handle(exchange: Exchange): void {
@@ -87,7 +83,8 @@ function targetHandler(target: RouteTarget, path: string, context: SiteContext):
     return new FixedResponseHandler(target.status, target.contentType, target.body);
   if (target.kind === "static") return staticHandler(target, path, context);
   const handler = context.applications.get(target.application);
-  if (handler === undefined) throw new Error(`no application is named "${target.application}"`);
+  if (handler === undefined)
+    throw new OperatorError(`no application is named "${target.application}"`);
   return handler;
 }
 

@@ -265,6 +265,15 @@ describe("two applications behind one server", () => {
     assert.equal((await ask("any.example", "/x")).status, 404);
   });
 
+  test("a fault of ours during a reload is told with its place, and nothing changes", async () => {
+    const failure = await server.applications.reload(configure().applications, async () => {
+      await Promise.resolve();
+      throw new TypeError("a fault on purpose");
+    });
+    assert.match(String(failure), /TypeError: a fault on purpose\n +at .*server\.test\.ts/);
+    assert.equal((await ask("blog.example", "/")).json["version"], "blog");
+  });
+
   test("one stops: begun requests end, later ones get 503, and the other serves", async () => {
     const [shop] = server.applications.all;
     assert((await ask("", "/readyz")).status === 200);

@@ -6,6 +6,7 @@ import { constants } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
+import { OperatorError } from "../../config/operator-error.ts";
 import type { HttpError } from "../../http/error.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { responseHead } from "../../http/response-head.ts";
@@ -27,17 +28,19 @@ export class ErrorPages {
     this.#bodies = bodies;
   }
 
-  /** Reads the pages of a folder. Rejects with an error whose message names the mistake. */
+  /** Reads the pages of a folder. Rejects with OperatorError. */
   static async open(folder: string): Promise<ErrorPages> {
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-      throw new Error(`error pages ${folder}: cannot be read (${error.code ?? error.message})`);
+      throw new OperatorError(
+        `error pages ${folder}: cannot be read (${error.code ?? error.message})`,
+      );
     });
     const bodies = new Map<string, Buffer>();
     for (const name of names) {
       const pattern = PAGE.exec(name)?.[1];
       if (pattern === undefined) continue;
       if (bodies.size >= MAX_PAGES)
-        throw new Error(`error pages ${folder}: at most ${MAX_PAGES} pages are kept`);
+        throw new OperatorError(`error pages ${folder}: at most ${MAX_PAGES} pages are kept`);
       bodies.set(pattern, keptCopy([await readPage(join(folder, name))]));
     }
     return new ErrorPages(bodies);
@@ -65,13 +68,13 @@ async function readPage(path: string): Promise<Buffer> {
   // O_NONBLOCK: a FIFO would hold a thread, and the start or reload, for ever.
   const flags = constants.O_RDONLY | constants.O_NONBLOCK;
   const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`error page ${path}: cannot be read (${error.code ?? error.message})`);
+    throw new OperatorError(`error page ${path}: cannot be read (${error.code ?? error.message})`);
   });
   try {
     const found = await file.stat();
-    if (!found.isFile()) throw new Error(`error page ${path}: is no file`);
+    if (!found.isFile()) throw new OperatorError(`error page ${path}: is no file`);
     if (found.size > MAX_PAGE_BYTES)
-      throw new Error(`error page ${path}: larger than ${MAX_PAGE_BYTES} bytes`);
+      throw new OperatorError(`error page ${path}: larger than ${MAX_PAGE_BYTES} bytes`);
     return await file.readFile();
   } finally {
     await file.close();

@@ -4,6 +4,7 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 
+import { OperatorError } from "../../config/operator-error.ts";
 import { isPasswordHash } from "./password-hash.ts";
 
 const MAX_FILE_BYTES = 1_048_576;
@@ -29,7 +30,7 @@ export class PasswordFile {
     this.#onFailure = onFailure;
   }
 
-  /** Reads the file. Rejects with an error whose message names the mistake. `onFailure`: of later reads. */
+  /** Reads the file. Rejects with OperatorError. `onFailure`: of later reads. */
   static async open(path: string, onFailure: (text: string) => void): Promise<PasswordFile> {
     return new PasswordFile(path, await readVersion(path, null), onFailure);
   }
@@ -60,16 +61,18 @@ async function readVersion(path: string, known: Version | null): Promise<Version
   // O_NONBLOCK: a FIFO in its place would hold a thread.
   const flags = constants.O_RDONLY | constants.O_NONBLOCK;
   const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`password file ${path}: cannot be read (${error.code ?? error.message})`);
+    throw new OperatorError(
+      `password file ${path}: cannot be read (${error.code ?? error.message})`,
+    );
   });
   try {
     const found = await file.stat({ bigint: true });
     const { ino, size, mtimeNs, ctimeNs } = found;
-    if (!found.isFile()) throw new Error(`password file ${path}: is no file`);
+    if (!found.isFile()) throw new OperatorError(`password file ${path}: is no file`);
     const mark = `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
     if (mark === known?.mark) return known;
     if (size > MAX_FILE_BYTES)
-      throw new Error(`password file ${path}: larger than ${MAX_FILE_BYTES} bytes`);
+      throw new OperatorError(`password file ${path}: larger than ${MAX_FILE_BYTES} bytes`);
     return { users: parseUsers(path, await file.readFile("utf8")), mark };
   } finally {
     await file.close();
@@ -85,7 +88,7 @@ function parseUsers(path: string, text: string): ReadonlyMap<string, string> {
     const colon = line.indexOf(":");
     const hash = line.slice(colon + 1);
     if (colon <= 0 || !isPasswordHash(hash))
-      throw new Error(
+      throw new OperatorError(
         `password file ${path}:${index + 1}: must be user:hash with a scrypt or bcrypt hash (typhon hash-password makes such a line)`,
       );
     users.set(line.slice(0, colon), hash);

@@ -2,7 +2,7 @@
 // looked at first, then the password: a client whose address is denied is not asked for a password.
 
 import type { RoutePolicy } from "../../config/configuration.ts";
-import { Mistakes } from "../../config/operator-error.ts";
+import { Mistakes, OperatorError } from "../../config/operator-error.ts";
 import { ERRORS } from "../../http/error.ts";
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { Networks } from "../../net/networks.ts";
@@ -78,10 +78,10 @@ export async function readPolicyFiles(policies: readonly RoutePolicy[]): Promise
   const nobody = { handle: (): void => undefined };
   const opened = policies.map((policy) => PolicyHandler.open(policy, nobody, () => undefined));
   for (const outcome of await Promise.allSettled(opened))
-    if (outcome.status === "rejected")
-      mistakes.add(
-        outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason),
-      );
+    if (outcome.status === "rejected") {
+      if (!(outcome.reason instanceof OperatorError)) throw outcome.reason;
+      mistakes.add(outcome.reason.text);
+    }
   mistakes.end();
 }
 

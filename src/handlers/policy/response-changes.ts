@@ -1,8 +1,9 @@
 // The fields that a route sets on its responses and removes from them, its Cache-Control, and its error pages.
 
+import { OperatorError } from "../../config/operator-error.ts";
 import type { HttpError } from "../../http/error.ts";
 import type { ResponseHead } from "../../http/message.ts";
-import { checkedHead, checkField } from "../../http/response-head.ts";
+import { checkedHead, checkField, ResponseFault } from "../../http/response-head.ts";
 import type { ResponsePolicy } from "../../http/response-policy.ts";
 import type { ErrorPages } from "./error-pages.ts";
 
@@ -22,10 +23,10 @@ export class ResponseChanges implements ResponsePolicy {
   /** Handlers use one head for many responses, and engines cache its encoded text. */
   readonly #changed = new WeakMap<ResponseHead, ResponseHead>();
 
-  /** Throws ResponseFault for a field that cannot be sent. */
+  /** Throws OperatorError for a field that cannot be sent. */
   constructor(changes: FieldChanges, pages: ErrorPages | null) {
     const { setHeaders, removeHeaders, cacheControl } = changes;
-    for (const [name, value] of setHeaders) checkField(name, value);
+    for (const [name, value] of setHeaders) checkOperatorField(name, value);
     const names = [...removeHeaders, ...setHeaders.map(([name]) => name)];
     this.#changes = changes;
     this.#dropped = new Set(names.map((name) => name.toLowerCase()));
@@ -68,5 +69,13 @@ export class ResponseChanges implements ResponsePolicy {
       hasServer: changed.hasServer || this.#dropped.has("server"),
       hasRequestId: changed.hasRequestId || this.#dropped.has("x-request-id"),
     };
+  }
+}
+
+function checkOperatorField(name: string, value: string): void {
+  try {
+    checkField(name, value);
+  } catch (error) {
+    throw error instanceof ResponseFault ? new OperatorError(`headers: ${error.message}`) : error;
   }
 }
