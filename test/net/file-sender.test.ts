@@ -80,7 +80,7 @@ test("sends a whole file, also one that is replaced meanwhile", async (t) => {
   sender.onDrain();
   await until("the end", () => sink.state === "ended");
   assert(sink.bytes.equals(content));
-  assert(count.mayOpen(), "closed");
+  await until("the file is closed", () => count.mayOpen());
 });
 
 test("sends parts and the texts between them, in their order", async (t) => {
@@ -126,7 +126,7 @@ test("a file that becomes shorter ends the response early, so that the client no
   await until("the end", () => sink.state !== "open");
   assert.equal(sink.state, "aborted");
   assert(sink.bytes.equals(content.subarray(0, sink.bytes.length)));
-  assert(count.mayOpen(), "closed");
+  await until("the file is closed", () => count.mayOpen());
 });
 
 test("a file that grows is sent up to the length that was announced", async (t) => {

@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,14 @@ def test_lets_go_of_what_the_front_has_opened(serve: Serve) -> None:
     def shared(link: str) -> bool:
         return Path(link.split(maxsplit=1)[0]).name in ("queue", "lifeline", "cancels")
 
+    def links() -> Iterator[str]:
+        for entry in held.iterdir():
+            # The launcher may close it meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                yield os.readlink(entry)
+
     def holds_streams() -> bool:
-        links = [os.readlink(entry) for entry in held.iterdir() if entry.is_symlink()]
-        return any("deleted" in link and not shared(link) for link in links)
+        return any("deleted" in link and not shared(link) for link in links())
 
     wait_until(lambda: not holds_streams(), "the launcher to let go")
     front.say(op="signal", worker=1, signal=9)
