@@ -57,7 +57,7 @@ export class Server {
     this.#log = log;
     this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
     this.#openFiles = new OpenFiles({
-      workers: configuration.applications.reduce((sum, { workers }) => sum + workers, 0),
+      workers: workersOf(configuration),
       connections: () => this.#connections.size,
       closeIdle: (count) => this.#connections.closeOldestIdle(count),
     });
@@ -118,6 +118,7 @@ export class Server {
     return await this.applications.reload(configuration.applications, async (applications) => {
       this.#site = await this.#openSite(configuration, applications);
       this.#configuration = configuration;
+      this.#openFiles.expectWorkers(workersOf(configuration));
     });
   }
 
@@ -159,4 +160,8 @@ export class Server {
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }
+}
+
+function workersOf({ applications }: Configuration): number {
+  return applications.reduce((sum, { workers }) => sum + workers, 0);
 }

@@ -43,9 +43,8 @@ export interface OpenFilesOptions {
 
 export class OpenFiles {
   readonly limit: number;
-  /** Descriptors beyond which a client gets no further one. */
-  readonly usable: number;
-  readonly #full: number;
+  #usable = 0;
+  #full = 0;
   readonly #options: OpenFilesOptions;
   readonly #measure: () => number | null;
   /** Temporary files, and sockets to applications. */
@@ -60,18 +59,28 @@ export class OpenFiles {
     this.#options = options;
     this.#measure = options.measure ?? countOpen;
     this.limit = options.limit ?? readLimit();
-    const needed = options.workers * DESCRIPTORS_A_WORKER + DESCRIPTORS_OF_A_START;
+    this.expectWorkers(options.workers);
+  }
+
+  /** Descriptors beyond which a client gets no further one. */
+  get usable(): number {
+    return this.#usable;
+  }
+
+  /** Keeps a reserve for so many workers that may be started at the same moment. */
+  expectWorkers(count: number): void {
+    const needed = count * DESCRIPTORS_A_WORKER + DESCRIPTORS_OF_A_START;
     const reserve = Math.min(
       this.limit * MAX_RESERVED_SHARE,
       Math.max(this.limit * RESERVED_SHARE, needed / (1 - REFUSED_SHARE)),
     );
-    this.usable = this.limit === Infinity ? Infinity : Math.floor(this.limit - reserve);
-    this.#full = this.usable + reserve * REFUSED_SHARE;
+    this.#usable = this.limit === Infinity ? Infinity : Math.floor(this.limit - reserve);
+    this.#full = this.#usable + reserve * REFUSED_SHARE;
   }
 
   /** Whether a client may have one more descriptor; near the limit idle connections are closed for it. */
   mayOpen(): boolean {
-    if (this.#count() < this.usable) return true;
+    if (this.#count() < this.#usable) return true;
     const count = Math.max(1, Math.floor(this.limit * CLOSED_SHARE));
     return this.#options.closeIdle(count) > 0;
   }

@@ -40,6 +40,14 @@ test("a tenth of the limit is kept, or what the start of all workers needs, at m
     assert.equal(make(limit, workers).files.usable, usable, `${limit}, ${workers} workers`);
 });
 
+test("more workers after a reload have a larger reserve", () => {
+  const { files } = make(1000, 2);
+  assert.equal(files.usable, 900);
+  files.expectWorkers(28);
+  assert.equal(files.usable, make(1000, 28).files.usable);
+  assert(files.usable < 900);
+});
+
 test("connections, files and links are counted one by one, and all else is measured", () => {
   const { files, state } = make(1024);
   state.measured = 40;
