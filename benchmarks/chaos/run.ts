@@ -125,6 +125,8 @@ for (const [signal, number] of [
     process.exit(128 + number);
   });
 }
+// Each trial that runs undoes what it has made, also if the whole run is broken off.
+process.setMaxListeners(100);
 process.on("exit", () => Subject.killAll());
 
 try {

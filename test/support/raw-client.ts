@@ -75,9 +75,10 @@ export class RawClient {
   async send(bytes: Buffer): Promise<void> {
     if (this.socket.write(bytes)) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.socket.once("drain", resolve);
-    this.socket.once("close", () => reject(new Error("the server closed while the body was sent")));
+    const onClose = (): void => reject(new Error("the server closed while the body was sent"));
+    this.socket.once("drain", resolve).once("close", onClose);
     await promise;
+    this.socket.off("close", onClose);
   }
 
   /** Sends a request and reads its response. */
