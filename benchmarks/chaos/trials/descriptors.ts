@@ -17,6 +17,8 @@ const MAX_ADDED = 60;
 /** So many uploads refused one after the other show that no place is left. */
 const REFUSED_IN_A_ROW = 5;
 const PROBE_EVERY_MS = 20;
+/** Places that the server may find while it is full. */
+const MAX_FOUND = 5;
 /** Share of one core, with 50 refusals a second. */
 const MAX_CPU = 0.5;
 const RECOVERY_MS = 1000;
@@ -87,22 +89,27 @@ async function fillWithBusy(stage: Stage, subject: Subject): Promise<void> {
   await sleep(500);
   await fillLastPlaces(upload);
   const before = { cpu: subject.cpuSeconds(), at: clockMs() };
-  const probing: Promise<Answer>[] = [];
+  const probing: Promise<string>[] = [];
+  const probe = async (): Promise<string> => {
+    const answer = await askOnce(subject.port, get("/quick"), patienceMs);
+    // The server has counted its own descriptors anew and found a place: an upload takes the place.
+    if (answer.status === 200) void upload();
+    return tellAnswer(answer);
+  };
   while (clockMs() - before.at < plateauMs) {
-    probing.push(askOnce(subject.port, get("/quick"), patienceMs));
+    probing.push(probe());
     await sleep(PROBE_EVERY_MS);
   }
   const cpu = (subject.cpuSeconds() - before.cpu) / ((clockMs() - before.at) / 1000);
   verdict.figure("processor when full", cpu, "cores");
   verdict.expectInTime(cpu <= MAX_CPU, `${cpu.toFixed(2)} cores were busy while it was full`);
   const probes = new Map<string, number>();
-  for (const what of (await Promise.all(probing)).map(tellAnswer))
-    probes.set(what, (probes.get(what) ?? 0) + 1);
+  for (const what of await Promise.all(probing)) probes.set(what, (probes.get(what) ?? 0) + 1);
   for (const [what, count] of probes) {
     const text = `${count} of ${probing.length} new clients when full: ${what}`;
     // When refused clients are slow to leave, the server closes without a response to save descriptors.
     if (what === "unanswered") verdict.expectInTime(false, text);
-    else verdict.expect(what === "503", text);
+    else verdict.expect(what === "503" || (what === "200" && count <= MAX_FOUND), text);
   }
   verdict.expect(probes.has("503"), "no new client was told to come again (503)");
   for (const client of busy) client.close();
