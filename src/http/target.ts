@@ -117,3 +117,8 @@ function isPort(value: string, at: number): boolean {
   if (endOf(value, at + 1, DIGIT) !== value.length) return false;
   return Number(value.slice(at + 1)) <= MAX_PORT;
 }
+
+/** A latin-1 character, which is one byte, as "%" and two digits (RFC 3986 §2.1): "\u00c3" → "%C3". */
+export function percentEncoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+}

@@ -164,7 +164,8 @@ def _layers(app: Any) -> Iterator[_Layer]:
             has_keywords = has_keywords or bool(app.keywords)
             app, bound = app.func, bound + len(app.args)
         elif isinstance(app, type):
-            # Calling a class makes an instance: in ASGI 2 with the scope alone.
+            # Calling a class makes an instance: in ASGI 2 with the scope alone. mypy warns that
+            # __init__ may belong to a subclass; here that is right, its signature is read.
             has_init = app.__init__ is not object.__init__  # type: ignore[misc]
             app, bound = app.__init__ if has_init else app.__new__, bound + 1  # type: ignore[misc]
         else:

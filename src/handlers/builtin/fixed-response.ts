@@ -3,6 +3,7 @@
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { reasonPhrase } from "../../http/status.ts";
+import { percentEncoded } from "../../http/target.ts";
 import { keptCopy } from "../../net/buffer-pool.ts";
 
 const EMPTY = Buffer.alloc(0);
@@ -20,18 +21,22 @@ export class RedirectHandler implements Handler {
   handle(exchange: Exchange): void {
     const { status, to, prefix } = this.#options;
     // The canonical path: a path of "//host" would be another site.
-    const rest = exchange.path.slice(prefix.length).replaceAll(/[%?#]/g, encodeCharacter);
+    const rest = exchange.path.slice(prefix.length).replaceAll(/[%?#]/g, percentEncoded);
     const { query } = exchange.effectiveHead;
     const location = redirectLocation(to, rest, query === "" ? "" : `?${query}`);
     exchange.respond(responseHead(status, reasonPhrase(status), [["Location", location]]), EMPTY);
   }
 }
 
-/** The value of Location. A path stays one of this site: "/{path}" with "/host" would name another host. */
+/**
+ * The value of Location. A path stays one of this site: "/{path}" with "/host" would name another host. `to`: as the
+ * operator wrote it; `path` and `query`: latin-1, one character a byte.
+ */
 export function redirectLocation(to: string, path: string, query: string): string {
-  return to
+  return Buffer.from(to)
+    .toString("latin1")
     .replaceAll(/\{(path|query)\}/g, (_, name) => (name === "path" ? path : query))
-    .replaceAll(UNSAFE, encodeCharacter)
+    .replaceAll(UNSAFE, percentEncoded)
     .replace(/^\/\/+/, "/");
 }
 
@@ -52,9 +57,4 @@ export class FixedResponseHandler implements Handler {
       this.#body.length === 0 ? [] : [["Content-Type", this.#contentType]];
     exchange.respond(responseHead(this.#status, reasonPhrase(this.#status), fields), this.#body);
   }
-}
-
-/** "é" as latin-1 bytes → "%C3%A9": each character is one byte. */
-function encodeCharacter(character: string): string {
-  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }

@@ -2,10 +2,11 @@
 // one character, one byte.
 
 import { hasKnownEnding } from "../../http/media-types.ts";
+import { percentEncoded } from "../../http/target.ts";
 
 /** The only name with a dot in front that is served, at the root of the site. RFC 8615. */
 const WELL_KNOWN = ".well-known";
-/** Bytes that stand for themselves in the path of a URL. RFC 3986 §3.3. */
+/** Bytes that do not stand for themselves in the path of a URL. RFC 3986 §3.3. */
 const UNSAFE = /[^!$&'()*+,\-./0-9:;=@A-Z_a-z~]/g;
 
 /**
@@ -22,10 +23,7 @@ export function namesOf(path: string): readonly string[] | null {
 
 /** A path as a part of a URL: all bytes that could mean something else are percent-encoded. */
 export function encodePath(path: string): string {
-  return path.replaceAll(
-    UNSAFE,
-    (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
-  );
+  return path.replaceAll(UNSAFE, percentEncoded);
 }
 
 /**

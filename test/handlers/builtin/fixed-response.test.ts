@@ -14,6 +14,7 @@ for (const [to, path, query, expected] of [
   ["/{path}", "", "", "/"],
   ["/x{path}", "/\\evil.example\r\nA: b", "", "/x/%5Cevil.example%0D%0AA:%20b"],
   ["/x{path}", "/{query}", "?q", "/x/%7Bquery%7D"],
+  ["/stra\u{df}e/\u{2192}{path}", "/\u{c3}\u{9f}", "", "/stra%C3%9Fe/%E2%86%92/%C3%9F"],
   ["/x{path}?from={path}", "/a", "", "/x/a?from=/a"],
 ] as const)
   test(`${to} with ${JSON.stringify(path + query)} leads to ${expected}`, () => {
