@@ -46,9 +46,14 @@ describe("one server, from release to release", () => {
     renameSync(join(folder, "next"), join(folder, "current"));
   }
 
-  async function killWorkers(): Promise<void> {
+  function killWorkers(): readonly number[] {
     const pids = typhon.workers().map(({ pid }) => pid);
     for (const pid of pids) process.kill(pid, "SIGKILL");
+    return pids;
+  }
+
+  async function replaceWorkers(): Promise<void> {
+    const pids = killWorkers();
     await until("the workers are replaced", () => {
       const now = typhon.workers().map(({ pid }) => pid);
       return now.length > 0 && now.every((pid) => !pids.includes(pid));
@@ -78,7 +83,7 @@ describe("one server, from release to release", () => {
   test("a worker that replaces a dead one runs the release of the others", async () => {
     await serves("r1 r1");
     release("r2");
-    await killWorkers();
+    await replaceWorkers();
     await serves("r1 r1");
   });
 
@@ -92,7 +97,7 @@ describe("one server, from release to release", () => {
     release("r3");
     rmSync(join(folder, "r2"), { recursive: true });
     const from = typhon.output.all.length;
-    await killWorkers();
+    await replaceWorkers();
     await serves("r3 r3");
     const reason = /INFO {2}the folder \S+\/r2 is gone: loading the application's code again/;
     await typhon.output.waitFor(reason, from);
@@ -100,7 +105,8 @@ describe("one server, from release to release", () => {
 
   test("a link that leads nowhere does not end what serves, and is followed when it leads somewhere", async () => {
     rmSync(join(folder, "r3"), { recursive: true });
-    await killWorkers();
+    // No worker comes up in their place until the link leads somewhere.
+    killWorkers();
     await typhon.output.waitFor(/the new code does not load\n.*the folder \S+\/current is gone/);
     release("r4");
     await serves("r4 r4");
