@@ -23,7 +23,7 @@ const MAX_VALUES_OF_NAME = 8;
 const LARGEST_PART = 1 / 4;
 /** Heads of which a connection keeps the bytes, and the most bytes of one. */
 const MAX_KEPT_HEADS = 8;
-const MAX_KEPT_BYTES = 512;
+const MAX_KEPT_HEAD_BYTES = 512;
 /** Names of which the process keeps how they are encoded; an application uses some hundred at most. */
 const MAX_KEPT_NAMES = 512;
 const MAX_KEPT_NAME_LENGTH = 64;
@@ -57,7 +57,7 @@ interface NamePlan {
 /** A head that this connection has sent. */
 interface KeptHead {
   head: ResponseHead | null;
-  /** Its encoded fixed fields, as of the table's `version`; null before the second response. */
+  /** Its encoded fixed fields, good while the table has this `version`; null before the second response. */
   bytes: Uint8Array | null;
   version: number;
 }
@@ -143,7 +143,6 @@ export class HpackEncoder {
     const kept = this.#kept[this.#nextKept] ?? { head, bytes: null, version: NEW };
     this.#nextKept = (this.#nextKept + 1) % MAX_KEPT_HEADS;
     kept.head = head;
-    kept.bytes = null;
     kept.version = NEW;
     return kept;
   }
@@ -157,7 +156,7 @@ export class HpackEncoder {
     const isKept = kept.version !== NEW && version === this.#version;
     kept.bytes = isKept ? copyOf(output, start) : null;
     kept.version = this.#version;
-    if (output.length - start > MAX_KEPT_BYTES) kept.head = null;
+    if (output.length - start > MAX_KEPT_HEAD_BYTES) kept.head = null;
   }
 
   #encodeFields({ names, values }: FieldSection, output: HpackOutput): void {

@@ -5,10 +5,10 @@
 import { huffmanEncode, huffmanLength } from "./hpack-huffman.ts";
 
 /** A buffer that grew above this is given up by `clear`. Most heads have some hundred bytes. */
-const MAX_KEPT_BYTES = 65_536;
+const MAX_KEPT_OUTPUT_BYTES = 65_536;
 const INITIAL_BYTES = 16_384;
 /** Most bytes of an integer: its prefix, and 32 bits in groups of 7. */
-const MAX_INTEGER_BYTES = 6;
+const INTEGER_ROOM_BYTES = 6;
 
 export class HpackOutput {
   /** The buffer; `length` bytes of it are written. Another one after `reserve`. */
@@ -26,7 +26,8 @@ export class HpackOutput {
 
   clear(): void {
     this.length = 0;
-    if (this.bytes.length > MAX_KEPT_BYTES) this.bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+    if (this.bytes.length > MAX_KEPT_OUTPUT_BYTES)
+      this.bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
   }
 
   append(bytes: Uint8Array): void {
@@ -37,7 +38,7 @@ export class HpackOutput {
 
   /** Writes an integer after the bits of `first`; `prefix`: the bits of its first byte, 2^N - 1. */
   integer(first: number, prefix: number, value: number): void {
-    this.reserve(MAX_INTEGER_BYTES);
+    this.reserve(INTEGER_ROOM_BYTES);
     if (value < prefix) {
       this.bytes[this.length++] = first | value;
       return;

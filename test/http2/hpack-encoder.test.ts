@@ -122,6 +122,39 @@ test("another head that adds to the table changes the indexes of the first", () 
   assert.equal(hexOf(pair), "88bf");
 });
 
+test("a head is kept from its second response on, if it is small", () => {
+  for (const [length, isKept] of [
+    [400, true],
+    [600, false],
+  ] as const) {
+    const pair = new Pair();
+    const values = ["a".repeat(length)];
+    const head = { ...bareHead([]), names: ["ETag"], values };
+    pair.head(head);
+    pair.head(head);
+    // No head is ever changed; here the change shows which bytes are sent.
+    values[0] = "b";
+    assert.equal(pair.head(head)[1] === "etag: b", !isKept);
+  }
+});
+
+test("Date is the current one in each response", (t) => {
+  const pair = new Pair();
+  const head = responseHead(200, "", [["X-Request-ID", "a"]]);
+  for (const second of [784_111_777, 784_111_777, 784_111_778, 1_735_689_600]) {
+    t.mock.method(Date, "now", () => second * 1000);
+    assert(pair.head(head).includes(`date: ${new Date(second * 1000).toUTCString()}`));
+  }
+});
+
+test("a value is sent in the Huffman code where that is shorter", () => {
+  const pair = new Pair();
+  pair.trailers([["vary", "cookie"]]);
+  assert.equal(hexOf(pair), "7b8421cfd4c5");
+  pair.trailers([["vary", "\xff\xff"]]);
+  assert.equal(hexOf(pair), "7b02ffff");
+});
+
 test("the kept bytes of a head outlive what is written over them", () => {
   const pair = new Pair();
   const head = bareHead([

@@ -52,6 +52,17 @@ test("the newest field has the first index, and the oldest leaves", () => {
   assert.equal(table.at(3), undefined);
 });
 
+test("a table is full to the byte", () => {
+  for (const [maxBytes, length] of [
+    [99, 3],
+    [98, 2],
+  ] as const) {
+    const table = new DynamicTable(maxBytes);
+    for (const name of ["a", "b", "c"]) table.add(headerField(name, ""));
+    assert.equal(table.length, length);
+  }
+});
+
 test("a field larger than the table empties it and is not added", () => {
   const table = new DynamicTable(100);
   table.add(headerField("a", "1"));
