@@ -74,6 +74,7 @@ const CONTENT_LENGTH = planOf("content-length");
 let date = "";
 let dateBytes: Uint8Array = new Uint8Array(0);
 
+/** Each block must be sent, in the order of encoding: the peer's table follows the blocks. */
 export class HpackEncoder {
   readonly #table = new DynamicTable();
   /** Changes with the table: an index means something else then. */
