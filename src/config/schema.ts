@@ -525,7 +525,7 @@ const ROUTES = inGroup("Routes", "route", {
     isRepeatable: true,
     placeholder: "HOST",
     fallbackWords: "every host",
-    doc: "The name of the host, or an array of names: `example.com` exactly, or `*.example.com` for all names below it. Other alphabets are readable: `bücher.example`. Without a port. A route without `host` is for every host. If all routes have a host, a request for another one gets 421.",
+    doc: "The name of the host, or an array of names: `example.com` exactly, or `*.example.com` for all names below it. Other alphabets are readable: `bücher.example`. An address is compared as an address, in whatever way it is written (`::1`, `[0:0:0:0:0:0:0:1]`). Without a port. A route without `host` is for every host. If all routes have a host, a request for another one gets 421.",
     read: readHostPattern,
   },
   path: {

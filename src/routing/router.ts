@@ -7,10 +7,11 @@
 import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Handler } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
+import { hostNameOf } from "../net/host-name.ts";
 import { decodedPath } from "./canonical-path.ts";
 
 export interface Route {
-  /** "example.com", "*.example.com" for every name below it, or "" for every host. Lower case. */
+  /** "example.com", "*.example.com" for every name below it, or "" for every host; as `hostNameOf` writes it. */
   readonly host: string;
   /** "" for every path, or "/prefix" without a trailing slash, canonical (canonical-path.ts). */
   readonly path: string;
@@ -91,12 +92,7 @@ function isHost(name: string, host: string): boolean {
   return host.startsWith("*.") && name.length >= host.length && name.endsWith(host.slice(1));
 }
 
-/**
- * The name that Host holds: "Example.com.:8080" → "example.com", because names ignore case, and neither
- * a port nor a final dot changes a name. "" where there is no Host.
- */
+/** The host that Host names; "" where there is no Host. */
 function hostName({ names, values }: RequestHead): string {
-  const host = values[names.indexOf("host")] ?? "";
-  const name = host.replace(/:\d*$/, "").toLowerCase();
-  return name.endsWith(".") ? name.slice(0, -1) : name;
+  return hostNameOf(values[names.indexOf("host")] ?? "");
 }
