@@ -15,6 +15,7 @@ import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development, type DevelopedServer } from "./development.ts";
 import { exitPastBusyThreads } from "./last-exit.ts";
+import { NotifyCommand } from "./notify-command.ts";
 import { PidFile } from "./pid-file.ts";
 import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
@@ -57,7 +58,7 @@ export async function supervise(
     try {
       return await mainProcess.run();
     } finally {
-      mainProcess.close();
+      await mainProcess.close();
       await accessLog?.flush();
     }
   } finally {
@@ -77,6 +78,7 @@ interface MainProcessOptions {
 class MainProcess {
   readonly #options: MainProcessOptions;
   readonly #service: SdNotify;
+  readonly #notifyCommand: NotifyCommand;
   /** Null without --reload. */
   readonly #development: Development | null;
   readonly #reloader: Reloader;
@@ -87,7 +89,16 @@ class MainProcess {
   constructor(options: MainProcessOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
-    this.#service = new SdNotify(process.env, (text) => server.applications.all[0]?.notify(text));
+    this.#notifyCommand = new NotifyCommand((text) =>
+      log.warning(
+        "manager.unreachable",
+        `the service manager is not told that Typhon runs (${text}); without systemd-notify and python3 a unit needs Type=exec and no WatchdogSec=`,
+        {},
+      ),
+    );
+    this.#service = new SdNotify(process.env, (text) => {
+      if (!server.applications.all.some((one) => one.notify(text))) this.#notifyCommand.send(text);
+    });
     const { reload, reloadDirs } = configuration.process;
     this.#development = reload
       ? new Development({ server: this.#developed(), log, folders: reloadDirs })
@@ -147,13 +158,14 @@ class MainProcess {
     this.#options.log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
   };
 
-  /** Removes PID file and control socket, and ends the messages to the service manager. */
-  close(): void {
+  /** Removes PID file and control socket, and ends the messages to the service manager when all are sent. */
+  async close(): Promise<void> {
     process.off("uncaughtException", this.#onFault);
     this.#reloader.close();
     this.#service.close();
     this.#control?.close();
     this.#options.pidFile?.remove();
+    await this.#notifyCommand.flush();
   }
 
   async #loadAll(): Promise<string | null> {
