@@ -33,7 +33,7 @@ async function ask(context: TestContext, options: { mayRetry?: boolean } = {}): 
   const client = await RawClient.connect(worker);
   client.write(`GET /ws HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}\r\n`);
   const { id, flags } = await worker.take();
-  assert.equal(flags, PageFlag.WEBSOCKET);
+  assert.equal(flags, PageFlag.WEBSOCKET_SOCKET);
   const application = await worker.offer(id);
   context.after(() => {
     client.destroy();
