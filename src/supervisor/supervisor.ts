@@ -83,6 +83,8 @@ class MainProcess {
   readonly #development: Development | null;
   readonly #reloader: Reloader;
   #control: ControlSocket | null = null;
+  /** Options whose values in the configuration that was read last hold only after a restart. */
+  #restartNeeded: readonly string[] = [];
   /** The status line for the service manager when all is well. */
   #status = "";
 
@@ -189,6 +191,7 @@ class MainProcess {
     const wanted = reread?.();
     if (wanted !== undefined) await server.check(wanted);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
+    this.#restartNeeded = fixed;
     if (fixed.length > 0)
       log.warning("server.restart-needed", `${fixed.join(", ")}: holds after a restart`, {});
     return await server.reload(wanted);
@@ -213,7 +216,11 @@ class MainProcess {
     if (pid === null) return null;
     const path = controlPath(pid);
     try {
-      return await ControlSocket.open(path, () => this.#reload("typhon reload"));
+      return await ControlSocket.open(
+        path,
+        () => this.#reload("typhon reload"),
+        () => this.#restartNeeded,
+      );
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
       const { code } = error;
