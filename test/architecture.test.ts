@@ -38,6 +38,10 @@ const PARTS = [
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   net: [],
+  // Certificates and the DER that they are made of.
+  x509: [],
+  // RFC 8555: knows nothing of the server.
+  acme: ["x509"],
   config: ["net"],
   http1: ["http", "net"],
   http2: ["http", "net"],
