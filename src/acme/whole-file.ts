@@ -13,6 +13,9 @@ const UNFINISHED = /^\.[\w-]+\.unfinished$/;
 /** An unfinished file that is older belongs to no process that runs. */
 const ABANDONED_AFTER_MS = 3_600_000;
 
+/** What link() says where a file system has no hard links. */
+const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
+
 /** Replaces a file, or creates it with mode 0600. Rejects with the file system's error; the old file stays then. */
 export async function writeWhole(path: string, text: string): Promise<void> {
   const unfinished = await writeUnfinished(path, text);
@@ -25,11 +28,14 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/** Creates a file if none has its name → whether it did. Of several processes at once, one succeeds, also on NFS. */
+/**
+ * Creates a file if none has its name → whether it did. Of several processes at once, one succeeds, also on NFS.
+ * Without hard links (SMB, some shared folders of virtual machines) a reader may see the file empty for a moment.
+ */
 export async function createWhole(path: string, text: string): Promise<boolean> {
   const unfinished = await writeUnfinished(path, text);
   try {
-    await link(unfinished, path);
+    await linkOrCreate(unfinished, path, text);
     await syncFolder(dirname(path));
     return true;
   } catch (error) {
@@ -53,7 +59,7 @@ export async function readWhole(path: string): Promise<string | null> {
     const found = await file.stat();
     if (!found.isFile()) throw new Error("not a regular file");
     if (found.size > MAX_FILE_BYTES) throw new Error(`larger than ${MAX_FILE_BYTES} bytes`);
-    return await readUpTo(file, MAX_FILE_BYTES);
+    return await readUpTo(file, found.size);
   } finally {
     await file.close();
   }
@@ -83,22 +89,34 @@ export function codeOf(error: unknown): string {
     : "";
 }
 
+async function linkOrCreate(from: string, path: string, text: string): Promise<void> {
+  try {
+    await link(from, path);
+  } catch (error) {
+    if (!NO_LINKS.has(codeOf(error))) throw error;
+    await writeNew(path, text);
+  }
+}
+
 async function writeUnfinished(path: string, text: string): Promise<string> {
   const unfinished = join(dirname(path), `.${randomBytes(12).toString("hex")}.unfinished`);
-  const file = await open(unfinished, "wx", MODE);
+  await writeNew(unfinished, text);
+  return unfinished;
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  const file = await open(path, "wx", MODE);
   try {
     await file.writeFile(text);
     await file.sync();
   } catch (error) {
-    await unlinkIfThere(unfinished).catch(ignore);
+    await unlinkIfThere(path).catch(ignore);
     throw error;
   } finally {
     await file.close();
   }
-  return unfinished;
 }
 
-// The file may grow while it is read.
 async function readUpTo(file: FileHandle, maxBytes: number): Promise<string> {
   const buffer = Buffer.alloc(maxBytes);
   let length = 0;
