@@ -13,7 +13,7 @@ import { parseJson } from "./certificate-record.ts";
 import { readWhole, unlinkIfThere, writeWhole } from "./whole-file.ts";
 
 /** Between two readings of the folder. */
-export const READ_EVERY_MS = 250;
+const READ_EVERY_MS = 250;
 /** Challenges of all machines at once; more are not looked at. */
 const MAX_CHALLENGES = 1000;
 /** A look-up beyond these, while the folder is read, finds nothing. */
@@ -22,8 +22,8 @@ const MAX_WAITING = 1000;
 const MAX_LOOKUP_MS = 5000;
 const ABANDONED_AFTER_MS = 24 * 3_600_000;
 const FILE_NAME = /^[0-9a-f]{32}\.json$/;
-/** Base64url of 128 bits and more (RFC 8555 §8.3). */
-const TOKEN = /^[\w-]{22,128}$/;
+/** Base64url (RFC 8555 §8.3). */
+const TOKEN = /^[\w-]{1,128}$/;
 /** Lower case, as compared; the names of addresses are ordinary names too (RFC 8738 §6). */
 const HOST = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
 
@@ -53,6 +53,7 @@ export class ChallengeStore {
   readonly #own = new Map<string, StoredChallenge>();
   /** The folder's files by name. */
   #files: ReadonlyMap<string, StoredChallenge> = new Map();
+  #shared: ReadonlyMap<string, StoredChallenge> = new Map();
   #next: Promise<void> | null = null;
   #reading: Promise<void> = Promise.resolve();
   #waiting = 0;
@@ -105,7 +106,7 @@ export class ChallengeStore {
   }
 
   async #find(key: string): Promise<StoredChallenge | null> {
-    const known = this.#own.get(key) ?? this.#inFolder(key);
+    const known = this.#own.get(key) ?? this.#shared.get(key) ?? null;
     if (known !== null || this.#closed.signal.aborted || this.#waiting >= MAX_WAITING) return known;
     this.#waiting += 1;
     const late = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(MAX_LOOKUP_MS)]);
@@ -118,12 +119,7 @@ export class ChallengeStore {
       late.removeEventListener("abort", end);
       this.#waiting -= 1;
     }
-    return this.#inFolder(key);
-  }
-
-  #inFolder(key: string): StoredChallenge | null {
-    for (const challenge of this.#files.values()) if (keyOf(challenge) === key) return challenge;
-    return null;
+    return this.#shared.get(key) ?? null;
   }
 
   /** Reads the folder once, beginning after this call; calls until then share it. */
@@ -152,6 +148,7 @@ export class ChallengeStore {
       if (challenge !== null) files.set(name, challenge);
     }
     this.#files = files;
+    this.#shared = new Map([...files.values()].map((one) => [keyOf(one), one]));
   }
 
   async #readFile(name: string): Promise<StoredChallenge | null> {

@@ -4,8 +4,6 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { isIP } from "node:net";
 
-import { isValidAt } from "./schedule.ts";
-
 const BLOCK = /-----BEGIN ([A-Z ]+)-----[\w+/=\s]+-----END \1-----/g;
 /** Public authorities send two or three. */
 const MAX_CHAIN = 10;
@@ -44,16 +42,6 @@ export function readCertificate(pem: string, names: readonly string[]): StoredCe
     notBefore: leaf.validFromDate.getTime(),
     notAfter: leaf.validToDate.getTime(),
   };
-}
-
-/** Whether a certificate may take the place of another one, or of none. */
-export function isBetter(
-  one: StoredCertificate,
-  other: StoredCertificate | null,
-  now: number,
-): boolean {
-  if (!isValidAt(one, now)) return false;
-  return other === null || !isValidAt(other, now) || one.notAfter > other.notAfter;
 }
 
 function parseChain(blocks: readonly string[]): readonly X509Certificate[] {
