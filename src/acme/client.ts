@@ -2,10 +2,19 @@
 // authority. It keeps no files and listens nowhere: the caller has the keys, and responds to challenges.
 
 import type { KeyObject, X509Certificate } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Identifier } from "./identifier.ts";
+import { AcmeError, fault } from "./acme-error.ts";
+import type { ChallengeResponder } from "./authorization.ts";
+import type { AuthorityResponse } from "./authority-request.ts";
+import { asText, type JsonObject } from "./json.ts";
+import { bindAccount, publicJwk } from "./jws.ts";
+import { orderCertificate, type IssuedCertificate, type OrderRequest } from "./order.ts";
+import { certificateId, readRenewalWindow, type RenewalWindow } from "./renewal-info.ts";
+import { AcmeSession } from "./session.ts";
 
-export type ChallengeType = "http-01" | "tls-alpn-01" | "dns-01";
+/** Refusals that mean that an account's URL is of no use with this key: the authority lost it, or it is another's. */
+const ACCOUNT_GONE: ReadonlySet<string> = new Set(["accountDoesNotExist", "malformed"]);
 
 export interface AcmeClientOptions {
   readonly directoryUrl: string;
@@ -20,68 +29,105 @@ export interface AcmeClientOptions {
   readonly userAgent: string;
   /** Milliseconds since 1970; Date.now unless a test moves the clock. */
   readonly now?: () => number;
-  /** Waits; rejects with the signal's reason when the signal aborts. */
+  /** Waits; may reject when the signal aborts. */
   readonly delay?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-export interface PresentedChallenge {
-  readonly type: ChallengeType;
-  /** Without "*.": the name whose control is proved. */
-  readonly identifier: Identifier;
-  readonly token: string;
-  readonly keyAuthorization: string;
-}
-
-/** Responds to the challenges of an order; implemented by the caller. */
-export interface ChallengeResponder {
-  /** The types that can be responded to for an identifier, best first; empty: none. */
-  types(identifier: Identifier, isWildcard: boolean): readonly ChallengeType[];
-  /** Resolves when the authority may look. */
-  present(challenge: PresentedChallenge): Promise<void>;
-  /** Called once for each challenge presented or begun, also when the order fails. */
-  remove(challenge: PresentedChallenge): Promise<void>;
-}
-
-export interface OrderRequest {
-  readonly identifiers: readonly Identifier[];
-  /** A certificate signing request for the same identifiers, in DER. */
-  readonly csr: Buffer;
-  /** "" for the authority's default. */
-  readonly profile: string;
-  /** `certificateId` of the certificate that the new one is to replace (RFC 9773 §5); "" for none. */
-  readonly replaces: string;
-}
-
-export interface IssuedCertificate {
-  /** The certificate and its intermediates, in PEM, as the authority sent them. */
-  readonly chain: string;
-  /** The other chains that the authority offers, in PEM (RFC 8555 §7.4.2). */
-  readonly alternates: readonly string[];
-}
-
-export interface RenewalWindow {
-  /** Milliseconds since 1970. */
-  readonly start: number;
-  readonly end: number;
-  /** When the authority is to be asked again, within the bounds of RFC 9773 §4.3.2. */
-  readonly retryAfterMs: number;
-  /** A page of the authority that gives the reason; "" for none. */
-  readonly explanationUrl: string;
-}
-
 /** Every method rejects with AcmeError, or with the signal's reason. */
-export declare class AcmeClient {
-  constructor(options: AcmeClientOptions);
-  /** Finds or creates the account → its URL. To call once before the first order. */
-  ensureAccount(knownUrl: string | null, signal: AbortSignal): Promise<string>;
+export class AcmeClient {
+  readonly #options: AcmeClientOptions;
+  readonly #session: AcmeSession;
+  readonly #now: () => number;
+
+  constructor(options: AcmeClientOptions) {
+    const { directoryUrl, caRoot, accountKey, userAgent, now = Date.now, delay = wait } = options;
+    this.#options = options;
+    this.#now = now;
+    this.#session = new AcmeSession({ directoryUrl, caRoot, accountKey, userAgent, now, delay });
+  }
+
+  /** Finds or creates the account → its URL. To call once before the first order; agrees to the authority's terms. */
+  async ensureAccount(knownUrl: string | null, signal: AbortSignal): Promise<string> {
+    if (knownUrl !== null && (await this.#updateAccount(knownUrl, signal))) return knownUrl;
+    const { location, status, object, url } = await this.#requestAccount(signal);
+    if (!URL.canParse(location, url)) throw fault("malformedResponse", "an account without URL");
+    const accountUrl = new URL(location, url).href;
+    checkAccount(object);
+    this.#session.accountUrl = accountUrl;
+    // 200: the account was there before, perhaps with another address.
+    if (status === 200 && this.#options.email !== "") await this.#updateAccount(accountUrl, signal);
+    return accountUrl;
+  }
+
   /** Orders, responds to challenges, waits, and fetches the certificate. */
-  order(
+  async order(
     request: OrderRequest,
     responder: ChallengeResponder,
     signal: AbortSignal,
-  ): Promise<IssuedCertificate>;
+  ): Promise<IssuedCertificate> {
+    const { accountKey } = this.#options;
+    return orderCertificate(this.#session, accountKey, request, responder, signal);
+  }
+
   /** When a certificate is to be renewed; null: the authority has no such information. */
-  renewalInfo(certificate: X509Certificate, signal: AbortSignal): Promise<RenewalWindow | null>;
+  async renewalInfo(
+    certificate: X509Certificate,
+    signal: AbortSignal,
+  ): Promise<RenewalWindow | null> {
+    const { renewalInfo } = await this.#session.directory(signal);
+    const id = certificateId(certificate);
+    if (renewalInfo === "" || id === "") return null;
+    const url = `${renewalInfo.replace(/\/$/, "")}/${id}`;
+    return readRenewalWindow(await this.#session.get(url, signal), this.#now());
+  }
+
   /** The authority's profiles: name → description. */
-  profiles(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  async profiles(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    return (await this.#session.directory(signal)).profiles;
+  }
+
+  #contact(): readonly string[] {
+    return this.#options.email === "" ? [] : [`mailto:${this.#options.email}`];
+  }
+
+  async #requestAccount(signal: AbortSignal): Promise<AuthorityResponse> {
+    const { eab, accountKey } = this.#options;
+    const { newAccount, isExternalAccountRequired } = await this.#session.directory(signal);
+    if (isExternalAccountRequired && eab === null)
+      throw fault("externalAccountRequired", "the authority asks for an external account's key");
+    const binding =
+      eab === null
+        ? {}
+        : { externalAccountBinding: bindAccount(eab, newAccount, publicJwk(accountKey)) };
+    const payload = JSON.stringify({
+      termsOfServiceAgreed: true,
+      contact: this.#contact(),
+      ...binding,
+    });
+    return this.#session.post({ url: newAccount, payload, isNewAccount: true }, signal);
+  }
+
+  /** Tells the account's address → whether the account is there. */
+  async #updateAccount(url: string, signal: AbortSignal): Promise<boolean> {
+    this.#session.accountUrl = url;
+    try {
+      const payload = JSON.stringify({ contact: this.#contact() });
+      checkAccount((await this.#session.post({ url, payload }, signal)).object);
+      return true;
+    } catch (error) {
+      this.#session.accountUrl = "";
+      if (error instanceof AcmeError && ACCOUNT_GONE.has(error.type)) return false;
+      throw error;
+    }
+  }
+}
+
+function checkAccount(account: JsonObject | null): void {
+  const status = asText(account?.["status"]);
+  // Some authorities leave the status out.
+  if (status !== "valid" && status !== "") throw fault("unauthorized", `the account is ${status}`);
+}
+
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal });
 }
