@@ -4,7 +4,7 @@ import { createPrivateKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { rename } from "node:fs/promises";
 import { promisify } from "node:util";
 
-import { parseJson } from "./certificate-record.ts";
+import { parseObject } from "./json.ts";
 import { createWhole, readWhole, writeWhole } from "./whole-file.ts";
 
 export interface StoredAccount {
@@ -58,7 +58,7 @@ function formatAccount(directoryUrl: string, { key, url }: StoredAccount): strin
 }
 
 function parseAccount(text: string): StoredAccount | null {
-  const { key, url } = parseJson(text) ?? {};
+  const { key, url } = parseObject(text) ?? {};
   if (typeof key !== "string" || (url !== null && typeof url !== "string")) return null;
   try {
     return { key: createPrivateKey(key), url };

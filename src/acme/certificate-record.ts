@@ -1,6 +1,7 @@
 // What is known of a certificate besides its PEM, as NAME.json in the state folder: processes that share the folder
 // go on where another one stopped, and a server that is started again and again keeps to the limits of tries.
 
+import { asObject, parseObject } from "./json.ts";
 import { NO_ATTEMPTS, type Attempts, type RenewalPlan } from "./schedule.ts";
 
 export interface CertificateRecord {
@@ -38,7 +39,7 @@ export function formatRecord(record: CertificateRecord): string {
 
 /** Reads a record of `names`; null: damaged. Names of the text are not used. */
 export function parseRecord(text: string, names: readonly string[]): CertificateRecord | null {
-  const read = parseJson(text);
+  const read = parseObject(text);
   const attempts = parseAttempts(read?.["attempts"]);
   const plan = parsePlan(read?.["plan"]);
   if (read === null || attempts === null || plan === undefined) return null;
@@ -49,7 +50,7 @@ export function parseRecord(text: string, names: readonly string[]): Certificate
 }
 
 function parseAttempts(value: unknown): Attempts | null {
-  const read = asRecord(value);
+  const read = asObject(value);
   if (read === null) return null;
   const { failures, tries, retryAt, failedAt } = read;
   if (!isMoment(failures) || !isMoment(retryAt) || !isMoment(failedAt)) return null;
@@ -60,23 +61,9 @@ function parseAttempts(value: unknown): Attempts | null {
 /** Undefined: damaged. */
 function parsePlan(value: unknown): RenewalPlan | null | undefined {
   if (value === null) return null;
-  const { start, end, moment } = asRecord(value) ?? {};
+  const { start, end, moment } = asObject(value) ?? {};
   if (!isMoment(start) || !isMoment(end) || !isMoment(moment)) return undefined;
   return { start, end, moment };
-}
-
-/** An object of JSON; null for anything else. */
-export function parseJson(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    return asRecord(JSON.parse(text));
-  } catch {
-    return null;
-  }
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> | null {
-  const isRecord = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isRecord ? (value as Readonly<Record<string, unknown>>) : null;
 }
 
 function isMoment(value: unknown): value is number {

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
-import { parseJson } from "./certificate-record.ts";
+import { asObject, parseObject } from "./json.ts";
 import { readWhole, unlinkIfThere, writeWhole } from "./whole-file.ts";
 
 /** Between two readings of the folder. */
@@ -22,8 +22,8 @@ const MAX_WAITING = 1000;
 const MAX_LOOKUP_MS = 5000;
 const ABANDONED_AFTER_MS = 24 * 3_600_000;
 const FILE_NAME = /^[0-9a-f]{32}\.json$/;
-/** Base64url (RFC 8555 §8.3). */
-const TOKEN = /^[\w-]{1,128}$/;
+/** The tokens that the client accepts (RFC 8555 §8.1). */
+const TOKEN = /^[\w-]{22,256}$/;
 /** Lower case, as compared; the names of addresses are ordinary names too (RFC 8738 §6). */
 const HOST = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
 
@@ -132,11 +132,14 @@ export class ChallengeStore {
     await this.#reading;
     this.#next = null;
     const read = this.#readFolder();
-    // The next one begins when this one has ended, and the pause is over.
-    this.#reading = read.then(async () => {
-      await this.#delay(READ_EVERY_MS, this.#closed.signal).catch(ignore);
-    });
+    this.#reading = this.#pauseAfter(read);
     await read;
+  }
+
+  // The next reading begins when this one has ended, and the pause is over.
+  async #pauseAfter(read: Promise<void>): Promise<void> {
+    await read;
+    await this.#delay(READ_EVERY_MS, this.#closed.signal).catch(ignore);
   }
 
   async #readFolder(): Promise<void> {
@@ -167,12 +170,11 @@ function keyOf(challenge: StoredChallenge): string {
 }
 
 function parseChallenge(text: string): StoredChallenge | null {
-  const { type, token, keyAuthorization, name, certificate } = parseJson(text) ?? {};
+  const { type, token, keyAuthorization, name, certificate } = parseObject(text) ?? {};
   if (typeof token !== "string") return null;
   if (type === "http-01" && typeof keyAuthorization === "string")
     return { type, token, keyAuthorization };
-  const isObject = typeof certificate === "object" && certificate !== null;
-  const { certPem, keyPem } = (isObject ? certificate : {}) as Readonly<Record<string, unknown>>;
+  const { certPem, keyPem } = asObject(certificate) ?? {};
   if (type !== "tls-alpn-01" || typeof name !== "string") return null;
   if (typeof certPem !== "string" || typeof keyPem !== "string") return null;
   return { type, name, token, certificate: { certPem, keyPem } };

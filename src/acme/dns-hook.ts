@@ -53,7 +53,9 @@ export class DnsHook {
   /** Runs the program. Rejects with DnsHookError: it cannot start, fails, or takes longer than 5 minutes. */
   async run({ action, domain, record, value }: HookCall): Promise<void> {
     const { program, environment, timeoutMs = TIMEOUT_MS } = this.#options;
-    const env = Object.fromEntries(Object.entries(environment).filter(([name]) => PASSED.test(name)));
+    const env = Object.fromEntries(
+      Object.entries(environment).filter(([name]) => PASSED.test(name)),
+    );
     // A process group of its own: what the program has started ends with it.
     const child = spawn(program, [action, domain, record, value], {
       env,
@@ -87,8 +89,8 @@ export class DnsHook {
 
 async function exitOf(child: ChildProcess, what: string): Promise<[number | null, string | null]> {
   try {
-    const [code, signal]: unknown[] = await once(child, "exit");
-    return [typeof code === "number" ? code : null, typeof signal === "string" ? signal : null];
+    await once(child, "exit");
+    return [child.exitCode, child.signalCode];
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : "unknown";
     throw new DnsHookError(`${what}: cannot be started: ${reason}`, { cause: error });
@@ -109,7 +111,10 @@ function readTail(child: ChildProcess): (ms: number) => Promise<string> {
     const timer = setTimeout(resolve, ms);
     await ended;
     clearTimeout(timer);
-    const line = text.replaceAll(/[^\P{C}\n]/gu, "?").trim().replaceAll(/\s*\n\s*/g, " | ");
+    const line = text
+      .replaceAll(/[^\P{C}\n]/gu, "?")
+      .trim()
+      .replaceAll(/\s*\n\s*/g, " | ");
     return line === "" ? "" : `: ${line}`;
   };
 }

@@ -117,8 +117,8 @@ export class HeldLock {
   async release(): Promise<void> {
     this.#end.abort();
     await this.#beating;
-    if ((await this.#isOurs().catch(() => false)) === true)
-      await unlinkIfThere(this.#path).catch(leave);
+    const isOurs = await this.#isOurs().catch(() => false);
+    if (isOurs) await unlinkIfThere(this.#path).catch(leave);
   }
 
   async #beat(): Promise<void> {

@@ -62,9 +62,8 @@ function parseKey(pem: string): KeyObject {
   }
 }
 
-// Exactly the name: a wildcard that would match it was ordered for another set of names.
 function covers(leaf: X509Certificate, name: string): boolean {
   if (isIP(name) !== 0) return leaf.checkIP(name) !== undefined;
-  const entries = (leaf.subjectAltName ?? "").split(", ");
-  return entries.some((entry) => entry.toLowerCase() === `dns:${name.toLowerCase()}`);
+  // A wildcard is covered where any name in its place is.
+  return leaf.checkHost(name.replace(/^\*\./, "any-name.")) !== undefined;
 }

@@ -21,7 +21,7 @@ function setUp(scope: Scope) {
 
 async function take(lock: FolderLock): Promise<HeldLock> {
   const held = await lock.take();
-  assert(held instanceof HeldLock, `held by ${String(held)}`);
+  assert(held instanceof HeldLock, "held by another one");
   return held;
 }
 
