@@ -33,11 +33,12 @@ export class OrderResponder implements ChallengeResponder {
 
   async present({ type, identifier, token, keyAuthorization }: PresentedChallenge): Promise<void> {
     const { store, now } = this.#options;
-    if (type === "http-01") return store.add({ type, token, keyAuthorization });
     if (type === "dns-01") return this.#runHook("present", identifier, keyAuthorization);
-    const made = makeChallengeCertificate(identifier, keyAuthorization, now());
+    const madeAt = now();
+    if (type === "http-01") return store.add({ type, madeAt, token, keyAuthorization });
+    const made = makeChallengeCertificate(identifier, keyAuthorization, madeAt);
     const certificate = { certPem: made.certificate, keyPem: made.key };
-    return store.add({ type, token, name: made.serverName, certificate });
+    return store.add({ type, madeAt, token, name: made.serverName, certificate });
   }
 
   async remove({ type, identifier, token, keyAuthorization }: PresentedChallenge): Promise<void> {

@@ -1,8 +1,8 @@
 // Responses to challenges of http-01 (RFC 8555 §8.3) and tls-alpn-01 (RFC 8737), in the state folder, so that every
 // process that shares the folder responds to them: the authority may reach any of the machines behind one name.
 //
-// A client's bytes are only compared, and choose no file: what is not this process's own is looked for in a copy of
-// the folder, which is read anew for a look-up that misses, at most four times a second for all of them together.
+// A client's bytes are only compared, and choose no file: for what is not this process's own the whole folder is
+// read, which is empty nearly always, at most four times a second for all look-ups together.
 // On a network file system a new file must be seen by the other machines within seconds (NFS: acdirmax=3).
 
 import { createHash } from "node:crypto";
@@ -33,9 +33,16 @@ export interface ChallengeCertificate {
 }
 
 export type StoredChallenge =
-  | { readonly type: "http-01"; readonly token: string; readonly keyAuthorization: string }
+  | {
+      readonly type: "http-01";
+      readonly madeAt: number;
+      readonly token: string;
+      readonly keyAuthorization: string;
+    }
   | {
       readonly type: "tls-alpn-01";
+      /** Milliseconds since 1970: of several for one name, left by a crash, the newest counts. */
+      readonly madeAt: number;
       /** The name in the client's hello. */
       readonly name: string;
       readonly token: string;
@@ -106,7 +113,8 @@ export class ChallengeStore {
   }
 
   async #find(key: string): Promise<StoredChallenge | null> {
-    const known = this.#own.get(key) ?? this.#shared.get(key) ?? null;
+    // What others have written may have been replaced since: it is always read anew.
+    const known = this.#own.get(key) ?? null;
     if (known !== null || this.#closed.signal.aborted || this.#waiting >= MAX_WAITING) return known;
     this.#waiting += 1;
     const late = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(MAX_LOOKUP_MS)]);
@@ -151,7 +159,8 @@ export class ChallengeStore {
       if (challenge !== null) files.set(name, challenge);
     }
     this.#files = files;
-    this.#shared = new Map([...files.values()].map((one) => [keyOf(one), one]));
+    const oldestFirst = [...files.values()].sort((one, other) => one.madeAt - other.madeAt);
+    this.#shared = new Map(oldestFirst.map((one) => [keyOf(one), one]));
   }
 
   async #readFile(name: string): Promise<StoredChallenge | null> {
@@ -170,14 +179,14 @@ function keyOf(challenge: StoredChallenge): string {
 }
 
 function parseChallenge(text: string): StoredChallenge | null {
-  const { type, token, keyAuthorization, name, certificate } = parseObject(text) ?? {};
-  if (typeof token !== "string") return null;
+  const { type, madeAt, token, keyAuthorization, name, certificate } = parseObject(text) ?? {};
+  if (typeof token !== "string" || typeof madeAt !== "number") return null;
   if (type === "http-01" && typeof keyAuthorization === "string")
-    return { type, token, keyAuthorization };
+    return { type, madeAt, token, keyAuthorization };
   const { certPem, keyPem } = asObject(certificate) ?? {};
   if (type !== "tls-alpn-01" || typeof name !== "string") return null;
   if (typeof certPem !== "string" || typeof keyPem !== "string") return null;
-  return { type, name, token, certificate: { certPem, keyPem } };
+  return { type, madeAt, name, token, certificate: { certPem, keyPem } };
 }
 
 function ignore(): void {

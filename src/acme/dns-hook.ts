@@ -69,7 +69,7 @@ export class DnsHook {
     const what = `${program} ${action} ${domain}`;
     try {
       const [code, signal] = await exitOf(child, what);
-      if (code === 0) return;
+      if (code === 0 && !late.aborted) return;
       const outcome = signal === null ? `exit code ${code}` : `ended by ${signal}`;
       const told = await tail(READ_REST_MS);
       throw new DnsHookError(
