@@ -53,9 +53,9 @@ export class AcmeClient {
     if (!URL.canParse(location, url)) throw fault("malformedResponse", "an account without URL");
     const accountUrl = new URL(location, url).href;
     checkAccount(object);
-    this.#session.accountUrl = accountUrl;
     // 200: the account was there before, perhaps with another address.
     if (status === 200 && this.#options.email !== "") await this.#updateAccount(accountUrl, signal);
+    this.#session.accountUrl = accountUrl;
     return accountUrl;
   }
 

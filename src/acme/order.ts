@@ -19,7 +19,7 @@ import { asObject, asText, type JsonObject } from "./json.ts";
 import type { AcmeSession } from "./session.ts";
 
 /** Identifiers of one order; Let's Encrypt's limit. */
-export const MAX_IDENTIFIERS = 100;
+const MAX_IDENTIFIERS = 100;
 /** Tries to finalize an order that the authority calls not ready although it was. */
 const MAX_FINALIZE_TRIES = 3;
 const FINALIZE_WAIT_MS = 1000;

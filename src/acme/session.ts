@@ -26,7 +26,7 @@ const FIRST_WAIT_MS = 1000;
 /** A longer wait that the authority asks for is left to the caller. */
 const MAX_WAIT_MS = 30_000;
 /** How long the authority may check a challenge, or make a certificate. */
-export const MAX_POLL_MS = 600_000;
+const MAX_POLL_MS = 600_000;
 /** Looks at one resource; with a bound of time, so that a clock that moves ends them as well. */
 const MAX_POLLS = 120;
 const FIRST_POLL_MS = 1000;
