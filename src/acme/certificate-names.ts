@@ -7,7 +7,7 @@ import type { Identifier } from "./identifier.ts";
 import { MAX_IDENTIFIERS } from "./order.ts";
 
 /** Certificates of one server. */
-export const MAX_CERTIFICATES = 1000;
+const MAX_CERTIFICATES = 1000;
 /** Names as DNS has them, in ASCII, with at least two labels; a wildcard for the first label. */
 const NAME =
   /^(?=.{1,253}$)(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -104,8 +104,7 @@ export class AcmeClient {
       contact: this.#contact(),
       ...binding,
     });
-    const request = { url: newAccount, payload, isNewAccount: true, isRepeatable: true };
-    return this.#session.post(request, signal);
+    return this.#session.post({ url: newAccount, payload, isNewAccount: true }, signal);
   }
 
   /** Tells the account's address → whether the account is there. */
@@ -113,8 +112,7 @@ export class AcmeClient {
     this.#session.accountUrl = url;
     try {
       const payload = JSON.stringify({ contact: this.#contact() });
-      const request = { url, payload, isRepeatable: true };
-      checkAccount((await this.#session.post(request, signal)).object);
+      checkAccount((await this.#session.post({ url, payload }, signal)).object);
       return true;
     } catch (error) {
       this.#session.accountUrl = "";

@@ -10,10 +10,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 
-export type HookAction = "present" | "remove";
-
 export interface HookCall {
-  readonly action: HookAction;
+  readonly action: "present" | "remove";
   /** Without "*.". */
   readonly domain: string;
   /** "_acme-challenge.DOMAIN". */

@@ -5,14 +5,8 @@ export type KeeperEvent =
   | { readonly kind: "loaded"; readonly names: Names; readonly notAfter: number }
   /** Another process that shares the folder has ordered a certificate. */
   | { readonly kind: "adopted"; readonly names: Names; readonly notAfter: number }
-  | {
-      readonly kind: "ordered" | "renewed";
-      readonly names: Names;
-      /** The authority's directory. */
-      readonly issuer: string;
-      readonly notAfter: number;
-      readonly renewAt: number;
-    }
+  | Issued<"ordered">
+  | Issued<"renewed">
   | {
       readonly kind: "failed";
       readonly names: Names;
@@ -40,5 +34,14 @@ export type KeeperEvent =
   | { readonly kind: "unused"; readonly names: Names; readonly reason: string }
   /** A DNS record or a file of a challenge was left behind. */
   | { readonly kind: "left"; readonly names: Names; readonly reason: string };
+
+interface Issued<Kind> {
+  readonly kind: Kind;
+  readonly names: Names;
+  /** The authority's directory. */
+  readonly issuer: string;
+  readonly notAfter: number;
+  readonly renewAt: number;
+}
 
 export type Names = readonly string[];

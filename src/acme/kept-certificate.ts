@@ -98,7 +98,7 @@ export class KeptCertificate {
   #current: StoredCertificate | null = null;
   #record: CertificateRecord;
   /** The texts of the files as last read or written. */
-  readonly #seen = { pem: "", record: "" };
+  readonly #seen: { pem: string | null; record: string | null } = { pem: null, record: null };
   /** Files that could not be written: path → text. */
   readonly #unsaved = new Map<string, string>();
   /** Files that could not be read, which was told. */

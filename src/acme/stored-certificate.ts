@@ -22,6 +22,8 @@ export class CertificateFault extends Error {}
 /** Reads the key and the chain for a set of names. Throws CertificateFault. */
 export function readCertificate(pem: string, names: readonly string[]): StoredCertificate {
   const blocks = [...pem.matchAll(BLOCK)].map(([text, label = ""]) => ({ text, label }));
+  if (blocks.length < pem.split("-----BEGIN ").length - 1)
+    throw new CertificateFault("is cut off, or damaged");
   const chain = blocks.filter(({ label }) => label === "CERTIFICATE").map(({ text }) => text);
   const keyPem = blocks.find(({ label }) => label.endsWith("PRIVATE KEY"))?.text ?? "";
   const certificates = parseChain(chain);
