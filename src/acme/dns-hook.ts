@@ -62,7 +62,8 @@ export class DnsHook {
     });
     const tail = readTail(child);
     const late = AbortSignal.timeout(timeoutMs);
-    late.addEventListener("abort", () => void stop(child), { once: true });
+    const end = (): void => void stop(child);
+    late.addEventListener("abort", end, { once: true });
     this.#running.add(child);
     const what = `${program} ${action} ${domain}`;
     try {
@@ -74,6 +75,8 @@ export class DnsHook {
         `${what}: ${late.aborted ? `not done within ${timeoutMs / 1000} s` : outcome}${told}`,
       );
     } finally {
+      // Later the number of the process may be another one's.
+      late.removeEventListener("abort", end);
       this.#running.delete(child);
       child.stderr?.destroy();
     }

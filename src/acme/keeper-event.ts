@@ -16,6 +16,13 @@ export type KeeperEvent =
       /** The end of the certificate in use; null: there is none. */
       readonly notAfter: number | null;
     }
+  /** There is no valid certificate, and the pause after a failure before this start is not over. */
+  | {
+      readonly kind: "waiting";
+      readonly names: Names;
+      readonly reason: string;
+      readonly retryAt: number;
+    }
   /** Another process orders this certificate. */
   | { readonly kind: "locked"; readonly names: Names; readonly holder: string }
   /** The authority has moved the renewal (RFC 9773). */

@@ -109,6 +109,7 @@ export class CertificateKeeper {
    */
   async start(): Promise<void> {
     const { signal } = this.#stopped;
+    if (this.#running.length > 0) throw new Error("start() was called before");
     for (const one of this.#certificates) this.#running.push(one.run(signal));
     const all = Promise.all(this.#certificates.map(async (one) => one.settled));
     await within(MAX_START_MS, all);

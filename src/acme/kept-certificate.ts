@@ -42,8 +42,10 @@ import type { CertificatePaths } from "./state-folder.ts";
 import { CertificateFault, readCertificate, type StoredCertificate } from "./stored-certificate.ts";
 import { readWhole, writeWhole } from "./whole-file.ts";
 
-/** Between two looks at the folder; also what a clock that was set may cost. */
+/** Between two looks at the folder; also what a clock that was set may cost. Up to a quarter less, so that a
+ * thousand certificates do not look at once. */
 const LOOK_EVERY_MS = 60_000;
+const LOOK_JITTER = 0.25;
 /** While another process orders what is missing here. */
 const LOCKED_LOOK_MS = 2000;
 /** Hook programs may take 5 minutes each. */
@@ -141,8 +143,11 @@ export class KeptCertificate {
 
   /** Keeps the certificate until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    let isFirst = true;
     while (!signal.aborted) {
       const outcome = await this.#step(signal).catch((error: unknown) => this.#fail(error, signal));
+      if (isFirst && outcome === "kept" && !this.#hasValid() && !signal.aborted) this.#tellPause();
+      isFirst = false;
       if (outcome !== "locked" || this.#hasValid()) this.#settled.resolve();
       await this.#options.time.delay(this.#pauseAfter(outcome), signal).catch(ignore);
     }
@@ -386,11 +391,18 @@ export class KeptCertificate {
     return now >= Math.max(this.#dueAt(), nextTryAt(this.#record.attempts, now));
   }
 
+  #tellPause(): void {
+    const { names, onEvent, time } = this.#options;
+    const { attempts, reason } = this.#record;
+    onEvent({ kind: "waiting", names, reason, retryAt: nextTryAt(attempts, time.now()) });
+  }
+
   #pauseAfter(outcome: Outcome): number {
     if (outcome === "locked" && !this.#hasValid()) return LOCKED_LOOK_MS;
-    const { now } = this.#options.time;
+    const { now, random } = this.#options.time;
     const wait = Math.max(this.#dueAt(), nextTryAt(this.#record.attempts, now())) - now();
-    return Math.min(LOOK_EVERY_MS, Math.max(wait, LOCKED_LOOK_MS));
+    const look = LOOK_EVERY_MS * (1 - LOOK_JITTER * random());
+    return Math.min(look, Math.max(wait, LOCKED_LOOK_MS));
   }
 }
 

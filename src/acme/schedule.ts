@@ -39,7 +39,7 @@ const MAX_RETRY_AFTER_MS = 7 * DAY_MS;
 const TRIES_OF_ISSUER = 3;
 /** An issuer that asks to wait longer is left at once, where there is another one. */
 const LONG_RETRY_AFTER_MS = HOUR_MS;
-/** A certificate that begins later than this is not valid yet; clocks of two machines differ by less. */
+/** Clocks of two machines differ by less. A certificate that begins later than this is not valid yet. */
 const MAX_SKEW_MS = HOUR_MS;
 
 /** When a certificate is valid. */
@@ -122,8 +122,8 @@ export function nextTryAt({ retryAt, failedAt, tries }: Attempts, now: number): 
   const recent = recentTries(tries, now);
   const [first = 0] = recent.slice(-MAX_TRIES_AN_HOUR);
   const hourly = recent.length < MAX_TRIES_AN_HOUR ? 0 : first + HOUR_MS;
-  // A failure in the future: the clock was set back, and the pause is over or unknown.
-  return Math.max(failedAt > now ? 0 : retryAt, hourly);
+  // A failure far in the future: the clock was set back, and the pause is over or unknown.
+  return Math.max(isPast(failedAt, now) ? retryAt : 0, hourly);
 }
 
 /** A try begins. */
@@ -161,7 +161,12 @@ export function withSuccess({ tries }: Attempts): Attempts {
 
 /** The tries of the last hour; none of a time that has not come, by a clock that was set back. */
 function recentTries(tries: readonly number[], now: number): readonly number[] {
-  return tries.filter((at) => at <= now && now - at < HOUR_MS);
+  return tries.filter((at) => isPast(at, now) && now - at < HOUR_MS);
+}
+
+/** Whether a moment that was written down is over, perhaps by the clock of another machine. */
+function isPast(at: number, now: number): boolean {
+  return at <= now + MAX_SKEW_MS;
 }
 
 function pauseAfter(failures: number, random: number): number {

@@ -15,6 +15,8 @@ const ABANDONED_AFTER_MS = 3_600_000;
 
 /** What link() says where a file system has no hard links. */
 const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
+/** What fsync() of a folder says where a file system has none. */
+const NO_SYNC: ReadonlySet<string> = new Set(["EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
 
 /** Replaces a file, or creates it with mode 0600. Rejects with the file system's error; the old file stays then. */
 export async function writeWhole(path: string, text: string): Promise<void> {
@@ -39,8 +41,9 @@ export async function createWhole(path: string, text: string): Promise<boolean> 
     await syncFolder(dirname(path));
     return true;
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw error;
+    if (codeOf(error) !== "EEXIST") throw error;
+    // The server of a network file system may have made the link, and its response was lost.
+    return (await lstat(unfinished)).nlink === 2;
   } finally {
     await unlinkIfThere(unfinished);
   }
@@ -131,6 +134,9 @@ async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await folder.sync();
+  } catch (error) {
+    // A file system that syncs files only.
+    if (!NO_SYNC.has(codeOf(error))) throw error;
   } finally {
     await folder.close();
   }

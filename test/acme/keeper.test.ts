@@ -1,6 +1,8 @@
 // The keeper against an authority that checks for real, with a clock that the tests move.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import {
   chmodSync,
@@ -26,7 +28,7 @@ import {
   passUntil,
   type TestKeeper,
 } from "../support/keeper-world.ts";
-import { makeScratch, type Scope } from "../support/scratch.ts";
+import { CHECKOUT, makeScratch, type Scope } from "../support/scratch.ts";
 import type { AuthoritySettings, TestAuthority } from "../support/acme-authority.ts";
 
 const MINUTE = 60_000;
@@ -272,12 +274,18 @@ test("failures back off within five tries an hour, are told, and keep the old ce
 test("a server that is started again and again keeps to the tries of the hour", async (t) => {
   const { world, time, authority } = await setUp(t);
   authority.settings.challengeTypes = [];
+  let waiting = 0;
   for (let count = 0; count < 8; count += 1) {
     const one = await world.keeper(authority, time);
     await one.keeper.start();
     await one.keeper.stop();
     time.shift(MINUTE);
+    const [event] = one.events;
+    assert(event?.kind === "failed" || event?.kind === "waiting", "silent");
+    assert.match(event.reason, /noChallenge/);
+    if (event.kind === "waiting") waiting += 1;
   }
+  assert(waiting >= 3, `${waiting} starts had to wait`);
   assert(orders(authority) >= 2 && orders(authority) <= 5, `${orders(authority)} orders`);
 });
 
@@ -514,4 +522,30 @@ test("a second type of challenge is tried where the first one fails", async (t) 
   await one.keeper.start();
   assert.equal(one.events[0]?.kind, "failed");
   await passUntil(one, "ordered", { ms: HOUR });
+});
+
+test("a process that is killed in the middle of an order holds no other one back", async (t) => {
+  const { world, time, authority } = await setUp(t);
+  const gate = Promise.withResolvers<void>();
+  world.gate = gate.promise;
+  const { directoryUrl, caRoot } = authority;
+  const options = { folder: world.folder, directoryUrl, caRoot, names: "example.com" };
+  const script = join(CHECKOUT, "test/support/keep.ts");
+  const child = spawn(process.execPath, [script, JSON.stringify(options)]);
+  t.after(() => child.kill("SIGKILL"));
+  await until("the other process orders", () =>
+    authority.requests.some(({ path }) => path.startsWith("/challenges/")),
+  );
+  const one = await world.keeper(authority, time);
+  const started = one.keeper.start();
+  await until("it is locked", () => one.events.some(({ kind }) => kind === "locked"));
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  gate.resolve();
+  await started;
+  assert.deepEqual(
+    one.events.map(({ kind }) => kind),
+    ["locked", "ordered"],
+  );
+  assert.equal(authority.accounts.size, 1);
 });

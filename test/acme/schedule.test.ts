@@ -142,6 +142,14 @@ test("a clock that is set back ends a pause that it would make endless", () => {
   assert(nextTryAt(failed, START + 300 * DAY) <= START + 300 * DAY);
 });
 
+test("what another machine wrote counts, although its clock is some minutes ahead", () => {
+  const failed = fail(NO_ATTEMPTS, START + 30 * MINUTE);
+  assert.equal(nextTryAt(failed, START), START + 31 * MINUTE);
+  let attempts = NO_ATTEMPTS;
+  for (let count = 0; count < 5; count += 1) attempts = withTry(attempts, START + 10 * MINUTE);
+  assert.equal(nextTryAt(attempts, START), START + 70 * MINUTE);
+});
+
 test("a certificate is valid from an hour before its begin, for clocks that differ, to its end", () => {
   assert(isValidAt(life(6), START));
   assert(isValidAt(life(6), START - HOUR));
