@@ -42,9 +42,9 @@ import type { CertificatePaths } from "./state-folder.ts";
 import { CertificateFault, readCertificate, type StoredCertificate } from "./stored-certificate.ts";
 import { readWhole, writeWhole } from "./whole-file.ts";
 
-/** Between two looks at the folder; also what a clock that was set may cost. Up to a quarter less, so that a
- * thousand certificates do not look at once. */
+/** Between two looks at the folder; also what a clock that was set may cost. */
 const LOOK_EVERY_MS = 60_000;
+/** Up to so much of it is left out, so that a thousand certificates do not look at once. */
 const LOOK_JITTER = 0.25;
 /** While another process orders what is missing here. */
 const LOCKED_LOOK_MS = 2000;
