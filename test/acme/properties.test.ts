@@ -46,17 +46,18 @@ const PATHS = [
   "/renewal",
 ];
 
-const MEMBERS = [
-  ...["newNonce", "newAccount", "newOrder", "renewalInfo", "meta"],
-  ...["status", "identifiers", "authorizations", "finalize", "certificate", "error"],
-  ...["identifier", "challenges", "wildcard", "contact", "suggestedWindow", "explanationURL"],
-];
+const MEMBERS =
+  "newNonce newAccount newOrder renewalInfo meta status identifiers authorizations finalize certificate " +
+  "error identifier challenges wildcard contact suggestedWindow explanationURL";
 
 /** A change of one member, or another body, at a path. */
 const changes = fc.record({
   path: fc.constantFrom(...PATHS),
   change: fc.oneof(
-    fc.record({ member: fc.constantFrom(...MEMBERS), value: fc.jsonValue({ maxDepth: 3 }) }),
+    fc.record({
+      member: fc.constantFrom(...MEMBERS.split(" ")),
+      value: fc.jsonValue({ maxDepth: 3 }),
+    }),
     fc.record({ text: fc.oneof(fc.json(), fc.string({ unit: "binary" })) }),
   ),
 });
