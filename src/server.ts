@@ -50,8 +50,9 @@ export class Server {
   #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
+    const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead } =
       configuration.listeners;
+    const { keepAliveMs, bodyTimeoutMs } = configuration.listeners;
     const { tempDir, maxTempSize } = configuration.process;
     this.#configuration = configuration;
     this.#log = log;
@@ -73,7 +74,8 @@ export class Server {
     this.#connections = new Http1Engine({
       maxBodyBytes: maxBody,
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
-      ...times,
+      keepAliveMs,
+      bodyTimeoutMs,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),

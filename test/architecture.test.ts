@@ -20,6 +20,9 @@ const PARTS = [
   "net",
   "http1",
   "http2",
+  "tls",
+  "acme",
+  "x509",
   "websocket",
   "workers",
   "routing",
@@ -40,16 +43,17 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   net: [],
   // Certificates and the DER that they are made of.
   x509: [],
-  // RFC 8555: knows nothing of the server.
-  acme: ["x509"],
   config: ["net"],
   http1: ["http", "net"],
   http2: ["http", "net"],
+  tls: ["http", "net", "x509"],
+  // RFC 8555; knows nothing of the server.
+  acme: ["net", "x509"],
   websocket: ["http", "net"],
   workers: ["http", "net"],
   routing: ["http", "net"],
   observe: ["http"],
-  front: ["http", "net", "http1", "http2"],
+  front: ["http", "net", "tls"],
   "handlers/static": ["http", "net"],
   "handlers/builtin": ["http", "net"],
   // What a route asks of its requests, and changes in its responses.

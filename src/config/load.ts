@@ -244,6 +244,7 @@ class ConfigurationMaker {
       .filter((one) => one !== null);
     return {
       listeners: readListeners(this.#sources, this.#environment, this.#mistakes),
+      tls: null,
       applications: loaded.map(({ configuration }) => configuration),
       routes: finishRoutes(drafts, this.#mistakes),
       logs: readLogs(this.#sources, this.#mistakes),

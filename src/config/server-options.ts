@@ -6,7 +6,7 @@ import { dirname, resolve } from "node:path";
 
 import type { ListenAddress } from "../net/address.ts";
 import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
-import type { Configuration } from "./configuration.ts";
+import type { BoundAddress, Configuration } from "./configuration.ts";
 import { fileToMake, mayAppend, readableFolder, writableFolder } from "./given-paths.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { findOwner } from "./owner.ts";
@@ -29,6 +29,9 @@ export function readListeners(
   return {
     bind: mistakes.attempt(() => readBind(sources, environment), "default"),
     socketRights: mistakes.attempt(() => readSocketRights(sources), { mode: 0, owner: null }),
+    proxyProtocol: false,
+    http2: true,
+    h2c: false,
     forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
     headerMap: sources.one(OPTIONS.headerMap),
     keepAliveMs: sources.one(OPTIONS.keepAlive),
@@ -72,6 +75,7 @@ export function readProcess(
       sources.ask(OPTIONS.maxTempSize)?.value ??
       usualTempSize(tempDir === null ? 0 : freeBytes(tempDir)),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
+    user: null,
     health: sources.one(OPTIONS.health),
     reload: sources.one(OPTIONS.reload),
     reloadDirs:
@@ -105,10 +109,17 @@ function readBind(sources: Sources, environment: Environment): Configuration["li
   if (sources.one(OPTIONS.reload)) return [joinAddress(sources, environment)];
   const text = environment["PORT"] ?? "";
   if (text === "") return "default";
-  return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
+  return [
+    {
+      kind: "tcp",
+      scheme: "http",
+      host: ALL_ADDRESSES,
+      port: readValue("PORT", text, OPTIONS.port.read),
+    },
+  ];
 }
 
-function readAddresses(binds: readonly GivenValue<ListenAddress>[]): readonly ListenAddress[] {
+function readAddresses(binds: readonly GivenValue<ListenAddress>[]): readonly BoundAddress[] {
   const seen = new Set<string>();
   return binds.map(({ by, text, value, folder }) => {
     const address = readValue(by, text, () => resolveBindAddress(value, folder));
@@ -120,16 +131,17 @@ function readAddresses(binds: readonly GivenValue<ListenAddress>[]): readonly Li
       throw new OperatorError(
         `${by} ${quote(text)} is in a folder that is missing; make the folder`,
       );
-    return address;
+    return { ...address, scheme: "http" };
   });
 }
 
-function joinAddress(sources: Sources, environment: Environment): ListenAddress {
+function joinAddress(sources: Sources, environment: Environment): BoundAddress {
   const text = environment["PORT"] ?? "";
   const given = sources.ask(OPTIONS.port)?.value;
   const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
   return {
     kind: "tcp",
+    scheme: "http",
     host: sources.ask(OPTIONS.host)?.value ?? LOOPBACK,
     port: given ?? fromPlatform ?? DEFAULT_PORT,
   };

@@ -27,6 +27,7 @@ import {
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
 import type { BodyCoder, CodedBody, KeptCodings, ResponsePolicy } from "./response-policy.ts";
+import type { TlsFacts } from "./tls-facts.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
@@ -65,9 +66,11 @@ export interface UpgradedStream {
   readonly bytesReceived: number;
 }
 
-/** Both ends of a connection, and the scheme of its listener. */
+/** Both ends of a connection, its scheme, and what its TLS handshake has agreed. */
 export interface ConnectionFacts {
   readonly scheme: "http" | "https";
+  /** Null without TLS. */
+  readonly tls: TlsFacts | null;
   /** The client's address without brackets. A Unix socket has "" and port 0. */
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -137,6 +140,8 @@ export class Exchange {
   scheme: "http" | "https" | "ws" | "wss";
   remoteAddress: string;
   remotePort: number;
+  /** Of the connection; null without TLS. */
+  readonly tls: TlsFacts | null;
   /** The other end of the connection; "" on a Unix socket. */
   readonly peerAddress: string;
   readonly localAddress: string;
@@ -182,6 +187,7 @@ export class Exchange {
     this.head = head;
     this.effectiveHead = head;
     this.scheme = connection.scheme;
+    this.tls = connection.tls;
     this.remoteAddress = connection.remoteAddress;
     this.remotePort = connection.remotePort;
     this.peerAddress = connection.remoteAddress;

@@ -4,6 +4,7 @@
 
 import type { Socket } from "node:net";
 
+import type { Arrival } from "../http/engine.ts";
 import { ERRORS, errorResponse, RequestFault, type HttpError } from "../http/error.ts";
 import {
   Exchange,
@@ -16,12 +17,13 @@ import type { FieldSection } from "../http/field-section.ts";
 import { hasMember } from "../http/grammar.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { peersOf } from "../net/address.ts";
+import { HEAD_TIMEOUT_MS, SMALL_HEAD_BYTES } from "../net/connection-limits.ts";
+import type { ListedConnection } from "../net/connection-list.ts";
+import type { ConnectionMemory, MemoryKind } from "../net/connection-memory.ts";
 import { LingeringClose } from "../net/lingering-close.ts";
 import type { Holder, MemoryBudget } from "../net/memory-budget.ts";
-import type { ConnectionMemory, MemoryKind } from "./connection-memory.ts";
 import type { HeadParser } from "./head-parser.ts";
 import { HeadReader } from "./head-reader.ts";
-import { HEAD_TIMEOUT_MS, SMALL_HEAD_BYTES } from "./limits.ts";
 import { Output } from "./output.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import { RequestBodyReader } from "./request-body.ts";
@@ -82,11 +84,10 @@ type ConnectionState =
 
 const EMPTY = Buffer.alloc(0);
 
-export class Http1Connection implements ResponseWriter {
-  /** Index among all connections of the engine; -1: not among them. */
+export class Http1Connection implements ResponseWriter, ListedConnection {
   index = -1;
   readonly #socket: Socket;
-  readonly #scheme: ConnectionFacts["scheme"];
+  readonly #arrival: Arrival;
   readonly #context: ConnectionContext;
   readonly #output: Output;
   readonly #ahead: ReadAhead;
@@ -117,13 +118,13 @@ export class Http1Connection implements ResponseWriter {
   #closes = false;
   #lingering: LingeringClose | null = null;
 
-  constructor(socket: Socket, scheme: ConnectionFacts["scheme"], context: ConnectionContext) {
+  constructor(socket: Socket, arrival: Arrival, context: ConnectionContext) {
     this.#socket = socket;
-    this.#scheme = scheme;
+    this.#arrival = arrival;
     this.#context = context;
     this.#output = new Output(socket, context.memory.output);
     this.#ahead = new ReadAhead(socket);
-    this.#heads = new HeadReader(context.parser, scheme);
+    this.#heads = new HeadReader(context.parser, arrival.scheme);
     this.#since = context.now;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("drain", this.#onDrain);
     socket.on("close", () => this.#onClose());
@@ -296,7 +297,8 @@ export class Http1Connection implements ResponseWriter {
   }
 
   #connectionFacts(): ConnectionFacts {
-    return (this.#facts ??= { scheme: this.#scheme, ...peersOf(this.#socket) });
+    const { scheme, tls, peers } = this.#arrival;
+    return (this.#facts ??= { scheme, tls, ...(peers ?? peersOf(this.#socket)) });
   }
 
   /** Returns the line of a response's Connection field, and decides whether the connection is closed after it. */

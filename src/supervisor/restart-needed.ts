@@ -12,6 +12,9 @@ type Setting = { [P in keyof Fixed]: keyof Fixed[P] }[keyof Fixed];
 const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   bind: "bind",
   socketRights: "socket-mode, socket-owner",
+  proxyProtocol: "proxy-protocol",
+  http2: "http2",
+  h2c: "h2c",
   forwardedAllowIps: "forwarded-allow-ips",
   headerMap: "header-map",
   keepAliveMs: "keep-alive",
@@ -27,6 +30,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   tempDir: "temp-dir",
   maxTempSize: "max-temp-size",
   gracefulTimeoutMs: "graceful-timeout",
+  user: "user, group",
   // The routes have it.
   health: null,
   reload: "reload",

@@ -121,6 +121,10 @@ test("gives every option its documented default", () => {
     compress: "files",
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
+    proxyProtocol: false,
+    http2: true,
+    h2c: false,
+    user: null,
     socketRights: { mode: 0o666, owner: null },
     maxRequestLine: 8192,
     maxRequestHead: 32_768,
@@ -199,15 +203,21 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   [
     "bind",
     "127.0.0.1:9000",
-    { bind: [{ kind: "tcp", host: "127.0.0.1", port: 9000 }] },
+    { bind: [{ kind: "tcp", scheme: "http", host: "127.0.0.1", port: 9000 }] },
     "127.0.0.1",
     /the port is missing: 127\.0\.0\.1:8000/,
   ],
-  ["host", "::1", { bind: [{ kind: "tcp", host: "::1", port: 8000 }] }, "a b", /host name/],
+  [
+    "host",
+    "::1",
+    { bind: [{ kind: "tcp", scheme: "http", host: "::1", port: 8000 }] },
+    "a b",
+    /host name/,
+  ],
   [
     "port",
     "9000",
-    { bind: [{ kind: "tcp", host: "127.0.0.1", port: 9000 }] },
+    { bind: [{ kind: "tcp", scheme: "http", host: "127.0.0.1", port: 9000 }] },
     "70000",
     /must be a port from 0 to 65535/,
   ],
@@ -446,11 +456,16 @@ describe("the application", () => {
 });
 
 describe("the address", () => {
-  const tcp = (host: string, port: number): unknown => ({ kind: "tcp", host, port });
+  const tcp = (host: string, port: number): unknown => ({
+    kind: "tcp",
+    scheme: "http",
+    host,
+    port,
+  });
   test("--bind may be repeated, and a socket's path becomes absolute", () => {
     assert.deepEqual(loadHere(["app:app", "-b", ":80", "--bind=unix:s.sock"]).bind, [
       tcp("0.0.0.0", 80),
-      { kind: "unix", path: join(scratch, "s.sock") },
+      { kind: "unix", scheme: "http", path: join(scratch, "s.sock") },
     ]);
   });
   test("TYPHON_BIND holds several between commas or spaces", () => {

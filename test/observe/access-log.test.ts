@@ -12,6 +12,7 @@ import { scratchSink } from "./scratch-log.ts";
 
 const IGNORE = (): void => undefined;
 const FACTS: ConnectionFacts = {
+  tls: null,
   scheme: "http",
   remoteAddress: "192.0.2.1",
   remotePort: 1234,

@@ -33,6 +33,7 @@ export interface MemoryRequest {
 }
 
 const FACTS: ConnectionFacts = {
+  tls: null,
   scheme: "https",
   remoteAddress: "192.0.2.1",
   remotePort: 1234,
