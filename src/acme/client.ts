@@ -104,7 +104,8 @@ export class AcmeClient {
       contact: this.#contact(),
       ...binding,
     });
-    return this.#session.post({ url: newAccount, payload, isNewAccount: true }, signal);
+    const request = { url: newAccount, payload, isNewAccount: true, isRepeatable: true };
+    return this.#session.post(request, signal);
   }
 
   /** Tells the account's address → whether the account is there. */
@@ -112,7 +113,8 @@ export class AcmeClient {
     this.#session.accountUrl = url;
     try {
       const payload = JSON.stringify({ contact: this.#contact() });
-      checkAccount((await this.#session.post({ url, payload }, signal)).object);
+      const request = { url, payload, isRepeatable: true };
+      checkAccount((await this.#session.post(request, signal)).object);
       return true;
     } catch (error) {
       this.#session.accountUrl = "";

@@ -59,6 +59,7 @@ const USUAL: Partial<AuthoritySettings> = {
   hasAlternate: false,
   intercept: () => null,
   change: (_path, body) => body,
+  loseResponse: () => false,
 };
 
 /** A client whose waits take no time, and are noted. */
@@ -326,7 +327,7 @@ test("Retry-After in seconds and as a date decides when the client looks again",
   for (const [retryAfter, wanted] of [
     ["7", 7000],
     [() => new Date(Date.now() + 20_000).toUTCString(), 20_000],
-    ["900", 1000],
+    ["900", 30_000],
     ["soon", 1000],
   ] as const) {
     const authority = authorityWith({
@@ -380,6 +381,60 @@ test("a read that fails is tried four times, a change once", async () => {
   assert.equal(error.type, "malformedResponse");
   assert.equal(error.status, 500);
   assert.equal(authority.requests.filter(({ path }) => path === "/order").length, 1);
+});
+
+test("a request whose response is lost costs no certificate", async () => {
+  const authority = authorityWith({ processingLooks: 1 });
+  const client = await readyClient(authority);
+  for (const lost of ["/challenges", "/finalize", "/authorizations", "/certificates"]) {
+    authority.settings.loseResponse = (path) => {
+      if (!path.startsWith(lost)) return false;
+      authority.settings.loseResponse = () => false;
+      return true;
+    };
+    const issued = authority.issued.length;
+    await client.order(makeRequest(dns("example.com")), responder, NEVER);
+    assert.equal(authority.issued.length, issued + 1, lost);
+  }
+  const accountKey = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+  let losses = 1;
+  authority.settings.loseResponse = (path) => path === "/account" && losses-- > 0;
+  const count = authority.accounts.size;
+  await makeClient(authority, { accountKey }).ensureAccount(null, NEVER);
+  assert.equal(authority.accounts.size, count + 1);
+});
+
+test("a finalize request that never arrives is sent again", async () => {
+  const authority = authorityWith();
+  const client = await readyClient(authority);
+  let losses = 2;
+  authority.settings.intercept = ({ path }) =>
+    path.startsWith("/finalize") && losses-- > 0 ? "drop" : null;
+  await client.order(makeRequest(dns("example.com")), responder, NEVER);
+});
+
+test("an authority that is away is asked four times in all", async () => {
+  const authority = authorityWith();
+  const waits: number[] = [];
+  const client = await readyClient(authority, {}, waits);
+  authority.requests.length = 0;
+  authority.settings.intercept = () => "drop";
+  assert.equal((await errorOf(client.ensureAccount(null, NEVER))).type, "connection");
+  // The kept nonce is used up by the first try; each further one asks for a nonce first.
+  const paths = authority.requests.map(({ path }) => path);
+  assert.deepEqual(paths, ["/account", "/nonce", "/nonce", "/nonce"]);
+  assert.deepEqual(waits, [1000, 2000, 4000]);
+});
+
+test("an order has half an hour in all", async (t) => {
+  const authority = authorityWith();
+  const client = await readyClient(authority);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  responder.onPresent = () => t.mock.timers.tick(1_800_000);
+  const error = await errorOf(client.order(makeRequest(dns("example.com")), responder, NEVER));
+  assert.equal(error.type, "timeout");
+  assert.match(error.detail, /an order of more than 1800000 ms/);
+  assert.equal(responder.presented.size, 0);
 });
 
 test("a rate limit is waited for where it is short, and told where it is long", async () => {

@@ -80,6 +80,8 @@ export interface AuthoritySettings {
   hasAlternate: boolean;
   /** Looks at each request first; null lets it through. */
   intercept: (request: AuthorityRequestLog) => Interception | null;
+  /** Whether the connection ends in place of the response, when the request has been done. */
+  loseResponse: (path: string) => boolean;
   /** Changes the body of a response. */
   change: (path: string, body: object | string) => object | string;
 }
@@ -145,6 +147,7 @@ export class TestAuthority {
     renewalRetryAfter: "",
     hasAlternate: false,
     intercept: () => null,
+    loseResponse: () => false,
     change: (_path, body) => body,
   };
   readonly requests: AuthorityRequestLog[] = [];
@@ -218,7 +221,7 @@ export class TestAuthority {
       let sent = "";
       for await (const piece of request) sent += String(piece);
       const reply = await this.#reply(request, sent);
-      if (reply === "drop") {
+      if (reply === "drop" || this.settings.loseResponse(request.url ?? "")) {
         request.socket.destroy();
         return;
       }
@@ -415,6 +418,8 @@ export class TestAuthority {
     for (const authorization of this.#authorizations.values())
       for (const challenge of authorization.challenges) {
         if (challenge.url !== url) continue;
+        if (challenge.status !== "pending")
+          throw new Refusal("malformed", "the challenge is not pending");
         challenge.status = "processing";
         const kid = String(readRecord(headOf(body))["kid"]);
         const jwk = this.accounts.get(kid)?.jwk ?? {};

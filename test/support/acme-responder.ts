@@ -28,7 +28,7 @@ export class TestResponder implements ChallengeResponder {
   tlsPort = 0;
   readonly #contexts = new Map<string, SecureContext>();
 
-  async start(scope: Scope): Promise<this> {
+  async start(scope: Scope, host = "127.0.0.1"): Promise<this> {
     const http = createHttp((request, response) => {
       const token = request.url?.replace("/.well-known/acme-challenge/", "");
       const found = [...this.presented].find(
@@ -43,8 +43,8 @@ export class TestResponder implements ChallengeResponder {
     });
     tls.on("secureConnection", (socket) => socket.on("error", () => {}).end());
     tls.on("tlsClientError", () => {});
-    this.httpPort = await listen(http, scope);
-    this.tlsPort = await listen(tls, scope);
+    this.httpPort = await listen(http, scope, host);
+    this.tlsPort = await listen(tls, scope, host);
     return this;
   }
 
@@ -77,8 +77,8 @@ export class TestResponder implements ChallengeResponder {
   }
 }
 
-async function listen(server: Server, scope: Scope): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+async function listen(server: Server, scope: Scope, host: string): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   scope.after(() => void server.close());
   const address = server.address();
   assert(typeof address === "object" && address !== null);

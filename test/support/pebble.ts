@@ -60,10 +60,9 @@ export async function startPebble(scope: Scope, options: PebbleOptions): Promise
   writeFileSync(config.privateKey, identity.key);
   const configPath = join(folder, "config.json");
   writeFileSync(configPath, JSON.stringify({ pebble: config }));
-  run(scope, "pebble-challtestsrv", [
-    ...["-dnsserver", `127.0.0.1:${dnsPort}`, "-management", `127.0.0.1:${txtPort}`],
-    ...["-defaultIPv6", "", "-doh", "", "-http01", "", "-https01", "", "-tlsalpn01", ""],
-  ]);
+  const dns = ["-dnsserver", `127.0.0.1:${dnsPort}`, "-management", `127.0.0.1:${txtPort}`];
+  const off = ["-defaultIPv6", "-doh", "-http01", "-https01", "-tlsalpn01"];
+  run(scope, "pebble-challtestsrv", [...dns, ...off.flatMap((option) => [option, ""])]);
   const arguments_ = ["-strict", "-config", configPath, "-dnsserver", `127.0.0.1:${dnsPort}`];
   run(scope, "pebble", arguments_, options.environment);
   for (const one of [port, dnsPort, txtPort])

@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import { before, suite, test } from "node:test";
 
 import { AcmeError } from "../../../src/acme/acme-error.ts";
@@ -19,6 +20,10 @@ import { startPebble, type Pebble } from "../../support/pebble.ts";
 const MAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
 const DAY_MS = 86_400_000;
 const NEVER = new AbortController().signal;
+
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1"),
+);
 
 const ENVIRONMENTS = {
   "without delays": {
@@ -51,18 +56,18 @@ for (const [name, environment] of Object.entries(ENVIRONMENTS))
     const accountKey = makeKey();
 
     before(async () => {
-      await responder.start(FILE);
+      await responder.start(FILE, HAS_IPV6 ? "::" : "127.0.0.1");
       const { httpPort, tlsPort } = responder;
       const macKeys = { "kid-1": MAC_KEY };
       const pebble = await startPebble(FILE, { httpPort, tlsPort, environment, macKeys });
       running.pebble = pebble;
-      responder.onPresent = ({ type, identifier, keyAuthorization }) => {
+      responder.onPresent = async ({ type, identifier, keyAuthorization }) => {
         if (type !== "dns-01") return;
         const record = `_acme-challenge.${identifier.value}`;
-        return pebble.setTxt(record, dnsRecordValue(keyAuthorization));
+        await pebble.setTxt(record, dnsRecordValue(keyAuthorization));
       };
-      responder.onRemove = ({ type, identifier }) => {
-        if (type === "dns-01") return pebble.clearTxt(`_acme-challenge.${identifier.value}`);
+      responder.onRemove = async ({ type, identifier }) => {
+        if (type === "dns-01") await pebble.clearTxt(`_acme-challenge.${identifier.value}`);
       };
     });
 
@@ -112,11 +117,13 @@ for (const [name, environment] of Object.entries(ENVIRONMENTS))
       });
 
     for (const kind of ["http-01", "tls-alpn-01"] as const)
-      test(`an address is certified by ${kind} (RFC 8738)`, async () => {
+      test(`addresses are certified by ${kind} (RFC 8738)`, async () => {
         const client = await readyClient();
         responder.kinds = [kind];
-        const { chain } = await client.order(makeRequest(ip("127.0.0.1")), responder, NEVER);
-        assert.equal(new X509Certificate(chain).checkIP("127.0.0.1"), "127.0.0.1");
+        for (const address of HAS_IPV6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"]) {
+          const { chain } = await client.order(makeRequest(ip(address)), responder, NEVER);
+          assert.equal(new X509Certificate(chain).checkIP(address), address);
+        }
       });
 
     test("a wildcard and its name are certified by dns-01", async () => {
