@@ -68,7 +68,10 @@ export interface KeptCertificateOptions {
   /** The first one, then its fallbacks. */
   readonly authorities: readonly Authority[];
   readonly responderFor: (names: Names, failures: number) => ChallengeResponder;
+  /** Of orders, and of questions for windows. */
   readonly slots: Slots;
+  /** Of looks at the folder. */
+  readonly looks: Slots;
   readonly time: KeeperTime;
   readonly onCertificate: (certificate: StoredCertificate) => void;
   readonly onEvent: (event: KeeperEvent) => void;
@@ -299,8 +302,12 @@ export class KeptCertificate {
       onEvent({ kind: "moved", names, renewAt, explanationUrl: window.explanationUrl });
   }
 
-  /** Reads the files, if they have changed, and uses what they have. */
+  /** Reads the files, and uses what they have if they have changed. */
   async #look(isFirst: boolean): Promise<void> {
+    await this.#options.looks.run(async () => await this.#lookNow(isFirst));
+  }
+
+  async #lookNow(isFirst: boolean): Promise<void> {
     // What is not written yet is newer than the folder.
     if (this.#unsaved.size > 0) return;
     const { paths, names, onEvent } = this.#options;
