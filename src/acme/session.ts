@@ -49,8 +49,8 @@ export interface SignedRequest {
   readonly url: string;
   /** The JSON of the request; "" reads the resource (POST-as-GET). */
   readonly payload: string;
-  /** Signed by the key itself, for a new account. */
-  readonly isNewAccount?: boolean;
+  /** The account that signs; null: the key itself, for a new account. The session's own unless given. */
+  readonly accountUrl?: string | null;
   /** Whether a second such request does no harm where the response to the first was lost; reads always may. */
   readonly isRepeatable?: boolean;
   readonly accept?: string;
@@ -129,11 +129,10 @@ export class AcmeSession {
     attempt: Attempt,
     signal: AbortSignal,
   ): Promise<AuthorityResponse> {
-    const { url, payload, isNewAccount = false, accept = "application/json" } = request;
+    const { url, payload, accountUrl = this.accountUrl, accept = "application/json" } = request;
     const { isRepeatable = payload === "" } = request;
     const { accountKey } = this.#options;
-    if (!isNewAccount && this.accountUrl === "") throw new Error("an account comes first");
-    const accountUrl = isNewAccount ? null : this.accountUrl;
+    if (accountUrl === "") throw fault("accountDoesNotExist", "an account comes first");
     for (let tries = 1; ; tries += 1) {
       attempt.mayRepeat = true;
       const nonce = await this.#takeNonce(signal);
@@ -154,10 +153,9 @@ export class AcmeSession {
     if (kept !== undefined) return kept;
     const { newNonce } = this.#directory?.value ?? (await this.directory(signal));
     const request = { method: "HEAD", url: newNonce, body: "", accept: "*/*" } as const;
-    await this.#send(request, signal);
-    const fresh = this.#nonces.pop();
-    if (fresh === undefined) throw fault("malformedResponse", `no nonce from ${newNonce}`);
-    return fresh;
+    const { replayNonce } = await this.#send(request, signal);
+    if (!NONCE.test(replayNonce)) throw fault("malformedResponse", `no nonce from ${newNonce}`);
+    return replayNonce;
   }
 
   /** One request → its response of status 2xx; a problem document as an error. */
@@ -165,8 +163,9 @@ export class AcmeSession {
     const { caRoot, userAgent, now } = this.#options;
     const settings = { caRoot, userAgent, maxMs: MAX_REQUEST_MS };
     const response = await sendToAuthority(request, settings, signal);
-    if (NONCE.test(response.replayNonce) && this.#nonces.length < MAX_NONCES)
-      this.#nonces.push(response.replayNonce);
+    // A nonce that was asked for belongs to the request that asked: another order must not take it.
+    const isSpare = request.method !== "HEAD" && NONCE.test(response.replayNonce);
+    if (isSpare && this.#nonces.length < MAX_NONCES) this.#nonces.push(response.replayNonce);
     if (response.status >= 200 && response.status < 300) return response;
     const waitMs = retryAfterMs(response.retryAfter, now());
     throw problemError(response.object, response.status, waitMs);

@@ -426,6 +426,29 @@ test("an authority that is away is asked four times in all", async () => {
   assert.deepEqual(waits, [1000, 2000, 4000]);
 });
 
+test("orders at the same time share nonces and the account", async () => {
+  const authority = authorityWith();
+  const client = await readyClient(authority);
+  const count = authority.issued.length;
+  const names = Array.from({ length: 12 }, (_, index) => dns(`n${index}.example.com`));
+  await Promise.all(names.map((name) => client.order(makeRequest(name), responder, NEVER)));
+  assert.equal(authority.issued.length, count + 12);
+});
+
+test("a look at the account during an order leaves the order alone", async () => {
+  const authority = authorityWith();
+  const client = await readyClient(authority);
+  const lost = authority.directoryUrl.replace("directory", "accounts/999");
+  const order = client.order(makeRequest(dns("example.com")), responder, NEVER);
+  await Promise.all([order, client.ensureAccount(lost, NEVER)]);
+});
+
+test("an order without an account is told as such", async () => {
+  const client = makeClient(authorityWith());
+  const error = await errorOf(client.order(makeRequest(dns("example.com")), responder, NEVER));
+  assert.equal(error.type, "accountDoesNotExist");
+});
+
 test("an order has half an hour in all", async (t) => {
   const authority = authorityWith();
   const client = await readyClient(authority);
