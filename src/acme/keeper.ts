@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Authority, type Issuer } from "./authority.ts";
-import { refusalOf, type ProofMeans } from "./certificate-names.ts";
+import { readIdentifier, refusalOf, type ProofMeans } from "./certificate-names.ts";
 import { OrderResponder } from "./challenge-responder.ts";
 import { ChallengeStore, type ChallengeCertificate } from "./challenge-store.ts";
 import { DnsHook } from "./dns-hook.ts";
@@ -94,7 +94,8 @@ export class CertificateKeeper {
       (names) =>
         new KeptCertificate({
           names,
-          paths: folder.certificate(names),
+          // However the operator spells them.
+          paths: folder.certificate(names.map((name) => readIdentifier(name)?.value ?? name)),
           authorities,
           responderFor: this.#responderFor,
           slots,

@@ -74,10 +74,10 @@ test("the first certificate is there when start() resolves, and comes from the f
   );
   await one.keeper.stop();
 
-  // A second start, while the authority is away.
+  // A second start, while the authority is away; the name is spelled in another way.
   authority.settings.intercept = () => "drop";
-  const again = await world.keeper(authority, time);
-  assert.deepEqual(again.files, [files]);
+  const again = await world.keeper(authority, time, { names: [["Example.COM"]] });
+  assert.deepEqual(again.files, [{ ...files, names: ["Example.COM"] }]);
   await again.keeper.start();
   assert.deepEqual(
     again.events.map(({ kind }) => kind),
@@ -87,7 +87,7 @@ test("the first certificate is there when start() resolves, and comes from the f
   assert.deepEqual(
     { ...status, nextOrderAt: 0 },
     {
-      names: ["example.com"],
+      names: ["Example.COM"],
       notAfter: files.notAfter,
       isValid: true,
       issuer: authority.directoryUrl,
@@ -124,7 +124,12 @@ test("each type of challenge gives a certificate: names, an address, a wildcard 
     readdirSync(records)
       .filter((one) => one.startsWith(`${name}=`))
       .map((one) => one.slice(name.length + 1));
-  const names = [["a.example", "b.example"], ["127.0.0.1"], ["::1"], ["*.example.com"]];
+  const names = [
+    ["a.example", "b.example"],
+    ["127.0.0.1"],
+    ["::1"],
+    ["example.com", "*.example.com"],
+  ];
   const one = await world.keeper(authority, time, {
     names,
     dnsHook: hook,
@@ -133,8 +138,8 @@ test("each type of challenge gives a certificate: names, an address, a wildcard 
   await one.keeper.start();
   const got = one.files.map(({ chainPem }) => String(new X509Certificate(chainPem).subjectAltName));
   assert.deepEqual(got.sort(), [
-    "DNS:*.example.com",
     "DNS:a.example, DNS:b.example",
+    "DNS:example.com, DNS:*.example.com",
     "IP Address:0:0:0:0:0:0:0:1",
     "IP Address:127.0.0.1",
   ]);
