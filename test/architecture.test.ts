@@ -41,7 +41,7 @@ const PARTS = [
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   net: [],
-  // Certificates as bytes (X.509, PKCS #10).
+  // Certificates and the DER that they are made of.
   x509: [],
   config: ["net"],
   http1: ["http", "net"],
