@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import type { SecureContext } from "node:tls";
 
 import { readCertificate, type Certificate, type CertificatePem } from "./certificate.ts";
+import type { ClientHello } from "./client-hello.ts";
 import { makeContext, TICKET_KEY_BYTES, type ClientPolicy } from "./contexts.ts";
 import { mostSpecific, serverName, wildcardOf } from "./server-name.ts";
 
@@ -15,7 +16,12 @@ export interface TlsChoice {
   readonly context: SecureContext;
   /** Null: no certificate is asked of the client. */
   readonly client: ClientPolicy | null;
+  /** Whether the handshake is the challenge tls-alpn-01, after which nothing follows. */
+  readonly isChallenge: boolean;
 }
+
+/** The protocol of that challenge (RFC 8737 §3). */
+export const ACME_TLS = "acme-tls/1";
 
 /** Where a certificate comes from; the earlier wins. */
 const SOURCES = ["files", "acme", "internal"] as const;
@@ -98,13 +104,7 @@ export class CertificateStore {
   /** The certificate of a tls-alpn-01 challenge for a name (RFC 8737); null removes it. Throws CertificateError. */
   setChallenge(name: string, pem: CertificatePem | null): void {
     if (pem === null) this.#challenges.delete(name);
-    else
-      this.#challenges.set(name, this.#makeContext(readCertificate(pem), null, this.#ticketKey));
-  }
-
-  /** The context of a challenge; undefined: no challenge is open for the name. */
-  challenge(name: string): SecureContext | undefined {
-    return this.#challenges.get(name);
+    else this.#challenges.set(name, this.#makeContext(readCertificate(pem), null, this.#ticketKey));
   }
 
   /** The certificate for a server name ("" = none) at a local address; null: there is none at all. */
@@ -114,12 +114,16 @@ export class CertificateStore {
     return (name === "" ? this.#byName.get(localAddress) : undefined) ?? this.#default;
   }
 
-  /** What a handshake for a server name ("" = none) at a local address is made under; null: there is no certificate. */
-  choose(name: string, localAddress: string): TlsChoice | null {
+  /** What a handshake at a local address is made under; null: there is no certificate for it. */
+  choose({ serverName: name, protocols }: ClientHello, localAddress: string): TlsChoice | null {
+    if (protocols.length === 1 && protocols[0] === ACME_TLS) {
+      const context = this.#challenges.get(name);
+      return context === undefined ? null : { context, client: null, isChallenge: true };
+    }
     const certificate = this.certificateFor(name, localAddress);
     if (certificate === null) return null;
     const client = this.#clientPolicy(name);
-    return { context: this.#contextOf(certificate, client), client };
+    return { context: this.#contextOf(certificate, client), client, isChallenge: false };
   }
 
   /** Rotates the key of tickets when it is old; to be called now and then. */

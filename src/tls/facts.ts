@@ -50,7 +50,8 @@ export class TlsFactsReader {
     const version = socket.getProtocol() ?? "";
     const cipher = socket.getCipher().name;
     const certificate = socket.getPeerX509Certificate();
-    const key = certificate === undefined ? `${version} ${cipher} ${serverName} ${clientPolicy}` : "";
+    const key =
+      certificate === undefined ? `${version} ${cipher} ${serverName} ${clientPolicy}` : "";
     const known = this.#shared.get(key);
     if (known !== undefined) return known;
     const facts: TlsFacts = {

@@ -56,6 +56,15 @@ export function startTls(socket: Socket, first: Buffer, settings: HandshakeSetti
   return new WrappingTlsSocket(socket, settings);
 }
 
+/**
+ * After the handshake: errors of the connection end it from now on, as Node's own server has it. The caller
+ * listens to "error".
+ */
+export function releaseControl(socket: TLSSocket): void {
+  if (hasMethods(socket, ["_releaseControl"])) socket._releaseControl();
+  else socket.on("_tlsError", () => socket.destroy());
+}
+
 /** Whether the client's certificate, if it has given one, is of an authority that the context knows. */
 export function isVerified(socket: TLSSocket): boolean {
   const handle: unknown = Reflect.get(socket, "_handle");
