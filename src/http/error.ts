@@ -37,6 +37,7 @@ function retryAfter(seconds: number): HttpError["fields"] {
 
 /** All errors, by code. */
 export const ERRORS = named({
+  TLS_EXPECTED: entry(400, "This port speaks TLS: the URL must begin with https://."),
   REQUEST_LINE_INVALID: entry(400, "The request line must be METHOD SP TARGET SP HTTP/1.1 CRLF."),
   LINE_END_INVALID: entry(400, "Lines must end with CRLF; CR or LF alone is not a line end."),
   METHOD_INVALID: entry(400, "The method must be a token."),

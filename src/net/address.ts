@@ -16,14 +16,19 @@ export interface SocketRights {
   readonly owner: { readonly uid: number; readonly gid: number } | null;
 }
 
+/** Both ends of a connection, without brackets; "" and 0 for a Unix socket. */
+export interface Peers {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
 /** "::ffff:192.0.2.1", or the same address as "::ffff:c000:201". RFC 4291 §2.5.5.2. */
 const MAPPED = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i;
 
-/**
- * Reads the addresses of both ends of a connected socket, which the kernel forgets when the socket closes:
- * without brackets; "" and 0 for a Unix socket.
- */
-export function peersOf(socket: Socket) {
+/** Reads the addresses of both ends of a connected socket, which the kernel forgets when the socket closes. */
+export function peersOf(socket: Socket): Peers {
   return {
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
