@@ -66,3 +66,11 @@ export interface ResponseHead {
    */
   readonly connection: string;
 }
+
+/**
+ * The protocol of a request with a minor version, as CGI's grammar has it (RFC 3875 §4.1.16) and logs show it:
+ * "HTTP/1.1", "HTTP/2.0".
+ */
+export function protocolOf({ version }: RequestHead): string {
+  return version === "2" ? "HTTP/2.0" : `HTTP/${version}`;
+}
