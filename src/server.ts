@@ -140,7 +140,9 @@ export class Server {
   ): Promise<Site> {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
-      isReady: () => this.applications.isReady,
+      isReady: (name) => this.applications.isReady(name),
+      keyAuthorizationOf: null,
+      httpsPort: () => httpsPortOf(this.#listeners),
       fileMemory: this.#fileMemory,
       openFiles: this.#openFiles,
       onUnreadable: (folder, name, code) =>
@@ -162,6 +164,12 @@ export class Server {
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }
+}
+
+/** The port of the first listener that speaks TLS, else that of https. */
+function httpsPortOf(listeners: readonly Listener[]): number {
+  const url = listeners.map((listener) => listener.url).find((one) => one.startsWith("https:"));
+  return Number(new URL(url ?? "https://localhost").port) || 443;
 }
 
 function workersOf({ applications }: Configuration): number {
