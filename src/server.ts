@@ -14,6 +14,7 @@ import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
+import { hstsValue } from "./http/server-fields.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { OpenFiles } from "./net/open-files.ts";
@@ -76,6 +77,7 @@ export class Server {
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
       keepAliveMs,
       bodyTimeoutMs,
+      hsts: hstsValue(configuration.tls?.hstsSeconds ?? 0),
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
