@@ -45,7 +45,7 @@ export function addResponseFields<Sum>(
   add: (sum: Sum, name: string, value: string) => Sum,
   head: ResponseHead,
   requestId: string,
-  hsts = "",
+  hsts: string,
 ): Sum {
   let all = head.hasDate ? sum : add(sum, "Date", currentDate());
   if (requestId !== "" && !head.hasRequestId) all = add(all, "X-Request-ID", requestId);

@@ -164,7 +164,7 @@ export class MemoryStream implements ResponseWriter {
     const fixed = names.map((name, index): Field => [name, values[index] ?? ""]);
     this.status = head.status;
     const add = (list: Field[], name: string, value: string): Field[] => [...list, [name, value]];
-    this.fields = addResponseFields(fixed, add, head, requestId);
+    this.fields = addResponseFields(fixed, add, head, requestId, "");
   }
 
   #deliver(): void {
