@@ -38,7 +38,7 @@ export class ClientPolicies {
 
   /**
    * The policy of a name, such as that of a client's hello; "" = the client names none. Names with equal policies
-   * get one and the same object, whose `host` stands for all of them (TlsFacts.clientPolicy).
+   * get one and the same object, whose `host` stands for all of them.
    */
   of(name: string): ClientPolicy {
     const plain = plainName(name);
@@ -49,10 +49,11 @@ export class ClientPolicies {
   /** Why a request for a host must not be served on a connection; null: it may. `tls`: null without TLS. */
   refusal(name: string, tls: TlsFacts | null): HttpError | null {
     if (this.#isOpen) return null;
-    const { host, mode } = this.of(name);
+    const wanted = this.of(name);
     // A proxy that has the client's TLS connection has not checked a certificate by this policy.
-    if (tls === null) return mode === "required" ? ERRORS.HOST_WITHOUT_TLS : null;
-    return tls.clientPolicy === host ? null : ERRORS.HOST_CERTIFICATE;
+    if (tls === null) return wanted.mode === "required" ? ERRORS.HOST_WITHOUT_TLS : null;
+    const made = this.#policies.findIndex(({ host }) => host === tls.clientPolicy);
+    return this.#equal[made] === wanted ? null : ERRORS.HOST_CERTIFICATE;
   }
 }
 

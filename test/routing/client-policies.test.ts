@@ -88,6 +88,18 @@ describe("a request", () => {
     assert.equal(ERRORS.HOST_CERTIFICATE.status, 421);
   });
 
+  it("may come on a connection whose policy is named by any host that asks for the same", () => {
+    for (const clientPolicy of ["staff.example", "*.staff.example"])
+      assert.equal(policies.refusal("staff.example", tlsFacts({ clientPolicy })), null);
+    for (const clientPolicy of ["", "open.partners.example"])
+      assert.equal(policies.refusal("other.example", tlsFacts({ clientPolicy })), null);
+  });
+
+  it("is refused on a connection whose policy is gone since a reload", () => {
+    const facts = tlsFacts({ clientPolicy: "gone.example" });
+    assert.equal(policies.refusal("other.example", facts), ERRORS.HOST_CERTIFICATE);
+  });
+
   it("without TLS cannot reach a host that requires a certificate", () => {
     assert.equal(refusal("staff.example", null), ERRORS.HOST_WITHOUT_TLS);
     assert.equal(refusal("x.partners.example", null), null);
