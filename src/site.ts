@@ -107,7 +107,7 @@ export class Site implements Handler {
     const found = page ?? this.#router.match(head, path);
     if ("code" in found) exchange.fail(found);
     else if (page !== null) page.handle(exchange);
-    else if (this.#redirect !== null && exchange.scheme === "http") this.#redirect.handle(exchange);
+    else if (this.#redirect !== null && isRedirected(exchange)) this.#redirect.handle(exchange);
     else {
       const refusal = this.#policies?.refusal(hostName(head), exchange.tls) ?? null;
       if (refusal === null) found.handle(exchange);
@@ -121,6 +121,11 @@ export class Site implements Handler {
         return method === "GET" || method === "HEAD" ? page.handler : null;
     return null;
   }
+}
+
+/** A route may have the challenges of a program that orders certificates, such as certbot. */
+function isRedirected({ scheme, path }: Exchange): boolean {
+  return scheme === "http" && !isBelow(path, CHALLENGE_PATH);
 }
 
 function openPages(configuration: SiteConfiguration, context: SiteContext): readonly Page[] {

@@ -205,8 +205,15 @@ describe("challenges of certificate authorities", () => {
     assert.match(await ask(`${path}x`), /^404/);
   });
 
-  it("are the routes' where no certificate is ordered", async () => {
+  it("are the routes' where no certificate is ordered, and are not redirected", async () => {
     assert.equal(await (await open())(path), "200 app");
+    const ask = await open({ tls: { redirect: true } });
+    assert.equal(await ask(path), "200 app");
+    assert.equal(
+      await ask(`${path}/../../x`),
+      "308 https://a.example/.well-known/acme-challenge/" + `${token}/../../x`,
+    );
+    assert.match(await ask("/.well-known/acme-challenges"), /^308/);
   });
 });
 
