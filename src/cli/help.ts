@@ -1,5 +1,6 @@
 // The text of `typhon --help`: the options by group, in at most 80 columns, with examples at the end. Pure.
 
+import { isOnByDefault } from "../config/option.ts";
 import { APP, GROUPS, OPTION_LIST, SWITCHES, variableOf, type Option } from "../config/schema.ts";
 
 /** A terminal's usual width. */
@@ -67,7 +68,8 @@ export function renderHelp(): string {
 function flagColumn(option: Option<unknown>): string {
   const short = option.short === null ? "    " : `-${option.short}, `;
   const value = option.placeholder === null ? "" : ` ${option.placeholder}`;
-  return `  ${short}--${option.name}${value}`;
+  const no = isOnByDefault(option) ? "[no-]" : "";
+  return `  ${short}--${no}${option.name}${value}`;
 }
 
 function defaultNote(option: Option<unknown>): string {

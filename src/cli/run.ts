@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { readFlags, type Flags } from "../config/flags.ts";
-import { configurationReader, loadConfiguration } from "../config/load.ts";
+import { configurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { escapeText } from "../observe/escape.ts";
@@ -41,7 +41,11 @@ export async function run(words: readonly string[], environment: Environment): P
     if (command === CHECK) {
       const { renderCheck } = await import("./check.ts");
       const { readPolicyFiles } = await import("../handlers/policy/policy-handler.ts");
-      const configuration = loadConfiguration(flags, environment, cwd);
+      const reader = configurationReader(flags, environment, cwd);
+      const user = reader.readEarly()?.user ?? null;
+      // Files are looked for as the server will.
+      if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
+      const configuration = reader.read();
       await readPolicyFiles(configuration.routes.map(({ policy }) => policy));
       process.stdout.write(renderCheck(configuration));
       return 0;
@@ -68,12 +72,16 @@ async function printHash(words: readonly string[]): Promise<number> {
 
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
   const reader = configurationReader(flags, environment, cwd);
-  const configuration = reader.read();
+  const early = reader.readEarly();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
-  const { supervise } = await import("../supervisor/supervisor.ts");
+  const load = () => import("../supervisor/supervisor.ts");
+  const opened = early === null ? null : await (await load()).openAsRoot(early);
+  const configuration = reader.read();
+  const { supervise } = await load();
   const log = openLog(configuration.logs);
+  const reread = reader.hasFile ? reader.read : null;
   try {
-    return await supervise(configuration, log, reader.hasFile ? reader.read : null);
+    return await supervise(configuration, log, { reread, opened });
   } finally {
     await flushStandardStreams();
     // An operation of the thread pool counts as running until its callbacks have returned (last-exit.ts).
