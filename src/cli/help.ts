@@ -16,6 +16,7 @@ const EXAMPLES = [
   ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
   ["typhon shop.wsgi --static /static=public", "an application and its files"],
   ["typhon ./public", "a site of files"],
+  ["typhon app:app --domain example.com", "HTTPS with a certificate by itself"],
 ] as const;
 
 export const CHECK_HELP = `Usage: typhon check [APP] [options]
@@ -37,6 +38,7 @@ export function renderHelp(): string {
     "       typhon check [options]      shows what would be served, or mistakes",
     "       typhon reload --pid FILE    a running server loads new code",
     "       typhon hash-password [USER] a line for the file of basic-auth",
+    "       typhon trust                how to trust the authority of --tls internal",
     "",
     "Serves Python WSGI and ASGI applications and files: an HTTP front, a queue,",
     "workers.",

@@ -24,7 +24,7 @@ import {
   type RouteDraft,
   type RouteContext,
 } from "./routes.ts";
-import { APP, OPTION_LIST, OPTIONS } from "./schema.ts";
+import { APP, OPTION_LIST, OPTIONS, type Option } from "./schema.ts";
 import { earlyOf, readListeners, readLogs, readProcess, type Early } from "./server-options.ts";
 import {
   flagLayer,
@@ -36,7 +36,7 @@ import {
   type Environment,
   type Layer,
 } from "./sources.ts";
-import { hasCertificates, readTls } from "./tls-options.ts";
+import { hasCertificates, readTls, usualStateDir } from "./tls-options.ts";
 import { readTomlFile } from "./toml-file.ts";
 
 /** The file that is read without --config. */
@@ -136,13 +136,28 @@ export function programConfiguration(
 
 /** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
 export function pidFileOf(flags: Flags, environment: Environment, cwd: string): string | null {
+  return pathOf(OPTIONS.pid, flags, environment, cwd);
+}
+
+/** The folder of accounts, keys and certificates of that server; null: none is known. Throws OperatorError. */
+export function stateDirOf(flags: Flags, environment: Environment, cwd: string): string | null {
+  return pathOf(OPTIONS.acmeDir, flags, environment, cwd) ?? usualStateDir(environment);
+}
+
+/** The path that a flag, a variable or the file has for one option, read without the others. */
+function pathOf(
+  option: Option<string>,
+  flags: Flags,
+  environment: Environment,
+  cwd: string,
+): string | null {
   const mistakes = new Mistakes();
   const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
-  let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
+  let given = new Sources(layers, mistakes).ask(option);
   const place = given === null ? findFile({ flags, environment, cwd }) : null;
   const file = readFile(place, { mayWait: false });
   if (file !== null)
-    given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
+    given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(option);
   mistakes.end();
   return given && resolve(given.folder, given.value);
 }

@@ -191,7 +191,7 @@ function readStateDir(sources: Sources, { environment, cwd }: TlsContext, isUsed
 }
 
 /** Where the state is without --acme-dir; null: the environment does not say. */
-function usualStateDir(environment: Environment): string | null {
+export function usualStateDir(environment: Environment): string | null {
   // systemd: the folders of StateDirectory=, with colons between.
   const [ofUnit = ""] = (environment["STATE_DIRECTORY"] ?? "").split(":");
   if (isAbsolute(ofUnit)) return ofUnit;
