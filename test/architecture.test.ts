@@ -41,6 +41,7 @@ const PARTS = [
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   net: [],
+  // Certificates and the DER that they are made of.
   // Certificates as bytes (X.509, PKCS #10).
   x509: [],
   config: ["net"],
