@@ -73,7 +73,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   supervisor: ["config", "observe", "application.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   // hash-password makes the hashes that a route checks.
-  cli: ["config", "observe", "supervisor", "handlers/policy"],
+  cli: ["net", "config", "observe", "supervisor", "handlers/policy"],
 };
 
 interface Import {
