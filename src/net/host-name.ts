@@ -13,8 +13,13 @@ export function hostNameOf(host: string): string {
   const bracket = host.startsWith("[") ? host.indexOf("]") : -1;
   if (bracket !== -1)
     return addressLiteral(host.slice(1, bracket)) ?? host.slice(0, bracket + 1).toLowerCase();
-  const name = host.replace(/:\d*$/, "").toLowerCase();
-  return name.endsWith(".") ? name.slice(0, -1) : name;
+  return plainName(host.replace(/:\d*$/, ""));
+}
+
+/** A name in lower case, without a final dot. */
+export function plainName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.endsWith(".") ? lower.slice(0, -1) : lower;
 }
 
 /** An IPv6 address as the host of a URL, as above; null: it is none, or has a zone. */
