@@ -136,6 +136,17 @@ export const readResponse: Reader<string> = withSchema(
 
 export const REDIRECT_STATUSES: readonly RedirectStatus[] = [301, 302, 303, 307, 308];
 
+/** The name of a file that stands for its folder; "false" → "", which is none. */
+export const readIndex: Reader<string> = withSchema(
+  { anyOf: [{ type: "string" }, { type: "boolean", enum: [false] }] },
+  (text) => {
+    if (text === "false") return "";
+    if (text === "true" || !/^[^./\p{Cc}][^/\p{Cc}]*$/u.test(text))
+      throw new BadValue("must be the name of a file, such as index.html, or false");
+    return text;
+  },
+);
+
 /** The path of a file below a folder. */
 export function readInnerFile(text: string): string {
   if (!/^(?:(?!\.\.?(?:\/|$))[^/\p{Cc}]+\/)*(?!\.\.?$)[^/\p{Cc}]+$/u.test(readText(text)))

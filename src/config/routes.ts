@@ -32,9 +32,13 @@ export interface RouteDraft extends Omit<RouteConfiguration, "path"> {
 type TargetKey = "app" | "static" | "redirect" | "respond";
 const TARGETS: readonly TargetKey[] = ["app", "static", "redirect", "respond"];
 
+/** Each name is looked for in each folder that is asked for. */
+export const MAX_INDEX_NAMES = 16;
+
 /** Keys that only some targets have. */
 const KEYS_OF_TARGETS: ReadonlyMap<string, readonly TargetKey[]> = new Map([
   [ROUTE_KEYS.stripPrefix.name, ["app", "static"]],
+  [ROUTE_KEYS.index.name, ["static"]],
   [ROUTE_KEYS.listing.name, ["static"]],
   [ROUTE_KEYS.fallback.name, ["static"]],
   [ROUTE_KEYS.followSymlinks.name, ["static"]],
@@ -229,10 +233,22 @@ function readStatic(
     kind: "static",
     folder,
     stripPrefix: sources.ask(ROUTE_KEYS.stripPrefix)?.value ?? true,
+    index: readIndexNames(sources),
     listing: sources.one(OPTIONS.listing),
     followSymlinks: sources.one(ROUTE_KEYS.followSymlinks),
-    fallback: fallback?.value ?? "",
+    fallback: canonicalBytes(fallback?.value ?? ""),
   };
+}
+
+function readIndexNames(sources: Sources): readonly string[] {
+  const names = sources.all(ROUTE_KEYS.index);
+  const [first] = names;
+  if (first === undefined) return [sources.one(ROUTE_KEYS.index)];
+  if (names.length > MAX_INDEX_NAMES)
+    throw new OperatorError(
+      `${first.by} has ${names.length} names; give at most ${MAX_INDEX_NAMES}`,
+    );
+  return names.filter(({ value }) => value !== "").map(({ value }) => canonicalBytes(value));
 }
 
 function readRedirectStatus(sources: Sources): RedirectStatus {

@@ -53,6 +53,7 @@ test("shows listeners, routes in matching order, applications, files and limits"
      path = "/straße/files"
      static = "public"
      listing = true
+     index = ["index.html", "ö.html"]
      compress = "off"
 `,
   );
@@ -63,7 +64,7 @@ test("shows listeners, routes in matching order, applications, files and limits"
     "http://127.0.0.1:8000",
     "http://[::1]:8000",
     `unix:${join(scratch, "s")}`,
-    `x.example  /straße/files  → files of ${join(scratch, "public")} (listing, compress off)`,
+    `x.example  /straße/files  → files of ${join(scratch, "public")} (index index.html ö.html, listing, compress off)`,
     "x.example  /straße  → application shop (only 10.0.0.0/8, sets A, removes Server)",
     "every host  /  → 302 https://x.example{path}",
     "shop: shop.wsgi",
