@@ -9,6 +9,7 @@ import type {
   RouteTarget,
   TlsConfiguration,
 } from "../config/configuration.ts";
+import { redirectLoops } from "../config/redirect-loops.ts";
 import { formatUrl } from "../net/address.ts";
 
 /** The report, ending in a line end. Pure. */
@@ -18,6 +19,7 @@ export function renderCheck(configuration: Configuration): string {
     ["Listeners", listenerLines(configuration)],
     ["TLS", tlsLines(tls)],
     ["Routes, in the order in which they match", routes.map(routeLine)],
+    ["Warnings", redirectLoops(routes, tls !== null)],
     ["Applications", applications.flatMap(applicationLines)],
     [
       "Files",

@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 
+import { specificity } from "../net/host-name.ts";
 import type {
   RedirectStatus,
   RouteConfiguration,
@@ -127,14 +128,7 @@ export function finishRoutes(
   }
   return drafts
     .map(({ host, path, target, policy }) => ({ host, path: canonicalBytes(path), target, policy }))
-    .toSorted((a, b) => hostRank(b.host) - hostRank(a.host) || b.path.length - a.path.length);
-}
-
-/** An exact name comes before "*.name", a longer "*.name" before a shorter one, every host last. */
-function hostRank(host: string): number {
-  if (host === "") return 0;
-  // No name is longer than 253 characters (RFC 1035 §2.3.4).
-  return host.startsWith("*.") ? host.length : 1000 + host.length;
+    .toSorted((a, b) => specificity(b.host) - specificity(a.host) || b.path.length - a.path.length);
 }
 
 /** The policy of a route; without keys of a route it asks and changes nothing. */

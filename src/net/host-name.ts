@@ -1,5 +1,5 @@
 // Names of hosts as one text each, so that they can be compared: names ignore case, a final dot changes no name, and an
-// address has many spellings. Pure.
+// address has many spellings. And which patterns stand for a name. Pure.
 
 import { isIPv6 } from "node:net";
 
@@ -29,4 +29,18 @@ export function addressLiteral(address: string): string | null {
   const inner = hostname.slice(1, -1);
   const plain = plainAddress(inner);
   return plain === inner ? hostname : plain;
+}
+
+/** Sorts hosts: an exact name is more specific than a pattern, a pattern more than every host. */
+export function specificity(host: string): number {
+  if (host === "") return 0;
+  // No name is longer than 253 characters (RFC 1035 §2.3.4).
+  return host.startsWith("*.") ? host.length : 1000 + host.length;
+}
+
+/** Whether `host`, as in a route, stands for a plain name. */
+export function isHost(name: string, host: string): boolean {
+  if (host === "" || name === host) return true;
+  // "*.example.com" stands for a.example.com and a.b.example.com, not for example.com.
+  return host.startsWith("*.") && name.length >= host.length && name.endsWith(host.slice(1));
 }

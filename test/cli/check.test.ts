@@ -84,6 +84,15 @@ test("shows listeners, routes in matching order, applications, files and limits"
   assert.equal(existsSync(join(scratch, "logs")), false, "a check leaves no file");
 });
 
+test("warns of redirects without end", () => {
+  const text =
+    '[[routes]]\nredirect = "/b{path}"\npath = "/a"\n[[routes]]\nredirect = "/a{path}"\npath = "/b"\n';
+  writeFileSync(join(scratch, "loop.toml"), text);
+  const { status, stdout } = typhon(["check", "-c", "loop.toml"]);
+  assert.equal(status, 0);
+  assert.match(stdout, /^Warnings:\n {2}a redirect without end: \/a → \/b → \/a → \/b → …\n/m);
+});
+
 test("takes the words of a start", () => {
   const { status, stdout } = typhon(["check", "app:app", "--static", "/s=public", "-w", "2"]);
   assert.equal(status, 0);
