@@ -11,7 +11,7 @@ import { parseObject, type JsonObject } from "./json.ts";
 /** Time limit of one request, from the look-up of the name to the last byte of the response. */
 export const MAX_REQUEST_MS = 30_000;
 /** Bytes of a response's body: a chain of certificates has some 10,000. */
-export const MAX_RESPONSE_BYTES = 1_048_576;
+const MAX_RESPONSE_BYTES = 1_048_576;
 
 export interface AuthorityRequest {
   readonly method: "GET" | "HEAD" | "POST";
@@ -66,10 +66,11 @@ export async function sendToAuthority(
   const request = url.startsWith("https:")
     ? requestHttps(url, settings.caRoot === null ? options : { ...options, ca: settings.caRoot })
     : requestHttp(url, options);
-  const timer = setTimeout(
-    () => request.destroy(fault("timeout", `no response within ${settings.maxMs} ms: ${url}`)),
-    settings.maxMs,
-  );
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    request.destroy();
+  }, settings.maxMs);
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       request.on("response", resolve);
@@ -81,9 +82,8 @@ export async function sendToAuthority(
     return describeResponse(url, response, await readBody(response));
   } catch (error) {
     signal.throwIfAborted();
+    if (isLate) throw fault("timeout", `no whole response within ${settings.maxMs} ms: ${url}`);
     if (error instanceof AcmeError) throw error;
-    // A limit that ends the body's stream is told by the request, whatever the stream says.
-    if (request.errored instanceof AcmeError) throw request.errored;
     throw fault("connection", `${new URL(url).host}: ${reasonOf(error)}`);
   } finally {
     clearTimeout(timer);

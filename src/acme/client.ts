@@ -48,14 +48,17 @@ export class AcmeClient {
 
   /** Finds or creates the account → its URL. To call once before the first order; agrees to the authority's terms. */
   async ensureAccount(knownUrl: string | null, signal: AbortSignal): Promise<string> {
-    if (knownUrl !== null && (await this.#updateAccount(knownUrl, signal))) return knownUrl;
+    if (knownUrl !== null && (await this.#updateAccount(knownUrl, signal))) {
+      this.#session.accountUrl = knownUrl;
+      return knownUrl;
+    }
     const { location, status, object, url } = await this.#requestAccount(signal);
     if (!URL.canParse(location, url)) throw fault("malformedResponse", "an account without URL");
     const accountUrl = new URL(location, url).href;
     checkAccount(object);
-    this.#session.accountUrl = accountUrl;
     // 200: the account was there before, perhaps with another address.
     if (status === 200 && this.#options.email !== "") await this.#updateAccount(accountUrl, signal);
+    this.#session.accountUrl = accountUrl;
     return accountUrl;
   }
 
@@ -104,18 +107,18 @@ export class AcmeClient {
       contact: this.#contact(),
       ...binding,
     });
-    return this.#session.post({ url: newAccount, payload, isNewAccount: true }, signal);
+    const request = { url: newAccount, payload, accountUrl: null, isRepeatable: true };
+    return this.#session.post(request, signal);
   }
 
   /** Tells the account's address → whether the account is there. */
   async #updateAccount(url: string, signal: AbortSignal): Promise<boolean> {
-    this.#session.accountUrl = url;
     try {
       const payload = JSON.stringify({ contact: this.#contact() });
-      checkAccount((await this.#session.post({ url, payload }, signal)).object);
+      const request = { url, payload, accountUrl: url, isRepeatable: true };
+      checkAccount((await this.#session.post(request, signal)).object);
       return true;
     } catch (error) {
-      this.#session.accountUrl = "";
       if (error instanceof AcmeError && ACCOUNT_GONE.has(error.type)) return false;
       throw error;
     }

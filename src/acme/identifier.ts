@@ -21,5 +21,5 @@ export function challengeServerName({ type, value }: Identifier): string {
   if (type === "dns") return value.toLowerCase();
   const bytes = addressBytes(value);
   if (bytes.length === 4) return `${[...bytes].toReversed().join(".")}.in-addr.arpa`;
-  return `${[...bytes.toString("hex")].toReversed().join(".")}.ip6.arpa`;
+  return `${bytes.toString("hex").split("").toReversed().join(".")}.ip6.arpa`;
 }

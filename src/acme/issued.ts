@@ -14,20 +14,21 @@ const MAX_ALTERNATES = 5;
 export function checkChain(pem: string, identifiers: readonly Identifier[], csr: Buffer): string {
   const blocks =
     pem.match(/-----BEGIN CERTIFICATE-----[\w+/=\s]+?-----END CERTIFICATE-----/g) ?? [];
-  const [leaf] = blocks.length > MAX_CHAIN ? [] : blocks.map(parse);
-  if (leaf === undefined) throw fault("malformedResponse", "no chain of certificates in PEM");
+  const [first] = blocks.length > MAX_CHAIN ? [] : blocks.map(parse);
+  if (first === undefined) throw fault("malformedResponse", "no chain of certificates in PEM");
   // The request's key is one that the certificate must have: the caller has no other private key.
-  if (!csr.includes(leaf.publicKey.export({ type: "spki", format: "der" })))
-    throw fault("malformedResponse", "a certificate for another key");
+  const { leaf, publicKey } = first;
+  if (!csr.includes(publicKey)) throw fault("malformedResponse", "a certificate for another key");
   const missing = identifiers.find((identifier) => !covers(leaf, identifier));
   if (missing !== undefined)
     throw fault("malformedResponse", `a certificate without ${missing.value}`);
   return `${blocks.join("\n")}\n`;
 }
 
-function parse(pem: string): X509Certificate {
+function parse(pem: string): { readonly leaf: X509Certificate; readonly publicKey: Buffer } {
   try {
-    return new X509Certificate(pem);
+    const leaf = new X509Certificate(pem);
+    return { leaf, publicKey: leaf.publicKey.export({ type: "spki", format: "der" }) };
   } catch (error) {
     throw fault("malformedResponse", `not a certificate: ${String(error)}`);
   }

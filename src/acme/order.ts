@@ -16,10 +16,12 @@ import {
 import type { Identifier } from "./identifier.ts";
 import { alternateUrls, checkChain } from "./issued.ts";
 import { asObject, asText, type JsonObject } from "./json.ts";
-import type { AcmeSession } from "./session.ts";
+import { isPassing, type AcmeSession } from "./session.ts";
 
 /** Identifiers of one order; Let's Encrypt's limit. */
 export const MAX_IDENTIFIERS = 100;
+/** Time limit of a whole order. The caller has few places for orders, and an authority may be slow in each step. */
+const MAX_ORDER_MS = 1_800_000;
 /** Tries to finalize an order that the authority calls not ready although it was. */
 const MAX_FINALIZE_TRIES = 3;
 const FINALIZE_WAIT_MS = 1000;
@@ -60,7 +62,15 @@ export async function orderCertificate(
   const { identifiers } = request;
   if (identifiers.length === 0 || identifiers.length > MAX_IDENTIFIERS)
     throw new RangeError(`an order has 1 to ${MAX_IDENTIFIERS} identifiers`);
-  return new Order(session, request, signal).run(responder, accountKey);
+  const limit = new AbortController();
+  const late = fault("timeout", `an order of more than ${MAX_ORDER_MS} ms`);
+  const timer = setTimeout(() => limit.abort(late), MAX_ORDER_MS);
+  const both = AbortSignal.any([signal, limit.signal]);
+  try {
+    return await new Order(session, request, both).run(responder, accountKey);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 class Order {
@@ -145,7 +155,7 @@ class Order {
         await responder.present(challenge.presented);
         this.#signal.throwIfAborted();
       }
-      for (const { url } of waiting) await this.#session.post({ url, payload: "{}" }, this.#signal);
+      for (const challenge of waiting) await this.#beginCheck(challenge);
       await this.#awaitChecks(waiting);
     } finally {
       // A failure to remove is the responder's to tell; it must not cost the certificate.
@@ -153,11 +163,25 @@ class Order {
     }
   }
 
+  /** Tells the authority to look. A second time where the response was lost: then it may have looked already. */
+  async #beginCheck({ url, authorizationUrl }: PendingChallenge): Promise<void> {
+    try {
+      const request = { url, payload: "{}", isRepeatable: true };
+      await this.#session.post(request, this.#signal);
+    } catch (error) {
+      if (!(error instanceof AcmeError) || error.type !== "malformed") throw error;
+      const look = { url: authorizationUrl, payload: "" };
+      const { object } = await this.#session.post(look, this.#signal);
+      if (object?.["status"] === "pending") throw error;
+    }
+  }
+
   /** Waits for every check, so that an error names all identifiers that failed. */
   async #awaitChecks(waiting: readonly PendingChallenge[]): Promise<void> {
     const failures: Subproblem[] = [];
+    const end = this.#session.pollEnd();
     for (const { authorizationUrl, presented } of waiting) {
-      const checked = await this.#session.poll(authorizationUrl, ["pending"], this.#signal);
+      const checked = await this.#session.poll(authorizationUrl, ["pending"], this.#signal, end);
       if (checked["status"] !== "valid") failures.push(failureOf(checked, presented.identifier));
     }
     if (failures.length > 0)
@@ -170,7 +194,10 @@ class Order {
       });
   }
 
-  /** Sends the signing request. An authority of several machines may know one step late that the order is ready. */
+  /**
+   * Sends the signing request. A second time where the authority is one step behind and calls the order not ready, or
+   * where the response was lost and the order is still ready.
+   */
   async #finalize(orderUrl: string, url: string): Promise<void> {
     const payload = JSON.stringify({ csr: this.#request.csr.toString("base64url") });
     for (let tries = 1; ; tries += 1)
@@ -178,10 +205,12 @@ class Order {
         await this.#session.post({ url, payload }, this.#signal);
         return;
       } catch (error) {
-        const isEarly = error instanceof AcmeError && error.type === "orderNotReady";
-        if (!isEarly || tries === MAX_FINALIZE_TRIES) throw error;
+        const mayTryAgain =
+          error instanceof AcmeError && (error.type === "orderNotReady" || isPassing(error));
+        if (!mayTryAgain || tries === MAX_FINALIZE_TRIES) throw error;
         await this.#session.wait(FINALIZE_WAIT_MS * tries, this.#signal);
-        checkOrder(await this.#session.poll(orderUrl, ["pending"], this.#signal), "ready");
+        const order = await this.#session.poll(orderUrl, ["pending"], this.#signal);
+        if (order["status"] !== "ready") return;
       }
   }
 

@@ -9,8 +9,6 @@ import { toPem } from "../x509/signing.ts";
 import { challengeServerName, type Identifier } from "./identifier.ts";
 import { publicJwk, thumbprint } from "./jws.ts";
 
-/** The protocol that an authority offers by ALPN when it checks tls-alpn-01. */
-export const ACME_TLS_ALPN = "acme-tls/1";
 const ACME_IDENTIFIER = "1.3.6.1.5.5.7.1.31";
 const DAY_MS = 86_400_000;
 

@@ -23,11 +23,19 @@ export interface RenewalWindow {
   readonly explanationUrl: string;
 }
 
-/** The name of a certificate in renewal information and in `replaces`; "" where it does not name its issuer's key. */
+/**
+ * The name of a certificate in renewal information and in `replaces`; "" where the certificate does not name its
+ * issuer's key, or names it in bytes that OpenSSL reads and DER does not allow.
+ */
 export function certificateId(certificate: X509Certificate): string {
-  const issuerKey = authorityKeyIdentifier(certificate);
-  if (issuerKey === null) return "";
-  return `${issuerKey.toString("base64url")}.${serialBytes(certificate).toString("base64url")}`;
+  try {
+    const issuerKey = authorityKeyIdentifier(certificate);
+    if (issuerKey === null) return "";
+    return `${issuerKey.toString("base64url")}.${serialBytes(certificate).toString("base64url")}`;
+  } catch (error) {
+    if (error instanceof RangeError) return "";
+    throw error;
+  }
 }
 
 /** Reads a window. Throws AcmeError where it is none. */

@@ -26,7 +26,7 @@ const FIRST_WAIT_MS = 1000;
 /** A longer wait that the authority asks for is left to the caller. */
 const MAX_WAIT_MS = 30_000;
 /** How long the authority may check a challenge, or make a certificate. */
-export const MAX_POLL_MS = 600_000;
+const MAX_POLL_MS = 600_000;
 /** Looks at one resource; with a bound of time, so that a clock that moves ends them as well. */
 const MAX_POLLS = 120;
 const FIRST_POLL_MS = 1000;
@@ -49,8 +49,10 @@ export interface SignedRequest {
   readonly url: string;
   /** The JSON of the request; "" reads the resource (POST-as-GET). */
   readonly payload: string;
-  /** Signed by the key itself, for a new account. */
-  readonly isNewAccount?: boolean;
+  /** The account that signs; null: the key itself, for a new account. The session's own unless given. */
+  readonly accountUrl?: string | null;
+  /** Whether a second such request does no harm where the response to the first was lost; reads always may. */
+  readonly isRepeatable?: boolean;
   readonly accept?: string;
 }
 
@@ -78,18 +80,28 @@ export class AcmeSession {
   /** Reads a resource without a signature. */
   async get(url: string, signal: AbortSignal): Promise<AuthorityResponse> {
     const request = { method: "GET", url, body: "", accept: "application/json" } as const;
-    return this.#withTries(true, signal, () => this.#send(request, signal));
+    return this.#withTries(signal, () => this.#send(request, signal));
   }
 
   /** Sends a signed request → its response of status 2xx. */
   async post(request: SignedRequest, signal: AbortSignal): Promise<AuthorityResponse> {
-    return this.#withTries(request.payload === "", signal, () => this.#postOnce(request, signal));
+    const attempt: Attempt = { mayRepeat: true };
+    return this.#withTries(signal, () => this.#postOnce(request, attempt, signal), attempt);
+  }
+
+  /** The end of looks that begin now, for `poll`. */
+  pollEnd(): number {
+    return this.#options.now() + MAX_POLL_MS;
   }
 
   /** Looks at a resource until its status is none of `pending`. Waits between looks as the authority asks. */
-  async poll(url: string, pending: readonly string[], signal: AbortSignal): Promise<JsonObject> {
+  async poll(
+    url: string,
+    pending: readonly string[],
+    signal: AbortSignal,
+    end = this.pollEnd(),
+  ): Promise<JsonObject> {
     const { now } = this.#options;
-    const end = now() + MAX_POLL_MS;
     for (let polls = 1; ; polls += 1) {
       const { object, retryAfter } = await this.post({ url, payload: "" }, signal);
       if (object === null) throw fault("malformedResponse", `no JSON object at ${url}`);
@@ -99,7 +111,7 @@ export class AcmeSession {
         throw fault("timeout", `still ${status} after ${polls} looks: ${url}`);
       const usualMs = Math.min(FIRST_POLL_MS * 2 ** (polls - 1), MAX_POLL_WAIT_MS);
       const asked = retryAfterMs(retryAfter, now());
-      await this.wait(asked > 0 && asked <= MAX_WAIT_MS ? asked : usualMs, signal);
+      await this.wait(asked > 0 ? Math.min(asked, MAX_WAIT_MS) : usualMs, signal);
     }
   }
 
@@ -112,13 +124,19 @@ export class AcmeSession {
     }
   }
 
-  async #postOnce(request: SignedRequest, signal: AbortSignal): Promise<AuthorityResponse> {
-    const { url, payload, isNewAccount = false, accept = "application/json" } = request;
+  async #postOnce(
+    request: SignedRequest,
+    attempt: Attempt,
+    signal: AbortSignal,
+  ): Promise<AuthorityResponse> {
+    const { url, payload, accountUrl = this.accountUrl, accept = "application/json" } = request;
+    const { isRepeatable = payload === "" } = request;
     const { accountKey } = this.#options;
-    if (!isNewAccount && this.accountUrl === "") throw new Error("an account comes first");
-    const accountUrl = isNewAccount ? null : this.accountUrl;
+    if (accountUrl === "") throw fault("accountDoesNotExist", "an account comes first");
     for (let tries = 1; ; tries += 1) {
+      attempt.mayRepeat = true;
       const nonce = await this.#takeNonce(signal);
+      attempt.mayRepeat = isRepeatable;
       const body = signRequest(payload, { url, nonce, accountUrl }, accountKey);
       try {
         return await this.#send({ method: "POST", url, body, accept }, signal);
@@ -129,15 +147,15 @@ export class AcmeSession {
     }
   }
 
+  /** A nonce that is kept, or a new one. One try: the request that needs it is tried again as a whole. */
   async #takeNonce(signal: AbortSignal): Promise<string> {
     const kept = this.#nonces.pop();
     if (kept !== undefined) return kept;
-    const { newNonce } = await this.directory(signal);
+    const { newNonce } = this.#directory?.value ?? (await this.directory(signal));
     const request = { method: "HEAD", url: newNonce, body: "", accept: "*/*" } as const;
-    await this.#withTries(true, signal, () => this.#send(request, signal));
-    const fresh = this.#nonces.pop();
-    if (fresh === undefined) throw fault("malformedResponse", `no nonce from ${newNonce}`);
-    return fresh;
+    const { replayNonce } = await this.#send(request, signal);
+    if (!NONCE.test(replayNonce)) throw fault("malformedResponse", `no nonce from ${newNonce}`);
+    return replayNonce;
   }
 
   /** One request → its response of status 2xx; a problem document as an error. */
@@ -145,32 +163,46 @@ export class AcmeSession {
     const { caRoot, userAgent, now } = this.#options;
     const settings = { caRoot, userAgent, maxMs: MAX_REQUEST_MS };
     const response = await sendToAuthority(request, settings, signal);
-    if (NONCE.test(response.replayNonce) && this.#nonces.length < MAX_NONCES)
-      this.#nonces.push(response.replayNonce);
+    // A nonce that was asked for belongs to the request that asked: another order must not take it.
+    const isSpare = request.method !== "HEAD" && NONCE.test(response.replayNonce);
+    if (isSpare && this.#nonces.length < MAX_NONCES) this.#nonces.push(response.replayNonce);
     if (response.status >= 200 && response.status < 300) return response;
     const waitMs = retryAfterMs(response.retryAfter, now());
     throw problemError(response.object, response.status, waitMs);
   }
 
-  /** Tries again what was not done (429 and 503 with a short Retry-After), and reads that failed. */
-  async #withTries<T>(isRead: boolean, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
+  /** Tries again what was not done (429 and 503 with a short Retry-After), and what may be done twice. */
+  async #withTries<T>(
+    signal: AbortSignal,
+    send: () => Promise<T>,
+    attempt: Attempt = { mayRepeat: true },
+  ): Promise<T> {
     for (let tries = 1; ; tries += 1)
       try {
         return await send();
       } catch (error) {
         if (!(error instanceof AcmeError) || tries === MAX_TRIES) throw error;
-        const waitMs = waitBeforeTry(error, isRead, tries);
+        const waitMs = waitBeforeTry(error, attempt.mayRepeat, tries);
         if (waitMs === null) throw error;
         await this.wait(waitMs, signal);
       }
   }
 }
 
+/** What is known of a request that fails: whether another one does no harm. */
+interface Attempt {
+  mayRepeat: boolean;
+}
+
+/** Whether an error tells nothing of what the authority did: no response, or a fault of its own. */
+export function isPassing({ status, type }: AcmeError): boolean {
+  return status >= 500 || type === "connection" || type === "timeout";
+}
+
 /** Milliseconds before the next try; null: the request is not to be repeated. Pure. */
-function waitBeforeTry(error: AcmeError, isRead: boolean, tries: number): number | null {
-  const { status, type, retryAfterMs: asked } = error;
+function waitBeforeTry(error: AcmeError, mayRepeat: boolean, tries: number): number | null {
+  const { status, retryAfterMs: asked } = error;
   if (asked > MAX_WAIT_MS) return null;
   if (asked > 0 && (status === 429 || status === 503)) return asked;
-  const isPassing = status >= 500 || type === "connection" || type === "timeout";
-  return isRead && isPassing ? Math.max(asked, FIRST_WAIT_MS * 2 ** (tries - 1)) : null;
+  return mayRepeat && isPassing(error) ? Math.max(asked, FIRST_WAIT_MS * 2 ** (tries - 1)) : null;
 }

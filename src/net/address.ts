@@ -8,6 +8,9 @@ export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** An address, and whether TLS is spoken there. A Unix socket has "http". */
+export type BoundAddress = ListenAddress & { readonly scheme: "http" | "https" };
+
 /** Rights of the file of a listening Unix socket. */
 export interface SocketRights {
   /** Such as 0o666. */
@@ -48,6 +51,12 @@ export function plainAddress(address: string | undefined): string {
   if (high === undefined || low === undefined) return dotted ?? address;
   const bits = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
+}
+
+/** "http://192.0.2.1:80", "https://[2001:db8::1]:443" or "unix:/run/a.sock". */
+export function formatUrl(address: BoundAddress): string {
+  const text = formatAddress(address);
+  return address.kind === "unix" ? text : `${address.scheme}://${text}`;
 }
 
 /** Formats an address: "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/run/a.sock". */

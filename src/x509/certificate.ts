@@ -122,6 +122,8 @@ function fieldsOf(certificate: X509Certificate): readonly Element[] {
   return fields[0]?.tag === 0xa0 ? fields.slice(1) : fields;
 }
 
+// What follows throws RangeError for bytes that are no DER: OpenSSL reads some of them.
+
 /** The serial number's bytes, as the certificate has them: the first bit is its sign. */
 export function serialBytes(certificate: X509Certificate): Buffer {
   return fieldsOf(certificate)[0]?.content ?? Buffer.alloc(0);
