@@ -2,6 +2,7 @@
 // connection.
 
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 
 import { Arrivals, type ArrivalsOptions } from "../../src/front/arrivals.ts";
@@ -25,6 +26,8 @@ export interface TlsServerOptions {
   readonly arrivals?: Partial<ArrivalsOptions>;
   readonly onExchange?: (exchange: Exchange) => void;
   readonly path?: string;
+  /** Called for each socket before the server has it. */
+  readonly onSocket?: (socket: Socket) => void;
 }
 
 export class TlsServer {
@@ -76,7 +79,10 @@ export class TlsServer {
       options.path === undefined
         ? ({ kind: "tcp", host: "127.0.0.1", port: 0 } as const)
         : ({ kind: "unix", path: options.path } as const);
-    const listener = await listen(address, (socket) => arrivals.accept(socket, arrival));
+    const listener = await listen(address, (socket) => {
+      options.onSocket?.(socket);
+      arrivals.accept(socket, arrival);
+    });
     const timer = setInterval(() => arrivals.tick(), TICK_MS);
     scope.after(() => {
       clearInterval(timer);
@@ -125,7 +131,7 @@ function respond(exchange: Exchange): void {
   exchange.respond(responseHead(200, "OK", [["Content-Type", "application/json"]]), body);
 }
 
-/** The JSON of a response. */
-export function bodyOf(response: string): unknown {
-  return JSON.parse(response.slice(response.indexOf("\r\n\r\n") + 4));
+/** The body of a response. */
+export function bodyOf(response: string): string {
+  return response.slice(response.indexOf("\r\n\r\n") + 4);
 }
