@@ -15,6 +15,7 @@ import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
+import { hstsValue } from "./http/server-fields.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { OpenFiles } from "./net/open-files.ts";
@@ -106,6 +107,7 @@ export class Server {
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
       keepAliveMs,
       bodyTimeoutMs,
+      hsts: hstsValue(configuration.tls?.hstsSeconds ?? 0),
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
@@ -182,7 +184,9 @@ export class Server {
   ): Promise<Site> {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
-      isReady: () => this.applications.isReady,
+      isReady: (name) => this.applications.isReady(name),
+      keyAuthorizationOf: null,
+      httpsPort: () => httpsPortOf(this.#listeners),
       fileMemory: this.#fileMemory,
       openFiles: this.#openFiles,
       onUnreadable: (folder, name, code) =>
@@ -204,6 +208,12 @@ export class Server {
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }
+}
+
+/** The port of the first listener that speaks TLS, else that of https. */
+function httpsPortOf(listeners: readonly Listener[]): number {
+  const url = listeners.map((listener) => listener.url).find((one) => one.startsWith("https:"));
+  return Number(new URL(url ?? "https://localhost").port) || 443;
 }
 
 function workersOf({ applications }: Configuration): number {

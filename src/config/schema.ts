@@ -687,7 +687,7 @@ const PROCESS = inGroup("Process", "server", {
   health: {
     ...SWITCH,
     help: "respond to /livez and /readyz without the application",
-    doc: "Typhon itself responds to GET and HEAD requests for `/livez` (200 while the server runs) and `/readyz` (200 while a worker takes requests and the server is not stopping, else 503). These requests never wait in the queue, and the application never sees them.",
+    doc: "Typhon itself responds to GET and HEAD requests for `/livez` (200 while the server runs) and `/readyz` (200 while a worker takes requests and the server is not stopping, else 503). With several applications `/readyz` tells of the one that serves every host and path, else of the first, and `/readyz/NAME` of each. These requests never wait in the queue, and the application never sees them.",
   },
   reload: {
     ...SWITCH,

@@ -65,7 +65,7 @@ export const ERRORS = named({
   TARGET_SCHEME: entry(421, "The request target must have the scheme of this connection."),
   VERSION_INVALID: entry(400, "The version must be HTTP/1.1 or HTTP/1.0."),
   VERSION_UNSUPPORTED: entry(505, "This connection serves HTTP/1.1 and HTTP/1.0."),
-  HOST_MISSING: entry(400, "An HTTP/1.1 request needs a Host field."),
+  HOST_MISSING: entry(400, "The request needs a Host field."),
   HOST_INVALID: entry(400, "Host must be a name or an address with an optional port."),
   FIELD_NAME_INVALID: entry(
     400,
@@ -130,6 +130,7 @@ export const ERRORS = named({
     400,
     "Sec-WebSocket-Protocol must be a list of tokens, Sec-WebSocket-Extensions one of extensions.",
   ),
+  WEBSOCKET_IN_HTTP_2: entry(501, "WebSockets of this application need HTTP/1.1."),
   WEBSOCKET_DENIED: entry(403, "The application has denied the WebSocket."),
   FIELD_NAME_UNDERSCORE: entry(400, "A field name must not have an underscore."),
   PASSWORD_NEEDED: entry(401, "This page needs a user name and a password.", [
@@ -146,6 +147,14 @@ export const ERRORS = named({
   PRECONDITION_FAILED: entry(412, "The file is not in the state that the request asks for."),
   RANGE_UNSATISFIABLE: entry(416, "The file has no bytes in the range that the request asks for."),
   HOST_UNKNOWN: entry(421, "This server does not serve the host of the request."),
+  HOST_CERTIFICATE: entry(
+    421,
+    "The host of the request has other rules for client certificates than the host that this connection was made for.",
+  ),
+  HOST_WITHOUT_TLS: entry(
+    421,
+    "The host of the request is served over TLS with a client certificate only.",
+  ),
   SERVER_FAULT: entry(500, "The server failed."),
   APPLICATION_ERROR: entry(500, "The application failed."),
   RESPONSE_INVALID: entry(500, "The application gave a response that cannot be sent."),
