@@ -43,7 +43,7 @@ export interface ArrivalContext {
   readonly http2: Engine | null;
   readonly hasH2c: boolean;
   readonly certificates: CertificateStore | null;
-  /** Whether an address may begin its connections with a PROXY header. */
+  /** Whether an address is that of a proxy, which begins each of its connections with a PROXY header. */
   readonly mayBeProxy: (address: string) => boolean;
   readonly facts: TlsFactsReader;
   /** Bytes that are kept of connections in these stages. */
@@ -188,14 +188,16 @@ export class ArrivingConnection implements ListedConnection {
     const bytes = this.#keep(chunk);
     const header = readProxyHeader(bytes);
     if (header.kind === "more") return;
-    if (header.kind === "invalid") {
-      this.fail("PROXY header invalid");
+    // The receiver must not guess whether there is a header (proxy-protocol.txt, §2): where a proxy that may write
+    // one passes a connection on without, a client could write it.
+    if (header.kind === "invalid" || header.kind === "none") {
+      this.fail(header.kind === "none" ? "PROXY header missing" : "PROXY header invalid");
       return;
     }
     if (header.kind === "peers") this.#peers = header.peers;
     this.#stage = this.#stageAfterProxy();
     this.#kept = EMPTY;
-    const rest = header.kind === "none" ? bytes : bytes.subarray(header.length);
+    const rest = bytes.subarray(header.length);
     if (rest.length > 0) this.#read(rest);
   }
 
