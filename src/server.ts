@@ -8,8 +8,9 @@ import { Applications } from "./applications.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
-import { listenAll } from "./front/listen-all.ts";
-import { ListenError, type Listener } from "./front/listener.ts";
+import { HeldConnections } from "./front/held-connections.ts";
+import { listenAll, type Listening, type ListenOptions } from "./front/listen-all.ts";
+import { ListenError, type Accept, type Listener } from "./front/listener.ts";
 import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
@@ -34,6 +35,33 @@ export interface Started {
   readonly applications: readonly ApplicationStatus[];
 }
 
+/** Listeners that were opened before their server was made; their connections wait for it. */
+export interface OpenedListeners {
+  readonly listening: Listening;
+  readonly held: HeldConnections;
+}
+
+/** Opens listeners while the process has the right to; their connections wait. Rejects with OperatorError. */
+export async function openListeners(options: ListenOptions): Promise<OpenedListeners> {
+  const held = new HeldConnections();
+  return { listening: await listenAt(options, held.accept), held };
+}
+
+/** Closes listeners for which no server was made. */
+export function closeListeners({ listening, held }: OpenedListeners): void {
+  for (const listener of listening.listeners) listener.close();
+  held.close();
+}
+
+/** Rejects with OperatorError. */
+async function listenAt(options: ListenOptions, accept: Accept): Promise<Listening> {
+  try {
+    return await listenAll(options, accept);
+  } catch (error) {
+    throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
+  }
+}
+
 export class Server {
   readonly applications: Applications;
   readonly #log: Log;
@@ -48,6 +76,8 @@ export class Server {
   readonly #fileMemory = new CacheMemory();
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
+  /** Connections that wait for the start; null: there are none. */
+  #held: HeldConnections | null = null;
   #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
@@ -86,27 +116,38 @@ export class Server {
   }
 
   /**
-   * Loads the applications, and only then listens; only once, also after a stop. Rejects with OperatorError
-   * if one does not load or an address cannot be had; nothing is left running then.
+   * Loads the applications, and only then listens, or takes the connections of `opened`; only once, also after a
+   * stop. Rejects with OperatorError if one does not load or an address cannot be had; nothing is left running then.
    */
-  async start(): Promise<Started> {
+  async start(opened: OpenedListeners | null = null): Promise<Started> {
     if (this.#hasStarted) throw new OperatorError("a server can be started only once");
     this.#hasStarted = true;
+    this.#listeners = opened?.listening.listeners ?? [];
+    this.#held = opened?.held ?? null;
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
-      const { listeners, notice } = await listenAll(this.#configuration.listeners, (socket) =>
-        this.#guard.accept(socket),
-      );
+      const { listeners, notice } = await this.#listen(opened);
       this.#listeners = listeners;
       this.applications.resume();
       const addresses = listeners.map((listener) => listener.url);
       return { addresses, notice, applications: this.applications.status() };
     } catch (error) {
       await this.stop(0);
-      throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
+      throw error;
     }
+  }
+
+  async #listen(opened: OpenedListeners | null): Promise<Listening> {
+    const accept: Accept = (socket) => this.#guard.accept(socket);
+    if (opened !== null) {
+      opened.held.release(accept);
+      return opened.listening;
+    }
+    const { listeners, tls } = this.#configuration;
+    const hasTls = tls !== null;
+    return await listenAt({ ...listeners, hasTls, redirect: tls?.redirect ?? false }, accept);
   }
 
   /** Reads the files that the routes of a configuration name. Rejects with OperatorError; nothing changes. */
@@ -129,6 +170,7 @@ export class Server {
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
+    this.#held?.close();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     const drained = this.#connections.drain().then(() => clearTimeout(timer));
     await this.applications.stop(graceMs, drained);

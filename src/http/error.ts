@@ -37,10 +37,24 @@ function retryAfter(seconds: number): HttpError["fields"] {
 
 /** All errors, by code. */
 export const ERRORS = named({
+  TLS_EXPECTED: entry(400, "This port speaks TLS: the URL must begin with https://."),
   REQUEST_LINE_INVALID: entry(400, "The request line must be METHOD SP TARGET SP HTTP/1.1 CRLF."),
   LINE_END_INVALID: entry(400, "Lines must end with CRLF; CR or LF alone is not a line end."),
   METHOD_INVALID: entry(400, "The method must be a token."),
   METHOD_TOO_LONG: entry(501, "The method is longer than any that is known."),
+  PSEUDO_FIELD_INVALID: entry(
+    400,
+    "The pseudo-header fields must be :method, :scheme, :path and :authority, each once and before all other fields.",
+  ),
+  FIELD_OF_CONNECTION: entry(
+    400,
+    "HTTP/2 has no Connection, Upgrade, Keep-Alive or Transfer-Encoding, and TE only with trailers.",
+  ),
+  HOST_DIFFERS: entry(400, "Host and :authority must name the same host."),
+  BODY_LENGTH_DIFFERS: entry(400, "The body must be as long as Content-Length says."),
+  FRAMES_INVALID: entry(400, "The frames of a connection must follow HTTP/2 (RFC 9113)."),
+  FRAMES_TOO_MANY: entry(429, "The connection has cost the server more than it may."),
+  STREAMS_TOO_MANY: entry(429, "Too many requests run on one connection."),
   METHOD_CONNECT: entry(501, "This server is no proxy: CONNECT is not served."),
   METHOD_TRACE: entry(405, "TRACE is not served: it would show fields meant for nobody.", [ALLOW]),
   TARGET_INVALID: entry(
