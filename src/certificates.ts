@@ -8,7 +8,7 @@ import type { Issuer } from "./acme/authority.ts";
 import { CertificateKeeper, KeeperOptionsError } from "./acme/keeper.ts";
 import { StateFolderError } from "./acme/state-folder.ts";
 import { logKeeperEvent } from "./certificate-log.ts";
-import type { AcmeConfiguration, AcmeIssuer, TlsConfiguration } from "./config/configuration.ts";
+import type { AcmeIssuer, TlsConfiguration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { readVersion } from "./config/version.ts";
 import type { Log } from "./observe/log.ts";
@@ -125,7 +125,7 @@ export async function checkCertificates(configuration: TlsConfiguration): Promis
   const { ciphers, certificates, clients, acme } = configuration;
   const ignore = (): void => undefined;
   await asOperatorError(async () => {
-    const store = new CertificateStore({ ciphers, clients: [], challengeFor: null });
+    const store = new CertificateStore({ ciphers, clients: [] });
     const events = { onReplaced: ignore, onBroken: ignore, onWarning: ignore };
     await CertificateFiles.open({ certificates, clients, ...events }, store);
     await Promise.all((acme?.issuers ?? []).map(readIssuer));
