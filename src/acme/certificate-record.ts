@@ -19,7 +19,7 @@ export interface CertificateRecord {
 }
 
 const MAX_REASON_CHARS = 1000;
-const MAX_TRIES = 100;
+const MAX_RECORDED_TRIES = 100;
 
 export function newRecord(names: readonly string[]): CertificateRecord {
   return {
@@ -54,7 +54,8 @@ function parseAttempts(value: unknown): Attempts | null {
   if (read === null) return null;
   const { failures, tries, retryAt, failedAt } = read;
   if (!isMoment(failures) || !isMoment(retryAt) || !isMoment(failedAt)) return null;
-  if (!Array.isArray(tries) || tries.length > MAX_TRIES || !tries.every(isMoment)) return null;
+  if (!Array.isArray(tries) || tries.length > MAX_RECORDED_TRIES || !tries.every(isMoment))
+    return null;
   return { failures, tries, retryAt, failedAt };
 }
 

@@ -3,7 +3,7 @@
 //
 // A client's bytes are only compared, and choose no file: for what is not this process's own the whole folder is
 // read, which is empty nearly always, at most four times a second for all look-ups together.
-// On a network file system a new file must be seen by the other machines within seconds (NFS: acdirmax=3).
+// On a network file system a new file must be seen by the other machines at once (NFS: actimeo=0).
 
 import { createHash } from "node:crypto";
 import { lstat, readdir } from "node:fs/promises";

@@ -27,9 +27,9 @@ export interface DnsHookOptions {
 }
 
 /** A record takes minutes to reach all servers of some providers. */
-const TIMEOUT_MS = 300_000;
+const HOOK_MS = 300_000;
 /** From SIGTERM to SIGKILL. */
-const KILL_AFTER_MS = 5000;
+const HOOK_KILL_MS = 5000;
 /** For the last words of a program that has ended; a process that it left may keep the pipe open. */
 const READ_REST_MS = 1000;
 /** Of the standard error, the end. */
@@ -50,7 +50,7 @@ export class DnsHook {
 
   /** Runs the program. Rejects with DnsHookError: it cannot start, fails, or takes longer than 5 minutes. */
   async run({ action, domain, record, value }: HookCall): Promise<void> {
-    const { program, environment, timeoutMs = TIMEOUT_MS } = this.#options;
+    const { program, environment, timeoutMs = HOOK_MS } = this.#options;
     const env = Object.fromEntries(
       Object.entries(environment).filter(([name]) => PASSED.test(name)),
     );
@@ -123,7 +123,7 @@ function readTail(child: ChildProcess): (ms: number) => Promise<string> {
 /** Ends a program and what it has started: SIGTERM, then SIGKILL. */
 async function stop(child: ChildProcess): Promise<void> {
   signalGroup(child, "SIGTERM");
-  const timer = setTimeout(() => signalGroup(child, "SIGKILL"), KILL_AFTER_MS);
+  const timer = setTimeout(() => signalGroup(child, "SIGKILL"), HOOK_KILL_MS);
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit").catch(leave);
   clearTimeout(timer);
   signalGroup(child, "SIGKILL");

@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Authority, type Issuer } from "./authority.ts";
-import { refusalOf, type ProofMeans } from "./certificate-names.ts";
+import { readIdentifier, refusalOf, type ProofMeans } from "./certificate-names.ts";
 import { OrderResponder } from "./challenge-responder.ts";
 import { ChallengeStore, type ChallengeCertificate } from "./challenge-store.ts";
 import { DnsHook } from "./dns-hook.ts";
@@ -22,6 +22,8 @@ import type { StoredCertificate } from "./stored-certificate.ts";
 
 /** Orders at once, and questions for windows. */
 const MAX_ORDERS = 4;
+/** Certificates whose files are read at once: each has a descriptor open. */
+const MAX_LOOKS = 16;
 /** How long `start` waits for the first orders. They go on. */
 const MAX_START_MS = 300_000;
 /** How long `stop` waits for orders to remove their challenges. */
@@ -87,14 +89,17 @@ export class CertificateKeeper {
     await this.#challenges.removeAbandoned(now());
     const authorities = this.#options.issuers.map((issuer) => this.#authority(issuer, folder));
     const slots = new Slots(MAX_ORDERS);
+    const looks = new Slots(MAX_LOOKS);
     this.#certificates = this.#options.groups.map(
       (names) =>
         new KeptCertificate({
           names,
-          paths: folder.certificate(names),
+          // However the operator spells them.
+          paths: folder.certificate(names.map((name) => readIdentifier(name)?.value ?? name)),
           authorities,
           responderFor: this.#responderFor,
           slots,
+          looks,
           time: this.#time,
           onCertificate: (certificate) => this.#handOver(names, certificate),
           onEvent: this.#tell,

@@ -42,9 +42,9 @@ import type { CertificatePaths } from "./state-folder.ts";
 import { CertificateFault, readCertificate, type StoredCertificate } from "./stored-certificate.ts";
 import { readWhole, writeWhole } from "./whole-file.ts";
 
-/** Between two looks at the folder; also what a clock that was set may cost. Up to a quarter less, so that a
- * thousand certificates do not look at once. */
+/** Between two looks at the folder; also what a clock that was set may cost. */
 const LOOK_EVERY_MS = 60_000;
+/** Up to so much of it is left out, so that a thousand certificates do not look at once. */
 const LOOK_JITTER = 0.25;
 /** While another process orders what is missing here. */
 const LOCKED_LOOK_MS = 2000;
@@ -68,7 +68,10 @@ export interface KeptCertificateOptions {
   /** The first one, then its fallbacks. */
   readonly authorities: readonly Authority[];
   readonly responderFor: (names: Names, failures: number) => ChallengeResponder;
+  /** Of orders, and of questions for windows. */
   readonly slots: Slots;
+  /** Of looks at the folder. */
+  readonly looks: Slots;
   readonly time: KeeperTime;
   readonly onCertificate: (certificate: StoredCertificate) => void;
   readonly onEvent: (event: KeeperEvent) => void;
@@ -299,8 +302,12 @@ export class KeptCertificate {
       onEvent({ kind: "moved", names, renewAt, explanationUrl: window.explanationUrl });
   }
 
-  /** Reads the files, if they have changed, and uses what they have. */
+  /** Reads the files, and uses what they have if they have changed. */
   async #look(isFirst: boolean): Promise<void> {
+    await this.#options.looks.run(async () => await this.#lookNow(isFirst));
+  }
+
+  async #lookNow(isFirst: boolean): Promise<void> {
     // What is not written yet is newer than the folder.
     if (this.#unsaved.size > 0) return;
     const { paths, names, onEvent } = this.#options;

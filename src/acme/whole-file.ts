@@ -11,7 +11,7 @@ const MAX_FILE_BYTES = 256 * 1024;
 const MODE = 0o600;
 const UNFINISHED = /^\.[\w-]+\.unfinished$/;
 /** An unfinished file that is older belongs to no process that runs. */
-const ABANDONED_AFTER_MS = 3_600_000;
+const UNFINISHED_AFTER_MS = 3_600_000;
 
 /** What link() says where a file system has no hard links. */
 const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
@@ -81,7 +81,7 @@ export async function removeUnfinished(folder: string, now: number): Promise<voi
     const path = join(folder, name);
     if (!UNFINISHED.test(name)) continue;
     const found = await lstat(path).catch(() => null);
-    if (found !== null && now - found.mtimeMs > ABANDONED_AFTER_MS) await unlinkIfThere(path);
+    if (found !== null && now - found.mtimeMs > UNFINISHED_AFTER_MS) await unlinkIfThere(path);
   }
 }
 
