@@ -8,12 +8,14 @@ import { Applications } from "./applications.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { DescriptorGuard } from "./front/descriptors.ts";
-import { listenAll } from "./front/listen-all.ts";
-import { ListenError, type Listener } from "./front/listener.ts";
+import { HeldConnections } from "./front/held-connections.ts";
+import { listenAll, type Listening, type ListenOptions } from "./front/listen-all.ts";
+import { ListenError, type Accept, type Listener } from "./front/listener.ts";
 import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
+import { hstsValue } from "./http/server-fields.ts";
 import { Http1Engine } from "./http1/engine.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
 import { OpenFiles } from "./net/open-files.ts";
@@ -33,6 +35,33 @@ export interface Started {
   readonly applications: readonly ApplicationStatus[];
 }
 
+/** Listeners that were opened before their server was made; their connections wait for it. */
+export interface OpenedListeners {
+  readonly listening: Listening;
+  readonly held: HeldConnections;
+}
+
+/** Opens listeners while the process has the right to; their connections wait. Rejects with OperatorError. */
+export async function openListeners(options: ListenOptions): Promise<OpenedListeners> {
+  const held = new HeldConnections();
+  return { listening: await listenAt(options, held.accept), held };
+}
+
+/** Closes listeners for which no server was made. */
+export function closeListeners({ listening, held }: OpenedListeners): void {
+  for (const listener of listening.listeners) listener.close();
+  held.close();
+}
+
+/** Rejects with OperatorError. */
+async function listenAt(options: ListenOptions, accept: Accept): Promise<Listening> {
+  try {
+    return await listenAll(options, accept);
+  } catch (error) {
+    throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
+  }
+}
+
 export class Server {
   readonly applications: Applications;
   readonly #log: Log;
@@ -47,6 +76,8 @@ export class Server {
   readonly #fileMemory = new CacheMemory();
   readonly #clock = new CoarseClock();
   #listeners: readonly Listener[] = [];
+  /** Connections that wait for the start; null: there are none. */
+  #held: HeldConnections | null = null;
   #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
@@ -76,6 +107,7 @@ export class Server {
       headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
       keepAliveMs,
       bodyTimeoutMs,
+      hsts: hstsValue(configuration.tls?.hstsSeconds ?? 0),
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
@@ -84,27 +116,38 @@ export class Server {
   }
 
   /**
-   * Loads the applications, and only then listens; only once, also after a stop. Rejects with OperatorError
-   * if one does not load or an address cannot be had; nothing is left running then.
+   * Loads the applications, and only then listens, or takes the connections of `opened`; only once, also after a
+   * stop. Rejects with OperatorError if one does not load or an address cannot be had; nothing is left running then.
    */
-  async start(): Promise<Started> {
+  async start(opened: OpenedListeners | null = null): Promise<Started> {
     if (this.#hasStarted) throw new OperatorError("a server can be started only once");
     this.#hasStarted = true;
+    this.#listeners = opened?.listening.listeners ?? [];
+    this.#held = opened?.held ?? null;
     this.#clock.start(() => this.#connections.tick());
     try {
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
-      const { listeners, notice } = await listenAll(this.#configuration.listeners, (socket) =>
-        this.#guard.accept(socket),
-      );
+      const { listeners, notice } = await this.#listen(opened);
       this.#listeners = listeners;
       this.applications.resume();
       const addresses = listeners.map((listener) => listener.url);
       return { addresses, notice, applications: this.applications.status() };
     } catch (error) {
       await this.stop(0);
-      throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
+      throw error;
     }
+  }
+
+  async #listen(opened: OpenedListeners | null): Promise<Listening> {
+    const accept: Accept = (socket) => this.#guard.accept(socket);
+    if (opened !== null) {
+      opened.held.release(accept);
+      return opened.listening;
+    }
+    const { listeners, tls } = this.#configuration;
+    const hasTls = tls !== null;
+    return await listenAt({ ...listeners, hasTls, redirect: tls?.redirect ?? false }, accept);
   }
 
   /** Reads the files that the routes of a configuration name. Rejects with OperatorError; nothing changes. */
@@ -127,6 +170,7 @@ export class Server {
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) listener.close();
+    this.#held?.close();
     const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
     const drained = this.#connections.drain().then(() => clearTimeout(timer));
     await this.applications.stop(graceMs, drained);
@@ -140,7 +184,9 @@ export class Server {
   ): Promise<Site> {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
-      isReady: () => this.applications.isReady,
+      isReady: (name) => this.applications.isReady(name),
+      keyAuthorizationOf: null,
+      httpsPort: () => httpsPortOf(this.#listeners),
       fileMemory: this.#fileMemory,
       openFiles: this.#openFiles,
       onUnreadable: (folder, name, code) =>
@@ -162,6 +208,12 @@ export class Server {
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }
+}
+
+/** The port of the first listener that speaks TLS, else that of https. */
+function httpsPortOf(listeners: readonly Listener[]): number {
+  const url = listeners.map((listener) => listener.url).find((one) => one.startsWith("https:"));
+  return Number(new URL(url ?? "https://localhost").port) || 443;
 }
 
 function workersOf({ applications }: Configuration): number {

@@ -42,6 +42,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   net: [],
   // Certificates and the DER that they are made of.
+  // Certificates as bytes (X.509, PKCS #10).
   x509: [],
   config: ["net"],
   http1: ["http", "net"],
@@ -72,7 +73,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   supervisor: ["config", "observe", "application.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   // hash-password makes the hashes that a route checks.
-  cli: ["config", "observe", "supervisor", "handlers/policy"],
+  cli: ["net", "config", "observe", "supervisor", "handlers/policy"],
 };
 
 interface Import {

@@ -42,6 +42,11 @@ export class FieldList {
     this.#maxFields = maxFields;
   }
 
+  /** What all fields count, those beyond the limit included. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(field: HeaderField): void {
     this.#bytes += field.bytes;
     if (this.#bytes > this.#maxBytes || this.fields.length >= this.#maxFields)

@@ -12,6 +12,7 @@ import { FrameFault, FrameType } from "../../../src/workers/frame.ts";
 import { monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
 import { lapse, until } from "../../support/deadline.ts";
+import { MemoryEngine } from "../../support/memory-engine.ts";
 import { RawClient } from "../../support/raw-client.ts";
 import { HANDSHAKE, KEY } from "../../websocket/frames.ts";
 import { HandWorker, WORKER } from "../hand-worker.ts";
@@ -205,4 +206,21 @@ it("a leave of the worker that died is not one of the worker that has the reques
   await lapse(200);
   application.write("\x81\x02hi", "latin1");
   assert.equal((await client.readBytes(4)).toString("latin1"), "\x81\x02hi");
+});
+
+describe("a handshake of HTTP/2", () => {
+  it("is refused, because the application would write HTTP/1.1 into its socket", async (context) => {
+    const worker = await HandWorker.start(context, { interface: "wsgi" });
+    const engine = new MemoryEngine((exchange) => worker.handle(exchange));
+    const stream = engine.request({
+      method: "CONNECT",
+      path: "/ws",
+      fields: [["sec-websocket-version", "13"]],
+      bodyLength: null,
+      protocol: "websocket",
+    });
+    assert.deepEqual([stream.state, stream.status], ["whole", 501]);
+    assert.match(Buffer.concat(stream.chunks).toString(), /WEBSOCKET_IN_HTTP_2/);
+    assert.equal(worker.readPage(), null);
+  });
 });
