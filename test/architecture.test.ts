@@ -71,7 +71,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "site.ts": [...PARTS, "config"],
   "connections.ts": [...PARTS, "config"],
   "certificate-log.ts": ["acme", "observe"],
-  "certificates.ts": ["acme", "tls", "config", "observe", "certificate-log.ts"],
+  "certificates.ts": ["acme", "net", "tls", "config", "observe", "certificate-log.ts"],
   "server.ts": [
     ...PARTS,
     "config",
