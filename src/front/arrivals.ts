@@ -31,7 +31,7 @@ export interface ArrivalsOptions {
   readonly hasH2c: boolean;
   /** Null without TLS. */
   readonly certificates: CertificateStore | null;
-  /** Whether an address may begin its connections with a PROXY header; null: no address may. */
+  /** Whether an address is that of a proxy, which begins its connections with a PROXY header; null: none is. */
   readonly mayBeProxy: ((address: string) => boolean) | null;
   /** A connection ended before an engine had it. */
   readonly onFailed?: (failure: ArrivalFailure) => void;

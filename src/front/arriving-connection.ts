@@ -17,7 +17,7 @@ import { plainAddress, type Peers } from "../net/address.ts";
 import type { ListedConnection } from "../net/connection-list.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { readProxyHeader } from "../net/proxy-protocol.ts";
-import type { CertificateStore, TlsChoice } from "../tls/certificate-store.ts";
+import { isChallenge, type CertificateStore, type TlsChoice } from "../tls/certificate-store.ts";
 import { ClientHelloReader, type ClientHello } from "../tls/client-hello.ts";
 import type { TlsFactsReader } from "../tls/facts.ts";
 import { serverName } from "../tls/server-name.ts";
@@ -43,7 +43,7 @@ export interface ArrivalContext {
   readonly http2: Engine | null;
   readonly hasH2c: boolean;
   readonly certificates: CertificateStore | null;
-  /** Whether an address may begin its connections with a PROXY header. */
+  /** Whether an address is that of a proxy, which begins each of its connections with a PROXY header. */
   readonly mayBeProxy: (address: string) => boolean;
   readonly facts: TlsFactsReader;
   /** Bytes that are kept of connections in these stages. */
@@ -139,11 +139,7 @@ export class ArrivingConnection implements ListedConnection {
 
   /** Begins the handshake. */
   begin(): void {
-    try {
-      this.#begin();
-    } catch (error) {
-      this.#fault(error);
-    }
+    this.#begin().catch((error: unknown) => this.#fault(error));
   }
 
   #stageAfterProxy(): Stage {
@@ -180,14 +176,16 @@ export class ArrivingConnection implements ListedConnection {
     const bytes = this.#keep(chunk);
     const header = readProxyHeader(bytes);
     if (header.kind === "more") return;
-    if (header.kind === "invalid") {
-      this.fail("PROXY header invalid");
+    // The receiver must not guess whether there is a header (proxy-protocol.txt, §2): where a proxy that may write
+    // one passes a connection on without, a client could write it.
+    if (header.kind === "invalid" || header.kind === "none") {
+      this.fail(header.kind === "none" ? "PROXY header missing" : "PROXY header invalid");
       return;
     }
     if (header.kind === "peers") this.#peers = header.peers;
     this.#stage = this.#stageAfterProxy();
     this.#kept = EMPTY;
-    const rest = header.kind === "none" ? bytes : bytes.subarray(header.length);
+    const rest = bytes.subarray(header.length);
     if (rest.length > 0) this.#read(rest);
   }
 
@@ -229,17 +227,25 @@ export class ArrivingConnection implements ListedConnection {
     this.#context.memory.take(more);
   }
 
-  #begin(): void {
+  async #begin(): Promise<void> {
     const { certificates } = this.#context;
     const client = this.#client;
     if (this.#stage !== "waiting" || client === null || certificates === null) return;
-    const local = this.#peers?.localAddress ?? plainAddress(this.#socket.localAddress);
-    const choice = certificates.choose(client, local);
-    if (choice === null) {
-      this.fail("no certificate");
-      return;
-    }
     this.#stage = "handshake";
+    const local = this.#peers?.localAddress ?? plainAddress(this.#socket.localAddress);
+    const choice = isChallenge(client)
+      ? await certificates.chooseChallenge(client)
+      : certificates.choose(client, local);
+    if (choice === null) this.fail("no certificate");
+    else if (!this.#hasLeft) this.#startTls(client, choice);
+  }
+
+  /** The stage changes while a certificate is looked up. */
+  get #hasLeft(): boolean {
+    return this.#stage === "left";
+  }
+
+  #startTls(client: ClientHello, choice: TlsChoice): void {
     this.#deafen();
     const settings = this.#context.settingsFor(choice);
     const tls = startTls(this.#socket, this.#hello.bytes, settings);
@@ -256,14 +262,18 @@ export class ArrivingConnection implements ListedConnection {
     });
   }
 
-  #finish(tls: TLSSocket, { serverName: name }: ClientHello, { client }: TlsChoice): void {
+  #finish(
+    tls: TLSSocket,
+    { serverName: name }: ClientHello,
+    { client, policyHost }: TlsChoice,
+  ): void {
     // Certificate and policy were chosen by our own reading of the name.
     const theirs: unknown = tls.servername;
     if (serverName(typeof theirs === "string" ? theirs : "") !== name) {
       this.fail("server name read differently");
       return;
     }
-    const facts = this.#context.facts.read(tls, name, client?.host ?? "");
+    const facts = this.#context.facts.read(tls, name, policyHost);
     const isRefused =
       client !== null && (facts.client === null ? client.mode === "required" : !isVerified(tls));
     if (isRefused) {
