@@ -2,7 +2,7 @@
 // load.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
 // Times are milliseconds, sizes bytes.
 
-import type { ListenAddress, SocketRights } from "../net/address.ts";
+import type { BoundAddress, SocketRights } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
@@ -131,9 +131,6 @@ export interface RouteConfiguration {
   readonly policy: RoutePolicy;
 }
 
-/** An address, and whether TLS is spoken there. */
-export type BoundAddress = ListenAddress & { readonly scheme: "http" | "https" };
-
 /** A certificate with its chain and its key, in PEM files. Absolute paths. */
 export interface CertificateFiles {
   readonly certfile: string;
@@ -190,14 +187,26 @@ export interface AcmeIssuer {
   readonly profile: string;
 }
 
+/** A user that the server becomes, with its group. */
+export interface Account {
+  readonly uid: number;
+  readonly gid: number;
+  /** "" for a number that no user has. */
+  readonly name: string;
+  /** Absolute. */
+  readonly home: string;
+}
+
 export interface Configuration {
   /** Where the server listens, and settings of all its connections. */
   readonly listeners: {
     /**
-     * "default": no address was chosen; port 80 on all addresses where it may be bound, else
-     * 127.0.0.1:8000. Otherwise the addresses, in the order given. Never "default" with `reload`.
+     * The addresses, in the order given. "default" …: no address was chosen, and never with `reload`.
+     * "default": port 80 on all addresses where it may be bound, else 127.0.0.1:8000.
+     * "default-https": port 443, and port 80 for the redirect, where they may be bound, else 127.0.0.1:8443.
+     * "domains": ports 443 and 80, or no start, because an authority has to connect to them.
      */
-    readonly bind: "default" | readonly BoundAddress[];
+    readonly bind: "default" | "default-https" | "domains" | readonly BoundAddress[];
     /** Of the files of Unix sockets. */
     readonly socketRights: SocketRights;
     /** Whether trusted proxies begin each connection with a PROXY header, version 1 or 2. */
@@ -240,7 +249,7 @@ export interface Configuration {
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** The user and the group that the server becomes when its ports are bound; null = it stays who it is. */
-    readonly user: { readonly uid: number; readonly gid: number } | null;
+    readonly user: Account | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
     /** Whether code is loaded anew when a file below `reloadDirs` changes. */

@@ -46,6 +46,8 @@ export interface ConnectionContext {
   readonly maxBodyBytes: number;
   /** How long a body may bring no byte; 0 = without limit. */
   readonly bodyTimeoutMs: number;
+  /** Strict-Transport-Security of responses over TLS; "" = none. */
+  readonly hsts: string;
   /** How long an idle connection stays open. `isNew`: no request has come on it yet. */
   readonly idleLimitMs: (isNew: boolean) => number;
   /** Time of the last tick, ms. */
@@ -152,7 +154,7 @@ export class Http1Connection implements ResponseWriter, ListedConnection {
   }
 
   sendResponse(head: ResponseHead, requestId: string, body: Buffer, length: number): void {
-    const text = headText(head, requestId, length, this.#connectionLine(head));
+    const text = headText(head, requestId, length, this.#connectionLine(head), this.#hsts);
     this.#output.send(text, body);
     this.#finish();
   }
@@ -161,7 +163,8 @@ export class Http1Connection implements ResponseWriter, ListedConnection {
     if (body !== "unknown") this.#framing = "length";
     else this.#framing = this.#isHttp10 ? "close" : "chunked";
     const coding = this.#framing === "chunked" ? CHUNKED : "";
-    const text = headText(head, requestId, -1, coding + this.#connectionLine(head));
+    const lines = coding + this.#connectionLine(head);
+    const text = headText(head, requestId, -1, lines, this.#hsts);
     this.#output.append(text, EMPTY, "");
   }
 
@@ -192,7 +195,7 @@ export class Http1Connection implements ResponseWriter, ListedConnection {
 
   upgrade(protocol: string, head: ResponseHead, requestId: string): UpgradedSocket {
     const lines = `Upgrade: ${protocol}\r\nConnection: Upgrade\r\n`;
-    this.#output.send(headText(head, requestId, -1, lines));
+    this.#output.send(headText(head, requestId, -1, lines, this.#hsts));
     return this.#detachSocket();
   }
 
@@ -242,7 +245,7 @@ export class Http1Connection implements ResponseWriter, ListedConnection {
     }
     this.#context.onRefused(error, this.#connectionFacts().remoteAddress);
     const [head, body] = errorResponse(error);
-    this.#output.send(headText(head, "", body.length, CLOSE), body);
+    this.#output.send(headText(head, "", body.length, CLOSE, this.#hsts), body);
     this.close();
   }
 
@@ -290,6 +293,10 @@ export class Http1Connection implements ResponseWriter, ListedConnection {
       this.close();
     else if (this.#state === "head" && waited >= HEAD_TIMEOUT_MS) this.refuse(ERRORS.HEAD_TIMEOUT);
     else if (this.#body?.isTooSlow(now) === true) this.refuse(ERRORS.BODY_TIMEOUT);
+  }
+
+  get #hsts(): string {
+    return this.#arrival.scheme === "https" ? this.#context.hsts : "";
   }
 
   get #isHttp10(): boolean {

@@ -30,6 +30,8 @@ export interface Http1Options {
   readonly memory?: ConnectionMemory;
   /** An idle connection is closed after this time. */
   readonly keepAliveMs?: number;
+  /** Strict-Transport-Security of responses over TLS; "" = none. */
+  readonly hsts?: string;
   /** Called once for each request, in order on one connection. Must not throw. */
   readonly onExchange: (exchange: Exchange) => void;
   /** Called exactly once for each exchange, when the response has been given or cannot be given. */
@@ -56,6 +58,7 @@ export class Http1Engine implements Engine {
       memory,
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       bodyTimeoutMs: options.bodyTimeoutMs ?? DEFAULT_BODY_TIMEOUT_MS,
+      hsts: options.hsts ?? "",
       idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
       now: this.#now(),
       isDraining: false,

@@ -77,6 +77,7 @@ let dateBytes: Uint8Array = new Uint8Array(0);
 /** Each block must be sent, in the order of encoding: the peer's table follows the blocks. */
 export class HpackEncoder {
   readonly #table = new DynamicTable();
+  readonly #hsts: string;
   /** Changes with the table: an index means something else then. */
   #version = 0;
   /** The table's size as the peer's settings allow, and the smallest since the last block. */
@@ -85,6 +86,11 @@ export class HpackEncoder {
   #hasNewSize = false;
   readonly #kept: KeptHead[] = [];
   #nextKept = 0;
+
+  /** `hsts`: Strict-Transport-Security of each response, "" = none. */
+  constructor(hsts = "") {
+    this.#hsts = hsts;
+  }
 
   /** Takes the peer's SETTINGS_HEADER_TABLE_SIZE; the next block says the size that we use. RFC 7541 §4.2. */
   setMaxTableBytes(maxTableBytes: number): void {
@@ -103,7 +109,7 @@ export class HpackEncoder {
     if (kept.bytes !== null && kept.version === this.#version) output.append(kept.bytes);
     else this.#encodeFixed(head, kept, output);
     if (length >= 0) writeLiteral(CONTENT_LENGTH, length.toString(), output);
-    addResponseFields(output, addChanging, head, requestId);
+    addResponseFields(output, addChanging, head, requestId, this.#hsts);
   }
 
   /** Appends the block of an interim response: 100, or 103 with the fields of an early hint. */
@@ -215,10 +221,13 @@ function writeLiteral(plan: NamePlan, value: string, output: HpackOutput): void 
   output.string(value);
 }
 
-/** Writes a field that `addResponseFields` adds. */
+/** Writes a field that `addResponseFields` adds, and never into the table. */
 function addChanging(output: HpackOutput, name: string, value: string): HpackOutput {
-  if (name !== "Date") writeLiteral(planOf(name), value, output);
-  else {
+  if (name !== "Date") {
+    const plan = planOf(name);
+    writeName(plan, plan.literal === INDEXED ? NOT_INDEXED : plan.literal, plan.index, output);
+    output.string(value);
+  } else {
     if (value !== date) encodeDate(value);
     output.append(dateBytes);
   }

@@ -17,12 +17,16 @@ type Fields = readonly (readonly [name: string, value: string])[];
 
 /** Our encoder with our decoder behind it. */
 class Pair {
-  readonly encoder = new HpackEncoder();
+  readonly encoder: HpackEncoder;
   readonly decoder = new HpackDecoder();
   readonly output = new HpackOutput();
   /** The last block. */
   block: Buffer = Buffer.alloc(0);
   readonly #list = new FieldList(1_000_000, 1000);
+
+  constructor(hsts = "") {
+    this.encoder = new HpackEncoder(hsts);
+  }
 
   head(head: ResponseHead, requestId = "", length = -1): string[] {
     return this.#decode(() => this.encoder.encodeHead(head, requestId, length, this.output));
@@ -81,6 +85,18 @@ test("a head has status, fields in lower case, Server, Content-Length, Date and 
       `date: ${currentDate()}`,
       `x-request-id: id-${i}`,
     ]);
+});
+
+test("Strict-Transport-Security is in each response, never in the table, unless the head has its own", () => {
+  const pair = new Pair("max-age=300");
+  const field = "strict-transport-security: max-age=300";
+  for (const fields of [[["x-a", "b"]], [["x-a", "b"]], [["x-c", "d"]]] as const) {
+    const [status, own, added] = pair.head(bareHead(fields));
+    assert.deepEqual([status, own, added], [":status: 200", fields[0].join(": "), field]);
+  }
+  const own = bareHead([["Strict-Transport-Security", "max-age=5"]]);
+  assert.deepEqual(pair.head(own), [":status: 200", "strict-transport-security: max-age=5"]);
+  assert.deepEqual(new Pair().head(bareHead([])), [":status: 200"]);
 });
 
 test("a 204 has no Content-Length, and what a head has of its own is not added", () => {

@@ -10,6 +10,7 @@ import {
 } from "node:http2";
 import { connect as openSocket, createServer, type Socket } from "node:net";
 
+import { PLAIN, type Arrival } from "../../src/http/engine.ts";
 import { ERRORS } from "../../src/http/error.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
@@ -268,9 +269,17 @@ function fieldLines(lines: readonly string[]): Fields {
   );
 }
 
-export const startHttp1Engine: StartEngine = async (onExchange, onFinish) => {
-  const engine = new Http1Engine({ onExchange, onFinish });
-  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket));
+export const startHttp1Engine: StartEngine = async (onExchange, onFinish) =>
+  await serveHttp1(new Http1Engine({ onExchange, onFinish }), PLAIN);
+
+/** The same with Strict-Transport-Security, on connections of this scheme. */
+export const startHttp1EngineWith =
+  (hsts: string, scheme: "http" | "https"): StartEngine =>
+  async (onExchange, onFinish) =>
+    await serveHttp1(new Http1Engine({ hsts, onExchange, onFinish }), { ...PLAIN, scheme });
+
+async function serveHttp1(engine: Http1Engine, arrival: Arrival): Promise<ExchangeEngine> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket, arrival));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   assert.ok(address !== null && typeof address === "object");
@@ -282,7 +291,7 @@ export const startHttp1Engine: StartEngine = async (onExchange, onFinish) => {
     return client;
   };
   return {
-    facts: { scheme: "http", remoteAddress: "127.0.0.1" },
+    facts: { scheme: arrival.scheme, remoteAddress: "127.0.0.1" },
     switchStatus: 101,
     ask: async (partial = {}) => {
       const { method, path, fields, bodyLength, protocol } = withDefaults(partial);
@@ -310,7 +319,7 @@ export const startHttp1Engine: StartEngine = async (onExchange, onFinish) => {
       engine.destroyAll();
     },
   };
-};
+}
 
 // HTTP/2 over a socket, with Node's client.
 
@@ -406,9 +415,18 @@ function texts(raw: unknown): string[] {
   return raw.map(String);
 }
 
-export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
-  const engine = new Http2Engine({ onExchange, onFinish });
-  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket));
+export const startHttp2Engine: StartEngine = async (onExchange, onFinish) =>
+  await serveHttp2(new Http2Engine({ onExchange, onFinish }), PLAIN);
+
+/** The same with Strict-Transport-Security, on connections of this scheme. */
+export const startHttp2EngineWith =
+  (hsts: string, scheme: "http" | "https"): StartEngine =>
+  async (onExchange, onFinish) =>
+    await serveHttp2(new Http2Engine({ hsts, onExchange, onFinish }), { ...PLAIN, scheme });
+
+async function serveHttp2(engine: Http2Engine, arrival: Arrival): Promise<ExchangeEngine> {
+  const { scheme } = arrival;
+  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket, arrival));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   assert.ok(address !== null && typeof address === "object");
@@ -416,7 +434,9 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
   const sessions: ClientHttp2Session[] = [];
   const connect = async (): Promise<[session: ClientHttp2Session, socket: Socket]> => {
     const socket = openSocket({ host: "127.0.0.1", port });
-    const session = connectHttp2(`http://127.0.0.1:${port}`, { createConnection: () => socket });
+    const session = connectHttp2(`${scheme}://127.0.0.1:${port}`, {
+      createConnection: () => socket,
+    });
     session.on("error", () => undefined);
     sessions.push(session);
     await once(session, "remoteSettings");
@@ -430,7 +450,7 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
         ":method": protocol === "" ? method : "CONNECT",
         ":path": path,
         ":authority": "a",
-        ":scheme": "http",
+        ":scheme": scheme,
         ...(protocol === "" ? {} : { ":protocol": protocol }),
         ...(bodyLength === null || bodyLength === 0 ? {} : { "content-length": bodyLength }),
         ...Object.fromEntries(fields),
@@ -440,7 +460,7 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
     return new Http2Client(stream, socket);
   };
   return {
-    facts: { scheme: "http", remoteAddress: "127.0.0.1" },
+    facts: { scheme, remoteAddress: "127.0.0.1" },
     switchStatus: 200,
     ask: (partial = {}) => ask(partial),
     askUnreadable: async () => (await ask({ path: "/\u00ff" })).response(),
@@ -450,4 +470,4 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
       engine.destroyAll();
     },
   };
-};
+}
