@@ -172,6 +172,9 @@ test("limits are those of HTTP/1.1", () => {
   assert.equal(fault(pseudo({ ":method": "X".repeat(129) })), "METHOD_TOO_LONG");
   const many = Array.from({ length: 101 }, (): Field => ["x", "y"]);
   assert.equal(fault([...BASE, ...many]), "TOO_MANY_FIELDS");
+  // With Host there are 101.
+  assert.equal(fault([...BASE, ...many.slice(1)]), "TOO_MANY_FIELDS");
+  assert.equal(fault([...BASE, ...many.slice(2)]), "none");
   const crumbs = Array.from({ length: 300 }, (): Field => ["cookie", "a=b"]);
   assert.equal(fault([...BASE, ...crumbs]), "none");
 });

@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { type TestContext, test } from "node:test";
 
 import type { UpgradedStream } from "../../src/http/exchange.ts";
+import { responseHead } from "../../src/http/response-head.ts";
 import { until } from "../support/deadline.ts";
 import { END_STREAM, type Field, type FrameClient, GET, Type } from "./frame-client.ts";
 import { type Http2Front, OK, startHttp2Front } from "./front.ts";
@@ -146,7 +147,7 @@ test("a stream that is destroyed is reset", async (context) => {
 
 test("a refusal of the handshake is a response, and ends the stream for both", async (context) => {
   const front = await startHttp2Front(context, (exchange) => {
-    exchange.respond(OK, Buffer.from("no"));
+    exchange.respond(responseHead(404, "", []), Buffer.from("no"));
   });
   const client = await front.connect();
   client.headers(1, UPGRADE, false);
