@@ -141,6 +141,8 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   #lastSent = 0;
   #wideStreams = 0;
   #isPaused = false;
+  /** Whether the client has ended its sending side. */
+  #hasEnded = false;
   #lingering: LingeringClose | null = null;
   /** The last tick before which bytes came, and our PING that waits for bytes. */
   #heardAt: number;
@@ -756,7 +758,8 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (this.#streams.size === 0) {
       if (this.#state === "open" && waited >= this.#context.idleLimitMs(this.#isNew))
         this.#endWith(ErrorCode.NO_ERROR, "");
-    } else if (this.#pingedAt > this.#heardAt) {
+    } else if (this.#hasEnded) return;
+    else if (this.#pingedAt > this.#heardAt) {
       if (now - this.#pingedAt >= PING_TIMEOUT_MS) this.destroy();
     } else if (now - this.#heardAt >= PING_AFTER_MS) {
       this.#pingedAt = now;
@@ -796,6 +799,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
 
   // The client has closed its sending side. A complete request still gets its response.
   #onEnd(): void {
+    this.#hasEnded = true;
     if (this.#state === "closing" || this.#state === "closed") return;
     if (this.#state !== "last") this.#takeNoMore();
     this.#dropInput();
