@@ -66,7 +66,7 @@ export class Typhon {
     return pid;
   }
 
-  /** "http://127.0.0.1:PORT", without a slash; known when it has started. */
+  /** "http://127.0.0.1:PORT" or "https://…", without a slash; known when it has started. */
   get url(): string {
     return this.#url;
   }
@@ -82,7 +82,7 @@ export class Typhon {
 
   /** Waits until it says on which address it listens. */
   async waitForStart(): Promise<void> {
-    const started = this.output.waitFor(/http:\/\/[\w.:[\]]+:\d+/, 0, START_MS);
+    const started = this.output.waitFor(/https?:\/\/[\w.:[\]]+:\d+/, 0, START_MS);
     const ended = this.exited.then(({ code, signal }) => {
       throw new assert.AssertionError({
         message: `ended at its start with ${code ?? signal}:\n${this.output.all}`,
