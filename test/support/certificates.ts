@@ -1,5 +1,5 @@
-// Certificates of an authority that a test makes by openssl: for "localhost" and 127.0.0.1, P-256, valid as long
-// as a public one. Clients that check names and chains get the authority's certificate.
+// Certificates of an authority that a test makes by openssl: for "localhost" and 127.0.0.1, valid as long as a
+// public one. Clients that check names and chains get the authority's certificate.
 
 import { execFileSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
@@ -25,18 +25,47 @@ subjectAltName = DNS:localhost, IP:127.0.0.1
 crlDistributionPoints = URI:http://crl.invalid/1.crl
 `;
 
+const KEYS = {
+  "P-256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+  RSA: ["-newkey", "rsa:2048"],
+} as const;
+
 /** Makes an authority and a certificate, removed at the end of the scope. */
-export function makeCertificate(scope: Scope): Certificate {
+export function makeCertificate(scope: Scope, kind: keyof typeof KEYS = "P-256"): Certificate {
   const folder = makeScratch(scope);
   const file = (name: string): string => join(folder, name);
   const openssl = (...words: string[]): void =>
     void execFileSync("openssl", words, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "365", "-subj", "/CN=Tests");
+  const key = [...KEYS[kind], "-nodes"];
+  openssl(
+    "req",
+    "-x509",
+    ...key,
+    "-keyout",
+    "ca.key",
+    "-out",
+    "ca.pem",
+    "-days",
+    "365",
+    "-subj",
+    "/CN=Tests",
+  );
   openssl("req", ...key, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=localhost");
   writeFileSync(file("leaf.cnf"), LEAF);
   const issuer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
-  openssl("x509", "-req", "-in", "leaf.csr", ...issuer, "-days", "90", "-extfile", "leaf.cnf", "-out", "leaf.pem");
+  openssl(
+    "x509",
+    "-req",
+    "-in",
+    "leaf.csr",
+    ...issuer,
+    "-days",
+    "90",
+    "-extfile",
+    "leaf.cnf",
+    "-out",
+    "leaf.pem",
+  );
   const leaf = readFileSync(file("leaf.pem"));
   writeFileSync(file("chain.pem"), Buffer.concat([leaf, readFileSync(file("ca.pem"))]));
   const publicKey = new X509Certificate(leaf).publicKey.export({ type: "spki", format: "der" });

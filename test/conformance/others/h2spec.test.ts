@@ -17,7 +17,14 @@ import { startTyphon } from "../../support/typhon.ts";
 const CASES = 145;
 /** Of all cases; one that waits in vain takes two seconds. */
 const SUITE_MS = 300_000;
-const ENTITIES: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', "#34": '"', "#39": "'" };
+const ENTITIES: Readonly<Record<string, string>> = {
+  lt: "<",
+  gt: ">",
+  amp: "&",
+  quot: '"',
+  "#34": '"',
+  "#39": "'",
+};
 
 let h2spec: string;
 before(() => {
@@ -37,7 +44,12 @@ async function runCases(
   open: Readonly<Record<string, RegExp>> = {},
 ): Promise<number> {
   const report = join(makeScratch(FILE), "report.xml");
-  const typhon = await startTyphon(FILE, ["http2_pages:asgi", "--app-dir", import.meta.dirname, ...options]);
+  const typhon = await startTyphon(FILE, [
+    "http2_pages:asgi",
+    "--app-dir",
+    import.meta.dirname,
+    ...options,
+  ]);
   const given = ["-h", "127.0.0.1", "-p", String(typhon.port), "-j", report, ...words];
   // Exit code 1 says that a case has failed: the report tells which.
   await promisify(execFile)(h2spec, given, { timeout: SUITE_MS }).catch((error: unknown) =>
@@ -51,12 +63,12 @@ async function runCases(
 
 /** The cases of a report in JUnit's format; `fault`: the text of a failure, an error or a skip. */
 function readCases(report: string): { readonly name: string; readonly fault: string }[] {
-  return [...report.matchAll(/<testcase package="([^"]*)" classname="([^"]*)"[^>]*>(.*?)<\/testcase>/gs)].map(
-    ([, section = "", title = "", inner = ""]) => ({
-      name: `${section}: ${unescape(title)}`,
-      fault: unescape(inner.trim()),
-    }),
-  );
+  return [
+    ...report.matchAll(/<testcase package="([^"]*)" classname="([^"]*)"[^>]*>(.*?)<\/testcase>/gs),
+  ].map(([, section = "", title = "", inner = ""]) => ({
+    name: `${section}: ${unescape(title)}`,
+    fault: unescape(inner.trim()),
+  }));
 }
 
 function unescape(text: string): string {
@@ -65,11 +77,16 @@ function unescape(text: string): string {
 
 test("over TLS, by ALPN", async (t) => {
   const { certfile, keyfile } = makeCertificate(FILE);
-  assert.equal(await runCases(t, ["--certfile", certfile, "--keyfile", keyfile], ["-t", "-k"]), CASES);
+  assert.equal(
+    await runCases(t, ["--certfile", certfile, "--keyfile", keyfile], ["-t", "-k"]),
+    CASES,
+  );
 });
 
 test("without TLS, by prior knowledge", async (t) => {
   // Bytes that are no preface of HTTP/2 are a request of HTTP/1.1 on such a port: they get a 400.
-  const open = { "http2/3.5: Sends invalid connection preface": /looked like an HTTP\/1\.1 header/ };
+  const open = {
+    "http2/3.5: Sends invalid connection preface": /looked like an HTTP\/1\.1 header/,
+  };
   assert.equal(await runCases(t, ["--h2c"], [], open), CASES);
 });

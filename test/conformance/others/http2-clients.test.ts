@@ -78,10 +78,20 @@ for (const scheme of ["https", "http"] as const) {
       const atOnce = { skip: scheme === "http" };
       it(`curl: ${STREAMS} streams at once on one connection`, atOnce, async () => {
         const targets = ["--parallel-max", String(STREAMS), `${url}/script/[1-${STREAMS}]`];
-        const shown = await curl("-Z", "-o", "/dev/null", "-w", "%{http_version} %{num_connects}\\n", ...targets);
+        const shown = await curl(
+          "-Z",
+          "-o",
+          "/dev/null",
+          "-w",
+          "%{http_version} %{num_connects}\\n",
+          ...targets,
+        );
         const lines = shown.trim().split("\n");
         assert.equal(lines.length, STREAMS);
-        assert(lines.every((line) => line.startsWith("2 ")), shown);
+        assert(
+          lines.every((line) => line.startsWith("2 ")),
+          shown,
+        );
         const connects = lines.reduce((sum, line) => sum + Number(line.split(" ")[1]), 0);
         assert.equal(connects, 1);
       });

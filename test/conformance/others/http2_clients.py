@@ -69,7 +69,12 @@ class Client:
         """Begin a request; return the number of its stream."""
         stream = self.h2.get_next_available_stream_id()
         scheme = "https" if AUTHORITY else "http"
-        pseudo = [(":method", method), (":scheme", scheme), (":authority", "localhost"), (":path", path)]
+        pseudo = [
+            (":method", method),
+            (":scheme", scheme),
+            (":authority", "localhost"),
+            (":path", path),
+        ]
         self.h2.send_headers(stream, [*pseudo, *more], end_stream=end)
         self.events[stream] = []
         self.flush()
@@ -80,7 +85,9 @@ class Client:
         at = 0
         while at < len(content):
             room = min(
-                self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size, len(content) - at
+                self.h2.local_flow_control_window(stream),
+                self.h2.max_outbound_frame_size,
+                len(content) - at,
             )
             if room == 0:
                 self.read()
@@ -134,7 +141,9 @@ class Client:
 
     def content(self, stream: int) -> bytes:
         """The content so far."""
-        return b"".join(e.data for e in self.events[stream] if isinstance(e, h2.events.DataReceived))
+        return b"".join(
+            e.data for e in self.events[stream] if isinstance(e, h2.events.DataReceived)
+        )
 
     def fields(self, stream: int, kind: type[Any]) -> dict[str, str]:
         """The fields of the first event of a kind."""
@@ -142,7 +151,11 @@ class Client:
 
     def finish(self, stream: int) -> tuple[str, bytes]:
         """Read to the end of a stream; return status and content."""
-        self.until(lambda: self.has(stream, h2.events.StreamEnded) or self.has(stream, h2.events.StreamReset))
+        self.until(
+            lambda: (
+                self.has(stream, h2.events.StreamEnded) or self.has(stream, h2.events.StreamReset)
+            )
+        )
         assert not self.has(stream, h2.events.StreamReset), self.events[stream][-1]
         return self.fields(stream, h2.events.ResponseReceived)[":status"], self.content(stream)
 
@@ -283,7 +296,11 @@ def h2_resets_in_the_middle() -> None:
 def h2_gets_nothing_where_nothing_belongs() -> None:
     """HEAD, 204 and 304 end with their heads."""
     with Client() as client:
-        for method, path, status in (("HEAD", "/", "200"), ("GET", "/204", "204"), ("GET", "/304", "304")):
+        for method, path, status in (
+            ("HEAD", "/", "200"),
+            ("GET", "/204", "204"),
+            ("GET", "/304", "304"),
+        ):
             assert client.finish(client.ask(path, method)) == (status, b"")
 
 
@@ -294,7 +311,12 @@ def h2_opens_a_web_socket() -> None:
         handshake = [(":protocol", "websocket"), ("sec-websocket-version", "13")]
         stream = client.h2.get_next_available_stream_id()
         scheme = "https" if AUTHORITY else "http"
-        pseudo = [(":method", "CONNECT"), (":scheme", scheme), (":authority", "localhost"), (":path", "/")]
+        pseudo = [
+            (":method", "CONNECT"),
+            (":scheme", scheme),
+            (":authority", "localhost"),
+            (":path", "/"),
+        ]
         client.h2.send_headers(stream, [pseudo[0], handshake[0], *pseudo[1:], handshake[1]])
         client.events[stream] = []
         client.flush()
@@ -311,7 +333,9 @@ def h2_opens_a_web_socket() -> None:
         before = len(client.content(stream))
         client.send(stream, make_frame(8, struct.pack("!H", 1000)), end=False)
         client.until(lambda: client.has(stream, h2.events.StreamEnded))
-        assert client.content(stream)[before:] == make_frame(8, struct.pack("!H", 1000), masked=False)
+        assert client.content(stream)[before:] == make_frame(
+            8, struct.pack("!H", 1000), masked=False
+        )
         client.serves()
 
 

@@ -29,7 +29,10 @@ def resource(path: str) -> tuple[bytes, bytes]:
     for folder, media_type in TYPES.items():
         if path.startswith(folder):
             number = re.sub(r"\D", "", path)
-            return media_type, SVG if folder == "/picture/" else b"window.ran%s = true" % number.encode()
+            return (
+                media_type,
+                SVG if folder == "/picture/" else b"window.ran%s = true" % number.encode(),
+            )
     return b"text/plain", HELLO
 
 
@@ -41,7 +44,9 @@ def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         return []
     if path == "/echo":
         body = environ["wsgi.input"].read()
-        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        start_response(
+            "200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        )
         return [body]
     if path == "/blocks":
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -63,7 +68,11 @@ async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if page is not None:
         return await page(scope, receive, send)
     media_type, content = resource(scope["path"])
-    fields = [(b"content-type", media_type), (b"content-length", b"%d" % len(content))]
+    fields = [
+        (b"content-type", media_type),
+        (b"content-length", b"%d" % len(content)),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": content})
 
@@ -73,7 +82,9 @@ async def echo_messages(receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     while (event := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": event.get("text"), "bytes": event.get("bytes")})
+        await send(
+            {"type": "websocket.send", "text": event.get("text"), "bytes": event.get("bytes")}
+        )
 
 
 async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -85,7 +96,9 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if event["type"] == "http.disconnect":
             return
         more = event.get("more_body", False)
-        await send({"type": "http.response.body", "body": event.get("body", b""), "more_body": more})
+        await send(
+            {"type": "http.response.body", "body": event.get("body", b""), "more_body": more}
+        )
 
 
 async def blocks(scope: dict[str, Any], receive: Any, send: Any) -> None:
