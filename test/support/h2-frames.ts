@@ -91,7 +91,7 @@ function integer(value: number, bits: number): Buffer {
 }
 
 /** Fields without indexing, as a block of HPACK. */
-export function block(fields: readonly (readonly [name: string, value: string])[]): Buffer {
+function block(fields: readonly (readonly [name: string, value: string])[]): Buffer {
   return Buffer.concat(
     fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]),
   );

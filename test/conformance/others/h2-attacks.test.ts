@@ -46,14 +46,9 @@ for (const scheme of ["https", "http"] as const)
     before(async () => {
       const { certfile, keyfile, authority } = makeCertificate(FILE);
       const secure = ["--certfile", certfile, "--keyfile", keyfile];
-      typhon = await startTyphon(
-        FILE,
-        [
-          ...["http2_pages:asgi", "--app-dir", import.meta.dirname, "--workers", "1"],
-          ...(scheme === "https" ? secure : ["--h2c"]),
-        ],
-        { env: INSPECTABLE },
-      );
+      const words = ["http2_pages:asgi", "--app-dir", import.meta.dirname, "--workers", "1"];
+      const options = [...words, ...(scheme === "https" ? secure : ["--h2c"])];
+      typhon = await startTyphon(FILE, options, { env: INSPECTABLE });
       const ca = readFileSync(authority);
       target = { port: typhon.port, authority: scheme === "https" ? ca : null };
       other = connect(`${scheme}://localhost:${typhon.port}`, { ca });

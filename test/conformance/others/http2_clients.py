@@ -1,7 +1,7 @@
 """What clients of other makes do over HTTP/2: httpx, and h2 by hand.
 
-Arguments: the URL of http2_pages:asgi, and the certificate of its authority, or "" without TLS. Prints "ok
-NAME" or "failed NAME …" for each part.
+Arguments: the URL of http2_pages:asgi, and the certificate of its authority, or "" without TLS.
+Prints "ok NAME" or "failed NAME …" for each part.
 """
 
 from __future__ import annotations
@@ -305,7 +305,7 @@ def h2_gets_nothing_where_nothing_belongs() -> None:
 
 
 def h2_opens_a_web_socket() -> None:
-    """RFC 8441: extended CONNECT, messages there and back, a close handshake; other streams beside it."""
+    """RFC 8441: extended CONNECT, messages there and back, a close; other streams beside it."""
     with Client() as client:
         assert client.settings.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL) == 1
         handshake = [(":protocol", "websocket"), ("sec-websocket-version", "13")]

@@ -1,4 +1,4 @@
-"""The application that clients of HTTP/2 are sent to: by WSGI what that interface can do, by ASGI all."""
+"""The application that clients of HTTP/2 are sent to: by WSGI what that can do, by ASGI all."""
 
 from __future__ import annotations
 
@@ -61,12 +61,14 @@ def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """A page by its path."""
     if scope["type"] == "websocket":
-        return await echo_messages(receive, send)
+        await echo_messages(receive, send)
+        return
     if scope["type"] != "http":
         raise RuntimeError("no lifespan")
     page = PAGES.get(scope["path"])
     if page is not None:
-        return await page(scope, receive, send)
+        await page(scope, receive, send)
+        return
     media_type, content = resource(scope["path"])
     fields = [
         (b"content-type", media_type),
