@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { connect, type ClientHttp2Session } from "node:http2";
 import { before, describe, it } from "node:test";
 
-import { makeCertificate } from "../../support/certificates.ts";
+import { makeCertificate } from "../../support/openssl-certificate.ts";
 import { within, PATIENCE_MS } from "../../support/deadline.ts";
 import { FILE } from "../../support/file-scope.ts";
 import { INSPECTABLE, readLiveHeap } from "../../support/front-heap.ts";

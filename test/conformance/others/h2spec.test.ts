@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 
-import { makeCertificate } from "../../support/certificates.ts";
+import { makeCertificate } from "../../support/openssl-certificate.ts";
 import { FILE } from "../../support/file-scope.ts";
 import { CHECKOUT, makeScratch } from "../../support/scratch.ts";
 import { startTyphon } from "../../support/typhon.ts";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
-import { makeCertificate, type Certificate } from "../../support/certificates.ts";
+import { makeCertificate, type Certificate } from "../../support/openssl-certificate.ts";
 import { FILE } from "../../support/file-scope.ts";
 import { CHECKOUT, makeScratch } from "../../support/scratch.ts";
 import { startTyphon, type Typhon } from "../../support/typhon.ts";
