@@ -290,6 +290,9 @@ describe("two applications behind one server", () => {
     await stopped;
     assert.equal((await ask("blog.example", "/")).status, 200);
     assert.equal((await ask("", "/readyz")).status, 503);
+    assert.equal((await ask("", "/readyz/shop")).status, 503);
+    assert.equal((await ask("", "/readyz/blog")).status, 200);
+    assert.equal((await ask("", "/readyz/nobody")).status, 404);
     assert.equal((await ask("", "/livez")).status, 200);
   });
 });

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pythons browser h2spec h2clients h2attacks tls long benchmarks faults"
+all="gunicorn autobahn pebble pythons browser h2spec h2clients h2attacks tls long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -18,6 +18,15 @@ run_gunicorn() {
 # The Autobahn cases for WebSocket, against the real command (tools/setup-autobahn.sh).
 run_autobahn() {
   node_tests test/conformance/others/autobahn.test.ts
+}
+
+# The ACME client against Pebble, which Go builds (tools/setup-pebble.sh).
+run_pebble() {
+  status=0
+  sh tools/setup-pebble.sh || status=$?
+  [ "$status" != 3 ] || skip "there is no Go to build Pebble with"
+  [ "$status" = 0 ] || exit "$status"
+  node_tests test/conformance/others/pebble.test.ts test/conformance/others/pebble-keeper.test.ts
 }
 
 # A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.

@@ -1,18 +1,22 @@
 // `typhon check`: shows what the same words without "check" would serve. Nothing is started, and no code is loaded.
 
 import type {
+  Account,
   ApplicationConfiguration,
   Configuration,
   RouteConfiguration,
   RoutePolicy,
   RouteTarget,
+  TlsConfiguration,
 } from "../config/configuration.ts";
+import { formatUrl } from "../net/address.ts";
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {
-  const { listeners, applications, routes, logs, process } = configuration;
+  const { listeners, tls, applications, routes, logs, process } = configuration;
   const sections: [string, readonly string[]][] = [
-    ["Listeners", listenerLines(listeners)],
+    ["Listeners", listenerLines(configuration)],
+    ["TLS", tlsLines(tls)],
     ["Routes, in the order in which they match", routes.map(routeLine)],
     ["Applications", applications.flatMap(applicationLines)],
     [
@@ -21,6 +25,7 @@ export function renderCheck(configuration: Configuration): string {
         `access log   ${logs.accessLog === "-" ? "standard output" : logs.accessLog}`,
         `PID file     ${process.pid ?? "none"}`,
         `large bodies ${process.tempDir}`,
+        ...(process.user === null ? [] : [`user         ${userWords(process.user)}`]),
       ],
     ],
     [
@@ -37,13 +42,42 @@ export function renderCheck(configuration: Configuration): string {
     .join("\n");
 }
 
-function listenerLines({ bind }: Configuration["listeners"]): string[] {
+function listenerLines({ listeners, tls }: Configuration): string[] {
+  const { bind, proxyProtocol, http2, h2c } = listeners;
+  const notes = [
+    proxyProtocol ? "trusted proxies begin with a PROXY header" : "",
+    h2c ? "HTTP/2 without TLS for clients with prior knowledge" : "",
+    tls !== null && !http2 ? "no HTTP/2" : "",
+  ].filter((note) => note !== "");
+  return [...addressLines(bind), ...notes];
+}
+
+function addressLines(bind: Configuration["listeners"]["bind"]): string[] {
   if (bind === "default") return ["port 80 of all addresses, else http://127.0.0.1:8000"];
-  return bind.map((address) => {
-    if (address.kind === "unix") return `unix:${address.path}`;
-    const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-    return `http://${host}:${address.port}`;
-  });
+  if (bind === "default-https")
+    return ["ports 443 and 80 of all addresses, else https://127.0.0.1:8443"];
+  if (bind === "domains") return ["ports 443 and 80 of all addresses"];
+  return bind.map(formatUrl);
+}
+
+function tlsLines(tls: TlsConfiguration | null): string[] {
+  if (tls === null) return [];
+  const { certificates, acme, internal, stateDir, clients, hstsSeconds, redirect } = tls;
+  const orders = acme === null ? [] : acme.domains.map((name) => `${name} (ACME)`);
+  const issuers = acme?.issuers.map(({ directoryUrl }) => directoryUrl) ?? [];
+  return [
+    ...certificates.map(({ certfile, keyfile }) => `${certfile}, key ${keyfile}`),
+    ...orders,
+    ...(issuers.length === 0 ? [] : [`ordered from ${issuers.join(", else ")}`]),
+    ...(internal ? ["a local authority, for hosts without a certificate"] : []),
+    ...(internal || acme !== null ? [`state in ${stateDir}`] : []),
+    ...clients.map(
+      ({ host, mode, caCerts }) =>
+        `client certificates ${mode} for ${host === "" ? "every other host" : host}${caCerts === "" ? "" : `, by ${caCerts}`}`,
+    ),
+    ...(hstsSeconds === 0 ? [] : [`Strict-Transport-Security for ${hstsSeconds} s`]),
+    redirect ? "requests without TLS are redirected" : "requests without TLS are served",
+  ];
 }
 
 function routeLine({ host, path, target, policy }: RouteConfiguration): string {
@@ -101,6 +135,10 @@ function applicationLines(application: ApplicationConfiguration): string[] {
     ...(rootPath === "" ? [] : [`  root path ${rootPath}`]),
     ...sendfile.map(({ prefix, folder }) => `  hands over files of ${folder} as ${prefix || "/"}`),
   ];
+}
+
+function userWords({ uid, gid, name }: Account): string {
+  return `${name === "" ? uid : name}, group ${gid}`;
 }
 
 function seconds(ms: number): string {

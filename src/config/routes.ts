@@ -11,7 +11,7 @@ import type {
   StaticTarget,
 } from "./configuration.ts";
 import type { WorkingFolder } from "./app-text.ts";
-import type { RouteTable } from "./file-tables.ts";
+import type { ArrayTable } from "./file-tables.ts";
 import { existingFile, readableFolder } from "./given-paths.ts";
 import { asNamed } from "./named-paths.ts";
 import { nearestWord } from "./nearest.ts";
@@ -52,7 +52,7 @@ export interface RouteContext {
 
 /** The drafts of one `[[routes]]`, one for each host; `sources` have its table. */
 export function readRoute(
-  { by, table }: RouteTable,
+  { by, table }: ArrayTable,
   sources: Sources,
   context: RouteContext,
 ): RouteDraft[] {

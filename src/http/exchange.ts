@@ -27,6 +27,7 @@ import {
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
 import type { BodyCoder, CodedBody, KeptCodings, ResponsePolicy } from "./response-policy.ts";
+import type { TlsFacts } from "./tls-facts.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
@@ -65,9 +66,11 @@ export interface UpgradedStream {
   readonly bytesReceived: number;
 }
 
-/** Both ends of a connection, and the scheme of its listener. */
+/** Both ends of a connection, its scheme, and what its TLS handshake has agreed. */
 export interface ConnectionFacts {
   readonly scheme: "http" | "https";
+  /** Null without TLS. */
+  readonly tls: TlsFacts | null;
   /** The client's address without brackets. A Unix socket has "" and port 0. */
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -137,6 +140,8 @@ export class Exchange {
   scheme: "http" | "https" | "ws" | "wss";
   remoteAddress: string;
   remotePort: number;
+  /** Of the connection; null without TLS. */
+  readonly tls: TlsFacts | null;
   /** The other end of the connection; "" on a Unix socket. */
   readonly peerAddress: string;
   readonly localAddress: string;
@@ -182,6 +187,7 @@ export class Exchange {
     this.head = head;
     this.effectiveHead = head;
     this.scheme = connection.scheme;
+    this.tls = connection.tls;
     this.remoteAddress = connection.remoteAddress;
     this.remotePort = connection.remotePort;
     this.peerAddress = connection.remoteAddress;
@@ -241,7 +247,8 @@ export class Exchange {
     if (this.#state !== "receiving") return;
     const head = this.policy === null ? first : this.policy.changeHead(first);
     const hasBody = mayHaveBody(this.head.method, head.status);
-    if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
+    if (this.#opensTunnel(head)) this.fail(ERRORS.WEBSOCKET_DENIED);
+    else if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
       this.fail(ERRORS.RESPONSE_INVALID);
     else if (this.coder === null) this.#respond(head, body, hasBody);
     else this.#respondCoded(this.coder, head, body, kept);
@@ -306,6 +313,10 @@ export class Exchange {
   start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
     const head = this.policy === null ? first : this.policy.changeHead(first);
+    if (this.#opensTunnel(head)) {
+      this.fail(ERRORS.WEBSOCKET_DENIED);
+      return;
+    }
     if (!mayHaveBody(this.head.method, head.status)) this.#body = "none";
     else this.#body = head.contentLength === null ? "unknown" : "length";
     this.#length = head.contentLength ?? 0;
@@ -444,6 +455,14 @@ export class Exchange {
     if (this.#upgraded === null) return;
     this.bytesSent = this.#upgraded.bytesSent;
     this.bytesReceived = this.#upgraded.bytesReceived;
+  }
+
+  /**
+   * Whether an ordinary response would be read as acceptance of a handshake: any 2xx to CONNECT, which is the method
+   * of handshakes in HTTP/2 (RFC 9110 §9.3.6, RFC 8441 §5).
+   */
+  #opensTunnel({ status }: ResponseHead): boolean {
+    return status < 300 && this.head.method === "CONNECT";
   }
 
   /** Returns the Content-Length to add to the head's fields; -1 = none. RFC 9110 §8.6. */

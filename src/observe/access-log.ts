@@ -9,7 +9,7 @@
 
 import type { HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
-import type { RequestHead } from "../http/message.ts";
+import { protocolOf, type RequestHead } from "../http/message.ts";
 import { commonTime, isoTime } from "./clock-text.ts";
 import { escapeBytes, jsonText } from "./escape.ts";
 import type { Sink } from "./sink.ts";
@@ -61,7 +61,7 @@ function textLine(exchange: Exchange, now: number, totalMs: number): string {
   const responseId = ownId === "" ? "" : ` response_id=${escapeWord(ownId)}`;
   return (
     `${address} - - [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
-    `HTTP/${head.version}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
+    `${protocolOf(head)}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
     `"${quoted(head, "referer")}" "${quoted(head, "user-agent")}" id=${id} ` +
     `queue_ms=${tenths(handling.queuedMs)} app_ms=${tenths(handling.runMs)} ` +
     `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}${application}${responseId}\n`
@@ -78,7 +78,10 @@ function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
     scheme: exchange.scheme,
     method: head.method,
     target: head.target,
-    protocol: `HTTP/${head.version}`,
+    protocol: protocolOf(head),
+    // undefined: the fields are left out without TLS.
+    tls: exchange.tls?.version,
+    cipher: exchange.tls?.cipher,
     status: statusOf(exchange),
     bytes: exchange.bytesSent,
     received: exchange.bytesReceived,

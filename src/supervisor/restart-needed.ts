@@ -1,17 +1,20 @@
-// What a changed configuration asks for and a running server cannot do: listeners, logs and most settings of the
+// What a changed configuration asks for and a running server cannot do: listeners, TLS, logs and most settings of the
 // process are made once, at the start. Pure.
 
 import { isDeepStrictEqual } from "node:util";
 
-import type { Configuration } from "../config/configuration.ts";
+import type { Configuration, TlsConfiguration } from "../config/configuration.ts";
 
-type Fixed = Pick<Configuration, "listeners" | "logs" | "process">;
+type Fixed = Pick<Configuration, "listeners" | "logs" | "process"> & { tls: TlsConfiguration };
 type Setting = { [P in keyof Fixed]: keyof Fixed[P] }[keyof Fixed];
 
 /** The options that make a setting; null: a reload changes it. */
 const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   bind: "bind",
   socketRights: "socket-mode, socket-owner",
+  proxyProtocol: "proxy-protocol",
+  http2: "http2",
+  h2c: "h2c",
   forwardedAllowIps: "forwarded-allow-ips",
   headerMap: "header-map",
   keepAliveMs: "keep-alive",
@@ -19,6 +22,16 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   maxBody: "max-body",
   maxRequestLine: "limit-request-line",
   maxRequestHead: "limit-request-head",
+  // The files are watched; which files there are is read at the start.
+  certificates: "certfile, keyfile",
+  internal: "tls",
+  acme: "domain, acme-…",
+  stateDir: "acme-dir",
+  clients: "ca-certs, cert-reqs",
+  ciphers: "ciphers",
+  hstsSeconds: "hsts",
+  // The routes have it.
+  redirect: null,
   accessLog: "access-log",
   level: "log-level",
   format: "log-format",
@@ -27,6 +40,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   tempDir: "temp-dir",
   maxTempSize: "max-temp-size",
   gracefulTimeoutMs: "graceful-timeout",
+  user: "user, group",
   // The routes have it.
   health: null,
   reload: "reload",
@@ -42,8 +56,13 @@ export function restartNeeded(running: Configuration, wanted: Configuration): re
   );
 }
 
-function settingsOf({ listeners, logs, process }: Configuration): ReadonlyMap<string, unknown> {
+function settingsOf({
+  listeners,
+  tls,
+  logs,
+  process,
+}: Configuration): ReadonlyMap<string, unknown> {
   // Without --reload no folder is watched; those of new applications then ask for nothing.
   const reloadDirs = process.reload ? process.reloadDirs : [];
-  return new Map(Object.entries({ ...listeners, ...logs, ...process, reloadDirs }));
+  return new Map(Object.entries({ ...listeners, ...tls, ...logs, ...process, reloadDirs }));
 }

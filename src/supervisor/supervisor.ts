@@ -6,6 +6,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import type { Configuration } from "../config/configuration.ts";
+import type { Early } from "../config/server-options.ts";
+import { closeListeners, openListeners, type OpenedListeners } from "../connections.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
 import { Server, type Started } from "../server.ts";
@@ -16,6 +18,7 @@ import { ControlSocket } from "./control-socket.ts";
 import { Development, type DevelopedServer } from "./development.ts";
 import { exitPastBusyThreads } from "./last-exit.ts";
 import { PidFile } from "./pid-file.ts";
+import { becomeUser } from "./privileges.ts";
 import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
 import { restartNeeded } from "./restart-needed.ts";
@@ -29,15 +32,36 @@ const EXIT_STUCK = 1;
 /** Reads the configuration file anew. Throws OperatorError. */
 export type Reread = () => Configuration;
 
+export interface SuperviseOptions {
+  /** For each reload; null without a file. */
+  readonly reread: Reread | null;
+  /** Null: the server opens its listeners itself. */
+  readonly opened: OpenedListeners | null;
+}
+
+/**
+ * Opens the listeners as root, then becomes the user, for good; the rest of the configuration is read afterwards.
+ * Rejects with OperatorError.
+ */
+export async function openAsRoot({ user, ...options }: Early): Promise<OpenedListeners> {
+  const opened = await openListeners(options);
+  try {
+    if (user !== null) becomeUser(user);
+    return opened;
+  } catch (error) {
+    closeListeners(opened);
+    throw error;
+  }
+}
+
 /**
  * Serves until a signal; resolves with the exit code. Rejects with OperatorError if the application does not
- * load, the server cannot listen at an address or another server owns the PID file. `reread`: for each reload; null
- * without a file.
+ * load, the server cannot listen at an address or another server owns the PID file.
  */
 export async function supervise(
   configuration: Configuration,
   log: Log,
-  reread: Reread | null = null,
+  { reread, opened }: SuperviseOptions,
 ): Promise<number> {
   const { pid } = configuration.process;
   const { accessLog: target, format } = configuration.logs;
@@ -53,7 +77,15 @@ export async function supervise(
       accessLog?.reopen();
     };
     const server = new Server(configuration, log, accessLog);
-    const mainProcess = new MainProcess({ configuration, log, server, signals, pidFile, reread });
+    const mainProcess = new MainProcess({
+      configuration,
+      log,
+      server,
+      signals,
+      pidFile,
+      reread,
+      opened,
+    });
     try {
       return await mainProcess.run();
     } finally {
@@ -65,13 +97,12 @@ export async function supervise(
   }
 }
 
-interface MainProcessOptions {
+interface MainProcessOptions extends SuperviseOptions {
   readonly configuration: Configuration;
   readonly log: Log;
   readonly server: Server;
   readonly signals: Signals;
   readonly pidFile: PidFile | null;
-  readonly reread: Reread | null;
 }
 
 class MainProcess {
@@ -97,11 +128,11 @@ class MainProcess {
 
   /** Resolves with the exit code. */
   async run(): Promise<number> {
-    const { configuration, log, server, signals, pidFile } = this.#options;
+    const { configuration, log, server, signals, pidFile, opened } = this.#options;
     // Watching begins before the application is read, so that no later change is missed.
     const early = await Promise.race([this.#development?.watch(), signals.first]);
     if (early !== undefined) return ENDING[early];
-    const started = await Promise.race([server.start(), signals.first]);
+    const started = await Promise.race([server.start(opened), signals.first]);
     if (typeof started === "string") {
       await server.stop(0);
       return ENDING[started];

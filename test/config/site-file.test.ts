@@ -151,7 +151,7 @@ describe("which file", () => {
     });
     assert.equal(process.pid, join(conf, "logs/pid"));
     assert.equal(logs.accessLog, join(conf, "logs/access"));
-    assert.deepEqual(listeners.bind, [{ kind: "unix", path: join(conf, "s") }]);
+    assert.deepEqual(listeners.bind, [{ kind: "unix", scheme: "http", path: join(conf, "s") }]);
     assert.partialDeepStrictEqual(routes[0]?.target, { folder: join(conf, "web") });
   });
   test("folders keep the links by which the user came to them", () => {
@@ -221,8 +221,10 @@ describe("which source wins", () => {
   test("an address of the file gives way to one of the command line", () => {
     const bind = (words: string[]): unknown =>
       loadText(`${APP}bind = "127.0.0.1:1"`, words).listeners.bind;
-    assert.deepEqual(bind([]), [{ kind: "tcp", host: "127.0.0.1", port: 1 }]);
-    assert.deepEqual(bind(["-p", "2"]), [{ kind: "tcp", host: "127.0.0.1", port: 2 }]);
+    assert.deepEqual(bind([]), [{ kind: "tcp", scheme: "http", host: "127.0.0.1", port: 1 }]);
+    assert.deepEqual(bind(["-p", "2"]), [
+      { kind: "tcp", scheme: "http", host: "127.0.0.1", port: 2 },
+    ]);
     assert.match(
       mistakes(`${APP}bind = ":1"\nport = 2`)[0] ?? "",
       /^2: bind and .*:3: port exclude/,

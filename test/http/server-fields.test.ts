@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
+import { ResponseChanges } from "../../src/handlers/policy/response-changes.ts";
 import { ERRORS } from "../../src/http/error.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import { currentDate } from "../../src/http/server-fields.ts";
+import { addResponseFields, currentDate, hstsValue } from "../../src/http/server-fields.ts";
 import { reasonPhrase } from "../../src/http/status.ts";
 import type * as Engines from "../support/exchange-engines.ts";
+import { startHttp1EngineWith } from "../support/exchange-engines.ts";
 import { CHECKOUT, makeScratch } from "../support/scratch.ts";
 
 test("is IMF-fixdate of this second (RFC 9110 §5.6.7)", (context) => {
@@ -57,6 +59,30 @@ test("a field that one file adds is on every kind of response of every engine", 
     for (const [kind, { fields }] of responses)
       assert.deepEqual(fields.get("x-everywhere"), ["yes"], kind);
   }
+});
+
+test("Strict-Transport-Security is on every response over TLS, and on none without (RFC 6797 §7.2)", async () => {
+  const hsts = hstsValue(31_536_000);
+  assert.equal(hsts, "max-age=31536000");
+  for (const [value, scheme, expected] of [
+    [hsts, "https", [hsts]],
+    [hsts, "http", undefined],
+    [hstsValue(0), "https", undefined],
+  ] as const) {
+    const responses = await everyResponse(startHttp1EngineWith(value, scheme));
+    assert.equal(responses.size, 9);
+    for (const [kind, { fields }] of responses)
+      assert.deepEqual(fields.get("strict-transport-security"), expected, `${kind} ${scheme}`);
+  }
+});
+
+test("an application's own Strict-Transport-Security, or a route that removes it, wins", () => {
+  const add = (names: string[], name: string): string[] => [...names, name];
+  const own = responseHead(200, "OK", [["strict-transport-security", "max-age=5"]]);
+  assert.deepEqual(addResponseFields([], add, own, "", "max-age=9"), ["Date"]);
+  const fields = { setHeaders: [], removeHeaders: ["Strict-Transport-Security"], cacheControl: "" };
+  const changed = new ResponseChanges(fields, null).changeHead(responseHead(200, "OK", []));
+  assert.deepEqual(addResponseFields([], add, changed, "", "max-age=9"), ["Date"]);
 });
 
 /** One response of each kind that a client can get. */

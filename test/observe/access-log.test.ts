@@ -8,10 +8,12 @@ import { Exchange, type ConnectionFacts } from "../../src/http/exchange.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { AccessLog } from "../../src/observe/access-log.ts";
 import { MemoryStream } from "../support/memory-engine.ts";
+import { tlsFacts } from "../support/tls-facts.ts";
 import { scratchSink } from "./scratch-log.ts";
 
 const IGNORE = (): void => undefined;
 const FACTS: ConnectionFacts = {
+  tls: null,
   scheme: "http",
   remoteAddress: "192.0.2.1",
   remotePort: 1234,
@@ -43,8 +45,8 @@ interface Changes {
 }
 
 /** A finished exchange, as if its client and its handler had done this. */
-function exchangeOf(requestHead: RequestHead, changes: Changes = {}): Exchange {
-  const exchange = new Exchange(requestHead, FACTS, new MemoryStream(IGNORE));
+function exchangeOf(requestHead: RequestHead, changes: Changes = {}, facts = FACTS): Exchange {
+  const exchange = new Exchange(requestHead, facts, new MemoryStream(IGNORE));
   const { handling, ...rest } = changes;
   exchange.handling = { worker: 2, queuedMs: 0.14, runMs: 3.46, ...handling };
   const usual = { requestId: "abc-1", status: 200, bytesSent: 1234, bytesReceived: 5 };
@@ -78,6 +80,10 @@ describe("AccessLog as text", () => {
       "5",
       "2",
     ]);
+  });
+  test("names HTTP/2 with its minor version, as other servers do", async () => {
+    const line = await lineOf("text", exchangeOf({ ...head({}), version: "2" }));
+    assert.match(line, /"GET \/a\?b=c HTTP\/2\.0" 200/);
   });
   test("writes - for missing values, and 499 if the client left before a response", async () => {
     const bare = exchangeOf(head({}), {
@@ -145,6 +151,18 @@ describe("AccessLog as JSON", () => {
       applicationMs: 3.5,
       worker: 2,
     });
+  });
+  test("names what TLS has agreed, and nothing of it without TLS", async () => {
+    const facts: ConnectionFacts = { ...FACTS, scheme: "https", tls: tlsFacts() };
+    const request = { ...head({}), version: "2" } as const;
+    const line = await lineOf("json", exchangeOf(request, {}, facts));
+    assert.partialDeepStrictEqual(JSON.parse(line), {
+      protocol: "HTTP/2.0",
+      scheme: "https",
+      tls: "TLSv1.3",
+      cipher: "TLS_AES_128_GCM_SHA256",
+    });
+    assert.doesNotMatch(await lineOf("json", exchangeOf(request)), /"(?:tls|cipher)"/);
   });
   test("a refused message is an object of its own event", async () => {
     const { sink, read } = scratchSink();

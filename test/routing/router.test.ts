@@ -23,8 +23,6 @@ function route(text: string, part: Partial<Route> = {}): Route {
   return {
     host: text.slice(0, slash),
     path: text.slice(slash),
-    isExact: false,
-    methods: null,
     readsSentPath: true,
     handler: named(text),
     ...part,
@@ -122,21 +120,6 @@ describe("Router", () => {
     const routes = [route("", { readsSentPath: false }), route("/admin", { readsSentPath: false })];
     assert.equal(find(routes, "", "/admin/../x"), "");
     assert.equal(find(routes, "", "//admin/x"), "/admin");
-  });
-
-  test("a route for one exact path makes no host known", () => {
-    const router = new Router([route("/livez", { isExact: true }), route("example.com")]);
-    assert.equal(router.match(head("other.org", "/"), "/"), ERRORS.HOST_UNKNOWN);
-  });
-
-  test("an exact route leaves the paths below it, and other methods, to others", () => {
-    const live = route("/livez", { isExact: true, methods: new Set(["GET", "HEAD"]) });
-    const routes = [live, route("")];
-    assert.equal(find(routes, "", "/livez"), "/livez");
-    assert.equal(find(routes, "", "/livez", "HEAD"), "/livez");
-    assert.equal(find(routes, "", "/livez", "POST"), "");
-    assert.equal(find(routes, "", "/livez/x"), "");
-    assert.equal(find([live, route("example.com")], "example.com", "/livez"), "/livez");
   });
 
   test("a request without a route is 404 where its host is served, else 421", () => {

@@ -53,6 +53,29 @@ test("each option of listeners, logs and process makes one setting, under its ow
   );
 });
 
+test("options of TLS hold after a restart, but for the redirect", () => {
+  const words = ["--tls=internal", "--hsts=300", "--ciphers=ECDHE+AESGCM", "--acme-dir=/tmp"];
+  const secure = load(["app:app", ...words], process.env, "/tmp");
+  assert(secure.tls !== null);
+  const { tls } = secure;
+  const wanted = {
+    ...tls,
+    internal: false,
+    hstsSeconds: 5,
+    ciphers: "",
+    stateDir: "/",
+    redirect: false,
+  };
+  assert.deepEqual(restartNeeded(secure, { ...secure, tls: wanted }), [
+    "tls",
+    "acme-dir",
+    "ciphers",
+    "hsts",
+  ]);
+  assert.equal(restartNeeded(running, { ...running, tls }).includes("certfile, keyfile"), true);
+  assert.deepEqual(restartNeeded(secure, secure), []);
+});
+
 test("health comes and goes with the routes; folders count only where they are watched", () => {
   const { health } = running.process;
   const wanted = { ...running.process, health: !health, reloadDirs: ["/srv"] };

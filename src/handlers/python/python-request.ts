@@ -159,7 +159,9 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
 
   get isRepeatable(): boolean {
     const { method, bodyLength } = this.exchange.head;
-    return this.context.mayRetry && bodyLength === 0 && SAFE_METHODS.has(method);
+    // The method of a handshake is GET or, in HTTP/2, CONNECT.
+    const isSafe = this.isWebSocket || (bodyLength === 0 && SAFE_METHODS.has(method));
+    return this.context.mayRetry && isSafe;
   }
 
   /** Whether the worker that has the request takes no more. */
@@ -169,7 +171,8 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
 
   /** Goes into the queue, now or when enough of the body is there. */
   begin(): void {
-    if (this.exchange.head.bodyLength === 0) {
+    // What follows a handshake is no body.
+    if (this.isWebSocket || this.exchange.head.bodyLength === 0) {
       this.submit(null);
       return;
     }
@@ -318,7 +321,9 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     const stepBytes = spoolsResponses && !this.#isSpooled ? LIVE_STEP_BYTES : creditStepBytes;
     this.#credit = new ResponseCredit(this.context.pool, this.job, stepBytes);
     this.exchange.start(head);
-    if (bytes.length > 0) this.#forward(bytes);
+    // The head was one that cannot be sent.
+    if (this.exchange.isFinished) this.abandon();
+    else if (bytes.length > 0) this.#forward(bytes);
   }
 
   onBody(bytes: Buffer, isLast: boolean): void {

@@ -2,8 +2,8 @@
 // request runs. One buffer of its own holds them: a slice of a read, or of Node's pool, would keep memory that
 // nobody counts, and a string for each piece takes many times the memory of its bytes.
 
-import { detachBuffer } from "../net/buffer-pool.ts";
-import type { MemoryBudget } from "../net/memory-budget.ts";
+import { detachBuffer } from "./buffer-pool.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 
 /** Smallest buffer. */
 const MIN_BYTES = 512;

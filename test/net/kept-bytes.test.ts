@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { KeptBytes } from "../../src/http1/kept-bytes.ts";
+import { KeptBytes } from "../../src/net/kept-bytes.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 
 class Counting extends MemoryBudget {

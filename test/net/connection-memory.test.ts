@@ -7,7 +7,11 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import type { Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import { memoryLimits, type MemoryLimits } from "../../src/http1/connection-memory.ts";
+import {
+  ConnectionMemory,
+  memoryLimits,
+  type MemoryLimits,
+} from "../../src/net/connection-memory.ts";
 import type { Http1Options } from "../../src/http1/engine.ts";
 import { until } from "../support/deadline.ts";
 import type { RawClient } from "../support/raw-client.ts";
@@ -36,7 +40,7 @@ async function crowd(
   let now = 1000;
   let received = 0;
   const front = await startRecordingFront({
-    memoryLimits: { ...WIDE, ...limits },
+    memory: new ConnectionMemory({ ...WIDE, ...limits }),
     now: () => now,
     onExchange: (exchange) => {
       exchanges.push(exchange);

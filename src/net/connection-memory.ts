@@ -1,13 +1,13 @@
-// The memory that all connections of an engine keep for their clients, by kind, and which connections give it up
+// The memory that all connections of a server keep for their clients, by kind, and which connections give it up
 // when a kind is at its limit: those that have waited longest for their client. Knows no socket.
 
-import { type Holder, MemoryBudget } from "../net/memory-budget.ts";
+import { type Holder, MemoryBudget } from "./memory-budget.ts";
 import {
   HEAD_MEMORY_BYTES,
   INPUT_MEMORY_BYTES,
   OUTPUT_MEMORY_BYTES,
   OUTPUT_MEMORY_SHARE,
-} from "./limits.ts";
+} from "./connection-limits.ts";
 
 /**
  * input: bytes that cannot be used yet (incomplete heads and lines, bytes read ahead). heads: large heads of requests
@@ -39,15 +39,19 @@ export class ConnectionMemory {
   readonly input: MemoryBudget;
   readonly heads: MemoryBudget;
   readonly output: MemoryBudget;
-  readonly #holders: () => readonly MemoryHolder[];
+  /** The connections of each engine. */
+  readonly #holders: (() => readonly MemoryHolder[])[] = [];
   #isPlanned = false;
 
-  /** `holders`: all connections. */
-  constructor(limits: MemoryLimits, holders: () => readonly MemoryHolder[]) {
-    this.#holders = holders;
+  constructor(limits: MemoryLimits) {
     this.input = this.#budget(limits.input);
     this.heads = this.#budget(limits.heads);
     this.output = this.#budget(limits.output);
+  }
+
+  /** Adds the connections of an engine, all engines share the limits. */
+  addHolders(connections: () => readonly MemoryHolder[]): void {
+    this.#holders.push(connections);
   }
 
   /** Called by the coarse clock: what could not be given up before may have come to wait for its client. */
@@ -75,10 +79,12 @@ export class ConnectionMemory {
   }
 
   #shedKind(kind: MemoryKind, budget: MemoryBudget): void {
-    const holders = this.#holders().flatMap((connection) => {
-      const { since, bytes } = connection.sheddable(kind);
-      return bytes > 0 ? [{ since, bytes, connection }] : [];
-    });
+    const holders = this.#holders
+      .flatMap((connections) => connections())
+      .flatMap((connection) => {
+        const { since, bytes } = connection.sheddable(kind);
+        return bytes > 0 ? [{ since, bytes, connection }] : [];
+      });
     for (const { connection } of budget.choose(holders)) connection.shed(kind);
   }
 }
