@@ -7,7 +7,9 @@ import type { Log } from "./observe/log.ts";
 export function logKeeperEvent(log: Log, event: KeeperEvent): void {
   if (event.kind === "damaged" || event.kind === "unsaved") {
     const what = event.kind === "damaged" ? "cannot be used and is made anew" : "cannot be written";
-    log.warning("certificate.state", `${event.path} ${what}: ${event.reason}`, { path: event.path });
+    log.warning("certificate.state", `${event.path} ${what}: ${event.reason}`, {
+      path: event.path,
+    });
     return;
   }
   const names = event.names.join(" ");
@@ -66,7 +68,9 @@ export function logKeeperEvent(log: Log, event: KeeperEvent): void {
 const KEPT = "the certificate in use stays";
 
 function inUse(notAfter: number | null): string {
-  return notAfter === null ? "TLS for this name fails until then" : `${KEPT} until ${day(notAfter)}`;
+  return notAfter === null
+    ? "TLS for this name fails until then"
+    : `${KEPT} until ${day(notAfter)}`;
 }
 
 function day(time: number): string {

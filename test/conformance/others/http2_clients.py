@@ -323,25 +323,41 @@ def h2_opens_a_web_socket() -> None:
         client.until(lambda: client.has(stream, h2.events.ResponseReceived))
         assert client.fields(stream, h2.events.ResponseReceived)[":status"] == "200"
         for message in (b"", b"hello", b"y" * 200, os.urandom(100_000)):
-            frame = make_frame(2, message)
             before = len(client.content(stream))
-            client.send(stream, frame, end=False)
-            wanted = make_frame(2, message, masked=False)
-            client.until(lambda b=before, w=wanted: len(client.content(stream)) - b >= len(w))
-            assert client.content(stream)[before:] == wanted
+            client.send(stream, make_frame(2, message), end=False)
+            client.until(lambda b=before: read_message(client.content(stream)[b:]) is not None)
+            assert read_message(client.content(stream)[before:]) == (2, message)
             client.serves()
         before = len(client.content(stream))
-        client.send(stream, make_frame(8, struct.pack("!H", 1000)), end=False)
+        code = struct.pack("!H", 1000)
+        client.send(stream, make_frame(8, code), end=False)
         client.until(lambda: client.has(stream, h2.events.StreamEnded))
-        assert client.content(stream)[before:] == make_frame(
-            8, struct.pack("!H", 1000), masked=False
-        )
+        assert read_message(client.content(stream)[before:]) == (8, code)
         client.serves()
 
 
-def make_frame(opcode: int, payload: bytes, masked: bool = True) -> bytes:
-    """A frame of RFC 6455, whole."""
-    mask = 0x80 if masked else 0
+def read_message(received: bytes) -> tuple[int, bytes] | None:
+    """Opcode and payload of the one message that has come, unmasked; None: a part of it."""
+    opcode, payload, is_last = 0, b"", False
+    while not is_last:
+        size_at = {126: (2, "!H"), 127: (8, "!Q")}.get(received[1] if len(received) > 1 else 0)
+        start = 2 + (size_at[0] if size_at else 0)
+        if len(received) < start:
+            return None
+        size = struct.unpack(size_at[1], received[2:start])[0] if size_at else received[1]
+        if len(received) < start + size:
+            return None
+        opcode = opcode or received[0] & 15
+        is_last = received[0] >= 0x80
+        payload += received[start : start + size]
+        received = received[start + size :]
+    assert received == b"", received[:20]
+    return opcode, payload
+
+
+def make_frame(opcode: int, payload: bytes) -> bytes:
+    """A masked frame of RFC 6455, whole."""
+    mask = 0x80
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", 0x80 | opcode, mask | size)
@@ -350,7 +366,7 @@ def make_frame(opcode: int, payload: bytes, masked: bool = True) -> bytes:
     else:
         head = struct.pack("!BBQ", 0x80 | opcode, mask | 127, size)
     # A mask of zeros leaves the payload as it is.
-    return head + (b"\0\0\0\0" if masked else b"") + payload
+    return head + b"\0\0\0\0" + payload
 
 
 PARTS: list[Any] = [
