@@ -8,30 +8,39 @@ import type { Issuer } from "./acme/authority.ts";
 import { CertificateKeeper, KeeperOptionsError } from "./acme/keeper.ts";
 import { StateFolderError } from "./acme/state-folder.ts";
 import { logKeeperEvent } from "./certificate-log.ts";
-import type { AcmeIssuer, TlsConfiguration } from "./config/configuration.ts";
+import type { AcmeIssuer, Configuration, TlsConfiguration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { readVersion } from "./config/version.ts";
+import type { BoundAddress } from "./net/address.ts";
 import type { Log } from "./observe/log.ts";
 import { CertificateFiles, type CertificateFilesOptions } from "./tls/certificate-files.ts";
 import { CertificateStore } from "./tls/certificate-store.ts";
 import { CertificateError } from "./tls/certificate.ts";
 import { CHECK_EVERY_MS, ExpiryWatch } from "./tls/expiry-watch.ts";
+import { InternalAuthority } from "./tls/internal-authority.ts";
+import { oldNodeWarning } from "./tls/node-version.ts";
+
+type CertificatesConfiguration = Pick<Configuration, "listeners" | "routes"> & {
+  readonly tls: TlsConfiguration;
+};
 
 export class Certificates {
   readonly store: CertificateStore;
   readonly #log: Log;
-  #configuration: TlsConfiguration;
+  #configuration: CertificatesConfiguration;
   #files: CertificateFiles | null = null;
+  /** Null without `--tls internal`. */
+  #authority: InternalAuthority | null = null;
   #keeper: CertificateKeeper | null = null;
   #hasStarted = false;
   readonly #expiry: ExpiryWatch;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(configuration: TlsConfiguration, log: Log) {
+  constructor(configuration: CertificatesConfiguration, log: Log) {
     this.#configuration = configuration;
     this.#log = log;
     this.store = new CertificateStore({
-      ciphers: configuration.ciphers,
+      ciphers: configuration.tls.ciphers,
       clients: [],
       challengeFor: async (name) => (await this.#keeper?.alpnCertificate(name)) ?? null,
     });
@@ -40,8 +49,11 @@ export class Certificates {
 
   /** Reads all certificates that there are. Rejects with OperatorError. */
   async load(): Promise<void> {
+    const warning = oldNodeWarning(process.version);
+    if (warning !== null) this.#log.warning("server.notice", warning, {});
     await asOperatorError(async () => {
-      this.#files = await this.#openFiles(this.#configuration);
+      this.#files = await this.#openFiles(this.#configuration.tls);
+      this.#authority = await this.#openAuthority(this.#configuration);
       this.#keeper = await this.#openKeeper(this.#configuration);
     });
   }
@@ -51,22 +63,28 @@ export class Certificates {
     this.#hasStarted = true;
     this.#files?.watch();
     void this.#keeper?.start();
-    const check = (): void => this.#expiry.check(this.store.all, Date.now());
+    const check = (): void => {
+      this.#authority?.renew(this.store);
+      this.#expiry.check(this.store.all, Date.now());
+    };
     check();
     this.#timer = setInterval(check, CHECK_EVERY_MS).unref();
   }
 
   /** Takes other files, policies and names. Rejects with OperatorError; the certificates in use stay then. */
-  async replace(configuration: TlsConfiguration): Promise<void> {
+  async replace(configuration: CertificatesConfiguration): Promise<void> {
     const before = this.#configuration;
-    if (isDeepStrictEqual(before, configuration)) return;
+    const isOld = isDeepStrictEqual(before.tls, configuration.tls);
+    if (isOld && isDeepStrictEqual(before.routes, configuration.routes)) return;
     await asOperatorError(async () => {
-      const files = await this.#openFiles(configuration);
-      const isSame = isDeepStrictEqual(before.acme, configuration.acme);
+      const files = await this.#openFiles(configuration.tls);
+      const authority = await this.#openAuthority(configuration);
+      const isSame = isDeepStrictEqual(before.tls.acme, configuration.tls.acme);
       const keeper = isSame ? this.#keeper : await this.#openKeeper(configuration);
       this.#files?.close();
       if (!isSame) await this.#keeper?.stop();
       this.#files = files;
+      this.#authority = authority;
       this.#keeper = keeper;
       this.#configuration = configuration;
       if (!this.#hasStarted) return;
@@ -100,8 +118,29 @@ export class Certificates {
     return await CertificateFiles.open(options, this.store);
   }
 
-  async #openKeeper({ acme, stateDir }: TlsConfiguration): Promise<CertificateKeeper | null> {
+  async #openAuthority({
+    tls,
+    routes,
+  }: CertificatesConfiguration): Promise<InternalAuthority | null> {
+    if (!tls.internal) return null;
+    const hosts = routes.map(({ host }) => host).filter((host) => host !== "");
+    const authority = await InternalAuthority.open(tls.stateDir, hosts);
+    authority.renew(this.store);
+    this.#log.info(
+      "certificate.loaded",
+      `certificates of the local authority ${authority.rootPath}; "typhon trust" says how browsers trust it`,
+      { names: "" },
+    );
+    return authority;
+  }
+
+  async #openKeeper({
+    tls: { acme, stateDir },
+    listeners: { bind },
+  }: CertificatesConfiguration): Promise<CertificateKeeper | null> {
     if (acme === null) return null;
+    const serves = (scheme: BoundAddress["scheme"]): boolean =>
+      typeof bind === "string" || bind.some((address) => address.scheme === scheme);
     const keeper = new CertificateKeeper({
       groups: acme.domains.map((name) => [name]),
       issuers: await Promise.all(acme.issuers.map(readIssuer)),
@@ -109,7 +148,7 @@ export class Certificates {
       folder: stateDir,
       dnsHook: acme.dnsHook,
       environment: process.env,
-      ports: { http: true, https: true },
+      ports: { http: serves("http"), https: serves("https") },
       userAgent: `typhon/${readVersion()}`,
       onCertificate: (names, { chainPem, keyPem }) =>
         this.store.setAcme(names, { cert: chainPem, key: keyPem, password: null }),

@@ -53,7 +53,7 @@ export class Server {
       listeners.headerMap,
     );
     const isTrustedProxy = (address: string): boolean => this.#proxies.isTrusted(address);
-    this.#certificates = tls === null ? null : new Certificates(tls, log);
+    this.#certificates = tls === null ? null : new Certificates({ ...configuration, tls }, log);
     this.#connections = new Connections(configuration, {
       workers: workersOf(configuration),
       certificates: this.#certificates?.store ?? null,
@@ -109,7 +109,8 @@ export class Server {
   async reload(configuration = this.#configuration): Promise<string | null> {
     return await this.applications.reload(configuration.applications, async (applications) => {
       const site = await this.#openSite(configuration, applications);
-      if (configuration.tls !== null) await this.#certificates?.replace(configuration.tls);
+      const { tls } = configuration;
+      if (tls !== null) await this.#certificates?.replace({ ...configuration, tls });
       this.#site = site;
       this.#configuration = configuration;
       this.#connections.openFiles.expectWorkers(workersOf(configuration));
@@ -134,7 +135,7 @@ export class Server {
       applications: new Map(applications.map((one) => [one.name, one])),
       isReady: (name) => this.applications.isReady(name),
       keyAuthorizationOf:
-        configuration.tls?.acme == null
+        (configuration.tls?.acme ?? null) === null
           ? null
           : async (token) => (await this.#certificates?.keyAuthorization(token)) ?? null,
       httpsPort: () => this.#connections.httpsPort,

@@ -71,7 +71,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "site.ts": [...PARTS, "config"],
   "connections.ts": [...PARTS, "config"],
   "certificate-log.ts": ["acme", "observe"],
-  "certificates.ts": ["acme", "tls", "config", "observe", "certificate-log.ts"],
+  "certificates.ts": ["acme", "net", "tls", "config", "observe", "certificate-log.ts"],
   "server.ts": [
     ...PARTS,
     "config",
@@ -84,7 +84,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   // hash-password makes the hashes that a route checks.
-  cli: ["net", "config", "observe", "supervisor", "handlers/policy"],
+  cli: ["net", "config", "observe", "supervisor", "handlers/policy", "tls"],
 };
 
 interface Import {

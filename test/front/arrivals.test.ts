@@ -418,8 +418,9 @@ describe("a server that stops or runs out of descriptors", () => {
 describe("the challenge of ACME by ALPN", () => {
   it("is a handshake under its own certificate, and nothing follows", async (t) => {
     const http1 = new KeepingEngine();
-    const server = await TlsServer.start(t, { certificates: [A], arrivals: { http1 } });
-    server.store.setChallenge("new.example", AUTHORITY.issue({ names: ["new.example"] }));
+    const { cert: certPem, key: keyPem } = AUTHORITY.issue({ names: ["new.example"] });
+    const challenges = new Map([["new.example", { certPem, keyPem }]]);
+    const server = await TlsServer.start(t, { certificates: [A], arrivals: { http1 }, challenges });
     const options = { servername: "new.example", ALPNProtocols: ["acme-tls/1"] };
     const socket = await server.connect(options);
     assert.equal(socket.alpnProtocol, "acme-tls/1");
@@ -427,7 +428,7 @@ describe("the challenge of ACME by ALPN", () => {
     await within(PATIENCE_MS, once(socket.resume(), "close"), "it is closed");
     assert.equal(http1.accepted.length, 0);
     await assert.rejects(server.connect({ ...options, servername: "a.example" }));
-    server.store.setChallenge("new.example", null);
+    challenges.clear();
     await assert.rejects(server.connect(options));
     await until("none is left", () => server.arrivals.size === 0);
   });

@@ -12,7 +12,7 @@ import type { Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { TICK_MS } from "../../src/net/coarse-clock.ts";
-import { CertificateStore } from "../../src/tls/certificate-store.ts";
+import { CertificateStore, type ChallengePem } from "../../src/tls/certificate-store.ts";
 import { readCertificate } from "../../src/tls/certificate.ts";
 import type { ClientPolicy } from "../../src/tls/contexts.ts";
 import { PATIENCE_MS, until, within } from "../support/deadline.ts";
@@ -24,6 +24,8 @@ export interface TlsServerOptions {
   readonly clients?: readonly ClientPolicy[];
   readonly scheme?: "http" | "https";
   readonly arrivals?: Partial<ArrivalsOptions>;
+  /** Certificates of tls-alpn-01. */
+  readonly challenges?: ReadonlyMap<string, ChallengePem>;
   readonly onExchange?: (exchange: Exchange) => void;
   readonly path?: string;
   /** Called for each socket before the server has it. */
@@ -58,6 +60,7 @@ export class TlsServer {
     const store = new CertificateStore({
       ciphers: "",
       clients: options.clients ?? [],
+      challengeFor: async (name) => options.challenges?.get(name) ?? null,
       now: () => Date.now() + clock.ahead(),
     });
     store.setFiles(options.certificates.map(readCertificate));
