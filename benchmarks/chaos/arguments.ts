@@ -39,14 +39,16 @@ const GROUPS = [...new Set(NAMES.map(groupOf))];
 const OVER_TLS = [
   "deadline",
   "crash",
-  "retry",
   "reload.load",
   "drain",
   "overload",
   "files.slow",
-  "client-told",
+  "client-leaves.told",
   "recycling",
 ];
+
+/** Trials whose clients are sockets of HTTP/1.1 in the clear. */
+const PLAIN_ALONE = new Set(["overload.left", "client-leaves"]);
 
 export const USAGE = `npm run chaos -- [options]
 
@@ -103,7 +105,9 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
   const wanted = readNames("--only", values.only, [...GROUPS, ...NAMES]) ?? byOver;
   return {
     size,
-    only: NAMES.filter((name) => wanted.includes(name) || wanted.includes(groupOf(name))),
+    only: NAMES.filter((name) => wanted.includes(name) || wanted.includes(groupOf(name))).filter(
+      (name) => over === "http" || !PLAIN_ALONE.has(name),
+    ),
     servers: readNames("--servers", values.servers, SERVER_NAMES) ?? byDefault,
     apps: readNames("--apps", values.apps, APP_NAMES) ?? (values.short ? null : APP_NAMES),
     over,

@@ -145,6 +145,8 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   /** The last tick before which bytes came, and our PING that waits for bytes. */
   #heardAt: number;
   #pingedAt = -Infinity;
+  /** The client has closed its sending side. */
+  #isHalfClosed = false;
   /** Since when the client's window of the connection has held up streams, ms. */
   #stalledSince = Infinity;
   /** The incomplete frame that a tick has seen, and when. */
@@ -745,7 +747,10 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (now - this.#stalledSince >= STALLED_READER_MS)
       throw new ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the window stays closed");
     for (const stream of this.#streams.copy()) {
-      if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
+      // No WINDOW_UPDATE will come.
+      if (this.#isHalfClosed && stream.queuedBytes > Math.min(stream.sendWindow, this.sendWindow))
+        stream.abort(ErrorCode.CANCEL);
+      else if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
       else if (!stream.tick(now)) this.#endStream(stream.id, ErrorCode.CANCEL);
     }
   }
@@ -756,6 +761,9 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (this.#streams.size === 0) {
       if (this.#state === "open" && waited >= this.#context.idleLimitMs(this.#isNew))
         this.#endWith(ErrorCode.NO_ERROR, "");
+    } else if (this.#isHalfClosed) {
+      // A client that waits for its responses takes the frame; one that is gone resets the connection.
+      writePing(this.output.turn, false, PING, 0);
     } else if (this.#pingedAt > this.#heardAt) {
       if (now - this.#pingedAt >= PING_TIMEOUT_MS) this.destroy();
     } else if (now - this.#heardAt >= PING_AFTER_MS) {
@@ -803,6 +811,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       if (stream.state !== "half-closed (remote)") stream.lose();
       else stream.exchange?.listener?.onGone("end");
     }
+    this.#isHalfClosed = true;
     this.output.plan();
   }
 
