@@ -747,7 +747,10 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (now - this.#stalledSince >= STALLED_READER_MS)
       throw new ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the window stays closed");
     for (const stream of this.#streams.copy()) {
-      if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
+      // No WINDOW_UPDATE will come.
+      if (this.#hasEnded && stream.queuedBytes > Math.min(stream.sendWindow, this.sendWindow))
+        stream.abort(ErrorCode.CANCEL);
+      else if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
       else if (!stream.tick(now)) this.#endStream(stream.id, ErrorCode.CANCEL);
     }
   }
@@ -758,8 +761,10 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (this.#streams.size === 0) {
       if (this.#state === "open" && waited >= this.#context.idleLimitMs(this.#isNew))
         this.#endWith(ErrorCode.NO_ERROR, "");
-    } else if (this.#hasEnded) return;
-    else if (this.#pingedAt > this.#heardAt) {
+    } else if (this.#hasEnded) {
+      // A client that waits for its responses takes the frame; one that is gone resets the connection.
+      writePing(this.output.turn, false, PING, 0);
+    } else if (this.#pingedAt > this.#heardAt) {
       if (now - this.#pingedAt >= PING_TIMEOUT_MS) this.destroy();
     } else if (now - this.#heardAt >= PING_AFTER_MS) {
       this.#pingedAt = now;
