@@ -66,13 +66,13 @@ export async function run(words: readonly string[], environment: Environment): P
 
 async function check(flags: Flags, environment: Environment, cwd: string): Promise<number> {
   const { renderCheck } = await import("./check.ts");
-  const { readPolicyFiles } = await import("../handlers/policy/policy-handler.ts");
+  const { checkFiles } = await import("../server.ts");
   const reader = configurationReader(flags, environment, cwd);
   const user = reader.readEarly()?.user ?? null;
   // Files are looked for as the server will.
   if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
   const configuration = reader.read();
-  await readPolicyFiles(configuration.routes.map(({ policy }) => policy));
+  await checkFiles(configuration);
   process.stdout.write(renderCheck(configuration));
   return 0;
 }

@@ -25,6 +25,8 @@ export interface EventFields {
   "server.restart-needed": Record<string, never>;
   /** A certificate is in use; `names`: the hosts between spaces, "" for files, whose paths the text has. */
   "certificate.loaded": { readonly names: string };
+  /** There is no certificate yet, and an authority is asked for one. */
+  "certificate.ordering": { readonly names: string };
   /** An authority has issued a certificate. */
   "certificate.issued": { readonly names: string };
   /** A certificate cannot be had or used; the one in use stays. */

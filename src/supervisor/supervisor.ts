@@ -10,7 +10,7 @@ import type { Early } from "../config/server-options.ts";
 import { closeListeners, openListeners, type OpenedListeners } from "../connections.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
-import { Server, type Started } from "../server.ts";
+import { checkFiles, Server, type Started } from "../server.ts";
 import { dropOutdatedBytecode } from "./code-files.ts";
 import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
@@ -220,7 +220,7 @@ class MainProcess {
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
     const wanted = reread?.();
-    if (wanted !== undefined) await server.check(wanted);
+    if (wanted !== undefined) await checkFiles(wanted);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
     this.#restartNeeded = fixed;
     if (fixed.length > 0)
