@@ -105,11 +105,11 @@ test("a reload leaves connections alone, and a stop finishes every request that 
   const session = open(context, typhon);
   const before = get(session, "/hold?name=before");
   await gate.pidOf("before");
-  const old = typhon.processes().map(({ pid }) => pid);
+  const old = new Set(typhon.processes().map(({ pid }) => pid));
   typhon.signal("SIGHUP");
   await until("the new workers", async () => {
     const [, pid] = String((await get(session, "/quick")).body).split(" ");
-    return !old.includes(Number(pid));
+    return !old.has(Number(pid));
   });
   assert.ok(!session.closed && !session.destroyed);
   const after = get(session, "/hold?name=after");
