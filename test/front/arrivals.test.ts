@@ -258,7 +258,9 @@ describe("a connection over TLS", () => {
       "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\nConnection: close\r\n\r\n",
     );
     client.write(Buffer.alloc(300_000));
-    assert.match(await request(client), /^HTTP\/1\.1 200 OK\r\n[\s\S]*y{300000}$/);
+    const response = await request(client);
+    assert.match(response, /^HTTP\/1\.1 200 OK\r\n/);
+    assert(response.endsWith("y".repeat(300_000)));
   });
 
   it("may name a host with a final dot or an address, which choose the default", async (t) => {
