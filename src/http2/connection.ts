@@ -141,12 +141,12 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   #lastSent = 0;
   #wideStreams = 0;
   #isPaused = false;
+  /** Whether the client has ended its sending side. */
+  #hasEnded = false;
   #lingering: LingeringClose | null = null;
   /** The last tick before which bytes came, and our PING that waits for bytes. */
   #heardAt: number;
   #pingedAt = -Infinity;
-  /** The client has closed its sending side. */
-  #isHalfClosed = false;
   /** Since when the client's window of the connection has held up streams, ms. */
   #stalledSince = Infinity;
   /** The incomplete frame that a tick has seen, and when. */
@@ -748,7 +748,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       throw new ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the window stays closed");
     for (const stream of this.#streams.copy()) {
       // No WINDOW_UPDATE will come.
-      if (this.#isHalfClosed && stream.queuedBytes > Math.min(stream.sendWindow, this.sendWindow))
+      if (this.#hasEnded && stream.queuedBytes > Math.min(stream.sendWindow, this.sendWindow))
         stream.abort(ErrorCode.CANCEL);
       else if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
       else if (!stream.tick(now)) this.#endStream(stream.id, ErrorCode.CANCEL);
@@ -761,7 +761,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (this.#streams.size === 0) {
       if (this.#state === "open" && waited >= this.#context.idleLimitMs(this.#isNew))
         this.#endWith(ErrorCode.NO_ERROR, "");
-    } else if (this.#isHalfClosed) {
+    } else if (this.#hasEnded) {
       // A client that waits for its responses takes the frame; one that is gone resets the connection.
       writePing(this.output.turn, false, PING, 0);
     } else if (this.#pingedAt > this.#heardAt) {
@@ -804,6 +804,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
 
   // The client has closed its sending side. A complete request still gets its response.
   #onEnd(): void {
+    this.#hasEnded = true;
     if (this.#state === "closing" || this.#state === "closed") return;
     if (this.#state !== "last") this.#takeNoMore();
     this.#dropInput();
@@ -811,7 +812,6 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       if (stream.state !== "half-closed (remote)") stream.lose();
       else stream.exchange?.listener?.onGone("end");
     }
-    this.#isHalfClosed = true;
     this.output.plan();
   }
 

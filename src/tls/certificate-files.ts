@@ -61,7 +61,10 @@ export class CertificateFiles {
     ];
   }
 
-  /** Reads all files into the store. Rejects with CertificateError, whose message names the file. */
+  /**
+   * Reads all files into the store. Rejects with CertificateError, whose message names the file; the store is as it
+   * was then.
+   */
   static async open(
     options: CertificateFilesOptions,
     store: CertificateStore,
@@ -70,9 +73,15 @@ export class CertificateFiles {
     const files = new CertificateFiles(options, store, certificates);
     // Before the files are used, so that no change between the two is missed.
     for (const watched of files.#watched) await watched.begin();
+    const before = store.clients;
     store.setClients(await readClients(options.clients));
-    files.#use(certificates);
-    return files;
+    try {
+      files.#use(certificates);
+      return files;
+    } catch (error) {
+      store.setClients(before);
+      throw error;
+    }
   }
 
   /** Begins to watch the files. */

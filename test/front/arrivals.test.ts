@@ -485,11 +485,12 @@ describe("first bytes without TLS", () => {
     }
     const none = await plainClient(plain.port);
     none.write("GET / HTTP/1.0\r\n\r\n");
-    assert.match(await receive(none), /"peerAddress":"127.0.0.1"/);
+    assert.equal(await receive(none), "");
+    assert.equal(await plain.failure(), "PROXY header missing");
     const invalid = await plainClient(plain.port);
     invalid.write("PROXY TCP4 me you 1 2\r\nGET / HTTP/1.0\r\n\r\n");
     assert.equal(await receive(invalid), "");
-    assert.equal(await plain.failure(), "PROXY header invalid");
+    assert.equal(await plain.failure(2), "PROXY header invalid");
 
     const secure = await TlsServer.start(t, { certificates: [A], arrivals: trusted });
     const below = await plainClient(secure.port);
@@ -497,7 +498,6 @@ describe("first bytes without TLS", () => {
     const socket = openTls({ socket: below, rejectUnauthorized: false });
     await within(PATIENCE_MS, once(socket, "secureConnect"), "the handshake");
     assert.match(await request(socket), /"peerAddress":"192.0.2.7"/);
-    assert.match(await request(await secure.connect()), /"peerAddress":"127.0.0.1"/);
   });
 
   it("are no PROXY header where the address is not trusted", async (t) => {
