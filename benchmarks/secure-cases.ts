@@ -99,13 +99,13 @@ export const SECURE_CASES: readonly SecureCase[] = [
     expectedBody: String(100 * MEGABYTE),
     goals: OF_NGINX,
   }),
-  secure("tls-full", "TLS handshakes, full", {
+  secure("tls-full", "full handshake and a request", {
     ...HELLO,
     tool: "full handshakes",
     connections: 16,
     goals: NONE,
   }),
-  secure("tls-resumed", "TLS handshakes, resumed", {
+  secure("tls-resumed", "resumed handshake and a request", {
     ...HELLO,
     tool: "resumed handshakes",
     connections: 16,

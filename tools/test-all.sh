@@ -83,10 +83,14 @@ run_benchmarks() {
   node_tests --test-concurrency=2 $(find benchmarks/test -name '*.test.ts' | sort)
 }
 
-# Every fault with every application, in the counts of the short form: outcomes and their order are
-# judged. `npm run chaos` judges milliseconds as well, on a machine that has nothing else to do.
+# Every fault with every application, in the counts of the short form, and what depends on connections by
+# TLS and by HTTP/2 too: outcomes and their order are judged. `npm run chaos` judges milliseconds as well, on
+# a machine that has nothing else to do.
 run_faults() {
   sh tools/chaos.sh --short --apps raw,flask,asgi,fastapi
+  sh tools/setup-debian.sh openssl
+  sh tools/chaos.sh --short --apps raw,asgi --over tls
+  sh tools/chaos.sh --short --apps raw,asgi --over http2
 }
 
 skip() {

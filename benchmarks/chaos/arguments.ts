@@ -98,16 +98,10 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
   const byDefault: readonly ServerName[] = values.peers ? SERVER_NAMES : ["typhon"];
   if (values.short && values.full) throw new UsageError("--short excludes --full");
   const size = values.short ? "short" : values.full ? "full" : "whole";
-  const over = readNames("--over", values.over, TRANSPORTS)?.[0] ?? "http";
-  if (over !== "http" && (values.keep || values.peers || values.servers !== undefined))
-    throw new UsageError("--over excludes --keep, --peers and --servers");
-  const byOver = over === "http" ? GROUPS : OVER_TLS;
-  const wanted = readNames("--only", values.only, [...GROUPS, ...NAMES]) ?? byOver;
+  const over = readTransport(values);
   return {
     size,
-    only: NAMES.filter((name) => wanted.includes(name) || wanted.includes(groupOf(name))).filter(
-      (name) => over === "http" || !PLAIN_ALONE.has(name),
-    ),
+    only: listTrials(values.only, over),
     servers: readNames("--servers", values.servers, SERVER_NAMES) ?? byDefault,
     apps: readNames("--apps", values.apps, APP_NAMES) ?? (values.short ? null : APP_NAMES),
     over,
@@ -118,6 +112,26 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
     render: values.render?.split(",") ?? null,
     isWhole: !values.short && values.only === undefined && values.apps === undefined,
   };
+}
+
+/** The outcomes over TLS are not on the page of faults, and peers have no certificate here. */
+function readTransport(values: ReturnType<typeof parse>): Transport {
+  const over = readNames("--over", values.over, TRANSPORTS)?.[0] ?? "http";
+  const excluded = values.keep || values.peers || values.servers !== undefined;
+  if (over !== "http" && excluded)
+    throw new UsageError("--over excludes --keep, --peers and --servers");
+  return over;
+}
+
+/** The names of the trials that are asked for, those that `over` allows. */
+function listTrials(only: string | undefined, over: Transport): string[] {
+  const byDefault = over === "http" ? GROUPS : OVER_TLS;
+  const wanted = readNames("--only", only, [...GROUPS, ...NAMES]) ?? byDefault;
+  return NAMES.filter(
+    (name) =>
+      (wanted.includes(name) || wanted.includes(groupOf(name))) &&
+      (over === "http" || !PLAIN_ALONE.has(name)),
+  );
 }
 
 function parse(args: readonly string[]) {

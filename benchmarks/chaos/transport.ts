@@ -30,8 +30,8 @@ const TRUST = { rejectUnauthorized: false };
 let chosen: Transport = "http";
 
 /** Chooses the transport of all clients of this process. */
-export function useTransport(transport: Transport): void {
-  chosen = transport;
+export function useTransport(wanted: Transport): void {
+  chosen = wanted;
 }
 
 export function transport(): Transport {
