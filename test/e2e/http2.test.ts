@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
+import { MAX_CONCURRENT_STREAMS } from "../../src/http2/limits.ts";
 import { until, within } from "../support/deadline.ts";
 import { Gate } from "../support/gate.ts";
 import { makeScratch } from "../support/scratch.ts";
@@ -47,6 +48,16 @@ function post(session: ClientHttp2Session, path: string, body: Buffer): Promise<
   const stream = session.request({ ":method": "POST", ":path": path });
   stream.end(body);
   return responseOf(stream);
+}
+
+/** How a request ends: NGHTTP2_NO_ERROR if it has its response. */
+async function resetCodeOf(session: ClientHttp2Session): Promise<number> {
+  const stream = session.request({ ":path": "/" });
+  const closed = new Promise((resolve) => stream.on("close", resolve));
+  stream.on("error", () => undefined);
+  stream.resume();
+  await within(PATIENCE_MS, closed, "the end of a request");
+  return stream.rstCode;
 }
 
 test("WSGI: large bodies both ways, and many requests at once on one connection", async (context) => {
@@ -97,6 +108,27 @@ test("ASGI: a request that its client cancels is told http.disconnect", async (c
   await until("the event", () => existsSync(event) && readFileSync(event, "utf8") !== "");
   assert.equal(readFileSync(event, "utf8"), "http.disconnect");
   assert.match(String((await get(session, "/")).body), /^hello/);
+});
+
+test("ASGI: cancelled requests that go on running keep their places on the connection", async (context) => {
+  const folder = makeScratch(context);
+  const options = { env: { GATE_DIR: folder } };
+  const typhon = await startTyphon(context, ["asgi_raw:app", "--h2c", "--workers", "1"], options);
+  const session = open(context, typhon);
+  await once(session, "remoteSettings");
+  const names = Array.from({ length: MAX_CONCURRENT_STREAMS }, (_, index) => `n${index}`);
+  const streams = names.map((name) => {
+    const stream = session.request({ ":path": `/hold?${name}` });
+    stream.on("error", () => undefined);
+    return stream;
+  });
+  await until("all requests", () =>
+    names.every((name) => existsSync(join(folder, `${name}.running`))),
+  );
+  for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+  assert.equal(await resetCodeOf(session), constants.NGHTTP2_REFUSED_STREAM);
+  for (const name of names) writeFileSync(join(folder, `${name}.go`), "");
+  await until("a place", async () => (await resetCodeOf(session)) === constants.NGHTTP2_NO_ERROR);
 });
 
 test("a reload leaves connections alone, and a stop finishes every request that runs", async (context) => {
