@@ -529,7 +529,9 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     this.#isNew = false;
     if (!this.#hasPlace()) {
       this.#context.onRefused(ERRORS.STREAMS_TOO_MANY, this.#connectionFacts().remoteAddress);
-      this.#endStream(streamId, ErrorCode.REFUSED_STREAM);
+      // It may be no fault: a client does not know of its cancelled requests that still run.
+      this.#countControl();
+      this.#resetStream(streamId, ErrorCode.REFUSED_STREAM);
       return;
     }
     this.#controlFrames.earn(CONTROL_FRAMES_PER_DATA_FRAME);
@@ -705,10 +707,13 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       throw new ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many streams had to be reset");
     const stream = this.#streams.find(streamId);
     if (stream !== null) stream.abort(code);
-    else {
-      writeReset(this.output.turn, streamId, code);
-      this.#resets.add(streamId);
-    }
+    else this.#resetStream(streamId, code);
+  }
+
+  /** Resets a stream that is not in the table. */
+  #resetStream(streamId: number, code: ErrorCode): void {
+    writeReset(this.output.turn, streamId, code);
+    this.#resets.add(streamId);
   }
 
   // Reading, deadlines and the end.

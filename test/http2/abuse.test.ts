@@ -134,6 +134,18 @@ test("a cancelled request keeps its place as long as a process has it", async (c
   await until("the request", () => front.exchanges.length === 129);
 });
 
+test("requests beyond the limit of streams are refused for a while, and then end the connection", async (context) => {
+  const front = await startHttp2Front(context, never);
+  const client = await front.connect();
+  const ask = (from: number, count: number): void =>
+    client.write(...Array.from({ length: count }, (_, i) => headers(2 * (from + i) + 1, GET)));
+  ask(0, 128 + 500);
+  await client.ping();
+  assert.equal(front.exchanges.length, 128);
+  ask(628, 4000);
+  assert.equal((await client.goAway()).code, ENHANCE_YOUR_CALM);
+});
+
 test("requests that we are made to reset end the connection (MadeYouReset)", async (context) => {
   const code = await codeAfter(
     context,
