@@ -1,24 +1,18 @@
-// The only place where the parts are joined: listeners, HTTP/1.1, the site, the applications. Builds each part
+// The only place where the parts are joined: connections, certificates, the site, the applications. Builds each part
 // from its piece of the configuration, and connects the events of one part to the methods of another.
 //
-//   listeners → http1 → trusted proxies → site → an application, a folder, a redirect, a fixed response
+//   connections → trusted proxies → site → an application, a folder, a redirect, a fixed response
 
 import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
+import { Certificates, checkCertificates } from "./certificates.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
-import { DescriptorGuard } from "./front/descriptors.ts";
-import { HeldConnections } from "./front/held-connections.ts";
-import { listenAll, type Listening, type ListenOptions } from "./front/listen-all.ts";
-import { ListenError, type Accept, type Listener } from "./front/listener.ts";
+import { Connections, type OpenedListeners } from "./connections.ts";
 import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
-import { hstsValue } from "./http/server-fields.ts";
-import { Http1Engine } from "./http1/engine.ts";
-import { CoarseClock } from "./net/coarse-clock.ts";
-import { OpenFiles } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -35,84 +29,48 @@ export interface Started {
   readonly applications: readonly ApplicationStatus[];
 }
 
-/** Listeners that were opened before their server was made; their connections wait for it. */
-export interface OpenedListeners {
-  readonly listening: Listening;
-  readonly held: HeldConnections;
-}
-
-/** Opens listeners while the process has the right to; their connections wait. Rejects with OperatorError. */
-export async function openListeners(options: ListenOptions): Promise<OpenedListeners> {
-  const held = new HeldConnections();
-  return { listening: await listenAt(options, held.accept), held };
-}
-
-/** Closes listeners for which no server was made. */
-export function closeListeners({ listening, held }: OpenedListeners): void {
-  for (const listener of listening.listeners) listener.close();
-  held.close();
-}
-
-/** Rejects with OperatorError. */
-async function listenAt(options: ListenOptions, accept: Accept): Promise<Listening> {
-  try {
-    return await listenAll(options, accept);
-  } catch (error) {
-    throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
-  }
-}
-
 export class Server {
   readonly applications: Applications;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
+  /** Null without TLS. */
+  readonly #certificates: Certificates | null;
+  readonly #connections: Connections;
+  readonly #folder: TempFolder;
+  readonly #fileMemory = new CacheMemory();
+  #configuration: Configuration;
   /** Null before the start. */
   #site: Site | null = null;
-  #configuration: Configuration;
-  readonly #connections: Http1Engine;
-  readonly #guard: DescriptorGuard;
-  readonly #folder: TempFolder;
-  readonly #openFiles: OpenFiles;
-  readonly #fileMemory = new CacheMemory();
-  readonly #clock = new CoarseClock();
-  #listeners: readonly Listener[] = [];
-  /** Connections that wait for the start; null: there are none. */
-  #held: HeldConnections | null = null;
   #hasStarted = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead } =
-      configuration.listeners;
-    const { keepAliveMs, bodyTimeoutMs } = configuration.listeners;
-    const { tempDir, maxTempSize } = configuration.process;
+    const { listeners, tls, process } = configuration;
     this.#configuration = configuration;
     this.#log = log;
-    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
-    this.#openFiles = new OpenFiles({
+    this.#proxies = new TrustedProxies(
+      listeners.forwardedAllowIps,
+      requestIds(),
+      listeners.headerMap,
+    );
+    const isTrustedProxy = (address: string): boolean => this.#proxies.isTrusted(address);
+    this.#certificates = tls === null ? null : new Certificates({ ...configuration, tls }, log);
+    this.#connections = new Connections(configuration, {
       workers: workersOf(configuration),
-      connections: () => this.#connections.size,
-      closeIdle: (count) => this.#connections.closeOldestIdle(count),
-    });
-    const openFiles = this.#openFiles;
-    this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
-    this.applications = new Applications(configuration, {
-      log,
-      folder: this.#folder,
-      openFiles,
-      isTrustedProxy: (address) => this.#proxies.isTrusted(address),
-    });
-    this.applications.onReloadNeeded = (): void => void this.reload();
-    this.#connections = new Http1Engine({
-      maxBodyBytes: maxBody,
-      headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
-      keepAliveMs,
-      bodyTimeoutMs,
-      hsts: hstsValue(configuration.tls?.hstsSeconds ?? 0),
+      certificates: this.#certificates?.store ?? null,
+      isTrustedProxy,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
+      onFailed: ({ reason, remoteAddress: client }) =>
+        log.debug("connection.failed", `${client}: ${reason}`, { client, reason }),
+      onFault: (error) => this.#logFault(error),
     });
-    this.#guard = new DescriptorGuard(this.#connections, openFiles);
+    const { openFiles } = this.#connections;
+    const { tempDir: parent, maxTempSize: maxBytes } = process;
+    this.#folder = new TempFolder({ parent, maxBytes, openFiles });
+    const folder = this.#folder;
+    this.applications = new Applications(configuration, { log, folder, openFiles, isTrustedProxy });
+    this.applications.onReloadNeeded = (): void => void this.reload();
   }
 
   /**
@@ -122,16 +80,15 @@ export class Server {
   async start(opened: OpenedListeners | null = null): Promise<Started> {
     if (this.#hasStarted) throw new OperatorError("a server can be started only once");
     this.#hasStarted = true;
-    this.#listeners = opened?.listening.listeners ?? [];
-    this.#held = opened?.held ?? null;
-    this.#clock.start(() => this.#connections.tick());
+    this.#connections.begin(opened);
     try {
+      await this.#certificates?.load();
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
-      const { listeners, notice } = await this.#listen(opened);
-      this.#listeners = listeners;
+      const notice = await this.#connections.listen(opened);
+      this.#certificates?.start();
       this.applications.resume();
-      const addresses = listeners.map((listener) => listener.url);
+      const { addresses } = this.#connections;
       return { addresses, notice, applications: this.applications.status() };
     } catch (error) {
       await this.stop(0);
@@ -139,42 +96,34 @@ export class Server {
     }
   }
 
-  async #listen(opened: OpenedListeners | null): Promise<Listening> {
-    const accept: Accept = (socket) => this.#guard.accept(socket);
-    if (opened !== null) {
-      opened.held.release(accept);
-      return opened.listening;
-    }
-    const { listeners, tls } = this.#configuration;
-    const hasTls = tls !== null;
-    return await listenAt({ ...listeners, hasTls, redirect: tls?.redirect ?? false }, accept);
-  }
-
-  /** Reads the files that the routes of a configuration name. Rejects with OperatorError; nothing changes. */
-  async check({ routes }: Configuration): Promise<void> {
+  /** Reads the files that a configuration names. Rejects with OperatorError; nothing changes. */
+  async check({ routes, tls }: Configuration): Promise<void> {
     await readPolicyFiles(routes.map(({ policy }) => policy));
+    if (tls !== null) await checkCertificates(tls);
   }
 
   /**
-   * Loads the code of the applications anew; with a new configuration its applications and routes serve from
-   * now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
+   * Loads the code of the applications anew; with a new configuration its applications, routes and certificates serve
+   * from now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
    */
   async reload(configuration = this.#configuration): Promise<string | null> {
     return await this.applications.reload(configuration.applications, async (applications) => {
-      this.#site = await this.#openSite(configuration, applications);
+      const site = await this.#openSite(configuration, applications);
+      const { tls } = configuration;
+      if (tls !== null) await this.#certificates?.replace({ ...configuration, tls });
+      this.#site = site;
       this.#configuration = configuration;
-      this.#openFiles.expectWorkers(workersOf(configuration));
+      this.#connections.openFiles.expectWorkers(workersOf(configuration));
     });
   }
 
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
-    for (const listener of this.#listeners) listener.close();
-    this.#held?.close();
-    const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
-    const drained = this.#connections.drain().then(() => clearTimeout(timer));
-    await this.applications.stop(graceMs, drained);
-    this.#clock.stop();
+    await Promise.all([
+      this.applications.stop(graceMs, this.#connections.drain(graceMs)),
+      this.#certificates?.stop(),
+    ]);
+    this.#connections.end();
     await this.#folder.remove();
   }
 
@@ -185,10 +134,13 @@ export class Server {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
       isReady: (name) => this.applications.isReady(name),
-      keyAuthorizationOf: null,
-      httpsPort: () => httpsPortOf(this.#listeners),
+      keyAuthorizationOf:
+        (configuration.tls?.acme ?? null) === null
+          ? null
+          : async (token) => (await this.#certificates?.keyAuthorization(token)) ?? null,
+      httpsPort: () => this.#connections.httpsPort,
       fileMemory: this.#fileMemory,
-      openFiles: this.#openFiles,
+      openFiles: this.#connections.openFiles,
       onUnreadable: (folder, name, code) =>
         this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
       onFailure: (text) => this.#log.error("route.failed", text, {}),
@@ -203,17 +155,15 @@ export class Server {
       else this.#site.handle(exchange);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
-      const stack = error instanceof Error ? error.stack : undefined;
-      this.#log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
+      this.#logFault(error);
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }
-}
 
-/** The port of the first listener that speaks TLS, else that of https. */
-function httpsPortOf(listeners: readonly Listener[]): number {
-  const url = listeners.map((listener) => listener.url).find((one) => one.startsWith("https:"));
-  return Number(new URL(url ?? "https://localhost").port) || 443;
+  #logFault(error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
+  }
 }
 
 function workersOf({ applications }: Configuration): number {

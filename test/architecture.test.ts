@@ -69,11 +69,22 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "application.ts": [...PARTS, "config", "pool-log.ts"],
   "applications.ts": ["config", "net", "application.ts"],
   "site.ts": [...PARTS, "config"],
-  "server.ts": [...PARTS, "config", "application.ts", "applications.ts", "site.ts"],
-  supervisor: ["config", "observe", "application.ts", "server.ts"],
+  "connections.ts": [...PARTS, "config"],
+  "certificate-log.ts": ["acme", "observe"],
+  "certificates.ts": ["acme", "net", "tls", "config", "observe", "certificate-log.ts"],
+  "server.ts": [
+    ...PARTS,
+    "config",
+    "application.ts",
+    "applications.ts",
+    "certificates.ts",
+    "connections.ts",
+    "site.ts",
+  ],
+  supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   // hash-password makes the hashes that a route checks.
-  cli: ["net", "config", "observe", "supervisor", "handlers/policy"],
+  cli: ["net", "config", "observe", "supervisor", "handlers/policy", "tls"],
 };
 
 interface Import {

@@ -13,6 +13,14 @@ export const MAX_REQUEST_MS = 30_000;
 /** Bytes of a response's body: a chain of certificates has some 10,000. */
 const MAX_RESPONSE_BYTES = 1_048_576;
 
+/** OpenSSL's refusals of a chain that ends in an unknown root. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
 export interface AuthorityRequest {
   readonly method: "GET" | "HEAD" | "POST";
   readonly url: string;
@@ -124,5 +132,10 @@ function describeResponse(url: string, response: IncomingMessage, text: string):
 /** A failed connection's code and text; several addresses that failed are one AggregateError without text. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error ? String(error.code) : "";
+  // Node's own text advises an option of Node.
+  return UNTRUSTED.has(code)
+    ? `its certificate is not trusted (${code}); a private authority's own root has to be given`
+    : error.message;
 }

@@ -87,12 +87,18 @@ export function chooseChallenge(
   );
 }
 
+/** Whether a challenge was checked, failed, and waits for another response. */
+export function isCheckOver(authorization: JsonObject, url: string): boolean {
+  const challenge = asObjects(authorization["challenges"]).find((one) => one["url"] === url);
+  return challenge?.["status"] === "pending" && asObject(challenge["error"]) !== null;
+}
+
 /** Why an authorization is not valid. */
 export function failureOf(authorization: JsonObject, identifier: Identifier): Subproblem {
   const failed = asObjects(authorization["challenges"]).find((one) => asObject(one["error"]));
   if (failed === undefined)
     return {
-      type: "unauthorized",
+      type: authorization["status"] === "pending" ? "timeout" : "unauthorized",
       detail: `the authorization is ${asText(authorization["status"]) || "without a status"}`,
       identifier,
     };

@@ -10,6 +10,7 @@ import type { AuthorityResponse } from "./authority-request.ts";
 import {
   chooseChallenge,
   failureOf,
+  isCheckOver,
   type ChallengeResponder,
   type PendingChallenge,
 } from "./authorization.ts";
@@ -22,6 +23,9 @@ import { isPassing, type AcmeSession } from "./session.ts";
 export const MAX_IDENTIFIERS = 100;
 /** Time limit of a whole order. The caller has few places for orders, and an authority may be slow in each step. */
 const MAX_ORDER_MS = 1_800_000;
+/** Checks of one challenge, where the authority keeps the challenge pending after a failed one. */
+const MAX_CHECKS = 3;
+const CHECK_WAIT_MS = 5000;
 /** Tries to finalize an order that the authority calls not ready although it was. */
 const MAX_FINALIZE_TRIES = 3;
 const FINALIZE_WAIT_MS = 1000;
@@ -88,10 +92,10 @@ class Order {
     const { url, order } = await this.#begin();
     const waiting = await this.#chooseChallenges(order, responder, accountKey);
     await this.#respond(waiting, responder);
-    const ready = await this.#session.poll(url, ["pending"], this.#signal);
+    const ready = await this.#session.poll(url, hasStatus("pending"), this.#signal);
     checkOrder(ready, "ready");
     await this.#finalize(url, asText(ready["finalize"]));
-    const done = await this.#session.poll(url, ["ready", "processing"], this.#signal);
+    const done = await this.#session.poll(url, hasStatus("ready", "processing"), this.#signal);
     checkOrder(done, "valid");
     return this.#fetchCertificate(asText(done["certificate"]));
   }
@@ -180,9 +184,10 @@ class Order {
   async #awaitChecks(waiting: readonly PendingChallenge[]): Promise<void> {
     const failures: Subproblem[] = [];
     const end = this.#session.pollEnd();
-    for (const { authorizationUrl, presented } of waiting) {
-      const checked = await this.#session.poll(authorizationUrl, ["pending"], this.#signal, end);
-      if (checked["status"] !== "valid") failures.push(failureOf(checked, presented.identifier));
+    for (const challenge of waiting) {
+      const checked = await this.#awaitCheck(challenge, end);
+      if (checked["status"] !== "valid")
+        failures.push(failureOf(checked, challenge.presented.identifier));
     }
     if (failures.length > 0)
       throw new AcmeError({
@@ -192,6 +197,23 @@ class Order {
         retryAfterMs: 0,
         subproblems: failures,
       });
+  }
+
+  /**
+   * Waits for one check. Some authorities, such as step-ca, keep a challenge pending whose check has failed: another
+   * response asks for another check (RFC 8555 §8.2).
+   */
+  async #awaitCheck(challenge: PendingChallenge, end: number): Promise<JsonObject> {
+    const { authorizationUrl: url } = challenge;
+    const isPending = (resource: JsonObject): boolean =>
+      resource["status"] === "pending" && !isCheckOver(resource, challenge.url);
+    for (let checks = 1; ; checks += 1) {
+      const checked = await this.#session.poll(url, isPending, this.#signal, end);
+      const mayCheckAgain = isCheckOver(checked, challenge.url) && checks < MAX_CHECKS;
+      if (checked["status"] !== "pending" || !mayCheckAgain) return checked;
+      await this.#session.wait(CHECK_WAIT_MS * checks, this.#signal);
+      await this.#beginCheck(challenge);
+    }
   }
 
   /**
@@ -209,7 +231,7 @@ class Order {
           error instanceof AcmeError && (error.type === "orderNotReady" || isPassing(error));
         if (!mayTryAgain || tries === MAX_FINALIZE_TRIES) throw error;
         await this.#session.wait(FINALIZE_WAIT_MS * tries, this.#signal);
-        const order = await this.#session.poll(orderUrl, ["pending"], this.#signal);
+        const order = await this.#session.poll(orderUrl, hasStatus("pending"), this.#signal);
         if (order["status"] !== "ready") return;
       }
   }
@@ -232,9 +254,15 @@ class Order {
   }
 }
 
+function hasStatus(...statuses: readonly string[]): (resource: JsonObject) => boolean {
+  return (resource) => statuses.includes(asText(resource["status"]));
+}
+
 function checkOrder(order: JsonObject, wanted: "ready" | "valid"): void {
   if (order["status"] === wanted) return;
   const error = asObject(order["error"]);
   if (error !== null) throw problemError(error, 0, 0);
+  if (hasStatus("pending", "ready", "processing")(order))
+    throw fault("timeout", `the order is still ${asText(order["status"])}`);
   throw fault("orderInvalid", `the order is ${asText(order["status"]) || "without a status"}`);
 }

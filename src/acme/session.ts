@@ -11,7 +11,7 @@ import {
   type AuthorityResponse,
 } from "./authority-request.ts";
 import { readDirectory, type Directory } from "./directory.ts";
-import { asText, type JsonObject } from "./json.ts";
+import type { JsonObject } from "./json.ts";
 import { signRequest } from "./jws.ts";
 import { retryAfterMs } from "./retry-after.ts";
 
@@ -94,10 +94,13 @@ export class AcmeSession {
     return this.#options.now() + MAX_POLL_MS;
   }
 
-  /** Looks at a resource until its status is none of `pending`. Waits between looks as the authority asks. */
+  /**
+   * Looks at a resource while `isPending` says so, and waits between looks as the authority asks → the resource, also
+   * where it is still pending at the end.
+   */
   async poll(
     url: string,
-    pending: readonly string[],
+    isPending: (resource: JsonObject) => boolean,
     signal: AbortSignal,
     end = this.pollEnd(),
   ): Promise<JsonObject> {
@@ -105,10 +108,7 @@ export class AcmeSession {
     for (let polls = 1; ; polls += 1) {
       const { object, retryAfter } = await this.post({ url, payload: "" }, signal);
       if (object === null) throw fault("malformedResponse", `no JSON object at ${url}`);
-      const status = asText(object["status"]);
-      if (!pending.includes(status)) return object;
-      if (polls === MAX_POLLS || now() >= end)
-        throw fault("timeout", `still ${status} after ${polls} looks: ${url}`);
+      if (!isPending(object) || polls === MAX_POLLS || now() >= end) return object;
       const usualMs = Math.min(FIRST_POLL_MS * 2 ** (polls - 1), MAX_POLL_WAIT_MS);
       const asked = retryAfterMs(retryAfter, now());
       await this.wait(asked > 0 ? Math.min(asked, MAX_WAIT_MS) : usualMs, signal);

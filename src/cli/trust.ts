@@ -3,19 +3,16 @@
 
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 
 import type { Flags } from "../config/flags.ts";
 import { stateDirOf } from "../config/load.ts";
 import { OperatorError, quote } from "../config/operator-error.ts";
 import { OPTIONS } from "../config/schema.ts";
 import type { Environment } from "../config/sources.ts";
+import { rootPathIn } from "../tls/internal-authority.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon trust:app`. */
 export const TRUST = "trust";
-
-/** The root certificate, below the folder of state. */
-const ROOT_FILE = "internal/root.pem";
 
 export const TRUST_HELP = `Usage: typhon trust [--acme-dir DIR]
        typhon trust [--config FILE]
@@ -43,7 +40,7 @@ export function trust(flags: Flags, environment: Environment, cwd: string): stri
   const stateDir = stateDirOf(flags, environment, cwd);
   if (stateDir === null)
     throw new OperatorError("no folder of state is known: there is no HOME; name it by --acme-dir");
-  const path = join(stateDir, ROOT_FILE);
+  const path = rootPathIn(stateDir);
   return renderTrust(path, readRoot(path));
 }
 

@@ -17,7 +17,7 @@ import { plainAddress, type Peers } from "../net/address.ts";
 import type { ListedConnection } from "../net/connection-list.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { readProxyHeader } from "../net/proxy-protocol.ts";
-import type { CertificateStore, TlsChoice } from "../tls/certificate-store.ts";
+import { isChallenge, type CertificateStore, type TlsChoice } from "../tls/certificate-store.ts";
 import { ClientHelloReader, type ClientHello } from "../tls/client-hello.ts";
 import type { TlsFactsReader } from "../tls/facts.ts";
 import { serverName } from "../tls/server-name.ts";
@@ -147,11 +147,7 @@ export class ArrivingConnection implements ListedConnection {
 
   /** Begins the handshake. */
   begin(): void {
-    try {
-      this.#begin();
-    } catch (error) {
-      this.#fault(error);
-    }
+    this.#begin().catch((error: unknown) => this.#fault(error));
   }
 
   #stageAfterProxy(): Stage {
@@ -239,17 +235,25 @@ export class ArrivingConnection implements ListedConnection {
     this.#context.memory.take(more);
   }
 
-  #begin(): void {
+  async #begin(): Promise<void> {
     const { certificates } = this.#context;
     const client = this.#client;
     if (this.#stage !== "waiting" || client === null || certificates === null) return;
-    const local = this.#peers?.localAddress ?? plainAddress(this.#socket.localAddress);
-    const choice = certificates.choose(client, local);
-    if (choice === null) {
-      this.fail("no certificate");
-      return;
-    }
     this.#stage = "handshake";
+    const local = this.#peers?.localAddress ?? plainAddress(this.#socket.localAddress);
+    const choice = isChallenge(client)
+      ? await certificates.chooseChallenge(client)
+      : certificates.choose(client, local);
+    if (choice === null) this.fail("no certificate");
+    else if (!this.#hasLeft) this.#startTls(client, choice);
+  }
+
+  /** The stage changes while a certificate is looked up. */
+  get #hasLeft(): boolean {
+    return this.#stage === "left";
+  }
+
+  #startTls(client: ClientHello, choice: TlsChoice): void {
     this.#deafen();
     const settings = this.#context.settingsFor(choice);
     const tls = startTls(this.#socket, this.#hello.bytes, settings);
@@ -266,14 +270,18 @@ export class ArrivingConnection implements ListedConnection {
     });
   }
 
-  #finish(tls: TLSSocket, { serverName: name }: ClientHello, { client }: TlsChoice): void {
+  #finish(
+    tls: TLSSocket,
+    { serverName: name }: ClientHello,
+    { client, policyHost }: TlsChoice,
+  ): void {
     // Certificate and policy were chosen by our own reading of the name.
     const theirs: unknown = tls.servername;
     if (serverName(typeof theirs === "string" ? theirs : "") !== name) {
       this.fail("server name read differently");
       return;
     }
-    const facts = this.#context.facts.read(tls, name, client?.host ?? "");
+    const facts = this.#context.facts.read(tls, name, policyHost);
     const isRefused =
       client !== null && (facts.client === null ? client.mode === "required" : !isVerified(tls));
     if (isRefused) {

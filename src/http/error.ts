@@ -130,7 +130,6 @@ export const ERRORS = named({
     400,
     "Sec-WebSocket-Protocol must be a list of tokens, Sec-WebSocket-Extensions one of extensions.",
   ),
-  WEBSOCKET_IN_HTTP_2: entry(501, "WebSockets of this application need HTTP/1.1."),
   WEBSOCKET_DENIED: entry(403, "The application has denied the WebSocket."),
   FIELD_NAME_UNDERSCORE: entry(400, "A field name must not have an underscore."),
   PASSWORD_NEEDED: entry(401, "This page needs a user name and a password.", [

@@ -247,7 +247,8 @@ export class Exchange {
     if (this.#state !== "receiving") return;
     const head = this.policy === null ? first : this.policy.changeHead(first);
     const hasBody = mayHaveBody(this.head.method, head.status);
-    if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
+    if (this.#opensTunnel(head)) this.fail(ERRORS.WEBSOCKET_DENIED);
+    else if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
       this.fail(ERRORS.RESPONSE_INVALID);
     else if (this.coder === null) this.#respond(head, body, hasBody);
     else this.#respondCoded(this.coder, head, body, kept);
@@ -312,6 +313,10 @@ export class Exchange {
   start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
     const head = this.policy === null ? first : this.policy.changeHead(first);
+    if (this.#opensTunnel(head)) {
+      this.fail(ERRORS.WEBSOCKET_DENIED);
+      return;
+    }
     if (!mayHaveBody(this.head.method, head.status)) this.#body = "none";
     else this.#body = head.contentLength === null ? "unknown" : "length";
     this.#length = head.contentLength ?? 0;
@@ -450,6 +455,14 @@ export class Exchange {
     if (this.#upgraded === null) return;
     this.bytesSent = this.#upgraded.bytesSent;
     this.bytesReceived = this.#upgraded.bytesReceived;
+  }
+
+  /**
+   * Whether an ordinary response would be read as acceptance of a handshake: any 2xx to CONNECT, which is the method
+   * of handshakes in HTTP/2 (RFC 9110 §9.3.6, RFC 8441 §5).
+   */
+  #opensTunnel({ status }: ResponseHead): boolean {
+    return status < 300 && this.head.method === "CONNECT";
   }
 
   /** Returns the Content-Length to add to the head's fields; -1 = none. RFC 9110 §8.6. */

@@ -73,6 +73,8 @@ import { StreamTable } from "./stream-table.ts";
 
 /** What all connections of an engine share: limits, memory, the time, and the engine's callbacks. */
 export interface ConnectionContext {
+  /** Strict-Transport-Security of each response over TLS; "" = none. */
+  readonly hsts: string;
   readonly memory: ConnectionMemory;
   /** The fields of the block that is read. */
   readonly fields: FieldList;
@@ -104,7 +106,7 @@ const PING = Buffer.alloc(PING_BYTES, "typhon");
 export class Http2Connection implements FrameListener, OutputSource, StreamOwner, ListedConnection {
   index = -1;
   readonly output: Output;
-  readonly encoder = new HpackEncoder();
+  readonly encoder: HpackEncoder;
   waitingStreams = 0;
   wantingStreams = 0;
   /** Bytes that the client's window of the connection allows. */
@@ -154,6 +156,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     this.#arrival = arrival;
     this.#context = context;
     const { now, memory } = context;
+    this.encoder = new HpackEncoder(arrival.scheme === "https" ? context.hsts : "");
     this.#since = now;
     this.#heardAt = now;
     this.#controlFrames = new Allowance(

@@ -28,6 +28,8 @@ export interface Http2Options {
   readonly bodyTimeoutMs?: number;
   /** Bytes of method and target as a request line → 414, and of all fields → 431. */
   readonly headLimits?: { readonly lineBytes: number; readonly headBytes: number };
+  /** Strict-Transport-Security of each response over TLS; "" = none. */
+  readonly hsts?: string;
   /** Memory that all connections of the server together keep for their clients. */
   readonly memory?: ConnectionMemory;
   /** An idle connection is closed after this time. */
@@ -62,6 +64,7 @@ export class Http2Engine implements Engine {
       fields: new FieldList(headBytes, Infinity),
       lineBytes,
       headBytes,
+      hsts: options.hsts ?? "",
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       bodyTimeoutMs: options.bodyTimeoutMs ?? DEFAULT_BODY_TIMEOUT_MS,
       idleLimitMs: (isNew) => this.#idleLimitMs(isNew),

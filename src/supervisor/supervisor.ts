@@ -7,15 +7,10 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import type { Configuration } from "../config/configuration.ts";
 import type { Early } from "../config/server-options.ts";
+import { closeListeners, openListeners, type OpenedListeners } from "../connections.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
-import {
-  closeListeners,
-  openListeners,
-  Server,
-  type OpenedListeners,
-  type Started,
-} from "../server.ts";
+import { Server, type Started } from "../server.ts";
 import { dropOutdatedBytecode } from "./code-files.ts";
 import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";

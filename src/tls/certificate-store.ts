@@ -16,12 +16,19 @@ export interface TlsChoice {
   readonly context: SecureContext;
   /** Null: no certificate is asked of the client. */
   readonly client: ClientPolicy | null;
+  /** The host of the policy that holds for the name, also of one that asks for nothing; "" = every host's. */
+  readonly policyHost: string;
   /** Whether the handshake is the challenge tls-alpn-01, after which nothing follows. */
   readonly isChallenge: boolean;
 }
 
 /** The protocol of that challenge (RFC 8737 §3). */
 export const ACME_TLS = "acme-tls/1";
+
+/** Whether a hello begins a challenge. */
+export function isChallenge({ protocols }: ClientHello): boolean {
+  return protocols.length === 1 && protocols[0] === ACME_TLS;
+}
 
 /** Where a certificate comes from; the earlier wins. */
 const SOURCES = ["files", "acme", "internal"] as const;
@@ -35,8 +42,16 @@ interface StoreOptions {
   readonly ciphers: string;
   /** The policies of hosts; none: no certificates are asked of clients. */
   readonly clients: readonly ClientPolicy[];
+  /** The certificate of a challenge for a name, wherever it was ordered; null: there is none. Never rejects. */
+  readonly challengeFor?: (name: string) => Promise<ChallengePem | null>;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+}
+
+/** A certificate for tls-alpn-01 (RFC 8737 §3). */
+export interface ChallengePem {
+  readonly certPem: string;
+  readonly keyPem: string;
 }
 
 export class CertificateStore {
@@ -55,10 +70,11 @@ export class CertificateStore {
   #contexts = new WeakMap<Certificate, Map<string, SecureContext>>();
   #ticketKey: Buffer = randomBytes(TICKET_KEY_BYTES);
   #ticketKeySince: number;
-  readonly #challenges = new Map<string, SecureContext>();
+  readonly #challengeFor: (name: string) => Promise<ChallengePem | null>;
 
-  constructor({ ciphers, clients, now = Date.now }: StoreOptions) {
+  constructor({ ciphers, clients, challengeFor = noChallenge, now = Date.now }: StoreOptions) {
     this.#ciphers = ciphers;
+    this.#challengeFor = challengeFor;
     this.#clients = clients;
     this.#now = now;
     this.#ticketKeySince = now();
@@ -101,12 +117,6 @@ export class CertificateStore {
     }
   }
 
-  /** The certificate of a tls-alpn-01 challenge for a name (RFC 8737); null removes it. Throws CertificateError. */
-  setChallenge(name: string, pem: CertificatePem | null): void {
-    if (pem === null) this.#challenges.delete(name);
-    else this.#challenges.set(name, this.#makeContext(readCertificate(pem), null, this.#ticketKey));
-  }
-
   /** The certificate for a server name ("" = none) at a local address; null: there is none at all. */
   certificateFor(name: string, localAddress: string): Certificate | null {
     const byName = this.#byName.get(name) ?? this.#byName.get(wildcardOf(name));
@@ -115,15 +125,22 @@ export class CertificateStore {
   }
 
   /** What a handshake at a local address is made under; null: there is no certificate for it. */
-  choose({ serverName: name, protocols }: ClientHello, localAddress: string): TlsChoice | null {
-    if (protocols.length === 1 && protocols[0] === ACME_TLS) {
-      const context = this.#challenges.get(name);
-      return context === undefined ? null : { context, client: null, isChallenge: true };
-    }
+  choose({ serverName: name }: ClientHello, localAddress: string): TlsChoice | null {
     const certificate = this.certificateFor(name, localAddress);
     if (certificate === null) return null;
-    const client = this.#clientPolicy(name);
-    return { context: this.#contextOf(certificate, client), client, isChallenge: false };
+    const policy = mostSpecific(this.#clients, name);
+    const client = policy === undefined || policy.mode === "none" ? null : policy;
+    const context = this.#contextOf(certificate, client);
+    return { context, client, policyHost: policy?.host ?? "", isChallenge: false };
+  }
+
+  /** The same for the handshake of a challenge. Rejects with CertificateError. */
+  async chooseChallenge({ serverName: name }: ClientHello): Promise<TlsChoice | null> {
+    const pem = name === "" ? null : await this.#challengeFor(name);
+    if (pem === null) return null;
+    const certificate = readCertificate({ cert: pem.certPem, key: pem.keyPem, password: null });
+    const context = this.#makeContext(certificate, null, this.#ticketKey);
+    return { context, client: null, policyHost: "", isChallenge: true };
   }
 
   /** Rotates the key of tickets when it is old; to be called now and then. */
@@ -133,11 +150,6 @@ export class CertificateStore {
     this.#ticketKeySince = now;
     this.#ticketKey = randomBytes(TICKET_KEY_BYTES);
     this.#contexts = new WeakMap();
-  }
-
-  #clientPolicy(name: string): ClientPolicy | null {
-    const policy = mostSpecific(this.#clients, name);
-    return policy === undefined || policy.mode === "none" ? null : policy;
   }
 
   #contextOf(certificate: Certificate, client: ClientPolicy | null): SecureContext {
@@ -180,6 +192,10 @@ export class CertificateStore {
     this.#byName = byName;
     this.#default = this.all[0] ?? null;
   }
+}
+
+async function noChallenge(): Promise<null> {
+  return null;
 }
 
 /** A name, a pattern whose first label is "*", or an address. */

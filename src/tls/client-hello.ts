@@ -107,14 +107,14 @@ function readHello(body: Buffer): ClientHello {
     // A client of TLS 1.2 may have no extensions.
     if (fields.isAtEnd) return UNKNOWN;
     const extensions = new Cursor(fields.vector(2));
-    let hello = UNKNOWN;
+    let { serverName: name, protocols } = UNKNOWN;
     while (!extensions.isAtEnd) {
       const type = extensions.take(2).readUInt16BE();
       const content = extensions.vector(2);
-      if (type === SERVER_NAME) hello = { ...hello, serverName: hostNameOf(content) };
-      if (type === ALPN) hello = { ...hello, protocols: protocolsOf(content) };
+      if (type === SERVER_NAME) name = hostNameOf(content);
+      if (type === ALPN) protocols = protocolsOf(content);
     }
-    return hello;
+    return { serverName: name, protocols };
   } catch (error) {
     if (error instanceof RangeError) return UNKNOWN;
     throw error;

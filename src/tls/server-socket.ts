@@ -51,7 +51,7 @@ export function handshakeSettings(
  */
 export function startTls(socket: Socket, first: Buffer, settings: HandshakeSettings): TLSSocket {
   const handle = takeHandle(socket);
-  if (handle !== null) return new HandleTlsSocket(handle, settings, first);
+  if (handle !== null) return openOn(handle, settings, first);
   socket.unshift(first);
   return new WrappingTlsSocket(socket, settings);
 }
@@ -96,49 +96,26 @@ interface ConnectionHandle extends Methods<"readStop" | "close"> {
   reading: boolean;
 }
 
-/** What a HandleTlsSocket is made of. */
-interface Made {
-  readonly below: ConnectionHandle;
-  readonly settings: HandshakeSettings;
-}
-
 const ON_READ = { buffer: BUFFER, callback: onRead };
-const NO_SOCKET = undefined as unknown as Socket;
 const WRAP_HANDLE: unknown = Reflect.get(TLSSocket.prototype, "_wrapHandle");
 
-/** A TLS socket directly on the handle of a connection. */
+/** A TLS socket directly on the handle of a connection; made by `openOn`. */
 class HandleTlsSocket extends TLSSocket {
-  readonly #below: ConnectionHandle;
-
-  constructor(below: ConnectionHandle, settings: HandshakeSettings, first: Buffer) {
-    // `below` and `settings` are for _wrapHandle, which runs before this constructor's body.
-    const options: TLSSocketOptions & Made & Record<string, unknown> = {
-      onread: ON_READ,
-      highWaterMark: HIGH_WATER_MARK_BYTES,
-      allowHalfOpen: true,
-      below,
-      settings,
-    };
-    super(NO_SOCKET, options);
-    this.#below = below;
-    Reflect.set(this, "connecting", false);
-    setOwner(below, this);
-    // When the caller listens.
-    process.nextTick(() => this.#receive(first));
-  }
-
   /** Node calls this method for the handle of TLS on a handle that it has made; here there is one already. */
   protected _wrapHandle(): unknown {
-    const { below, settings } = Reflect.get(this as object, "_tlsOptions") as Made;
+    const options: unknown = Reflect.get(this, "_tlsOptions");
+    if (!isGiven(options) || typeof WRAP_HANDLE !== "function")
+      throw new TypeError("TLSSocket of this Node is not as expected");
     // All connections of a context share their options; Node keeps a copy for each.
-    Reflect.set(this, "_tlsOptions", settings);
-    return Reflect.apply(WRAP_HANDLE as () => unknown, this, [null, below, false]);
+    Reflect.set(this, "_tlsOptions", options.settings);
+    return Reflect.apply(WRAP_HANDLE, this, [null, options.below, false]);
   }
 
   override resetAndDestroy(): this {
-    const below = this.#below;
+    const handle: unknown = Reflect.get(this, "_handle");
+    const below: unknown = handle instanceof Object ? Reflect.get(handle, "_parent") : null;
     // The handle of a Unix socket has no reset. Node closes the handle below together with that of TLS.
-    if (hasMethods(below, ["reset"]) && !this.destroyed) {
+    if (hasMethods(below, ["close", "reset"])) {
       const { close } = below;
       below.close = (...values) => {
         const error = below.reset(...values);
@@ -148,13 +125,41 @@ class HandleTlsSocket extends TLSSocket {
     }
     return this.destroy();
   }
+}
 
-  #receive(first: Buffer): void {
-    const handle: unknown = Reflect.get(this, "_handle");
-    if (!hasMethods(handle, ["receive"])) return;
-    for (let at = 0; at < first.length && !this.destroyed; at += PIECE_BYTES)
-      handle.receive(first.subarray(at, at + PIECE_BYTES));
-  }
+/** What a HandleTlsSocket is made of; Node passes it on to `_wrapHandle`. */
+interface Given {
+  readonly below: ConnectionHandle;
+  readonly settings: HandshakeSettings;
+}
+
+function isGiven(options: unknown): options is Given {
+  return options instanceof Object && "below" in options && "settings" in options;
+}
+
+function openOn(below: ConnectionHandle, settings: HandshakeSettings, first: Buffer): TLSSocket {
+  const options: Given & TLSSocketOptions & Record<string, unknown> = {
+    onread: ON_READ,
+    highWaterMark: HIGH_WATER_MARK_BYTES,
+    allowHalfOpen: true,
+    below,
+    settings,
+  };
+  // Without a socket below, which Node's types require, TLSSocket has a handle made and reads into a buffer of ours.
+  const socket: unknown = Reflect.construct(TLSSocket, [undefined, options], HandleTlsSocket);
+  if (!(socket instanceof HandleTlsSocket)) throw new TypeError("TLSSocket is no class any more");
+  Reflect.set(socket, "connecting", false);
+  setOwner(below, socket);
+  // When the caller listens.
+  process.nextTick(receive, socket, first);
+  return socket;
+}
+
+function receive(socket: TLSSocket, first: Buffer): void {
+  const handle: unknown = Reflect.get(socket, "_handle");
+  if (!hasMethods(handle, ["receive"])) return;
+  for (let at = 0; at < first.length && !socket.destroyed; at += PIECE_BYTES)
+    handle.receive(first.subarray(at, at + PIECE_BYTES));
 }
 
 /** Takes the handle away from a socket, which then is destroyed without it; null if it is not as expected. */

@@ -50,6 +50,7 @@ const USUAL: Partial<AuthoritySettings> = {
   challengeTypes: ["http-01", "tls-alpn-01", "dns-01"],
   nonceErrors: 0,
   notReadyErrors: 0,
+  keepsPending: false,
   processingLooks: 0,
   retryAfter: "",
   eab: null,
@@ -254,6 +255,44 @@ test("a failed check names each identifier that failed, and every challenge is r
   );
   assert.match(error.message, /one\.example\.com: connection: .*ECONNREFUSED/);
   assert.equal(responder.presented.size, 0);
+});
+
+test("a check that failed is asked for again where the challenge stays pending, three times in all", async () => {
+  const authority = authorityWith({ keepsPending: true, httpPort: 1 });
+  const waits: number[] = [];
+  const client = await readyClient(authority, {}, waits);
+  const checks = (): number =>
+    authority.requests.filter(({ path }) => path.startsWith("/challenges")).length;
+  const error = await errorOf(client.order(makeRequest(dns("example.com")), responder, NEVER));
+  assert.equal(error.type, "challengeFailed");
+  assert.match(error.message, /example\.com: connection: .*ECONNREFUSED/);
+  assert.equal(checks(), 3);
+  assert.deepEqual(
+    waits.filter((ms) => ms >= 5000),
+    [5000, 10_000],
+  );
+  authority.settings.intercept = ({ path }) => {
+    if (path.startsWith("/challenges") && checks() === 6)
+      authority.settings.httpPort = responder.httpPort;
+    return null;
+  };
+  await client.order(makeRequest(dns("example.com")), responder, NEVER);
+  assert.equal(checks(), 6);
+});
+
+test("a check that never ends is told as such", async () => {
+  const authority = authorityWith({
+    change: (path, body) =>
+      path.startsWith("/authorizations/")
+        ? { ...readRecord(JSON.stringify(body)), status: "pending" }
+        : body,
+  });
+  const client = await readyClient(authority);
+  const error = await errorOf(client.order(makeRequest(dns("example.com")), responder, NEVER));
+  assert.match(
+    error.message,
+    /challengeFailed: .*; example\.com: timeout: the authorization is pending/,
+  );
 });
 
 test("a responder that fails ends the order with its own error, and what was begun is removed", async () => {
@@ -683,6 +722,8 @@ test("a root that is not the authority's own is not trusted", async () => {
   const authority = authorityWith();
   const error = await errorOf(makeClient(authority, { caRoot: null }).ensureAccount(null, NEVER));
   assert.equal(error.type, "connection");
-  assert.match(error.message, /certificate/);
+  const told =
+    /its certificate is not trusted \(\w+\); a private authority's own root has to be given$/;
+  assert.match(error.message, told);
   assert.equal(authority.requests.length, 0);
 });

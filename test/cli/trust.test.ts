@@ -12,10 +12,10 @@ import { COMMAND, makeScratch } from "../support/scratch.ts";
 let state = "";
 before(() => {
   state = join(makeScratch(FILE), "it's state");
-  mkdirSync(join(state, "internal"), { recursive: true });
+  mkdirSync(join(state, "local-authority"), { recursive: true });
   const words =
-    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=local -keyout root.key -out root.pem";
-  const made = spawnSync("openssl", words.split(" "), { cwd: join(state, "internal") });
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=local -keyout authority.key -out authority.pem";
+  const made = spawnSync("openssl", words.split(" "), { cwd: join(state, "local-authority") });
   assert.equal(made.status, 0, String(made.stderr));
 });
 
@@ -27,7 +27,7 @@ function trust(...words: string[]) {
 test("says where the certificate is, its fingerprint, and how systems and programs trust it", () => {
   const { status, stdout, stderr } = trust("--acme-dir", state);
   assert.equal(status, 0, stderr);
-  const path = join(state, "internal/root.pem");
+  const path = join(state, "local-authority/authority.pem");
   const shown = spawnSync("openssl", ["x509", "-in", path, "-noout", "-fingerprint", "-sha256"], {
     encoding: "utf8",
   });
@@ -41,7 +41,7 @@ test("its commands are whole words for a shell, whatever the path", () => {
   const { stdout } = trust("--acme-dir", state);
   const [, variable = ""] = /^ {2}export SSL_CERT_FILE=(.*)$/m.exec(stdout) ?? [];
   const run = spawnSync("sh", ["-c", `printf %s ${variable}`], { encoding: "utf8" });
-  assert.equal(run.stdout, join(state, "internal/root.pem"));
+  assert.equal(run.stdout, join(state, "local-authority/authority.pem"));
 });
 
 test("finds the folder in the file", () => {
@@ -53,7 +53,7 @@ test("finds the folder in the file", () => {
 test("is one line where there is no authority, or a damaged one", () => {
   writeFileSync(join(state, "typhon.toml"), "");
   for (const [words, line] of [
-    [[], /no local authority yet: '.*home\/\.local\/share\/typhon\/internal\/root\.pem'/],
+    [[], /no local authority yet: '.*home\/\.local\/share\/typhon\/local-authority\/auth/],
     [["--acme-dir", "elsewhere"], /no local authority yet.*typhon APP --tls internal/],
     [["app:app"], /takes --acme-dir DIR or --config FILE and nothing else, not 'app:app'/],
     [["--port", "1"], /nothing else, not '--port'/],
@@ -64,8 +64,8 @@ test("is one line where there is no authority, or a damaged one", () => {
     assert.match(stderr, line);
   }
   const broken = join(state, "broken");
-  mkdirSync(join(broken, "internal"), { recursive: true });
-  writeFileSync(join(broken, "internal/root.pem"), "no certificate");
+  mkdirSync(join(broken, "local-authority"), { recursive: true });
+  writeFileSync(join(broken, "local-authority/authority.pem"), "no certificate");
   assert.match(trust("--acme-dir", broken).stderr, /is no certificate; remove its folder/);
 });
 

@@ -2,6 +2,7 @@
 // connection.
 
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 
 import { Arrivals, type ArrivalsOptions } from "../../src/front/arrivals.ts";
@@ -11,7 +12,7 @@ import type { Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { TICK_MS } from "../../src/net/coarse-clock.ts";
-import { CertificateStore } from "../../src/tls/certificate-store.ts";
+import { CertificateStore, type ChallengePem } from "../../src/tls/certificate-store.ts";
 import { readCertificate } from "../../src/tls/certificate.ts";
 import type { ClientPolicy } from "../../src/tls/contexts.ts";
 import { PATIENCE_MS, until, within } from "../support/deadline.ts";
@@ -23,8 +24,12 @@ export interface TlsServerOptions {
   readonly clients?: readonly ClientPolicy[];
   readonly scheme?: "http" | "https";
   readonly arrivals?: Partial<ArrivalsOptions>;
+  /** Certificates of tls-alpn-01. */
+  readonly challenges?: ReadonlyMap<string, ChallengePem>;
   readonly onExchange?: (exchange: Exchange) => void;
   readonly path?: string;
+  /** Called for each socket before the server has it. */
+  readonly onSocket?: (socket: Socket) => void;
 }
 
 export class TlsServer {
@@ -55,6 +60,7 @@ export class TlsServer {
     const store = new CertificateStore({
       ciphers: "",
       clients: options.clients ?? [],
+      challengeFor: async (name) => options.challenges?.get(name) ?? null,
       now: () => Date.now() + clock.ahead(),
     });
     store.setFiles(options.certificates.map(readCertificate));
@@ -76,7 +82,10 @@ export class TlsServer {
       options.path === undefined
         ? ({ kind: "tcp", host: "127.0.0.1", port: 0 } as const)
         : ({ kind: "unix", path: options.path } as const);
-    const listener = await listen(address, (socket) => arrivals.accept(socket, arrival));
+    const listener = await listen(address, (socket) => {
+      options.onSocket?.(socket);
+      arrivals.accept(socket, arrival);
+    });
     const timer = setInterval(() => arrivals.tick(), TICK_MS);
     scope.after(() => {
       clearInterval(timer);
@@ -125,7 +134,7 @@ function respond(exchange: Exchange): void {
   exchange.respond(responseHead(200, "OK", [["Content-Type", "application/json"]]), body);
 }
 
-/** The JSON of a response. */
-export function bodyOf(response: string): unknown {
-  return JSON.parse(response.slice(response.indexOf("\r\n\r\n") + 4));
+/** The body of a response. */
+export function bodyOf(response: string): string {
+  return response.slice(response.indexOf("\r\n\r\n") + 4);
 }

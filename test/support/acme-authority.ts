@@ -66,6 +66,8 @@ export interface AuthoritySettings {
   nonceErrors: number;
   /** Requests to finalize that are refused with orderNotReady, from now on. */
   notReadyErrors: number;
+  /** Whether a challenge is pending after a failed check, for another response (RFC 8555 §8.2). */
+  keepsPending: boolean;
   /** Looks at an order that show "processing" after it was finalized. */
   processingLooks: number;
   /** Seconds or a date, sent with orders and authorizations; "" for none. */
@@ -139,6 +141,7 @@ export class TestAuthority {
     challengeTypes: ["http-01", "tls-alpn-01", "dns-01"],
     nonceErrors: 0,
     notReadyErrors: 0,
+    keepsPending: false,
     processingLooks: 0,
     retryAfter: "",
     eab: null,
@@ -421,6 +424,7 @@ export class TestAuthority {
         if (challenge.status !== "pending")
           throw new Refusal("malformed", "the challenge is not pending");
         challenge.status = "processing";
+        delete challenge.error;
         const kid = String(readRecord(headOf(body))["kid"]);
         const jwk = this.accounts.get(kid)?.jwk ?? {};
         const expected = `${challenge.token}.${jwkThumbprint(jwk)}`;
@@ -430,8 +434,9 @@ export class TestAuthority {
             return null;
           },
           (error: unknown) => {
-            challenge.status = authorization.status = "invalid";
             challenge.error = problem(error);
+            if (this.settings.keepsPending) challenge.status = "pending";
+            else challenge.status = authorization.status = "invalid";
           },
         );
         return { status: 200, body: challenge };

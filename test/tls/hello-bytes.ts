@@ -59,11 +59,15 @@ export async function realHello(options: ConnectionOptions): Promise<Buffer> {
   await once(server, "listening");
   const address = server.address();
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-  const accepted = once(server, "connection");
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  server.once("connection", (socket) =>
+    socket.once("data", (bytes) => {
+      resolve(bytes);
+      socket.destroy();
+    }),
+  );
   const client = connect({ port, host: "127.0.0.1", ...options }).on("error", () => undefined);
-  const [socket] = await within(PATIENCE_MS, accepted, "the client connects");
-  const [bytes] = await within(PATIENCE_MS, once(socket, "data"), "the client speaks");
-  socket.destroy();
+  const bytes = await within(PATIENCE_MS, promise, "the client speaks");
   client.destroy();
   server.close();
   return bytes;

@@ -321,7 +321,9 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     const stepBytes = spoolsResponses && !this.#isSpooled ? LIVE_STEP_BYTES : creditStepBytes;
     this.#credit = new ResponseCredit(this.context.pool, this.job, stepBytes);
     this.exchange.start(head);
-    if (bytes.length > 0) this.#forward(bytes);
+    // The head was one that cannot be sent.
+    if (this.exchange.isFinished) this.abandon();
+    else if (bytes.length > 0) this.#forward(bytes);
   }
 
   onBody(bytes: Buffer, isLast: boolean): void {

@@ -25,8 +25,6 @@ export class WsgiHandler implements Handler {
     const handshake = readHandshake(exchange.head);
     if (handshake === null) new PythonRequest(exchange, this.#context, WSGI).begin();
     else if (handshake.kind === "refusal") exchange.fail(handshake.error);
-    // The application would write a response of HTTP/1.1 into its socket.
-    else if (handshake.key === null) exchange.fail(ERRORS.WEBSOCKET_IN_HTTP_2);
     // Its socket to the application is a descriptor more.
     else if (!this.#context.openFiles.mayOpen()) exchange.fail(ERRORS.NO_DESCRIPTORS);
     else new WsgiHandshake(exchange, this.#context, handshake, this.#open).begin();

@@ -588,6 +588,16 @@ describe("a handshake of HTTP/2 (RFC 8441)", () => {
     assert.equal(Buffer.concat(second.stream.chunks).toString(), "no");
   });
 
+  it("is denied with 403 by a response whose 200 would be read as acceptance", async (context) => {
+    for (const isEnd of [true, false]) {
+      const { worker, stream, taken } = await connect(context);
+      worker.head(taken.id, "200 OK", "page", { isEnd });
+      if (!isEnd) worker.say(FrameType.BODY, taken.id, "more", { isEnd: true });
+      assert.deepEqual([stream.state, stream.status], ["whole", 403]);
+      assert.deepEqual(worker.faults, []);
+    }
+  });
+
   it("whose stream is reset ends the request", async (context) => {
     const { worker, stream } = await connect(context);
     stream.leave();
