@@ -3,6 +3,12 @@
 import type { KeeperEvent } from "./acme/keeper-event.ts";
 import type { Log } from "./observe/log.ts";
 
+/** Names without a certificate, which are ordered now. */
+export function logMissing(log: Log, missing: readonly string[]): void {
+  const names = missing.join(" ");
+  log.info("certificate.ordering", `${names}: no certificate yet; it is being ordered`, { names });
+}
+
 /** Writes an event of the keeper of ACME certificates. */
 export function logKeeperEvent(log: Log, event: KeeperEvent): void {
   if (event.kind === "damaged" || event.kind === "unsaved") {

@@ -42,6 +42,7 @@ export class Server {
   /** Null before the start. */
   #site: Site | null = null;
   #hasStarted = false;
+  #isStopped = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { listeners, tls, process } = configuration;
@@ -83,9 +84,12 @@ export class Server {
     this.#connections.begin(opened);
     try {
       await this.#certificates?.load();
+      this.#goOn();
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
+      this.#goOn();
       const notice = await this.#connections.listen(opened);
+      this.#goOn();
       this.#certificates?.start();
       this.applications.resume();
       const { addresses } = this.#connections;
@@ -94,12 +98,6 @@ export class Server {
       await this.stop(0);
       throw error;
     }
-  }
-
-  /** Reads the files that a configuration names. Rejects with OperatorError; nothing changes. */
-  async check({ routes, tls }: Configuration): Promise<void> {
-    await readPolicyFiles(routes.map(({ policy }) => policy));
-    if (tls !== null) await checkCertificates(tls);
   }
 
   /**
@@ -119,12 +117,18 @@ export class Server {
 
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
+    this.#isStopped = true;
     await Promise.all([
       this.applications.stop(graceMs, this.#connections.drain(graceMs)),
-      this.#certificates?.stop(),
+      this.#certificates?.stop(graceMs),
     ]);
     this.#connections.end();
     await this.#folder.remove();
+  }
+
+  /** Throws OperatorError where `stop` was called during the start, which must open nothing more. */
+  #goOn(): void {
+    if (this.#isStopped) throw new OperatorError("the server was stopped during its start");
   }
 
   async #openSite(
@@ -164,6 +168,12 @@ export class Server {
     const stack = error instanceof Error ? error.stack : undefined;
     this.#log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
   }
+}
+
+/** Reads the files that a configuration names. Rejects with OperatorError; nothing changes. */
+export async function checkFiles({ routes, tls }: Configuration): Promise<void> {
+  await readPolicyFiles(routes.map(({ policy }) => policy));
+  if (tls !== null) await checkCertificates(tls);
 }
 
 function workersOf({ applications }: Configuration): number {

@@ -71,7 +71,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "site.ts": [...PARTS, "config"],
   "connections.ts": [...PARTS, "config"],
   "certificate-log.ts": ["acme", "observe"],
-  "certificates.ts": ["acme", "net", "tls", "config", "observe", "certificate-log.ts"],
+  "ordered-certificates.ts": ["acme", "net", "tls", "config", "observe", "certificate-log.ts"],
+  "certificates.ts": ["acme", "tls", "config", "observe", "ordered-certificates.ts"],
   "server.ts": [
     ...PARTS,
     "config",
@@ -84,7 +85,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   // hash-password makes the hashes that a route checks.
-  cli: ["net", "config", "observe", "supervisor", "handlers/policy", "tls"],
+  cli: ["net", "config", "observe", "supervisor", "handlers/policy", "tls", "server.ts"],
 };
 
 interface Import {

@@ -48,8 +48,12 @@ export async function run(words: readonly string[], environment: Environment): P
     }
     if (command === CHECK) return await check(flags, environment, cwd);
     if (!isReload) return await serve(flags, environment, cwd);
-    const ms = await reload(command === RELOAD ? flags : { ...flags, app: null }, environment, cwd);
-    process.stdout.write(`reloaded in ${ms} ms\n`);
+    const done = await reload(
+      command === RELOAD ? flags : { ...flags, app: null },
+      environment,
+      cwd,
+    );
+    process.stdout.write(done);
     return 0;
   } catch (error) {
     // The text may hold an application's traceback, or the reply of whoever listens at the control socket. Lines
@@ -62,13 +66,13 @@ export async function run(words: readonly string[], environment: Environment): P
 
 async function check(flags: Flags, environment: Environment, cwd: string): Promise<number> {
   const { renderCheck } = await import("./check.ts");
-  const { readPolicyFiles } = await import("../handlers/policy/policy-handler.ts");
+  const { checkFiles } = await import("../server.ts");
   const reader = configurationReader(flags, environment, cwd);
   const user = reader.readEarly()?.user ?? null;
   // Files are looked for as the server will.
   if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
   const configuration = reader.read();
-  await readPolicyFiles(configuration.routes.map(({ policy }) => policy));
+  await checkFiles(configuration);
   process.stdout.write(renderCheck(configuration));
   return 0;
 }

@@ -25,6 +25,8 @@ export interface EventFields {
   "server.restart-needed": Record<string, never>;
   /** A certificate is in use; `names`: the hosts between spaces, "" for files, whose paths the text has. */
   "certificate.loaded": { readonly names: string };
+  /** There is no certificate yet, and an authority is asked for one. */
+  "certificate.ordering": { readonly names: string };
   /** An authority has issued a certificate. */
   "certificate.issued": { readonly names: string };
   /** A certificate cannot be had or used; the one in use stays. */
@@ -55,6 +57,8 @@ export interface EventFields {
   "control.failed": { readonly path: string; readonly code: string };
   /** A folder cannot be watched: changes in it, and in folders not yet watched, are not seen. */
   "watch.failed": { readonly folder: string; readonly code: string };
+  /** No message reaches the service manager (sd_notify(3)). */
+  "manager.unreachable": Record<string, never>;
   "server.stopping": { readonly signal: string };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;

@@ -1,5 +1,5 @@
-// What a changed configuration asks for and a running server cannot do: listeners, TLS, logs and most settings of the
-// process are made once, at the start. Pure.
+// What a changed configuration asks for and a running server cannot do: listeners, logs and most settings of the
+// process are made once, at the start, and so is whether the server speaks TLS at all. Pure.
 
 import { isDeepStrictEqual } from "node:util";
 
@@ -22,12 +22,11 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   maxBody: "max-body",
   maxRequestLine: "limit-request-line",
   maxRequestHead: "limit-request-head",
-  // The files are watched; which files there are is read at the start.
-  certificates: "certfile, keyfile",
-  internal: "tls",
-  acme: "domain, acme-…",
-  stateDir: "acme-dir",
-  clients: "ca-certs, cert-reqs",
+  certificates: null,
+  internal: null,
+  acme: null,
+  stateDir: null,
+  clients: null,
   ciphers: "ciphers",
   hstsSeconds: "hsts",
   // The routes have it.
@@ -47,13 +46,18 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   reloadDirs: "reload-dir",
 };
 
+/** Where one of the two has TLS and the other has none. */
+const BEGINS_OR_ENDS_TLS = "certfile, domain, tls";
+
 /** Names of the options, such as "bind", that differ and hold only after a restart. */
 export function restartNeeded(running: Configuration, wanted: Configuration): readonly string[] {
-  const before = settingsOf(running);
-  const after = settingsOf(wanted);
-  return Object.entries(OPTIONS_OF).flatMap(([setting, option]) =>
+  const hasSameTls = (running.tls === null) === (wanted.tls === null);
+  const before = settingsOf(hasSameTls ? running : { ...running, tls: null });
+  const after = settingsOf(hasSameTls ? wanted : { ...wanted, tls: null });
+  const differing = Object.entries(OPTIONS_OF).flatMap(([setting, option]) =>
     option === null || isDeepStrictEqual(before.get(setting), after.get(setting)) ? [] : [option],
   );
+  return hasSameTls ? differing : [...differing, BEGINS_OR_ENDS_TLS];
 }
 
 function settingsOf({

@@ -19,7 +19,7 @@ export interface CertificatePaths {
 }
 
 /** A policy whose authorities are in a file; "" with mode "none". */
-export interface ClientPaths extends Omit<ClientPolicy, "caCerts"> {
+interface ClientPaths extends Omit<ClientPolicy, "caCerts"> {
   readonly caCerts: string;
 }
 
@@ -36,7 +36,7 @@ export interface CertificateFilesOptions {
 }
 
 /** No file with certificates or a key is larger: a bundle of all public authorities has 250 kB. */
-const MAX_FILE_BYTES = 4_194_304;
+export const MAX_FILE_BYTES = 4_194_304;
 
 export class CertificateFiles {
   readonly #options: CertificateFilesOptions;
@@ -61,7 +61,10 @@ export class CertificateFiles {
     ];
   }
 
-  /** Reads all files into the store. Rejects with CertificateError, whose message names the file. */
+  /**
+   * Reads all files into the store. Rejects with CertificateError, whose message names the file; the store is as it
+   * was then.
+   */
   static async open(
     options: CertificateFilesOptions,
     store: CertificateStore,
@@ -70,9 +73,15 @@ export class CertificateFiles {
     const files = new CertificateFiles(options, store, certificates);
     // Before the files are used, so that no change between the two is missed.
     for (const watched of files.#watched) await watched.begin();
+    const before = store.clients;
     store.setClients(await readClients(options.clients));
-    files.#use(certificates);
-    return files;
+    try {
+      files.#use(certificates);
+      return files;
+    } catch (error) {
+      store.setClients(before);
+      throw error;
+    }
   }
 
   /** Begins to watch the files. */
@@ -132,7 +141,7 @@ function authoritiesOf({ clients }: CertificateFilesOptions): string[] {
 }
 
 /** Reads a certificate and its key. Rejects with CertificateError, whose message names the files. */
-export async function readPair(paths: CertificatePaths): Promise<Certificate> {
+async function readPair(paths: CertificatePaths): Promise<Certificate> {
   const { certfile, keyfile, passwordFile } = paths;
   const [cert, key, password] = await Promise.all([
     readText(certfile),

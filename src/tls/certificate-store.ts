@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import type { SecureContext } from "node:tls";
 
-import { readCertificate, type Certificate, type CertificatePem } from "./certificate.ts";
+import { readCertificate, type Certificate } from "./certificate.ts";
 import type { ClientHello } from "./client-hello.ts";
 import { makeContext, TICKET_KEY_BYTES, type ClientPolicy } from "./contexts.ts";
 import { mostSpecific, serverName, wildcardOf } from "./server-name.ts";
@@ -44,7 +44,7 @@ interface StoreOptions {
   readonly clients: readonly ClientPolicy[];
   /** The certificate of a challenge for a name, wherever it was ordered; null: there is none. Never rejects. */
   readonly challengeFor?: (name: string) => Promise<ChallengePem | null>;
-  /** Milliseconds since 1970. */
+  /** Milliseconds of a clock that nobody sets. */
   readonly now?: () => number;
 }
 
@@ -72,7 +72,7 @@ export class CertificateStore {
   #ticketKeySince: number;
   readonly #challengeFor: (name: string) => Promise<ChallengePem | null>;
 
-  constructor({ ciphers, clients, challengeFor = noChallenge, now = Date.now }: StoreOptions) {
+  constructor({ ciphers, clients, challengeFor = noChallenge, now = monotonic }: StoreOptions) {
     this.#ciphers = ciphers;
     this.#challengeFor = challengeFor;
     this.#clients = clients;
@@ -85,16 +85,19 @@ export class CertificateStore {
     return [...new Set(SOURCES.flatMap((source) => this.#bySource[source]))];
   }
 
+  /** The policies for client certificates. */
+  get clients(): readonly ClientPolicy[] {
+    return this.#clients;
+  }
+
   /** Replaces the certificates of the files; the first is the default. Throws CertificateError; nothing changes. */
   setFiles(certificates: readonly Certificate[]): void {
     this.#replace("files", certificates);
   }
 
-  /** Adds a certificate of ACME, or replaces the one for the same names. Throws CertificateError. */
-  setAcme(names: readonly string[], pem: CertificatePem): void {
-    const key = names.toSorted().join();
-    const others = this.#bySource.acme.filter((one) => one.names.toSorted().join() !== key);
-    this.#replace("acme", [...others, readCertificate(pem)]);
+  /** Replaces the certificates of ACME. Throws CertificateError; nothing changes. */
+  setAcme(certificates: readonly Certificate[]): void {
+    this.#replace("acme", certificates);
   }
 
   /** Replaces the certificates of the local authority. Throws CertificateError. */
@@ -109,7 +112,7 @@ export class CertificateStore {
     const contexts = this.#contexts;
     this.#contexts = new WeakMap();
     try {
-      this.#check(this.all);
+      this.check(this.all);
     } catch (error) {
       this.#clients = before;
       this.#contexts = contexts;
@@ -173,8 +176,8 @@ export class CertificateStore {
     return makeContext(certificate, { ciphers: this.#ciphers, client, ticketKey });
   }
 
-  /** Makes every context that a handshake may need, so that none fails later. */
-  #check(certificates: readonly Certificate[]): void {
+  /** Makes every context that a handshake may need, so that none fails later. Throws CertificateError. */
+  check(certificates: readonly Certificate[]): void {
     for (const certificate of certificates) {
       this.#contextOf(certificate, null);
       for (const policy of this.#clients)
@@ -183,7 +186,7 @@ export class CertificateStore {
   }
 
   #replace(source: Source, certificates: readonly Certificate[]): void {
-    this.#check(certificates);
+    this.check(certificates);
     this.#bySource[source] = certificates;
     const byName = new Map<string, Certificate>();
     for (const certificate of this.all)
@@ -192,6 +195,10 @@ export class CertificateStore {
     this.#byName = byName;
     this.#default = this.all[0] ?? null;
   }
+}
+
+function monotonic(): number {
+  return performance.now();
 }
 
 async function noChallenge(): Promise<null> {

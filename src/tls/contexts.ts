@@ -19,7 +19,7 @@ export interface ClientPolicy {
  * Ciphers of TLS 1.2: forward secrecy and authenticated encryption only, the "intermediate" list of Mozilla
  * without finite-field Diffie-Hellman.
  */
-export const DEFAULT_CIPHERS = [
+const DEFAULT_CIPHERS = [
   "ECDHE-ECDSA-AES128-GCM-SHA256",
   "ECDHE-RSA-AES128-GCM-SHA256",
   "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -44,6 +44,19 @@ interface ContextOptions {
   readonly ticketKey: Buffer;
 }
 
+/** Throws CertificateError where OpenSSL knows none of the ciphers; "" = DEFAULT_CIPHERS. */
+export function checkCiphers(ciphers: string): void {
+  try {
+    createSecureContext({ ca: [], ciphers: cipherList(ciphers) });
+  } catch (error) {
+    throw new CertificateError(`--ciphers: OpenSSL refuses the list: ${reasonOf(error)}`);
+  }
+}
+
+function cipherList(ciphers: string): string {
+  return `${TLS13}:${ciphers === "" ? DEFAULT_CIPHERS : ciphers}`;
+}
+
 /** Throws CertificateError where OpenSSL accepts the certificate or the ciphers not. */
 export function makeContext(
   { chainPem, keyPem, leaf }: Certificate,
@@ -64,7 +77,7 @@ export function makeContext(
       ca: client === null ? [] : client.caCerts,
       minVersion: "TLSv1.2",
       maxVersion: "TLSv1.3",
-      ciphers: `${TLS13}:${ciphers === "" ? DEFAULT_CIPHERS : ciphers}`,
+      ciphers: cipherList(ciphers),
       honorCipherOrder: true,
       secureOptions:
         constants.SSL_OP_NO_RENEGOTIATION |

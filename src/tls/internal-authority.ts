@@ -89,7 +89,9 @@ export class InternalAuthority {
 
   /** Puts a certificate into the store, if there is none yet or the one there ends soon; to be called now and then. */
   renew(store: CertificateStore, now = Date.now()): void {
-    if (this.#leaf !== null && this.#leaf.notAfter - now > RENEWED_MS) return;
+    const leaf = this.#leaf;
+    // Also where the clock was set back before its beginning.
+    if (leaf !== null && leaf.notBefore <= now && leaf.notAfter - now > RENEWED_MS) return;
     this.#leaf = readCertificate({ ...this.#issue(now), password: null });
     store.setInternal([this.#leaf]);
   }

@@ -66,7 +66,7 @@ export class Typhon {
     return pid;
   }
 
-  /** "http://127.0.0.1:PORT" or https, without a slash; known when it has started. */
+  /** "http://127.0.0.1:PORT" or "https://…" of the first address, without a slash; known when it has started. */
   get url(): string {
     return this.#url;
   }
@@ -74,6 +74,13 @@ export class Typhon {
   get port(): number {
     // URL drops the port that its scheme implies.
     return Number(new URL(this.#url).port || 80);
+  }
+
+  /** The port of the second address. */
+  get secondPort(): number {
+    const [, url] = this.output.all.match(/ at https?:\/\/\S+ (https?:\/\/\S+)/) ?? [];
+    assert(url !== undefined, this.output.all);
+    return Number(new URL(url).port);
   }
 
   get hasExited(): boolean {
