@@ -17,6 +17,7 @@ import {
 import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
 
+import { TestAuthority } from "../support/certificates.ts";
 import { until, within } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { readRecord } from "../support/json.ts";
@@ -238,6 +239,9 @@ test("a key that only root may read is a mistake with its remedy, found by check
     await mistakes(...serve("--keyfile", join(closed, "a.key"))),
     /^--keyfile .* is in .*\/closed, which user nobody may not enter: setfacl -m u:nobody:x '.*closed'/,
   );
+  const issued = new TestAuthority("Test").issue({ names: ["a.example"] });
+  writeFileSync(join(folder, "a.pem"), issued.cert);
+  writeFileSync(key, issued.key);
   chownSync(key, 0, NOBODY);
   chmodSync(key, 0o640);
   const run = await runTyphon(["check", ...serve("--keyfile", key)]);
