@@ -3,6 +3,8 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
@@ -16,6 +18,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
+import { connect } from "node:tls";
 
 import { TestAuthority } from "../support/certificates.ts";
 import { until, within } from "../support/deadline.ts";
@@ -148,6 +151,40 @@ test("the file is read anew as the user, and asks for no restart", async (t) => 
   assert.match(closed.stderr, /may not be read by this user/);
   assert.equal((await getOnce(typhon, "/who")).status, 200);
 });
+
+test("TLS is served as the user, and a renewed certificate is used without a restart", async (t) => {
+  if (!mayBecomeNobody(t)) return;
+  const authority = new TestAuthority("Test");
+  const [cert, key] = [join(folder, "tls.pem"), join(folder, "tls.key")];
+  /** Puts a new pair in place, as programs do that renew one, and returns its serial number. */
+  const renew = (): string => {
+    const issued = authority.issue({ names: ["a.example"] });
+    writeFileSync(`${cert}.new`, issued.cert);
+    writeFileSync(`${key}.new`, issued.key, { mode: 0o640 });
+    chownSync(`${key}.new`, 0, NOBODY);
+    renameSync(`${key}.new`, key);
+    renameSync(`${cert}.new`, cert);
+    return new X509Certificate(issued.cert).serialNumber;
+  };
+  const first = renew();
+  const pair = ["--certfile", cert, "--keyfile", key];
+  const words = asNobody("who:app", "--workers", "1", "--bind", "https://127.0.0.1:0", ...pair);
+  const typhon = await startTyphon(FILE, words);
+  assert.match(typhon.url, /^https:/);
+  assert.deepEqual(idsOf(typhon.pid), [NOBODY]);
+  assert.equal(await serialAt(typhon.port), first);
+  const second = renew();
+  await until("the new one is used", async () => (await serialAt(typhon.port)) === second);
+});
+
+/** The serial number of the certificate at a port. */
+async function serialAt(port: number): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
 
 test("files are served, and large bodies kept, as the user", async (t) => {
   if (!mayBecomeNobody(t)) return;
