@@ -4,15 +4,17 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { connect as connectTls } from "node:tls";
 
 import {
   startAuthority,
   type AuthoritySettings,
   type TestAuthority,
 } from "../support/acme-authority.ts";
-import { until, PATIENCE_MS } from "../support/deadline.ts";
+import { until, within, PATIENCE_MS } from "../support/deadline.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { getOnce } from "../support/raw-client.ts";
 import { CHECKOUT, makeScratch } from "../support/scratch.ts";
@@ -188,13 +190,17 @@ respond = 204
   await typhon.output.waitFor(/site\.example: certificate ordered/);
   const kept = await openHttp1(at(world, typhon));
   const served = await fingerprintOf(at(world, typhon));
-  write(HOST, "new.example");
+  write("new.example", HOST);
   await reload();
   await typhon.output.waitFor(/new\.example: certificate ordered/);
   const { port } = typhon;
   await openTls(at(world, typhon, "new.example"), "http/1.1").then((one) => one.destroy());
-  // The default certificate is that of the first domain.
   assert.equal(await fingerprintOf(at(world, typhon)), served);
+  // The default, for clients that name no host, is that of the first domain, though it came last.
+  const anyone = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false });
+  await within(PATIENCE_MS, once(anyone, "secureConnect"), "a handshake without a name");
+  assert.equal(anyone.getPeerCertificate().subjectaltname, "DNS:new.example");
+  anyone.destroy();
   assert.equal(authority.issued.length, 2);
   write("new.example");
   await reload();
