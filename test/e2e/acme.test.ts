@@ -121,7 +121,7 @@ test("an authority that is away is told, and the server serves what it can", asy
   const world = await makeWorld(t, { intercept: () => "drop" });
   const typhon = await startTyphon(t, world.words);
   const line =
-    /WARN\w* +site\.example: no certificate from https:\S+: [^\n]+; next try \d{4}-\d\d-\d\d \d\d:\d\d UTC, TLS for this name fails until then/;
+    /WARN\w* +site\.example: no certificate from https:\S+: [^\n]+; next try \d{4}-\d\d-\d\d \d\d:\d\d UTC, the name has no certificate until then/;
   await typhon.output.waitFor(line);
   assert.equal((await getOnce({ port: world.ports.http }, "/readyz")).status, 200);
   await assert.rejects(openTls(at(world, typhon), "http/1.1"));
