@@ -8,7 +8,6 @@
 import { execFile, execFileSync, fork } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createSecureServer } from "node:http2";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer, type Server } from "node:tls";
@@ -44,8 +43,8 @@ async function serve(name: ServerName): Promise<void> {
     const { user, system } = process.cpuUsage();
     process.send?.({ cpu: user + system });
   });
-  const { port } = server.address() as AddressInfo;
-  process.send?.({ port });
+  const address = server.address();
+  process.send?.({ port: address === null || typeof address === "string" ? 0 : address.port });
 }
 
 function makeTyphon(body: Buffer, options: Parameters<typeof createServer>[0]): Server {

@@ -9,6 +9,7 @@ import type {
   RouteTarget,
   TlsConfiguration,
 } from "../config/configuration.ts";
+import { redirectLoops } from "../config/redirect-loops.ts";
 import { formatUrl } from "../net/address.ts";
 
 /** The report, ending in a line end. Pure. */
@@ -18,6 +19,7 @@ export function renderCheck(configuration: Configuration): string {
     ["Listeners", listenerLines(configuration)],
     ["TLS", tlsLines(tls)],
     ["Routes, in the order in which they match", routes.map(routeLine)],
+    ["Warnings", redirectLoops(routes, tls !== null)],
     ["Applications", applications.flatMap(applicationLines)],
     [
       "Files",
@@ -81,10 +83,14 @@ function tlsLines(tls: TlsConfiguration | null): string[] {
 }
 
 function routeLine({ host, path, target, policy }: RouteConfiguration): string {
-  const readable = Buffer.from(path === "" ? "/" : path, "latin1").toString();
   const notes = [...targetNotes(target), ...policyNotes(policy)];
   const more = notes.length === 0 ? "" : ` (${notes.join(", ")})`;
-  return `${host === "" ? "every host" : host}  ${readable}  → ${targetWords(target)}${more}`;
+  return `${host === "" ? "every host" : host}  ${readable(path || "/")}  → ${targetWords(target)}${more}`;
+}
+
+/** Bytes of a path, each as one character, as text. */
+function readable(bytes: string): string {
+  return Buffer.from(bytes, "latin1").toString();
 }
 
 function targetWords(target: RouteTarget): string {
@@ -97,10 +103,12 @@ function targetWords(target: RouteTarget): string {
 
 function targetNotes(target: RouteTarget): string[] {
   if (target.kind !== "static") return [];
-  const { listing, fallback, followSymlinks, stripPrefix } = target;
+  const { index, listing, fallback, followSymlinks, stripPrefix } = target;
+  const names = index.map(readable).join(" ");
   return [
+    names === "index.html" ? "" : `index ${names || "none"}`,
     listing ? "listing" : "",
-    fallback === "" ? "" : `fallback ${fallback}`,
+    fallback === "" ? "" : `fallback ${readable(fallback)}`,
     followSymlinks ? "symbolic links may leave the folder" : "",
     stripPrefix ? "" : "the path is a part of the file's name",
   ].filter((note) => note !== "");

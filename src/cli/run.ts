@@ -48,8 +48,12 @@ export async function run(words: readonly string[], environment: Environment): P
     }
     if (command === CHECK) return await check(flags, environment, cwd);
     if (!isReload) return await serve(flags, environment, cwd);
-    const ms = await reload(command === RELOAD ? flags : { ...flags, app: null }, environment, cwd);
-    process.stdout.write(`reloaded in ${ms} ms\n`);
+    const done = await reload(
+      command === RELOAD ? flags : { ...flags, app: null },
+      environment,
+      cwd,
+    );
+    process.stdout.write(done);
     return 0;
   } catch (error) {
     // The text may hold an application's traceback, or the reply of whoever listens at the control socket. Lines

@@ -95,11 +95,13 @@ export interface StaticTarget {
   readonly folder: string;
   /** Whether the route's path is removed before the file is looked for. */
   readonly stripPrefix: boolean;
-  /** Whether a folder without index.html is shown as a list. */
+  /** Names of files that stand for their folder, the first that there is; as bytes, each as one character. */
+  readonly index: readonly string[];
+  /** Whether a folder without such a file is shown as a list. */
   readonly listing: boolean;
   /** Whether symbolic links may leave the folder. */
   readonly followSymlinks: boolean;
-  /** The file, below the folder, for paths where there is none (single-page applications); "" = none. */
+  /** The file, below the folder, for paths where there is none (single-page applications), as bytes like `index`; "" = none. */
   readonly fallback: string;
 }
 

@@ -16,8 +16,8 @@ export const MAX_ROUTES = 1000;
 export const MAX_CERTIFICATES = 1000;
 /** Each application has a launcher and at least one worker. */
 export const MAX_APPLICATIONS = 100;
-/** Keys that are open to everybody without a value: an empty list may have been meant for nobody. */
-const OPEN_KEYS: ReadonlySet<string> = new Set(["allow", "bind", "host"]);
+/** Keys whose default is another one than an empty list, which may have been meant for nobody. */
+const OPEN_KEYS: ReadonlySet<string> = new Set(["allow", "bind", "host", "index"]);
 /** Log lines and routes name an application by it. */
 const APPLICATION_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 

@@ -10,6 +10,7 @@ import {
   readFieldValue,
   readHeader,
   readHostPattern,
+  readIndex,
   readInnerFile,
   readMount,
   readRedirect,
@@ -98,7 +99,7 @@ const SITE = inGroup("Site", "server", {
     ...SWITCH,
     scope: "route",
     help: "list the files of a folder without index.html",
-    doc: "Shows a folder without `index.html` as a list of its files. Without this option it is 404.",
+    doc: "Shows a folder without its index file (`index`) as a list of its files. Without this option it is 404.",
   },
   compress: {
     scope: "route",
@@ -710,7 +711,7 @@ const ROUTES = inGroup("Routes", "route", {
     isRepeatable: true,
     placeholder: "HOST",
     fallbackWords: "every host",
-    doc: "The name of the host, or an array of names: `example.com` exactly, or `*.example.com` for all names below it. Other alphabets are readable: `bücher.example`. Without a port. A route without `host` is for every host. If all routes have a host, a request for another one gets 421.",
+    doc: "The name of the host, or an array of names: `example.com` exactly, or `*.example.com` for all names below it. Other alphabets are readable: `bücher.example`. An address is compared as an address, in whatever way it is written (`::1`, `[0:0:0:0:0:0:0:1]`). Without a port. A route without `host` is for every host. If all routes have a host, a request for another one gets 421.",
     read: readHostPattern,
   },
   path: {
@@ -744,6 +745,13 @@ const ROUTES = inGroup("Routes", "route", {
     fallbackWords: "`true`; `false` for an application whose routes have several paths",
     doc: "With `app`: whether the route's path is the root path of the application. With `static`: whether the route's path is removed before the file is looked for.",
     read: readBoolean,
+  },
+  index: {
+    isRepeatable: true,
+    placeholder: "NAME",
+    fallback: "index.html",
+    doc: 'With `static`: the file that stands for its folder, or an array of names, of which the first one that there is counts: `index = ["index.html", "index.htm"]`. `false`: a folder has no such file.',
+    read: readIndex,
   },
   fallback: {
     placeholder: "FILE",

@@ -107,14 +107,6 @@ export class ArrivingConnection implements ListedConnection {
     return this.#context.now - this.since < YOUNG_MS ? Infinity : this.since;
   }
 
-  get isHandshaking(): boolean {
-    return this.#stage === "handshake";
-  }
-
-  get isWaiting(): boolean {
-    return this.#stage === "waiting";
-  }
-
   /** Memory of bytes that are kept. */
   get bytes(): number {
     return this.#counted;

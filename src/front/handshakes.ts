@@ -9,7 +9,7 @@ export const MAX_HANDSHAKES = 1024;
 /** Connections whose handshake has not begun; further ones are closed. */
 export const MAX_WAITING_HANDSHAKES = 1024;
 /** Handshakes that begin in one turn of the event loop. */
-const HANDSHAKES_A_TURN = 8;
+export const HANDSHAKES_A_TURN = 8;
 /** When MAX_HANDSHAKES run, one whose client has let it wait for so long gives way, ms. */
 export const HANDSHAKE_GRACE_MS = 1000;
 

@@ -9,8 +9,8 @@ import type { Socket } from "node:net";
 import type { BoundAddress } from "../net/address.ts";
 import type { Accept } from "./listener.ts";
 
-/** Connections that wait; a further one is closed. They take no memory but their sockets. */
-export const MAX_HELD_CONNECTIONS = 1024;
+/** Connections that wait; a further one is closed. Half of the descriptors that a process has at least (1,024). */
+export const MAX_HELD_CONNECTIONS = 512;
 
 interface Held {
   readonly socket: Socket;

@@ -10,8 +10,11 @@ import { listenInherited } from "./inherited.ts";
 import { listen, ListenError, type Accept, type Listener, type ListenTarget } from "./listener.ts";
 
 const PUBLIC: BoundAddress = { kind: "tcp", scheme: "http", host: "0.0.0.0", port: 80 };
-const LOCAL: BoundAddress = { kind: "tcp", scheme: "http", host: "127.0.0.1", port: 8000 };
-const LOCAL_TLS: BoundAddress = { kind: "tcp", scheme: "https", host: "127.0.0.1", port: 8443 };
+const LOOPBACK = "127.0.0.1";
+const LOCAL: BoundAddress = { kind: "tcp", scheme: "http", host: LOOPBACK, port: 8000 };
+/** Where a server with certificates listens. */
+const PORTS = { https: 443, http: 80, local: 8443 } as const;
+type Ports = Readonly<Record<keyof typeof PORTS, number>>;
 /** All addresses of both families, and of IPv4 where there is no IPv6. */
 const EVERYWHERE = ["::", "0.0.0.0"] as const;
 
@@ -44,19 +47,9 @@ export async function listenAll(
   }
   if (bind === "default") return listenDefault(accept);
   if (bind === "default-https") return listenHttps(accept, redirect);
-  const ways =
-    bind === "domains"
-      ? [() => everywhere("https", 443, accept), () => everywhere("http", 80, accept)]
-      : bind.map((address) => () => listen(address, accept, socketRights));
-  try {
-    return { listeners: await openAll(ways), notice: null };
-  } catch (error) {
-    const hasNoRight = error instanceof ListenError && error.code === "EACCES";
-    if (bind !== "domains" || !hasNoRight) throw error;
-    const { address } = error;
-    const text = `--domain: a certificate is ordered where ports 443 and 80 can be reached; port ${address.kind === "tcp" ? address.port : ""} ${RIGHT_TO_LOW_PORTS}`;
-    throw new ListenError("EACCES", address, text);
-  }
+  if (bind === "domains") return listenForDomains(accept);
+  const ways = bind.map((address) => () => listen(address, accept, socketRights));
+  return { listeners: await openAll(ways), notice: null };
 }
 
 /** Listens in one way after the other; if one fails, none stays open. */
@@ -86,15 +79,44 @@ async function everywhere(
   }
 }
 
-async function listenHttps(accept: Accept, redirect: boolean): Promise<Listening> {
-  const secure = await orWithoutRight(() => everywhere("https", 443, accept));
+/** Listens where an authority connects to. Rejects with ListenError. */
+export async function listenForDomains(accept: Accept, ports: Ports = PORTS): Promise<Listening> {
+  const { https, http } = ports;
+  const ways = [
+    () => everywhere("https", https, accept),
+    () => everywhere("http", http, accept),
+  ] as const;
+  try {
+    return { listeners: await openAll(ways), notice: null };
+  } catch (error) {
+    if (!(error instanceof ListenError) || error.code !== "EACCES") throw error;
+    throw new ListenError(
+      "EACCES",
+      error.address,
+      `--domain: an authority has to reach ports ${https} and ${http}, and this user may not bind them: that ${RIGHT_TO_LOW_PORTS}`,
+    );
+  }
+}
+
+/**
+ * Listens for TLS, and without TLS for the redirect if that port can be had; on this machine only if the process has no right to
+ * the port of TLS. Rejects with ListenError.
+ */
+export async function listenHttps(
+  accept: Accept,
+  redirect: boolean,
+  ports: Ports = PORTS,
+): Promise<Listening> {
+  const { https, http, local } = ports;
+  const secure = await orWithoutRight(() => everywhere("https", https, accept));
   if (secure === null) {
-    const notice = `listening on this machine only: port 443 ${RIGHT_TO_LOW_PORTS}`;
-    return { listeners: [await listen(LOCAL_TLS, accept)], notice };
+    const address = { kind: "tcp", scheme: "https", host: LOOPBACK, port: local } as const;
+    const notice = `listening on this machine only: port ${https} ${RIGHT_TO_LOW_PORTS}`;
+    return { listeners: [await listen(address, accept)], notice };
   }
   if (!redirect) return { listeners: [secure], notice: null };
   try {
-    return { listeners: [secure, await everywhere("http", 80, accept)], notice: null };
+    return { listeners: [secure, await everywhere("http", http, accept)], notice: null };
   } catch (error) {
     if (error instanceof ListenError)
       return { listeners: [secure], notice: `no redirect from http: ${error.message}` };

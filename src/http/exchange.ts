@@ -157,6 +157,8 @@ export class Exchange {
   /** Codes the body of the response; null = bodies are sent as they are. Set before the response begins. */
   coder: BodyCoder | null = null;
 
+  /** The user whose password a guard has found right; "" = no guard has. */
+  user = "";
   /** Name of the application; "" = the server itself, or the only one. */
   application = "";
   /** Set by a handler that has a process run the exchange. */

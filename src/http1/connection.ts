@@ -20,6 +20,7 @@ import { peersOf } from "../net/address.ts";
 import { HEAD_TIMEOUT_MS, SMALL_HEAD_BYTES } from "../net/connection-limits.ts";
 import type { ListedConnection } from "../net/connection-list.ts";
 import type { ConnectionMemory, MemoryKind } from "../net/connection-memory.ts";
+import { cutConnection } from "../net/cut.ts";
 import { LingeringClose } from "../net/lingering-close.ts";
 import type { Holder, MemoryBudget } from "../net/memory-budget.ts";
 import type { HeadParser } from "./head-parser.ts";
@@ -185,10 +186,8 @@ export class Http1Connection implements ResponseWriter, ListedConnection {
     this.#state = "closed";
     this.#endExchange();
     this.#release();
-    // Without a reset the end of the connection would mark the response as complete. Unix sockets have no
-    // reset.
-    const mustReset = this.#framing === "close" && this.#connectionFacts().remotePort !== 0;
-    if (mustReset) this.#socket.resetAndDestroy();
+    // Without a reset the end of the connection would mark the response as complete.
+    if (this.#framing === "close") cutConnection(this.#socket);
     else this.#socket.destroy();
     this.#context.onClosed(this);
   }

@@ -141,6 +141,8 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   #lastSent = 0;
   #wideStreams = 0;
   #isPaused = false;
+  /** Whether the client has ended its sending side. */
+  #hasEnded = false;
   #lingering: LingeringClose | null = null;
   /** The last tick before which bytes came, and our PING that waits for bytes. */
   #heardAt: number;
@@ -745,7 +747,10 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (now - this.#stalledSince >= STALLED_READER_MS)
       throw new ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the window stays closed");
     for (const stream of this.#streams.copy()) {
-      if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
+      // No WINDOW_UPDATE will come.
+      if (this.#hasEnded && stream.queuedBytes > Math.min(stream.sendWindow, this.sendWindow))
+        stream.abort(ErrorCode.CANCEL);
+      else if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
       else if (!stream.tick(now)) this.#endStream(stream.id, ErrorCode.CANCEL);
     }
   }
@@ -756,6 +761,9 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (this.#streams.size === 0) {
       if (this.#state === "open" && waited >= this.#context.idleLimitMs(this.#isNew))
         this.#endWith(ErrorCode.NO_ERROR, "");
+    } else if (this.#hasEnded) {
+      // A client that waits for its responses takes the frame; one that is gone resets the connection.
+      writePing(this.output.turn, false, PING, 0);
     } else if (this.#pingedAt > this.#heardAt) {
       if (now - this.#pingedAt >= PING_TIMEOUT_MS) this.destroy();
     } else if (now - this.#heardAt >= PING_AFTER_MS) {
@@ -796,6 +804,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
 
   // The client has closed its sending side. A complete request still gets its response.
   #onEnd(): void {
+    this.#hasEnded = true;
     if (this.#state === "closing" || this.#state === "closed") return;
     if (this.#state !== "last") this.#takeNoMore();
     this.#dropInput();

@@ -38,7 +38,7 @@ export const MAX_STREAM_ID = 0x7fff_ffff;
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /** Writes a frame's header at `at`, where there is room for it. */
-export function putHeader(
+function putHeader(
   bytes: Buffer,
   at: number,
   length: number,

@@ -16,6 +16,9 @@ import { MAX_WAITING_CONTROL_BYTES, TURN_BYTES } from "./limits.ts";
 const MAX_FREE = 16;
 const MAX_FREE_BYTES = 4 * TURN_BYTES;
 
+/** Writes of one connection in a turn, so that many large responses do not keep the event loop. */
+const MAX_WRITES = 16;
+
 const free: HpackOutput[] = [];
 
 /** What the connection adds to a turn, and hears of it. */
@@ -99,7 +102,15 @@ export class Output {
   flush(): void {
     this.#isPlanned = false;
     const socket = this.#socket;
-    while (this.#writing === null && !socket.destroyed) {
+    if (socket.destroyed) {
+      this.release();
+      return;
+    }
+    for (let writes = 0; this.#writing === null; writes += 1) {
+      if (writes === MAX_WRITES) {
+        this.#planLater();
+        break;
+      }
       this.#source.fill();
       const turn = this.#turn;
       if (turn === null || turn.length === 0) break;
@@ -134,6 +145,13 @@ export class Output {
     this.#writing = null;
     this.#budget.give(this.#counted);
     this.#counted = 0;
+  }
+
+  /** Goes on after other events: a socket that takes all would keep the event loop. */
+  #planLater(): void {
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    setImmediate(() => this.flush());
   }
 
   readonly #onTaken = (error?: Error | null): void => {

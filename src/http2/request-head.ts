@@ -92,6 +92,7 @@ export function readHead(
   const line = readLine(pseudo, scheme, lineBytes);
   const authority = readAuthority(pseudo.authority, values[state.host] ?? null);
   if (state.host === -1) {
+    if (names.length === MAX_FIELDS) throw new RequestFault(ERRORS.TOO_MANY_FIELDS);
     names.push("host");
     values.push(authority);
   } else values[state.host] = authority;

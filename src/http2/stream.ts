@@ -500,6 +500,8 @@ export class Http2Stream implements ResponseWriter, Scheduled, Tunnel {
 
   #close(isReset: boolean): void {
     this.#state = "closed";
+    // The turn's end counts the memory anew.
+    if (this.#queue !== null) this.#owner.output.plan();
     this.#dropQueue();
     this.#unwant();
     if (this.#upgraded === null) this.#dropBody();

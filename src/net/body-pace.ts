@@ -8,10 +8,9 @@ import {
   MIN_BODY_BYTES_PER_SECOND,
 } from "./connection-limits.ts";
 
-const MIN_WINDOW_BYTES = (MIN_BODY_BYTES_PER_SECOND * BODY_WINDOW_MS) / 1000;
-
 export class BodyPace {
   readonly #silenceMs: number;
+  readonly #windowMs: number;
   /** When the body must be whole; each byte before this window has moved it. */
   #deadline: number;
   #windowStart: number;
@@ -21,8 +20,9 @@ export class BodyPace {
   #seenAt: number;
 
   /** The server begins to take the body. `silenceMs`: how long no byte may come, 0 = without limit. */
-  constructor(silenceMs: number, now: number) {
+  constructor(silenceMs: number, now: number, windowMs = BODY_WINDOW_MS) {
     this.#silenceMs = silenceMs;
+    this.#windowMs = windowMs;
     this.#deadline = now + BODY_GRACE_MS;
     this.#windowStart = now;
     this.#seenAt = now;
@@ -47,8 +47,8 @@ export class BodyPace {
     if (this.#windowBytes > this.#seenBytes) this.#seenAt = now;
     this.#seenBytes = this.#windowBytes;
     if (this.#silenceMs > 0 && now - this.#seenAt >= this.#silenceMs) return true;
-    if (isLive || now - this.#windowStart < BODY_WINDOW_MS) return false;
-    if (this.#windowBytes < MIN_WINDOW_BYTES) return true;
+    if (isLive || now - this.#windowStart < this.#windowMs) return false;
+    if (this.#windowBytes < (MIN_BODY_BYTES_PER_SECOND * this.#windowMs) / 1000) return true;
     this.#startWindow(now);
     return now >= this.#deadline;
   }

@@ -57,6 +57,8 @@ export interface EventFields {
   "control.failed": { readonly path: string; readonly code: string };
   /** A folder cannot be watched: changes in it, and in folders not yet watched, are not seen. */
   "watch.failed": { readonly folder: string; readonly code: string };
+  /** No message reaches the service manager (sd_notify(3)). */
+  "manager.unreachable": Record<string, never>;
   "server.stopping": { readonly signal: string };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;

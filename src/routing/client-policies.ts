@@ -6,7 +6,7 @@
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import type { TlsFacts } from "../http/tls-facts.ts";
-import { isHost, plainName, specificity } from "./host-names.ts";
+import { isHost, plainName, specificity } from "../net/host-name.ts";
 
 export interface ClientPolicy {
   /** "example.com", "*.example.com", or "" for every host that has no policy of its own. */

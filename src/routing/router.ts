@@ -7,11 +7,12 @@
 import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Handler } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
+import { isHost, specificity } from "../net/host-name.ts";
 import { decodedPath } from "./canonical-path.ts";
-import { hostName, isHost, specificity } from "./host-names.ts";
+import { hostName } from "./host-names.ts";
 
 export interface Route {
-  /** "example.com", "*.example.com" for every name below it, or "" for every host. Lower case. */
+  /** "example.com", "*.example.com" for every name below it, or "" for every host; as `hostName` writes it. */
   readonly host: string;
   /** "" for every path, or "/prefix" without a trailing slash, canonical (canonical-path.ts). */
   readonly path: string;

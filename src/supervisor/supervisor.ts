@@ -17,6 +17,7 @@ import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development, type DevelopedServer } from "./development.ts";
 import { exitPastBusyThreads } from "./last-exit.ts";
+import { NotifyCommand } from "./notify-command.ts";
 import { PidFile } from "./pid-file.ts";
 import { becomeUser } from "./privileges.ts";
 import type { Reloader, ReloadOutcome } from "./reloads.ts";
@@ -89,7 +90,7 @@ export async function supervise(
     try {
       return await mainProcess.run();
     } finally {
-      mainProcess.close();
+      await mainProcess.close();
       await accessLog?.flush();
     }
   } finally {
@@ -108,17 +109,29 @@ interface MainProcessOptions extends SuperviseOptions {
 class MainProcess {
   readonly #options: MainProcessOptions;
   readonly #service: SdNotify;
+  readonly #notifyCommand: NotifyCommand;
   /** Null without --reload. */
   readonly #development: Development | null;
   readonly #reloader: Reloader;
   #control: ControlSocket | null = null;
+  /** Options whose values in the configuration that was read last hold only after a restart. */
+  #restartNeeded: readonly string[] = [];
   /** The status line for the service manager when all is well. */
   #status = "";
 
   constructor(options: MainProcessOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
-    this.#service = new SdNotify(process.env, (text) => server.applications.all[0]?.notify(text));
+    this.#notifyCommand = new NotifyCommand((text) =>
+      log.warning(
+        "manager.unreachable",
+        `the service manager is not told that Typhon runs (${text}); without systemd-notify and python3 a unit needs Type=exec and no WatchdogSec=`,
+        {},
+      ),
+    );
+    this.#service = new SdNotify(process.env, (text) => {
+      if (!server.applications.all.some((one) => one.notify(text))) this.#notifyCommand.send(text);
+    });
     const { reload, reloadDirs } = configuration.process;
     this.#development = reload
       ? new Development({ server: this.#developed(), log, folders: reloadDirs })
@@ -178,13 +191,14 @@ class MainProcess {
     this.#options.log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
   };
 
-  /** Removes PID file and control socket, and ends the messages to the service manager. */
-  close(): void {
+  /** Removes PID file and control socket, and ends the messages to the service manager when all are sent. */
+  async close(): Promise<void> {
     process.off("uncaughtException", this.#onFault);
     this.#reloader.close();
     this.#service.close();
     this.#control?.close();
     this.#options.pidFile?.remove();
+    await this.#notifyCommand.flush();
   }
 
   async #loadAll(): Promise<string | null> {
@@ -208,6 +222,7 @@ class MainProcess {
     const wanted = reread?.();
     if (wanted !== undefined) await checkFiles(wanted);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
+    this.#restartNeeded = fixed;
     if (fixed.length > 0)
       log.warning("server.restart-needed", `${fixed.join(", ")}: holds after a restart`, {});
     return await server.reload(wanted);
@@ -232,7 +247,11 @@ class MainProcess {
     if (pid === null) return null;
     const path = controlPath(pid);
     try {
-      return await ControlSocket.open(path, () => this.#reload("typhon reload"));
+      return await ControlSocket.open(
+        path,
+        () => this.#reload("typhon reload"),
+        () => this.#restartNeeded,
+      );
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
       const { code } = error;

@@ -19,7 +19,7 @@ export interface CertificatePaths {
 }
 
 /** A policy whose authorities are in a file; "" with mode "none". */
-export interface ClientPaths extends Omit<ClientPolicy, "caCerts"> {
+interface ClientPaths extends Omit<ClientPolicy, "caCerts"> {
   readonly caCerts: string;
 }
 
@@ -36,7 +36,7 @@ export interface CertificateFilesOptions {
 }
 
 /** No file with certificates or a key is larger: a bundle of all public authorities has 250 kB. */
-const MAX_FILE_BYTES = 4_194_304;
+export const MAX_FILE_BYTES = 4_194_304;
 
 export class CertificateFiles {
   readonly #options: CertificateFilesOptions;
@@ -141,7 +141,7 @@ function authoritiesOf({ clients }: CertificateFilesOptions): string[] {
 }
 
 /** Reads a certificate and its key. Rejects with CertificateError, whose message names the files. */
-export async function readPair(paths: CertificatePaths): Promise<Certificate> {
+async function readPair(paths: CertificatePaths): Promise<Certificate> {
   const { certfile, keyfile, passwordFile } = paths;
   const [cert, key, password] = await Promise.all([
     readText(certfile),

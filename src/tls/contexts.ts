@@ -19,7 +19,7 @@ export interface ClientPolicy {
  * Ciphers of TLS 1.2: forward secrecy and authenticated encryption only, the "intermediate" list of Mozilla
  * without finite-field Diffie-Hellman.
  */
-export const DEFAULT_CIPHERS = [
+const DEFAULT_CIPHERS = [
   "ECDHE-ECDSA-AES128-GCM-SHA256",
   "ECDHE-RSA-AES128-GCM-SHA256",
   "ECDHE-ECDSA-AES256-GCM-SHA384",

@@ -70,13 +70,11 @@ export class TlsFactsReader {
 }
 
 function clientCertificate(certificate: X509Certificate): ClientCertificate {
-  const chain: string[] = [];
-  let next: X509Certificate | undefined = certificate;
-  while (next !== undefined && chain.length < MAX_CHAIN) {
-    const pem = next.toString();
-    // A root is its own issuer.
-    if (chain.at(-1) === pem) break;
-    chain.push(pem);
+  const chain = [certificate.toString()];
+  let next = certificate.issuerCertificate;
+  // A root is its own issuer; a client does not send it, the context knows it.
+  while (next !== undefined && !isRoot(next) && chain.length < MAX_CHAIN) {
+    chain.push(next.toString());
     next = next.issuerCertificate;
   }
   return {
@@ -88,4 +86,8 @@ function clientCertificate(certificate: X509Certificate): ClientCertificate {
     notBefore: Date.parse(certificate.validFrom),
     notAfter: Date.parse(certificate.validTo),
   };
+}
+
+function isRoot(certificate: X509Certificate): boolean {
+  return certificate.checkIssued(certificate);
 }

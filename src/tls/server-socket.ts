@@ -10,6 +10,7 @@ import type { Socket } from "node:net";
 import { TLSSocket, type SecureContext, type TLSSocketOptions } from "node:tls";
 
 import { READ_BYTES } from "../net/wide-reader.ts";
+import { SMALL_WRITE_BYTES, WriteBurst } from "./write-burst.ts";
 
 /** Unsent bytes at which write() returns false, as for the sockets of the listeners. */
 const HIGH_WATER_MARK_BYTES = 65_536;
@@ -111,6 +112,42 @@ class HandleTlsSocket extends TLSSocket {
     return Reflect.apply(WRAP_HANDLE, this, [null, options.below, false]);
   }
 
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Written): void {
+    const isSplit =
+      Buffer.isBuffer(chunk) && chunk.length > SMALL_WRITE_BYTES && isShort(this, chunk.length);
+    if (isSplit) this.writePieces(chunk, encoding, done);
+    else super._write(chunk, encoding, done);
+  }
+
+  override _writev(chunks: Chunk[], done: Written): void {
+    const length = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0);
+    if (length > SMALL_WRITE_BYTES && isShort(this, length)) this.writeEach(chunks, done);
+    else super._writev?.(chunks, done);
+  }
+
+  protected writeEach(chunks: readonly Chunk[], done: Written): void {
+    let at = 0;
+    const next: Written = (error) => {
+      const one = chunks[at];
+      at += 1;
+      if (isError(error) || one === undefined) done(error);
+      else if (Buffer.isBuffer(one.chunk)) this.writePieces(one.chunk, one.encoding, next);
+      else super._write(one.chunk, one.encoding, next);
+    };
+    next();
+  }
+
+  protected writePieces(bytes: Buffer, encoding: BufferEncoding, done: Written): void {
+    let at = 0;
+    const next: Written = (error) => {
+      const piece = bytes.subarray(at, at + SMALL_WRITE_BYTES);
+      at += piece.length;
+      if (isError(error) || piece.length === 0) done(error);
+      else super._write(piece, encoding, next);
+    };
+    next();
+  }
+
   override resetAndDestroy(): this {
     const handle: unknown = Reflect.get(this, "_handle");
     const below: unknown = handle instanceof Object ? Reflect.get(handle, "_parent") : null;
@@ -125,6 +162,29 @@ class HandleTlsSocket extends TLSSocket {
     }
     return this.destroy();
   }
+}
+
+type Written = (error?: Error | null) => void;
+
+interface Chunk {
+  readonly chunk: Buffer | string;
+  readonly encoding: BufferEncoding;
+}
+
+function isError(error: Error | null | undefined): boolean {
+  return error !== null && error !== undefined;
+}
+
+/** Of the sockets that have sent more than a small piece at a time. */
+const BURSTS = new WeakMap<Socket, WriteBurst>();
+
+function isShort(socket: Socket, bytes: number): boolean {
+  let burst = BURSTS.get(socket);
+  if (burst === undefined) {
+    burst = new WriteBurst();
+    BURSTS.set(socket, burst);
+  }
+  return burst.isShort(bytes, performance.now());
 }
 
 /** What a HandleTlsSocket is made of; Node passes it on to `_wrapHandle`. */

@@ -169,6 +169,7 @@ const FILES = {
   kind: "static",
   folder: join(scratch, "folder"),
   stripPrefix: true,
+  index: ["index.html"],
   listing: false,
   followSymlinks: false,
   fallback: "",

@@ -76,6 +76,11 @@ function asNobody(...words: string[]): string[] {
   return ["--user", "nobody", "--app-dir", folder, "--python", SYSTEM_PYTHON, ...words];
 }
 
+/** A client of a server that is only beginning: the socket's file may be there before somebody listens. */
+async function connectEarly(path: string): Promise<RawClient> {
+  return await until("the server listens", () => RawClient.connect({ path }).catch(() => null));
+}
+
 /** The users and groups of all threads of a process: the real, effective, saved and file system ones. */
 function idsOf(pid: number): number[] {
   const ids = readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
@@ -120,6 +125,29 @@ test("front, launcher and workers are the user, and so is every file; reloads an
   assert.deepEqual(readdirSync(own).toSorted(), ["log", "log.1"]);
 });
 
+test("the file is read anew as the user, and asks for no restart", async (t) => {
+  if (!mayBecomeNobody(t)) return;
+  const own = folderOfNobody("reloaded");
+  const file = join(folder, "site.toml");
+  const text = `user = "nobody"\nbind = ["127.0.0.1:0", "unix:run.sock"]\npid = "reloaded/pid"\nworkers = 1\npython = "${SYSTEM_PYTHON}"\n`;
+  writeFileSync(file, `${text}app = "who:app"\n`);
+  const typhon = await startTyphon(FILE, ["--config", file], { defaults: false });
+  writeFileSync(
+    file,
+    `${text}[apps.who]\napp = "who:app"\n[[routes]]\npath = "/who"\napp = "who"\n`,
+  );
+  const reload = await runTyphon(["reload", "--pid", join(own, "pid")]);
+  assert.equal(reload.code, 0, reload.stderr);
+  assert.equal((await getOnce(typhon, "/who")).status, 200);
+  assert.equal((await getOnce(typhon, "/")).status, 404);
+  assert.doesNotMatch(typhon.output.all, /holds after a restart/);
+  chmodSync(file, 0o600);
+  const closed = await runTyphon(["reload", "--pid", join(own, "pid")]);
+  assert.equal(closed.code, 2);
+  assert.match(closed.stderr, /may not be read by this user/);
+  assert.equal((await getOnce(typhon, "/who")).status, 200);
+});
+
 test("files are served, and large bodies kept, as the user", async (t) => {
   if (!mayBecomeNobody(t)) return;
   const temporary = folderOfNobody("temporary");
@@ -146,9 +174,8 @@ test("a connection that comes while the application loads waits, and gets its re
   const words = asNobody("late:app", "--workers", "1", "--bind", `unix:${socket}`);
   const typhon = new Typhon(words, { env: { GATE: gate } });
   try {
-    await until("the socket is there", () => existsSync(socket));
+    const client = await connectEarly(socket);
     assert.equal(statSync(socket).uid, NOBODY);
-    const client = await RawClient.connect({ path: socket });
     client.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     await until("the application is being loaded", () => typhon.workers().length > 0);
     assert.equal(client.waiting, 0);
@@ -167,8 +194,7 @@ test("a stop while the application loads ends the connections that wait", async 
   const words = asNobody("late:app", "--workers", "1", "--bind", `unix:${socket}`);
   const typhon = new Typhon(words, { env: { GATE: join(folder, "never") } });
   try {
-    await until("the socket is there", () => existsSync(socket));
-    const client = await RawClient.connect({ path: socket });
+    const client = await connectEarly(socket);
     await until("the application is being loaded", () => typhon.workers().length > 0);
     typhon.signal("SIGTERM");
     const { code } = await within(20_000, typhon.exited, "it ends");

@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterEach, test } from "node:test";
 
 import { HeldConnections, MAX_HELD_CONNECTIONS } from "../../src/front/held-connections.ts";
 import { listen, type Listener } from "../../src/front/listener.ts";
+import { MAX_PROXY_HEADER_BYTES } from "../../src/net/proxy-protocol.ts";
 import { until } from "../support/deadline.ts";
 
 let listener: Listener | null = null;
@@ -86,6 +88,15 @@ test("after the release close ends nothing", async () => {
   held.close();
   assert.equal(accepted[0]?.destroyed, false);
   for (const socket of accepted) socket.destroy();
+});
+
+test("docs/limits.md says the limits as they are", () => {
+  const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
+  for (const [name, value] of [
+    ["MAX_HELD_CONNECTIONS", `nothing is read | ${MAX_HELD_CONNECTIONS} connections`],
+    ["MAX_PROXY_HEADER_BYTES", `${MAX_PROXY_HEADER_BYTES} bytes`],
+  ] as const)
+    assert.ok(page.includes(`| \`${name}\` | ${value}`), name);
 });
 
 test("a connection beyond the limit is closed, the others wait", async () => {

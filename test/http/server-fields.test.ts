@@ -13,7 +13,7 @@ import { responseHead } from "../../src/http/response-head.ts";
 import { addResponseFields, currentDate, hstsValue } from "../../src/http/server-fields.ts";
 import { reasonPhrase } from "../../src/http/status.ts";
 import type * as Engines from "../support/exchange-engines.ts";
-import { startHttp1EngineWith } from "../support/exchange-engines.ts";
+import { startHttp1EngineWith, startHttp2EngineWith } from "../support/exchange-engines.ts";
 import { CHECKOUT, makeScratch } from "../support/scratch.ts";
 
 test("is IMF-fixdate of this second (RFC 9110 §5.6.7)", (context) => {
@@ -36,6 +36,7 @@ const ADDED = ["  return all;", '  return add(all, "X-Everywhere", "yes");'] as 
 const COPIED = [
   "src/http",
   "src/http1",
+  "src/http2",
   "src/net",
   "test/support/exchange-engines.ts",
   "test/support/memory-engine.ts",
@@ -53,7 +54,8 @@ test("a field that one file adds is on every kind of response of every engine", 
   writeFileSync(file, source.replace(...ADDED));
   const path = join(folder, "test/support/exchange-engines.ts");
   const engines: typeof Engines = await import(pathToFileURL(path).href);
-  for (const start of [engines.startMemoryEngine, engines.startHttp1Engine]) {
+  const { startMemoryEngine, startHttp1Engine, startHttp2Engine } = engines;
+  for (const start of [startMemoryEngine, startHttp1Engine, startHttp2Engine]) {
     const responses = await everyResponse(start);
     assert.equal(responses.size, 9);
     for (const [kind, { fields }] of responses)
@@ -69,10 +71,12 @@ test("Strict-Transport-Security is on every response over TLS, and on none witho
     [hsts, "http", undefined],
     [hstsValue(0), "https", undefined],
   ] as const) {
-    const responses = await everyResponse(startHttp1EngineWith(value, scheme));
-    assert.equal(responses.size, 9);
-    for (const [kind, { fields }] of responses)
-      assert.deepEqual(fields.get("strict-transport-security"), expected, `${kind} ${scheme}`);
+    for (const startWith of [startHttp1EngineWith, startHttp2EngineWith]) {
+      const responses = await everyResponse(startWith(value, scheme));
+      assert.equal(responses.size, 9);
+      for (const [kind, { fields }] of responses)
+        assert.deepEqual(fields.get("strict-transport-security"), expected, `${kind} ${scheme}`);
+    }
   }
 });
 
@@ -103,7 +107,10 @@ async function everyResponse(
   const engine = await start(
     (exchange) => {
       if (exchange.head.protocol === "") acts[exchange.head.path]?.(exchange);
-      else exchange.upgrade(responseHead(101, "", []))?.stream.resume();
+      else {
+        const status = exchange.head.version === "2" ? 200 : 101;
+        exchange.upgrade(responseHead(status, "", []))?.stream.resume();
+      }
     },
     () => undefined,
   );
@@ -115,7 +122,7 @@ async function everyResponse(
   const trace = await engine.ask({ method: "TRACE" });
   responses.set("TRACE", await trace.response());
   const upgraded = await engine.ask({ protocol: "websocket" });
-  responses.set("101", await upgraded.upgraded());
+  responses.set("upgrade", await upgraded.upgraded());
   upgraded.leave();
   responses.set("unreadable", await engine.askUnreadable());
   engine.close();

@@ -2,11 +2,13 @@
 // end. The client sends every frame itself.
 
 import assert from "node:assert/strict";
+import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
 
 import { ERRORS } from "../../src/http/error.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
+import { PING_AFTER_MS } from "../../src/http2/limits.ts";
 import { until } from "../support/deadline.ts";
 import {
   ACK,
@@ -496,9 +498,51 @@ test("a client that closes its side still gets the responses to its requests", a
   client.socket.end();
   await until("the end", () => front.heard.length === 2);
   assert.deepEqual([...front.heard].sort(), ["end", "reset"]);
+  // A client that sends nothing any more cannot answer a PING, and takes it all the same.
+  for (let passed = 0; passed < 150_000; passed += 5000) {
+    front.pass(5000);
+    await turn();
+  }
   front.exchanges[0]?.respond(OK, Buffer.from("late"));
   assert.equal(String((await client.response(1)).body), "late");
   await until("the close", () => front.engine.size === 0);
+});
+
+test("a client that leaves by FIN while its requests run is found gone within a few ticks", async (context) => {
+  const front = await startHttp2Front(context, () => undefined);
+  const client = await front.connect();
+  client.headers(1, GET);
+  await until("the request", () => front.exchanges.length === 1);
+  client.socket.destroy();
+  await until("the FIN", () => front.heard.length === 1);
+  assert.deepEqual(front.heard, ["end"]);
+  let passed = 0;
+  await until("the end", () => {
+    front.pass(250);
+    passed += 250;
+    return front.engine.size === 0;
+  });
+  assert.ok(passed < PING_AFTER_MS, `${passed} ms`);
+  assert.equal(front.finished.length, 1);
+  assert.ok(front.isClean);
+});
+
+test("a response that has no window left ends where the client has closed its side", async (context) => {
+  const front = await startHttp2Front(context, (exchange) =>
+    exchange.respond(OK, Buffer.alloc(exchange.head.target === "/large" ? 100_000 : 10)),
+  );
+  const client = await front.connect();
+  client.headers(1, withPath("/large"));
+  client.headers(3, withPath("/small"));
+  await until("the responses", () => front.exchanges.length === 2);
+  client.socket.end();
+  await until("the end", () => {
+    front.pass(250);
+    return front.engine.size === 0;
+  });
+  const reset = await client.next(({ type }) => type === Type.RST_STREAM);
+  assert.deepEqual([reset.id, reset.payload.readUInt32BE()], [1, Code.CANCEL]);
+  assert.ok(front.isClean);
 });
 
 test("a connection that is cut ends all its exchanges, and leaves no memory", async (context) => {

@@ -41,6 +41,7 @@ interface Changes {
   readonly requestId?: string;
   readonly status?: number;
   readonly bytesSent?: number;
+  readonly user?: string;
   readonly handling?: Partial<Exchange["handling"]>;
 }
 
@@ -120,6 +121,19 @@ describe("AccessLog as text", () => {
     assert.match(line, /^[\x20-\x7e]+\n$/);
     assert.match(line, / worker=2\n$/);
   });
+  test("has the user whose password was right, whatever the name is", async () => {
+    for (const [user, word] of [
+      ["anna", "anna"],
+      ["", "-"],
+      ["-", String.raw`\x2d`],
+      ["a b", String.raw`a\x20b`],
+      ['x [21/Nov] "GET', String.raw`x\x20[21/Nov]\x20\x22GET`],
+      ["j\u00f6rg\u20ac\n", String.raw`j\xf6rg\u{20ac}\x0a`],
+    ] as const) {
+      const line = await lineOf("text", exchangeOf(head({}), { user }));
+      assert.ok(line.startsWith(`192.0.2.1 - ${word} [`), line);
+    }
+  });
   test("a refused message has a line with the code of its error", async () => {
     const { sink, read } = scratchSink();
     new AccessLog(sink, "text").writeRefused("192.0.2.1", ERRORS.REQUEST_LINE_INVALID);
@@ -131,6 +145,11 @@ describe("AccessLog as text", () => {
 });
 
 describe("AccessLog as JSON", () => {
+  test("has the user whose password was right", async () => {
+    const line = await lineOf("json", exchangeOf(head({}), { user: "j\u00f6rg" }));
+    assert.partialDeepStrictEqual(JSON.parse(line), { user: "j\u00f6rg" });
+    assert.ok(!(await lineOf("json", exchangeOf(head({})))).includes('user":'));
+  });
   test("has the same values by name, one object a line", async () => {
     const forged = '"}\n{"status":500}\u0085\xff';
     const line = await lineOf("json", exchangeOf(head({ "user-agent": forged })));

@@ -53,9 +53,16 @@ function find(routes: readonly Route[], host: string, path: string, method = "GE
 }
 
 describe("Router", () => {
-  const site = ["", "/api", "/api/v2", "example.com", "example.com/api", "*.example.com"].map(
-    (text) => route(text),
-  );
+  const site = [
+    "",
+    "/api",
+    "/api/v2",
+    "example.com",
+    "example.com/api",
+    "*.example.com",
+    "[::1]",
+    "192.0.2.1",
+  ].map((text) => route(text));
 
   for (const [host, path, expected] of [
     ["other.org", "/", ""],
@@ -72,7 +79,9 @@ describe("Router", () => {
     ["badexample.com", "/", ""],
     [".example.com", "/", ""],
     ["", "/", ""],
-    ["[::1]:80", "/api", "/api"],
+    ["[::1]:80", "/api", "[::1]"],
+    ["[0:0:0:0:0:0:0:1]", "/", "[::1]"],
+    ["[::FFFF:c000:201]:80", "/", "192.0.2.1"],
     ["other.org", "*", ""],
   ] as const)
     test(`${host || "no host"} ${path} goes to ${expected || "the route for everything"}`, () => {

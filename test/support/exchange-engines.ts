@@ -415,9 +415,18 @@ function texts(raw: unknown): string[] {
   return raw.map(String);
 }
 
-export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
-  const engine = new Http2Engine({ onExchange, onFinish });
-  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket));
+export const startHttp2Engine: StartEngine = async (onExchange, onFinish) =>
+  await serveHttp2(new Http2Engine({ onExchange, onFinish }), PLAIN);
+
+/** The same with Strict-Transport-Security, on connections of this scheme. */
+export const startHttp2EngineWith =
+  (hsts: string, scheme: "http" | "https"): StartEngine =>
+  async (onExchange, onFinish) =>
+    await serveHttp2(new Http2Engine({ hsts, onExchange, onFinish }), { ...PLAIN, scheme });
+
+async function serveHttp2(engine: Http2Engine, arrival: Arrival): Promise<ExchangeEngine> {
+  const { scheme } = arrival;
+  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket, arrival));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   assert.ok(address !== null && typeof address === "object");
@@ -425,7 +434,9 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
   const sessions: ClientHttp2Session[] = [];
   const connect = async (): Promise<[session: ClientHttp2Session, socket: Socket]> => {
     const socket = openSocket({ host: "127.0.0.1", port });
-    const session = connectHttp2(`http://127.0.0.1:${port}`, { createConnection: () => socket });
+    const session = connectHttp2(`${scheme}://127.0.0.1:${port}`, {
+      createConnection: () => socket,
+    });
     session.on("error", () => undefined);
     sessions.push(session);
     await once(session, "remoteSettings");
@@ -439,7 +450,7 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
         ":method": protocol === "" ? method : "CONNECT",
         ":path": path,
         ":authority": "a",
-        ":scheme": "http",
+        ":scheme": scheme,
         ...(protocol === "" ? {} : { ":protocol": protocol }),
         ...(bodyLength === null || bodyLength === 0 ? {} : { "content-length": bodyLength }),
         ...Object.fromEntries(fields),
@@ -449,7 +460,7 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
     return new Http2Client(stream, socket);
   };
   return {
-    facts: { scheme: "http", remoteAddress: "127.0.0.1" },
+    facts: { scheme, remoteAddress: "127.0.0.1" },
     switchStatus: 200,
     ask: (partial = {}) => ask(partial),
     askUnreadable: async () => (await ask({ path: "/\u00ff" })).response(),
@@ -459,4 +470,4 @@ export const startHttp2Engine: StartEngine = async (onExchange, onFinish) => {
       engine.destroyAll();
     },
   };
-};
+}

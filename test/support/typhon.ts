@@ -66,7 +66,7 @@ export class Typhon {
     return pid;
   }
 
-  /** "http://127.0.0.1:PORT", without a slash, of the first address; known when it has started. */
+  /** "http://127.0.0.1:PORT" or "https://…" of the first address, without a slash; known when it has started. */
   get url(): string {
     return this.#url;
   }

@@ -79,6 +79,8 @@ export interface InterfaceRules {
    * is free, unless the response is live; else the worker waits with the client.
    */
   readonly spoolsResponses: boolean;
+  /** Whether the application of a WebSocket gets a socket; else messages. */
+  readonly offersSocket: boolean;
   /** Credit for a response is given in steps of so many bytes; a quarter of what a worker has at first. */
   readonly creditStepBytes: number;
   readonly openRequestBody: (request: PythonRequest) => RequestBody;
@@ -94,6 +96,7 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
   isBodyInFile = false;
   isBodyStreamed = false;
   readonly isWebSocket: boolean;
+  readonly offersSocket: boolean;
   readonly timeoutMs: number;
   readonly gapTimeoutMs: number;
   readonly abandonTimeoutMs: number | null;
@@ -124,6 +127,7 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     this.context = context;
     this.#rules = rules;
     this.isWebSocket = isWebSocket;
+    this.offersSocket = rules.offersSocket;
     const { timeoutMs, gapTimeoutMs } = context.timesOf(exchange.head.path);
     this.timeoutMs = timeoutMs;
     this.gapTimeoutMs = gapTimeoutMs;

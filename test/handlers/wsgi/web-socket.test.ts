@@ -38,7 +38,7 @@ async function ask(context: TestContext, options: { mayRetry?: boolean } = {}): 
   const client = await RawClient.connect(worker);
   client.write(`GET /ws HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}\r\n`);
   const { id, flags } = await worker.take();
-  assert.equal(flags, PageFlag.WEBSOCKET);
+  assert.equal(flags, PageFlag.WEBSOCKET_SOCKET);
   const application = await worker.offer(id);
   context.after(() => {
     client.destroy();
@@ -246,7 +246,7 @@ describe("a handshake of HTTP/2 (RFC 8441)", () => {
 
   it("comes to the application as one of HTTP/1.1, with a key of ours", async (context) => {
     const { taken } = await connect(context);
-    assert.equal(taken.flags, PageFlag.WEBSOCKET);
+    assert.equal(taken.flags, PageFlag.WEBSOCKET_SOCKET);
     assert.deepEqual(taken.values.slice(0, 6), [
       "GET",
       "/ws?x=1",

@@ -5,20 +5,18 @@
 import { once } from "node:events";
 import { join } from "node:path";
 
-import { within } from "../../test/support/deadline.ts";
-import { ROOT } from "../places.ts";
-import type { Subject } from "./subject.ts";
+import { within } from "./deadline.ts";
 
 /** For the environment of a server whose heap is to be read. */
 export const INSPECTABLE: Readonly<Record<string, string>> = {
-  TYPHON_NODE: join(ROOT, "benchmarks", "chaos", "inspected-node.sh"),
+  TYPHON_NODE: join(import.meta.dirname, "inspected-node.sh"),
 };
 
 const ANSWER_MS = 20_000;
 
-/** Collects all garbage of the front; bytes of its heap that are still in use. */
-export async function readLiveHeap(subject: Subject): Promise<number> {
-  const url = /Debugger listening on (ws:\S+)/.exec(subject.log)?.[1];
+/** Collects all garbage of the front with this log; bytes of its heap that are still in use. */
+export async function readLiveHeap({ log }: { readonly log: string }): Promise<number> {
+  const url = /Debugger listening on (ws:\S+)/.exec(log)?.[1];
   if (url === undefined) throw new Error("the front has no inspector");
   const socket = new WebSocket(url);
   await within(ANSWER_MS, once(socket, "open"), "the inspector answers");
