@@ -143,10 +143,9 @@ export class Certificates {
     const options: CertificateFilesOptions = {
       certificates,
       clients,
-      onReplaced: (paths) =>
-        log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, { names: "" }),
+      onReplaced: (paths) => log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {}),
       onBroken: (text) =>
-        log.error("certificate.failed", `${text}; the certificate in use stays`, { names: "" }),
+        log.error("certificate.failed", `${text}; the certificate in use stays`, {}),
       onWarning: (text) => log.warning("certificate.warning", text, {}),
     };
     return await CertificateFiles.open(options, this.store);
@@ -164,7 +163,7 @@ export class Certificates {
       this.#log.info(
         "certificate.loaded",
         `certificates of the local authority ${authority.rootPath}; "typhon trust" says how browsers trust it`,
-        { names: "" },
+        {},
       );
   }
 

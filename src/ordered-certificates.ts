@@ -75,8 +75,9 @@ export class OrderedCertificates {
 
   /** Orders what is missing, and renews. */
   start(): void {
-    const missing = this.#domains.filter((_, at) => this.#found[at] === null);
-    if (missing.length > 0) logMissing(this.#log, missing);
+    this.#domains.forEach((name, at) => {
+      if (this.#found[at] === null) logMissing(this.#log, name);
+    });
     void this.#keeper.start();
   }
 

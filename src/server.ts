@@ -63,7 +63,11 @@ export class Server {
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
       onFailed: ({ reason, remoteAddress: client }) =>
-        log.debug("connection.failed", `${client}: ${reason}`, { client, reason }),
+        log.debug(
+          "connection.failed",
+          `a connection of ${client || "a local client"} has ended before its first request: ${reason}`,
+          { client, reason },
+        ),
       onFault: (error) => this.#logFault(error),
     });
     const { openFiles } = this.#connections;

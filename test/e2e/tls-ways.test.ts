@@ -130,7 +130,7 @@ describe("--proxy-protocol", () => {
       ];
       for (const text of texts) {
         const environ = readRecord(text);
-        assert.equal(`${environ["REMOTE_ADDR"]}:${environ["REMOTE_PORT"]}`, client);
+        assert.equal([environ["REMOTE_ADDR"], environ["REMOTE_PORT"]].join(":"), client);
       }
       for (const open of [one, two, plain]) open.destroy();
       const [address = ""] = client.split(":");

@@ -294,9 +294,7 @@ describe("client certificates by host", () => {
     for (const client of [undefined, stranger]) {
       const address = at("staff.example", client === undefined ? {} : { client });
       // TLS 1.3 refuses after the client's side of the handshake.
-      const refused = openHttp1(address).then(async (one) => {
-        await one.get("/");
-      });
+      const refused = openHttp1(address).then((one) => one.get("/"));
       await assert.rejects(refused, REFUSED);
     }
     const open = await openHttp1(at("a.example"));
@@ -368,10 +366,10 @@ describe("certificates that change on disk", () => {
     const kept = await openHttp1(at("a.example"));
     writePair("c", authority.issue({ names: ["c.example"] }));
     writePair("d", authority.issue({ names: ["a.example"] }));
-    const [before, from] = [await certificateOf("a.example"), typhon.output.all.length];
+    const [served, from] = [await certificateOf("a.example"), typhon.output.all.length];
     writeSite({ certificates: ["c", "d", "b"] });
     assert.equal(await reload(), "0 ");
-    assert.notEqual(await certificateOf("a.example"), before);
+    assert.notEqual(await certificateOf("a.example"), served);
     assert.equal((await kept.get("/")).status, 200);
     kept.destroy();
     assert.doesNotMatch(typhon.output.all.slice(from), /holds after a restart/);
