@@ -7,6 +7,8 @@ import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES } from "./cases.ts";
 import { COMPARED_FILES, EDGE_CASES } from "./edge-cases.ts";
 import { EDGE_SERVERS } from "./edge-servers.ts";
+import { SECURE_CASES } from "./secure-cases.ts";
+import { SECURE_SERVERS } from "./secure-servers.ts";
 import { SUITES, WHOLE, type Suite } from "./results.ts";
 import { SERVERS } from "./servers.ts";
 
@@ -15,12 +17,14 @@ const PAGES = {
   throughput: CASES,
   asgi: ASGI_CASES,
   websocket: WEBSOCKET_CASES,
-  edge: EDGE_CASES,
+  edge: [...EDGE_CASES, ...SECURE_CASES],
 } as const;
 const PAGE_NAMES = Object.values(PAGES).flatMap(namesOf);
 /** A name that is in several lists means the server in all of them. */
 const SERVER_NAMES = [
-  ...new Set([...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS].map((one) => one.name)),
+  ...new Set(
+    [...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS, ...SECURE_SERVERS].map((one) => one.name),
+  ),
 ];
 const COMPARED_NAMES = [...COMPARED_PAGES, ...WEBSOCKET_CASES, ...COMPARED_FILES].map(
   (one) => one.name,
@@ -42,6 +46,8 @@ export interface Arguments {
   readonly seconds: number | null;
   /** null = each suite's own: 1 and 2, for the mixed load 2 and 4. */
   readonly workers: readonly number[] | null;
+  /** Whether only some pages were asked for. */
+  readonly isPagewise: boolean;
   readonly isKept: boolean;
   /** No selector was given that makes figures fewer or shorter. */
   readonly isWhole: boolean;
@@ -69,7 +75,8 @@ export const USAGE = `npm run bench -- [options]
   --only NAMES       pages: of ${namesOf(CASES).join(", ")};
                      ${namesOf(ASGI_CASES).join(", ")};
                      ${namesOf(WEBSOCKET_CASES).join(", ")};
-                     ${namesOf(EDGE_CASES).join(", ")}
+                     ${namesOf(EDGE_CASES).join(", ")};
+                     ${namesOf(SECURE_CASES).join(", ")}
   --servers NAMES    of ${SERVER_NAMES.join(", ")}
   --workers NUMBERS  default 1,2; edge 1; mixed load 2,4
   --rounds N         interleaved rounds, default ${ROUNDS}
@@ -165,6 +172,7 @@ export function readArguments(args: readonly string[]): Arguments {
     rounds: readNumber("--rounds", values.rounds) ?? (values.quick ? 2 : ROUNDS),
     seconds: readNumber("--seconds", values.seconds) ?? (values.quick ? 1 : null),
     workers: readNumbers("--workers", values.workers),
+    isPagewise: values.only !== undefined,
     isKept: values.keep,
     isWhole: !isNarrowed,
   };

@@ -16,6 +16,8 @@ export interface Case {
   readonly postJson?: string;
   /** The body of a right response. */
   readonly expectedBody: string;
+  /** Whether the page is asked for over TLS; default: no. */
+  readonly isSecure?: boolean;
   readonly goals: readonly Goal[];
 }
 

@@ -1,6 +1,7 @@
 // One plain request on a connection of its own, for checks and for the start-up time; and a free port.
 
 import { request, type IncomingHttpHeaders } from "node:http";
+import { request as requestSecurely } from "node:https";
 import { createServer } from "node:net";
 
 interface PlainResponse {
@@ -19,6 +20,8 @@ interface PlainRequest {
   /** JSON to post instead of so many bytes. */
   readonly postJson?: string | undefined;
   readonly fields?: Readonly<Record<string, string>>;
+  /** Whether to ask over TLS; any certificate is taken. */
+  readonly isSecure?: boolean;
 }
 
 /** No server needs as long for one short request, even for its first one. */
@@ -27,11 +30,12 @@ const RESPONSE_TIMEOUT_MS = 10_000;
 /** Sends one request; rejects if nobody listens, the connection breaks or the response takes too long. */
 export function ask(plain: PlainRequest): Promise<PlainResponse> {
   return new Promise((resolve, reject) => {
-    const { port, path, postBytes, postJson, fields = {} } = plain;
+    const { port, path, postBytes, postJson, fields = {}, isSecure = false } = plain;
     const body = postJson ?? "x".repeat(postBytes);
     const type = postJson === undefined ? {} : { "content-type": "application/json" };
-    const asked = request(
+    const asked = (isSecure ? requestSecurely : request)(
       {
+        rejectUnauthorized: false,
         host: "127.0.0.1",
         port,
         path,

@@ -34,6 +34,7 @@ async function serve(folder: string): Promise<void> {
   const files = new StaticHandler({
     folder,
     prefix: "",
+    index: ["index.html"],
     listing: false,
     followSymlinks: false,
     fallback: "",

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { readLimit } from "../src/net/open-files.ts";
-import { CASES } from "./cases.ts";
+import { CASES, type Case } from "./cases.ts";
 import { startProgram } from "./program.ts";
 import type { ConnectionsResult, MemoryResult } from "./results.ts";
 import { measureInTurns } from "./rounds.ts";
@@ -18,7 +18,7 @@ import { runWrk } from "./wrk.ts";
 /** After the first response other workers may still load the application, and garbage is still collected. */
 const SETTLE_MS = 1500;
 /** Idle connections to hold: Granian's and gunicorn's limits are set for as many. */
-const IDLE_CONNECTIONS = 10_000;
+const PLAIN = { count: 10_000, isSecure: false } as const;
 /** Near its limit of descriptors Typhon closes idle connections; workers and logs need some as well. */
 const DESCRIPTOR_SHARE = 0.8;
 /** Load before the idle connections come, so that code and buffers of first use are not counted. */
@@ -37,7 +37,7 @@ export async function measureMemory(plan: MemoryPlan): Promise<MemoryResult[]> {
   const results: MemoryResult[] = [];
   for (const workers of plan.workers) {
     const measured = await measureInTurns(plan.servers, plan.rounds, async (server) => {
-      const memory = await withServer(server, "flask", workers, async (running) => {
+      const memory = await withServer(server, pageOf("flask"), workers, async (running) => {
         await sleep(SETTLE_MS);
         return running.memory();
       });
@@ -55,11 +55,19 @@ export async function measureMemory(plan: MemoryPlan): Promise<MemoryResult[]> {
 }
 
 /** Memory that one of many idle connections adds to the processes that hold them. */
-export async function measureConnections(plan: MemoryPlan): Promise<ConnectionsResult[]> {
+export async function measureConnections(
+  plan: MemoryPlan,
+  kind: { readonly count: number; readonly isSecure: boolean } = PLAIN,
+): Promise<ConnectionsResult[]> {
+  const { count, isSecure } = kind;
+  const page = { ...pageOf("raw-hello"), isSecure };
   const measured = await measureInTurns(plan.servers, plan.rounds, async (server) => {
-    const figures = await withServer(server, "raw-hello", 1, holdConnections);
+    const figures = await withServer(server, page, 1, (running) =>
+      holdConnections(running, count, isSecure),
+    );
     const { held, bytesEach } = figures;
-    plan.tell(`connections ${server.name}: ${held} held, ${bytesEach.toFixed(0)} bytes each`);
+    const what = isSecure ? "TLS connections" : "connections";
+    plan.tell(`${what} ${server.name}: ${held} held, ${bytesEach.toFixed(0)} bytes each`);
     return figures;
   });
   return measured.map(({ server, figures }) => ({
@@ -69,16 +77,20 @@ export async function measureConnections(plan: MemoryPlan): Promise<ConnectionsR
   }));
 }
 
-/** Holds IDLE_CONNECTIONS, or as many as the limit of descriptors allows. */
+/** Holds `count`, or as many as the limit of descriptors allows. */
 async function holdConnections(
   running: RunningServer,
+  count: number,
+  isSecure: boolean,
 ): Promise<{ held: number; bytesEach: number }> {
-  const wanted = Math.min(IDLE_CONNECTIONS, Math.floor(readLimit() * DESCRIPTOR_SHARE));
-  await runWrk({ port: running.port, path: "/", postBytes: 0, seconds: WARM_UP_SECONDS });
+  const { port } = running;
+  const wanted = Math.min(count, Math.floor(readLimit() * DESCRIPTOR_SHARE));
+  await runWrk({ port, path: "/", postBytes: 0, seconds: WARM_UP_SECONDS, isSecure });
   await sleep(SETTLE_MS);
   const before = running.clientSideMemory().rss;
   const script = fileURLToPath(new URL("load/idle-connections.ts", import.meta.url));
-  const child = startProgram(process.execPath, [script, String(running.port), String(wanted)]);
+  const words = [script, String(port), String(wanted), ...(isSecure ? ["tls"] : [])];
+  const child = startProgram(process.execPath, words);
   try {
     if (child.stdout === null) throw new Error("the idle client has no output");
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -101,14 +113,18 @@ async function nextCount(lines: AsyncIterator<string>): Promise<number> {
   return Number(line.value);
 }
 
+function pageOf(name: string): Case {
+  const page = CASES.find((one) => one.name === name);
+  if (page === undefined) throw new Error(`no case ${name}`);
+  return page;
+}
+
 async function withServer<T>(
   server: Server,
-  pageName: string,
+  page: Case,
   workers: number,
   use: (running: RunningServer) => Promise<T>,
 ): Promise<T> {
-  const page = CASES.find((one) => one.name === pageName);
-  if (page === undefined) throw new Error(`no case ${pageName}`);
   const running = await RunningServer.start(server, { page, workers });
   try {
     return await use(running);

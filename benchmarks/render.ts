@@ -13,7 +13,12 @@ import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { SERVERS } from "./servers.ts";
 import { loadOfOthers } from "./tables/markdown.ts";
 import { mixedTables, type MixedField } from "./tables/mixed.ts";
-import { connectionsTable, memoryTable, startupTable } from "./tables/without-load.ts";
+import {
+  connectionsTable,
+  memoryTable,
+  startupTable,
+  tlsConnectionsTable,
+} from "./tables/without-load.ts";
 import { asgiTables, edgeTables, throughputTables, webSocketTables } from "./tables/throughput.ts";
 
 const BEGIN = "<!-- figures: rendered by render.ts -->";
@@ -23,7 +28,7 @@ const TITLES: Readonly<Record<Suite, string>> = {
   throughput: "Closed loop",
   asgi: "ASGI",
   websocket: "WebSocket echo, 64 connections",
-  edge: "Edge: files and compression",
+  edge: "Edge: files, compression, TLS and HTTP/2",
   memory: "Memory after the start with Flask",
   connections: "Idle kept-alive connections",
   startup: "From start to the first response",
@@ -103,7 +108,11 @@ const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {
   throughput: ({ throughput }) => throughputTables(throughput ?? []),
   asgi: ({ asgi }) => asgiTables(asgi ?? []),
   websocket: ({ websocket }) => webSocketTables(websocket ?? []),
-  edge: ({ edge }) => edgeTables(edge ?? []),
+  edge: ({ edge, tlsConnections }) =>
+    [
+      edgeTables(edge ?? []),
+      ...((tlsConnections ?? []).length > 0 ? [tlsConnectionsTable(tlsConnections ?? [])] : []),
+    ].join("\n"),
   memory: ({ memory }) => memoryTable(memory ?? []),
   connections: ({ connections }) => connectionsTable(connections ?? []),
   startup: ({ startup }) => startupTable(startup ?? []),

@@ -100,6 +100,8 @@ export interface Results {
   readonly websocket?: readonly ThroughputResult[] | null;
   /** Absent from runs that are older than this suite. */
   readonly edge?: readonly ThroughputResult[] | null;
+  /** Idle connections of HTTP/1.1 over TLS; measured with "edge". Absent from older runs. */
+  readonly tlsConnections?: readonly ConnectionsResult[] | null;
   readonly memory: readonly MemoryResult[] | null;
   readonly connections: readonly ConnectionsResult[] | null;
   readonly startup: readonly StartupResult[] | null;

@@ -18,13 +18,21 @@ import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
 import { compare } from "./comparison.ts";
 import { askEdge, EDGE_CASES, makeFiles } from "./edge-cases.ts";
 import { EDGE_SERVERS, NEEDED_COMMANDS } from "./edge-servers.ts";
+import { askSecure, SECURE_CASES } from "./secure-cases.ts";
+import { SECURE_SERVERS } from "./secure-servers.ts";
 import { describeMachine } from "./machine.ts";
 import { measureConnections, measureMemory } from "./memory.ts";
 import { measureMixed } from "./mixed.ts";
 import { RESULTS, SCRATCH_RESULTS, TYPHON, VENV_BIN } from "./places.ts";
 import { killAllPrograms, runProgram } from "./program.ts";
 import { renderReadme, renderTables } from "./render.ts";
-import { saveComparison, saveResults, type Results, type Suite } from "./results.ts";
+import {
+  saveComparison,
+  saveResults,
+  type ConnectionsResult,
+  type Results,
+  type Suite,
+} from "./results.ts";
 import { killAllServers } from "./server-process.ts";
 import { SERVERS, type Server } from "./servers.ts";
 import { measureStartup, STANDARD_LIBRARY } from "./startup.ts";
@@ -34,6 +42,8 @@ import { echoMessages, findWebSocketFault, hasWebSocketClient } from "./websocke
 
 /** Of one run of mixed load: long enough for some hundred slow requests. */
 const MIXED_SECONDS = 6;
+/** A connection costs less where there are many: fixed buffers, and rounding of the allocator. */
+const IDLE_TLS_CONNECTIONS = [1000, 10_000];
 /** Memory varies little from start to start. */
 const MEMORY_ROUNDS = 3;
 
@@ -47,6 +57,7 @@ interface Field {
   readonly asgi: readonly Server[];
   readonly websocket: readonly Server[];
   readonly edge: readonly Server[];
+  readonly secure: readonly Server[];
   readonly missing: readonly string[];
 }
 
@@ -92,11 +103,28 @@ async function measure(
       }),
     }),
     edge: async () => {
-      makeFiles();
       const pages = EDGE_CASES.filter(isAsked);
-      const workers = args.workers ?? [1];
-      const plan = { ...common, workers, apply: askEdge, pages, servers: field.edge };
-      return { edge: await measureThroughput(plan) };
+      if (pages.length > 0) makeFiles();
+      const plan = { ...common, workers: args.workers ?? [1] };
+      const files = await measureThroughput({
+        ...plan,
+        apply: askEdge,
+        pages,
+        servers: field.edge,
+      });
+      const overTls = await measureThroughput({
+        ...plan,
+        apply: askSecure,
+        pages: SECURE_CASES.filter(isAsked),
+        servers: field.secure,
+      });
+      const tlsConnections: ConnectionsResult[] = [];
+      // With only some pages asked for, no memory is.
+      for (const count of args.isPagewise ? [] : IDLE_TLS_CONNECTIONS) {
+        const idle = { ...standing, servers: field.secure };
+        tlsConnections.push(...(await measureConnections(idle, { count, isSecure: true })));
+      }
+      return { edge: [...files, ...overTls], tlsConnections };
     },
     memory: async () => ({ memory: await measureMemory({ ...standing, servers: of("memory") }) }),
     connections: async () => ({
@@ -183,6 +211,7 @@ async function survey(args: Arguments): Promise<Field> {
     args.servers.includes(server.name) && server.suites.some((one) => args.suites.includes(one));
   const wsgi = await usable(SERVERS.filter(isAsked), findFault, "");
   const edge = await usable(EDGE_SERVERS.filter(isAsked), findFault, "");
+  const secure = await usable(SECURE_SERVERS.filter(isAsked), findFault, "");
   const asked = await usable(ASGI_SERVERS.filter(isAsked), findFault, "");
   let websocket: Server[] = [];
   if (args.suites.includes("websocket") && hasWebSocketClient()) {
@@ -193,7 +222,7 @@ async function survey(args: Arguments): Promise<Field> {
   }
   for (const one of missing) tell(`left out: ${one}`);
   const asgi = asked.filter((one) => one.suites.includes("asgi"));
-  return { wsgi, asgi, websocket, edge, missing: [...missing] };
+  return { wsgi, asgi, websocket, edge, secure, missing: [...missing] };
 }
 
 async function main(): Promise<void> {

@@ -26,7 +26,7 @@ const POLL_MS = 2;
 const running = new Set<RunningServer>();
 
 /** The application of a server, and the request that tells when it has started. */
-export type Page = Pick<Case, "wsgi" | "asgi" | "path" | "postBytes" | "postJson"> & {
+export type Page = Pick<Case, "wsgi" | "asgi" | "path" | "postBytes" | "postJson" | "isSecure"> & {
   /** Without it any body of a response with status 200 will do. */
   readonly expectedBody?: string;
 };
@@ -132,8 +132,8 @@ export class RunningServer {
   }
 
   async #waitForResponse({ page, workers }: Job, deadline: number): Promise<void> {
-    const { path, postBytes, postJson } = page;
-    const request = { port: this.port, path, postBytes, postJson };
+    const { path, postBytes, postJson, isSecure = false } = page;
+    const request = { port: this.port, path, postBytes, postJson, isSecure };
     const what = `${this.server.name} with ${workers} workers`;
     let last = "nobody listened";
     while (performance.now() < deadline) {

@@ -221,10 +221,10 @@ export function gunicorn({ app, workers }: Start, bind: string, more: Flags): Pr
   };
 }
 
-/** One process of nginx; `server`: what its server block says beyond the address. */
-export function nginx({ port, folder }: Start, server: string): Program {
+/** One process of nginx; `server`: what its server block says beyond the address; `listen`: more words of that. */
+export function nginx({ port, folder }: Start, server: string, listen = ""): Program {
   const configuration = join(folder, "nginx.conf");
-  writeFileSync(configuration, nginxConfiguration(port, folder, server));
+  writeFileSync(configuration, nginxConfiguration(`${port}${listen}`, folder, server));
   const path = [process.env["PATH"], "/usr/sbin"].join(delimiter);
   return {
     command: "nginx",
@@ -247,7 +247,7 @@ export const PROXY_SERVER = `
     }`;
 
 /** Has an upstream that is kept alive, for a server that passes requests on. */
-function nginxConfiguration(port: number, folder: string, server: string): string {
+function nginxConfiguration(listen: string, folder: string, server: string): string {
   // As root nginx would become www-data, which may not enter the private folder.
   const user = process.getuid?.() === 0 ? "user root root;\n" : "";
   return `${user}daemon off;
@@ -271,7 +271,7 @@ http {
     keepalive_requests 1000000;
   }
   server {
-    listen 127.0.0.1:${port} backlog=2048;${server}
+    listen 127.0.0.1:${listen} backlog=2048;${server}
   }
 }
 `;

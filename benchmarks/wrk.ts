@@ -21,6 +21,7 @@ interface WrkRun {
   readonly postJson?: string | undefined;
   readonly seconds: number;
   readonly connections?: number;
+  readonly isSecure?: boolean;
   /** Fields of each request. */
   readonly fields?: Readonly<Record<string, string>>;
   /** Requests go round so many files below the page's folder (wrk.lua); 1: the path alone. */
@@ -44,7 +45,7 @@ export interface WrkOutcome extends LoadOutcome {
 
 /** Runs wrk; throws if wrk fails or if one response is no success. */
 export async function runWrk(run: WrkRun): Promise<WrkOutcome> {
-  const { port, path, seconds, connections = CONNECTIONS, fields = {} } = run;
+  const { port, path, seconds, connections = CONNECTIONS, fields = {}, isSecure = false } = run;
   const script = join(BENCHMARKS, "wrk.lua");
   const output = await runProgram("wrk", [
     "-t1",
@@ -56,7 +57,7 @@ export async function runWrk(run: WrkRun): Promise<WrkOutcome> {
     "-s",
     script,
     ...Object.entries(fields).flatMap(([name, value]) => ["-H", `${name}: ${value}`]),
-    `http://127.0.0.1:${port}${path}`,
+    `${isSecure ? "https" : "http"}://127.0.0.1:${port}${path}`,
     ...wordsOf(run),
   ]);
   return parseWrk(output);

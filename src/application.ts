@@ -208,9 +208,9 @@ export class PythonApplication implements Handler {
     this.#pool.tick();
   }
 
-  /** Tells the service manager (sd_notify(3)), where there is one. */
-  notify(text: string): void {
-    this.#pool.notify(text);
+  /** Tells the service manager (sd_notify(3)); false: no launcher runs that could. */
+  notify(text: string): boolean {
+    return this.#pool.notify(text);
   }
 
   status(): ApplicationStatus {

@@ -55,9 +55,9 @@ export class Applications {
     return this.#all;
   }
 
-  /** Whether every application can take requests. */
-  get isReady(): boolean {
-    return this.#all.every((application) => application.isReady);
+  /** Whether the application of a name can take requests. */
+  isReady(name: string): boolean {
+    return this.#all.some((application) => application.name === name && application.isReady);
   }
 
   /** Rejects with OperatorError if the code of one does not load. */

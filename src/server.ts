@@ -1,22 +1,18 @@
-// The only place where the parts are joined: listeners, HTTP/1.1, the site, the applications. Builds each part
+// The only place where the parts are joined: connections, certificates, the site, the applications. Builds each part
 // from its piece of the configuration, and connects the events of one part to the methods of another.
 //
-//   listeners → http1 → trusted proxies → site → an application, a folder, a redirect, a fixed response
+//   connections → trusted proxies → site → an application, a folder, a redirect, a fixed response
 
 import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
+import { Certificates, checkCertificates } from "./certificates.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
-import { DescriptorGuard } from "./front/descriptors.ts";
-import { listenAll } from "./front/listen-all.ts";
-import { ListenError, type Listener } from "./front/listener.ts";
+import { Connections, type OpenedListeners } from "./connections.ts";
 import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
-import { Http1Engine } from "./http1/engine.ts";
-import { CoarseClock } from "./net/coarse-clock.ts";
-import { OpenFiles } from "./net/open-files.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
@@ -37,99 +33,106 @@ export class Server {
   readonly applications: Applications;
   readonly #log: Log;
   readonly #proxies: TrustedProxies;
+  /** Null without TLS. */
+  readonly #certificates: Certificates | null;
+  readonly #connections: Connections;
+  readonly #folder: TempFolder;
+  readonly #fileMemory = new CacheMemory();
+  #configuration: Configuration;
   /** Null before the start. */
   #site: Site | null = null;
-  #configuration: Configuration;
-  readonly #connections: Http1Engine;
-  readonly #guard: DescriptorGuard;
-  readonly #folder: TempFolder;
-  readonly #openFiles: OpenFiles;
-  readonly #fileMemory = new CacheMemory();
-  readonly #clock = new CoarseClock();
-  #listeners: readonly Listener[] = [];
   #hasStarted = false;
+  #isStopped = false;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
-    const { forwardedAllowIps, headerMap, maxBody, maxRequestLine, maxRequestHead, ...times } =
-      configuration.listeners;
-    const { tempDir, maxTempSize } = configuration.process;
+    const { listeners, tls, process } = configuration;
     this.#configuration = configuration;
     this.#log = log;
-    this.#proxies = new TrustedProxies(forwardedAllowIps, requestIds(), headerMap);
-    this.#openFiles = new OpenFiles({
+    this.#proxies = new TrustedProxies(
+      listeners.forwardedAllowIps,
+      requestIds(),
+      listeners.headerMap,
+    );
+    const isTrustedProxy = (address: string): boolean => this.#proxies.isTrusted(address);
+    this.#certificates = tls === null ? null : new Certificates({ ...configuration, tls }, log);
+    this.#connections = new Connections(configuration, {
       workers: workersOf(configuration),
-      connections: () => this.#connections.size,
-      closeIdle: (count) => this.#connections.closeOldestIdle(count),
-    });
-    const openFiles = this.#openFiles;
-    this.#folder = new TempFolder({ parent: tempDir, maxBytes: maxTempSize, openFiles });
-    this.applications = new Applications(configuration, {
-      log,
-      folder: this.#folder,
-      openFiles,
-      isTrustedProxy: (address) => this.#proxies.isTrusted(address),
-    });
-    this.applications.onReloadNeeded = (): void => void this.reload();
-    this.#connections = new Http1Engine({
-      maxBodyBytes: maxBody,
-      headLimits: { lineBytes: maxRequestLine, headBytes: maxRequestHead },
-      ...times,
+      certificates: this.#certificates?.store ?? null,
+      isTrustedProxy,
       onExchange: (exchange) => this.#route(exchange),
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
+      onFailed: ({ reason, remoteAddress: client }) =>
+        log.debug(
+          "connection.failed",
+          `a connection of ${client || "a local client"} has ended before its first request: ${reason}`,
+          { client, reason },
+        ),
+      onFault: (error) => this.#logFault(error),
     });
-    this.#guard = new DescriptorGuard(this.#connections, openFiles);
+    const { openFiles } = this.#connections;
+    const { tempDir: parent, maxTempSize: maxBytes } = process;
+    this.#folder = new TempFolder({ parent, maxBytes, openFiles });
+    const folder = this.#folder;
+    this.applications = new Applications(configuration, { log, folder, openFiles, isTrustedProxy });
+    this.applications.onReloadNeeded = (): void => void this.reload();
   }
 
   /**
-   * Loads the applications, and only then listens; only once, also after a stop. Rejects with OperatorError
-   * if one does not load or an address cannot be had; nothing is left running then.
+   * Loads the applications, and only then listens, or takes the connections of `opened`; only once, also after a
+   * stop. Rejects with OperatorError if one does not load or an address cannot be had; nothing is left running then.
    */
-  async start(): Promise<Started> {
+  async start(opened: OpenedListeners | null = null): Promise<Started> {
     if (this.#hasStarted) throw new OperatorError("a server can be started only once");
     this.#hasStarted = true;
-    this.#clock.start(() => this.#connections.tick());
+    this.#connections.begin(opened);
     try {
+      await this.#certificates?.load();
+      this.#goOn();
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
-      const { listeners, notice } = await listenAll(this.#configuration.listeners, (socket) =>
-        this.#guard.accept(socket),
-      );
-      this.#listeners = listeners;
+      this.#goOn();
+      const notice = await this.#connections.listen(opened);
+      this.#goOn();
+      this.#certificates?.start();
       this.applications.resume();
-      const addresses = listeners.map((listener) => listener.url);
+      const { addresses } = this.#connections;
       return { addresses, notice, applications: this.applications.status() };
     } catch (error) {
       await this.stop(0);
-      throw error instanceof ListenError ? new OperatorError(error.message, 2) : error;
+      throw error;
     }
   }
 
-  /** Reads the files that the routes of a configuration name. Rejects with OperatorError; nothing changes. */
-  async check({ routes }: Configuration): Promise<void> {
-    await readPolicyFiles(routes.map(({ policy }) => policy));
-  }
-
   /**
-   * Loads the code of the applications anew; with a new configuration its applications and routes serve from
-   * now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
+   * Loads the code of the applications anew; with a new configuration its applications, routes and certificates serve
+   * from now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
    */
   async reload(configuration = this.#configuration): Promise<string | null> {
     return await this.applications.reload(configuration.applications, async (applications) => {
-      this.#site = await this.#openSite(configuration, applications);
+      const site = await this.#openSite(configuration, applications);
+      const { tls } = configuration;
+      if (tls !== null) await this.#certificates?.replace({ ...configuration, tls });
+      this.#site = site;
       this.#configuration = configuration;
-      this.#openFiles.expectWorkers(workersOf(configuration));
+      this.#connections.openFiles.expectWorkers(workersOf(configuration));
     });
   }
 
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
-    for (const listener of this.#listeners) listener.close();
-    const timer = setTimeout(() => this.#connections.destroyAll(), graceMs);
-    const drained = this.#connections.drain().then(() => clearTimeout(timer));
-    await this.applications.stop(graceMs, drained);
-    this.#clock.stop();
+    this.#isStopped = true;
+    await Promise.all([
+      this.applications.stop(graceMs, this.#connections.drain(graceMs)),
+      this.#certificates?.stop(graceMs),
+    ]);
+    this.#connections.end();
     await this.#folder.remove();
+  }
+
+  /** Throws OperatorError where `stop` was called during the start, which must open nothing more. */
+  #goOn(): void {
+    if (this.#isStopped) throw new OperatorError("the server was stopped during its start");
   }
 
   async #openSite(
@@ -138,9 +141,14 @@ export class Server {
   ): Promise<Site> {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
-      isReady: () => this.applications.isReady,
+      isReady: (name) => this.applications.isReady(name),
+      keyAuthorizationOf:
+        (configuration.tls?.acme ?? null) === null
+          ? null
+          : async (token) => (await this.#certificates?.keyAuthorization(token)) ?? null,
+      httpsPort: () => this.#connections.httpsPort,
       fileMemory: this.#fileMemory,
-      openFiles: this.#openFiles,
+      openFiles: this.#connections.openFiles,
       onUnreadable: (folder, name, code) =>
         this.#log.warning("files.unreadable", "a file cannot be read", { folder, name, code }),
       onFailure: (text) => this.#log.error("route.failed", text, {}),
@@ -155,11 +163,21 @@ export class Server {
       else this.#site.handle(exchange);
     } catch (error) {
       // A fault of ours is the end of one request, never of the others.
-      const stack = error instanceof Error ? error.stack : undefined;
-      this.#log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
+      this.#logFault(error);
       exchange.fail(ERRORS.SERVER_FAULT);
     }
   }
+
+  #logFault(error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
+  }
+}
+
+/** Reads the files that a configuration names. Rejects with OperatorError; nothing changes. */
+export async function checkFiles({ routes, tls }: Configuration): Promise<void> {
+  await readPolicyFiles(routes.map(({ policy }) => policy));
+  if (tls !== null) await checkCertificates(tls);
 }
 
 function workersOf({ applications }: Configuration): number {

@@ -1,6 +1,9 @@
 // What a server serves: the routes of the configuration, and a handler for each. A site is made anew when the
 // configuration changes, and takes the place of the old one in one moment. Applications are not part of a site:
 // they have a life of their own.
+//
+//   request ─▶ page of the server (health, challenges) ─▶ host and path have a route? ─▶ redirect to https
+//                                          ─▶ connection made for another host's client certificates? 421 ─▶ route
 
 import type {
   Configuration,
@@ -10,8 +13,19 @@ import type {
   StaticTarget,
 } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
+import {
+  AcmeChallengeHandler,
+  CHALLENGE_PATH,
+  type KeyAuthorizationOf,
+} from "./handlers/builtin/acme-challenge.ts";
 import { FixedResponseHandler, RedirectHandler } from "./handlers/builtin/fixed-response.ts";
-import { HEALTH_METHODS, HEALTH_PATHS, HealthHandler } from "./handlers/builtin/health.ts";
+import {
+  LIVENESS_PATH,
+  LivenessHandler,
+  READINESS_PATH,
+  ReadinessHandler,
+} from "./handlers/builtin/health.ts";
+import { HttpsRedirectHandler } from "./handlers/builtin/https-redirect.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
 import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
 import type { CacheMemory } from "./handlers/static/file-cache.ts";
@@ -20,14 +34,20 @@ import { ERRORS } from "./http/error.ts";
 import type { Exchange, Handler } from "./http/exchange.ts";
 import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
-import { Router, type Route } from "./routing/router.ts";
+import { ClientPolicies } from "./routing/client-policies.ts";
+import { hostName } from "./routing/host-names.ts";
+import { isBelow, Router, type Route } from "./routing/router.ts";
 
 /** What the handlers of a site share. */
 export interface SiteContext {
   /** The handler of each application, by its name. */
   readonly applications: ReadonlyMap<string, Handler>;
-  /** Whether every application can take requests. */
-  readonly isReady: () => boolean;
+  /** Whether the application of a name can take requests. */
+  readonly isReady: (application: string) => boolean;
+  /** Responds to challenges of certificate authorities; null: no certificate is ordered. */
+  readonly keyAuthorizationOf: KeyAuthorizationOf | null;
+  /** The port at which this server speaks TLS. */
+  readonly httpsPort: () => number;
   /** Memory of the files of all static routes, also of sites that follow one another. */
   readonly fileMemory: CacheMemory;
   readonly openFiles: FileCount;
@@ -37,21 +57,42 @@ export interface SiteContext {
   readonly onFailure: (text: string) => void;
 }
 
-export class Site implements Handler {
-  readonly #router: Router;
+/** A page of the server itself, for every host. Other methods than GET and HEAD are left to the routes. */
+interface Page {
+  readonly path: string;
+  /** Whether the page is at `path` alone, not at the paths below it. */
+  readonly isExact: boolean;
+  readonly handler: Handler;
+}
 
-  private constructor(routes: readonly Route[]) {
+type SiteConfiguration = Pick<Configuration, "applications" | "routes" | "process" | "tls">;
+
+export class Site implements Handler {
+  readonly #pages: readonly Page[];
+  readonly #router: Router;
+  /** Null: requests without TLS are served. */
+  readonly #redirect: HttpsRedirectHandler | null;
+  /** Null: no host asks for client certificates. */
+  readonly #policies: ClientPolicies | null;
+
+  private constructor(
+    routes: readonly Route[],
+    pages: readonly Page[],
+    { tls }: SiteConfiguration,
+    { httpsPort }: SiteContext,
+  ) {
+    this.#pages = pages;
     this.#router = new Router(routes);
+    this.#redirect = tls?.redirect === true ? new HttpsRedirectHandler(httpsPort) : null;
+    const clients = tls?.clients ?? [];
+    this.#policies = clients.length === 0 ? null : new ClientPolicies(clients);
   }
 
   /** Reads what the routes name: files of passwords, error pages. Rejects with OperatorError. */
-  static async open(
-    { routes, process }: Pick<Configuration, "routes" | "process">,
-    context: SiteContext,
-  ): Promise<Site> {
+  static async open(configuration: SiteConfiguration, context: SiteContext): Promise<Site> {
+    const { routes } = configuration;
     const made = await Promise.all(routes.map((route) => openRoute(route, context)));
-    const paths = process.health ? HEALTH_PATHS : [];
-    return new Site([...made, ...paths.map((path) => healthRoute(path, context))]);
+    return new Site(made, openPages(configuration, context), configuration, context);
   }
 
   handle(exchange: Exchange): void {
@@ -62,10 +103,68 @@ export class Site implements Handler {
       return;
     }
     exchange.path = path;
-    const found = this.#router.match(head, path);
+    const page = this.#pageAt(head.method, path);
+    const found = page ?? this.#router.match(head, path);
     if ("code" in found) exchange.fail(found);
-    else found.handle(exchange);
+    else if (page !== null) page.handle(exchange);
+    else if (this.#redirect !== null && isRedirected(exchange)) this.#redirect.handle(exchange);
+    else {
+      const refusal = this.#policies?.refusal(hostName(head), exchange.tls) ?? null;
+      if (refusal === null) found.handle(exchange);
+      else exchange.fail(refusal);
+    }
   }
+
+  #pageAt(method: string, path: string): Handler | null {
+    for (const page of this.#pages)
+      if (page.isExact ? path === page.path : isBelow(path, page.path))
+        return method === "GET" || method === "HEAD" ? page.handler : null;
+    return null;
+  }
+}
+
+/** A route may have the challenges of a program that orders certificates, such as certbot. */
+function isRedirected({ scheme, path }: Exchange): boolean {
+  return scheme === "http" && !isBelow(path, CHALLENGE_PATH);
+}
+
+function openPages(configuration: SiteConfiguration, context: SiteContext): readonly Page[] {
+  const { keyAuthorizationOf } = context;
+  const pages: Page[] = [];
+  if (configuration.process.health) {
+    const readiness = new ReadinessHandler(readinessPaths(configuration, context));
+    pages.push({ path: LIVENESS_PATH, isExact: true, handler: new LivenessHandler() });
+    pages.push({ path: READINESS_PATH, isExact: false, handler: readiness });
+  }
+  if (keyAuthorizationOf !== null) {
+    const handler = new AcmeChallengeHandler(keyAuthorizationOf);
+    pages.push({ path: CHALLENGE_PATH, isExact: false, handler });
+  }
+  return pages;
+}
+
+/** Whether each application can take requests, by the path that asks for it. A site of files alone is ready. */
+function readinessPaths(
+  configuration: SiteConfiguration,
+  { isReady }: SiteContext,
+): ReadonlyMap<string, () => boolean> {
+  const first = defaultApplication(configuration);
+  const paths = new Map([[READINESS_PATH, () => first === null || isReady(first)]]);
+  for (const { name } of configuration.applications) {
+    // The name of a mounted application begins with a slash; the only application may have no name.
+    const words = Buffer.from(name).toString("latin1").replace(/^\//, "");
+    if (words !== "") paths.set(`${READINESS_PATH}/${words}`, () => isReady(name));
+  }
+  return paths;
+}
+
+/** The application of every host and path, else the first; null: there is none. */
+function defaultApplication({ routes, applications }: SiteConfiguration): string | null {
+  const route = routes.find(({ host, path, target }) => {
+    return host === "" && path === "" && target.kind === "application";
+  });
+  if (route?.target.kind === "application") return route.target.application;
+  return applications[0]?.name ?? null;
 }
 
 async function openRoute(route: RouteConfiguration, context: SiteContext): Promise<Route> {
@@ -74,7 +173,7 @@ async function openRoute(route: RouteConfiguration, context: SiteContext): Promi
   const guarded = await PolicyHandler.open(policy, inner, context.onFailure);
   const handler = isCompressed(target, policy) ? new CompressingHandler(guarded) : guarded;
   const readsSentPath = target.kind === "application";
-  return { host, path, isExact: false, methods: null, readsSentPath, handler };
+  return { host, path, readsSentPath, handler };
 }
 
 function targetHandler(target: RouteTarget, path: string, context: SiteContext): Handler {
@@ -100,12 +199,6 @@ function staticHandler(target: StaticTarget, path: string, context: SiteContext)
     count,
     onUnreadable: (name, code) => onUnreadable(folder, name, code),
   });
-}
-
-function healthRoute(path: string, { isReady }: SiteContext): Route {
-  const handler = new HealthHandler(isReady);
-  const methods = HEALTH_METHODS;
-  return { host: "", path, isExact: true, methods, readsSentPath: false, handler };
 }
 
 function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {

@@ -20,6 +20,9 @@ const PARTS = [
   "net",
   "http1",
   "http2",
+  "tls",
+  "acme",
+  "x509",
   "websocket",
   "workers",
   "routing",
@@ -38,14 +41,20 @@ const PARTS = [
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   net: [],
+  // Certificates and the DER that they are made of.
+  // Certificates as bytes (X.509, PKCS #10).
+  x509: [],
   config: ["net"],
   http1: ["http", "net"],
   http2: ["http", "net"],
+  tls: ["http", "net", "x509"],
+  // RFC 8555; knows nothing of the server.
+  acme: ["net", "x509"],
   websocket: ["http", "net"],
   workers: ["http", "net"],
   routing: ["http", "net"],
   observe: ["http"],
-  front: ["http", "net", "http1", "http2"],
+  front: ["http", "net", "tls"],
   "handlers/static": ["http", "net"],
   "handlers/builtin": ["http", "net"],
   // What a route asks of its requests, and changes in its responses.
@@ -60,11 +69,23 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "application.ts": [...PARTS, "config", "pool-log.ts"],
   "applications.ts": ["config", "net", "application.ts"],
   "site.ts": [...PARTS, "config"],
-  "server.ts": [...PARTS, "config", "application.ts", "applications.ts", "site.ts"],
-  supervisor: ["config", "observe", "application.ts", "server.ts"],
+  "connections.ts": [...PARTS, "config"],
+  "certificate-log.ts": ["acme", "observe"],
+  "ordered-certificates.ts": ["acme", "net", "tls", "config", "observe", "certificate-log.ts"],
+  "certificates.ts": ["acme", "tls", "config", "observe", "ordered-certificates.ts"],
+  "server.ts": [
+    ...PARTS,
+    "config",
+    "application.ts",
+    "applications.ts",
+    "certificates.ts",
+    "connections.ts",
+    "site.ts",
+  ],
+  supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   // hash-password makes the hashes that a route checks.
-  cli: ["config", "observe", "supervisor", "handlers/policy"],
+  cli: ["net", "config", "observe", "supervisor", "handlers/policy", "tls", "server.ts"],
 };
 
 interface Import {

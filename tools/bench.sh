@@ -39,6 +39,8 @@ esac
 lacking=
 command -v wrk >/dev/null 2>&1 || lacking="$lacking wrk"
 if [ "$has_peers" = yes ]; then
+  command -v h2load >/dev/null 2>&1 || lacking="$lacking nghttp2-client"
+  command -v openssl >/dev/null 2>&1 || lacking="$lacking openssl"
   command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || lacking="$lacking nginx"
 fi
 if [ -n "$lacking" ]; then

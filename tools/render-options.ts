@@ -4,6 +4,7 @@
 
 import { writeFileSync } from "node:fs";
 
+import { isOnByDefault } from "../src/config/option.ts";
 import {
   APP,
   GROUPS,
@@ -24,7 +25,7 @@ const OPENING = `# Options
 Each option can also be set by the environment variable that is named with it, and in [the file](#the-file-typhontoml).
 A flag wins over the variable, the variable over the file, the file over variables of other servers such as
 \`WEB_CONCURRENCY\`, and these over the default. An empty variable counts as not set. If a flag is given twice but cannot be repeated, the
-last one wins. A file of \`--env-file\` may hold these variables too. The variable of a repeatable option holds all values, separated by commas or spaces; only
+last one wins. \`--no-NAME\` turns off an option without a value, such as \`--no-health\`. A file of \`--env-file\` may hold these variables too. The variable of a repeatable option holds all values, separated by commas or spaces; only
 \`TYPHON_ENV\` has one value on each line.
 
 Durations are in seconds and may have fractions (\`2.5\`). Sizes are in bytes, or \`512k\`, \`10M\`, \`1G\` in powers of 1,024.
@@ -77,13 +78,15 @@ given. Relative paths in the file start at the file's own folder. \`typhon check
 with its line. [typhon.schema.json](typhon.schema.json) is a JSON Schema: editors with taplo (VS Code: Even Better TOML) complete and check the file
 with it.
 
-The file has three levels:
+The file has a top level and tables:
 
 - The top level has the options of this page under the names of their flags, without \`--\`. Options of applications and of routes hold for each of
   them there. \`app = "shop:app"\` alone is a whole site: that application has every path that no route has. Not in the file: \`config\`.
 - \`[apps.NAME]\` has the options of one application: \`app\`, and those below that say so. An option stands above the same option of the top level;
   the variables of \`env\` are added to those of the top level. Each application needs a route; a single one without any route has every path.
   At most 100.
+- \`[[certificates]]\` has one certificate: \`certfile\`, and if needed \`keyfile\` and \`keyfile-password-file\`. \`[[client-certificates]]\` has the policy of a \`host\`: \`cert-reqs\` and
+  \`ca-certs\`; \`cert-reqs = "none"\` excepts a host from the policy of all. At most 1,000 each.
 - \`[[routes]]\` has one route. The most specific host wins (a name, then the longest \`*.\` name, then routes without a host), then the longest path. The order in
   the file does not matter. At most 1,000.
 
@@ -103,7 +106,11 @@ export function renderOptions(): string {
   }
   parts.push("## Other\n");
   for (const { name, short, help } of SWITCHES)
-    parts.push(section(title(name, short, null), [`${help[0]?.toUpperCase()}${help.slice(1)}.`]));
+    parts.push(
+      section(title({ name, short, placeholder: null, isOn: false }), [
+        `${help[0]?.toUpperCase()}${help.slice(1)}.`,
+      ]),
+    );
   parts.push(FILE);
   for (const key of Object.values(ROUTE_KEYS)) parts.push(`${describeKey(key)}\n`);
   return parts.join("\n");
@@ -116,8 +123,8 @@ function describeKey(option: Option<unknown>): string {
 }
 
 /** The anchor that GitHub gives to the heading of an option. */
-function anchor({ name, short, placeholder }: Option<unknown>): string {
-  return title(name, short, placeholder)
+function anchor(option: Option<unknown>): string {
+  return title({ ...option, isOn: isOnByDefault(option) })
     .toLowerCase()
     .replaceAll(/[^\w -]/g, "")
     .replaceAll(" ", "-");
@@ -128,11 +135,16 @@ function defaultOf({ fallback, fallbackWords }: Option<unknown>): string {
 }
 
 function describe(option: Option<unknown>): string {
-  const { name, short, placeholder, otherVariable, doc } = option;
-  return section(title(name, short, placeholder), [
+  const { name, otherVariable, doc } = option;
+  return section(title({ ...option, isOn: isOnByDefault(option) }), [
     doc,
     `Default: ${defaultOf(option)}. ${variables(name, otherVariable)}${levels(option)}`,
   ]);
+}
+
+interface Title extends Pick<Option<unknown>, "name" | "short" | "placeholder"> {
+  /** Whether the flag that turns the option off is shown. */
+  readonly isOn: boolean;
 }
 
 /** Where the option may stand in the file, if not only at the top level. */
@@ -142,8 +154,9 @@ function levels(option: Option<unknown>): string {
   return option.scope === "route" ? " Also in `[[routes]]`." : "";
 }
 
-function title(name: string, short: string | null, placeholder: string | null): string {
-  const flags = short === null ? `--${name}` : `-${short}, --${name}`;
+function title({ name, short, placeholder, isOn }: Title): string {
+  const long = isOn ? `--${name}, --no-${name}` : `--${name}`;
+  const flags = short === null ? long : `-${short}, ${long}`;
   return `\`${placeholder === null ? flags : `${flags} ${placeholder}`}\``;
 }
 

@@ -5,7 +5,7 @@
 
 import { writeFileSync } from "node:fs";
 
-import { MAX_APPLICATIONS, MAX_ROUTES } from "../src/config/file-tables.ts";
+import { MAX_APPLICATIONS, MAX_CERTIFICATES, MAX_ROUTES } from "../src/config/file-tables.ts";
 import { FILE_KEYS, type Option } from "../src/config/schema.ts";
 import type { ValueSchema } from "../src/config/values.ts";
 
@@ -23,6 +23,16 @@ export function schemaOfFile(): object {
     description: "One route: a host, a path and one target.",
     oneOf: TARGETS.map((target) => ({ required: [target] })),
   };
+  const certificate = {
+    ...tableOf(FILE_KEYS.certificate),
+    description: "One certificate, chosen by the names in it.",
+    required: ["certfile"],
+  };
+  const client = {
+    ...tableOf(FILE_KEYS.client),
+    description: "Client certificates for a host.",
+    required: ["host"],
+  };
   const top = tableOf(FILE_KEYS.top);
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
@@ -38,6 +48,8 @@ export function schemaOfFile(): object {
         additionalProperties: application,
       },
       routes: { type: "array", maxItems: MAX_ROUTES, items: route },
+      certificates: { type: "array", maxItems: MAX_CERTIFICATES, items: certificate },
+      "client-certificates": { type: "array", maxItems: MAX_CERTIFICATES, items: client },
     },
   };
 }

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pythons browser long benchmarks faults"
+all="gunicorn autobahn pebble pythons browser h2spec h2clients h2attacks tls long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -20,6 +20,16 @@ run_autobahn() {
   node_tests test/conformance/others/autobahn.test.ts
 }
 
+# The ACME client against Pebble, which Go builds (tools/setup-pebble.sh).
+run_pebble() {
+  status=0
+  sh tools/setup-pebble.sh || status=$?
+  [ "$status" != 3 ] || skip "there is no Go to build Pebble with"
+  [ "$status" = 0 ] || exit "$status"
+  node_tests test/conformance/others/pebble.test.ts test/conformance/others/pebble-keeper.test.ts \
+    test/conformance/others/pebble-command.test.ts
+}
+
 # A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.
 run_pythons() {
   node_tests test/conformance/others/pythons.test.ts
@@ -27,8 +37,35 @@ run_pythons() {
 
 # A site in Debian's Chromium, over the DevTools protocol.
 run_browser() {
-  sh tools/setup-browser.sh
-  node_tests test/conformance/others/browser.test.ts
+  sh tools/setup-debian.sh chromium openssl
+  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts
+}
+
+# h2spec's cases about HTTP/2 and HPACK. It is built by Go.
+run_h2spec() {
+  sh tools/setup-h2spec.sh >/dev/null || {
+    [ $? -ne 3 ] || skip "no Go, which h2spec is built by"
+    return 1
+  }
+  node_tests test/conformance/others/h2spec.test.ts
+}
+
+# curl, nghttp, httpx and h2 against HTTP/2, with TLS and without.
+run_h2clients() {
+  sh tools/setup-debian.sh curl nghttp=nghttp2-client openssl
+  node_tests test/conformance/others/http2-clients.test.ts
+}
+
+# Floods and faults of HTTP/2: each ends its connection, and takes little memory.
+run_h2attacks() {
+  sh tools/setup-debian.sh openssl
+  node_tests test/conformance/others/h2-attacks.test.ts
+}
+
+# testssl.sh: nothing of medium severity or above.
+run_tls() {
+  sh tools/setup-debian.sh testssl=testssl.sh openssl
+  node_tests test/conformance/others/testssl.test.ts
 }
 
 # The tests that have a short form in npm test, in full: bodies of a gigabyte, thousands of broken
@@ -47,10 +84,14 @@ run_benchmarks() {
   node_tests --test-concurrency=2 $(find benchmarks/test -name '*.test.ts' | sort)
 }
 
-# Every fault with every application, in the counts of the short form: outcomes and their order are
-# judged. `npm run chaos` judges milliseconds as well, on a machine that has nothing else to do.
+# Every fault with every application, in the counts of the short form, and what depends on connections by
+# TLS and by HTTP/2 too: outcomes and their order are judged. `npm run chaos` judges milliseconds as well, on
+# a machine that has nothing else to do.
 run_faults() {
   sh tools/chaos.sh --short --apps raw,flask,asgi,fastapi
+  sh tools/setup-debian.sh openssl
+  sh tools/chaos.sh --short --apps raw,asgi --over tls
+  sh tools/chaos.sh --short --apps raw,asgi --over http2
 }
 
 skip() {

@@ -22,7 +22,7 @@ node_tests() {
 }
 
 setup=
-# need npm | python | strace: installs npm's packages, the virtual environment of the tests, or the Debian
+# need npm | python | strace | openssl: installs npm's packages, the virtual environment of the tests, or the Debian
 # package, unless they are there. They fetch for a while: the virtual environment is made in the background
 # from the first call on.
 need() {
@@ -49,10 +49,19 @@ need_npm() {
 }
 
 need_strace() {
-  command -v strace >/dev/null 2>&1 && return 0
+  debian_package strace
+}
+
+need_openssl() {
+  debian_package openssl
+}
+
+# debian_package NAME: installs the package unless its command is there.
+debian_package() {
+  command -v "$1" >/dev/null 2>&1 && return 0
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq &&
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace >/dev/null || {
-    echo "test: lacking: strace; install with: sudo apt-get install --no-install-recommends strace" >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null || {
+    echo "test: lacking: $1; install with: sudo apt-get install --no-install-recommends $1" >&2
     exit 1
   }
 }

@@ -51,7 +51,7 @@ run_pytest() {
 
 # Folders whose tests compute, and wait for little. A process for each file would cost three times what
 # the tests cost: one process runs them all.
-computing='^test/(config|http|net|observe|routing|supervisor|workers)/'
+computing='^test/(config|http|net|observe|routing|supervisor|workers|x509)/'
 
 unit_tests() {
   find test -mindepth 2 -name '*.test.ts' | grep -Ev '^test/(e2e|conformance)/' | sort
@@ -105,13 +105,13 @@ if [ $# -gt 0 ]; then
     esac
     printf '\n== %s\n' "$section"
     case $section in acceptance | conformance | e2e | chaos) sh tools/build.sh ;; esac
-    case $section in acceptance | e2e) need strace ;; esac
+    case $section in acceptance | e2e) need strace ;; unit) need openssl ;; esac
     if [ "$is_section" = yes ]; then "run_$section"; else node_tests "$section"; fi
   done
 else
   need npm
   side_by_side $static
-  need python strace
+  need python strace openssl
   sh tools/build.sh
   side_by_side ruff mypy pytest unit
   side_by_side acceptance chaos

@@ -1,7 +1,8 @@
 """Plain WSGI, no framework: what is left is the server's own cost.
 
-"/" 13 bytes, "/10k" 10,240 bytes, "/length" the length of the posted body: the same responses as
-raw_asgi.py. "/rows" is JSON that is worth compressing.
+"/" 13 bytes, "/10k" 10,240 bytes, "/length" the length of the posted body, "/count" the same, read
+in pieces, "/blocks/N" N blocks of 1 MiB: the same responses as raw_asgi.py. "/rows" is JSON that is
+worth compressing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 HELLO = b"Hello, World!"
 PAGE = b"0123456789abcdef" * 640
+BLOCK = b"0123456789abcdef" * 65_536
+PIECE = 65_536
 HELLO_FIELDS = [("Content-Type", "text/plain"), ("Content-Length", str(len(HELLO)))]
 PAGE_FIELDS = [("Content-Type", "text/plain"), ("Content-Length", str(len(PAGE)))]
 TAGS = ["blue", "orange", "green"]
@@ -43,6 +46,19 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     if path == "/rows":
         start_response("200 OK", ROWS_FIELDS)
         return [ROWS]
+    if path.startswith("/blocks/"):
+        count = int(path[8:])
+        fields = [("Content-Type", "text/plain"), ("Content-Length", str(count * len(BLOCK)))]
+        start_response("200 OK", fields)
+        return (BLOCK for _ in range(count))
+    if path == "/count":
+        received = 0
+        while part := environ["wsgi.input"].read(PIECE):
+            received += len(part)
+        text = b"%d" % received
+        fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
+        start_response("200 OK", fields)
+        return [text]
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(length)
     text = b"%d" % len(body)

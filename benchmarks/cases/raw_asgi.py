@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from raw import HELLO, PAGE
+from raw import BLOCK, HELLO, PAGE
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -15,7 +15,7 @@ CHUNKS = 16
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Respond with one of the four pages; lifespan is declined as the ASGI specification allows."""
+    """Respond with one of the pages; lifespan is declined as the ASGI specification allows."""
     if scope["type"] != "http":
         raise RuntimeError("only http")
     path = scope["path"]
@@ -23,6 +23,9 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body = HELLO
     elif path == "/10k":
         body = PAGE
+    elif path.startswith("/blocks/"):
+        await send_blocks(send, int(path[8:]))
+        return
     elif path == "/stream":
         await stream(send)
         return
@@ -37,6 +40,16 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     fields = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_blocks(send: Send, count: int) -> None:
+    """Respond with so many blocks of 1 MiB, their length before them."""
+    length = b"%d" % (count * len(BLOCK))
+    fields = [(b"content-type", b"text/plain"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    for _ in range(count):
+        await send({"type": "http.response.body", "body": BLOCK, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def stream(send: Send) -> None:

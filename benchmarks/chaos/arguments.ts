@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 
 import { UsageError } from "../arguments.ts";
+import { TRANSPORTS, type Transport } from "./transport.ts";
 import { APP_NAMES, SERVER_NAMES, type AppName, type ServerName, type Size } from "./trial.ts";
 import { TRIALS } from "./trials.ts";
 
@@ -13,6 +14,8 @@ export interface ChaosArguments {
   readonly servers: readonly ServerName[];
   /** null: those that each trial names. */
   readonly apps: readonly AppName[] | null;
+  /** How the clients of the trials reach the server. */
+  readonly over: Transport;
   /** Trials that run at the same time. */
   readonly lanes: number;
   /** Requests of the trial `tokens`; null: as many as fit into its time. */
@@ -32,6 +35,21 @@ const SHORT_LANES = 5;
 const WHOLE_LANES = 2;
 const GROUPS = [...new Set(NAMES.map(groupOf))];
 
+/** The promises that depend on the connection; those about processes and files alone are shown without TLS. */
+const OVER_TLS = [
+  "deadline",
+  "crash",
+  "reload.load",
+  "drain",
+  "overload",
+  "files.slow",
+  "client-leaves.told",
+  "recycling",
+];
+
+/** Trials whose clients are sockets of HTTP/1.1 in the clear. */
+const PLAIN_ALONE = new Set(["overload.left", "client-leaves"]);
+
 export const USAGE = `npm run chaos -- [options]
 
   --short            small counts; milliseconds are shown, not judged. Without --apps what npm test
@@ -42,6 +60,8 @@ export const USAGE = `npm run chaos -- [options]
   --apps NAMES       of ${APP_NAMES.join(", ")}; default all, with --short as above
   --peers            gunicorn gthread, Granian, nginx before gunicorn and uvicorn as well
   --servers NAMES    of ${SERVER_NAMES.join(", ")}; default typhon
+  --over NAME        clients by TLS (tls) or by HTTP/2 over TLS (http2), Typhon alone; default the trials
+                     ${OVER_TLS.join(", ")}
   --requests N       of the trial "tokens"; default: as many as fit into a minute
   --seed N           of all that is random; printed with the results
   --lanes N          trials at the same time; default ${WHOLE_LANES}, with --short ${SHORT_LANES}
@@ -57,6 +77,7 @@ const OPTIONS = {
   apps: { type: "string" },
   peers: { type: "boolean", default: false },
   servers: { type: "string" },
+  over: { type: "string" },
   requests: { type: "string" },
   seed: { type: "string" },
   lanes: { type: "string" },
@@ -77,12 +98,13 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
   const byDefault: readonly ServerName[] = values.peers ? SERVER_NAMES : ["typhon"];
   if (values.short && values.full) throw new UsageError("--short excludes --full");
   const size = values.short ? "short" : values.full ? "full" : "whole";
-  const wanted = readNames("--only", values.only, [...GROUPS, ...NAMES]) ?? GROUPS;
+  const over = readTransport(values);
   return {
     size,
-    only: NAMES.filter((name) => wanted.includes(name) || wanted.includes(groupOf(name))),
+    only: listTrials(values.only, over),
     servers: readNames("--servers", values.servers, SERVER_NAMES) ?? byDefault,
     apps: readNames("--apps", values.apps, APP_NAMES) ?? (values.short ? null : APP_NAMES),
+    over,
     lanes: readNumber("--lanes", values.lanes) ?? (values.short ? SHORT_LANES : WHOLE_LANES),
     requests: readNumber("--requests", values.requests),
     seed: readNumber("--seed", values.seed) ?? Date.now() % 1_000_000,
@@ -90,6 +112,26 @@ export function readChaosArguments(args: readonly string[]): ChaosArguments | nu
     render: values.render?.split(",") ?? null,
     isWhole: !values.short && values.only === undefined && values.apps === undefined,
   };
+}
+
+/** The outcomes over TLS are not on the page of faults, and peers have no certificate here. */
+function readTransport(values: ReturnType<typeof parse>): Transport {
+  const over = readNames("--over", values.over, TRANSPORTS)?.[0] ?? "http";
+  const excluded = values.keep || values.peers || values.servers !== undefined;
+  if (over !== "http" && excluded)
+    throw new UsageError("--over excludes --keep, --peers and --servers");
+  return over;
+}
+
+/** The names of the trials that are asked for, those that `over` allows. */
+function listTrials(only: string | undefined, over: Transport): string[] {
+  const byDefault = over === "http" ? GROUPS : OVER_TLS;
+  const wanted = readNames("--only", only, [...GROUPS, ...NAMES]) ?? byDefault;
+  return NAMES.filter(
+    (name) =>
+      (wanted.includes(name) || wanted.includes(groupOf(name))) &&
+      (over === "http" || !PLAIN_ALONE.has(name)),
+  );
 }
 
 function parse(args: readonly string[]) {

@@ -241,13 +241,13 @@ export const CHAPTERS: readonly Chapter[] = [
         "memory.waiting-heads",
         "memory.trailers",
         "memory.pipelining",
-        "http1/connection-memory.test.ts",
+        "net/connection-memory.test.ts",
       ),
       say(
         "responses that are not read: the clients that have read nothing for longest are cut",
         "memory.unread",
         "memory.unread-pieces",
-        "http1/connection-memory.test.ts",
+        "net/connection-memory.test.ts",
       ),
       say(
         "bodies: beyond a limit they go into files, or wait with their clients",

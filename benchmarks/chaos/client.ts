@@ -4,9 +4,8 @@
 //
 //   ask() ──▶ answered | cut (ended half way) | unanswered (ended before a byte) | refused | silent
 
-import { connect, type Socket } from "node:net";
-
 import { clockMs } from "../load/arrivals.ts";
+import { openConnection, type ClientSocket } from "./transport.ts";
 
 export type AnswerEnd = "answered" | "cut" | "unanswered" | "refused" | "silent";
 
@@ -46,7 +45,7 @@ export const PATIENCE_MS = 20_000;
 
 export class Client {
   readonly #port: number;
-  #socket: Socket | null = null;
+  #socket: ClientSocket | null = null;
   #isConnected = false;
   #asked: Asked | null = null;
 
@@ -80,8 +79,8 @@ export class Client {
     this.#socket = null;
   }
 
-  #open(): Socket {
-    const socket = connect({ port: this.#port, host: "127.0.0.1", noDelay: true });
+  #open(): ClientSocket {
+    const socket = openConnection(this.#port);
     this.#socket = socket;
     this.#isConnected = false;
     socket.setEncoding("latin1");

@@ -8,7 +8,9 @@ import { basename, join } from "node:path";
 import { APPS, COMMAND } from "../../test/support/scratch.ts";
 import { withDefaults } from "../../test/support/typhon.ts";
 import { ASGI_SERVERS } from "../asgi-servers.ts";
+import { certificate } from "../certificate.ts";
 import { SERVERS } from "../servers.ts";
+import { transport } from "./transport.ts";
 import { isAsync, type AppName, type ServerName } from "./trial.ts";
 
 /** What a trial adds to the command of each server; nginx: lines of its location. */
@@ -74,9 +76,16 @@ function makeTyphon({ app, workers, threads, port, extras }: ProgramOrder): Chao
     // Under ASGI as many requests at once as threads under WSGI: the same counts fill both.
     isAsync(app) ? `--concurrency=${threads}` : `--threads=${threads}`,
     "--log-format=json",
+    ...secureOptions(),
     ...(extras.typhon ?? []),
   ]);
   return { command: COMMAND, args, environment: {} };
+}
+
+function secureOptions(): string[] {
+  if (transport() === "http") return [];
+  const { certfile, keyfile } = certificate();
+  return [`--certfile=${certfile}`, `--keyfile=${keyfile}`];
 }
 
 /** Puts options before the application where that is the last word, else behind all words. */

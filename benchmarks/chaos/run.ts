@@ -11,6 +11,7 @@ import { renderFaultsPage } from "./faults-page.ts";
 import { saveOutcomes, tellFaults, tellFigure, type Row } from "./outcomes.ts";
 import { runTrial, type TrialRun } from "./run-trial.ts";
 import { Subject } from "./subject.ts";
+import { transport, useTransport } from "./transport.ts";
 import { serversOf, type AppName, type Trial } from "./trial.ts";
 import { TRIALS } from "./trials.ts";
 
@@ -69,7 +70,8 @@ async function runAll(jobs: readonly Job[], lanes: number): Promise<Row[]> {
 }
 
 function show(row: Row): void {
-  const who = `${row.server}${row.app === "raw" ? "" : ` ${row.app}`}`;
+  const over = transport() === "http" ? "" : ` over ${transport()}`;
+  const who = `${row.server}${row.app === "raw" ? "" : ` ${row.app}`}${over}`;
   const figures = row.figures.map(tellFigure).join(", ");
   const done = [row.did, figures].filter((text) => text !== "").join("; ");
   const cells = [row.outcome.padEnd(9), row.trial.padEnd(21), who.padEnd(16)];
@@ -100,6 +102,7 @@ async function main(): Promise<number> {
     renderFaultsPage(args.render);
     return 0;
   }
+  useTransport(args.over);
   const date = new Date().toISOString();
   const since = performance.now();
   const chaos = await runAll(listJobs(args), args.lanes);

@@ -1,12 +1,11 @@
 // A client that asks for something large, reads a part of it and then waits, as a phone in a tunnel does.
 
-import { connect, type Socket } from "node:net";
-
 import { within } from "../../test/support/deadline.ts";
 import { PATIENCE_MS } from "./client.ts";
+import { openConnection, type ClientSocket } from "./transport.ts";
 
 export class SlowReader {
-  readonly #socket: Socket;
+  readonly #socket: ClientSocket;
   readonly #begun = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #head = "";
@@ -15,7 +14,7 @@ export class SlowReader {
 
   /** Asks, reads the head and `first` bytes of the body, and waits. */
   constructor(port: number, request: string, first: number) {
-    this.#socket = connect({ port, host: "127.0.0.1" });
+    this.#socket = openConnection(port);
     this.#socket.on("data", (bytes: Buffer) => {
       this.#take(bytes);
       if (this.received < first) return;

@@ -6,6 +6,7 @@
 //       └─────────────┴───────────────┴──error, end──▶ closed
 
 import { connect, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
 
 /** The owner of a connection. */
 interface ConnectionListener {
@@ -23,11 +24,14 @@ export class Connection {
   /** Characters of the whole response; 0 while the head is not whole. */
   #expected = 0;
 
-  constructor(port: number, listener: ConnectionListener) {
+  /** `isSecure`: HTTP/1.1 over TLS, whatever the certificate. */
+  constructor(port: number, listener: ConnectionListener, isSecure = false) {
     this.#listener = listener;
-    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    const address = { port, host: "127.0.0.1", noDelay: true };
+    const security = { rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] };
+    this.#socket = isSecure ? connectSecurely({ ...address, ...security }) : connect(address);
     this.#socket.setEncoding("latin1");
-    this.#socket.on("connect", () => {
+    this.#socket.on(isSecure ? "secureConnect" : "connect", () => {
       this.#state = "idle";
       listener.onIdle(this);
     });

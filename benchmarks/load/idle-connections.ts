@@ -1,5 +1,5 @@
 // A client that opens many connections, sends one request on each, and then holds them idle. Arguments:
-// port, count. Prints one line with the number of open connections when all responses have come, and
+// port, count, and "tls" where they are to be over TLS. Prints one line with the number of open connections when all responses have come, and
 // again for each line on standard input. Runs until it is killed.
 
 import { createInterface } from "node:readline";
@@ -9,7 +9,8 @@ import { Connection } from "./connection.ts";
 const MAX_OPENING = 64;
 const REQUEST = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 
-const [port = 0, wanted = 0] = process.argv.slice(2).map(Number);
+const [port = 0, wanted = 0] = process.argv.slice(2, 4).map(Number);
+const isSecure = process.argv[4] === "tls";
 /** A limit for servers that close connections which they do not want to keep. */
 const maxOpened = wanted * 2;
 const held = new Set<Connection>();
@@ -21,7 +22,7 @@ function openMore(): void {
   while (opening < MAX_OPENING && held.size + opening < wanted && opened < maxOpened) {
     opened++;
     opening++;
-    new Connection(port, { onIdle, onResponse, onClosed });
+    new Connection(port, { onIdle, onResponse, onClosed }, isSecure);
   }
   if (opening > 0 || isReported) return;
   isReported = true;

@@ -5,6 +5,8 @@
 import { ASGI_SERVERS } from "../asgi-servers.ts";
 import { EDGE_CASES } from "../edge-cases.ts";
 import { EDGE_SERVERS } from "../edge-servers.ts";
+import { SECURE_CASES } from "../secure-cases.ts";
+import { SECURE_SERVERS } from "../secure-servers.ts";
 import { ASGI_CASES, CASES, WEBSOCKET_CASES, type Case, type Goal } from "../cases.ts";
 import type { ThroughputResult, ThroughputRound } from "../results.ts";
 import { SERVERS, type Server } from "../servers.ts";
@@ -23,6 +25,7 @@ const ASGI: Subject = { pages: ASGI_CASES, servers: ASGI_SERVERS, unit: "request
 const WEBSOCKET: Subject = { pages: WEBSOCKET_CASES, servers: ASGI_SERVERS, unit: "message" };
 
 const EDGE: Subject = { pages: EDGE_CASES, servers: EDGE_SERVERS, unit: "request" };
+const SECURE: Subject = { pages: SECURE_CASES, servers: SECURE_SERVERS, unit: "request" };
 
 const ASGI_GOALS =
   "Goals for processor time a request: FastAPI at most 0.85 of uvicorn's and no more than " +
@@ -50,10 +53,13 @@ export function webSocketTables(results: readonly ThroughputResult[]): string {
   return tablesOf(WEBSOCKET, results);
 }
 
-/** All tables of files and compression. */
+/** All tables of files and compression, and of the pages over TLS. */
 export function edgeTables(results: readonly ThroughputResult[]): string {
   const bytes = bytesTable(results);
-  const parts = [tablesOf(EDGE, results)];
+  const parts = [EDGE, SECURE].flatMap((subject) => {
+    const own = results.filter((one) => subject.pages.some(({ name }) => name === one.page));
+    return own.length === 0 ? [] : [tablesOf(subject, own)];
+  });
   if (bytes !== "")
     parts.push(`#### Bytes of a compressed response, its head included\n\n${bytes}`);
   return parts.join("\n");
@@ -165,26 +171,30 @@ function goalTable(
 ): string {
   const rows: string[][] = [];
   const workers = [...new Set(results.map((one) => one.workers))];
+  const families = [...new Set(pages.flatMap(({ goals }) => goals.map(({ family }) => family)))];
   for (const page of pages) {
     for (const count of workers) {
       const chosen = results.filter((one) => one.workers === count);
       const own = medianOf(chosen, page.name, "typhon", cpuOf);
-      const reached = page.goals.map((goal) => own / best(chosen, page, goal, servers));
+      const goalOf = (family: Goal["family"]): Goal | undefined =>
+        page.goals.find((goal) => goal.family === family);
+      const reached = families.map((family) => {
+        const goal = goalOf(family);
+        return goal === undefined ? Number.NaN : own / best(chosen, page, goal, servers);
+      });
       // A peer that was not measured leaves a share of 0 or none.
       if (!reached.some((share) => share > 0)) continue;
       rows.push([
         `${page.title}, ${count}w`,
-        ...page.goals.flatMap((goal, at) => {
-          const share = reached[at] ?? Number.NaN;
-          if (!(share > 0)) return ["–", ""];
+        ...families.flatMap((family, at) => {
+          const [goal, share = Number.NaN] = [goalOf(family), reached[at]];
+          if (goal === undefined || !(share > 0)) return ["–", ""];
           return [`${share.toFixed(2)} of ≤ ${goal.share.toFixed(2)}`, verdict(share, goal.share)];
         }),
       ]);
     }
   }
   if (rows.length === 0) return "";
-  // All pages of a suite have goals for the same families.
-  const families = pages[0]?.goals.map((goal) => goal.family) ?? [];
   const head = families.flatMap((family) => [`of ${FAMILY_TITLES[family]}'s best`, ""]);
   return table(["CPU a request", ...head], rows);
 }

@@ -1,12 +1,15 @@
 // The tables of the suites without load: memory, idle connections, start-up time. Pure.
 
 import type { ConnectionsResult, MemoryResult, StartupResult } from "../results.ts";
+import { SECURE_SERVERS } from "../secure-servers.ts";
 import { SERVERS } from "../servers.ts";
 import { median } from "../statistics.ts";
 import { figure, medianWithSpread, ratio, table, verdict } from "./markdown.ts";
 
 /** Goal for the memory of the front: bytes a connection, at most. */
 const MAX_CONNECTION_BYTES = 6 * 1024;
+/** The same over TLS. */
+const MAX_TLS_CONNECTION_BYTES = 30_000;
 /** Goal for the time from start to the first response: less than so many milliseconds. */
 const MAX_STARTUP_MS = 300;
 
@@ -34,6 +37,26 @@ export function memoryTable(results: readonly MemoryResult[]): string {
       }),
     ),
   );
+}
+
+/** Growth of memory a connection over TLS, a row a server, a pair of columns for each number of connections. */
+export function tlsConnectionsTable(results: readonly ConnectionsResult[]): string {
+  const names = [...new Set(results.map(({ server }) => server))];
+  const of = (name: string): ConnectionsResult[] => results.filter(({ server }) => server === name);
+  const most = Math.max(...names.map((name) => of(name).length));
+  const head = Array.from({ length: most }, () => ["bytes a connection", "held"]).flat();
+  const rows = names.map((name) => [
+    SECURE_SERVERS.find((server) => server.name === name)?.title ?? name,
+    ...of(name).flatMap(({ bytesEach, held }) => [
+      medianWithSpread(bytesEach),
+      held.toLocaleString("en-US"),
+    ]),
+  ]);
+  const bytes = median(of("typhon").at(-1)?.bytesEach ?? []);
+  const outcome = Number.isNaN(bytes)
+    ? ""
+    : `\nGoal for Typhon's front, at most ${MAX_TLS_CONNECTION_BYTES} bytes: ${verdict(bytes, MAX_TLS_CONNECTION_BYTES)}.\n`;
+  return `#### Idle connections of HTTP/1.1 over TLS\n\n${table(["", ...head], rows)}${outcome}`;
 }
 
 /** Growth of memory a connection, and the number of connections that the server held. */

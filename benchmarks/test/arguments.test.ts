@@ -7,6 +7,8 @@ import { ASGI_SERVERS } from "../asgi-servers.ts";
 import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES, type Case } from "../cases.ts";
 import { EDGE_CASES } from "../edge-cases.ts";
 import { EDGE_SERVERS } from "../edge-servers.ts";
+import { SECURE_CASES } from "../secure-cases.ts";
+import { SECURE_SERVERS } from "../secure-servers.ts";
 import { WHOLE } from "../results.ts";
 import { SERVERS } from "../servers.ts";
 
@@ -14,11 +16,13 @@ test("measures everything but WebSockets, and keeps it, without arguments", () =
   const args = readArguments([]);
   assert.deepEqual(args.suites, WHOLE);
   assert(WHOLE.includes("asgi") && !WHOLE.includes("websocket"));
-  const pages = [CASES, ASGI_CASES, WEBSOCKET_CASES, EDGE_CASES];
+  const pages = [CASES, ASGI_CASES, WEBSOCKET_CASES, EDGE_CASES, SECURE_CASES];
   assert.equal(args.only.length, pages.flat().length);
   assert.deepEqual(
     new Set(args.servers),
-    new Set([...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS].map((one) => one.name)),
+    new Set(
+      [...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS, ...SECURE_SERVERS].map((one) => one.name),
+    ),
   );
   assert.equal(args.rounds, 5);
   assert.equal(args.isWhole, true);
@@ -52,7 +56,7 @@ test("takes ASGI, WebSocket and edge pages as a wish for their own suites", () =
 });
 
 test("no page has the name of another", () => {
-  const lists = [CASES, ASGI_CASES, WEBSOCKET_CASES, COMPARED_PAGES, EDGE_CASES];
+  const lists = [CASES, ASGI_CASES, WEBSOCKET_CASES, COMPARED_PAGES, EDGE_CASES, SECURE_CASES];
   const pages = new Set<Case>(lists.flat());
   assert.equal(new Set([...pages].map((one) => one.name)).size, pages.size);
 });

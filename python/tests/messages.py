@@ -94,8 +94,33 @@ def record(
         more.get("server_port", "8080"),
         more.get("request_id", "r-1"),
         *(value for _, value in fields),
+        more.get("tls", ""),
         more.get("body_length", ""),
         more.get("body_file", ""),
     ]
     names = "\0".join(name for name, _ in fields)
     return names.encode("latin-1"), "\0".join(values).encode("latin-1")
+
+
+def handshake(server_name: str = "example.com", **client: Any) -> str:
+    """The TLS value of a record; a client certificate where any of its fields is given."""
+    certificate = {
+        "chain": ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
+        "subject": "CN=anna,O=Example",
+        "issuer": "CN=Staff,O=Example",
+        "serial_number": "0A3F",
+        "alternative_names": [],
+        "not_before": 1_767_225_600_000,
+        "not_after": 1_798_761_599_000,
+        **client,
+    }
+    return json.dumps(
+        {
+            "version": "TLSv1.3",
+            "version_code": 0x0304,
+            "cipher": "TLS_AES_128_GCM_SHA256",
+            "cipher_code": 0x1301,
+            "server_name": server_name,
+            "client": certificate if client else None,
+        }
+    )

@@ -1,19 +1,25 @@
 // `typhon check`: shows what the same words without "check" would serve. Nothing is started, and no code is loaded.
 
 import type {
+  Account,
   ApplicationConfiguration,
   Configuration,
   RouteConfiguration,
   RoutePolicy,
   RouteTarget,
+  TlsConfiguration,
 } from "../config/configuration.ts";
+import { redirectLoops } from "../config/redirect-loops.ts";
+import { formatUrl } from "../net/address.ts";
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {
-  const { listeners, applications, routes, logs, process } = configuration;
+  const { listeners, tls, applications, routes, logs, process } = configuration;
   const sections: [string, readonly string[]][] = [
-    ["Listeners", listenerLines(listeners)],
+    ["Listeners", listenerLines(configuration)],
+    ["TLS", tlsLines(tls)],
     ["Routes, in the order in which they match", routes.map(routeLine)],
+    ["Warnings", redirectLoops(routes, tls !== null)],
     ["Applications", applications.flatMap(applicationLines)],
     [
       "Files",
@@ -21,6 +27,7 @@ export function renderCheck(configuration: Configuration): string {
         `access log   ${logs.accessLog === "-" ? "standard output" : logs.accessLog}`,
         `PID file     ${process.pid ?? "none"}`,
         `large bodies ${process.tempDir}`,
+        ...(process.user === null ? [] : [`user         ${userWords(process.user)}`]),
       ],
     ],
     [
@@ -37,20 +44,53 @@ export function renderCheck(configuration: Configuration): string {
     .join("\n");
 }
 
-function listenerLines({ bind }: Configuration["listeners"]): string[] {
+function listenerLines({ listeners, tls }: Configuration): string[] {
+  const { bind, proxyProtocol, http2, h2c } = listeners;
+  const notes = [
+    proxyProtocol ? "trusted proxies begin with a PROXY header" : "",
+    h2c ? "HTTP/2 without TLS for clients with prior knowledge" : "",
+    tls !== null && !http2 ? "no HTTP/2" : "",
+  ].filter((note) => note !== "");
+  return [...addressLines(bind), ...notes];
+}
+
+function addressLines(bind: Configuration["listeners"]["bind"]): string[] {
   if (bind === "default") return ["port 80 of all addresses, else http://127.0.0.1:8000"];
-  return bind.map((address) => {
-    if (address.kind === "unix") return `unix:${address.path}`;
-    const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-    return `http://${host}:${address.port}`;
-  });
+  if (bind === "default-https")
+    return ["ports 443 and 80 of all addresses, else https://127.0.0.1:8443"];
+  if (bind === "domains") return ["ports 443 and 80 of all addresses"];
+  return bind.map(formatUrl);
+}
+
+function tlsLines(tls: TlsConfiguration | null): string[] {
+  if (tls === null) return [];
+  const { certificates, acme, internal, stateDir, clients, hstsSeconds, redirect } = tls;
+  const orders = acme === null ? [] : acme.domains.map((name) => `${name} (ACME)`);
+  const issuers = acme?.issuers.map(({ directoryUrl }) => directoryUrl) ?? [];
+  return [
+    ...certificates.map(({ certfile, keyfile }) => `${certfile}, key ${keyfile}`),
+    ...orders,
+    ...(issuers.length === 0 ? [] : [`ordered from ${issuers.join(", else ")}`]),
+    ...(internal ? ["a local authority, for hosts without a certificate"] : []),
+    ...(internal || acme !== null ? [`state in ${stateDir}`] : []),
+    ...clients.map(
+      ({ host, mode, caCerts }) =>
+        `client certificates ${mode} for ${host === "" ? "every other host" : host}${caCerts === "" ? "" : `, by ${caCerts}`}`,
+    ),
+    ...(hstsSeconds === 0 ? [] : [`Strict-Transport-Security for ${hstsSeconds} s`]),
+    redirect ? "requests without TLS are redirected" : "requests without TLS are served",
+  ];
 }
 
 function routeLine({ host, path, target, policy }: RouteConfiguration): string {
-  const readable = Buffer.from(path === "" ? "/" : path, "latin1").toString();
   const notes = [...targetNotes(target), ...policyNotes(policy)];
   const more = notes.length === 0 ? "" : ` (${notes.join(", ")})`;
-  return `${host === "" ? "every host" : host}  ${readable}  → ${targetWords(target)}${more}`;
+  return `${host === "" ? "every host" : host}  ${readable(path || "/")}  → ${targetWords(target)}${more}`;
+}
+
+/** Bytes of a path, each as one character, as text. */
+function readable(bytes: string): string {
+  return Buffer.from(bytes, "latin1").toString();
 }
 
 function targetWords(target: RouteTarget): string {
@@ -63,10 +103,12 @@ function targetWords(target: RouteTarget): string {
 
 function targetNotes(target: RouteTarget): string[] {
   if (target.kind !== "static") return [];
-  const { listing, fallback, followSymlinks, stripPrefix } = target;
+  const { index, listing, fallback, followSymlinks, stripPrefix } = target;
+  const names = index.map(readable).join(" ");
   return [
+    names === "index.html" ? "" : `index ${names || "none"}`,
     listing ? "listing" : "",
-    fallback === "" ? "" : `fallback ${fallback}`,
+    fallback === "" ? "" : `fallback ${readable(fallback)}`,
     followSymlinks ? "symbolic links may leave the folder" : "",
     stripPrefix ? "" : "the path is a part of the file's name",
   ].filter((note) => note !== "");
@@ -101,6 +143,10 @@ function applicationLines(application: ApplicationConfiguration): string[] {
     ...(rootPath === "" ? [] : [`  root path ${rootPath}`]),
     ...sendfile.map(({ prefix, folder }) => `  hands over files of ${folder} as ${prefix || "/"}`),
   ];
+}
+
+function userWords({ uid, gid, name }: Account): string {
+  return `${name === "" ? uid : name}, group ${gid}`;
 }
 
 function seconds(ms: number): string {

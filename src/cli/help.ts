@@ -1,5 +1,6 @@
 // The text of `typhon --help`: the options by group, in at most 80 columns, with examples at the end. Pure.
 
+import { isOnByDefault } from "../config/option.ts";
 import { APP, GROUPS, OPTION_LIST, SWITCHES, variableOf, type Option } from "../config/schema.ts";
 
 /** A terminal's usual width. */
@@ -15,6 +16,7 @@ const EXAMPLES = [
   ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
   ["typhon shop.wsgi --static /static=public", "an application and its files"],
   ["typhon ./public", "a site of files"],
+  ["typhon app:app --domain example.com", "HTTPS with a certificate by itself"],
 ] as const;
 
 export const CHECK_HELP = `Usage: typhon check [APP] [options]
@@ -36,6 +38,7 @@ export function renderHelp(): string {
     "       typhon check [options]      shows what would be served, or mistakes",
     "       typhon reload --pid FILE    a running server loads new code",
     "       typhon hash-password [USER] a line for the file of basic-auth",
+    "       typhon trust                how to trust the authority of --tls internal",
     "",
     "Serves Python WSGI and ASGI applications and files: an HTTP front, a queue,",
     "workers.",
@@ -67,7 +70,8 @@ export function renderHelp(): string {
 function flagColumn(option: Option<unknown>): string {
   const short = option.short === null ? "    " : `-${option.short}, `;
   const value = option.placeholder === null ? "" : ` ${option.placeholder}`;
-  return `  ${short}--${option.name}${value}`;
+  const no = isOnByDefault(option) ? "[no-]" : "";
+  return `  ${short}--${no}${option.name}${value}`;
 }
 
 function defaultNote(option: Option<unknown>): string {

@@ -16,7 +16,8 @@ Makes the server that was started with --pid FILE, or with the key pid in its
 file, read its file and load the code of its applications again. New workers
 start beside the old ones and take over when all of them are ready; no request
 is refused or lost. If the new code does not load, or the file has a mistake,
-the old code keeps serving.
+the old code keeps serving. Settings of the file that hold only after a restart
+are named.
 
   --pid FILE     the server's PID file; default: the variable TYPHON_PID
   --config FILE  a file with the key pid; default: typhon.toml
@@ -27,15 +28,18 @@ server could not be reached.
 `;
 
 /**
- * Asks the server of --pid, TYPHON_PID or the file to reload. Resolves when the new code serves, with the
- * milliseconds that the reload took. Throws OperatorError: 3 if the code does not load, 2 if the
+ * Asks the server of --pid, TYPHON_PID or the file to reload. Resolves when the new code serves, with what
+ * the command prints. Throws OperatorError: 3 if the code does not load, 2 if the
  * file has a mistake or the server could not be reached.
  */
-export async function reload(flags: Flags, environment: Environment, cwd: string): Promise<number> {
+export async function reload(flags: Flags, environment: Environment, cwd: string): Promise<string> {
   const pidFile = readPidFile(flags, environment, cwd);
   // A dynamic import: a mistyped command must not wait for modules that it does not need.
   const { requestReload } = await import("../supervisor/control-client.ts");
-  return await requestReload(pidFile);
+  const { ms, restart } = await requestReload(pidFile);
+  const lines = [`reloaded in ${ms} ms`];
+  if (restart.length > 0) lines.push(`${restart.join(", ")}: holds after a restart`);
+  return `${lines.join("\n")}\n`;
 }
 
 function readPidFile(flags: Flags, environment: Environment, cwd: string): string {

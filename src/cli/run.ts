@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { readFlags, type Flags } from "../config/flags.ts";
-import { configurationReader, loadConfiguration } from "../config/load.ts";
+import { configurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { escapeText } from "../observe/escape.ts";
@@ -13,24 +13,28 @@ import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
 import { CHECK_HELP, renderHelp } from "./help.ts";
 import { HASH_PASSWORD, HASH_PASSWORD_HELP, hashPasswordLine } from "./hash-password.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
+import { trust, TRUST, TRUST_HELP } from "./trust.ts";
 import { readVersion } from "../config/version.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
+const HELP_OF: ReadonlyMap<string | null, string> = new Map([
+  [CHECK, CHECK_HELP],
+  [TRUST, TRUST_HELP],
+]);
 /** Exit code of a bug in Typhon. sysexits.h has 70 (EX_SOFTWARE), but shells and systemd units expect 1. */
 const EXIT_FAULT = 1;
 
 /** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
 export async function run(words: readonly string[], environment: Environment): Promise<number> {
   const [first] = words;
-  const command = first === RELOAD || first === CHECK ? first : null;
+  const command = first === RELOAD || first === CHECK || first === TRUST ? first : null;
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
-      const others = command === CHECK ? CHECK_HELP : renderHelp();
-      process.stdout.write(isReload ? RELOAD_HELP : others);
+      process.stdout.write(isReload ? RELOAD_HELP : (HELP_OF.get(command) ?? renderHelp()));
       return 0;
     }
     if (flags.wantsVersion) {
@@ -38,17 +42,18 @@ export async function run(words: readonly string[], environment: Environment): P
       return 0;
     }
     const cwd = workingFolder();
-    if (command === CHECK) {
-      const { renderCheck } = await import("./check.ts");
-      const { readPolicyFiles } = await import("../handlers/policy/policy-handler.ts");
-      const configuration = loadConfiguration(flags, environment, cwd);
-      await readPolicyFiles(configuration.routes.map(({ policy }) => policy));
-      process.stdout.write(renderCheck(configuration));
+    if (command === TRUST) {
+      process.stdout.write(trust(flags, environment, cwd));
       return 0;
     }
+    if (command === CHECK) return await check(flags, environment, cwd);
     if (!isReload) return await serve(flags, environment, cwd);
-    const ms = await reload(command === RELOAD ? flags : { ...flags, app: null }, environment, cwd);
-    process.stdout.write(`reloaded in ${ms} ms\n`);
+    const done = await reload(
+      command === RELOAD ? flags : { ...flags, app: null },
+      environment,
+      cwd,
+    );
+    process.stdout.write(done);
     return 0;
   } catch (error) {
     // The text may hold an application's traceback, or the reply of whoever listens at the control socket. Lines
@@ -57,6 +62,19 @@ export async function run(words: readonly string[], environment: Environment): P
     process.stderr.write(`${text.split("\n").map(escapeText).join("\n")}\n`);
     return error instanceof OperatorError ? error.exitCode : EXIT_FAULT;
   }
+}
+
+async function check(flags: Flags, environment: Environment, cwd: string): Promise<number> {
+  const { renderCheck } = await import("./check.ts");
+  const { checkFiles } = await import("../server.ts");
+  const reader = configurationReader(flags, environment, cwd);
+  const user = reader.readEarly()?.user ?? null;
+  // Files are looked for as the server will.
+  if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
+  const configuration = reader.read();
+  await checkFiles(configuration);
+  process.stdout.write(renderCheck(configuration));
+  return 0;
 }
 
 async function printHash(words: readonly string[]): Promise<number> {
@@ -68,12 +86,16 @@ async function printHash(words: readonly string[]): Promise<number> {
 
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
   const reader = configurationReader(flags, environment, cwd);
-  const configuration = reader.read();
+  const early = reader.readEarly();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
-  const { supervise } = await import("../supervisor/supervisor.ts");
+  const load = () => import("../supervisor/supervisor.ts");
+  const opened = early === null ? null : await (await load()).openAsRoot(early);
+  const configuration = reader.read();
+  const { supervise } = await load();
   const log = openLog(configuration.logs);
+  const reread = reader.hasFile ? reader.read : null;
   try {
-    return await supervise(configuration, log, reader.hasFile ? reader.read : null);
+    return await supervise(configuration, log, { reread, opened });
   } finally {
     await flushStandardStreams();
     // An operation of the thread pool counts as running until its callbacks have returned (last-exit.ts).

@@ -1,5 +1,5 @@
-// The addresses of --bind: HOST:PORT, [IPv6]:PORT, :PORT and unix:PATH. An ambiguous address (IPv6 without
-// brackets) is refused. Pure.
+// The addresses of --bind: HOST:PORT, [IPv6]:PORT, :PORT and unix:PATH, and before the first three a scheme. An
+// ambiguous address (IPv6 without brackets) is refused. Pure.
 
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
@@ -13,6 +13,9 @@ const MAX_SOCKET_PATH_BYTES = 107;
 export const ALL_ADDRESSES = "0.0.0.0";
 
 const EXPECTED = "must be HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH";
+
+/** An address as given; without a scheme its port and the certificates decide (scheme.ts). */
+export type GivenAddress = ListenAddress & { readonly scheme: "http" | "https" | null };
 
 /** A host name, an IPv4 address or an IPv6 address without brackets. Throws BadValue. */
 export function readHost(text: string): string {
@@ -31,9 +34,19 @@ export const readPort = withSchema({ type: "integer", minimum: 0, maximum: 65_53
 });
 
 /** One address of --bind; the path of a Unix socket stays as given. Throws BadValue. */
-export function readBindAddress(text: string): ListenAddress {
+export function readBindAddress(text: string): GivenAddress {
   if (text.startsWith("unix:")) return readSocketPath(text.slice("unix:".length));
-  const match = /^(?:\[(?<inner>[^\]]*)\]|(?<host>[^:[\]]*)):(?<port>[^:]*)$/.exec(text);
+  const [whole, word] = /^(https?):\/\//i.exec(text) ?? [""];
+  if (word === undefined) return { ...readTcpAddress(text), scheme: null };
+  const rest = text.slice(whole.length);
+  if (rest.startsWith("unix:"))
+    throw new BadValue(`must be ${rest} without ${whole}: a Unix socket has no scheme, and no TLS`);
+  const scheme = word.toLowerCase() === "https" ? "https" : "http";
+  return { ...readTcpAddress(rest), scheme };
+}
+
+function readTcpAddress(text: string): ListenAddress {
+  const match = /^(?:\[(?<inner>[^\]]*)\]|(?<host>[^:[\]]*)):(?<port>[^:/]*)$/.exec(text);
   if (match?.groups === undefined) throw new BadValue(explain(text));
   const { inner, host, port = "" } = match.groups;
   if (inner !== undefined && !isIPv6(inner))
@@ -46,7 +59,7 @@ export function readBindAddress(text: string): ListenAddress {
 }
 
 /** The address with an absolute path, if it is a Unix socket. Throws BadValue if the path is too long. */
-export function resolveBindAddress(address: ListenAddress, folder: string): ListenAddress {
+export function resolveBindAddress(address: GivenAddress, folder: string): GivenAddress {
   if (address.kind === "tcp") return address;
   const path = resolve(folder, address.path);
   const bytes = Buffer.byteLength(path);
@@ -54,12 +67,12 @@ export function resolveBindAddress(address: ListenAddress, folder: string): List
     throw new BadValue(
       `is too long for a socket (${bytes} bytes): at most ${MAX_SOCKET_PATH_BYTES} as an absolute path`,
     );
-  return { kind: "unix", path };
+  return { kind: "unix", path, scheme: "http" };
 }
 
-function readSocketPath(path: string): ListenAddress {
+function readSocketPath(path: string): GivenAddress {
   if (path === "" || path.includes("\0")) throw new BadValue("must name a path after unix:");
-  return { kind: "unix", path };
+  return { kind: "unix", path, scheme: "http" };
 }
 
 function explain(text: string): string {
@@ -68,6 +81,7 @@ function explain(text: string): string {
     return `${EXPECTED}; an IPv6 address needs brackets: [::1]:8000`;
   if (/^\d+$/.test(text)) return `${EXPECTED}; for a port alone write :${text} or --port ${text}`;
   if (text.startsWith("/")) return `${EXPECTED}; for a Unix socket write unix:${text}`;
+  if (/^[^/]+:\d+\//.test(text)) return `${EXPECTED}, without a path`;
   if (!text.includes(":") && text !== "") return `${EXPECTED}; the port is missing: ${text}:8000`;
   return EXPECTED;
 }

@@ -2,7 +2,7 @@
 // load.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
 // Times are milliseconds, sizes bytes.
 
-import type { ListenAddress, SocketRights } from "../net/address.ts";
+import type { BoundAddress, SocketRights } from "../net/address.ts";
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
@@ -95,11 +95,13 @@ export interface StaticTarget {
   readonly folder: string;
   /** Whether the route's path is removed before the file is looked for. */
   readonly stripPrefix: boolean;
-  /** Whether a folder without index.html is shown as a list. */
+  /** Names of files that stand for their folder, the first that there is; as bytes, each as one character. */
+  readonly index: readonly string[];
+  /** Whether a folder without such a file is shown as a list. */
   readonly listing: boolean;
   /** Whether symbolic links may leave the folder. */
   readonly followSymlinks: boolean;
-  /** The file, below the folder, for paths where there is none (single-page applications); "" = none. */
+  /** The file, below the folder, for paths where there is none (single-page applications), as bytes like `index`; "" = none. */
   readonly fallback: string;
 }
 
@@ -131,16 +133,89 @@ export interface RouteConfiguration {
   readonly policy: RoutePolicy;
 }
 
+/** A certificate with its chain and its key, in PEM files. Absolute paths. */
+export interface CertificateFiles {
+  readonly certfile: string;
+  readonly keyfile: string;
+  /** A file whose first line is the password of the key; null = the key has none. */
+  readonly passwordFile: string | null;
+}
+
+/** Which client certificates a host asks for. */
+export interface ClientCertificatePolicy {
+  /** A host as in a route, "" = every host that has no policy of its own. */
+  readonly host: string;
+  readonly mode: "none" | "optional" | "required";
+  /** Absolute path of the authorities' certificates (PEM); "" with mode "none". */
+  readonly caCerts: string;
+}
+
+export interface TlsConfiguration {
+  /** Chosen by the names in the certificates; the first is the default. */
+  readonly certificates: readonly CertificateFiles[];
+  /** Whether hosts without a certificate get one of a local authority (development). */
+  readonly internal: boolean;
+  /** Null: no certificate is ordered. */
+  readonly acme: AcmeConfiguration | null;
+  /** Absolute: state of the local authority and of ACME. */
+  readonly stateDir: string;
+  readonly clients: readonly ClientCertificatePolicy[];
+  /** OpenSSL's list of ciphers for TLS 1.2; "" = Typhon's. */
+  readonly ciphers: string;
+  /** Strict-Transport-Security of responses over TLS, seconds; 0 = none. */
+  readonly hstsSeconds: number;
+  /** Whether requests without TLS are redirected (308). */
+  readonly redirect: boolean;
+}
+
+export interface AcmeConfiguration {
+  /** Host names, wildcards ("*.example.com") and IP addresses; each gets a certificate of its own. */
+  readonly domains: readonly string[];
+  /** "" = none. */
+  readonly email: string;
+  /** The authorities, in the order in which they are asked. */
+  readonly issuers: readonly AcmeIssuer[];
+  /** Absolute path of the program for dns-01; null = none. */
+  readonly dnsHook: string | null;
+}
+
+export interface AcmeIssuer {
+  readonly directoryUrl: string;
+  /** Absolute path of the authority's own root certificate; null = those that Node trusts. */
+  readonly caRoot: string | null;
+  /** External account binding (RFC 8555 §7.3.4). */
+  readonly eab: { readonly kid: string; readonly keyFile: string } | null;
+  /** "" = the authority's default. */
+  readonly profile: string;
+}
+
+/** A user that the server becomes, with its group. */
+export interface Account {
+  readonly uid: number;
+  readonly gid: number;
+  /** "" for a number that no user has. */
+  readonly name: string;
+  /** Absolute. */
+  readonly home: string;
+}
+
 export interface Configuration {
   /** Where the server listens, and settings of all its connections. */
   readonly listeners: {
     /**
-     * "default": no address was chosen; port 80 on all addresses where it may be bound, else
-     * 127.0.0.1:8000. Otherwise the addresses, in the order given. Never "default" with `reload`.
+     * The addresses, in the order given. "default" …: no address was chosen, and never with `reload`.
+     * "default": port 80 on all addresses where it may be bound, else 127.0.0.1:8000.
+     * "default-https": port 443, and port 80 for the redirect, where they may be bound, else 127.0.0.1:8443.
+     * "domains": ports 443 and 80, or no start, because an authority has to connect to them.
      */
-    readonly bind: "default" | readonly ListenAddress[];
+    readonly bind: "default" | "default-https" | "domains" | readonly BoundAddress[];
     /** Of the files of Unix sockets. */
     readonly socketRights: SocketRights;
+    /** Whether trusted proxies begin each connection with a PROXY header, version 1 or 2. */
+    readonly proxyProtocol: boolean;
+    /** Whether HTTP/2 is offered over TLS, and served without TLS to clients with prior knowledge. */
+    readonly http2: boolean;
+    readonly h2c: boolean;
     /** Addresses and ranges whose forwarded fields are trusted; "unix" = every Unix socket, "*" = all. */
     readonly forwardedAllowIps: readonly string[];
     /** What becomes of field names with "_". */
@@ -153,6 +228,8 @@ export interface Configuration {
     readonly maxRequestLine: number;
     readonly maxRequestHead: number;
   };
+  /** Null without TLS. */
+  readonly tls: TlsConfiguration | null;
   /** The names differ; none for a site of files alone. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
@@ -173,6 +250,8 @@ export interface Configuration {
     readonly maxTempSize: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
+    /** The user and the group that the server becomes when its ports are bound; null = it stays who it is. */
+    readonly user: Account | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
     /** Whether code is loaded anew when a file below `reloadDirs` changes. */

@@ -22,23 +22,39 @@ interface ApplicationOptions extends Keys<keyof typeof OPTIONS | "dir", OptionVa
 /** One route: the keys of `[[routes]]`. */
 type RouteOptions = Keys<keyof typeof ROUTE_KEYS, OptionValue>;
 
+/** One certificate: the keys of `[[certificates]]`. */
+type CertificateOptions = Keys<"certfile" | "keyfile" | "keyfilePasswordFile", OptionValue>;
+
+/** The client certificates of a host: the keys of `[[client-certificates]]`. */
+type ClientCertificateOptions = Keys<"host" | "caCerts" | "certReqs", OptionValue>;
+
 /** `{ app: "shop:app", bind: "127.0.0.1:8000", workers: 2, timeout: 10 }`: see docs/options.md. */
-export interface ServerOptions extends Keys<Exclude<keyof typeof OPTIONS, "config">, OptionValue> {
+export interface ServerOptions extends Keys<
+  Exclude<keyof typeof OPTIONS, "config" | "user" | "group">,
+  OptionValue
+> {
   /** The application: module:callable, module, path/to/file.py[:callable] or module:factory(). */
   readonly app?: string;
   /** More applications, by their names. */
   readonly apps?: Readonly<Record<string, ApplicationOptions>>;
   readonly routes?: readonly RouteOptions[];
+  /** More certificates, each with a key of its own. */
+  readonly certificates?: readonly CertificateOptions[];
+  readonly clientCertificates?: readonly ClientCertificateOptions[];
 }
 
 /** Keys whose entries have names of their own, which are no options. */
 const FREE_KEYS = new Set(["apps", "env", "headers"]);
 
+/** Keys that are no options but hold tables. */
+const TABLES = new Set(["apps", "routes", "certificates", "clientCertificates"]);
+
 /** The configuration that `options` ask for; paths are below `cwd`. Throws OperatorError. */
 export function embeddedConfiguration(options: ServerOptions, cwd: string): Configuration {
   // The interpreter is looked for on PATH, and a virtual environment that is active is used.
-  const { PATH, VIRTUAL_ENV, HOME, PWD } = process.env;
-  return programConfiguration(tableOf(options, ""), { PATH, VIRTUAL_ENV, HOME, PWD }, cwd);
+  const { PATH, VIRTUAL_ENV, HOME, XDG_DATA_HOME, PWD } = process.env;
+  const environment = { PATH, VIRTUAL_ENV, HOME, XDG_DATA_HOME, PWD };
+  return programConfiguration(tableOf(options, ""), environment, cwd);
 }
 
 /** `at`: the place of the object in the options, such as "routes[0]"; "" for the whole. */
@@ -47,7 +63,7 @@ function tableOf(object: object, at: string, isFree = false): Table {
   for (const [key, value] of Object.entries(object) as [string, unknown][]) {
     if (value === undefined) continue;
     const name = isFree ? key : kebabCase(key);
-    const isSite = key === "apps" || key === "routes";
+    const isSite = TABLES.has(key);
     // An option at the top is named as its flag, because docs/options.md has it so.
     const own = isSite ? key : `--${name}`;
     table.set(name, locate(value, at === "" ? own : `${at}.${key}`, FREE_KEYS.has(key)));

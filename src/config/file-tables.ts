@@ -1,4 +1,5 @@
-// The tables of typhon.toml, or of a program's options: the top level, [apps.NAME] and [[routes]]. Finds every
+// The tables of typhon.toml, or of a program's options: the top level, [apps.NAME], [[routes]], [[certificates]]
+// and [[client-certificates]]. Finds every
 // mistake that one key shows by itself: unknown keys, and values that their readers refuse. Pure.
 
 import { textsOf, type Located, type Table } from "./located.ts";
@@ -11,10 +12,12 @@ import { mayBeFolder } from "./values.ts";
 
 /** The router looks at one route after the other. */
 export const MAX_ROUTES = 1000;
+/** As many hosts as routes. */
+export const MAX_CERTIFICATES = 1000;
 /** Each application has a launcher and at least one worker. */
 export const MAX_APPLICATIONS = 100;
-/** Keys that are open to everybody without a value: an empty list may have been meant for nobody. */
-const OPEN_KEYS: ReadonlySet<string> = new Set(["allow", "bind", "host"]);
+/** Keys whose default is another one than an empty list, which may have been meant for nobody. */
+const OPEN_KEYS: ReadonlySet<string> = new Set(["allow", "bind", "host", "index"]);
 /** Log lines and routes name an application by it. */
 const APPLICATION_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 
@@ -25,8 +28,8 @@ interface ApplicationTable {
   readonly table: Table;
 }
 
-/** One `[[routes]]`. */
-export interface RouteTable {
+/** One table of an array, such as `[[routes]]`. */
+export interface ArrayTable {
   readonly by: string;
   readonly table: Table;
 }
@@ -34,37 +37,54 @@ export interface RouteTable {
 export interface FileTables {
   readonly top: Table;
   readonly applications: readonly ApplicationTable[];
-  readonly routes: readonly RouteTable[];
+  readonly routes: readonly ArrayTable[];
+  readonly certificates: readonly ArrayTable[];
+  readonly clients: readonly ArrayTable[];
   /** Whether there are applications or routes at all, right or wrong ones. */
   readonly hasSite: boolean;
 }
 
 type Level = keyof typeof FILE_KEYS;
-const LEVELS: readonly Level[] = ["top", "app", "route"];
+const LEVELS: readonly Level[] = ["top", "app", "route", "certificate", "client"];
 const LEVEL_NAMES: Readonly<Record<Level, string>> = {
   top: "the top level",
   app: "[apps.NAME]",
   route: "[[routes]]",
+  certificate: "[[certificates]]",
+  client: "[[client-certificates]]",
 };
+/** Keys of the top level that are no options. */
+const TABLE_KEYS = ["apps", "routes", "certificates", "client-certificates"];
 
 export const EMPTY_TABLES: FileTables = {
   top: new Map(),
   applications: [],
   routes: [],
+  certificates: [],
+  clients: [],
   hasSite: false,
 };
 
 /** The tables of a file's top table; relative paths start at `folder`. */
 export function readTables(all: Table, folder: string, mistakes: Mistakes): FileTables {
   const top = new Map(all);
-  top.delete("apps");
-  top.delete("routes");
+  for (const key of TABLE_KEYS) top.delete(key);
   checkTable(top, "top", folder, mistakes);
   const applications = mistakes.attempt(() => applicationTables(all.get("apps"), mistakes), []);
-  const routes = mistakes.attempt(() => routeTables(all.get("routes")), []);
   for (const { table } of applications) checkTable(table, "app", folder, mistakes);
-  for (const { table } of routes) checkTable(table, "route", folder, mistakes);
-  return { top, applications, routes, hasSite: all.size > top.size };
+  const arrayOf = (key: string, level: Level, most: number): readonly ArrayTable[] => {
+    const tables = mistakes.attempt(() => arrayTables(all.get(key), key, most), []);
+    for (const { table } of tables) checkTable(table, level, folder, mistakes);
+    return tables;
+  };
+  return {
+    top,
+    applications,
+    routes: arrayOf("routes", "route", MAX_ROUTES),
+    certificates: arrayOf("certificates", "certificate", MAX_CERTIFICATES),
+    clients: arrayOf("client-certificates", "client", MAX_CERTIFICATES),
+    hasSite: all.has("apps") || all.has("routes"),
+  };
 }
 
 function applicationTables(located: Located | undefined, mistakes: Mistakes): ApplicationTable[] {
@@ -91,16 +111,16 @@ function applicationTable(name: string, located: Located): ApplicationTable {
   return { name, by, table: located.entries };
 }
 
-function routeTables(located: Located | undefined): RouteTable[] {
+function arrayTables(located: Located | undefined, key: string, most: number): ArrayTable[] {
   if (located === undefined) return [];
   const { by } = located;
-  if (located.kind !== "array")
-    throw new OperatorError(`${by} must be an array of tables: [[routes]] for each route`);
-  if (located.items.length > MAX_ROUTES)
-    throw new OperatorError(`${by} has too many routes: at most ${MAX_ROUTES}`);
+  const expected = `must be an array of tables: [[${key}]] for each`;
+  if (located.kind !== "array") throw new OperatorError(`${by} ${expected}`);
+  if (located.items.length > most)
+    throw new OperatorError(`${by} has too many ${key.replace("-", " ")}: at most ${most}`);
   return located.items.map((item) => {
     if (item.kind === "table") return { by: item.by, table: item.entries };
-    throw new OperatorError(`${item.by} must be an array of tables: [[routes]] for each route`);
+    throw new OperatorError(`${item.by} ${expected}`);
   });
 }
 
@@ -136,13 +156,14 @@ function isKeyOf(key: string, { name, alias }: Option<unknown>): boolean {
 
 /** The end of an error line: where the key belongs, the nearest known key, or the keys there are. */
 function unknownKey(key: string, level: Level): string {
+  const keysOf = (one: Level): readonly Option<unknown>[] => FILE_KEYS[one];
   const other = LEVELS.find(
-    (one) => one !== level && FILE_KEYS[one].some((option) => isKeyOf(key, option)),
+    (one) => one !== level && keysOf(one).some((option) => isKeyOf(key, option)),
   );
   if (other !== undefined)
     return `is no key of ${LEVEL_NAMES[level]}; it belongs to ${LEVEL_NAMES[other]}`;
   const names = FILE_KEYS[level].map(({ name }) => name);
-  const all = level === "top" ? [...names, "apps", "routes"] : names;
+  const all = level === "top" ? [...names, ...TABLE_KEYS] : names;
   const nearest = nearestWord(key, all);
   if (nearest !== null) return `is no key of ${LEVEL_NAMES[level]}; did you mean ${nearest}?`;
   const allowed = level === "top" ? "see docs/options.md" : `allowed: ${all.join(", ")}`;

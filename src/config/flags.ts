@@ -8,6 +8,9 @@ import { nearestWord } from "./nearest.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { OPTION_LIST, SWITCHES } from "./schema.ts";
 
+/** `--no-health` turns off what the file or a variable has turned on; so it is for each option without a value. */
+const NO = "no-";
+
 /** The content of the command line. */
 export interface Flags {
   readonly wantsHelp: boolean;
@@ -20,12 +23,7 @@ export interface Flags {
 
 /** Reads the words after the command's name. Throws OperatorError. */
 export function readFlags(words: readonly string[]): Flags {
-  const known: Record<string, { type: "string" | "boolean"; short?: string }> = {};
-  for (const { name, short, placeholder } of [...OPTION_LIST, ...SWITCHES]) {
-    const type = placeholder === null ? "boolean" : "string";
-    known[name] = short === null ? { type } : { type, short };
-  }
-
+  const known = knownFlags();
   // Not strict, so that unknown flags come as tokens too, and the error lines can be ours.
   const { tokens } = parseArgs({
     args: [...words],
@@ -46,7 +44,7 @@ export function readFlags(words: readonly string[]): Flags {
     const type = known[token.name]?.type;
     if (type === undefined) throw unknownFlag(token.rawName);
     if (type === "boolean") {
-      texts.set(token.name, [token.value ?? "true"]);
+      texts.set(...readSwitch(token));
       continue;
     }
     const isNextFlag = token.inlineValue === false && token.value.startsWith("--");
@@ -64,8 +62,35 @@ export function readFlags(words: readonly string[]): Flags {
   return { wantsHelp, wantsVersion, app, texts };
 }
 
+function knownFlags(): Record<string, { type: "string" | "boolean"; short?: string }> {
+  const known: ReturnType<typeof knownFlags> = {};
+  for (const { name, short, placeholder } of [...OPTION_LIST, ...SWITCHES]) {
+    const type = placeholder === null ? "boolean" : "string";
+    known[name] = short === null ? { type } : { type, short };
+  }
+  for (const { name, placeholder } of OPTION_LIST)
+    if (placeholder === null) known[NO + name] = { type: "boolean" };
+  return known;
+}
+
+/** The name and the text of an option without a value: --health, --health=off or --no-health. */
+function readSwitch(token: {
+  name: string;
+  rawName: string;
+  value?: string | undefined;
+}): [string, string[]] {
+  const { name, rawName, value } = token;
+  if (!name.startsWith(NO)) return [name, [value ?? "true"]];
+  if (value !== undefined) throw new OperatorError(`${rawName} takes no value`);
+  return [name.slice(NO.length), ["false"]];
+}
+
 function unknownFlag(rawName: string): OperatorError {
-  const flags = [...OPTION_LIST, ...SWITCHES].map((option) => `--${option.name}`);
+  const off = OPTION_LIST.filter(({ placeholder }) => placeholder === null);
+  const flags = [
+    ...[...OPTION_LIST, ...SWITCHES].map(({ name }) => `--${name}`),
+    ...off.map(({ name }) => `--${NO}${name}`),
+  ];
   const nearest = rawName.startsWith("--") ? nearestWord(rawName, flags) : null;
   const remedy = nearest === null ? "see typhon --help" : `did you mean ${nearest}?`;
   return new OperatorError(`unknown option ${rawName}; ${remedy}`);

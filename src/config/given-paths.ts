@@ -1,10 +1,11 @@
 // Files and folders that the operator names: looked for at the start, so that a mistake is one line then.
 
 import { closeSync, constants, openSync, unlinkSync } from "node:fs";
+import { userInfo } from "node:os";
 import { dirname, resolve } from "node:path";
 
 import { OperatorError, quote } from "./operator-error.ts";
-import { isLink, kindOf, mayReadIn, mayWriteIn } from "./paths.ts";
+import { closedFolder, isLink, kindOf, mayRead, mayReadIn, mayWriteIn } from "./paths.ts";
 import type { GivenValue } from "./sources.ts";
 
 /** The absolute path of a folder that this user may read. Throws OperatorError. */
@@ -47,12 +48,38 @@ export function existingFile({ by, text, value, folder }: GivenValue<string>): s
   );
 }
 
+/** The absolute path of a file that this user may read. Throws OperatorError, with the remedy. */
+export function readableFile({ by, text, value, folder }: GivenValue<string>): string {
+  const path = resolve(folder, value);
+  const kind = kindOf(path);
+  if (kind === "file" && mayRead(path)) return path;
+  const what = `${by} ${quote(text)}`;
+  if (kind !== "file" && kind !== "closed")
+    throw new OperatorError(`${what} is no file; name one that exists`);
+  const user = thisUser();
+  const closed = closedFolder(path);
+  throw new OperatorError(
+    closed === null
+      ? `${what} may not be read by user ${user}: setfacl -m u:${user}:r ${quote(path)}, or give it to a group of this user and chmod 640`
+      : `${what} is in ${closed}, which user ${user} may not enter: setfacl -m u:${user}:x ${quote(closed)}`,
+  );
+}
+
+/** The name of the user of this process, for error lines; its number if it has none. */
+function thisUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.geteuid?.());
+  }
+}
+
 /** The absolute path of a file in a folder that this user may write to. Throws OperatorError. */
 export function fileToMake({ by, text, value, folder }: GivenValue<string>): string {
   const path = resolve(folder, value);
   if (mayWriteIn(dirname(path))) return path;
   throw new OperatorError(
-    `${by} ${quote(text)} is in no folder that this user may write to; name another`,
+    `${by} ${quote(text)} is in no folder that user ${thisUser()} may write to; name another`,
   );
 }
 

@@ -4,14 +4,16 @@
 
 import { dirname, resolve } from "node:path";
 
+import { environmentOf, isThisUser } from "./accounts.ts";
 import { siteFolder, type WorkingFolder } from "./app-text.ts";
 import type { Configuration } from "./configuration.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { readFlags, type Flags } from "./flags.ts";
+import { readableFile } from "./given-paths.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
-import { Mistakes, quote } from "./operator-error.ts";
+import { Mistakes, OperatorError, quote } from "./operator-error.ts";
 import { freeBytes, kindOf } from "./paths.ts";
 import {
   applicationRoute,
@@ -22,8 +24,8 @@ import {
   type RouteDraft,
   type RouteContext,
 } from "./routes.ts";
-import { APP, OPTION_LIST, OPTIONS } from "./schema.ts";
-import { readListeners, readLogs, readProcess } from "./server-options.ts";
+import { APP, OPTION_LIST, OPTIONS, type Option } from "./schema.ts";
+import { earlyOf, readListeners, readLogs, readProcess, type Early } from "./server-options.ts";
 import {
   flagLayer,
   otherVariableLayer,
@@ -34,6 +36,7 @@ import {
   type Environment,
   type Layer,
 } from "./sources.ts";
+import { hasCertificates, readTls, usualStateDir } from "./tls-options.ts";
 import { readTomlFile } from "./toml-file.ts";
 
 /** The file that is read without --config. */
@@ -57,6 +60,11 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
 export interface ConfigurationReader {
   /** Whether there is a file to read anew. */
   readonly hasFile: boolean;
+  /**
+   * The addresses and the user that this process has to become before `read`; null: nobody. Looks at no other
+   * file that the configuration names. Throws OperatorError.
+   */
+  readonly readEarly: () => Early | null;
   /** Throws OperatorError with a line for each mistake. */
   readonly read: () => Configuration;
 }
@@ -71,26 +79,35 @@ export function configurationReader(
   cwd: string,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
-  const early = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
-  const files = early.all(OPTIONS.envFile);
+  const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
+  const files = sources.all(OPTIONS.envFile);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const command = {
-    flags,
-    environment: { ...given, ...envFiles },
-    cwd,
-    envFiles,
-    freeBytes: askedOnce(freeBytes),
-  };
+  const command = { flags, cwd, envFiles, freeBytes: askedOnce(freeBytes) };
+  // Anew each time, because the variables of a user change with --user.
+  const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
-  const place = findFile(command);
+  const place = findFile({ flags, cwd, environment: environmentNow() });
   let mayWait = true;
-  const read = (): Configuration => {
-    const current = { ...command, mayWait };
+  const begin = (): Begun => {
+    const current = { ...command, environment: environmentNow(), mayWait };
     mayWait = false;
-    return configure(current, readFile(place, current));
+    return beginWith(current, readFile(place, current));
   };
-  return { hasFile: place !== null, read };
+  // What readEarly has begun, the first read goes on with: pipes can be read only once.
+  let begun: Begun | null = null;
+  const readEarly = (): Early | null => {
+    begun = begin();
+    const early = begun.maker.makeEarly();
+    begun.mistakes.end();
+    return early;
+  };
+  const read = (): Configuration => {
+    const current = begun ?? begin();
+    begun = null;
+    return finish(current);
+  };
+  return { hasFile: place !== null, readEarly, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -111,18 +128,36 @@ export function programConfiguration(
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
   const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
-  return configure(command, { name: "createServer", table, folder: cwd });
+  const file = { name: "createServer", path: null, table, folder: cwd };
+  const configuration = finish(beginWith(command, file));
+  if (configuration.process.user === null) return configuration;
+  throw new OperatorError("--user is for the command; a program changes its user itself");
 }
 
 /** The PID file of the server that these flags and this file would start; null: it has none. Throws OperatorError. */
 export function pidFileOf(flags: Flags, environment: Environment, cwd: string): string | null {
+  return pathOf(OPTIONS.pid, flags, environment, cwd);
+}
+
+/** The folder of accounts, keys and certificates of that server; null: none is known. Throws OperatorError. */
+export function stateDirOf(flags: Flags, environment: Environment, cwd: string): string | null {
+  return pathOf(OPTIONS.acmeDir, flags, environment, cwd) ?? usualStateDir(environment);
+}
+
+/** The path that a flag, a variable or the file has for one option, read without the others. */
+function pathOf(
+  option: Option<string>,
+  flags: Flags,
+  environment: Environment,
+  cwd: string,
+): string | null {
   const mistakes = new Mistakes();
   const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
-  let given = new Sources(layers, mistakes).ask(OPTIONS.pid);
+  let given = new Sources(layers, mistakes).ask(option);
   const place = given === null ? findFile({ flags, environment, cwd }) : null;
   const file = readFile(place, { mayWait: false });
   if (file !== null)
-    given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(OPTIONS.pid);
+    given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(option);
   mistakes.end();
   return given && resolve(given.folder, given.value);
 }
@@ -144,6 +179,8 @@ interface Command extends CommandLine {
 /** The top table of the file, its name in error lines, and the folder where its relative paths start. */
 interface SiteFile {
   readonly name: string;
+  /** Null: a program's options. */
+  readonly path: string | null;
   readonly table: Table;
   readonly folder: string;
 }
@@ -176,12 +213,21 @@ function readFile(
 ): SiteFile | null {
   if (place === null) return null;
   const { path, name, by } = place;
-  return { name, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
+  return { name, path, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
 }
 
-function configure(command: Command, file: SiteFile | null): Configuration {
+interface Begun {
+  readonly maker: ConfigurationMaker;
+  readonly mistakes: Mistakes;
+}
+
+function beginWith(command: Command, file: SiteFile | null): Begun {
   const mistakes = new Mistakes();
-  const configuration = new ConfigurationMaker(command, file, mistakes).make();
+  return { maker: new ConfigurationMaker(command, file, mistakes), mistakes };
+}
+
+function finish({ maker, mistakes }: Begun): Configuration {
+  const configuration = maker.make();
   mistakes.end();
   return configuration;
 }
@@ -189,7 +235,7 @@ function configure(command: Command, file: SiteFile | null): Configuration {
 class ConfigurationMaker {
   readonly #mistakes: Mistakes;
   readonly #tables: FileTables;
-  readonly #fileName: string | null;
+  readonly #file: SiteFile | null;
   /** Where relative paths of the file start. */
   readonly #folder: string;
   /** The variables without and with those of the files that `env-file` of the top level names. */
@@ -211,7 +257,7 @@ class ConfigurationMaker {
     const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
     this.#mistakes = mistakes;
     this.#tables = tables;
-    this.#fileName = file?.name ?? null;
+    this.#file = file;
     this.#folder = folder;
     this.#envFiles = envFiles;
     this.#mayWait = command.mayWait;
@@ -230,7 +276,17 @@ class ConfigurationMaker {
     this.#routeContext = { working: this.#working, applications, mistakes };
   }
 
+  /** Null: this process need not become another user. */
+  makeEarly(): Early | null {
+    const mayBecome = process.geteuid?.() === 0 && this.#sources.text(OPTIONS.user) !== null;
+    if (!mayBecome) return null;
+    const early = this.#early();
+    return early.user === null || isThisUser(early.user) ? null : early;
+  }
+
   make(): Configuration {
+    this.#checkFile();
+    const early = this.#early();
     const { named, drafts } = this.#site();
     const loaded = named
       .map((one) =>
@@ -243,11 +299,19 @@ class ConfigurationMaker {
       )
       .filter((one) => one !== null);
     return {
-      listeners: readListeners(this.#sources, this.#environment, this.#mistakes),
+      listeners: readListeners(this.#sources, early),
+      tls: readTls(this.#sources, early.bind, {
+        tables: this.#tables,
+        folder: this.#folder,
+        environment: environmentOf(early.user, this.#environment),
+        cwd: this.#working.cwd,
+        mistakes: this.#mistakes,
+      }),
       applications: loaded.map(({ configuration }) => configuration),
       routes: finishRoutes(drafts, this.#mistakes),
       logs: readLogs(this.#sources, this.#mistakes),
       process: readProcess(this.#sources, {
+        user: early.user,
         environment: this.#environment,
         cwd: this.#working.cwd,
         codeFolders: loaded.map(({ codeFolder }) => codeFolder),
@@ -255,6 +319,22 @@ class ConfigurationMaker {
         mistakes: this.#mistakes,
       }),
     };
+  }
+
+  #early(): Early {
+    return earlyOf(this.#sources, {
+      environment: this.#environment,
+      hasTls: hasCertificates(this.#sources, this.#tables),
+      mistakes: this.#mistakes,
+    });
+  }
+
+  // The user of --user has not read it yet, and reads it at each reload.
+  #checkFile(): void {
+    const path = this.#file?.path ?? null;
+    if (path === null || kindOf(path) === "other") return;
+    const given = { by: "--config", text: path, value: path, folder: "/", kind: null };
+    this.#mistakes.attempt(() => readableFile(given), "");
   }
 
   /** The applications and the routes that flags, variables and the file name together. */
@@ -269,9 +349,9 @@ class ConfigurationMaker {
     const given = sources.text(APP);
     if (!this.#tables.hasSite && [APP, mount, folders].every((one) => sources.text(one) === null))
       mistakes.add(
-        this.#fileName === null
+        this.#file === null
           ? `no application given, and no ${USUAL_FILE} in this folder; for example: typhon app:app (see typhon --help)`
-          : `${this.#fileName} names no application and no route; for example: app = "shop:app"`,
+          : `${this.#file.name} names no application and no route; for example: app = "shop:app"`,
       );
     if (given !== null) mistakes.attempt(() => this.#addMain(given, named, drafts), undefined);
     for (const one of sources.all(mount)) {

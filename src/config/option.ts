@@ -7,6 +7,8 @@ import { readBoolean, type Reader } from "./values.ts";
 export const GROUPS = [
   "Site",
   "Address",
+  "TLS",
+  "ACME",
   "Application",
   "Workers",
   "Times",
@@ -80,6 +82,11 @@ export function inGroup(
       group,
     };
   return options;
+}
+
+/** Whether the option is on, or may be on, by default, so that help shows how it is turned off. */
+export function isOnByDefault({ placeholder, fallback }: Option<unknown>): boolean {
+  return placeholder === null && fallback !== "false";
 }
 
 /** "maxBody" → "max-body". */

@@ -1,7 +1,8 @@
 // What a path leads to, as this user sees it. A folder on the way that this user may not enter is told apart
 // from a path that leads nowhere: the first is a mistake to report, the second often just the next case.
 
-import { accessSync, constants, lstatSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, readlinkSync, statfsSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 
 /** "closed": this user may not enter a folder on the way. */
 export type PathKind = "file" | "folder" | "other" | "missing" | "closed";
@@ -36,6 +37,26 @@ export function mayWriteIn(folder: string): boolean {
 /** Whether this user may list and read the files of the folder. */
 export function mayReadIn(folder: string): boolean {
   return has(folder, constants.R_OK | constants.X_OK);
+}
+
+/** Whether this user may read the file. */
+export function mayRead(file: string): boolean {
+  return has(file, constants.R_OK);
+}
+
+/** Links that are followed in search of a closed folder, as the kernel does (path_resolution(7)). */
+const MAX_LINKS = 40;
+
+/** The first folder on the way to `path` that this user may not enter; null: none is found. */
+export function closedFolder(path: string, links = MAX_LINKS): string | null {
+  const parent = dirname(path);
+  if (parent !== path) {
+    const above = closedFolder(parent, links);
+    if (above !== null) return above;
+    if (!has(parent, constants.X_OK)) return parent;
+  }
+  if (links === 0 || !isLink(path)) return null;
+  return closedFolder(resolve(parent, readlinkSync(path)), links - 1);
 }
 
 /** Bytes that this user may still write to the file system of `folder`. */

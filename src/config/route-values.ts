@@ -1,8 +1,8 @@
 // Readers for the values of routes: hosts, paths, folders, addresses, fields of responses. Pure.
 
-import { isIPv6 } from "node:net";
 import { domainToASCII } from "node:url";
 
+import { addressLiteral } from "../net/host-name.ts";
 import type { RedirectStatus } from "./configuration.ts";
 import { quote } from "./operator-error.ts";
 import { BadValue, readApp, readText, withSchema, type Reader } from "./values.ts";
@@ -11,8 +11,8 @@ import { BadValue, readApp, readText, withSchema, type Reader } from "./values.t
 export const readHostPattern: Reader<string> = withSchema(
   { type: "string", pattern: "^[^/\\s]+$" },
   (text) => {
-    const address = text.replace(/^\[(.*)\]$/, "$1");
-    if (isIPv6(address)) return `[${address.toLowerCase()}]`;
+    const address = addressLiteral(text.replace(/^\[(.*)\]$/, "$1"));
+    if (address !== null) return address;
     const [, star = "", name = ""] = /^(\*\.)?(.*?)\.?$/.exec(text) ?? [];
     if (text === "*") throw new BadValue("must be a name; leave host out for every host");
     if (/:\d*$/.test(text)) throw new BadValue("must be a name without a port");
@@ -135,6 +135,17 @@ export const readResponse: Reader<string> = withSchema(
 );
 
 export const REDIRECT_STATUSES: readonly RedirectStatus[] = [301, 302, 303, 307, 308];
+
+/** The name of a file that stands for its folder; "false" → "", which is none. */
+export const readIndex: Reader<string> = withSchema(
+  { anyOf: [{ type: "string" }, { type: "boolean", enum: [false] }] },
+  (text) => {
+    if (text === "false") return "";
+    if (text === "true" || !/^[^./\p{Cc}][^/\p{Cc}]*$/u.test(text))
+      throw new BadValue("must be the name of a file, such as index.html, or false");
+    return text;
+  },
+);
 
 /** The path of a file below a folder. */
 export function readInnerFile(text: string): string {

@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 
+import { specificity } from "../net/host-name.ts";
 import type {
   RedirectStatus,
   RouteConfiguration,
@@ -11,7 +12,7 @@ import type {
   StaticTarget,
 } from "./configuration.ts";
 import type { WorkingFolder } from "./app-text.ts";
-import type { RouteTable } from "./file-tables.ts";
+import type { ArrayTable } from "./file-tables.ts";
 import { existingFile, readableFolder } from "./given-paths.ts";
 import { asNamed } from "./named-paths.ts";
 import { nearestWord } from "./nearest.ts";
@@ -32,9 +33,13 @@ export interface RouteDraft extends Omit<RouteConfiguration, "path"> {
 type TargetKey = "app" | "static" | "redirect" | "respond";
 const TARGETS: readonly TargetKey[] = ["app", "static", "redirect", "respond"];
 
+/** Each name is looked for in each folder that is asked for. */
+export const MAX_INDEX_NAMES = 16;
+
 /** Keys that only some targets have. */
 const KEYS_OF_TARGETS: ReadonlyMap<string, readonly TargetKey[]> = new Map([
   [ROUTE_KEYS.stripPrefix.name, ["app", "static"]],
+  [ROUTE_KEYS.index.name, ["static"]],
   [ROUTE_KEYS.listing.name, ["static"]],
   [ROUTE_KEYS.fallback.name, ["static"]],
   [ROUTE_KEYS.followSymlinks.name, ["static"]],
@@ -52,7 +57,7 @@ export interface RouteContext {
 
 /** The drafts of one `[[routes]]`, one for each host; `sources` have its table. */
 export function readRoute(
-  { by, table }: RouteTable,
+  { by, table }: ArrayTable,
   sources: Sources,
   context: RouteContext,
 ): RouteDraft[] {
@@ -123,14 +128,7 @@ export function finishRoutes(
   }
   return drafts
     .map(({ host, path, target, policy }) => ({ host, path: canonicalBytes(path), target, policy }))
-    .toSorted((a, b) => hostRank(b.host) - hostRank(a.host) || b.path.length - a.path.length);
-}
-
-/** An exact name comes before "*.name", a longer "*.name" before a shorter one, every host last. */
-function hostRank(host: string): number {
-  if (host === "") return 0;
-  // No name is longer than 253 characters (RFC 1035 §2.3.4).
-  return host.startsWith("*.") ? host.length : 1000 + host.length;
+    .toSorted((a, b) => specificity(b.host) - specificity(a.host) || b.path.length - a.path.length);
 }
 
 /** The policy of a route; without keys of a route it asks and changes nothing. */
@@ -229,10 +227,22 @@ function readStatic(
     kind: "static",
     folder,
     stripPrefix: sources.ask(ROUTE_KEYS.stripPrefix)?.value ?? true,
+    index: readIndexNames(sources),
     listing: sources.one(OPTIONS.listing),
     followSymlinks: sources.one(ROUTE_KEYS.followSymlinks),
-    fallback: fallback?.value ?? "",
+    fallback: canonicalBytes(fallback?.value ?? ""),
   };
+}
+
+function readIndexNames(sources: Sources): readonly string[] {
+  const names = sources.all(ROUTE_KEYS.index);
+  const [first] = names;
+  if (first === undefined) return [sources.one(ROUTE_KEYS.index)];
+  if (names.length > MAX_INDEX_NAMES)
+    throw new OperatorError(
+      `${first.by} has ${names.length} names; give at most ${MAX_INDEX_NAMES}`,
+    );
+  return names.filter(({ value }) => value !== "").map(({ value }) => canonicalBytes(value));
 }
 
 function readRedirectStatus(sources: Sources): RedirectStatus {

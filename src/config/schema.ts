@@ -10,12 +10,21 @@ import {
   readFieldValue,
   readHeader,
   readHostPattern,
+  readIndex,
   readInnerFile,
   readMount,
   readRedirect,
   readResponse,
   readRoutePath,
 } from "./route-values.ts";
+import {
+  readCertReqs,
+  readCiphers,
+  readDomain,
+  readIssuer,
+  readMail,
+  readToken,
+} from "./tls-values.ts";
 import {
   listOf,
   oneOf,
@@ -44,6 +53,8 @@ const MAX_CONCURRENCY = 16_384;
 const MAX_WEB_SOCKETS = 1_048_576;
 const MAX_REQUESTS = 1_000_000_000;
 const MAX_QUEUE = 1_000_000;
+/** Ten years; browsers keep two. */
+const MAX_HSTS_SECONDS = 315_360_000;
 /** A head travels to a worker in one frame (docs/limits.md). */
 const MAX_HEAD_BYTES = 262_144;
 /** The memory limit of all unfinished WebSocket messages together (docs/limits.md). */
@@ -88,7 +99,7 @@ const SITE = inGroup("Site", "server", {
     ...SWITCH,
     scope: "route",
     help: "list the files of a folder without index.html",
-    doc: "Shows a folder without `index.html` as a list of its files. Without this option it is 404.",
+    doc: "Shows a folder without its index file (`index`) as a list of its files. Without this option it is 404.",
   },
   compress: {
     scope: "route",
@@ -106,8 +117,8 @@ const ADDRESS = inGroup("Address", "server", {
     placeholder: "ADDRESS",
     isRepeatable: true,
     fallbackWords: "port 80, else 127.0.0.1:8000",
-    help: "HOST:PORT, [::1]:PORT, :PORT or unix:PATH; may be repeated",
-    doc: "An address to listen on: `HOST:PORT`, `[::1]:PORT` (IPv6 in brackets), `:PORT` (all IPv4 addresses) or `unix:PATH`. May be given several times. Port 0 takes any free port. Cannot be combined with `--host` and `--port`. Without any address Typhon listens on `0.0.0.0:$PORT` if the variable `PORT` is set, else on port 80 of all addresses if it has the right to, else on 127.0.0.1:8000; with `--reload` always on 127.0.0.1, at `$PORT` or 8000.",
+    help: "HOST:PORT, [::1]:PORT, :PORT or unix:PATH; http:// or https:// may stand before; may be repeated",
+    doc: "An address to listen on: `HOST:PORT`, `[::1]:PORT` (IPv6 in brackets), `:PORT` (all IPv4 addresses) or `unix:PATH`. `https://` before `HOST:PORT` means TLS, `http://` means none: `--bind https://[::]:443 --bind http://127.0.0.1:8000`. An address without a scheme speaks TLS if there are certificates (`--certfile`, `--domain`, `--tls internal`) and its port is not 80; a Unix socket never does. May be given several times. Port 0 takes any free port. Cannot be combined with `--host` and `--port`. Without any address Typhon listens on `0.0.0.0:$PORT` if the variable `PORT` is set, else on port 80 of all addresses if it has the right to, else on 127.0.0.1:8000; with `--reload` always on 127.0.0.1, at `$PORT` or 8000. With TLS and without any address: with `--domain` on ports 443 and 80 of all addresses, or the start fails; with `--certfile` on port 443, and on port 80 for the redirect if that can be had, else on https://127.0.0.1:8443; with `--tls internal` on https://127.0.0.1:8443.",
     read: readBindAddress,
   },
   host: {
@@ -120,9 +131,9 @@ const ADDRESS = inGroup("Address", "server", {
   port: {
     short: "p",
     placeholder: "PORT",
-    fallbackWords: "$PORT, else 8000",
+    fallbackWords: "$PORT, else 8000; with TLS 8443",
     help: "port, instead of --bind",
-    doc: "The port to listen on, if `--bind` is not used. With `--host` but without `--port` it is the variable `PORT`, else 8000. A `TYPHON_PORT` that begins with `tcp://` or `udp://` is ignored: Kubernetes sets such a variable for a service named typhon.",
+    doc: "The port to listen on, if `--bind` is not used. With `--host` but without `--port` it is the variable `PORT`, else 8000, or 8443 with certificates. The scheme is that of `--bind` without a scheme. A `TYPHON_PORT` that begins with `tcp://` or `udp://` is ignored: Kubernetes sets such a variable for a service named typhon.",
     read: readPort,
   },
   socketMode: {
@@ -134,7 +145,7 @@ const ADDRESS = inGroup("Address", "server", {
   },
   socketOwner: {
     placeholder: "USER:GROUP",
-    fallbackWords: "the user and group of the process",
+    fallbackWords: "the user and group of the server",
     help: "owner of the file of a Unix socket: USER, USER:GROUP or :GROUP",
     doc: "The owner of the file of a Unix socket: `USER`, `USER:GROUP` or `:GROUP`, each a name or a number. Another user needs root (CAP_CHOWN); a group needs that the server's user is a member. For example `--socket-owner :www-data --socket-mode 0660` lets nginx connect on Debian, and nobody else.",
     read: readOwner,
@@ -147,12 +158,173 @@ const ADDRESS = inGroup("Address", "server", {
     doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
     read: listOf(readNetwork),
   },
+  proxyProtocol: {
+    ...SWITCH,
+    help: "trusted proxies begin connections with a PROXY header (v1, v2)",
+    doc: "Proxies in `--forwarded-allow-ips` begin each connection with a header of the PROXY protocol, version 1 or 2, which names the client's address: HAProxy's `send-proxy` and `send-proxy-v2`, nginx's `proxy_protocol on` of `stream`, load balancers of clouds. A connection from such a peer that does not begin with a header is closed, because its first bytes would be a client's, who could write a header too; so a health check of the proxy needs the header as well (HAProxy: `check-send-proxy`). From every other peer no header is read: bytes that look like one are a bad request. The addresses of the header count for logs and rules, and forwarded fields are trusted if they in turn come from a trusted address.",
+  },
   headerMap: {
     placeholder: "KIND",
     fallback: "drop",
     help: "field names with _: drop, refuse or dangerous",
     doc: "What becomes of a request's field names with `_`. An application that names fields as CGI does, and every WSGI application does, reads `X_User` and `X-User` as the same `HTTP_X_USER`, so that a client could forge a field that a proxy sets. `drop` removes such fields, under ASGI too; `refuse` responds with 400; `dangerous` passes them on, except those that would become a field that Typhon or a proxy decides by (`Content_Length`, `X_Forwarded_For` and the like). gunicorn has the same option; nginx drops such fields unless `underscores_in_headers` is on. Rename the field in the client or the proxy where you can.",
     read: oneOf(["drop", "refuse", "dangerous"]),
+  },
+});
+
+const TLS = inGroup("TLS", "server", {
+  certfile: {
+    placeholder: "FILE",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "a certificate and its chain (PEM); may be repeated",
+    doc: "A certificate in PEM, followed by the certificates of its chain. May be given several times, for several hosts: a client gets the certificate whose names fit the host that it asks for (SNI), else the first one. Each file is watched, and a renewed certificate is used without a restart. In the file also as `[[certificates]]`, a table for each with `certfile`, `keyfile` and `keyfile-password-file`.",
+    read: readText,
+  },
+  keyfile: {
+    placeholder: "FILE",
+    isRepeatable: true,
+    fallbackWords: "the key is in --certfile",
+    help: "the key of the certificate (PEM); one for each --certfile, in order",
+    doc: "The private key of the certificate, in PEM: one for each `--certfile`, in the same order. Without any `--keyfile` each key is in the file of its certificate. The user that the server runs as must be able to read it, also after it was renewed.",
+    read: readText,
+  },
+  keyfilePasswordFile: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    help: "a file whose first line is the password of the keys",
+    doc: "A file whose first line is the password of encrypted keys. Keys with different passwords need `[[certificates]]` of the file.",
+    read: readText,
+  },
+  tls: {
+    placeholder: "internal",
+    fallbackWords: "none",
+    help: "internal: certificates of a local authority, for development",
+    doc: "`internal`: for development. Hosts without a certificate get one of a local authority, which Typhon makes once and keeps in `--acme-dir`. `typhon trust` says how browsers and programs of this machine trust it.",
+    read: oneOf(["internal"]),
+  },
+  caCerts: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    help: "the authorities of client certificates (PEM)",
+    doc: "Certificates of the authorities whose client certificates are accepted (PEM), with `--cert-reqs`. In the file also for single hosts: `[[client-certificates]]`, a table with `host`, `ca-certs` and `cert-reqs`.",
+    read: readText,
+  },
+  certReqs: {
+    placeholder: "KIND",
+    fallback: "none",
+    help: "client certificates: none, optional or required",
+    doc: "Whether clients are asked for a certificate: `none`, `optional` (one that is given must be valid) or `required`. Needs `--ca-certs`. The numbers of gunicorn and uvicorn are understood: 0, 1 and 2.",
+    read: readCertReqs,
+  },
+  ciphers: {
+    placeholder: "LIST",
+    fallbackWords: "those with forward secrecy and AEAD",
+    help: "OpenSSL's list of ciphers for TLS 1.2",
+    doc: "Ciphers for TLS 1.2, in the syntax of OpenSSL. Those of TLS 1.3 are not chosen by this list. Older versions of TLS are not spoken.",
+    read: readCiphers,
+  },
+  httpRedirect: {
+    placeholder: null,
+    fallback: "true",
+    fallbackWords: "on, but not with http://",
+    help: "redirect requests without TLS to https (308)",
+    doc: "With certificates: requests that come without TLS are redirected to `https://` (308). On by default, unless an address is written with `http://`, or is a Unix socket: then it is served without TLS, and `--http-redirect` turns the redirect on. Challenges of ACME and requests whose trusted proxy says https are not redirected.",
+    read: readBoolean,
+  },
+  hsts: {
+    placeholder: "SECONDS",
+    fallback: "0",
+    help: "Strict-Transport-Security for so long; 0 = none",
+    doc: "Responses over TLS have the field `Strict-Transport-Security: max-age=SECONDS`: a browser then uses only TLS for this host for so long, and accepts no invalid certificate. It cannot be taken back, so begin with a short time (300); a year is 31536000. 0: no field.",
+    read: wholeNumber(0, MAX_HSTS_SECONDS),
+  },
+  http2: {
+    placeholder: null,
+    fallback: "true",
+    fallbackWords: "on",
+    help: "offer HTTP/2 over TLS",
+    doc: "Offers HTTP/2 to clients over TLS (ALPN). `--no-http2`: only HTTP/1.1.",
+    read: readBoolean,
+  },
+  h2c: {
+    ...SWITCH,
+    help: "HTTP/2 without TLS, for proxies with prior knowledge",
+    doc: "Addresses without TLS speak HTTP/2 with clients that begin with its preface (prior knowledge), such as a proxy; HTTP/1.1 with others. Browsers never do so.",
+  },
+});
+
+const ACME = inGroup("ACME", "server", {
+  domain: {
+    placeholder: "NAME",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "a name that gets a certificate by itself; may be repeated",
+    doc: "A host name, wildcard (`*.example.com`, needs `--acme-dns-hook`) or IP address for which Typhon orders a certificate, and renews it, from the authority of `--acme-ca` (ACME, RFC 8555). The name must lead to this machine: the authority connects to its port 80 or 443. May be given several times. By this option you agree to the authority's terms of service.",
+    read: readDomain,
+  },
+  acmeEmail: {
+    placeholder: "ADDRESS",
+    fallbackWords: "none",
+    help: "the mail address of the account at the authority",
+    doc: "The mail address of the account, to which some authorities write before a certificate expires.",
+    read: readMail,
+  },
+  acmeCa: {
+    placeholder: "CA",
+    fallback: "letsencrypt",
+    help: "the authority: letsencrypt, letsencrypt-staging, zerossl or a URL",
+    doc: "The authority: `letsencrypt`, `letsencrypt-staging` (for trials; browsers do not trust it), `zerossl` (needs `--acme-eab-kid` and `--acme-eab-key-file`), or the `https://` URL of an ACME directory.",
+    read: readIssuer,
+  },
+  acmeCaRoot: {
+    placeholder: "FILE",
+    fallbackWords: "those that Node trusts",
+    help: "root certificate of a private authority (PEM)",
+    doc: "The root certificate by which the connection to a private authority is verified (PEM).",
+    read: readText,
+  },
+  acmeFallbackCa: {
+    placeholder: "CA",
+    fallbackWords: "none",
+    help: "another authority, asked when the first one fails",
+    doc: "Another authority, as in `--acme-ca`, that is asked when the first one fails. It cannot be one with external account binding or a private root.",
+    read: readIssuer,
+  },
+  acmeDir: {
+    placeholder: "DIR",
+    fallbackWords: "~/.local/share/typhon",
+    help: "folder for accounts, keys and certificates",
+    doc: "The folder for accounts, keys and certificates, also those of `--tls internal`; it is made with mode 0700. Machines that serve the same names may share it. Without this option it is `$STATE_DIRECTORY` (systemd: `StateDirectory=`), else `$XDG_DATA_HOME/typhon`, else `~/.local/share/typhon` of the user that the server runs as.",
+    read: readText,
+  },
+  acmeEabKid: {
+    placeholder: "ID",
+    fallbackWords: "none",
+    help: "external account binding: the key's id",
+    doc: "External account binding: the id of the key that the authority has given to you. Needs `--acme-eab-key-file`.",
+    read: readToken,
+  },
+  acmeEabKeyFile: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    help: "external account binding: a file with the key (base64url)",
+    doc: "External account binding: a file with the key (HMAC) that belongs to `--acme-eab-kid`, in base64url as the authority gives it.",
+    read: readText,
+  },
+  acmeProfile: {
+    placeholder: "NAME",
+    fallbackWords: "the authority's default",
+    help: "kind of certificate, such as shortlived",
+    doc: "The profile of certificates, if the authority has several: Let's Encrypt has `classic`, `tlsserver` and `shortlived` (six days, the one for IP addresses).",
+    read: readToken,
+  },
+  acmeDnsHook: {
+    placeholder: "PROGRAM",
+    fallbackWords: "none",
+    help: "program that sets DNS records, for wildcards (dns-01)",
+    doc: "A program that sets and removes the TXT record of the challenge dns-01, which wildcards need. docs/guide/https.md says how it is called.",
+    read: readText,
   },
 });
 
@@ -496,13 +668,27 @@ const PROCESS = inGroup("Process", "server", {
     placeholder: "FILE",
     fallbackWords: "none",
     help: "file for the process id; typhon reload needs it",
-    doc: "A file that holds the process id while the server runs. Beside it, at FILE.sock, is the socket for `typhon reload --pid FILE`; only the server's user may open it.",
+    doc: "A file that holds the process id while the server runs. Beside it, at FILE.sock, is the socket for `typhon reload --pid FILE`; only the server's user, and root, may open it. With `--user` that user makes both, and must be able to write to the folder.",
+    read: readText,
+  },
+  user: {
+    placeholder: "USER",
+    fallbackWords: "the user who starts it",
+    help: "become this user when the ports are bound (root only)",
+    doc: "The user, by name or number, that the server becomes. Addresses are bound as root; then front, launcher and workers run as this user, and nothing of root stays: the configuration, certificates, keys and logs are read and written as this user. `HOME`, `USER` and `LOGNAME` are those of the user. Only root may use it; under systemd write `User=` into the unit instead. docs/guide/deploying.md explains it.",
+    read: readText,
+  },
+  group: {
+    placeholder: "GROUP",
+    fallbackWords: "the group of --user",
+    help: "become this group; needs --user",
+    doc: "The group, by name or number, that the server has with `--user`, beside the other groups of the user.",
     read: readText,
   },
   health: {
     ...SWITCH,
     help: "respond to /livez and /readyz without the application",
-    doc: "Typhon itself responds to GET and HEAD requests for `/livez` (200 while the server runs) and `/readyz` (200 while a worker takes requests and the server is not stopping, else 503). These requests never wait in the queue, and the application never sees them.",
+    doc: "Typhon itself responds to GET and HEAD requests for `/livez` (200 while the server runs) and `/readyz` (200 while a worker takes requests and the server is not stopping, else 503). With several applications `/readyz` tells of the one that serves every host and path, else of the first, and `/readyz/NAME` of each. These requests never wait in the queue, and the application never sees them.",
   },
   reload: {
     ...SWITCH,
@@ -525,7 +711,7 @@ const ROUTES = inGroup("Routes", "route", {
     isRepeatable: true,
     placeholder: "HOST",
     fallbackWords: "every host",
-    doc: "The name of the host, or an array of names: `example.com` exactly, or `*.example.com` for all names below it. Other alphabets are readable: `bücher.example`. Without a port. A route without `host` is for every host. If all routes have a host, a request for another one gets 421.",
+    doc: "The name of the host, or an array of names: `example.com` exactly, or `*.example.com` for all names below it. Other alphabets are readable: `bücher.example`. An address is compared as an address, in whatever way it is written (`::1`, `[0:0:0:0:0:0:0:1]`). Without a port. A route without `host` is for every host. If all routes have a host, a request for another one gets 421.",
     read: readHostPattern,
   },
   path: {
@@ -559,6 +745,13 @@ const ROUTES = inGroup("Routes", "route", {
     fallbackWords: "`true`; `false` for an application whose routes have several paths",
     doc: "With `app`: whether the route's path is the root path of the application. With `static`: whether the route's path is removed before the file is looked for.",
     read: readBoolean,
+  },
+  index: {
+    isRepeatable: true,
+    placeholder: "NAME",
+    fallback: "index.html",
+    doc: 'With `static`: the file that stands for its folder, or an array of names, of which the first one that there is counts: `index = ["index.html", "index.htm"]`. `false`: a folder has no such file.',
+    read: readIndex,
   },
   fallback: {
     placeholder: "FILE",
@@ -630,6 +823,8 @@ const ROUTES = inGroup("Routes", "route", {
 export const OPTIONS = {
   ...SITE,
   ...ADDRESS,
+  ...TLS,
+  ...ACME,
   ...APPLICATION,
   ...WORKERS,
   ...TIMES,
@@ -655,11 +850,13 @@ export const ROUTE_KEYS = {
   compress: SITE.compress,
 } as const;
 
-/** The keys at the top level of the file, of `[apps.NAME]` and of `[[routes]]`. */
+/** The keys at the top level of the file and of its tables: `[apps.NAME]`, `[[routes]]` and those of TLS. */
 export const FILE_KEYS = {
   top: [APP, ...OPTION_LIST.filter((option) => option !== SITE.config)],
   app: [APP, ...OPTION_LIST.filter(({ scope }) => scope === "application")],
   route: Object.values(ROUTE_KEYS),
+  certificate: [TLS.certfile, TLS.keyfile, TLS.keyfilePasswordFile],
+  client: [ROUTES.host, TLS.caCerts, TLS.certReqs],
 } as const satisfies Readonly<Record<string, readonly Option<unknown>[]>>;
 
 /** "max-body" → "TYPHON_MAX_BODY". */

@@ -4,31 +4,64 @@
 import { tmpdir } from "node:os";
 import { dirname, resolve } from "node:path";
 
-import type { ListenAddress } from "../net/address.ts";
-import { ALL_ADDRESSES, resolveBindAddress } from "./bind-address.ts";
-import type { Configuration } from "./configuration.ts";
+import type { BoundAddress } from "../net/address.ts";
+import { findAccount, findOwner, isThisUser } from "./accounts.ts";
+import { ALL_ADDRESSES, resolveBindAddress, type GivenAddress } from "./bind-address.ts";
+import type { Account, Configuration } from "./configuration.ts";
 import { fileToMake, mayAppend, readableFolder, writableFolder } from "./given-paths.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
-import { findOwner } from "./owner.ts";
 import { kindOf, mayWriteIn } from "./paths.ts";
 import { OPTIONS } from "./schema.ts";
+import { readRedirect } from "./tls-options.ts";
 import { readValue, type Environment, type GivenValue, type Sources } from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
+const DEFAULT_TLS_PORT = 8443;
+/** Clients and authorities expect no TLS there. */
+const HTTP_PORT = 80;
 /** All temporary files where no limit was chosen: four bodies of the usual largest size. */
 const USUAL_TEMP_BYTES = 4_294_967_296;
 /** At least so much: the disk may be full only while the server starts. */
 const LEAST_TEMP_BYTES = 268_435_456;
 
+/** Where the server listens, and as whom: root binds the ports before anything else is read. */
+export type Early = Pick<Configuration["listeners"], "bind" | "socketRights"> & {
+  readonly user: Account | null;
+  /** Whether there are certificates, and whether requests without TLS are redirected. */
+  readonly hasTls: boolean;
+  readonly redirect: boolean;
+};
+
+export interface ListenContext {
+  readonly environment: Environment;
+  /** Whether the server has certificates. */
+  readonly hasTls: boolean;
+  readonly mistakes: Mistakes;
+}
+
+export function earlyOf(sources: Sources, context: ListenContext): Early {
+  const { mistakes, hasTls } = context;
+  const user = mistakes.attempt(() => readUser(sources), null);
+  return {
+    bind: mistakes.attempt(() => readBind(sources, context), "default"),
+    socketRights: mistakes.attempt(() => readSocketRights(sources, user), { mode: 0, owner: null }),
+    user,
+    hasTls,
+    redirect: hasTls && readRedirect(sources),
+  };
+}
+
 export function readListeners(
   sources: Sources,
-  environment: Environment,
-  mistakes: Mistakes,
+  { bind, socketRights }: Early,
 ): Configuration["listeners"] {
   return {
-    bind: mistakes.attempt(() => readBind(sources, environment), "default"),
-    socketRights: mistakes.attempt(() => readSocketRights(sources), { mode: 0, owner: null }),
+    bind,
+    socketRights,
+    proxyProtocol: sources.one(OPTIONS.proxyProtocol),
+    http2: sources.one(OPTIONS.http2),
+    h2c: sources.one(OPTIONS.h2c),
     forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
     headerMap: sources.one(OPTIONS.headerMap),
     keepAliveMs: sources.one(OPTIONS.keepAlive),
@@ -49,6 +82,7 @@ export function readLogs(sources: Sources, mistakes: Mistakes): Configuration["l
 }
 
 interface ProcessContext {
+  readonly user: Account | null;
   readonly environment: Environment;
   readonly cwd: string;
   /** The folders with the code of the applications. */
@@ -60,7 +94,7 @@ interface ProcessContext {
 
 export function readProcess(
   sources: Sources,
-  { environment, cwd, codeFolders, freeBytes, mistakes }: ProcessContext,
+  { user, environment, cwd, codeFolders, freeBytes, mistakes }: ProcessContext,
 ): Configuration["process"] {
   const pid = sources.ask(OPTIONS.pid);
   const watched = sources.all(OPTIONS.reloadDir);
@@ -72,6 +106,7 @@ export function readProcess(
       sources.ask(OPTIONS.maxTempSize)?.value ??
       usualTempSize(tempDir === null ? 0 : freeBytes(tempDir)),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
+    user,
     health: sources.one(OPTIONS.health),
     reload: sources.one(OPTIONS.reload),
     reloadDirs:
@@ -86,7 +121,10 @@ export function usualTempSize(free: number): number {
   return Math.max(LEAST_TEMP_BYTES, Math.min(USUAL_TEMP_BYTES, Math.floor(free / 2)));
 }
 
-function readBind(sources: Sources, environment: Environment): Configuration["listeners"]["bind"] {
+type Bind = Configuration["listeners"]["bind"];
+
+function readBind(sources: Sources, context: ListenContext): Bind {
+  const { environment, hasTls } = context;
   for (const layer of sources.layers) {
     const binds = sources.from(layer, OPTIONS.bind);
     const host = sources.from(layer, OPTIONS.host).at(-1);
@@ -97,22 +135,40 @@ function readBind(sources: Sources, environment: Environment): Configuration["li
       throw new OperatorError(
         `${bind.by} and ${other.by} exclude each other; write ${bind.by} HOST:PORT`,
       );
-    if (bind !== undefined) return readAddresses(binds);
+    if (bind !== undefined) return readAddresses(binds, hasTls);
     // A host from the command line and a port from a variable or the file still belong together.
-    if (other !== undefined) return [joinAddress(sources, environment)];
+    if (other !== undefined) return [joinAddress(sources, context)];
   }
-  // Under --reload anybody who may connect sees source code and runs code that is not finished.
-  if (sources.one(OPTIONS.reload)) return [joinAddress(sources, environment)];
+  const domain = sources.text(OPTIONS.domain);
+  if (sources.one(OPTIONS.reload)) {
+    if (domain !== null)
+      throw new OperatorError(
+        `${domain.by} needs ports that everybody reaches, and --reload is for this machine only; write --tls internal instead, or choose addresses with --bind`,
+      );
+    // Under --reload anybody who may connect sees source code and runs code that is not finished.
+    return [joinAddress(sources, context)];
+  }
   const text = environment["PORT"] ?? "";
-  if (text === "") return "default";
-  return [{ kind: "tcp", host: ALL_ADDRESSES, port: readValue("PORT", text, OPTIONS.port.read) }];
+  if (text !== "") {
+    const port = readValue("PORT", text, OPTIONS.port.read);
+    return [withScheme({ kind: "tcp", host: ALL_ADDRESSES, port, scheme: null }, hasTls)];
+  }
+  if (!hasTls) return "default";
+  if (domain !== null) return "domains";
+  const isInternalOnly =
+    sources.text(OPTIONS.tls) !== null && sources.text(OPTIONS.certfile) === null;
+  return isInternalOnly ? [joinAddress(sources, context)] : "default-https";
 }
 
-function readAddresses(binds: readonly GivenValue<ListenAddress>[]): readonly ListenAddress[] {
+function readAddresses(
+  binds: readonly GivenValue<GivenAddress>[],
+  hasTls: boolean,
+): readonly BoundAddress[] {
   const seen = new Set<string>();
   return binds.map(({ by, text, value, folder }) => {
-    const address = readValue(by, text, () => resolveBindAddress(value, folder));
-    const key = JSON.stringify(address);
+    const given = readValue(by, text, () => resolveBindAddress(value, folder));
+    const address = withScheme(given, hasTls);
+    const key = JSON.stringify({ ...address, scheme: "" });
     if (seen.has(key)) throw new OperatorError(`${by} ${quote(text)} stands twice; give it once`);
     // Port 0 is another port each time.
     if (address.kind === "unix" || address.port !== 0) seen.add(key);
@@ -120,19 +176,50 @@ function readAddresses(binds: readonly GivenValue<ListenAddress>[]): readonly Li
       throw new OperatorError(
         `${by} ${quote(text)} is in a folder that is missing; make the folder`,
       );
+    if (address.scheme === "https" && !hasTls)
+      throw new OperatorError(
+        `${by} ${quote(text)} needs a certificate; give --certfile and --keyfile, --domain or --tls internal`,
+      );
     return address;
   });
 }
 
-function joinAddress(sources: Sources, environment: Environment): ListenAddress {
+function withScheme(address: GivenAddress, hasTls: boolean): BoundAddress {
+  if (address.kind === "unix") return { ...address, scheme: "http" };
+  const usual = hasTls && address.port !== HTTP_PORT ? "https" : "http";
+  return { ...address, scheme: address.scheme ?? usual };
+}
+
+function joinAddress(sources: Sources, { environment, hasTls }: ListenContext): BoundAddress {
   const text = environment["PORT"] ?? "";
   const given = sources.ask(OPTIONS.port)?.value;
   const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
-  return {
+  const address = {
     kind: "tcp",
+    scheme: null,
     host: sources.ask(OPTIONS.host)?.value ?? LOOPBACK,
-    port: given ?? fromPlatform ?? DEFAULT_PORT,
-  };
+    port: given ?? fromPlatform ?? (hasTls ? DEFAULT_TLS_PORT : DEFAULT_PORT),
+  } as const;
+  return withScheme(address, hasTls);
+}
+
+/** Who the server becomes; null: it stays who it is. Throws OperatorError. */
+function readUser(sources: Sources): Account | null {
+  const user = sources.ask(OPTIONS.user);
+  const group = sources.ask(OPTIONS.group);
+  if (user === null) {
+    if (group === null) return null;
+    throw new OperatorError(`${group.by} needs --user; for Unix sockets write --socket-owner`);
+  }
+  const account = findAccount(user, group);
+  if (isThisUser(account)) return account;
+  const what = `${user.by} ${quote(user.text)}`;
+  if (process.geteuid?.() !== 0)
+    throw new OperatorError(
+      `${what}: only root may become another user; start as root, or as that user without --user`,
+    );
+  if (account.uid === 0) throw new OperatorError(`${what} keeps root's rights; name another user`);
+  return account;
 }
 
 // /dev/shm is memory; it comes last, for a read-only file system.
@@ -147,9 +234,13 @@ function readTempDir(sources: Sources, environment: Environment, cwd: string): s
   );
 }
 
-function readSocketRights(sources: Sources): Configuration["listeners"]["socketRights"] {
+function readSocketRights(
+  sources: Sources,
+  user: Account | null,
+): Configuration["listeners"]["socketRights"] {
   const given = sources.ask(OPTIONS.socketOwner);
-  const owner = given && findOwner(`${given.by} ${quote(given.text)}`, given.value);
+  const own = user && { uid: user.uid, gid: user.gid };
+  const owner = given === null ? own : findOwner(`${given.by} ${quote(given.text)}`, given.value);
   return { mode: sources.one(OPTIONS.socketMode), owner };
 }
 

@@ -4,9 +4,13 @@
 
 import type { Socket } from "node:net";
 
-import type { Engine } from "../http/engine.ts";
+import { PLAIN, type Arrival, type Engine } from "../http/engine.ts";
 import { ERRORS } from "../http/error.ts";
+import type { BoundAddress } from "../net/address.ts";
 import type { OpenFiles } from "../net/open-files.ts";
+
+/** A connection whose handshake is to come. */
+const SECURE: Arrival = { scheme: "https", tls: null, peers: null };
 
 export class DescriptorGuard {
   /** The engine whose connections the guard admits, refuses and closes. */
@@ -18,10 +22,12 @@ export class DescriptorGuard {
     this.#files = files;
   }
 
-  accept(socket: Socket): void {
-    if (this.#files.mayOpen()) this.#engine.accept(socket);
+  /** `scheme`: what the socket's listener speaks. */
+  accept(socket: Socket, scheme: BoundAddress["scheme"]): void {
+    const arrival = scheme === "http" ? PLAIN : SECURE;
+    if (this.#files.mayOpen()) this.#engine.accept(socket, arrival);
     // Even a 503 holds a descriptor for a while.
     else if (this.#files.isFull) socket.destroy();
-    else this.#engine.refuse(socket, ERRORS.NO_DESCRIPTORS);
+    else this.#engine.refuse(socket, ERRORS.NO_DESCRIPTORS, arrival);
   }
 }

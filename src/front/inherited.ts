@@ -5,8 +5,15 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 
-import { plainAddress, type ListenAddress } from "../net/address.ts";
-import { BACKLOG, ListenError, listenerOf, makeServer, type Listener } from "./listener.ts";
+import { plainAddress, type BoundAddress, type ListenAddress } from "../net/address.ts";
+import {
+  BACKLOG,
+  ListenError,
+  listenerOf,
+  makeServer,
+  type Accept,
+  type Listener,
+} from "./listener.ts";
 
 /** The first descriptor after standard input, output and error. */
 const FIRST_DESCRIPTOR = 3;
@@ -15,6 +22,9 @@ const MAX_DESCRIPTORS = 64;
 /** Columns of /proc/net/unix; the path may be missing. */
 const UNIX_INODE_COLUMN = 6;
 const UNIX_PATH_COLUMN = 7;
+
+/** The port of HTTP, where TLS is spoken only if the socket's name says so. */
+const HTTP_PORT = 80;
 
 /** Variables of the process. */
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -30,18 +40,37 @@ export function inheritedDescriptors(environment: Environment, pid: number): num
   return Array.from({ length: count }, (_, at) => FIRST_DESCRIPTOR + at);
 }
 
+/** The names of the passed descriptors (FileDescriptorName= of a socket unit), in order. Pure. */
+export function inheritedNames(environment: Environment): readonly string[] {
+  return (environment["LISTEN_FDNAMES"] ?? "").split(":");
+}
+
+/**
+ * What is spoken at a passed socket: as its name says, "http" or "https"; else TLS if there are certificates and it
+ * is a TCP socket of another port than 80. Null: the name asks for TLS, which the socket cannot have. Pure.
+ */
+export function inheritedScheme(
+  name: string,
+  address: ListenAddress,
+  hasTls: boolean,
+): BoundAddress["scheme"] | null {
+  const mayHaveTls = hasTls && address.kind === "tcp";
+  if (name === "https") return mayHaveTls ? "https" : null;
+  return mayHaveTls && name !== "http" && address.port !== HTTP_PORT ? "https" : "http";
+}
+
 /**
  * Listens at all sockets that were passed to this process; null if there are none. If one of them cannot be
  * listened at, all are closed and the result is a rejection with ListenError.
  */
-export async function listenInherited(
-  accept: (socket: Socket) => void,
-): Promise<Listener[] | null> {
+export async function listenInherited(accept: Accept, hasTls: boolean): Promise<Listener[] | null> {
   const descriptors = inheritedDescriptors(process.env, process.pid);
   if (descriptors.length === 0) return null;
+  const names = inheritedNames(process.env);
   const listeners: Listener[] = [];
   try {
-    for (const fd of descriptors) listeners.push(await listenAt(fd, accept));
+    for (const [at, fd] of descriptors.entries())
+      listeners.push(await listenAt(fd, names[at] ?? "", hasTls, accept));
   } catch (error) {
     for (const listener of listeners) listener.close();
     throw error;
@@ -49,8 +78,16 @@ export async function listenInherited(
   return listeners;
 }
 
-async function listenAt(fd: number, accept: (socket: Socket) => void): Promise<Listener> {
-  const server = makeServer(accept);
+async function listenAt(
+  fd: number,
+  name: string,
+  hasTls: boolean,
+  accept: Accept,
+): Promise<Listener> {
+  // Chosen below, in the turn in which the socket listens: no connection is accepted before.
+  let scheme: BoundAddress["scheme"] = "http";
+  const acceptHere = (socket: Socket): void => accept(socket, scheme);
+  const server = makeServer(acceptHere);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const place: ListenAddress = { kind: "unix", path: `descriptor ${fd}` };
   const onError = (error: Error): void =>
@@ -67,7 +104,18 @@ async function listenAt(fd: number, accept: (socket: Socket) => void): Promise<L
   server.listen({ fd }, BACKLOG, resolve);
   await promise;
   server.off("error", onError);
-  return listenerOf(server, addressOf(server, fd), accept);
+  const address = addressOf(server, fd);
+  const chosen = inheritedScheme(name, address, hasTls);
+  if (chosen === null) {
+    server.close();
+    throw new ListenError(
+      "OTHER",
+      address,
+      `descriptor ${fd} of LISTEN_FDS is named https, and ${hasTls ? "is a Unix socket, which has no TLS" : "there is no certificate; give --certfile, --domain or --tls internal"}`,
+    );
+  }
+  scheme = chosen;
+  return listenerOf(server, { ...address, scheme }, acceptHere);
 }
 
 function addressOf(server: Server, fd: number): ListenAddress {

@@ -4,7 +4,13 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-import { formatAddress, type ListenAddress, type SocketRights } from "../net/address.ts";
+import {
+  formatAddress,
+  formatUrl,
+  type BoundAddress,
+  type ListenAddress,
+  type SocketRights,
+} from "../net/address.ts";
 import { shareReads } from "./shared-reads.ts";
 import { setSocketRights } from "./socket-rights.ts";
 
@@ -32,11 +38,17 @@ const OPEN_RIGHTS: SocketRights = { mode: 0o666, owner: null };
 /** The socket's file begins without any rights. */
 const CLOSED_UMASK = 0o777;
 
+/** An address to listen at; without TLS if it has no scheme. */
+export type ListenTarget = ListenAddress & { readonly scheme?: BoundAddress["scheme"] };
+
+/** Takes an accepted socket; `scheme`: what its listener speaks. */
+export type Accept = (socket: Socket, scheme: BoundAddress["scheme"]) => void;
+
 /** An open listening socket. */
 export interface Listener {
   /** The address, with the real port if port 0 was requested. */
-  readonly address: ListenAddress;
-  /** "http://127.0.0.1:8000" or "unix:/run/a.sock". */
+  readonly address: BoundAddress;
+  /** "http://127.0.0.1:8000", "https://[::]:443" or "unix:/run/a.sock". */
   readonly url: string;
   /** Stops accepting and removes a Unix socket's file. Open connections stay. */
   close(): void;
@@ -47,14 +59,16 @@ export interface Listener {
  * event (shared-reads.ts). Rejects with ListenError.
  */
 export async function listen(
-  address: ListenAddress,
-  accept: (socket: Socket) => void,
+  address: ListenTarget,
+  accept: Accept,
   rights: SocketRights = OPEN_RIGHTS,
 ): Promise<Listener> {
   if (address.kind === "unix") await removeStaleSocket(address.path);
-  const server = makeServer(accept);
+  const { scheme = "http" } = address;
+  const acceptHere = (socket: Socket): void => accept(socket, scheme);
+  const server = makeServer(acceptHere);
   await bind(server, address, rights);
-  return listenerOf(server, realAddress(server, address), accept);
+  return listenerOf(server, { ...realAddress(server, address), scheme }, acceptHere);
 }
 
 /** Makes a server that does not listen yet. */
@@ -73,7 +87,7 @@ export function makeServer(accept: (socket: Socket) => void): Server {
 /** The Listener of a server that listens at `address`. */
 export function listenerOf(
   server: Server,
-  address: ListenAddress,
+  address: BoundAddress,
   accept: (socket: Socket) => void,
 ): Listener {
   shareReads(server, HIGH_WATER_MARK_BYTES, accept);
@@ -81,7 +95,7 @@ export function listenerOf(
   server.on("error", () => undefined);
   return {
     address,
-    url: address.kind === "tcp" ? `http://${formatAddress(address)}` : formatAddress(address),
+    url: formatUrl(address),
     close: () => {
       server.close();
     },
@@ -181,8 +195,8 @@ function explain(error: Error, address: ListenAddress): ListenError {
         : "the folder must be writable for this user";
     return new ListenError("EACCES", address, `no permission to listen at ${place}: ${remedy}`);
   }
-  if (code === "EADDRNOTAVAIL")
-    return new ListenError(code, address, `${place} is not an address of this machine`);
+  if (code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT")
+    return new ListenError("EADDRNOTAVAIL", address, `${place} is not an address of this machine`);
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return new ListenError("ENOTFOUND", address, `${place}: no such host name`);
   return new ListenError("OTHER", address, `cannot listen at ${place}: ${code}`);

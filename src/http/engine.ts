@@ -7,13 +7,22 @@ import type { Socket } from "node:net";
 import type { HttpError } from "./error.ts";
 import type { ConnectionFacts } from "./exchange.ts";
 
+/** What is known of a connection when an engine gets it. */
+export interface Arrival extends Pick<ConnectionFacts, "scheme" | "tls"> {
+  /** Both ends where a proxy has named them; null = those of the socket. */
+  readonly peers: Omit<ConnectionFacts, "scheme" | "tls"> | null;
+}
+
+/** A connection without TLS and without a proxy. */
+export const PLAIN: Arrival = { scheme: "http", tls: null, peers: null };
+
 export interface Engine {
   /** Open connections, the lingering ones included. */
   readonly size: number;
-  /** Takes a connected socket, made with allowHalfOpen. */
-  accept(socket: Socket, scheme?: ConnectionFacts["scheme"]): void;
+  /** Takes a connected socket, made with allowHalfOpen; after its TLS handshake. Default: PLAIN. */
+  accept(socket: Socket, arrival?: Arrival): void;
   /** Responds to a socket with an error of the table (error.ts) and closes the connection. */
-  refuse(socket: Socket, error: HttpError): void;
+  refuse(socket: Socket, error: HttpError, arrival?: Arrival): void;
   /** Enforces all deadlines; to be called every TICK_MS (net/coarse-clock.ts). */
   tick(): void;
   /**

@@ -37,10 +37,24 @@ function retryAfter(seconds: number): HttpError["fields"] {
 
 /** All errors, by code. */
 export const ERRORS = named({
+  TLS_EXPECTED: entry(400, "This port speaks TLS: the URL must begin with https://."),
   REQUEST_LINE_INVALID: entry(400, "The request line must be METHOD SP TARGET SP HTTP/1.1 CRLF."),
   LINE_END_INVALID: entry(400, "Lines must end with CRLF; CR or LF alone is not a line end."),
   METHOD_INVALID: entry(400, "The method must be a token."),
   METHOD_TOO_LONG: entry(501, "The method is longer than any that is known."),
+  PSEUDO_FIELD_INVALID: entry(
+    400,
+    "The pseudo-header fields must be :method, :scheme, :path and :authority, each once and before all other fields.",
+  ),
+  FIELD_OF_CONNECTION: entry(
+    400,
+    "HTTP/2 has no Connection, Upgrade, Keep-Alive or Transfer-Encoding, and TE only with trailers.",
+  ),
+  HOST_DIFFERS: entry(400, "Host and :authority must name the same host."),
+  BODY_LENGTH_DIFFERS: entry(400, "The body must be as long as Content-Length says."),
+  FRAMES_INVALID: entry(400, "The frames of a connection must follow HTTP/2 (RFC 9113)."),
+  FRAMES_TOO_MANY: entry(429, "The connection has cost the server more than it may."),
+  STREAMS_TOO_MANY: entry(429, "Too many requests run on one connection."),
   METHOD_CONNECT: entry(501, "This server is no proxy: CONNECT is not served."),
   METHOD_TRACE: entry(405, "TRACE is not served: it would show fields meant for nobody.", [ALLOW]),
   TARGET_INVALID: entry(
@@ -51,7 +65,7 @@ export const ERRORS = named({
   TARGET_SCHEME: entry(421, "The request target must have the scheme of this connection."),
   VERSION_INVALID: entry(400, "The version must be HTTP/1.1 or HTTP/1.0."),
   VERSION_UNSUPPORTED: entry(505, "This connection serves HTTP/1.1 and HTTP/1.0."),
-  HOST_MISSING: entry(400, "An HTTP/1.1 request needs a Host field."),
+  HOST_MISSING: entry(400, "The request needs a Host field."),
   HOST_INVALID: entry(400, "Host must be a name or an address with an optional port."),
   FIELD_NAME_INVALID: entry(
     400,
@@ -132,6 +146,14 @@ export const ERRORS = named({
   PRECONDITION_FAILED: entry(412, "The file is not in the state that the request asks for."),
   RANGE_UNSATISFIABLE: entry(416, "The file has no bytes in the range that the request asks for."),
   HOST_UNKNOWN: entry(421, "This server does not serve the host of the request."),
+  HOST_CERTIFICATE: entry(
+    421,
+    "The host of the request has other rules for client certificates than the host that this connection was made for.",
+  ),
+  HOST_WITHOUT_TLS: entry(
+    421,
+    "The host of the request is served over TLS with a client certificate only.",
+  ),
   SERVER_FAULT: entry(500, "The server failed."),
   APPLICATION_ERROR: entry(500, "The application failed."),
   RESPONSE_INVALID: entry(500, "The application gave a response that cannot be sent."),

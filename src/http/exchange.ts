@@ -27,6 +27,7 @@ import {
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
 import type { BodyCoder, CodedBody, KeptCodings, ResponsePolicy } from "./response-policy.ts";
+import type { TlsFacts } from "./tls-facts.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
 export interface BodyReceiver {
@@ -65,9 +66,11 @@ export interface UpgradedStream {
   readonly bytesReceived: number;
 }
 
-/** Both ends of a connection, and the scheme of its listener. */
+/** Both ends of a connection, its scheme, and what its TLS handshake has agreed. */
 export interface ConnectionFacts {
   readonly scheme: "http" | "https";
+  /** Null without TLS. */
+  readonly tls: TlsFacts | null;
   /** The client's address without brackets. A Unix socket has "" and port 0. */
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -75,13 +78,15 @@ export interface ConnectionFacts {
   readonly localPort: number;
 }
 
-/** Where the time of an exchange went, for its log line: asked when the exchange has ended. */
+/** Where the time of an exchange went, for its log line, and whether it goes on: asked when the exchange has ended. */
 export interface Handling {
   /** Number of the process that ran the application; 0 = none, or not known. */
   readonly worker: number;
   /** Milliseconds in the queue, and in the application; null: when a process took the request is not known. */
   readonly queuedMs: number | null;
   readonly runMs: number | null;
+  /** Whether the client has left, and a process still has the request. */
+  readonly isAbandoned: boolean;
 }
 
 /** "none": nothing follows the head. "length": as Content-Length says. "unknown": as the handler writes. */
@@ -125,7 +130,7 @@ export interface Handler {
 const EMPTY = Buffer.alloc(0);
 /** A body of `respond` of up to so many bytes belongs to the caller again. */
 const CALLERS_BYTES = 65_536;
-const OWN_HANDLING: Handling = { worker: 0, queuedMs: 0, runMs: 0 };
+const OWN_HANDLING: Handling = { worker: 0, queuedMs: 0, runMs: 0, isAbandoned: false };
 const SERVER_OPTIONS = responseHead(200, "OK", [ALLOW]);
 
 export class Exchange {
@@ -137,6 +142,8 @@ export class Exchange {
   scheme: "http" | "https" | "ws" | "wss";
   remoteAddress: string;
   remotePort: number;
+  /** Of the connection; null without TLS. */
+  readonly tls: TlsFacts | null;
   /** The other end of the connection; "" on a Unix socket. */
   readonly peerAddress: string;
   readonly localAddress: string;
@@ -152,6 +159,8 @@ export class Exchange {
   /** Codes the body of the response; null = bodies are sent as they are. Set before the response begins. */
   coder: BodyCoder | null = null;
 
+  /** The user whose password a guard has found right; "" = no guard has. */
+  user = "";
   /** Name of the application; "" = the server itself, or the only one. */
   application = "";
   /** Set by a handler that has a process run the exchange. */
@@ -182,6 +191,7 @@ export class Exchange {
     this.head = head;
     this.effectiveHead = head;
     this.scheme = connection.scheme;
+    this.tls = connection.tls;
     this.remoteAddress = connection.remoteAddress;
     this.remotePort = connection.remotePort;
     this.peerAddress = connection.remoteAddress;
@@ -241,7 +251,8 @@ export class Exchange {
     if (this.#state !== "receiving") return;
     const head = this.policy === null ? first : this.policy.changeHead(first);
     const hasBody = mayHaveBody(this.head.method, head.status);
-    if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
+    if (this.#opensTunnel(head)) this.fail(ERRORS.WEBSOCKET_DENIED);
+    else if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
       this.fail(ERRORS.RESPONSE_INVALID);
     else if (this.coder === null) this.#respond(head, body, hasBody);
     else this.#respondCoded(this.coder, head, body, kept);
@@ -306,6 +317,10 @@ export class Exchange {
   start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
     const head = this.policy === null ? first : this.policy.changeHead(first);
+    if (this.#opensTunnel(head)) {
+      this.fail(ERRORS.WEBSOCKET_DENIED);
+      return;
+    }
     if (!mayHaveBody(this.head.method, head.status)) this.#body = "none";
     else this.#body = head.contentLength === null ? "unknown" : "length";
     this.#length = head.contentLength ?? 0;
@@ -444,6 +459,14 @@ export class Exchange {
     if (this.#upgraded === null) return;
     this.bytesSent = this.#upgraded.bytesSent;
     this.bytesReceived = this.#upgraded.bytesReceived;
+  }
+
+  /**
+   * Whether an ordinary response would be read as acceptance of a handshake: any 2xx to CONNECT, which is the method
+   * of handshakes in HTTP/2 (RFC 9110 §9.3.6, RFC 8441 §5).
+   */
+  #opensTunnel({ status }: ResponseHead): boolean {
+    return status < 300 && this.head.method === "CONNECT";
   }
 
   /** Returns the Content-Length to add to the head's fields; -1 = none. RFC 9110 §8.6. */

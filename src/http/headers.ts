@@ -38,6 +38,7 @@ export const ACCEPT_ENCODING = 65_536;
  * Apache and lighttpd, nginx's X-Accel-…). X-Accel-Buffering is not among them: whoever is in front may read it.
  */
 export const SERVER_ORDER = 131_072;
+export const HSTS = 262_144;
 
 /** A valid field name. */
 export interface FieldName {
@@ -75,6 +76,7 @@ const KINDS: ReadonlyMap<string, number> = kindsOf([
   [REQUEST_ID, "x-request-id"],
   [DATE, "date"],
   [SERVER, "server"],
+  [HSTS, "strict-transport-security"],
   [
     HOP_BY_HOP,
     `connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailers

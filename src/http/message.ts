@@ -52,10 +52,14 @@ export interface ResponseHead {
   readonly values: readonly string[];
   /** The application's Content-Length, or null. The field is also in names/values. */
   readonly contentLength: number | null;
-  /** Whether the server adds no Date, Server, X-Request-ID: the head has the field, or a route removes it. */
+  /**
+   * Whether the server adds no Date, Server, X-Request-ID, Strict-Transport-Security: the head has the field, or a
+   * route removes it.
+   */
   readonly hasDate: boolean;
   readonly hasServer: boolean;
   readonly hasRequestId: boolean;
+  readonly hasHsts: boolean;
   /** Whether there are fields that tell the server what to do (SERVER_ORDER in headers.ts). */
   readonly hasOrders: boolean;
   /** The application's X-Request-ID, "" if none. The field is also in names/values. */
@@ -65,4 +69,12 @@ export interface ResponseHead {
    * connection if the value names "close".
    */
   readonly connection: string;
+}
+
+/**
+ * The protocol of a request with a minor version, as CGI's grammar has it (RFC 3875 §4.1.16) and logs show it:
+ * "HTTP/1.1", "HTTP/2.0".
+ */
+export function protocolOf({ version }: RequestHead): string {
+  return version === "2" ? "HTTP/2.0" : `HTTP/${version}`;
 }

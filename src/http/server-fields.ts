@@ -1,5 +1,5 @@
-// The fields that the server adds to every response in every HTTP version: Server, Date, X-Request-ID. Such a
-// field is added here and nowhere else; all engines and all kinds of response (complete, streamed, error, 101,
+// The fields that the server adds to every response in every HTTP version: Server, Date, X-Request-ID, and over TLS
+// Strict-Transport-Security. Such a field is added here and nowhere else; all engines and all kinds of response (complete, streamed, error, 101,
 // refusal of an unreadable request) take it from here.
 //
 // A head is used for many responses, and an engine caches the encoded head. So `fixedFields` has the fields
@@ -11,6 +11,11 @@ import type { ResponseHead } from "./message.ts";
 
 let second = 0;
 let date = "";
+
+/** The value of Strict-Transport-Security (RFC 6797 §6.1); "" = none. */
+export function hstsValue(seconds: number): string {
+  return seconds === 0 ? "" : `max-age=${seconds}`;
+}
 
 /** The fields that are the same in each response with this head: its own, and the server's constants. */
 export function fixedFields(head: ResponseHead): FieldSection {
@@ -32,16 +37,19 @@ export function fixedFields(head: ResponseHead): FieldSection {
 /**
  * Adds the fields that differ in each response. `add` gets the sum so far (at first `sum`) and a field, and
  * returns the new sum: a text, a list or a compressor's state, without a closure for each response.
- * `requestId`: "" = the request has none.
+ * `requestId`: "" = the request has none. `hsts`: Strict-Transport-Security, "" = none, as on a connection without
+ * TLS (RFC 6797 §7.2).
  */
 export function addResponseFields<Sum>(
   sum: Sum,
   add: (sum: Sum, name: string, value: string) => Sum,
   head: ResponseHead,
   requestId: string,
+  hsts: string,
 ): Sum {
   let all = head.hasDate ? sum : add(sum, "Date", currentDate());
   if (requestId !== "" && !head.hasRequestId) all = add(all, "X-Request-ID", requestId);
+  if (hsts !== "" && !head.hasHsts) all = add(all, "Strict-Transport-Security", hsts);
   return all;
 }
 

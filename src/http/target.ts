@@ -6,6 +6,9 @@ import { isIPv6 } from "node:net";
 import { ERRORS, RequestFault } from "./error.ts";
 import { DIGIT, endOf, HEX, isAllOf, isOf, PATH, QUERY, REG_NAME } from "./grammar.ts";
 
+/** Bytes of a URL that must be encoded in Location; "%" stays, because paths are sent as they came. */
+export const UNSAFE_IN_LOCATION = /[^!#$%&'()*+,\-./0-9:;=?@A-Z[\]_a-z~]/g;
+
 const PERCENT = 0x25;
 const MAX_PORT = 65_535;
 

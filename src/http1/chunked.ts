@@ -7,14 +7,10 @@
 import { ERRORS, RequestFault } from "../http/error.ts";
 import { endOf, FIELD_VALUE, HEX, TOKEN } from "../http/grammar.ts";
 import { fieldName, NOT_IN_TRAILER } from "../http/headers.ts";
+import { MAX_FIELDS, MAX_HEAD_BYTES } from "../net/connection-limits.ts";
+import { KeptBytes } from "../net/kept-bytes.ts";
 import { UNLIMITED } from "../net/memory-budget.ts";
-import { KeptBytes } from "./kept-bytes.ts";
-import {
-  MAX_CHUNK_EXTENSION_BYTES,
-  MAX_CHUNK_SIZE_DIGITS,
-  MAX_FIELDS,
-  MAX_HEAD_BYTES,
-} from "./limits.ts";
+import { MAX_CHUNK_EXTENSION_BYTES, MAX_CHUNK_SIZE_DIGITS } from "./limits.ts";
 
 const CR = 13;
 const LF = 10;

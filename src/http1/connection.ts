@@ -4,6 +4,7 @@
 
 import type { Socket } from "node:net";
 
+import type { Arrival } from "../http/engine.ts";
 import { ERRORS, errorResponse, RequestFault, type HttpError } from "../http/error.ts";
 import {
   Exchange,
@@ -16,12 +17,14 @@ import type { FieldSection } from "../http/field-section.ts";
 import { hasMember } from "../http/grammar.ts";
 import type { RequestHead, ResponseHead } from "../http/message.ts";
 import { peersOf } from "../net/address.ts";
+import { HEAD_TIMEOUT_MS, SMALL_HEAD_BYTES } from "../net/connection-limits.ts";
+import type { ListedConnection } from "../net/connection-list.ts";
+import type { ConnectionMemory, MemoryKind } from "../net/connection-memory.ts";
+import { cutConnection } from "../net/cut.ts";
 import { LingeringClose } from "../net/lingering-close.ts";
 import type { Holder, MemoryBudget } from "../net/memory-budget.ts";
-import type { ConnectionMemory, MemoryKind } from "./connection-memory.ts";
 import type { HeadParser } from "./head-parser.ts";
 import { HeadReader } from "./head-reader.ts";
-import { HEAD_TIMEOUT_MS, SMALL_HEAD_BYTES } from "./limits.ts";
 import { Output } from "./output.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import { RequestBodyReader } from "./request-body.ts";
@@ -44,6 +47,8 @@ export interface ConnectionContext {
   readonly maxBodyBytes: number;
   /** How long a body may bring no byte; 0 = without limit. */
   readonly bodyTimeoutMs: number;
+  /** Strict-Transport-Security of responses over TLS; "" = none. */
+  readonly hsts: string;
   /** How long an idle connection stays open. `isNew`: no request has come on it yet. */
   readonly idleLimitMs: (isNew: boolean) => number;
   /** Time of the last tick, ms. */
@@ -82,11 +87,10 @@ type ConnectionState =
 
 const EMPTY = Buffer.alloc(0);
 
-export class Http1Connection implements ResponseWriter {
-  /** Index among all connections of the engine; -1: not among them. */
+export class Http1Connection implements ResponseWriter, ListedConnection {
   index = -1;
   readonly #socket: Socket;
-  readonly #scheme: ConnectionFacts["scheme"];
+  readonly #arrival: Arrival;
   readonly #context: ConnectionContext;
   readonly #output: Output;
   readonly #ahead: ReadAhead;
@@ -117,13 +121,13 @@ export class Http1Connection implements ResponseWriter {
   #closes = false;
   #lingering: LingeringClose | null = null;
 
-  constructor(socket: Socket, scheme: ConnectionFacts["scheme"], context: ConnectionContext) {
+  constructor(socket: Socket, arrival: Arrival, context: ConnectionContext) {
     this.#socket = socket;
-    this.#scheme = scheme;
+    this.#arrival = arrival;
     this.#context = context;
     this.#output = new Output(socket, context.memory.output);
     this.#ahead = new ReadAhead(socket);
-    this.#heads = new HeadReader(context.parser, scheme);
+    this.#heads = new HeadReader(context.parser, arrival.scheme);
     this.#since = context.now;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("drain", this.#onDrain);
     socket.on("close", () => this.#onClose());
@@ -151,7 +155,7 @@ export class Http1Connection implements ResponseWriter {
   }
 
   sendResponse(head: ResponseHead, requestId: string, body: Buffer, length: number): void {
-    const text = headText(head, requestId, length, this.#connectionLine(head));
+    const text = headText(head, requestId, length, this.#connectionLine(head), this.#hsts);
     this.#output.send(text, body);
     this.#finish();
   }
@@ -160,7 +164,8 @@ export class Http1Connection implements ResponseWriter {
     if (body !== "unknown") this.#framing = "length";
     else this.#framing = this.#isHttp10 ? "close" : "chunked";
     const coding = this.#framing === "chunked" ? CHUNKED : "";
-    const text = headText(head, requestId, -1, coding + this.#connectionLine(head));
+    const lines = coding + this.#connectionLine(head);
+    const text = headText(head, requestId, -1, lines, this.#hsts);
     this.#output.append(text, EMPTY, "");
   }
 
@@ -181,17 +186,15 @@ export class Http1Connection implements ResponseWriter {
     this.#state = "closed";
     this.#endExchange();
     this.#release();
-    // Without a reset the end of the connection would mark the response as complete. Unix sockets have no
-    // reset.
-    const mustReset = this.#framing === "close" && this.#connectionFacts().remotePort !== 0;
-    if (mustReset) this.#socket.resetAndDestroy();
+    // Without a reset the end of the connection would mark the response as complete.
+    if (this.#framing === "close") cutConnection(this.#socket);
     else this.#socket.destroy();
     this.#context.onClosed(this);
   }
 
   upgrade(protocol: string, head: ResponseHead, requestId: string): UpgradedSocket {
     const lines = `Upgrade: ${protocol}\r\nConnection: Upgrade\r\n`;
-    this.#output.send(headText(head, requestId, -1, lines));
+    this.#output.send(headText(head, requestId, -1, lines, this.#hsts));
     return this.#detachSocket();
   }
 
@@ -241,7 +244,7 @@ export class Http1Connection implements ResponseWriter {
     }
     this.#context.onRefused(error, this.#connectionFacts().remoteAddress);
     const [head, body] = errorResponse(error);
-    this.#output.send(headText(head, "", body.length, CLOSE), body);
+    this.#output.send(headText(head, "", body.length, CLOSE, this.#hsts), body);
     this.close();
   }
 
@@ -291,12 +294,17 @@ export class Http1Connection implements ResponseWriter {
     else if (this.#body?.isTooSlow(now) === true) this.refuse(ERRORS.BODY_TIMEOUT);
   }
 
+  get #hsts(): string {
+    return this.#arrival.scheme === "https" ? this.#context.hsts : "";
+  }
+
   get #isHttp10(): boolean {
     return this.#exchange?.head.version === "1.0";
   }
 
   #connectionFacts(): ConnectionFacts {
-    return (this.#facts ??= { scheme: this.#scheme, ...peersOf(this.#socket) });
+    const { scheme, tls, peers } = this.#arrival;
+    return (this.#facts ??= { scheme, tls, ...(peers ?? peersOf(this.#socket)) });
   }
 
   /** Returns the line of a response's Connection field, and decides whether the connection is closed after it. */

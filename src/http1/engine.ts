@@ -3,20 +3,21 @@
 
 import type { Socket } from "node:net";
 
-import type { Engine } from "../http/engine.ts";
+import { PLAIN, type Arrival, type Engine } from "../http/engine.ts";
 import type { HttpError } from "../http/error.ts";
-import type { ConnectionFacts, Exchange } from "../http/exchange.ts";
-import { machineMemoryBytes } from "../net/memory-budget.ts";
-import { ConnectionMemory, memoryLimits, type MemoryLimits } from "./connection-memory.ts";
-import { Http1Connection, type ConnectionContext } from "./connection.ts";
-import { HEAD_LIMITS, HeadParser, type HeadLimits } from "./head-parser.ts";
+import type { Exchange } from "../http/exchange.ts";
 import {
   DEFAULT_BODY_TIMEOUT_MS,
   DEFAULT_KEEP_ALIVE_MS,
   DEFAULT_MAX_BODY_BYTES,
   DRAIN_NEW_MS,
   HEAD_TIMEOUT_MS,
-} from "./limits.ts";
+} from "../net/connection-limits.ts";
+import { ConnectionList } from "../net/connection-list.ts";
+import { ConnectionMemory, memoryLimits } from "../net/connection-memory.ts";
+import { machineMemoryBytes } from "../net/memory-budget.ts";
+import { Http1Connection, type ConnectionContext } from "./connection.ts";
+import { HEAD_LIMITS, HeadParser, type HeadLimits } from "./head-parser.ts";
 
 export interface Http1Options {
   /** The largest body of a request → 413. */
@@ -25,10 +26,12 @@ export interface Http1Options {
   readonly bodyTimeoutMs?: number;
   /** Of a request's head. */
   readonly headLimits?: HeadLimits;
-  /** Bytes that all connections together keep for their clients. */
-  readonly memoryLimits?: MemoryLimits;
+  /** Memory that all connections of the server together keep for their clients. */
+  readonly memory?: ConnectionMemory;
   /** An idle connection is closed after this time. */
   readonly keepAliveMs?: number;
+  /** Strict-Transport-Security of responses over TLS; "" = none. */
+  readonly hsts?: string;
   /** Called once for each request, in order on one connection. Must not throw. */
   readonly onExchange: (exchange: Exchange) => void;
   /** Called exactly once for each exchange, when the response has been given or cannot be given. */
@@ -40,87 +43,62 @@ export interface Http1Options {
 }
 
 export class Http1Engine implements Engine {
-  /**
-   * Each connection knows its index here. Not a Set: with short connections it would leave dead tables in
-   * memory (docs/decisions/0007).
-   */
-  readonly #connections: Http1Connection[] = [];
+  readonly #connections = new ConnectionList<Http1Connection>();
   readonly #now: () => number;
   readonly #context: ConnectionContext & { now: number; isDraining: boolean };
   readonly #keepAliveMs: number;
-  #onEmpty: (() => void)[] = [];
 
   constructor(options: Http1Options) {
     this.#keepAliveMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
     this.#now = options.now ?? (() => performance.now());
+    const memory = options.memory ?? new ConnectionMemory(memoryLimits(machineMemoryBytes()));
+    memory.addHolders(() => this.#connections.all);
     this.#context = {
       parser: new HeadParser(options.headLimits ?? HEAD_LIMITS),
-      memory: new ConnectionMemory(
-        options.memoryLimits ?? memoryLimits(machineMemoryBytes()),
-        () => this.#connections,
-      ),
+      memory,
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       bodyTimeoutMs: options.bodyTimeoutMs ?? DEFAULT_BODY_TIMEOUT_MS,
+      hsts: options.hsts ?? "",
       idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
       now: this.#now(),
       isDraining: false,
       onExchange: options.onExchange,
       onFinish: options.onFinish ?? ignore,
       onRefused: options.onRefused ?? ignore,
-      onClosed: (connection) => this.#remove(connection),
+      onClosed: (connection) => this.#connections.remove(connection),
     };
   }
 
   get size(): number {
-    return this.#connections.length;
+    return this.#connections.size;
   }
 
-  accept(socket: Socket, scheme: ConnectionFacts["scheme"] = "http"): void {
-    this.#add(socket, scheme);
+  accept(socket: Socket, arrival: Arrival = PLAIN): void {
+    this.#add(socket, arrival);
   }
 
-  refuse(socket: Socket, error: HttpError): void {
-    this.#add(socket, "http").refuse(error);
+  refuse(socket: Socket, error: HttpError, arrival: Arrival = PLAIN): void {
+    this.#add(socket, arrival).refuse(error);
   }
 
   tick(): void {
     const now = this.#now();
     this.#context.now = now;
-    for (const connection of this.#all()) {
-      try {
-        connection.tick(now);
-      } catch (error) {
-        // A fault of ours in one connection ends it, and is told; the others have their deadlines all the same.
-        connection.destroy();
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    this.#connections.tick(now);
     this.#context.memory.tick();
   }
 
   drain(): Promise<void> {
     this.#context.isDraining = true;
-    for (const connection of this.#all()) connection.drain();
-    return new Promise((resolve) => {
-      if (this.size === 0) resolve();
-      else this.#onEmpty.push(resolve);
-    });
+    return this.#connections.drain();
   }
 
   destroyAll(): void {
-    for (const connection of this.#all()) connection.destroy();
+    this.#connections.destroyAll();
   }
 
   closeOldestIdle(count: number): number {
-    const idle: Http1Connection[] = [];
-    for (const connection of this.#connections)
-      if (connection.idleSince !== Infinity) idle.push(connection);
-    idle.sort((a, b) => a.idleSince - b.idleSince);
-    const oldest = idle.slice(0, count);
-    for (const connection of oldest) connection.destroy();
-    return oldest.length;
+    return this.#connections.closeOldestIdle(count);
   }
 
   #idleLimitMs(isNew: boolean): number {
@@ -128,31 +106,10 @@ export class Http1Engine implements Engine {
     return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
   }
 
-  /** A copy, because a call to one connection may remove it from the list. */
-  #all(): Http1Connection[] {
-    return [...this.#connections];
-  }
-
-  #add(socket: Socket, scheme: ConnectionFacts["scheme"]): Http1Connection {
-    const connection = new Http1Connection(socket, scheme, this.#context);
-    connection.index = this.#connections.length;
-    this.#connections.push(connection);
+  #add(socket: Socket, arrival: Arrival): Http1Connection {
+    const connection = new Http1Connection(socket, arrival, this.#context);
+    this.#connections.add(connection);
     return connection;
-  }
-
-  #remove(connection: Http1Connection): void {
-    const { index } = connection;
-    if (index < 0) return;
-    connection.index = -1;
-    const last = this.#connections.pop();
-    if (last !== undefined && last !== connection) {
-      last.index = index;
-      this.#connections[index] = last;
-    }
-    if (this.size > 0) return;
-    const waiting = this.#onEmpty;
-    this.#onEmpty = [];
-    for (const resolve of waiting) resolve();
   }
 }
 

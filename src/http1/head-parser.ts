@@ -6,32 +6,23 @@
 import { ERRORS, RequestFault, type HttpError } from "../http/error.ts";
 import { endOf, FIELD_VALUE, hasMember, isAllOf, isBlank, TOKEN } from "../http/grammar.ts";
 import {
-  ACCEPT_ENCODING,
-  CONDITION,
   CONNECTION,
   CONTENT_LENGTH,
   EXPECT,
   fieldName,
-  FORWARDED,
   HOST,
-  MISTAKABLE,
-  RANGE,
-  REQUEST_ID,
   TRANSFER_ENCODING,
   UPGRADE,
 } from "../http/headers.ts";
-import {
-  HAS_CODING,
-  HAS_CONDITION,
-  HAS_EXPECT,
-  HAS_FORWARDED,
-  HAS_MISTAKABLE,
-  HAS_RANGE,
-  HAS_REQUEST_ID,
-  type RequestHead,
-} from "../http/message.ts";
+import type { RequestHead } from "../http/message.ts";
+import { headBits } from "../http/request-fields.ts";
 import { isValidHost, parseTarget } from "../http/target.ts";
-import { MAX_FIELDS, MAX_HEAD_BYTES, MAX_METHOD_BYTES, MAX_REQUEST_LINE_BYTES } from "./limits.ts";
+import {
+  MAX_FIELDS,
+  MAX_HEAD_BYTES,
+  MAX_METHOD_BYTES,
+  MAX_REQUEST_LINE_BYTES,
+} from "../net/connection-limits.ts";
 import { bodyLength } from "./request-body.ts";
 
 const CR = 13;
@@ -115,7 +106,7 @@ export class HeadParser {
       version: this.#version,
       names: this.#names,
       values: this.#values,
-      fields: publicBits(this.#kinds),
+      fields: headBits(this.#kinds),
       bodyLength: length,
       protocol: this.#upgrade === null ? "" : this.#readProtocol(this.#upgrade),
     };
@@ -263,16 +254,4 @@ function fault(error: HttpError): RequestFault {
 
 function join(list: string | null, value: string): string {
   return list === null ? value : `${list}, ${value}`;
-}
-
-function publicBits(kinds: number): number {
-  return (
-    ((kinds & FORWARDED) !== 0 ? HAS_FORWARDED : 0) |
-    ((kinds & REQUEST_ID) !== 0 ? HAS_REQUEST_ID : 0) |
-    ((kinds & EXPECT) !== 0 ? HAS_EXPECT : 0) |
-    ((kinds & MISTAKABLE) !== 0 ? HAS_MISTAKABLE : 0) |
-    ((kinds & CONDITION) !== 0 ? HAS_CONDITION : 0) |
-    ((kinds & RANGE) !== 0 ? HAS_RANGE : 0) |
-    ((kinds & ACCEPT_ENCODING) !== 0 ? HAS_CODING : 0)
-  );
 }

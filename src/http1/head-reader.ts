@@ -5,10 +5,11 @@
 import { ERRORS, RequestFault } from "../http/error.ts";
 import { isOf, TOKEN } from "../http/grammar.ts";
 import type { RequestHead } from "../http/message.ts";
+import { MAX_FIELDS } from "../net/connection-limits.ts";
+import { KeptBytes } from "../net/kept-bytes.ts";
 import { type MemoryBudget, UNLIMITED } from "../net/memory-budget.ts";
 import { HEAD_LIMITS, type HeadLimits, type HeadParser } from "./head-parser.ts";
-import { KeptBytes } from "./kept-bytes.ts";
-import { MAX_FIELDS, MAX_LEADING_BYTES } from "./limits.ts";
+import { MAX_LEADING_BYTES } from "./limits.ts";
 
 const CR = 13;
 const LF = 10;

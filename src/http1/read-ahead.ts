@@ -3,9 +3,9 @@
 
 import type { Socket } from "node:net";
 
+import { KeptBytes } from "../net/kept-bytes.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { isWideReader } from "../net/wide-reader.ts";
-import { KeptBytes } from "./kept-bytes.ts";
 import { READ_AHEAD_BYTES } from "./limits.ts";
 
 export class ReadAhead {

@@ -4,20 +4,15 @@
 
 import { ERRORS, RequestFault } from "../http/error.ts";
 import type { BodyReceiver } from "../http/exchange.ts";
-import { DIGIT, isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
+import { isAllOf, listMembers, TOKEN } from "../http/grammar.ts";
+import { readContentLength } from "../http/request-fields.ts";
+import { BodyPace } from "../net/body-pace.ts";
 import { UNLIMITED } from "../net/memory-budget.ts";
 import { READ_BYTES } from "../net/wide-reader.ts";
 import { ChunkedDecoder } from "./chunked.ts";
-import {
-  BODY_BYTES_PER_SECOND,
-  BODY_GRACE_MS,
-  BODY_WINDOW_MS,
-  MIN_BODY_BYTES_PER_SECOND,
-} from "./limits.ts";
 
 /** Members of Transfer-Encoding that are looked at; more are a list that is invalid. */
 const MAX_CODINGS = 16;
-const MIN_WINDOW_BYTES = (MIN_BODY_BYTES_PER_SECOND * BODY_WINDOW_MS) / 1000;
 
 /**
  * Returns the body's length in bytes: 0 = none, null = chunked. `contentLength` and `coding` are the field
@@ -35,14 +30,6 @@ export function bodyLength(
   if (contentLength !== null) throw new RequestFault(ERRORS.LENGTH_AND_CODING);
   if (coding.toLowerCase() === "chunked") return null;
   return readCodings(listMembers(coding, MAX_CODINGS) ?? []);
-}
-
-function readContentLength(value: string): number {
-  // Number() alone would accept "", "1e3", "0x1", "Infinity" and spaces.
-  if (!isAllOf(value, DIGIT)) throw new RequestFault(ERRORS.CONTENT_LENGTH_INVALID);
-  const length = Number(value);
-  if (!Number.isSafeInteger(length)) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
-  return length;
 }
 
 // 501 if the list is valid and names a coding that the server does not have, else 400.
@@ -66,13 +53,8 @@ export class RequestBodyReader {
   /** Bytes of a body with Content-Length that have not arrived; 0 for a chunked body. */
   #left: number;
   readonly #silenceMs: number;
-  /** When the body must be whole; each byte before this window has moved it. */
-  #deadline = 0;
-  #windowStart = 0;
-  #windowBytes = 0;
-  /** Bytes of the window that an earlier tick has seen, and the tick that saw the last new bytes. */
-  #seenBytes = 0;
-  #seenAt = 0;
+  /** Null until the handler asks for the body. */
+  #pace: BodyPace | null = null;
 
   /**
    * `length`: null = chunked. `silenceMs`: how long no byte may come, 0 = without limit. Throws BODY_TOO_LARGE
@@ -111,7 +93,7 @@ export class RequestBodyReader {
       bytes = this.#decoder.decode(chunk, start);
       this.end = this.#decoder.end;
     }
-    this.#windowBytes += this.end - start;
+    this.#pace?.count(this.end - start);
     return bytes;
   }
 
@@ -123,9 +105,7 @@ export class RequestBodyReader {
   /** The handler asks for the body. */
   begin(receiver: BodyReceiver, now: number): void {
     this.receiver = receiver;
-    this.#deadline = now + BODY_GRACE_MS;
-    this.#startWindow(now);
-    this.#seenAt = now;
+    this.#pace = new BodyPace(this.#silenceMs, now);
   }
 
   /** The receiver stops the flow; false: the flow had stopped already. */
@@ -139,29 +119,13 @@ export class RequestBodyReader {
   resume(now: number): boolean {
     const isChange = this.isPaused;
     this.isPaused = false;
-    if (isChange) {
-      this.#startWindow(now);
-      this.#seenAt = now;
-    }
+    if (isChange) this.#pace?.resume(now);
     return isChange;
   }
 
-  /** Whether the client was silent for too long, or too few bytes came in a window or in all; called at each tick. */
+  /** Whether the body comes too slowly; called at each tick. */
   isTooSlow(now: number): boolean {
-    if (this.receiver === null || this.isPaused) return false;
-    if (this.#windowBytes > this.#seenBytes) this.#seenAt = now;
-    this.#seenBytes = this.#windowBytes;
-    if (this.#silenceMs > 0 && now - this.#seenAt >= this.#silenceMs) return true;
-    if (this.receiver.isLive === true || now - this.#windowStart < BODY_WINDOW_MS) return false;
-    if (this.#windowBytes < MIN_WINDOW_BYTES) return true;
-    this.#startWindow(now);
-    return now >= this.#deadline;
-  }
-
-  #startWindow(now: number): void {
-    this.#deadline += (this.#windowBytes / BODY_BYTES_PER_SECOND) * 1000;
-    this.#windowStart = now;
-    this.#windowBytes = 0;
-    this.#seenBytes = 0;
+    if (this.receiver === null || this.#pace === null || this.isPaused) return false;
+    return this.#pace.isTooSlow(now, this.receiver.isLive === true);
   }
 }

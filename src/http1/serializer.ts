@@ -17,20 +17,21 @@ const fixedTexts = new WeakMap<ResponseHead, string>();
 
 /**
  * The head with its empty line, latin-1. `requestId`: "" = none; `length`: Content-Length to add to the head's
- * fields, -1 = none; `lines`: the connection's fields.
+ * fields, -1 = none; `lines`: the connection's fields; `hsts`: "" = none.
  */
 export function headText(
   head: ResponseHead,
   requestId: string,
   length: number,
   lines: string,
+  hsts = "",
 ): string {
   let fixed = fixedTexts.get(head);
   if (fixed === undefined) {
     fixed = fixedText(head);
     fixedTexts.set(head, fixed);
   }
-  const text = addResponseFields(fixed, addLine, head, requestId);
+  const text = addResponseFields(fixed, addLine, head, requestId, hsts);
   if (length < 0) return `${text}${lines}\r\n`;
   return `${text}Content-Length: ${length}\r\n${lines}\r\n`;
 }

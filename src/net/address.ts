@@ -8,6 +8,9 @@ export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** An address, and whether TLS is spoken there. A Unix socket has "http". */
+export type BoundAddress = ListenAddress & { readonly scheme: "http" | "https" };
+
 /** Rights of the file of a listening Unix socket. */
 export interface SocketRights {
   /** Such as 0o666. */
@@ -16,14 +19,19 @@ export interface SocketRights {
   readonly owner: { readonly uid: number; readonly gid: number } | null;
 }
 
+/** Both ends of a connection, without brackets; "" and 0 for a Unix socket. */
+export interface Peers {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
 /** "::ffff:192.0.2.1", or the same address as "::ffff:c000:201". RFC 4291 §2.5.5.2. */
 const MAPPED = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i;
 
-/**
- * Reads the addresses of both ends of a connected socket, which the kernel forgets when the socket closes:
- * without brackets; "" and 0 for a Unix socket.
- */
-export function peersOf(socket: Socket) {
+/** Reads the addresses of both ends of a connected socket, which the kernel forgets when the socket closes. */
+export function peersOf(socket: Socket): Peers {
   return {
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
@@ -43,6 +51,12 @@ export function plainAddress(address: string | undefined): string {
   if (high === undefined || low === undefined) return dotted ?? address;
   const bits = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
+}
+
+/** "http://192.0.2.1:80", "https://[2001:db8::1]:443" or "unix:/run/a.sock". */
+export function formatUrl(address: BoundAddress): string {
+  const text = formatAddress(address);
+  return address.kind === "unix" ? text : `${address.scheme}://${text}`;
 }
 
 /** Formats an address: "192.0.2.1:80", "[2001:db8::1]:80" or "unix:/run/a.sock". */

@@ -2,14 +2,15 @@
 // combined log of web servers, followed by fields of our own; the JSON format has the same values by name.
 // A client's bytes are quoted and escaped, so a client can forge neither a field nor a line.
 //
-//   127.0.0.1 - - [21/Nov/2026:09:30:01 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8" id=… queue_ms=0.1
+//   127.0.0.1 - anna [21/Nov/2026:09:30:01 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8" id=… queue_ms=0.1
 //   app_ms=2.3 total_ms=2.6 received=0 worker=2                                        (one line)
 //
+// The user is the one whose password a route has found right (basic-auth); a name that a client only claims is "-".
 // A time that nobody knows is "-": the client left while a worker may or may not have had the request.
 
 import type { HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
-import type { RequestHead } from "../http/message.ts";
+import { protocolOf, type RequestHead } from "../http/message.ts";
 import { commonTime, isoTime } from "./clock-text.ts";
 import { escapeBytes, jsonText } from "./escape.ts";
 import type { Sink } from "./sink.ts";
@@ -60,8 +61,8 @@ function textLine(exchange: Exchange, now: number, totalMs: number): string {
   const ownId = ownIdOf(exchange);
   const responseId = ownId === "" ? "" : ` response_id=${escapeWord(ownId)}`;
   return (
-    `${address} - - [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
-    `HTTP/${head.version}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
+    `${address} - ${userWord(exchange.user)} [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
+    `${protocolOf(head)}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
     `"${quoted(head, "referer")}" "${quoted(head, "user-agent")}" id=${id} ` +
     `queue_ms=${tenths(handling.queuedMs)} app_ms=${tenths(handling.runMs)} ` +
     `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}${application}${responseId}\n`
@@ -75,10 +76,15 @@ function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
     time: isoTime(now),
     event: "access",
     address: exchange.remoteAddress,
+    // undefined: the field is left out where no password was asked for.
+    user: exchange.user || undefined,
     scheme: exchange.scheme,
     method: head.method,
     target: head.target,
-    protocol: `HTTP/${head.version}`,
+    protocol: protocolOf(head),
+    // undefined: the fields are left out without TLS.
+    tls: exchange.tls?.version,
+    cipher: exchange.tls?.cipher,
     status: statusOf(exchange),
     bytes: exchange.bytesSent,
     received: exchange.bytesReceived,
@@ -108,6 +114,12 @@ function jsonRefusal(address: string, error: HttpError, now: number): string {
 
 function statusOf(exchange: Exchange): number {
   return exchange.status === 0 ? STATUS_CLIENT_GONE : exchange.status;
+}
+
+// A user who is named "-" must not look like nobody.
+function userWord(user: string): string {
+  if (user === "") return "-";
+  return user === "-" ? String.raw`\x2d` : escapeWord(user);
 }
 
 /** The X-Request-ID that the application has set, unless it is the request's. */

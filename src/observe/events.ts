@@ -23,6 +23,26 @@ export interface EventFields {
   "server.files": { readonly startMs: number };
   /** The configuration file asks for what holds only after a restart. */
   "server.restart-needed": Record<string, never>;
+  /** A certificate is in use; `names`: the hosts between spaces; missing for files, whose paths the text has. */
+  "certificate.loaded": { readonly names?: string };
+  /** There is no certificate yet, and an authority is asked for one. */
+  "certificate.ordering": { readonly names: string };
+  /** An authority has issued a certificate. */
+  "certificate.issued": { readonly names: string };
+  /** A certificate cannot be had or used; the one in use stays. */
+  "certificate.failed": { readonly names?: string };
+  /** Another process orders the certificate. */
+  "certificate.waiting": { readonly names: string };
+  /** The authority wants another time for the renewal (RFC 9773). */
+  "certificate.moved": { readonly names: string };
+  /** A file of the state folder is damaged, cannot be written, or was left behind. */
+  "certificate.state": { readonly path?: string };
+  /** Something of a certificate in use that some clients may refuse. */
+  "certificate.warning": Record<string, never>;
+  /** A certificate in use expires soon, or has expired. */
+  "certificate.expiring": Record<string, never>;
+  /** A client's connection ended before its first request, such as by a failed handshake. */
+  "connection.failed": { readonly client: string; readonly reason: string };
   /** A file that a route uses has changed and cannot be used; the earlier content stays. */
   "route.failed": Record<string, never>;
   /** What the operator should know about the start, such as why the port is not 80. */
@@ -37,6 +57,8 @@ export interface EventFields {
   "control.failed": { readonly path: string; readonly code: string };
   /** A folder cannot be watched: changes in it, and in folders not yet watched, are not seen. */
   "watch.failed": { readonly folder: string; readonly code: string };
+  /** No message reaches the service manager (sd_notify(3)). */
+  "manager.unreachable": Record<string, never>;
   "server.stopping": { readonly signal: string };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;

@@ -86,18 +86,21 @@ export async function askControl(
   }
 }
 
+/** What a reload has done. */
+export type Reloaded = Omit<Extract<ControlReply, { readonly ok: true }>, "ok" | "pid">;
+
 /**
  * Asks the server of a PID file to reload and waits for the outcome; resolves with the milliseconds that
- * the reload took. Throws OperatorError: 3 with the traceback if the code does not load, 2 if the
+ * the reload took, and the options that hold only after a restart. Throws OperatorError: 3 with the traceback if the code does not load, 2 if the
  * configuration has a mistake or the server cannot be reached.
  */
-export async function requestReload(pidFile: string): Promise<number> {
+export async function requestReload(pidFile: string): Promise<Reloaded> {
   const path = controlPath(pidFile);
   try {
     // The ping has a time limit: it distinguishes a server that is stuck from one that loads code.
     await askControl(path, "ping");
     const reply = await askControl(path, "reload");
-    if (reply.ok) return reply.ms;
+    if (reply.ok) return reply;
     throw new OperatorError(reply.text, reply.exitCode);
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;

@@ -1,10 +1,10 @@
 // The protocol of the control socket (docs/signals.md): a request and a reply, each one line of JSON.
 // Pure; used by both ends.
 //
-//   {"op":"reload"} → {"ok":true,"pid":4711,"ms":123}     the new code serves
+//   {"op":"reload"} → {"ok":true,"pid":4711,"ms":123,"restart":["bind"]}   the new code serves; options that hold after a restart
 //                     {"ok":false,"text":"…traceback…","exitCode":3}   the new code does not load, the old code serves
 //                     {"ok":false,"text":"site.toml:3: …","exitCode":2}   a mistake, which changes nothing
-//   {"op":"ping"}   → {"ok":true,"pid":4711,"ms":0}
+//   {"op":"ping"}   → {"ok":true,"pid":4711,"ms":0,"restart":[]}
 
 /** Most bytes of a line, in either direction. */
 export const MAX_LINE_BYTES = 65_536;
@@ -18,7 +18,13 @@ const OPERATIONS = ["reload", "ping"] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 export type ControlReply =
-  | { readonly ok: true; readonly pid: number; readonly ms: number }
+  | {
+      readonly ok: true;
+      readonly pid: number;
+      readonly ms: number;
+      /** Options whose new values hold only after a restart. */
+      readonly restart: readonly string[];
+    }
   | { readonly ok: false; readonly text: string; readonly exitCode: 2 | 3 };
 
 /** The path of the control socket that belongs to a PID file. */
@@ -47,9 +53,19 @@ export function writeReply(reply: ControlReply): string {
 export function readReply(line: string): ControlReply | null {
   const members = readMembers(line);
   const [ok, pid, ms, text] = ["ok", "pid", "ms", "text"].map((name) => members.get(name));
-  if (ok === true && typeof pid === "number" && typeof ms === "number") return { ok, pid, ms };
+  if (ok === true && typeof pid === "number" && typeof ms === "number") {
+    // An older server does not say it.
+    const names: unknown = members.get("restart");
+    const restart = Array.isArray(names) ? names.filter(isOption) : [];
+    return { ok, pid, ms, restart };
+  }
   const exitCode = members.get("exitCode") === 2 ? 2 : 3;
   return ok === false && typeof text === "string" ? { ok, text, exitCode } : null;
+}
+
+/** Whether a value of a reply names an option: it goes to a terminal. */
+function isOption(value: unknown): value is string {
+  return typeof value === "string" && /^[\w, -]+$/.test(value);
 }
 
 function readMembers(line: string): ReadonlyMap<string, unknown> {

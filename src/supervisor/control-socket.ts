@@ -22,20 +22,32 @@ const PRIVATE_UMASK = 0o177;
 export class ControlSocket {
   readonly #server: Server;
   readonly #reload: () => Promise<ReloadOutcome>;
+  readonly #restartNeeded: () => readonly string[];
   readonly #sockets = new Set<Socket>();
 
-  private constructor(reload: () => Promise<ReloadOutcome>) {
+  private constructor(
+    reload: () => Promise<ReloadOutcome>,
+    restartNeeded: () => readonly string[],
+  ) {
     this.#reload = reload;
+    this.#restartNeeded = restartNeeded;
     // A client may end its sending side after its line and still read the reply.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** Listens at `path`; replaces a socket without a server there. Rejects with ControlError. */
-  static async open(path: string, reload: () => Promise<ReloadOutcome>): Promise<ControlSocket> {
+  /**
+   * Listens at `path`; replaces a socket without a server there. Rejects with ControlError. `restartNeeded`: the options
+   * whose values in the configuration that was read last hold only after a restart.
+   */
+  static async open(
+    path: string,
+    reload: () => Promise<ReloadOutcome>,
+    restartNeeded: () => readonly string[],
+  ): Promise<ControlSocket> {
     try {
       await removeStale(path);
-      const control = new ControlSocket(reload);
+      const control = new ControlSocket(reload, restartNeeded);
       await control.#listen(path);
       return control;
     } catch (error) {
@@ -98,13 +110,13 @@ export class ControlSocket {
     const { pid } = process;
     switch (readRequest(line)) {
       case "ping":
-        return { ok: true, pid, ms: 0 };
+        return { ok: true, pid, ms: 0, restart: [] };
       case "reload": {
         const outcome = await this.#reload();
         if (outcome.kind === "stopped") return null;
         if (outcome.kind === "failed")
           return { ok: false, text: outcome.text, exitCode: outcome.isMistake ? 2 : 3 };
-        return { ok: true, pid, ms: outcome.ms };
+        return { ok: true, pid, ms: outcome.ms, restart: this.#restartNeeded() };
       }
       default:
         return { ok: false, text: 'expected {"op":"reload"} or {"op":"ping"}', exitCode: 2 };

@@ -1,17 +1,20 @@
 // What a changed configuration asks for and a running server cannot do: listeners, logs and most settings of the
-// process are made once, at the start. Pure.
+// process are made once, at the start, and so is whether the server speaks TLS at all. Pure.
 
 import { isDeepStrictEqual } from "node:util";
 
-import type { Configuration } from "../config/configuration.ts";
+import type { Configuration, TlsConfiguration } from "../config/configuration.ts";
 
-type Fixed = Pick<Configuration, "listeners" | "logs" | "process">;
+type Fixed = Pick<Configuration, "listeners" | "logs" | "process"> & { tls: TlsConfiguration };
 type Setting = { [P in keyof Fixed]: keyof Fixed[P] }[keyof Fixed];
 
 /** The options that make a setting; null: a reload changes it. */
 const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   bind: "bind",
   socketRights: "socket-mode, socket-owner",
+  proxyProtocol: "proxy-protocol",
+  http2: "http2",
+  h2c: "h2c",
   forwardedAllowIps: "forwarded-allow-ips",
   headerMap: "header-map",
   keepAliveMs: "keep-alive",
@@ -19,6 +22,15 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   maxBody: "max-body",
   maxRequestLine: "limit-request-line",
   maxRequestHead: "limit-request-head",
+  certificates: null,
+  internal: null,
+  acme: null,
+  stateDir: null,
+  clients: null,
+  ciphers: "ciphers",
+  hstsSeconds: "hsts",
+  // The routes have it.
+  redirect: null,
   accessLog: "access-log",
   level: "log-level",
   format: "log-format",
@@ -27,23 +39,34 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   tempDir: "temp-dir",
   maxTempSize: "max-temp-size",
   gracefulTimeoutMs: "graceful-timeout",
+  user: "user, group",
   // The routes have it.
   health: null,
   reload: "reload",
   reloadDirs: "reload-dir",
 };
 
+/** Where one of the two has TLS and the other has none. */
+const BEGINS_OR_ENDS_TLS = "certfile, domain, tls";
+
 /** Names of the options, such as "bind", that differ and hold only after a restart. */
 export function restartNeeded(running: Configuration, wanted: Configuration): readonly string[] {
-  const before = settingsOf(running);
-  const after = settingsOf(wanted);
-  return Object.entries(OPTIONS_OF).flatMap(([setting, option]) =>
+  const hasSameTls = (running.tls === null) === (wanted.tls === null);
+  const before = settingsOf(hasSameTls ? running : { ...running, tls: null });
+  const after = settingsOf(hasSameTls ? wanted : { ...wanted, tls: null });
+  const differing = Object.entries(OPTIONS_OF).flatMap(([setting, option]) =>
     option === null || isDeepStrictEqual(before.get(setting), after.get(setting)) ? [] : [option],
   );
+  return hasSameTls ? differing : [...differing, BEGINS_OR_ENDS_TLS];
 }
 
-function settingsOf({ listeners, logs, process }: Configuration): ReadonlyMap<string, unknown> {
+function settingsOf({
+  listeners,
+  tls,
+  logs,
+  process,
+}: Configuration): ReadonlyMap<string, unknown> {
   // Without --reload no folder is watched; those of new applications then ask for nothing.
   const reloadDirs = process.reload ? process.reloadDirs : [];
-  return new Map(Object.entries({ ...listeners, ...logs, ...process, reloadDirs }));
+  return new Map(Object.entries({ ...listeners, ...tls, ...logs, ...process, reloadDirs }));
 }

@@ -1,6 +1,6 @@
 // Messages to the service manager that started Typhon (sd_notify(3)): ready, reloading, stopping, and, if it
-// has a watchdog, that the event loop still runs. The launcher sends the datagrams, because Node cannot; so
-// the unit needs NotifyAccess=all (docs/guide/systemd.md). Without NOTIFY_SOCKET no message is sent.
+// has a watchdog, that the event loop still runs. The launcher, or a program, sends the datagrams, because Node
+// cannot; so the unit needs NotifyAccess=all (docs/guide/systemd.md). Without NOTIFY_SOCKET no message is sent.
 
 /** Variables of the process. */
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -6,16 +6,20 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import type { Configuration } from "../config/configuration.ts";
+import type { Early } from "../config/server-options.ts";
+import { closeListeners, openListeners, type OpenedListeners } from "../connections.ts";
 import { openAccessLog } from "../observe/log-targets.ts";
 import type { Log } from "../observe/log.ts";
-import { Server, type Started } from "../server.ts";
+import { checkFiles, Server, type Started } from "../server.ts";
 import { dropOutdatedBytecode } from "./code-files.ts";
 import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development, type DevelopedServer } from "./development.ts";
 import { exitPastBusyThreads } from "./last-exit.ts";
+import { NotifyCommand } from "./notify-command.ts";
 import { PidFile } from "./pid-file.ts";
+import { becomeUser } from "./privileges.ts";
 import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
 import { restartNeeded } from "./restart-needed.ts";
@@ -29,15 +33,36 @@ const EXIT_STUCK = 1;
 /** Reads the configuration file anew. Throws OperatorError. */
 export type Reread = () => Configuration;
 
+export interface SuperviseOptions {
+  /** For each reload; null without a file. */
+  readonly reread: Reread | null;
+  /** Null: the server opens its listeners itself. */
+  readonly opened: OpenedListeners | null;
+}
+
+/**
+ * Opens the listeners as root, then becomes the user, for good; the rest of the configuration is read afterwards.
+ * Rejects with OperatorError.
+ */
+export async function openAsRoot({ user, ...options }: Early): Promise<OpenedListeners> {
+  const opened = await openListeners(options);
+  try {
+    if (user !== null) becomeUser(user);
+    return opened;
+  } catch (error) {
+    closeListeners(opened);
+    throw error;
+  }
+}
+
 /**
  * Serves until a signal; resolves with the exit code. Rejects with OperatorError if the application does not
- * load, the server cannot listen at an address or another server owns the PID file. `reread`: for each reload; null
- * without a file.
+ * load, the server cannot listen at an address or another server owns the PID file.
  */
 export async function supervise(
   configuration: Configuration,
   log: Log,
-  reread: Reread | null = null,
+  { reread, opened }: SuperviseOptions,
 ): Promise<number> {
   const { pid } = configuration.process;
   const { accessLog: target, format } = configuration.logs;
@@ -53,11 +78,19 @@ export async function supervise(
       accessLog?.reopen();
     };
     const server = new Server(configuration, log, accessLog);
-    const mainProcess = new MainProcess({ configuration, log, server, signals, pidFile, reread });
+    const mainProcess = new MainProcess({
+      configuration,
+      log,
+      server,
+      signals,
+      pidFile,
+      reread,
+      opened,
+    });
     try {
       return await mainProcess.run();
     } finally {
-      mainProcess.close();
+      await mainProcess.close();
       await accessLog?.flush();
     }
   } finally {
@@ -65,29 +98,40 @@ export async function supervise(
   }
 }
 
-interface MainProcessOptions {
+interface MainProcessOptions extends SuperviseOptions {
   readonly configuration: Configuration;
   readonly log: Log;
   readonly server: Server;
   readonly signals: Signals;
   readonly pidFile: PidFile | null;
-  readonly reread: Reread | null;
 }
 
 class MainProcess {
   readonly #options: MainProcessOptions;
   readonly #service: SdNotify;
+  readonly #notifyCommand: NotifyCommand;
   /** Null without --reload. */
   readonly #development: Development | null;
   readonly #reloader: Reloader;
   #control: ControlSocket | null = null;
+  /** Options whose values in the configuration that was read last hold only after a restart. */
+  #restartNeeded: readonly string[] = [];
   /** The status line for the service manager when all is well. */
   #status = "";
 
   constructor(options: MainProcessOptions) {
     const { configuration, log, server } = options;
     this.#options = options;
-    this.#service = new SdNotify(process.env, (text) => server.applications.all[0]?.notify(text));
+    this.#notifyCommand = new NotifyCommand((text) =>
+      log.warning(
+        "manager.unreachable",
+        `the service manager is not told that Typhon runs (${text}); without systemd-notify and python3 a unit needs Type=exec and no WatchdogSec=`,
+        {},
+      ),
+    );
+    this.#service = new SdNotify(process.env, (text) => {
+      if (!server.applications.all.some((one) => one.notify(text))) this.#notifyCommand.send(text);
+    });
     const { reload, reloadDirs } = configuration.process;
     this.#development = reload
       ? new Development({ server: this.#developed(), log, folders: reloadDirs })
@@ -97,11 +141,11 @@ class MainProcess {
 
   /** Resolves with the exit code. */
   async run(): Promise<number> {
-    const { configuration, log, server, signals, pidFile } = this.#options;
+    const { configuration, log, server, signals, pidFile, opened } = this.#options;
     // Watching begins before the application is read, so that no later change is missed.
     const early = await Promise.race([this.#development?.watch(), signals.first]);
     if (early !== undefined) return ENDING[early];
-    const started = await Promise.race([server.start(), signals.first]);
+    const started = await Promise.race([server.start(opened), signals.first]);
     if (typeof started === "string") {
       await server.stop(0);
       return ENDING[started];
@@ -147,13 +191,14 @@ class MainProcess {
     this.#options.log.error("server.fault", `a fault of Typhon: ${stack ?? String(error)}`, {});
   };
 
-  /** Removes PID file and control socket, and ends the messages to the service manager. */
-  close(): void {
+  /** Removes PID file and control socket, and ends the messages to the service manager when all are sent. */
+  async close(): Promise<void> {
     process.off("uncaughtException", this.#onFault);
     this.#reloader.close();
     this.#service.close();
     this.#control?.close();
     this.#options.pidFile?.remove();
+    await this.#notifyCommand.flush();
   }
 
   async #loadAll(): Promise<string | null> {
@@ -175,8 +220,9 @@ class MainProcess {
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
     const wanted = reread?.();
-    if (wanted !== undefined) await server.check(wanted);
+    if (wanted !== undefined) await checkFiles(wanted);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
+    this.#restartNeeded = fixed;
     if (fixed.length > 0)
       log.warning("server.restart-needed", `${fixed.join(", ")}: holds after a restart`, {});
     return await server.reload(wanted);
@@ -201,7 +247,11 @@ class MainProcess {
     if (pid === null) return null;
     const path = controlPath(pid);
     try {
-      return await ControlSocket.open(path, () => this.#reload("typhon reload"));
+      return await ControlSocket.open(
+        path,
+        () => this.#reload("typhon reload"),
+        () => this.#restartNeeded,
+      );
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
       const { code } = error;

@@ -25,10 +25,12 @@ import { FrameRate } from "./frame-rate.ts";
 import { FrameReader, type FrameListener } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { MessageDeadline } from "./message-deadline.ts";
 import {
   CLOSE_TIMEOUT_MS,
   MAX_CONTROL_FRAMES_PER_SECOND,
   MAX_MESSAGE_BYTES,
+  MESSAGE_WINDOW_MS,
   PING_INTERVAL_MS,
   PING_TIMEOUT_MS,
   FAIR_BYTES,
@@ -73,6 +75,8 @@ export interface WebSocketOptions extends Partial<WebSocketSettings> {
   readonly closeTimeoutMs?: number;
   /** How long messages may be answered after the client's last frame; missing: not at all. */
   readonly answerMs?: number;
+  /** Window in which an unfinished message must bring enough bytes. */
+  readonly messageWindowMs?: number;
 }
 
 /** What one connection may hold of the memory of all messages (BudgetShare). */
@@ -84,6 +88,7 @@ export class WebSocketConnection {
   readonly #writer: FrameWriter;
   readonly #input: FrameInput;
   readonly #heartbeat: Heartbeat;
+  readonly #messageDeadline: MessageDeadline;
   readonly #stream: Duplex;
   readonly #lingering: LingeringClose;
   readonly #closeTimeoutMs: number;
@@ -113,6 +118,11 @@ export class WebSocketConnection {
     this.#lingering = new LingeringClose(stream);
     const reader = this.#openReader(options.maxMessageBytes ?? MAX_MESSAGE_BYTES);
     this.#input = new FrameInput(stream, reader, () => stream.destroy());
+    this.#messageDeadline = new MessageDeadline(
+      reader,
+      () => this.#onLast(CloseCode.POLICY_VIOLATION, "a message or frame was not finished in time"),
+      options.messageWindowMs ?? MESSAGE_WINDOW_MS,
+    );
     this.#heartbeat = new Heartbeat(upgraded, this.#input, (onTaken) => this.#ping(onTaken), {
       intervalMs: pingIntervalMs,
       timeoutMs: pingTimeoutMs,
@@ -148,6 +158,7 @@ export class WebSocketConnection {
   resume(): void {
     if (!this.#input.isPaused) return;
     this.#heartbeat.onInput();
+    this.#messageDeadline.resume();
     this.#input.resume();
     this.#countMemory();
   }
@@ -196,6 +207,7 @@ export class WebSocketConnection {
     }
     this.#heartbeat.onInput();
     this.#input.push(chunk);
+    this.#messageDeadline.onInput();
     this.#countMemory();
   }
 
@@ -276,6 +288,7 @@ export class WebSocketConnection {
 
   #stopReading(): void {
     this.#heartbeat.stop();
+    this.#messageDeadline.stop();
     this.#input.stop();
     this.#countMemory();
   }

@@ -59,6 +59,7 @@ export class FrameReader {
   #isCompressed = false;
   #fragments = 0;
   #wireBytes = 0;
+  #completed = 0;
   /** The payload of the current message; of a compressed message, what is not inflated. */
   readonly #message: PayloadBuffer;
   /** The payload of a control frame. */
@@ -80,6 +81,24 @@ export class FrameReader {
   /** Whether a message is being inflated: until `onReady`, `read` reads nothing. */
   get isWaiting(): boolean {
     return this.#state === "inflating";
+  }
+
+  /** Whether no message and no frame has begun. */
+  get isAtBoundary(): boolean {
+    return (
+      this.#opcode === Opcode.CONTINUATION && this.#state === "header" && this.#header.isComplete
+    );
+  }
+
+  /** How many messages, and control frames outside messages, were whole: tells one unfinished message from the next. */
+  get completed(): number {
+    return this.#completed;
+  }
+
+  /** Bytes of the current message that have come, as they were sent; control frames do not count. */
+  get receivedBytes(): number {
+    const isInPayload = this.#state === "payload" && !this.#header.isControl;
+    return this.#wireBytes - (isInPayload ? this.#left : 0);
   }
 
   /** Bytes of the current message that have come, compressed and inflated. */
@@ -213,6 +232,7 @@ export class FrameReader {
   #endMessage(bytes: Buffer): void {
     const isText = this.#opcode === Opcode.TEXT;
     this.#opcode = Opcode.CONTINUATION;
+    this.#completed += 1;
     this.#isCompressed = false;
     this.#fragments = 0;
     this.#wireBytes = 0;
@@ -224,6 +244,7 @@ export class FrameReader {
 
   #endControlFrame(payload: Buffer): void {
     const { opcode } = this.#header;
+    if (this.#opcode === Opcode.CONTINUATION) this.#completed += 1;
     if (opcode === Opcode.PING) this.#listener.onPing(payload);
     else if (opcode === Opcode.PONG) this.#listener.onPong(payload);
     else this.#endCloseFrame(payload);

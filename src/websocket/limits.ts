@@ -10,6 +10,12 @@ export const MAX_FRAGMENTS = 65_536;
  * frame grows with the bytes that come.
  */
 export const TRUSTED_BYTES = 4096;
+/**
+ * In each window of this length a message that has begun must bring MIN_BODY_BYTES_PER_SECOND, and a control frame must
+ * be whole → 1008. Six times the window of a request's body: a client waits for a lost packet for tens of seconds, and
+ * no worker waits for a message.
+ */
+export const MESSAGE_WINDOW_MS = 60_000;
 /** Pings and pongs in a second → 1008. They carry no message; a thousand take about 1 % of a core. */
 export const MAX_CONTROL_FRAMES_PER_SECOND = 1000;
 /**

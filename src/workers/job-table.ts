@@ -114,6 +114,11 @@ export class JobTable {
     if (admission !== "taken") this.#remove(job, admission);
   }
 
+  /** Whether the workers of now can read the page of a job that those of one interface only can read. */
+  #fits({ request }: Job): boolean {
+    return this.isConcurrent !== (request.isWebSocket && request.offersSocket);
+  }
+
   // A worker of the other interface took the page while a reload changed the interface, and has not begun it.
   #requeue(job: Job): void {
     this.#forget(job);
@@ -183,7 +188,7 @@ export class JobTable {
         job.take(worker, readTakenAt(payload));
         break;
       case FrameType.EXPIRED:
-        if (count === UNFIT && this.isConcurrent && job.state === "queued") this.#requeue(job);
+        if (count === UNFIT && this.#fits(job) && job.state === "queued") this.#requeue(job);
         else this.#remove(job, "queue-timeout");
         break;
       case FrameType.INPUT_CREDIT:

@@ -18,6 +18,7 @@ export const PageFlag = {
   FENCE: 16,
   BODY_STREAMED: 32,
   WEBSOCKET: 64,
+  WEBSOCKET_SOCKET: 128,
 } as const;
 
 /** The content of a page. Names and values are latin-1 blocks (docs/worker-protocol.md, "The record"). */
@@ -32,6 +33,8 @@ export interface PageContent {
   readonly isBodyStreamed: boolean;
   /** Whether the request is a WebSocket handshake. */
   readonly isWebSocket: boolean;
+  /** Whether the worker offers the application of a WebSocket a socket; else messages. */
+  readonly offersSocket: boolean;
 }
 
 /** Pages that one write puts into the pipe: encodes requests one behind the other. */
@@ -68,7 +71,8 @@ export class PageBatch {
     const at = this.#pages * PAGE_BYTES + PAGE_HEADER_BYTES;
     let flags = content.isBodyInFile ? PageFlag.BODY_IN_FILE : 0;
     if (content.isBodyStreamed) flags |= PageFlag.BODY_STREAMED;
-    if (content.isWebSocket) flags |= PageFlag.WEBSOCKET;
+    if (content.isWebSocket)
+      flags |= content.offersSocket ? PageFlag.WEBSOCKET_SOCKET : PageFlag.WEBSOCKET;
     if (PAGE_HEADER_BYTES + record > PAGE_BYTES) {
       flags |= PageFlag.RECORD_ON_CHANNEL;
       if (body !== null) flags |= PageFlag.BODY_ON_CHANNEL;

@@ -218,9 +218,10 @@ export class Pool implements LauncherListener {
     return this.#jobs.size;
   }
 
-  /** Sends a text to the service manager (sd_notify(3)), if there is one. */
-  notify(text: string): void {
+  /** Sends a text to the service manager (sd_notify(3)); false: no launcher runs that could. */
+  notify(text: string): boolean {
     this.#launcher?.notify(text);
+    return this.#launcher !== null;
   }
 
   submit(job: Job): void {

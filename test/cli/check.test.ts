@@ -53,6 +53,7 @@ test("shows listeners, routes in matching order, applications, files and limits"
      path = "/straße/files"
      static = "public"
      listing = true
+     index = ["index.html", "ö.html"]
      compress = "off"
 `,
   );
@@ -63,7 +64,7 @@ test("shows listeners, routes in matching order, applications, files and limits"
     "http://127.0.0.1:8000",
     "http://[::1]:8000",
     `unix:${join(scratch, "s")}`,
-    `x.example  /straße/files  → files of ${join(scratch, "public")} (listing, compress off)`,
+    `x.example  /straße/files  → files of ${join(scratch, "public")} (index index.html ö.html, listing, compress off)`,
     "x.example  /straße  → application shop (only 10.0.0.0/8, sets A, removes Server)",
     "every host  /  → 302 https://x.example{path}",
     "shop: shop.wsgi",
@@ -81,6 +82,15 @@ test("shows listeners, routes in matching order, applications, files and limits"
     at = found;
   }
   assert.equal(existsSync(join(scratch, "logs")), false, "a check leaves no file");
+});
+
+test("warns of redirects without end", () => {
+  const text =
+    '[[routes]]\nredirect = "/b{path}"\npath = "/a"\n[[routes]]\nredirect = "/a{path}"\npath = "/b"\n';
+  writeFileSync(join(scratch, "loop.toml"), text);
+  const { status, stdout } = typhon(["check", "-c", "loop.toml"]);
+  assert.equal(status, 0);
+  assert.match(stdout, /^Warnings:\n {2}a redirect without end: \/a → \/b → \/a → \/b → …\n/m);
 });
 
 test("takes the words of a start", () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { renderHelp } from "../../src/cli/help.ts";
+import { isOnByDefault } from "../../src/config/option.ts";
 import { GROUPS, OPTION_LIST } from "../../src/config/schema.ts";
 
 describe("renderHelp", () => {
@@ -13,8 +14,10 @@ describe("renderHelp", () => {
     for (const line of lines) assert.ok(line.length <= 80, line);
   });
   test("names every option and every group once", () => {
-    for (const { name, short } of OPTION_LIST) {
-      const flag = `${short === null ? "    " : `-${short}, `}--${name} `;
+    for (const option of OPTION_LIST) {
+      const { name, short } = option;
+      const no = isOnByDefault(option) ? "[no-]" : "";
+      const flag = `${short === null ? "    " : `-${short}, `}--${no}${name} `;
       assert.equal(lines.filter((line) => line.startsWith(`  ${flag}`)).length, 1, name);
     }
     for (const group of GROUPS)

@@ -15,11 +15,20 @@ describe("readBindAddress", () => {
     ["my-host.example:80", "my-host.example", 80],
   ] as const)
     test(`reads ${text}`, () =>
-      assert.deepEqual(readBindAddress(text), { kind: "tcp", host, port }));
+      assert.deepEqual(readBindAddress(text), { kind: "tcp", scheme: null, host, port }));
+
+  for (const [text, scheme, host, port] of [
+    ["https://[::]:443", "https", "::", 443],
+    ["http://127.0.0.1:8000", "http", "127.0.0.1", 8000],
+    ["HTTPS://:8443", "https", "0.0.0.0", 8443],
+  ] as const)
+    test(`reads ${text}`, () =>
+      assert.deepEqual(readBindAddress(text), { kind: "tcp", scheme, host, port }));
 
   test("reads unix:PATH", () =>
     assert.deepEqual(readBindAddress("unix:/run/a:b.sock"), {
       kind: "unix",
+      scheme: "http",
       path: "/run/a:b.sock",
     }));
 
@@ -36,7 +45,11 @@ describe("readBindAddress", () => {
     ["host:-1", /port from 0 to 65535/],
     ["host:", /port from 0 to 65535/],
     ["host:0x50", /port from 0 to 65535/],
-    ["http://host:80", /must be HOST:PORT/],
+    ["ftp://host:80", /must be HOST:PORT/],
+    ["https://host", /the port is missing: host:8000/],
+    ["https://host:443/", /without a path/],
+    ["https://unix:/run/a", /must be unix:\/run\/a without https:\/\/.* no TLS/],
+    ["https+unix:/run/a", /must be HOST:PORT/],
     ["a_b/c:80", /host name or an address/],
     ["-host:80", /host name or an address/],
     ["unix:", /must name a path/],

@@ -73,7 +73,7 @@ test("TYPHON_ variables of a file are options; flags and the process's own win",
     threads: 2,
     queue: 5,
   });
-  assert.deepEqual(listeners.bind, [{ kind: "tcp", host: "0.0.0.0", port: 81 }]);
+  assert.deepEqual(listeners.bind, [{ kind: "tcp", scheme: "http", host: "0.0.0.0", port: 81 }]);
 });
 
 test("a bad value in a file names the variable", () => {

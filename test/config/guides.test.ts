@@ -1,4 +1,4 @@
-// The guides about sites and files: each command of Typhon in them, and each typhon.toml, is a right one.
+// The guides about sites, files and TLS: each command of Typhon in them, and each typhon.toml, is a right one.
 
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { after, test } from "node:test";
 import { readFlags } from "../../src/config/flags.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 
-const GUIDES = ["site", "static-files", "access-control", "compression"];
+const GUIDES = ["site", "static-files", "access-control", "compression", "https"];
 /** Commands that serve nothing; end-to-end tests run them. */
 const OTHERS = /^typhon (?:check|reload|hash-password)\b/;
 
@@ -17,7 +17,8 @@ const scratch = mkdtempSync(join(tmpdir(), "typhon-guides-"));
 after(() => rmSync(scratch, { recursive: true }));
 for (const name of ["shop/static", "pages", "api", "static", "dist", "public", "errors", "bin"])
   mkdirSync(join(scratch, name), { recursive: true });
-for (const name of ["passwords", "dist/index.html"]) writeFileSync(join(scratch, name), "");
+for (const name of ["passwords", "dist/index.html", "example.pem", "example.key", "staff.pem"])
+  writeFileSync(join(scratch, name), "");
 writeFileSync(join(scratch, "bin/python3"), "#!/bin/sh\n", { mode: 0o755 });
 
 /** The fenced blocks of a guide that have this word behind their fence. */
@@ -28,7 +29,11 @@ function blocksOf(guide: string, word: string): string[] {
 }
 
 function load(words: readonly string[]): ReturnType<typeof loadConfiguration> {
-  return loadConfiguration(readFlags(words), { PATH: join(scratch, "bin") }, scratch);
+  return loadConfiguration(
+    readFlags(words),
+    { PATH: join(scratch, "bin"), HOME: scratch },
+    scratch,
+  );
 }
 
 for (const guide of GUIDES) {

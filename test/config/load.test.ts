@@ -22,6 +22,7 @@ mkdirSync(bin);
 mkdirSync(join(scratch, "folder"));
 writeFileSync(join(scratch, "a.env"), "FROM_FILE=1\n");
 writeFileSync(join(scratch, "site.toml"), "threads = 9\n");
+for (const name of ["cert.pem", "key.pem", "ca.pem"]) writeFileSync(join(scratch, name), "");
 for (const name of ["python3", "python3.12"]) {
   writeFileSync(join(bin, name), "#!/bin/sh\n");
   chmodSync(join(bin, name), 0o755);
@@ -31,6 +32,7 @@ type Flat = ApplicationConfiguration &
   Configuration["listeners"] &
   Configuration["logs"] &
   Configuration["process"] & {
+    readonly tls: Configuration["tls"];
     /** Routes but for the application's own, as host, path and target. */
     readonly others: readonly unknown[];
     readonly compress: string;
@@ -38,9 +40,9 @@ type Flat = ApplicationConfiguration &
 
 /** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
 function loadHere(words: string[], environment: Record<string, string> = {}): Flat {
-  const { listeners, applications, routes, logs, process } = load(
+  const { listeners, tls, applications, routes, logs, process } = load(
     words,
-    { PATH: bin, ...environment },
+    { PATH: bin, HOME: scratch, ...environment },
     scratch,
   );
   const [application] = applications;
@@ -65,7 +67,7 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
     },
   );
   const others = routes.slice(0, -1).map(({ host, path, target }) => ({ host, path, target }));
-  return { ...listeners, ...application, ...logs, ...process, others, compress };
+  return { ...listeners, ...application, ...logs, ...process, tls, others, compress };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -118,9 +120,14 @@ test("gives every option its documented default", () => {
     rootPath: "",
     sendfile: [],
     others: [],
+    tls: null,
     compress: "files",
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
+    proxyProtocol: false,
+    http2: true,
+    h2c: false,
+    user: null,
     socketRights: { mode: 0o666, owner: null },
     maxRequestLine: 8192,
     maxRequestHead: 32_768,
@@ -162,13 +169,30 @@ const FILES = {
   kind: "static",
   folder: join(scratch, "folder"),
   stripPrefix: true,
+  index: ["index.html"],
   listing: false,
   followSymlinks: false,
   fallback: "",
 };
 
-/** Option, a good text, what becomes of it, a bad text, the line that a bad text gets. */
-const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
+/** What is left of a configuration of TLS when only one option counts. */
+interface ExpectedTls extends Omit<Partial<NonNullable<Configuration["tls"]>>, "acme"> {
+  readonly acme?: Partial<NonNullable<NonNullable<Configuration["tls"]>["acme"]>>;
+}
+type Expected = Partial<Omit<Flat, "tls">> & { readonly tls?: ExpectedTls };
+
+const CERTIFICATE = ["--certfile", "cert.pem"];
+const DOMAIN = ["--domain", "a.example"];
+const ISSUER = {
+  directoryUrl: "https://acme-v02.api.letsencrypt.org/directory",
+  caRoot: null,
+  eab: null,
+  profile: "",
+};
+const me = { uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 };
+
+/** Option, a good text, what becomes of it, a bad text, the line that a bad text gets, options that it needs. */
+const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = [
   ["config", "site.toml", { threads: 9 }, "gone.toml", /is no file/],
   [
     "static",
@@ -199,15 +223,21 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   [
     "bind",
     "127.0.0.1:9000",
-    { bind: [{ kind: "tcp", host: "127.0.0.1", port: 9000 }] },
+    { bind: [{ kind: "tcp", scheme: "http", host: "127.0.0.1", port: 9000 }] },
     "127.0.0.1",
     /the port is missing: 127\.0\.0\.1:8000/,
   ],
-  ["host", "::1", { bind: [{ kind: "tcp", host: "::1", port: 8000 }] }, "a b", /host name/],
+  [
+    "host",
+    "::1",
+    { bind: [{ kind: "tcp", scheme: "http", host: "::1", port: 8000 }] },
+    "a b",
+    /host name/,
+  ],
   [
     "port",
     "9000",
-    { bind: [{ kind: "tcp", host: "127.0.0.1", port: 9000 }] },
+    { bind: [{ kind: "tcp", scheme: "http", host: "127.0.0.1", port: 9000 }] },
     "70000",
     /must be a port from 0 to 65535/,
   ],
@@ -231,6 +261,211 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
     { forwardedAllowIps: ["10.0.0.0/8", "::1", "unix"] },
     "10.0.0.0/33",
     /'10\.0\.0\.0\/33' is none/,
+  ],
+  ["proxy-protocol", "true", { proxyProtocol: true }, "v3", /true, false/],
+  [
+    "certfile",
+    "cert.pem",
+    {
+      bind: "default-https",
+      tls: {
+        certificates: [
+          {
+            certfile: join(scratch, "cert.pem"),
+            keyfile: join(scratch, "cert.pem"),
+            passwordFile: null,
+          },
+        ],
+        internal: false,
+        clients: [],
+        ciphers: "",
+        hstsSeconds: 0,
+        redirect: true,
+      },
+    },
+    "gone.pem",
+    /is no file/,
+  ],
+  [
+    "keyfile",
+    "key.pem",
+    {
+      tls: {
+        certificates: [
+          {
+            certfile: join(scratch, "cert.pem"),
+            keyfile: join(scratch, "key.pem"),
+            passwordFile: null,
+          },
+        ],
+      },
+    },
+    "gone.pem",
+    /is no file/,
+    CERTIFICATE,
+  ],
+  [
+    "keyfile-password-file",
+    "a.env",
+    {
+      tls: {
+        certificates: [
+          {
+            certfile: join(scratch, "cert.pem"),
+            keyfile: join(scratch, "cert.pem"),
+            passwordFile: join(scratch, "a.env"),
+          },
+        ],
+      },
+    },
+    "gone.txt",
+    /is no file/,
+    CERTIFICATE,
+  ],
+  [
+    "tls",
+    "internal",
+    {
+      bind: [{ kind: "tcp", scheme: "https", host: "127.0.0.1", port: 8443 }],
+      tls: { internal: true, stateDir: join(scratch, ".local/share/typhon") },
+    },
+    "external",
+    /must be one of internal/,
+  ],
+  [
+    "ca-certs",
+    "ca.pem",
+    { tls: { clients: [{ host: "", mode: "required", caCerts: join(scratch, "ca.pem") }] } },
+    "gone.pem",
+    /is no file/,
+    [...CERTIFICATE, "--cert-reqs", "2"],
+  ],
+  [
+    "cert-reqs",
+    "optional",
+    { tls: { clients: [{ host: "", mode: "optional", caCerts: join(scratch, "ca.pem") }] } },
+    "3",
+    /none, optional, required/,
+    [...CERTIFICATE, "--ca-certs", "ca.pem"],
+  ],
+  [
+    "ciphers",
+    "ECDHE+AESGCM:!aNULL",
+    { tls: { ciphers: "ECDHE+AESGCM:!aNULL" } },
+    "a;b",
+    /syntax of OpenSSL/,
+    CERTIFICATE,
+  ],
+  [
+    "http-redirect",
+    "true",
+    { tls: { redirect: true } },
+    "maybe",
+    /true, false/,
+    [...CERTIFICATE, "-b", "http://:80", "-b", ":443"],
+  ],
+  ["hsts", "300", { tls: { hstsSeconds: 300 } }, "-1", /whole number/, CERTIFICATE],
+  ["http2", "true", { http2: true }, "maybe", /true, false/],
+  ["h2c", "true", { h2c: true }, "maybe", /true, false/],
+  [
+    "domain",
+    "Bücher.example",
+    {
+      bind: "domains",
+      tls: {
+        acme: { domains: ["xn--bcher-kva.example"], email: "", issuers: [ISSUER], dnsHook: null },
+      },
+    },
+    "localhost",
+    /--tls internal/,
+  ],
+  [
+    "acme-email",
+    "a@b.example",
+    { tls: { acme: { email: "a@b.example" } } },
+    "a@b.example,c@d.example",
+    /one mail address/,
+    DOMAIN,
+  ],
+  [
+    "acme-ca",
+    "letsencrypt-staging",
+    {
+      tls: {
+        acme: {
+          issuers: [
+            { ...ISSUER, directoryUrl: "https://acme-staging-v02.api.letsencrypt.org/directory" },
+          ],
+        },
+      },
+    },
+    "http://ca.example/",
+    /https:\/\/ URL/,
+    DOMAIN,
+  ],
+  [
+    "acme-ca-root",
+    "ca.pem",
+    { tls: { acme: { issuers: [{ ...ISSUER, caRoot: join(scratch, "ca.pem") }] } } },
+    "gone.pem",
+    /is no file/,
+    DOMAIN,
+  ],
+  [
+    "acme-fallback-ca",
+    "https://ca.example/dir",
+    { tls: { acme: { issuers: [ISSUER, { ...ISSUER, directoryUrl: "https://ca.example/dir" }] } } },
+    "zerossl2",
+    /must be letsencrypt/,
+    DOMAIN,
+  ],
+  [
+    "acme-dir",
+    "folder",
+    { tls: { stateDir: join(scratch, "folder") } },
+    "a.env/state",
+    /may make or write to/,
+    ["--tls", "internal"],
+  ],
+  [
+    "acme-eab-kid",
+    "kid-1",
+    {
+      tls: {
+        acme: { issuers: [{ ...ISSUER, eab: { kid: "kid-1", keyFile: join(scratch, "a.env") } }] },
+      },
+    },
+    "a b",
+    /one word/,
+    [...DOMAIN, "--acme-eab-key-file", "a.env"],
+  ],
+  [
+    "acme-eab-key-file",
+    "a.env",
+    {
+      tls: {
+        acme: { issuers: [{ ...ISSUER, eab: { kid: "k", keyFile: join(scratch, "a.env") } }] },
+      },
+    },
+    "gone.key",
+    /is no file/,
+    [...DOMAIN, "--acme-eab-kid", "k"],
+  ],
+  [
+    "acme-profile",
+    "shortlived",
+    { tls: { acme: { issuers: [{ ...ISSUER, profile: "shortlived" }] } } },
+    "short lived",
+    /one word/,
+    DOMAIN,
+  ],
+  [
+    "acme-dns-hook",
+    "bin/python3",
+    { tls: { acme: { dnsHook: join(bin, "python3") } } },
+    "a.env",
+    /no program that this user may run/,
+    ["--domain", "*.a.example"],
   ],
   ["header-map", "refuse", { headerMap: "refuse" }, "allow", /one of drop, refuse, dangerous/],
   ["interface", "asgi", { interface: "asgi" }, "cgi", /must be one of auto, wsgi/],
@@ -309,8 +544,27 @@ const CASES: readonly [string, string, Partial<Flat>, string, RegExp][] = [
   ["pid", "typhon.pid", { pid: join(scratch, "typhon.pid") }, "no/a.pid", /may write/],
   ["health", "true", { health: true }, "maybe", /true, false/],
   ["reload", "true", { reload: true, workers: 1 }, "maybe", /true, false/],
+  ["user", String(me.uid), { user: { ...me, ...account() } }, "no-such-user", /no user is named/],
+  [
+    "group",
+    String(me.gid),
+    { user: { ...me, ...account() } },
+    "no-such-group",
+    /no group is named/,
+    ["--user", String(me.uid)],
+  ],
   ["reload-dir", "folder", { reloadDirs: [join(scratch, "folder")] }, "gone", /is no folder/],
 ];
+
+/** The user who runs the tests. */
+function account(): { name: string; home: string } {
+  const [name = "", , , , , home = ""] = execFileSync("getent", ["passwd", String(me.uid)], {
+    encoding: "utf8",
+  })
+    .trim()
+    .split(":");
+  return { name, home };
+}
 
 test("under ASGI a request has a time only if one is given; one for a path says nothing of others", () => {
   const times = (...words: string[]): [number, number] => {
@@ -358,26 +612,31 @@ test("the cases cover every option of the table", () => {
   );
 });
 
-for (const [name, good, expected, bad, line] of CASES) {
+for (const [name, good, expected, bad, line, needed = []] of CASES) {
   const variable = variableOf(name);
   describe(`--${name}`, () => {
     test(`takes '${good}' as a flag`, () => {
       const isSwitch = OPTION_LIST.some((each) => each.name === name && each.placeholder === null);
       for (const words of [isSwitch ? [`--${name}`] : [`--${name}`, good], [`--${name}=${good}`]])
-        assert.partialDeepStrictEqual(loadHere(["app:app", ...words]), expected);
+        assert.partialDeepStrictEqual(loadHere(["app:app", ...needed, ...words]), expected);
     });
     test(`takes '${good}' from ${variable}`, () => {
-      assert.partialDeepStrictEqual(loadHere(["app:app"], { [variable]: good }), expected);
+      assert.partialDeepStrictEqual(
+        loadHere(["app:app", ...needed], { [variable]: good }),
+        expected,
+      );
     });
     test("the flag wins over the variable, which is then not even read", () => {
-      const configuration = loadHere(["app:app", `--${name}=${good}`], { [variable]: bad });
+      const configuration = loadHere(["app:app", ...needed, `--${name}=${good}`], {
+        [variable]: bad,
+      });
       assert.partialDeepStrictEqual(configuration, expected);
     });
     test(`refuses '${bad}' in one line that names the flag or the variable`, () => {
-      const fromFlag = failure(["app:app", `--${name}=${bad}`]);
+      const fromFlag = failure(["app:app", ...needed, `--${name}=${bad}`]);
       assert.ok(fromFlag.startsWith(`--${name} '`), fromFlag);
       assert.match(fromFlag, line);
-      const fromVariable = failure(["app:app"], { [variable]: bad });
+      const fromVariable = failure(["app:app", ...needed], { [variable]: bad });
       assert.ok(fromVariable.startsWith(`${variable} '`), fromVariable);
       assert.match(fromVariable, line);
     });
@@ -446,11 +705,16 @@ describe("the application", () => {
 });
 
 describe("the address", () => {
-  const tcp = (host: string, port: number): unknown => ({ kind: "tcp", host, port });
+  const tcp = (host: string, port: number): unknown => ({
+    kind: "tcp",
+    scheme: "http",
+    host,
+    port,
+  });
   test("--bind may be repeated, and a socket's path becomes absolute", () => {
     assert.deepEqual(loadHere(["app:app", "-b", ":80", "--bind=unix:s.sock"]).bind, [
       tcp("0.0.0.0", 80),
-      { kind: "unix", path: join(scratch, "s.sock") },
+      { kind: "unix", scheme: "http", path: join(scratch, "s.sock") },
     ]);
   });
   test("TYPHON_BIND holds several between commas or spaces", () => {

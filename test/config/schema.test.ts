@@ -15,7 +15,7 @@ describe("the table of options", () => {
   test("each option stands in docs/options.md with its variable", () => {
     const page = renderOptions();
     for (const { name } of OPTION_LIST) {
-      assert.match(page, new RegExp(`^### .*--${name}[ \`]`, "m"));
+      assert.match(page, new RegExp(`^### .*--${name}[ ,\`]`, "m"));
       assert.ok(page.includes(`\`${variableOf(name)}\``), name);
     }
   });

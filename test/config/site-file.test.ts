@@ -26,6 +26,7 @@ import type {
   RouteTarget,
 } from "../../src/config/configuration.ts";
 import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
+import { MAX_INDEX_NAMES } from "../../src/config/routes.ts";
 import { readFlags } from "../../src/config/flags.ts";
 import {
   configurationReader,
@@ -45,7 +46,13 @@ for (const [name, mode] of [["bin/python3", 0o755]] as const) {
   writeFileSync(join(scratch, name), "#!/bin/sh\n");
   chmodSync(join(scratch, name), mode);
 }
-for (const name of ["public/index.html", "users", "shop/main.py", "code/inner/views.py"])
+for (const name of [
+  "public/index.html",
+  "public/ö.html",
+  "users",
+  "shop/main.py",
+  "code/inner/views.py",
+])
   writeFileSync(join(scratch, name), "");
 
 let files = 0;
@@ -151,7 +158,7 @@ describe("which file", () => {
     });
     assert.equal(process.pid, join(conf, "logs/pid"));
     assert.equal(logs.accessLog, join(conf, "logs/access"));
-    assert.deepEqual(listeners.bind, [{ kind: "unix", path: join(conf, "s") }]);
+    assert.deepEqual(listeners.bind, [{ kind: "unix", scheme: "http", path: join(conf, "s") }]);
     assert.partialDeepStrictEqual(routes[0]?.target, { folder: join(conf, "web") });
   });
   test("folders keep the links by which the user came to them", () => {
@@ -221,8 +228,10 @@ describe("which source wins", () => {
   test("an address of the file gives way to one of the command line", () => {
     const bind = (words: string[]): unknown =>
       loadText(`${APP}bind = "127.0.0.1:1"`, words).listeners.bind;
-    assert.deepEqual(bind([]), [{ kind: "tcp", host: "127.0.0.1", port: 1 }]);
-    assert.deepEqual(bind(["-p", "2"]), [{ kind: "tcp", host: "127.0.0.1", port: 2 }]);
+    assert.deepEqual(bind([]), [{ kind: "tcp", scheme: "http", host: "127.0.0.1", port: 1 }]);
+    assert.deepEqual(bind(["-p", "2"]), [
+      { kind: "tcp", scheme: "http", host: "127.0.0.1", port: 2 },
+    ]);
     assert.match(
       mistakes(`${APP}bind = ":1"\nport = 2`)[0] ?? "",
       /^2: bind and .*:3: port exclude/,
@@ -312,6 +321,8 @@ describe("routes", () => {
     ["*.Bücher.example", "*.xn--bcher-kva.example"],
     ["127.0.0.1", "127.0.0.1"],
     ["::1", "[::1]"],
+    ["[2001:DB8:0:0:0:0:0:1]", "[2001:db8::1]"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
     ["localhost", "localhost"],
     ["my_app", "my_app"],
     ["1", "1"],
@@ -352,12 +363,20 @@ describe("routes", () => {
       {
         kind: "static",
         folder: join(scratch, "public"),
+        index: ["index.html"],
         listing: true,
         followSymlinks: true,
         fallback: "index.html",
         stripPrefix: false,
       },
     ],
+    ['static = "public"\nindex = "default.htm"', { index: ["default.htm"] }],
+    [
+      'static = "public"\nindex = ["index.html", "ö.html"]',
+      { index: ["index.html", "\u00c3\u00b6.html"] },
+    ],
+    ['static = "public"\nindex = false', { index: [] }],
+    ['static = "public"\nfallback = "ö.html"', { fallback: "\u00c3\u00b6.html" }],
   ];
   for (const [keys, target] of TARGETS)
     test(`target: ${keys.replaceAll("\n", ", ")}`, () => {
@@ -592,6 +611,7 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   [`${ROUTE}host = "a:80"`, /^3: host 'a:80' must be a name without a port$/],
   [`${ROUTE}host = "https://a"`, /^3: host 'https:\/\/a' must be a name such as example\.com/],
   [`${ROUTE}host = "a.*"`, /^3: host 'a\.\*' must be a name such as example\.com, or \*\.example/],
+  [`${ROUTE}host = "fe80::1%eth0"`, /^3: host 'fe80::1%eth0' must be a name such as/],
   [`${ROUTE}host = "*"`, /^3: host '\*' must be a name; leave host out for every host$/],
   [`${ROUTE}host = ["a", ""]`, /^3: host '' must be a name such as/],
   [`${ROUTE}path = "shop"`, /^3: path 'shop' must be a path such as \/shop/],
@@ -618,6 +638,28 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
     /^4: app 'other' is the name of no application; known: \[apps\.shop\]$/,
   ],
   ['[[routes]]\nstatic = "gone"', /^2: static 'gone' is no folder/],
+  [
+    '[[routes]]\nstatic = "public"\nindex = true',
+    /^3: index 'true' must be the name of a file, such as index\.html, or false$/,
+  ],
+  [
+    '[[routes]]\nstatic = "public"\nindex = "a/b.html"',
+    /^3: index 'a\/b\.html' must be the name of/,
+  ],
+  [
+    '[[routes]]\nstatic = "public"\nindex = ".htaccess"',
+    /^3: index '\.htaccess' must be the name of/,
+  ],
+  [
+    '[[routes]]\nstatic = "public"\nindex = 1',
+    /^3: index '1' must be true or false without quotes or/,
+  ],
+  ['[[routes]]\nstatic = "public"\nindex = []', /^3: index is empty; leave it out for the usual/],
+  [
+    `[[routes]]\nstatic = "public"\nindex = [${"'a', ".repeat(17)}]`,
+    /^3: index has 17 names; give at most 16$/,
+  ],
+  [`${ROUTE}index = "a"`, /^1: \[\[routes\]\] has index, which is for static, not for respond$/],
   [
     '[[routes]]\nstatic = "public"\nfallback = "no.html"',
     /^3: fallback 'no\.html' is no file of 'public'/,
@@ -811,6 +853,7 @@ test("no file crashes the reader: each fault is a mistake with its line", () => 
 test("docs/limits.md says the limits as they are", () => {
   const page = readFileSync(new URL("../../docs/limits.md", import.meta.url), "utf8");
   assert.ok(page.includes(`\`MAX_ROUTES\` | ${MAX_ROUTES} routes`));
+  assert.ok(page.includes(`\`MAX_INDEX_NAMES\` | ${MAX_INDEX_NAMES} names`));
   assert.ok(page.includes(`\`MAX_APPLICATIONS\` | ${MAX_APPLICATIONS} applications`));
   assert.ok(page.includes(`\`MAX_FILE_BYTES\` | ${MAX_FILE_BYTES} bytes`));
   assert.ok(page.includes(`\`MAX_ENTRIES\` | ${MAX_ENTRIES} files and folders`));

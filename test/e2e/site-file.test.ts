@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -102,6 +102,12 @@ test("typhon reload finds the PID file in typhon.toml; a mistake changes nothing
     });
     return `${status} ${stdout}${stderr}`;
   };
+  write('env = { WHO = "api" }\nthreads = 1');
+  assert.match(reload(), /^0 reloaded in \d+ ms\n$/);
+  appendFileSync(join(folder, "typhon.toml"), "[[routes]]\npath = '/new'\nrespond = ''\n");
+  const file = readFileSync(join(folder, "typhon.toml"), "utf8");
+  writeFileSync(join(folder, "typhon.toml"), `keep-alive = 7\nlog-level = "debug"\n${file}`);
+  assert.match(reload(), /^0 reloaded in \d+ ms\nkeep-alive, log-level: holds after a restart\n$/);
   write('env = { WHO = "api" }\nthreads = 1');
   assert.match(reload(), /^0 reloaded in \d+ ms\n$/);
   assert.equal(await get("a.example", "/stra%C3%9Fe/x"), "200 api|/straße|/x|False");

@@ -51,6 +51,9 @@ before(async () => {
   put("large.bin", LARGE);
   put("pages/index.html", "<p>index");
   put("pages/other.html", "<p>other");
+  put("pages/index.htm", "<p>short");
+  put("pages/ö.html", "<p>umlaut");
+  put("pages/.index.html", "SECRET");
   put("bare/x.txt", "x");
   put("list/<b>&\"'.txt", "x".repeat(2000));
   put("list/b 10.txt", "x");
@@ -75,9 +78,18 @@ before(async () => {
     { folder: join(root, "list"), path: "/list", listing: true },
     { folder: join(root, "spa"), path: "/app", fallback: "index.html" },
     { folder: join(root, "errors"), path: "/errors" },
+    { folder: root, path: "/short", index: ["none.html", "index.htm", "index.html"] },
+    { folder: root, path: "/umlaut", index: [latin("ö.html")], fallback: latin("pages/ö.html") },
+    { folder: root, path: "/no-index", index: [] },
+    { folder: root, path: "/listed", index: [], listing: true },
     { folder: root, path: "/coded", stripPrefix: false },
   );
 });
+
+/** A readable name as its bytes, each as one character. */
+function latin(name: string): string {
+  return Buffer.from(name).toString("latin1");
+}
 
 function put(name: string, content: string | Buffer, seconds = OLD): void {
   const path = join(root, name);
@@ -230,6 +242,23 @@ test("folders: index.html, a redirect to the slash, no list unless it is asked f
     assert.equal(fieldOf(await client.get(path), "location"), "/pages/", path);
   for (const path of ["/bare/", "/bare", "/pages/index.html/"])
     assert.equal((await client.get(path)).status, 404, path);
+  client.destroy();
+});
+
+test("the index is the first of its names that there is; without one a folder is none or a list", async () => {
+  const client = await RawClient.connect(site);
+  for (const [path, text] of [
+    ["/short/pages/", "<p>short"],
+    ["/umlaut/pages/", "<p>umlaut"],
+    ["/umlaut/nowhere", "<p>umlaut"],
+    ["/no-index/pages/index.html", "<p>index"],
+    ["/short/pages/index.html", "<p>index"],
+  ] as const)
+    assert.equal((await client.get(path)).text, text, path);
+  assert.equal(fieldOf(await client.get("/short/pages"), "location"), "/short/pages/");
+  for (const path of ["/no-index/pages/", "/no-index/pages", "/short/bare/", "/short/bare"])
+    assert.equal((await client.get(path)).status, 404, path);
+  assert.match((await client.get("/listed/pages/")).text, /<a href="\.\/index\.html">/);
   client.destroy();
 });
 

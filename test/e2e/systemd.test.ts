@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
@@ -225,4 +225,70 @@ def app(environ, start_response):
   const { names, ends } = readRecord((await getOnce(typhon, "/")).text);
   assert.deepEqual(names, []);
   assert.doesNotMatch(JSON.stringify(ends), /127\.0\.0\.1/);
+});
+
+const SYSTEMD_NOTIFY = (process.env["PATH"] ?? "")
+  .split(":")
+  .map((folder) => join(folder, "systemd-notify"))
+  .find((path) => existsSync(path));
+
+/** The programs that may send a message of a site without applications: where the machine has them. */
+for (const [program, found] of [
+  ["python3", requirePython()],
+  ...(SYSTEMD_NOTIFY === undefined ? [] : [["systemd-notify", SYSTEMD_NOTIFY] as const]),
+  ["nothing", null],
+] as const)
+  test(`a site without applications tells the same by ${program}`, async (t) => {
+    const { address, output } = await receiveDatagrams(t);
+    const folder = makeScratch(t);
+    const site = join(folder, "site");
+    const path = join(folder, "bin");
+    for (const made of [site, path]) mkdirSync(made);
+    writeFileSync(join(site, "index.html"), "<p>");
+    if (found !== null) symlinkSync(found, join(path, program));
+    const env = { NOTIFY_SOCKET: address, WATCHDOG_USEC: "1000000", PATH: path };
+    const typhon = await startTyphon(t, ["./site"], { cwd: folder, env });
+    if (found === null) {
+      await typhon.output.waitFor(/WARN .*systemd-notify: not on PATH; python3: not on PATH/);
+      assert.equal((await getOnce(typhon, "/")).text, "<p>");
+      return;
+    }
+    const ready = `READY=1 MAINPID=${typhon.pid} STATUS=serves files at http://`;
+    await output.waitFor(new RegExp(`^${ready}`, "m"));
+    await output.waitFor(/^WATCHDOG=1$/m);
+    typhon.signal("SIGHUP");
+    await output.waitFor(
+      /^RELOADING=1 MONOTONIC_USEC=\d+ STATUS=.*\n(?:(?:WATCHDOG|BARRIER)=1\n)*READY=1 /m,
+    );
+    await typhon.stop();
+    await output.waitFor(/^STOPPING=1 /m);
+    assert.doesNotMatch(typhon.output.all, /service manager/);
+  });
+
+test("a launcher that is gone leaves the watchdog to a program", async (t) => {
+  const { address, output } = await receiveDatagrams(t);
+  const env = { NOTIFY_SOCKET: address, WATCHDOG_USEC: "200000" };
+  const folder = makeScratch(t);
+  const file = join(folder, "once.py");
+  const loads = `
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"once"]
+`;
+  writeFileSync(file, loads);
+  const python = requirePython();
+  const link = join(folder, "python");
+  symlinkSync(python, link);
+  const args = ["once:app", "--app-dir", folder, "--workers", "1", "--python", link];
+  const typhon = await startTyphon(t, args, { env });
+  await output.waitFor(/^READY=1 /m);
+  // No launcher can be started from here on.
+  unlinkSync(link);
+  const [worker] = typhon.workers();
+  assert(worker !== undefined);
+  process.kill(worker.parent, "SIGKILL");
+  await typhon.output.waitFor(/launcher/);
+  const count = (): number => output.linesWith(/^WATCHDOG=1$/).length;
+  const before = count();
+  await until("it is fed without a launcher", () => count() > before + 3);
 });

@@ -32,7 +32,7 @@ test("near the limit idle connections go first, then new ones get 503", async (c
   });
   const guard = new DescriptorGuard(connections, files);
   const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) =>
-    guard.accept(socket),
+    guard.accept(socket, "http"),
   );
   const clients: RawClient[] = [];
   context.after(() => {

@@ -12,7 +12,7 @@ import { HandedFiles, type FileRoot } from "../../src/handlers/python/handed-fil
 import { WsgiHandler } from "../../src/handlers/wsgi/handler.ts";
 import type { FileCount } from "../../src/net/file-tree.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
-import { memoryLimits } from "../../src/http1/connection-memory.ts";
+import { ConnectionMemory, memoryLimits } from "../../src/net/connection-memory.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import type { OpenFiles } from "../../src/net/open-files.ts";
@@ -142,7 +142,10 @@ export class HandWorker {
     this.context = this.#context(options, timeoutMs, isAsgi);
     this.handler = isAsgi ? new AsgiHandler(this.context, 100) : new WsgiHandler(this.context, 100);
     this.connections = new Http1Engine({
-      memoryLimits: { ...memoryLimits(0), output: options.outputBytes ?? 2 ** 30 },
+      memory: new ConnectionMemory({
+        ...memoryLimits(0),
+        output: options.outputBytes ?? 2 ** 30,
+      }),
       onExchange: (exchange) => {
         exchange.requestId = "id-1";
         this.handle(exchange);

@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
+import { ResponseChanges } from "../../src/handlers/policy/response-changes.ts";
 import { ERRORS } from "../../src/http/error.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { responseHead } from "../../src/http/response-head.ts";
-import { currentDate } from "../../src/http/server-fields.ts";
+import { addResponseFields, currentDate, hstsValue } from "../../src/http/server-fields.ts";
 import { reasonPhrase } from "../../src/http/status.ts";
 import type * as Engines from "../support/exchange-engines.ts";
+import { startHttp1EngineWith, startHttp2EngineWith } from "../support/exchange-engines.ts";
 import { CHECKOUT, makeScratch } from "../support/scratch.ts";
 
 test("is IMF-fixdate of this second (RFC 9110 §5.6.7)", (context) => {
@@ -34,6 +36,7 @@ const ADDED = ["  return all;", '  return add(all, "X-Everywhere", "yes");'] as 
 const COPIED = [
   "src/http",
   "src/http1",
+  "src/http2",
   "src/net",
   "test/support/exchange-engines.ts",
   "test/support/memory-engine.ts",
@@ -51,12 +54,39 @@ test("a field that one file adds is on every kind of response of every engine", 
   writeFileSync(file, source.replace(...ADDED));
   const path = join(folder, "test/support/exchange-engines.ts");
   const engines: typeof Engines = await import(pathToFileURL(path).href);
-  for (const start of [engines.startMemoryEngine, engines.startHttp1Engine]) {
+  const { startMemoryEngine, startHttp1Engine, startHttp2Engine } = engines;
+  for (const start of [startMemoryEngine, startHttp1Engine, startHttp2Engine]) {
     const responses = await everyResponse(start);
     assert.equal(responses.size, 9);
     for (const [kind, { fields }] of responses)
       assert.deepEqual(fields.get("x-everywhere"), ["yes"], kind);
   }
+});
+
+test("Strict-Transport-Security is on every response over TLS, and on none without (RFC 6797 §7.2)", async () => {
+  const hsts = hstsValue(31_536_000);
+  assert.equal(hsts, "max-age=31536000");
+  for (const [value, scheme, expected] of [
+    [hsts, "https", [hsts]],
+    [hsts, "http", undefined],
+    [hstsValue(0), "https", undefined],
+  ] as const) {
+    for (const startWith of [startHttp1EngineWith, startHttp2EngineWith]) {
+      const responses = await everyResponse(startWith(value, scheme));
+      assert.equal(responses.size, 9);
+      for (const [kind, { fields }] of responses)
+        assert.deepEqual(fields.get("strict-transport-security"), expected, `${kind} ${scheme}`);
+    }
+  }
+});
+
+test("an application's own Strict-Transport-Security, or a route that removes it, wins", () => {
+  const add = (names: string[], name: string): string[] => [...names, name];
+  const own = responseHead(200, "OK", [["strict-transport-security", "max-age=5"]]);
+  assert.deepEqual(addResponseFields([], add, own, "", "max-age=9"), ["Date"]);
+  const fields = { setHeaders: [], removeHeaders: ["Strict-Transport-Security"], cacheControl: "" };
+  const changed = new ResponseChanges(fields, null).changeHead(responseHead(200, "OK", []));
+  assert.deepEqual(addResponseFields([], add, changed, "", "max-age=9"), ["Date"]);
 });
 
 /** One response of each kind that a client can get. */
@@ -77,7 +107,10 @@ async function everyResponse(
   const engine = await start(
     (exchange) => {
       if (exchange.head.protocol === "") acts[exchange.head.path]?.(exchange);
-      else exchange.upgrade(responseHead(101, "", []))?.stream.resume();
+      else {
+        const status = exchange.head.version === "2" ? 200 : 101;
+        exchange.upgrade(responseHead(status, "", []))?.stream.resume();
+      }
     },
     () => undefined,
   );
@@ -89,7 +122,7 @@ async function everyResponse(
   const trace = await engine.ask({ method: "TRACE" });
   responses.set("TRACE", await trace.response());
   const upgraded = await engine.ask({ protocol: "websocket" });
-  responses.set("101", await upgraded.upgraded());
+  responses.set("upgrade", await upgraded.upgraded());
   upgraded.leave();
   responses.set("unreadable", await engine.askUnreadable());
   engine.close();

@@ -4,7 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { RequestFault } from "../../src/http/error.ts";
-import { BODY_BYTES_PER_SECOND, BODY_GRACE_MS, BODY_WINDOW_MS } from "../../src/http1/limits.ts";
+import {
+  BODY_BYTES_PER_SECOND,
+  BODY_GRACE_MS,
+  BODY_WINDOW_MS,
+} from "../../src/net/connection-limits.ts";
 import { bodyLength, RequestBodyReader } from "../../src/http1/request-body.ts";
 
 function result(

@@ -8,10 +8,12 @@ import { Exchange, type ConnectionFacts } from "../../src/http/exchange.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { AccessLog } from "../../src/observe/access-log.ts";
 import { MemoryStream } from "../support/memory-engine.ts";
+import { tlsFacts } from "../support/tls-facts.ts";
 import { scratchSink } from "./scratch-log.ts";
 
 const IGNORE = (): void => undefined;
 const FACTS: ConnectionFacts = {
+  tls: null,
   scheme: "http",
   remoteAddress: "192.0.2.1",
   remotePort: 1234,
@@ -39,14 +41,15 @@ interface Changes {
   readonly requestId?: string;
   readonly status?: number;
   readonly bytesSent?: number;
+  readonly user?: string;
   readonly handling?: Partial<Exchange["handling"]>;
 }
 
 /** A finished exchange, as if its client and its handler had done this. */
-function exchangeOf(requestHead: RequestHead, changes: Changes = {}): Exchange {
-  const exchange = new Exchange(requestHead, FACTS, new MemoryStream(IGNORE));
+function exchangeOf(requestHead: RequestHead, changes: Changes = {}, facts = FACTS): Exchange {
+  const exchange = new Exchange(requestHead, facts, new MemoryStream(IGNORE));
   const { handling, ...rest } = changes;
-  exchange.handling = { worker: 2, queuedMs: 0.14, runMs: 3.46, ...handling };
+  exchange.handling = { worker: 2, queuedMs: 0.14, runMs: 3.46, isAbandoned: false, ...handling };
   const usual = { requestId: "abc-1", status: 200, bytesSent: 1234, bytesReceived: 5 };
   return Object.assign(exchange, usual, rest);
 }
@@ -78,6 +81,10 @@ describe("AccessLog as text", () => {
       "5",
       "2",
     ]);
+  });
+  test("names HTTP/2 with its minor version, as other servers do", async () => {
+    const line = await lineOf("text", exchangeOf({ ...head({}), version: "2" }));
+    assert.match(line, /"GET \/a\?b=c HTTP\/2\.0" 200/);
   });
   test("writes - for missing values, and 499 if the client left before a response", async () => {
     const bare = exchangeOf(head({}), {
@@ -114,6 +121,19 @@ describe("AccessLog as text", () => {
     assert.match(line, /^[\x20-\x7e]+\n$/);
     assert.match(line, / worker=2\n$/);
   });
+  test("has the user whose password was right, whatever the name is", async () => {
+    for (const [user, word] of [
+      ["anna", "anna"],
+      ["", "-"],
+      ["-", String.raw`\x2d`],
+      ["a b", String.raw`a\x20b`],
+      ['x [21/Nov] "GET', String.raw`x\x20[21/Nov]\x20\x22GET`],
+      ["j\u00f6rg\u20ac\n", String.raw`j\xf6rg\u{20ac}\x0a`],
+    ] as const) {
+      const line = await lineOf("text", exchangeOf(head({}), { user }));
+      assert.ok(line.startsWith(`192.0.2.1 - ${word} [`), line);
+    }
+  });
   test("a refused message has a line with the code of its error", async () => {
     const { sink, read } = scratchSink();
     new AccessLog(sink, "text").writeRefused("192.0.2.1", ERRORS.REQUEST_LINE_INVALID);
@@ -125,6 +145,11 @@ describe("AccessLog as text", () => {
 });
 
 describe("AccessLog as JSON", () => {
+  test("has the user whose password was right", async () => {
+    const line = await lineOf("json", exchangeOf(head({}), { user: "j\u00f6rg" }));
+    assert.partialDeepStrictEqual(JSON.parse(line), { user: "j\u00f6rg" });
+    assert.ok(!(await lineOf("json", exchangeOf(head({})))).includes('user":'));
+  });
   test("has the same values by name, one object a line", async () => {
     const forged = '"}\n{"status":500}\u0085\xff';
     const line = await lineOf("json", exchangeOf(head({ "user-agent": forged })));
@@ -145,6 +170,18 @@ describe("AccessLog as JSON", () => {
       applicationMs: 3.5,
       worker: 2,
     });
+  });
+  test("names what TLS has agreed, and nothing of it without TLS", async () => {
+    const facts: ConnectionFacts = { ...FACTS, scheme: "https", tls: tlsFacts() };
+    const request = { ...head({}), version: "2" } as const;
+    const line = await lineOf("json", exchangeOf(request, {}, facts));
+    assert.partialDeepStrictEqual(JSON.parse(line), {
+      protocol: "HTTP/2.0",
+      scheme: "https",
+      tls: "TLSv1.3",
+      cipher: "TLS_AES_128_GCM_SHA256",
+    });
+    assert.doesNotMatch(await lineOf("json", exchangeOf(request)), /"(?:tls|cipher)"/);
   });
   test("a refused message is an object of its own event", async () => {
     const { sink, read } = scratchSink();

@@ -23,13 +23,17 @@ test("any other line is no request", () => {
 
 test("a written reply can be read again", () => {
   for (const reply of [
-    { ok: true, pid: 12, ms: 123 },
+    { ok: true, pid: 12, ms: 123, restart: ["bind", "pid"] },
     { ok: false, text: "Traceback\n…", exitCode: 3 },
     { ok: false, text: "typhon.toml:3: …", exitCode: 2 },
   ] as const)
     assert.deepEqual(readReply(writeReply(reply)), reply);
   for (const line of ["", "{", '{"ok":true}', '{"ok":false}', '{"ok":"false","text":"x"}'])
     assert.equal(readReply(line), null, line);
+  const forged = readReply('{"ok":true,"pid":12,"ms":5,"restart":["\\u001b[2J",7,"bind"]}');
+  assert.deepEqual(forged, { ok: true, pid: 12, ms: 5, restart: ["bind"] });
+  const older = readReply('{"ok":true,"pid":12,"ms":5}');
+  assert.deepEqual(older, { ok: true, pid: 12, ms: 5, restart: [] });
 });
 
 test("a long text keeps its end, and the line stays below its limit with any characters", () => {

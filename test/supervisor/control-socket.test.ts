@@ -14,12 +14,14 @@ import type { ReloadOutcome } from "../../src/supervisor/reloads.ts";
 import { PATIENCE_MS, until, within } from "../support/deadline.ts";
 import { makeScratch } from "../support/scratch.ts";
 
+const noRestart = (): string[] => [];
+
 async function open(
   context: TestContext,
   reload: () => Promise<ReloadOutcome> = () => Promise.resolve({ kind: "reloaded", ms: 5 }),
 ): Promise<{ path: string; control: ControlSocket }> {
   const path = join(makeScratch(context), "pid.sock");
-  const control = await ControlSocket.open(path, reload);
+  const control = await ControlSocket.open(path, reload, () => ["bind"]);
   context.after(() => control.close());
   return { path, control };
 }
@@ -73,8 +75,8 @@ test("replies to ping with the process id, and to reload with the time or the tr
   ];
   const { path } = await open(t, () => Promise.resolve(outcomes.shift() ?? { kind: "stopped" }));
   const { pid } = process;
-  assert.deepEqual(await askControl(path, "ping"), { ok: true, pid, ms: 0 });
-  assert.deepEqual(await askControl(path, "reload"), { ok: true, pid, ms: 123 });
+  assert.deepEqual(await askControl(path, "ping"), { ok: true, pid, ms: 0, restart: [] });
+  assert.deepEqual(await askControl(path, "reload"), { ok: true, pid, ms: 123, restart: ["bind"] });
   assert.deepEqual(await askControl(path, "reload"), {
     ok: false,
     text: "Traceback …\nNameError: é",
@@ -154,7 +156,11 @@ test("replaces a socket that a killed server left behind", async (t) => {
   execFileSync("python3", ["-c", bind, path]);
   assert.equal(await codeOf(askControl(path, "ping")), "ECONNREFUSED");
   assert.equal(await isControlled(path), false);
-  const control = await ControlSocket.open(path, () => Promise.resolve({ kind: "stopped" }));
+  const control = await ControlSocket.open(
+    path,
+    () => Promise.resolve({ kind: "stopped" }),
+    noRestart,
+  );
   t.after(() => control.close());
   assert.equal(await isControlled(path), true);
 });
@@ -162,14 +168,17 @@ test("replaces a socket that a killed server left behind", async (t) => {
 test("does not replace a socket with a server or a file; refuses a path that is too long", async (t) => {
   const reload = (): Promise<ReloadOutcome> => Promise.resolve({ kind: "stopped" });
   const { path } = await open(t);
-  assert.equal(await codeOf(ControlSocket.open(path, reload)), "EADDRINUSE");
+  assert.equal(await codeOf(ControlSocket.open(path, reload, noRestart)), "EADDRINUSE");
   assert((await askControl(path, "ping")).ok);
   const file = join(makeScratch(t), "pid.sock");
   writeFileSync(file, "mine");
-  assert.equal(await codeOf(ControlSocket.open(file, reload)), "EADDRINUSE");
+  assert.equal(await codeOf(ControlSocket.open(file, reload, noRestart)), "EADDRINUSE");
   assert(statSync(file).isFile());
   const long = join(makeScratch(t), "x".repeat(120));
-  assert.match(await codeOf(ControlSocket.open(long, reload)), /^(?:EINVAL|ENAMETOOLONG)$/);
+  assert.match(
+    await codeOf(ControlSocket.open(long, reload, noRestart)),
+    /^(?:EINVAL|ENAMETOOLONG)$/,
+  );
 });
 
 test("a server that does not reply is distinguished from a missing one", async (t) => {

@@ -91,8 +91,10 @@ test("does not replace the file of a running server", async (t) => {
   const path = join(makeScratch(t), "pid");
   const pid = startBystander(t);
   writeFileSync(path, String(pid));
-  const control = await ControlSocket.open(`${path}.sock`, () =>
-    Promise.resolve({ kind: "stopped" }),
+  const control = await ControlSocket.open(
+    `${path}.sock`,
+    () => Promise.resolve({ kind: "stopped" }),
+    () => [],
   );
   t.after(() => control.close());
   const text = await refusal(path);

@@ -53,6 +53,25 @@ test("each option of listeners, logs and process makes one setting, under its ow
   );
 });
 
+test("of the options of TLS, ciphers and hsts hold after a restart, and TLS itself", () => {
+  const words = ["--tls=internal", "--hsts=300", "--ciphers=ECDHE+AESGCM", "--acme-dir=/tmp"];
+  const secure = load(["app:app", ...words], process.env, "/tmp");
+  assert(secure.tls !== null);
+  const { tls } = secure;
+  const wanted = {
+    ...tls,
+    internal: false,
+    hstsSeconds: 5,
+    ciphers: "",
+    stateDir: "/",
+    redirect: false,
+  };
+  assert.deepEqual(restartNeeded(secure, { ...secure, tls: wanted }), ["ciphers", "hsts"]);
+  assert.deepEqual(restartNeeded(running, { ...running, tls }), ["certfile, domain, tls"]);
+  assert.deepEqual(restartNeeded({ ...running, tls }, running), ["certfile, domain, tls"]);
+  assert.deepEqual(restartNeeded(secure, secure), []);
+});
+
 test("health comes and goes with the routes; folders count only where they are watched", () => {
   const { health } = running.process;
   const wanted = { ...running.process, health: !health, reloadDirs: ["/srv"] };

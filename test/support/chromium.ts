@@ -10,7 +10,7 @@ import { Readable, Writable } from "node:stream";
 import { PATIENCE_MS, until, within } from "./deadline.ts";
 import { makeScratch, type Scope } from "./scratch.ts";
 
-/** Debian's name; tools/setup-browser.sh installs it. */
+/** Debian's name; tools/setup-debian.sh installs it. */
 const COMMAND = "chromium";
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,12 +1,20 @@
 // The engines that the suite of exchanges runs on, seen alike: a client sends a request and gets a response,
-// in memory or as HTTP/1.1 over a socket.
+// in memory, or as HTTP/1.1 or HTTP/2 over a socket.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
+import { once } from "node:events";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+} from "node:http2";
+import { connect as openSocket, createServer, type Socket } from "node:net";
 
+import { PLAIN, type Arrival } from "../../src/http/engine.ts";
 import { ERRORS } from "../../src/http/error.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
+import { Http2Engine } from "../../src/http2/engine.ts";
 import { until } from "./deadline.ts";
 import { MemoryEngine, type MemoryRequest, type MemoryStream } from "./memory-engine.ts";
 import { RawClient } from "./raw-client.ts";
@@ -47,6 +55,8 @@ interface ExchangeClient {
 export interface ExchangeEngine {
   /** What its connections say: scheme and address of the client. */
   readonly facts: { readonly scheme: string; readonly remoteAddress: string };
+  /** Status of the response that leaves HTTP, where the head says 101. */
+  readonly switchStatus: number;
   ask(request?: Partial<MemoryRequest>): Promise<ExchangeClient>;
   /** Sends what no engine takes for a request. */
   askUnreadable(): Promise<SeenResponse>;
@@ -146,6 +156,7 @@ export const startMemoryEngine: StartEngine = (onExchange, onFinish) => {
   const engine = new MemoryEngine(onExchange, onFinish);
   return Promise.resolve({
     facts: { scheme: "https", remoteAddress: "192.0.2.1" },
+    switchStatus: 101,
     ask: (request = {}) => Promise.resolve(new MemoryClient(engine.request(withDefaults(request)))),
     askUnreadable: () => Promise.resolve(seenOf(engine.refuse(ERRORS.METHOD_INVALID))),
     close: () => undefined,
@@ -258,9 +269,17 @@ function fieldLines(lines: readonly string[]): Fields {
   );
 }
 
-export const startHttp1Engine: StartEngine = async (onExchange, onFinish) => {
-  const engine = new Http1Engine({ onExchange, onFinish });
-  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket));
+export const startHttp1Engine: StartEngine = async (onExchange, onFinish) =>
+  await serveHttp1(new Http1Engine({ onExchange, onFinish }), PLAIN);
+
+/** The same with Strict-Transport-Security, on connections of this scheme. */
+export const startHttp1EngineWith =
+  (hsts: string, scheme: "http" | "https"): StartEngine =>
+  async (onExchange, onFinish) =>
+    await serveHttp1(new Http1Engine({ hsts, onExchange, onFinish }), { ...PLAIN, scheme });
+
+async function serveHttp1(engine: Http1Engine, arrival: Arrival): Promise<ExchangeEngine> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket, arrival));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   assert.ok(address !== null && typeof address === "object");
@@ -272,7 +291,8 @@ export const startHttp1Engine: StartEngine = async (onExchange, onFinish) => {
     return client;
   };
   return {
-    facts: { scheme: "http", remoteAddress: "127.0.0.1" },
+    facts: { scheme: arrival.scheme, remoteAddress: "127.0.0.1" },
+    switchStatus: 101,
     ask: async (partial = {}) => {
       const { method, path, fields, bodyLength, protocol } = withDefaults(partial);
       const client = await connect();
@@ -299,4 +319,155 @@ export const startHttp1Engine: StartEngine = async (onExchange, onFinish) => {
       engine.destroyAll();
     },
   };
-};
+}
+
+// HTTP/2 over a socket, with Node's client.
+
+class Http2Client implements ExchangeClient {
+  readonly #stream: ClientHttp2Stream;
+  readonly #socket: Socket;
+  readonly #hints: Fields[] = [];
+  #status = 0;
+  #fields: Fields = NONE;
+  #trailers: Fields = NONE;
+  #received = Buffer.alloc(0);
+  #state: "open" | "whole" | "cut" = "open";
+
+  constructor(stream: ClientHttp2Stream, socket: Socket) {
+    this.#stream = stream;
+    this.#socket = socket;
+    const pairs = (raw: readonly string[]): Fields =>
+      fieldMap(raw.flatMap((name, i) => (i % 2 === 0 ? [[name, raw[i + 1] ?? ""] as const] : [])));
+    const plain = (raw: readonly string[]): Fields =>
+      new Map([...pairs(raw)].filter(([name]) => !name.startsWith(":")));
+    // The last argument, which the types do not name, has the fields as they came.
+    stream.on("headers", (...[, , raw]: unknown[]) => this.#hints.push(plain(texts(raw))));
+    stream.on("response", (...[, , raw]: unknown[]) => {
+      this.#status = Number(pairs(texts(raw)).get(":status")?.[0]);
+      this.#fields = plain(texts(raw));
+    });
+    stream.on("trailers", (...[, , raw]: unknown[]) => (this.#trailers = plain(texts(raw))));
+    stream.on("data", (bytes: Buffer) => {
+      this.#received = Buffer.concat([this.#received, bytes]);
+    });
+    stream.on("end", () => {
+      if (stream.rstCode === 0 && this.#status !== 0) this.#state = "whole";
+    });
+    // A reset is one of the ends; tests ask for the state.
+    stream.on("error", () => undefined);
+    stream.on("close", () => {
+      if (this.#state === "open" || stream.rstCode !== 0) this.#state = "cut";
+    });
+  }
+
+  sendBody(bytes: string, isLast: boolean): void {
+    if (bytes !== "") this.#stream.write(bytes);
+    if (isLast) this.#stream.end();
+  }
+
+  leave(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  async response(): Promise<SeenResponse> {
+    await until("the response", () => this.#state !== "open");
+    return this.#seen();
+  }
+
+  async upgraded(): Promise<SeenResponse> {
+    await until("the head", () => this.#status !== 0);
+    return this.#seen();
+  }
+
+  send(bytes: Buffer): void {
+    this.#stream.write(bytes);
+  }
+
+  async read(count: number): Promise<Buffer> {
+    await until(`${count} bytes`, () => this.#received.length >= count);
+    const bytes = this.#received.subarray(0, count);
+    this.#received = this.#received.subarray(count);
+    return bytes;
+  }
+
+  #seen(): SeenResponse {
+    return {
+      hints: this.#hints,
+      status: this.#status,
+      fields: this.#fields,
+      body: this.#received,
+      trailers: this.#trailers,
+      isWhole: this.#state === "whole",
+    };
+  }
+}
+
+function texts(raw: unknown): string[] {
+  assert.ok(Array.isArray(raw));
+  return raw.map(String);
+}
+
+export const startHttp2Engine: StartEngine = async (onExchange, onFinish) =>
+  await serveHttp2(new Http2Engine({ onExchange, onFinish }), PLAIN);
+
+/** The same with Strict-Transport-Security, on connections of this scheme. */
+export const startHttp2EngineWith =
+  (hsts: string, scheme: "http" | "https"): StartEngine =>
+  async (onExchange, onFinish) =>
+    await serveHttp2(new Http2Engine({ hsts, onExchange, onFinish }), { ...PLAIN, scheme });
+
+async function serveHttp2(engine: Http2Engine, arrival: Arrival): Promise<ExchangeEngine> {
+  const { scheme } = arrival;
+  const server = createServer({ allowHalfOpen: true }, (socket) => engine.accept(socket, arrival));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert.ok(address !== null && typeof address === "object");
+  const { port } = address;
+  const sessions: ClientHttp2Session[] = [];
+  const connect = async (): Promise<[session: ClientHttp2Session, socket: Socket]> => {
+    const socket = openSocket({ host: "127.0.0.1", port });
+    const session = connectHttp2(`${scheme}://127.0.0.1:${port}`, {
+      createConnection: () => socket,
+    });
+    session.on("error", () => undefined);
+    sessions.push(session);
+    await once(session, "remoteSettings");
+    return [session, socket];
+  };
+  const ask = async (partial: Partial<MemoryRequest>): Promise<Http2Client> => {
+    const { method, path, fields, bodyLength, protocol } = withDefaults(partial);
+    const [session, socket] = await connect();
+    const stream = session.request(
+      {
+        ":method": protocol === "" ? method : "CONNECT",
+        ":path": path,
+        ":authority": "a",
+        ":scheme": scheme,
+        ...(protocol === "" ? {} : { ":protocol": protocol }),
+        ...(bodyLength === null || bodyLength === 0 ? {} : { "content-length": bodyLength }),
+        ...Object.fromEntries(fields),
+      },
+      { endStream: bodyLength === 0 && protocol === "" },
+    );
+    return new Http2Client(stream, socket);
+  };
+  return {
+    facts: { scheme, remoteAddress: "127.0.0.1" },
+    switchStatus: 200,
+    ask: (partial = {}) => ask(partial),
+    askUnreadable: async () => (await ask({ path: "/\u00ff" })).response(),
+    close: () => {
+      for (const session of sessions) session.destroy();
+      server.close();
+      engine.destroyAll();
+    },
+  };
+}

@@ -15,6 +15,7 @@ export class RecordedRequest implements JobRequest, JobListener {
   readonly isBodyInFile = false;
   isBodyStreamed = false;
   readonly isWebSocket: boolean = false;
+  offersSocket = false;
   timeoutMs = 30_000;
   gapTimeoutMs = 30_000;
   abandonTimeoutMs: number | null = null;

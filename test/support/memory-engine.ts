@@ -15,6 +15,7 @@ import {
 import type { FieldSection } from "../../src/http/field-section.ts";
 import {
   HAS_CODING,
+  HAS_FORWARDED,
   HAS_REQUEST_ID,
   type RequestHead,
   type ResponseHead,
@@ -25,6 +26,7 @@ type Field = readonly [name: string, value: string];
 
 export interface MemoryRequest {
   readonly method: string;
+  /** With its query. */
   readonly path: string;
   readonly fields: readonly Field[];
   /** 0 = none, null = unknown. */
@@ -32,7 +34,9 @@ export interface MemoryRequest {
   readonly protocol: "" | "websocket";
 }
 
-const FACTS: ConnectionFacts = {
+/** Of a connection, if a test names no other. */
+export const FACTS: ConnectionFacts = {
+  tls: null,
   scheme: "https",
   remoteAddress: "192.0.2.1",
   remotePort: 1234,
@@ -58,13 +62,15 @@ export class MemoryStream implements ResponseWriter {
   readonly #body: (Buffer | null)[] = [];
   #isPaused = false;
   readonly #onFinish: (exchange: Exchange) => void;
+  readonly #facts: ConnectionFacts;
 
-  constructor(onFinish: (exchange: Exchange) => void) {
+  constructor(onFinish: (exchange: Exchange) => void, facts = FACTS) {
     this.#onFinish = onFinish;
+    this.#facts = facts;
   }
 
   begin(head: RequestHead, onExchange: (exchange: Exchange) => void): void {
-    const exchange = new Exchange(head, FACTS, this);
+    const exchange = new Exchange(head, this.#facts, this);
     this.#exchange = exchange;
     if (!exchange.respondAsServer()) onExchange(exchange);
   }
@@ -158,7 +164,7 @@ export class MemoryStream implements ResponseWriter {
     const fixed = names.map((name, index): Field => [name, values[index] ?? ""]);
     this.status = head.status;
     const add = (list: Field[], name: string, value: string): Field[] => [...list, [name, value]];
-    this.fields = addResponseFields(fixed, add, head, requestId);
+    this.fields = addResponseFields(fixed, add, head, requestId, "");
   }
 
   #deliver(): void {
@@ -197,18 +203,22 @@ export class MemoryEngine {
     this.#onFinish = onFinish;
   }
 
-  request({ method, path, fields, bodyLength, protocol }: MemoryRequest): MemoryStream {
-    const stream = new MemoryStream(this.#onFinish);
+  /** A request on a connection of its own. */
+  request(request: MemoryRequest, facts: ConnectionFacts = FACTS): MemoryStream {
+    const { method, path: target, fields, bodyLength, protocol } = request;
+    const [path = "", query = ""] = target.split("?", 2);
+    const stream = new MemoryStream(this.#onFinish, facts);
     const names = fields.map(([name]) => name.toLowerCase());
     const head: RequestHead = {
       method,
-      target: path,
+      target,
       path,
-      query: "",
+      query,
       version: "2",
       names,
       values: fields.map(([, value]) => value),
       fields:
+        (names.some((name) => name.startsWith("x-forwarded-")) ? HAS_FORWARDED : 0) |
         (names.includes("x-request-id") ? HAS_REQUEST_ID : 0) |
         (names.includes("accept-encoding") ? HAS_CODING : 0),
       bodyLength,

@@ -57,6 +57,11 @@ export class RawClient {
     return new RawClient(socket);
   }
 
+  /** A client on a connection that is open, such as one over TLS. */
+  static over(socket: Socket): RawClient {
+    return new RawClient(socket);
+  }
+
   /** "open" while the server may still send; "broken" = reset. */
   get state(): "open" | "ended" | "broken" {
     return this.#state;

@@ -38,6 +38,7 @@ export function staticConfiguration(routes: readonly StaticRoute[]): Configurati
       target: {
         kind: "static",
         stripPrefix: true,
+        index: ["index.html"],
         listing: false,
         followSymlinks: false,
         fallback: "",

@@ -66,7 +66,7 @@ export class Typhon {
     return pid;
   }
 
-  /** "http://127.0.0.1:PORT", without a slash; known when it has started. */
+  /** "http://127.0.0.1:PORT" or "https://…" of the first address, without a slash; known when it has started. */
   get url(): string {
     return this.#url;
   }
@@ -76,13 +76,20 @@ export class Typhon {
     return Number(new URL(this.#url).port || 80);
   }
 
+  /** The port of the second address. */
+  get secondPort(): number {
+    const [, url] = this.output.all.match(/ at https?:\/\/\S+ (https?:\/\/\S+)/) ?? [];
+    assert(url !== undefined, this.output.all);
+    return Number(new URL(url).port);
+  }
+
   get hasExited(): boolean {
     return this.#exit !== null;
   }
 
   /** Waits until it says on which address it listens. */
   async waitForStart(): Promise<void> {
-    const started = this.output.waitFor(/http:\/\/[\w.:[\]]+:\d+/, 0, START_MS);
+    const started = this.output.waitFor(/https?:\/\/[\w.:[\]]+:\d+/, 0, START_MS);
     const ended = this.exited.then(({ code, signal }) => {
       throw new assert.AssertionError({
         message: `ended at its start with ${code ?? signal}:\n${this.output.all}`,

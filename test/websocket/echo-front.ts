@@ -27,6 +27,7 @@ export interface EchoFrontOptions {
   readonly answerMs?: number;
   readonly closeTimeoutMs?: number;
   readonly memoryBytes?: number;
+  readonly messageWindowMs?: number;
 }
 
 /** One WebSocket on the server's side, and what it has heard. */

@@ -264,3 +264,59 @@ test("what is held back stays with the client, and comes in order afterwards", a
   );
   assert.deepEqual(accepted.closed, ["1000"]);
 });
+
+for (const [what, ...begun] of [
+  ["a message without its last fragment", text("a", { fin: false })],
+  ["a message whose fragments are empty", text("", { fin: false }), more("", { fin: false })],
+  ["a frame without its payload", binary("ab", { length: 1000 })],
+  ["a frame without its whole header", text("x".repeat(200)).subarray(0, 3)],
+  ["a control frame in pieces", ping("half", { length: 100 })],
+] as const)
+  test(`${what} is not waited for without end: 1008`, async (context) => {
+    const { client } = await start(context, { pingIntervalMs: 0, messageWindowMs: 100 });
+    client.send(text("whole"));
+    assert.deepEqual(await client.hear(1), ["text whole"]);
+    client.send(...begun);
+    assert.equal(await client.readClose(), 1008);
+  });
+
+test("pings and pongs do not hold an unfinished message: 1008", async (context) => {
+  const { front, client } = await start(context, { pingIntervalMs: 0, messageWindowMs: 200 });
+  client.send(text("a", { fin: false }));
+  const timer = setInterval(() => client.send(frame(Opcode.PONG, "z".repeat(125))), 5);
+  context.after(() => clearInterval(timer));
+  await until("the end", () => front.accepted[0]?.closed[0]?.startsWith("1008"));
+});
+
+test("a message that comes slowly but steadily goes on through many windows", async (context) => {
+  const messageWindowMs = 200;
+  const { client } = await start(context, { pingIntervalMs: 0, messageWindowMs });
+  client.send(text("<", { fin: false }));
+  const begin = performance.now();
+  // Ten times the bytes that are asked for, in fragments.
+  while (performance.now() - begin < 5 * messageWindowMs) {
+    client.send(more("y".repeat(100), { fin: false }));
+    await lapse(20);
+  }
+  client.send(more(">"));
+  const [heard] = await client.hear(1);
+  assert.match(heard ?? "", /^text <y+>$/);
+});
+
+test("the time in which the application does not receive is not the client's", async (context) => {
+  const messageWindowMs = 100;
+  const { front, client } = await start(context, { pingIntervalMs: 0, messageWindowMs });
+  const accepted = await until("the WebSocket", () => front.accepted[0]);
+  const echo = accepted.take;
+  accepted.take = (bytes, isText) => {
+    accepted.connection.pause();
+    echo(bytes, isText);
+  };
+  client.send(text("first"), text("sec", { fin: false }));
+  assert.deepEqual(await client.hear(1), ["text first"]);
+  await lapse(5 * messageWindowMs);
+  accepted.take = echo;
+  accepted.connection.resume();
+  client.send(more("ond"));
+  assert.deepEqual(await client.hear(1), ["text second"]);
+});

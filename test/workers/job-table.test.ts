@@ -271,6 +271,22 @@ describe("JobTable", () => {
       assert.deepEqual(request.heard, ["lost queue-timeout"]);
     });
 
+    it("of a handshake for the other interface the same, whichever that is", () => {
+      for (const offersSocket of [true, false]) {
+        const request = new RecordedHandshake();
+        request.offersSocket = offersSocket;
+        table.submit(request.job);
+        const expired = (of: number): void =>
+          void table.onFrame(WORKER, FrameType.EXPIRED, of, false, 1, Buffer.alloc(0));
+        table.isConcurrent = !offersSocket;
+        expired(request.job.id);
+        assert.deepEqual([request.heard, request.job.state], [[], "queued"]);
+        table.isConcurrent = offersSocket;
+        expired(request.job.id);
+        assert.deepEqual(request.heard, ["lost queue-timeout"]);
+      }
+    });
+
     it("about a request that does not exist are refused", () => {
       assert.throws(
         () => table.onFrame(WORKER, FrameType.FETCH, 99, false, 0, Buffer.alloc(0)),

@@ -19,6 +19,7 @@ describe("PageBatch", () => {
     isBodyInFile: false,
     isBodyStreamed: false,
     isWebSocket: false,
+    offersSocket: false,
   };
 
   it("puts record and body into one page, pages behind one another", () => {
@@ -31,6 +32,7 @@ describe("PageBatch", () => {
       isBodyInFile: false,
       isBodyStreamed: false,
       isWebSocket: false,
+      offersSocket: true,
     });
     assert.equal(batch.pages, 2);
     assert.ok(batch.isFull);

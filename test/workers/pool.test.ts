@@ -852,8 +852,8 @@ it("the status is data: state, interface, Python, workers, requests", async (t) 
 
 it("texts for the service manager go through the launcher that lives", async (t) => {
   const played = new PlayedPool(t);
-  played.pool.notify("too early");
+  assert.equal(played.pool.notify("too early"), false);
   await played.serve();
-  played.pool.notify("READY=1");
+  assert.equal(played.pool.notify("READY=1"), true);
   assert.deepEqual(played.launcher.notified, ["READY=1"]);
 });

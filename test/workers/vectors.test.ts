@@ -63,7 +63,8 @@ function encodePage(vector: PageVector): string {
       body: isBodyAway ? Buffer.alloc(5000) : inline,
       isBodyInFile: (flags & PageFlag.BODY_IN_FILE) !== 0,
       isBodyStreamed: (flags & PageFlag.BODY_STREAMED) !== 0,
-      isWebSocket: (flags & PageFlag.WEBSOCKET) !== 0,
+      isWebSocket: (flags & (PageFlag.WEBSOCKET | PageFlag.WEBSOCKET_SOCKET)) !== 0,
+      offersSocket: (flags & PageFlag.WEBSOCKET_SOCKET) !== 0,
     });
   }
   return batch.bytes.toString("hex");

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until } from "../../../test/support/deadline.ts";
+import { INSPECTABLE, readLiveHeap } from "../../../test/support/front-heap.ts";
 import { listDescriptors } from "../../../test/support/processes.ts";
 import { expectWhole } from "../aftermath.ts";
-import { INSPECTABLE, readLiveHeap } from "../front-heap.ts";
 import type { Subject } from "../subject.ts";
 import { APP_NAMES, counts, isPlain, SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
 import { readVitals, type Vitals } from "../vitals.ts";

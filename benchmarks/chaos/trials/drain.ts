@@ -2,7 +2,6 @@
 // no process is left. A second signal ends it at once.
 
 import { once } from "node:events";
-import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until, within } from "../../../test/support/deadline.ts";
@@ -10,6 +9,7 @@ import { clockMs } from "../../load/arrivals.ts";
 import { askOnce, fieldOf, get, tellAnswer } from "../client.ts";
 import { holdRequests } from "../held-requests.ts";
 import type { Subject } from "../subject.ts";
+import { openConnection } from "../transport.ts";
 import { APP_NAMES, SERVER_NAMES, type Stage, type Trial, type Verdict } from "../trial.ts";
 
 const REQUESTS = 12;
@@ -76,7 +76,7 @@ async function runDrain(stage: Stage): Promise<void> {
 
 /** An idle connection that has had a response; and its end. */
 async function openIdle(port: number): Promise<{ readonly ended: Promise<void> }> {
-  const socket = connect({ port, host: "127.0.0.1" });
+  const socket = openConnection(port, true);
   socket.on("error", () => undefined); // "close" follows and says all.
   const ended = Promise.withResolvers<void>();
   socket.on("close", () => ended.resolve());

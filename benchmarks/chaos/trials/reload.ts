@@ -4,11 +4,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { until } from "../../../test/support/deadline.ts";
+import { INSPECTABLE, readLiveHeap } from "../../../test/support/front-heap.ts";
 import { clockMs } from "../../load/arrivals.ts";
 import { median } from "../../statistics.ts";
 import { Client, get } from "../client.ts";
 import { ClosedLoad, mixedRequest } from "../closed-load.ts";
-import { INSPECTABLE, readLiveHeap } from "../front-heap.ts";
 import type { Subject } from "../subject.ts";
 import { APP_NAMES, counts, isPlain, SERVER_NAMES, type Stage, type Trial } from "../trial.ts";
 import { readVitals, type Vitals } from "../vitals.ts";

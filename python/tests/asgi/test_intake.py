@@ -165,10 +165,10 @@ def test_answers_a_fence_and_goes_on(worker: Worker) -> None:
     ("page", "text"),
     [
         (bytes(4096), "a page with magic 0x0"),
-        (encode_page(1, 128), "flags 0x80"),
+        (encode_page(1, 256), "flags 0x100"),
         (encode_page(1, 32 | 1, *record()), "flags 0x21"),
         (encode_page(1, 64 | 32, *record()), "flags 0x60"),
-        (encode_page(1, 0, b"a", b"b"), "a record of 1 values where 14 belong"),
+        (encode_page(1, 0, b"a", b"b"), "a record of 1 values where 15 belong"),
         (encode_page(1, 0, *record())[:-8] + b"", "4088 bytes instead of a page"),
     ],
 )

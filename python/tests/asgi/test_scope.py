@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from messages import record
+from messages import handshake, record
 from typhon_worker.asgi.scope import ScopeMaker
 from typhon_worker.wire import WireFault
 from typhon_worker.wire.pages import WEBSOCKET
@@ -88,6 +88,47 @@ def test_has_what_a_websocket_has() -> None:
     assert scope["extensions"] == {"websocket.http.response": {}}
     assert "method" not in scope
     assert scope_of("/ws", WEBSOCKET)["subprotocols"] == []
+
+
+def test_has_the_tls_extension_of_an_encrypted_connection() -> None:
+    scope = scope_of(scheme="https", protocol="HTTP/2.0", tls=handshake())
+    assert (scope["http_version"], scope["scheme"]) == ("2", "https")
+    assert scope["extensions"] == {
+        "http.response.early_hint": {},
+        "tls": {
+            "server_cert": None,
+            "client_cert_chain": (),
+            "client_cert_name": None,
+            "client_cert_error": None,
+            "tls_version": 0x0304,
+            "cipher_suite": 0x1301,
+        },
+    }
+    # The connection with a proxy is not encrypted.
+    assert "tls" not in scope_of(scheme="https")["extensions"]
+
+
+@pytest.mark.parametrize("flags", [0, WEBSOCKET])
+def test_names_the_client_certificate(flags: int) -> None:
+    tls = handshake(chain=["PEM 1", "PEM 2"], subject="CN=Zoë,O=Example")
+    for more in ({}, {"fields": (("te", "trailers"),)}):
+        extension = scope_of(flags=flags, scheme="https", tls=tls, **more)["extensions"]["tls"]
+        assert list(extension["client_cert_chain"]) == ["PEM 1", "PEM 2"]
+        assert extension["client_cert_name"] == "CN=Zoë,O=Example"
+
+
+def test_two_requests_of_a_connection_share_no_extension() -> None:
+    maker = ScopeMaker("", "3.0", {})
+    first, second, plain = (scope_of(maker=maker, tls=tls) for tls in (handshake(),) * 2 + ("",))
+    assert first["extensions"] == second["extensions"]
+    assert first["extensions"]["tls"] is not second["extensions"]["tls"]
+    assert "tls" not in plain["extensions"]
+
+
+def test_a_websocket_of_http_2_has_no_method_and_the_scheme_wss() -> None:
+    scope = scope_of("/ws", WEBSOCKET, method="CONNECT", protocol="HTTP/2.0", scheme="wss")
+    assert (scope["type"], scope["http_version"], scope["scheme"]) == ("websocket", "2", "wss")
+    assert "method" not in scope
 
 
 @pytest.mark.parametrize(
@@ -172,7 +213,7 @@ def test_shows_each_request_what_the_lifespan_has_put_into_the_state() -> None:
 @pytest.mark.parametrize("names", [b"host", b"host\0a\0b"])
 def test_refuses_a_record_with_another_number_of_values(names: bytes) -> None:
     _, values = record(fields=(("a", "1"), ("b", "2")))
-    with pytest.raises(WireFault, match=r"a record of 15 values where 1[46] belong"):
+    with pytest.raises(WireFault, match=r"a record of 16 values where 1[57] belong"):
         ScopeMaker("", "3.0", {}).make(0, names, values)
 
 

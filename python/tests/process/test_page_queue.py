@@ -124,8 +124,9 @@ def test_refuses_a_page_that_is_none(bench: Bench) -> None:
         bench.queue.take(bench.slot)
 
 
-def test_refuses_a_page_of_the_other_interface_and_goes_on(bench: Bench) -> None:
-    bench.put(12, pages.BODY_STREAMED)
+@pytest.mark.parametrize("flags", [pages.BODY_STREAMED, pages.WEBSOCKET, pages.WEBSOCKET | 8])
+def test_refuses_a_page_of_the_other_interface_and_goes_on(bench: Bench, flags: int) -> None:
+    bench.put(12, flags)
     assert bench.queue.take(bench.slot) is None
     sent = [(frame.kind, frame.request, frame.count) for frame in bench.sent()]
     assert sent == [(frames.EXPIRED, 12, frames.UNFIT)]

@@ -17,6 +17,7 @@ from typhon_worker.wire.record import (
     REQUEST_ID,
     SERVER_NAME,
     TARGET,
+    TLS,
     Layouts,
     count_values,
     encode_get,
@@ -26,17 +27,23 @@ from typhon_worker.wire.record import (
 
 def test_finds_each_value_at_its_position() -> None:
     names, block = encode_record(
-        path="/a", query="b=c", fields=(("x", "1"), ("y", "2")), body_length="3", body_file="/body"
+        path="/a",
+        query="b=c",
+        fields=(("x", "1"), ("y", "2")),
+        tls="{}",
+        body_length="3",
+        body_file="/body",
     )
     values = block.split(b"\0")
-    assert len(values) == count_values(split_names(names)) == 15
+    assert len(values) == count_values(split_names(names)) == 16
     assert values[TARGET] == b"/a?b=c"
     assert values[PATH] == b"/a"
     assert values[QUERY] == b"b=c"
     assert values[PROTOCOL] == b"HTTP/1.1"
     assert values[SERVER_NAME] == b"198.51.100.1"
     assert values[REQUEST_ID] == b"r-1"
-    assert values[FIELDS:BODY_LENGTH] == [b"1", b"2"]
+    assert values[FIELDS:TLS] == [b"1", b"2"]
+    assert values[TLS] == b"{}"
     assert (values[BODY_LENGTH], values[BODY_FILE]) == (b"3", b"/body")
 
 

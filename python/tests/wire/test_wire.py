@@ -30,6 +30,7 @@ def split(vector_list: list[Any]) -> tuple[list[Any], list[Any]]:
     return whole, refused
 
 
+ALL_PAGES = pages.WSGI_PAGES | pages.ASGI_PAGES
 PAGES, REFUSED_PAGES = split(vectors("pages.json"))
 FRAMES, REFUSED_FRAMES = split(vectors("frames.json"))
 
@@ -47,7 +48,7 @@ def decode(chunks: list[bytes]) -> list[tuple[int, int, int, int, bytes]]:
 @pytest.mark.parametrize("at", [0, pages.SLOT_BYTES])
 def test_decodes_the_page_in_any_slot(vector: dict[str, Any], at: int) -> None:
     slots = bytes(at) + page_of(vector)
-    request, flags, latest, names, values, body = pages.decode(slots, at, pages.ASGI_PAGES)
+    request, flags, latest, names, values, body = pages.decode(slots, at, ALL_PAGES)
     assert {
         "id": request,
         "flags": flags,
@@ -161,7 +162,7 @@ def test_has_vectors_for_all_there_is() -> None:
     }
     assert len(listed) > 25
     assert {param.values[0]["type"] for param in FRAMES} == listed
-    assert {param.values[0]["flags"] for param in PAGES} == pages.ASGI_PAGES
+    assert {param.values[0]["flags"] for param in PAGES} == ALL_PAGES
 
 
 @pytest.mark.parametrize("payload", [b"", b"\1\0\0\0\1\0\0", b"\1\0\0\0\1\0\0\0a", b"\1\0\0\0" * 4])

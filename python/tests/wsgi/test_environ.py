@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from messages import record
+from messages import handshake, record
 from typhon_worker.wire import WireFault, pages
 from typhon_worker.wire.record import MAX_LAYOUTS
 from typhon_worker.wire.settings import Settings
@@ -75,6 +75,7 @@ def test_has_what_pep_3333_asks_for() -> None:
         "CONTENT_LENGTH": "0",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https",
+        "HTTPS": "on",
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
@@ -82,6 +83,69 @@ def test_has_what_pep_3333_asks_for() -> None:
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,
     }
+
+
+def ssl_of(environ: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in environ.items() if name.startswith("SSL_")}
+
+
+def test_says_https_of_a_proxy_that_has_the_tls_connection_and_nothing_of_a_handshake() -> None:
+    environ = environ_of(scheme="https")
+    assert (environ["HTTPS"], ssl_of(environ)) == ("on", {})
+    assert "HTTPS" not in environ_of(scheme="http")
+    # A client's field cannot become one of these variables.
+    fields = (("https", "on"), ("ssl-client-verify", "SUCCESS"))
+    assert "HTTPS" not in environ_of(fields=fields)
+    assert ssl_of(environ_of(fields=fields)) == {}
+
+
+def test_names_what_the_handshake_has_agreed_as_mod_ssl_does() -> None:
+    environ = environ_of(scheme="https", tls=handshake(), protocol="HTTP/2.0")
+    assert environ["SERVER_PROTOCOL"] == "HTTP/2.0"
+    assert (environ["HTTPS"], environ["wsgi.url_scheme"]) == ("on", "https")
+    assert ssl_of(environ) == {
+        "SSL_PROTOCOL": "TLSv1.3",
+        "SSL_CIPHER": "TLS_AES_128_GCM_SHA256",
+        "SSL_TLS_SNI": "example.com",
+        "SSL_CLIENT_VERIFY": "NONE",
+    }
+    assert "SSL_TLS_SNI" not in environ_of(tls=handshake(server_name=""))
+
+
+def test_names_a_client_certificate_as_mod_ssl_does() -> None:
+    tls = handshake(
+        chain=["PEM\n1\n", "PEM\n2\n", "PEM\n3\n"],
+        subject="CN=Zoë,O=Example",
+        alternative_names=["email:z@a", "DNS:a", "IP Address:192.0.2.1", "DNS:b", "email:y@a"],
+    )
+    assert ssl_of(environ_of(scheme="https", tls=tls)) == {
+        "SSL_PROTOCOL": "TLSv1.3",
+        "SSL_CIPHER": "TLS_AES_128_GCM_SHA256",
+        "SSL_TLS_SNI": "example.com",
+        "SSL_CLIENT_VERIFY": "SUCCESS",
+        "SSL_CLIENT_CERT": "PEM\n1\n",
+        "SSL_CLIENT_CERT_CHAIN_0": "PEM\n2\n",
+        "SSL_CLIENT_CERT_CHAIN_1": "PEM\n3\n",
+        # UTF-8 bytes, each a character.
+        "SSL_CLIENT_S_DN": "CN=Zo\u00c3\u00ab,O=Example",
+        "SSL_CLIENT_I_DN": "CN=Staff,O=Example",
+        "SSL_CLIENT_M_SERIAL": "0A3F",
+        "SSL_CLIENT_V_START": "Jan  1 00:00:00 2026 GMT",
+        "SSL_CLIENT_V_END": "Dec 31 23:59:59 2026 GMT",
+        "SSL_CLIENT_SAN_DNS_0": "a",
+        "SSL_CLIENT_SAN_DNS_1": "b",
+        "SSL_CLIENT_SAN_Email_0": "z@a",
+        "SSL_CLIENT_SAN_Email_1": "y@a",
+    }
+
+
+def test_one_connection_leaves_nothing_to_the_next() -> None:
+    maker = make_maker()
+    environ_of(maker, scheme="https", tls=handshake(subject="CN=anna"))
+    assert ssl_of(environ_of(maker)) == {}
+    environ = environ_of(maker, scheme="https", tls=handshake())
+    assert environ["SSL_CLIENT_VERIFY"] == "NONE"
+    assert "SSL_CLIENT_CERT" not in environ
 
 
 def test_says_whether_anybody_waits_for_the_response() -> None:

@@ -176,7 +176,7 @@ def test_answers_pages_in_their_order(serve: Serve) -> None:
     [
         (bytes(4096), "a page with magic 0x0"),
         (encode_page(1, 96), "flags 0x60"),
-        (encode_page(1, 0, b"a", b"b"), "a record of 1 values where 14 belong"),
+        (encode_page(1, 0, b"a", b"b"), "a record of 1 values where 15 belong"),
         (encode_page(1, 0, *record())[:-8] + b"", "4088 bytes instead of a page"),
     ],
 )

@@ -149,7 +149,7 @@ class Session:
             client.close()
 
     def ask(self, path: str) -> int:
-        return self.front.ask(path=path, flags=pages.WEBSOCKET)
+        return self.front.ask(path=path, flags=pages.WEBSOCKET_SOCKET)
 
     def expect_path(self, request: int) -> Path:
         """The path at which the worker listens for this request."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote_to_bytes
 
-from typhon_worker.wire import pages, record
+from typhon_worker.wire import pages, record, tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class ScopeMaker:
         self._http_extensions = self._choose_extensions(False, b"GET", b"HTTP/1.1")
         self._websocket_extensions: dict[str, Any] = {name: {} for name in WEBSOCKET_EXTENSIONS}
         self.layouts = record.Layouts(ScopeLayout)
+        self.handshakes = tls.remembered(_tls_extension)
         self.servers: dict[tuple[bytes, bytes], tuple[str, int] | None] = {}
 
     def make(self, flags: int, names: bytes, block: bytes) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class ScopeMaker:
             path = root + path
             raw_path = self._raw_root + raw_path
         server = (values[record.SERVER_NAME], values[record.SERVER_PORT])
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http",
             "asgi": self._http.copy(),
             "http_version": _VERSIONS.get(protocol) or protocol[5:].decode("latin-1"),
@@ -95,7 +96,7 @@ class ScopeMaker:
             "raw_path": raw_path,
             "query_string": values[record.QUERY],
             "root_path": root,
-            # Not strict: the body length and the body file have no name.
+            # Not strict: TLS, the body length and the body file have no name.
             "headers": list(zip(layout.names, values[record.REQUEST_ID :])),  # noqa: B905
             "client": (remote.decode("latin-1"), int(port or 0)) if remote else None,
             "server": self.servers[server] if server in self.servers else self._name(server),
@@ -109,6 +110,8 @@ class ScopeMaker:
                 _keeps_trailers(values[record.REQUEST_ID + at]) for at in layout.te
             )
             scope["extensions"] = self._choose_extensions(keeps_trailers, method, protocol)
+        if values[record.TLS]:
+            scope["extensions"]["tls"] = self.handshakes[values[record.TLS]].copy()
         return scope
 
     def _become_websocket(self, scope: dict[str, Any]) -> None:
@@ -144,6 +147,20 @@ class ScopeMaker:
             self.servers.clear()
         self.servers[server] = named
         return named
+
+
+# The TLS extension, version 0.2. The front does not tell its certificate, so `server_cert` is the
+# None of "unable to provide this"; a client certificate that is not verified ends the handshake.
+def _tls_extension(handshake: dict[str, Any]) -> dict[str, Any]:
+    client = handshake["client"]
+    return {
+        "server_cert": None,
+        "client_cert_chain": tuple(client["chain"]) if client else (),
+        "client_cert_name": client["subject"] if client else None,
+        "client_cert_error": None,
+        "tls_version": handshake["version_code"],
+        "cipher_suite": handshake["cipher_code"],
+    }
 
 
 # Whether a TE field says that the client keeps trailers (RFC 9110 §10.1.4).

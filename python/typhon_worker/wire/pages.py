@@ -30,12 +30,15 @@ RECORD_ON_CHANNEL = 8
 FENCE_PAGE = 16
 BODY_STREAMED = 32
 WEBSOCKET = 64
-# Combinations of flags that a page may have. A fence stands alone; a body is in one place; a page
-# whose record is fetched has no lengths that could delimit an inline body; a WebSocket handshake
-# has no body.
-WSGI_PAGES = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16, 64, 64 | 8))
-# Under ASGI a body may also arrive while the request runs.
-ASGI_PAGES = WSGI_PAGES | {32, 32 | 8}
+WEBSOCKET_SOCKET = 128
+# Combinations of flags that a page of every interface may have. A fence stands alone; a body is in
+# one place; a page whose record is fetched has no lengths that could delimit an inline body; a
+# WebSocket handshake has no body.
+_PAGES = frozenset((0, 1, 2, 4, 8, 8 | 2, 8 | 4, 16))
+# Under WSGI the application of a WebSocket gets a socket. Under ASGI it gets messages, and a body
+# may also arrive while the request runs.
+WSGI_PAGES = _PAGES | {128, 128 | 8}
+ASGI_PAGES = _PAGES | {32, 32 | 8, 64, 64 | 8}
 _WITHOUT_RECORD = RECORD_ON_CHANNEL | FENCE_PAGE
 
 
@@ -61,7 +64,7 @@ def decode(
     """
     magic, used, flags, request, latest, names, values = _unpack_page(slots, at)
     if magic != MAGIC or flags not in allowed or request == 0:
-        fits_another = magic == MAGIC and flags in ASGI_PAGES and request
+        fits_another = magic == MAGIC and flags in WSGI_PAGES | ASGI_PAGES and request
         fault = UnfitPage if fits_another else WireFault
         raise fault(f"a page with magic {magic:#x}, flags {flags:#x}, id {request}")
     names_at = at + PAGE_HEADER_BYTES

@@ -10,10 +10,11 @@ import io
 import os
 import stat
 
-from typhon_worker.wire import pages, record
+from typhon_worker.wire import pages, record, tls
 from typhon_worker.wire.settings import Settings
 
 from .exchange import FileWrapper, WsgiExchange
+from .tls_variables import tls_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class EnvironMaker:
             "SCRIPT_NAME": self._root,
         }
         self.layouts = record.Layouts(lambda names: EnvironLayout(names, base))
+        self.handshakes = tls.remembered(tls_variables)
 
     def make(self, exchange: WsgiExchange) -> dict[str, Any]:
         """Makes the environ. Raises WireFault, and OSError if the head or the body is missing."""
@@ -116,7 +118,7 @@ class EnvironMaker:
         if len(values) != layout.size:
             raise record.miscounted(len(values), layout.size)
         environ = layout.template.copy()
-        # Not strict: the body length and the body file have no key.
+        # Not strict: TLS, the body length and the body file have no key.
         environ.update(zip(layout.keys, values, strict=False))
         if layout.fields is not None:
             layout.add_fields(environ, values)
@@ -128,6 +130,11 @@ class EnvironMaker:
             rest = path[len(self._root) :]
             if not rest or rest[0] == "/":
                 environ["PATH_INFO"] = rest
+        # Also where a trusted proxy has the TLS connection with the client.
+        if values[record.SCHEME] == "https":
+            environ["HTTPS"] = "on"
+        if values[record.TLS]:
+            environ.update(self.handshakes[values[record.TLS]])
         if not values[record.SERVER_NAME]:
             _name_server(environ, values)
         length = values[record.BODY_LENGTH]

@@ -124,7 +124,7 @@ class WsgiIntake:
                 page = self._wait_for_page(slot)
             if page is None:
                 continue
-            make = WebSocketExchange if page[1] & pages.WEBSOCKET else WsgiExchange
+            make = WebSocketExchange if page[1] & pages.WEBSOCKET_SOCKET else WsgiExchange
             exchange = slot.exchange = make(slot, *page)
             slot.is_reading = False
             if not threads.is_watched:

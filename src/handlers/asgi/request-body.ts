@@ -126,6 +126,7 @@ export const ASGI: InterfaceRules = {
   droppedFields: "any",
   hearsHalfClose: true,
   spoolsResponses: false,
+  offersSocket: false,
   creditStepBytes: 65_536,
   openRequestBody: (request) => new StreamedBody(request),
 };

@@ -3,12 +3,10 @@
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { reasonPhrase } from "../../http/status.ts";
-import { percentEncoded } from "../../http/target.ts";
+import { percentEncoded, UNSAFE_IN_LOCATION } from "../../http/target.ts";
 import { keptCopy } from "../../net/buffer-pool.ts";
 
 const EMPTY = Buffer.alloc(0);
-/** Bytes of a URL that must be encoded in Location; "%" stays, because the path is sent as it came. */
-const UNSAFE = /[^!#$%&'()*+,\-./0-9:;=?@A-Z[\]_a-z~]/g;
 
 /** Redirects below a prefix: "{path}" in `to` is the rest of the path, "{query}" is "?" and the query. */
 export class RedirectHandler implements Handler {
@@ -36,7 +34,7 @@ export function redirectLocation(to: string, path: string, query: string): strin
   return Buffer.from(to)
     .toString("latin1")
     .replaceAll(/\{(path|query)\}/g, (_, name) => (name === "path" ? path : query))
-    .replaceAll(UNSAFE, percentEncoded)
+    .replaceAll(UNSAFE_IN_LOCATION, percentEncoded)
     .replace(/^\/\/+/, "/");
 }
 

@@ -1,13 +1,13 @@
-// The server's own responses about itself: /livez (it runs) and /readyz (it can take requests). They
-// pass by every queue, so that they come however many requests wait there.
+// The server's own responses about itself: /livez (it runs), /readyz (its default application can take requests)
+// and /readyz/NAME (that application can). They pass by every queue, so that they come however many requests wait
+// there.
 
+import { ERRORS } from "../../http/error.ts";
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import { responseHead } from "../../http/response-head.ts";
 
-const LIVENESS_PATH = "/livez";
-export const HEALTH_PATHS = [LIVENESS_PATH, "/readyz"] as const;
-/** Requests with other methods are left to the applications. */
-export const HEALTH_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+export const LIVENESS_PATH = "/livez";
+export const READINESS_PATH = "/readyz";
 
 const PLAIN: readonly [string, string][] = [
   ["Content-Type", "text/plain; charset=utf-8"],
@@ -19,17 +19,27 @@ const NOT_READY = {
   body: Buffer.from("not ready\n"),
 };
 
-/** Responds 200 for liveness always, for readiness while `isReady`. */
-export class HealthHandler implements Handler {
-  readonly #isReady: () => boolean;
+export class LivenessHandler implements Handler {
+  handle(exchange: Exchange): void {
+    exchange.respond(OK.head, OK.body);
+  }
+}
 
-  constructor(isReady: () => boolean) {
+export class ReadinessHandler implements Handler {
+  /** Whether something can take requests, by canonical path. */
+  readonly #isReady: ReadonlyMap<string, () => boolean>;
+
+  constructor(isReady: ReadonlyMap<string, () => boolean>) {
     this.#isReady = isReady;
   }
 
   handle(exchange: Exchange): void {
-    const isFine = exchange.path === LIVENESS_PATH || this.#isReady();
-    const { head, body } = isFine ? OK : NOT_READY;
+    const isReady = this.#isReady.get(exchange.path);
+    if (isReady === undefined) {
+      exchange.fail(ERRORS.NOT_FOUND);
+      return;
+    }
+    const { head, body } = isReady() ? OK : NOT_READY;
     exchange.respond(head, body);
   }
 }

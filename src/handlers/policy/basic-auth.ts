@@ -20,7 +20,11 @@ export const MAX_CREDENTIAL_BYTES = (MAX_CREDENTIALS / 4) * 3;
 /** What an unknown user's password is compared with, so that the time does not tell who is known. */
 const NOBODY = `$scrypt$ln=15,r=8,p=1$${"A".repeat(22)}$${"A".repeat(43)}`;
 
-export type Verdict = "right" | "wrong" | "busy";
+/** A user whose password is right. */
+interface KnownUser {
+  readonly user: string;
+}
+export type Verdict = KnownUser | "wrong" | "busy";
 
 // A mark is the HMAC of a user, a password and the hash that the file has for the user: a password whose hash the
 // file has changed is no longer remembered.
@@ -46,11 +50,11 @@ export class BasicAuth {
     const mark = createHmac("sha256", KEY)
       .update(JSON.stringify([user, password, hash]))
       .digest("base64");
-    if (remembered.has(mark)) return "right";
+    if (remembered.has(mark)) return { user };
     const known = computing.get(mark);
     if (known === undefined && computing.size >= MAX_WAITING) return "busy";
     const isRight = await (known ?? compute(mark, password, hash));
-    return isRight ? "right" : "wrong";
+    return isRight ? { user } : "wrong";
   }
 }
 

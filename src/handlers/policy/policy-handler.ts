@@ -64,7 +64,10 @@ export class PolicyHandler implements Handler {
       const verdict = await auth.check(exchange.effectiveHead);
       if (verdict === "wrong") exchange.fail(ERRORS.PASSWORD_NEEDED);
       else if (verdict === "busy") exchange.fail(ERRORS.PASSWORD_QUEUE_FULL);
-      else if (!exchange.isFinished) this.#inner.handle(exchange);
+      else {
+        exchange.user = verdict.user;
+        if (!exchange.isFinished) this.#inner.handle(exchange);
+      }
     } catch {
       // A hash that cannot be computed (memory) lets nobody in.
       exchange.fail(ERRORS.SERVER_FAULT);

@@ -68,6 +68,7 @@ export class ResponseChanges implements ResponsePolicy {
       hasDate: changed.hasDate || this.#dropped.has("date"),
       hasServer: changed.hasServer || this.#dropped.has("server"),
       hasRequestId: changed.hasRequestId || this.#dropped.has("x-request-id"),
+      hasHsts: changed.hasHsts || this.#dropped.has("strict-transport-security"),
     };
   }
 }

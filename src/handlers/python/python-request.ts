@@ -79,6 +79,8 @@ export interface InterfaceRules {
    * is free, unless the response is live; else the worker waits with the client.
    */
   readonly spoolsResponses: boolean;
+  /** Whether the application of a WebSocket gets a socket; else messages. */
+  readonly offersSocket: boolean;
   /** Credit for a response is given in steps of so many bytes; a quarter of what a worker has at first. */
   readonly creditStepBytes: number;
   readonly openRequestBody: (request: PythonRequest) => RequestBody;
@@ -94,6 +96,7 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
   isBodyInFile = false;
   isBodyStreamed = false;
   readonly isWebSocket: boolean;
+  readonly offersSocket: boolean;
   readonly timeoutMs: number;
   readonly gapTimeoutMs: number;
   readonly abandonTimeoutMs: number | null;
@@ -124,6 +127,7 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     this.context = context;
     this.#rules = rules;
     this.isWebSocket = isWebSocket;
+    this.offersSocket = rules.offersSocket;
     const { timeoutMs, gapTimeoutMs } = context.timesOf(exchange.head.path);
     this.timeoutMs = timeoutMs;
     this.gapTimeoutMs = gapTimeoutMs;
@@ -151,6 +155,10 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     return (this.#respondedAt || monotonicMs()) - takenAt;
   }
 
+  get isAbandoned(): boolean {
+    return this.job.state === "abandoned";
+  }
+
   /** Whether a worker may have had the request that no worker has told of. */
   get #mayHaveRun(): boolean {
     const { state } = this.job;
@@ -159,7 +167,9 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
 
   get isRepeatable(): boolean {
     const { method, bodyLength } = this.exchange.head;
-    return this.context.mayRetry && bodyLength === 0 && SAFE_METHODS.has(method);
+    // The method of a handshake is GET or, in HTTP/2, CONNECT.
+    const isSafe = this.isWebSocket || (bodyLength === 0 && SAFE_METHODS.has(method));
+    return this.context.mayRetry && isSafe;
   }
 
   /** Whether the worker that has the request takes no more. */
@@ -169,7 +179,8 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
 
   /** Goes into the queue, now or when enough of the body is there. */
   begin(): void {
-    if (this.exchange.head.bodyLength === 0) {
+    // What follows a handshake is no body.
+    if (this.isWebSocket || this.exchange.head.bodyLength === 0) {
       this.submit(null);
       return;
     }
@@ -318,7 +329,9 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     const stepBytes = spoolsResponses && !this.#isSpooled ? LIVE_STEP_BYTES : creditStepBytes;
     this.#credit = new ResponseCredit(this.context.pool, this.job, stepBytes);
     this.exchange.start(head);
-    if (bytes.length > 0) this.#forward(bytes);
+    // The head was one that cannot be sent.
+    if (this.exchange.isFinished) this.abandon();
+    else if (bytes.length > 0) this.#forward(bytes);
   }
 
   onBody(bytes: Buffer, isLast: boolean): void {

@@ -9,7 +9,6 @@ import { FileCodings } from "./file-codings.ts";
 import { fileVersion, isSettled, type FileVersion } from "./file-version.ts";
 import { namesOf } from "./paths.ts";
 
-const INDEX = "index.html";
 /** Keys of files that are found by no path: a path holds no NUL. */
 export const FALLBACK = "\0fallback";
 export const NOT_FOUND_PAGE = "\0not-found";
@@ -29,7 +28,9 @@ export interface FinderOptions {
   readonly memory: CacheMemory;
   /** What is removed from a path: "" or "/prefix". */
   readonly prefix: string;
-  /** Whether folders without index.html are listed. */
+  /** Names of files that stand for their folder; the first that there is counts. */
+  readonly index: readonly string[];
+  /** Whether folders without such a file are listed. */
   readonly listing: boolean;
   /** The file for FALLBACK, below the folder; "" = none. */
   readonly fallback: string;
@@ -147,8 +148,10 @@ export class FileFinder {
       const found = await this.#fileAt(names, path);
       if (found !== "folder") return found;
     }
-    const index = asFile(await this.#fileAt([...names, INDEX], path));
-    if (index !== null) return isFolder ? index : "redirect";
+    for (const name of this.#options.index) {
+      const index = asFile(await this.#fileAt([...names, name], path));
+      if (index !== null) return isFolder ? index : "redirect";
+    }
     if (!listing) return null;
     const place = await this.#tree.find(names);
     place?.release();

@@ -44,7 +44,9 @@ export interface StaticOptions {
   readonly folder: string;
   /** What is removed from the canonical path: "" or "/prefix". */
   readonly prefix: string;
-  /** Whether a folder without index.html is shown as a list. */
+  /** Names of files that stand for their folder; the first that there is counts. */
+  readonly index: readonly string[];
+  /** Whether a folder without such a file is shown as a list. */
   readonly listing: boolean;
   readonly followSymlinks: boolean;
   /** Shown for paths of pages where there is no file; "" = none. */

@@ -134,6 +134,7 @@ export const WSGI: InterfaceRules = {
   droppedFields: "restated",
   hearsHalfClose: false,
   spoolsResponses: true,
+  offersSocket: true,
   creditStepBytes: 262_144,
   openRequestBody: (request) => new ReceivedBody(request),
 };

@@ -16,6 +16,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { ResponseFault } from "../../http/response-head.ts";
 import type { Handshake } from "../../websocket/handshake.ts";
 import { WebSocketRelay, type RelayOptions } from "../../websocket/relay.ts";
+import { toHttp1, toHttp2 } from "../../websocket/translated-handshake.ts";
 import { readUpgradeHead, type UpgradeHead } from "../../websocket/upgrade-head.ts";
 import { monotonicMs } from "../../workers/clock.ts";
 import type { FilePart, LostReason } from "../../workers/job.ts";
@@ -30,7 +31,10 @@ const EMPTY = Buffer.alloc(0);
 
 /** A handshake that the application has not accepted. */
 export class WsgiHandshake extends PythonRequest {
+  /** As the application sees it. */
   readonly #handshake: Handshake;
+  /** Whether the client's handshake is one of HTTP/2. */
+  readonly #isTranslated: boolean;
   readonly #open: OpenWebSockets;
   /** Not null while the application may write into it. */
   #socket: Socket | null = null;
@@ -47,7 +51,12 @@ export class WsgiHandshake extends PythonRequest {
     open: OpenWebSockets,
   ) {
     super(exchange, context, WSGI, true);
-    this.#handshake = handshake;
+    this.#isTranslated = handshake.key === null;
+    if (this.#isTranslated) {
+      const http1 = toHttp1(exchange.effectiveHead, handshake);
+      exchange.effectiveHead = http1.head;
+      this.#handshake = http1.handshake;
+    } else this.#handshake = handshake;
     this.#open = open;
   }
 
@@ -127,7 +136,7 @@ export class WsgiHandshake extends PythonRequest {
   #upgrade({ head, length }: UpgradeHead): void {
     const { job, context, exchange } = this;
     const socket = this.#socket;
-    const upgraded = this.upgrade(head);
+    const upgraded = this.upgrade(this.#isTranslated ? toHttp2(head) : head);
     if (socket === null || upgraded === null) {
       this.abandon();
       return;

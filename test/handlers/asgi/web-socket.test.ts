@@ -12,8 +12,13 @@ import { msToWireTime, monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
 import { until, within } from "../../support/deadline.ts";
 import { fieldOf, RawClient, type RawResponse } from "../../support/raw-client.ts";
+import {
+  MemoryEngine,
+  type MemoryRequest,
+  type MemoryStream,
+} from "../../support/memory-engine.ts";
 import { close as closeFrame, FrameClient, HANDSHAKE, text } from "../../websocket/frames.ts";
-import { HandWorker, WORKER } from "../hand-worker.ts";
+import { HandWorker, WORKER, type Taken } from "../hand-worker.ts";
 
 interface Opened {
   readonly worker: HandWorker;
@@ -514,5 +519,99 @@ describe("the end", () => {
     await within(5000, drained, "all are gone");
     await hears(heard, "close 1006");
     assert.equal((await worker.hear(FrameType.WS_CLOSED)).count, 1006);
+  });
+});
+
+describe("a handshake of HTTP/2 (RFC 8441)", () => {
+  const EXTENDED_CONNECT: MemoryRequest = {
+    method: "CONNECT",
+    path: "/ws?x=1",
+    fields: [
+      ["host", "a"],
+      ["sec-websocket-version", "13"],
+      ["sec-websocket-protocol", "a, b"],
+    ],
+    bodyLength: null,
+    protocol: "websocket",
+  };
+
+  /** The stream of a handshake whose page the worker has taken. */
+  async function connect(
+    context: TestContext,
+  ): Promise<{ worker: HandWorker; stream: MemoryStream; taken: Taken }> {
+    const worker = await HandWorker.start(context);
+    const engine = new MemoryEngine(
+      (exchange) => worker.handle(exchange),
+      (exchange) => worker.finished.push(exchange),
+    );
+    const stream = engine.request(EXTENDED_CONNECT);
+    return { worker, stream, taken: await worker.take() };
+  }
+
+  it("comes to a worker as HTTP/2.0 with the scheme wss", async (context) => {
+    const { taken } = await connect(context);
+    assert.equal(taken.flags, PageFlag.WEBSOCKET);
+    const line = ["CONNECT", "/ws?x=1", "/ws", "x=1", "HTTP/2.0", "wss"];
+    assert.deepEqual(taken.values.slice(0, 6), line);
+  });
+
+  it("is accepted with 200 and without Sec-WebSocket-Accept, and messages go both ways", async (context) => {
+    const { worker, stream, taken } = await connect(context);
+    worker.say(FrameType.WS_ACCEPT, taken.id, "b\0X-Y\0z", { count: 1 });
+    assert.deepEqual([stream.state, stream.status], ["upgraded", 200]);
+    const fields = new Map(stream.fields);
+    assert(!fields.has("Sec-WebSocket-Accept") && !fields.has("Upgrade"));
+    assert.deepEqual([fields.get("Sec-WebSocket-Protocol"), fields.get("X-Y")], ["b", "z"]);
+    const { peer } = stream;
+    assert(peer !== null);
+    const received: Buffer[] = [];
+    peer.on("data", (bytes: Buffer) => received.push(bytes));
+    peer.write(text("hi"));
+    const told = await worker.hear(FrameType.WS_TEXT_IN);
+    assert.equal(told.payload.toString(), "hi");
+    worker.say(FrameType.WS_TEXT, taken.id, "yes", { isEnd: true });
+    await until("an answer", () => Buffer.concat(received).includes("yes"));
+    worker.say(FrameType.WS_CLOSE, taken.id, "bye", { isEnd: true, count: 1000 });
+    await until("a close frame", () => Buffer.concat(received).includes("bye"));
+    peer.write(closeFrame(1000));
+    await until("the end", () => worker.finished.length === 1);
+    assert.equal(worker.finished[0]?.status, 200);
+  });
+
+  it("is denied by a close with 403, or by a response of the application", async (context) => {
+    const first = await connect(context);
+    first.worker.say(FrameType.WS_CLOSE, first.taken.id, "", { isEnd: true, count: 1000 });
+    assert.deepEqual([first.stream.state, first.stream.status], ["whole", 403]);
+    const second = await connect(context);
+    second.worker.head(second.taken.id, "401 No\0x-a\0b", "no", { isEnd: true, count: 1 });
+    assert.deepEqual([second.stream.state, second.stream.status], ["whole", 401]);
+    assert.equal(Buffer.concat(second.stream.chunks).toString(), "no");
+  });
+
+  it("is denied with 403 by a response whose 200 would be read as acceptance", async (context) => {
+    for (const isEnd of [true, false]) {
+      const { worker, stream, taken } = await connect(context);
+      worker.head(taken.id, "200 OK", "page", { isEnd });
+      if (!isEnd) worker.say(FrameType.BODY, taken.id, "more", { isEnd: true });
+      assert.deepEqual([stream.state, stream.status], ["whole", 403]);
+      assert.deepEqual(worker.faults, []);
+    }
+  });
+
+  it("whose stream is reset ends the request", async (context) => {
+    const { worker, stream } = await connect(context);
+    stream.leave();
+    const told = await worker.hear(FrameType.CANCEL);
+    assert.equal(told.count, 1);
+  });
+
+  it("of another version is refused, and needs no key", async (context) => {
+    const worker = await HandWorker.start(context);
+    const engine = new MemoryEngine((exchange) => worker.handle(exchange));
+    const stream = engine.request({
+      ...EXTENDED_CONNECT,
+      fields: [["sec-websocket-version", "8"]],
+    });
+    assert.deepEqual([stream.state, stream.status], ["whole", 426]);
   });
 });

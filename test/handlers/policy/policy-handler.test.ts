@@ -15,6 +15,7 @@ import type {
 } from "../../../src/config/configuration.ts";
 import { load } from "../../../src/config/load.ts";
 import { hashPassword } from "../../../src/handlers/policy/password-hash.ts";
+import { AccessLog } from "../../../src/observe/access-log.ts";
 import { Log } from "../../../src/observe/log.ts";
 import { Sink } from "../../../src/observe/sink.ts";
 import { Server } from "../../../src/server.ts";
@@ -26,6 +27,7 @@ const folder = makeScratch(FILE);
 const passwords = join(folder, "passwords");
 const pages = join(folder, "pages");
 const sink = new Sink(join(folder, "server.log"));
+const accessLog = new AccessLog(new Sink(join(folder, "access.log")), "json");
 /** Of "correct horse". */
 const BCRYPT = "$2b$05$797pESEthqyuPhPSBGdBcOklAYYgQ110W0fC1lLyWKLVa6zsgv.mG";
 
@@ -103,7 +105,7 @@ before(async () => {
     passwords,
     `# users\nanna:${await hashPassword("p\u{e4}ss:word")}\n\nold:${BCRYPT}\n`,
   );
-  server = new Server(configure(), new Log(sink, { level: "debug", format: "json" }), null);
+  server = new Server(configure(), new Log(sink, { level: "debug", format: "json" }), accessLog);
   const started = await server.start();
   port = Number(new URL(started.addresses[0] ?? "").port);
 });
@@ -161,6 +163,26 @@ describe("passwords", () => {
   test("a right password is taken, again and again", async () => {
     for (let i = 0; i < 3; i += 1)
       assert.equal((await ask("/secret", basic("anna", "p\u{e4}ss:word"))).status, 200);
+  });
+
+  test("the access log has the user whose password was right, and no name that is only claimed", async () => {
+    await ask("/secret?right", basic("old", "correct horse"));
+    await ask("/secret?wrong", basic("old", "correct"));
+    await ask("/free?claimed", basic("old", "correct horse"));
+    const lines = await until("three lines", async () => {
+      await accessLog.flush();
+      const all = readFileSync(join(folder, "access.log"), "utf8").split("\n");
+      const found = all.filter((line) => /\?(?:right|wrong|claimed)"/.test(line));
+      return found.length === 3 && found;
+    });
+    assert.deepEqual(
+      lines.map((line) => [/\?(\w+)"/.exec(line)?.[1], /"user":"(\w+)"/.exec(line)?.[1]]),
+      [
+        ["right", "old"],
+        ["wrong", undefined],
+        ["claimed", undefined],
+      ],
+    );
   });
 
   test("bcrypt hashes of htpasswd are taken", async () => {

@@ -10,7 +10,9 @@ import type { LostReason } from "../../../src/workers/job.ts";
 import { monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
 import { lapse, PATIENCE_MS, until } from "../../support/deadline.ts";
+import { FACTS, MemoryEngine } from "../../support/memory-engine.ts";
 import { fieldOf, RawClient } from "../../support/raw-client.ts";
+import { CLIENT, tlsFacts } from "../../support/tls-facts.ts";
 import { HandWorker, WORKER } from "../hand-worker.ts";
 
 const GET = "GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -533,4 +535,28 @@ it("a failure after the client has left is in the log", async (context) => {
     worker.say(FrameType.FAULT, id, "Traceback");
     assert.deepEqual([worker.faults, worker.table.size], [["Traceback"], 0]);
   }
+});
+
+describe("a request with a long chain of certificates", () => {
+  it("has its record on the channel, with the same TLS value as any other", async (context) => {
+    const worker = await HandWorker.start(context);
+    const engine = new MemoryEngine((exchange) => worker.handle(exchange));
+    const client = { ...CLIENT, chain: ["A".repeat(2000), "B".repeat(2000), "C".repeat(2000)] };
+    const facts = { ...FACTS, tls: tlsFacts({ client }) };
+    const stream = engine.request(
+      { method: "GET", path: "/", fields: [["host", "a"]], bodyLength: 0, protocol: "" },
+      facts,
+    );
+    const { id, flags } = await worker.take();
+    assert.equal(flags, PageFlag.RECORD_ON_CHANNEL);
+    worker.say(FrameType.FETCH, id);
+    const { payload } = await worker.hear(FrameType.RECORD);
+    const names = payload.readUInt32LE();
+    const values = payload.toString("latin1", 8 + names).split("\0");
+    assert.equal(values.length, 15);
+    const said: unknown = JSON.parse(values.at(-3) ?? "");
+    assert.partialDeepStrictEqual(said, { client: { chain: client.chain } });
+    worker.head(id, "200 OK", "x", { isEnd: true });
+    assert.deepEqual([stream.state, stream.status], ["whole", 200]);
+  });
 });

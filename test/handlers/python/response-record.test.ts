@@ -36,6 +36,7 @@ test("reads status, reason and fields as they are", () => {
     hasDate: false,
     hasServer: false,
     hasRequestId: false,
+    hasHsts: false,
     hasOrders: false,
     requestId: "",
     connection: "",

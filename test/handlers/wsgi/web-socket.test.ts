@@ -12,9 +12,14 @@ import { FrameFault, FrameType } from "../../../src/workers/frame.ts";
 import { monotonicMs } from "../../../src/workers/clock.ts";
 import { PageFlag } from "../../../src/workers/page.ts";
 import { lapse, until } from "../../support/deadline.ts";
+import {
+  MemoryEngine,
+  type MemoryRequest,
+  type MemoryStream,
+} from "../../support/memory-engine.ts";
 import { RawClient } from "../../support/raw-client.ts";
-import { HANDSHAKE, KEY } from "../../websocket/frames.ts";
-import { HandWorker, WORKER } from "../hand-worker.ts";
+import { close as closeFrame, HANDSHAKE, KEY, text as textFrame } from "../../websocket/frames.ts";
+import { HandWorker, WORKER, type Taken } from "../hand-worker.ts";
 
 const ACCEPTANCE =
   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
@@ -33,7 +38,7 @@ async function ask(context: TestContext, options: { mayRetry?: boolean } = {}): 
   const client = await RawClient.connect(worker);
   client.write(`GET /ws HTTP/1.1\r\nHost: a\r\n${HANDSHAKE}\r\n`);
   const { id, flags } = await worker.take();
-  assert.equal(flags, PageFlag.WEBSOCKET);
+  assert.equal(flags, PageFlag.WEBSOCKET_SOCKET);
   const application = await worker.offer(id);
   context.after(() => {
     client.destroy();
@@ -205,4 +210,104 @@ it("a leave of the worker that died is not one of the worker that has the reques
   await lapse(200);
   application.write("\x81\x02hi", "latin1");
   assert.equal((await client.readBytes(4)).toString("latin1"), "\x81\x02hi");
+});
+
+describe("a handshake of HTTP/2 (RFC 8441)", () => {
+  const REQUEST: MemoryRequest = {
+    method: "CONNECT",
+    path: "/ws?x=1",
+    fields: [
+      ["host", "a"],
+      ["sec-websocket-version", "13"],
+      ["sec-websocket-key", "the client's, which means nothing"],
+      ["sec-websocket-protocol", "chat"],
+    ],
+    bodyLength: 0,
+    protocol: "websocket",
+  };
+
+  async function connect(
+    context: TestContext,
+  ): Promise<{ worker: HandWorker; stream: MemoryStream; taken: Taken; application: Socket }> {
+    const worker = await HandWorker.start(context, { interface: "wsgi" });
+    const engine = new MemoryEngine(
+      (exchange) => worker.handle(exchange),
+      (exchange) => worker.finished.push(exchange),
+    );
+    const stream = engine.request(REQUEST);
+    const taken = await worker.take();
+    const application = await worker.offer(taken.id);
+    context.after(() => {
+      application.destroy();
+      stream.peer?.destroy();
+    });
+    return { worker, stream, taken, application };
+  }
+
+  it("comes to the application as one of HTTP/1.1, with a key of ours", async (context) => {
+    const { taken } = await connect(context);
+    assert.equal(taken.flags, PageFlag.WEBSOCKET_SOCKET);
+    assert.deepEqual(taken.values.slice(0, 6), [
+      "GET",
+      "/ws?x=1",
+      "/ws",
+      "x=1",
+      "HTTP/1.1",
+      "https",
+    ]);
+    const fields = taken.values.slice(11, -3);
+    assert.deepEqual(fields.slice(0, -1), ["a", "13", "chat", "Upgrade", "websocket"]);
+    assert.match(fields.at(-1) ?? "", /^[A-Za-z0-9+/]{22}==$/);
+  });
+
+  it("is accepted by a 101 of the application, which is a 200 for the client", async (context) => {
+    const { worker, stream, taken, application } = await connect(context);
+    const answer = acceptKey(taken.values.at(-4) ?? "");
+    application.write(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+        `Sec-WebSocket-Accept: ${answer}\r\nSec-WebSocket-Protocol: chat\r\n\r\n`,
+      "latin1",
+    );
+    const received: Buffer[] = [];
+    await until("the upgrade", () => stream.state === "upgraded");
+    stream.peer?.on("data", (bytes: Buffer) => received.push(bytes));
+    assert.equal(stream.status, 200);
+    const fields = new Map(stream.fields);
+    assert.equal(fields.get("Sec-WebSocket-Protocol"), "chat");
+    for (const name of ["Sec-WebSocket-Accept", "Upgrade", "Connection"]) assert(!fields.has(name));
+    application.write("\x81\x02hi", "latin1");
+    await until("a message", () => Buffer.concat(received).toString("latin1") === "\x81\x02hi");
+    const heard = once(application, "data");
+    const sent = textFrame("yes");
+    stream.peer?.write(sent);
+    assert.deepEqual(await heard, [sent]);
+    application.write("\x88\x02\x03\xe8", "latin1");
+    await until("a close", () => Buffer.concat(received).toString("latin1").endsWith("\x03\xe8"));
+    stream.peer?.end(closeFrame(1000));
+    await until("the end", () => worker.finished.length === 1);
+  });
+
+  it("is refused where the application answers another key", async (context) => {
+    const { worker, stream, application } = await connect(context);
+    application.write(ACCEPTANCE);
+    await until("a response", () => stream.state === "whole");
+    assert.equal(stream.status, 500);
+    assert.match(worker.faults.join(), /Sec-WebSocket-Accept/);
+  });
+
+  it("is not accepted by an ordinary response, even if its status is 200", async (context) => {
+    for (const [record, status] of [
+      ["404 Not Found", 404],
+      ["200 OK", 403],
+    ] as const)
+      for (const isEnd of [true, false]) {
+        const { worker, stream, taken, application } = await connect(context);
+        application.end();
+        worker.head(taken.id, record, "page", { isEnd });
+        if (!isEnd) worker.say(FrameType.BODY, taken.id, "", { isEnd: true });
+        await until("a response", () => stream.state === "whole");
+        assert.equal(stream.status, status);
+        assert.deepEqual(worker.faults, []);
+      }
+  });
 });

@@ -1,0 +1,208 @@
+// All certificates of a server: those of files, those of a local authority, those that ACME orders and renews. They
+// meet in one store, from which each handshake takes its own.
+//
+//   load ─▶ (the server listens) start ─▶ replace … ─▶ stop
+
+import { isDeepStrictEqual } from "node:util";
+
+import { KeeperOptionsError } from "./acme/keeper.ts";
+import { StateFolderError } from "./acme/state-folder.ts";
+import type { Configuration, TlsConfiguration } from "./config/configuration.ts";
+import { OperatorError } from "./config/operator-error.ts";
+import type { Log } from "./observe/log.ts";
+import { OrderedCertificates, readIssuers } from "./ordered-certificates.ts";
+import { CertificateFiles, type CertificateFilesOptions } from "./tls/certificate-files.ts";
+import { CertificateStore } from "./tls/certificate-store.ts";
+import { CertificateError } from "./tls/certificate.ts";
+import { checkCiphers } from "./tls/contexts.ts";
+import { CHECK_EVERY_MS, ExpiryWatch } from "./tls/expiry-watch.ts";
+import { InternalAuthority } from "./tls/internal-authority.ts";
+import { oldNodeWarning } from "./tls/node-version.ts";
+
+type CertificatesConfiguration = Pick<Configuration, "listeners" | "routes"> & {
+  readonly tls: TlsConfiguration;
+};
+
+/** Where the certificates of a configuration come from. */
+interface Sources {
+  readonly files: CertificateFiles;
+  /** Null without `--tls internal`. */
+  readonly authority: InternalAuthority | null;
+  /** Null without `--domain`. */
+  readonly ordered: OrderedCertificates | null;
+}
+
+export class Certificates {
+  readonly store: CertificateStore;
+  readonly #log: Log;
+  #configuration: CertificatesConfiguration;
+  /** Null before `load`. */
+  #sources: Sources | null = null;
+  #state: "loading" | "serving" | "stopped" = "loading";
+  readonly #expiry: ExpiryWatch;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(configuration: CertificatesConfiguration, log: Log) {
+    this.#configuration = configuration;
+    this.#log = log;
+    this.store = new CertificateStore({
+      ciphers: configuration.tls.ciphers,
+      clients: [],
+      challengeFor: async (name) => (await this.#sources?.ordered?.challengeFor(name)) ?? null,
+    });
+    this.#expiry = new ExpiryWatch((text) => log.warning("certificate.expiring", text, {}));
+  }
+
+  /** Reads all certificates that there are. Rejects with OperatorError. */
+  async load(): Promise<void> {
+    const warning = oldNodeWarning(process.version);
+    if (warning !== null) this.#log.warning("server.notice", warning, {});
+    await asOperatorError(async () => {
+      checkCiphers(this.#configuration.tls.ciphers);
+      this.#use(await this.#open(this.#configuration));
+    });
+  }
+
+  /** The server listens: orders what is missing, and watches files and ends of validity. */
+  start(): void {
+    this.#state = "serving";
+    this.#sources?.files.watch();
+    this.#sources?.ordered?.start();
+    this.#check();
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS).unref();
+  }
+
+  /**
+   * Takes other files, policies and names; without a change, looks at the files now. Rejects with OperatorError; the
+   * certificates in use stay then.
+   */
+  async replace(configuration: CertificatesConfiguration): Promise<void> {
+    const before = this.#configuration;
+    const isSame =
+      isDeepStrictEqual(before.tls, configuration.tls) &&
+      isDeepStrictEqual(before.routes, configuration.routes);
+    if (isSame) {
+      // Files are read when a second look finds them as the first one did.
+      await this.#sources?.files.look();
+      await this.#sources?.files.look();
+      return;
+    }
+    await asOperatorError(async () => {
+      const old = this.#sources;
+      const sources = await this.#open(configuration);
+      if (this.#state === "stopped") {
+        await sources.ordered?.stop(0);
+        return;
+      }
+      old?.files.close();
+      this.#use(sources);
+      this.#configuration = configuration;
+      if (this.#state === "loading") return;
+      sources.files.watch();
+      if (sources.ordered === old?.ordered) return;
+      sources.ordered?.start();
+      await old?.ordered?.stop(0);
+    });
+  }
+
+  /** The body for a token of http-01 (RFC 8555 §8.3); null: the token is not known. Never rejects. */
+  async keyAuthorization(token: string): Promise<string | null> {
+    return (await this.#sources?.ordered?.keyAuthorization(token)) ?? null;
+  }
+
+  /** Ends orders, and waits for them a little longer than `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#state = "stopped";
+    clearInterval(this.#timer);
+    this.#sources?.files.close();
+    await this.#sources?.ordered?.stop(graceMs);
+  }
+
+  async #open(configuration: CertificatesConfiguration): Promise<Sources> {
+    const { tls, listeners } = configuration;
+    const { acme, stateDir } = tls;
+    const authority = await openAuthority(configuration);
+    const running = this.#sources?.ordered ?? null;
+    const { tls: before } = this.#configuration;
+    const isRunning = stateDir === before.stateDir && isDeepStrictEqual(acme, before.acme);
+    const options = acme && { acme, stateDir, bind: listeners.bind };
+    const parts = { store: this.store, log: this.#log };
+    const opens = running === null || !isRunning;
+    const ordered = opens ? options && (await OrderedCertificates.open(options, parts)) : running;
+    try {
+      // The last step, because the files are put into the store where they can be used.
+      return { authority, ordered, files: await this.#openFiles(tls) };
+    } catch (error) {
+      if (opens) await ordered?.stop(0);
+      throw error;
+    }
+  }
+
+  async #openFiles({ certificates, clients }: TlsConfiguration): Promise<CertificateFiles> {
+    const log = this.#log;
+    const options: CertificateFilesOptions = {
+      certificates,
+      clients,
+      onReplaced: (paths) => log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {}),
+      onBroken: (text) =>
+        log.error("certificate.failed", `${text}; the certificate in use stays`, {}),
+      onWarning: (text) => log.warning("certificate.warning", text, {}),
+    };
+    return await CertificateFiles.open(options, this.store);
+  }
+
+  #use(sources: Sources): void {
+    const { authority, ordered } = sources;
+    const before = this.#sources?.authority?.rootPath;
+    this.#sources = sources;
+    if (ordered === null) this.store.setAcme([]);
+    else ordered.use();
+    if (authority === null) this.store.setInternal([]);
+    else authority.renew(this.store);
+    if (authority !== null && authority.rootPath !== before)
+      this.#log.info(
+        "certificate.loaded",
+        `certificates of the local authority ${authority.rootPath}; "typhon trust" says how browsers trust it`,
+        {},
+      );
+  }
+
+  #check(): void {
+    this.#sources?.authority?.renew(this.store);
+    this.#expiry.check(this.store.all, Date.now());
+  }
+}
+
+async function openAuthority({
+  tls: { internal, stateDir },
+  routes,
+}: CertificatesConfiguration): Promise<InternalAuthority | null> {
+  if (!internal) return null;
+  const hosts = routes.map(({ host }) => host).filter((host) => host !== "");
+  return await InternalAuthority.open(stateDir, hosts);
+}
+
+/** Reads the files that a configuration names. Rejects with OperatorError; nothing changes. */
+export async function checkCertificates(configuration: TlsConfiguration): Promise<void> {
+  const { ciphers, certificates, clients, acme } = configuration;
+  const ignore = (): void => undefined;
+  await asOperatorError(async () => {
+    checkCiphers(ciphers);
+    const store = new CertificateStore({ ciphers, clients: [] });
+    const events = { onReplaced: ignore, onBroken: ignore, onWarning: ignore };
+    await CertificateFiles.open({ certificates, clients, ...events }, store);
+    if (acme !== null) await readIssuers(acme);
+  });
+}
+
+async function asOperatorError(read: () => Promise<void>): Promise<void> {
+  try {
+    await read();
+  } catch (error) {
+    const isOperators =
+      error instanceof CertificateError ||
+      error instanceof KeeperOptionsError ||
+      error instanceof StateFolderError;
+    throw isOperators ? new OperatorError(error.message, 2) : error;
+  }
+}
