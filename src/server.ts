@@ -142,6 +142,11 @@ export class Server {
         (configuration.tls?.acme ?? null) === null
           ? null
           : async (token) => (await this.#certificates?.keyAuthorization(token)) ?? null,
+      programs: {
+        run: () => {
+          throw new Error("no CGI programs yet");
+        },
+      },
       httpsPort: () => this.#connections.httpsPort,
       fileMemory: this.#fileMemory,
       openFiles: this.#connections.openFiles,

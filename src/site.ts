@@ -5,6 +5,7 @@
 //   request ─▶ page of the server (health, challenges) ─▶ host and path have a route? ─▶ redirect to https
 //                                          ─▶ connection made for another host's client certificates? 421 ─▶ route
 
+import type { ProgramRunner } from "./cgi/program.ts";
 import type {
   Configuration,
   RouteConfiguration,
@@ -25,6 +26,7 @@ import {
   READINESS_PATH,
   ReadinessHandler,
 } from "./handlers/builtin/health.ts";
+import { CgiHandler } from "./handlers/cgi/handler.ts";
 import { HttpsRedirectHandler } from "./handlers/builtin/https-redirect.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
 import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
@@ -44,6 +46,8 @@ export interface SiteContext {
   readonly applications: ReadonlyMap<string, Handler>;
   /** Whether the application of a name can take requests. */
   readonly isReady: (application: string) => boolean;
+  /** Runs the programs of CGI routes. */
+  readonly programs: ProgramRunner;
   /** Responds to challenges of certificate authorities; null: no certificate is ordered. */
   readonly keyAuthorizationOf: KeyAuthorizationOf | null;
   /** The port at which this server speaks TLS. */
@@ -181,6 +185,8 @@ function targetHandler(target: RouteTarget, path: string, context: SiteContext):
   if (target.kind === "respond")
     return new FixedResponseHandler(target.status, target.contentType, target.body);
   if (target.kind === "static") return staticHandler(target, path, context);
+  if (target.kind === "cgi")
+    return new CgiHandler({ prefix: path, place: target.place, runner: context.programs });
   const handler = context.applications.get(target.application);
   if (handler === undefined)
     throw new OperatorError(`no application is named "${target.application}"`);

@@ -24,6 +24,7 @@ const PARTS = [
   "acme",
   "x509",
   "websocket",
+  "cgi",
   "workers",
   "routing",
   "observe",
@@ -51,6 +52,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // RFC 8555; knows nothing of the server.
   acme: ["net", "x509"],
   websocket: ["http", "net"],
+  // CGI programs: what they are started with, their launcher, their responses (RFC 3875).
+  cgi: ["http", "net"],
   workers: ["http", "net"],
   routing: ["http", "net"],
   observe: ["http"],
@@ -63,7 +66,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "handlers/python": ["http", "net", "workers", "websocket"],
   "handlers/wsgi": ["http", "net", "workers", "websocket", "handlers/python"],
   "handlers/asgi": ["http", "net", "workers", "websocket", "handlers/python"],
-  "handlers/cgi": ["http", "net", "workers", "websocket"],
+  "handlers/cgi": ["http", "net", "cgi", "handlers/python"],
   "pool-log.ts": ["http", "observe", "workers"],
   // One Python application as a service; then the one place where all parts are joined.
   "application.ts": [...PARTS, "config", "pool-log.ts"],

@@ -97,6 +97,7 @@ function targetWords(target: RouteTarget): string {
   if (target.kind === "application")
     return target.application === "" ? "the application" : `application ${target.application}`;
   if (target.kind === "static") return `files of ${target.folder}`;
+  if (target.kind === "cgi") return `CGI programs of ${target.place}`;
   if (target.kind === "redirect") return `${target.status} ${target.to}`;
   return `${target.status} ${JSON.stringify(target.body)}`;
 }

@@ -307,6 +307,7 @@ class ConfigurationMaker {
         cwd: this.#working.cwd,
         mistakes: this.#mistakes,
       }),
+      cgi: null,
       applications: loaded.map(({ configuration }) => configuration),
       routes: finishRoutes(drafts, this.#mistakes),
       logs: readLogs(this.#sources, this.#mistakes),
