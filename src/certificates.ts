@@ -100,8 +100,9 @@ export class Certificates {
       if (this.#state === "loading") return;
       sources.files.watch();
       if (sources.ordered === old?.ordered) return;
-      sources.ordered?.start();
+      // Its orders hold locks that those of the new one would wait for.
       await old?.ordered?.stop(0);
+      sources.ordered?.start();
     });
   }
 

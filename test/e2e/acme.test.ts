@@ -184,6 +184,8 @@ respond = 204
   const reload = async (): Promise<void> => {
     const run = await runTyphon(["reload", "--pid", join(cwd, "typhon.pid")]);
     assert.deepEqual([run.code, run.stderr], [0, ""]);
+    // Nothing holds only after a restart.
+    assert.match(run.stdout, /^reloaded in \d+ ms\n$/);
   };
   write(HOST);
   const typhon = await startTyphon(t, [], { cwd, defaults: false });
@@ -207,7 +209,6 @@ respond = 204
   await assert.rejects(openTls(at(world, typhon), "http/1.1"), /altnames/);
   assert.equal((await kept.ask(`GET / HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n`)).status, 204);
   kept.destroy();
-  assert.doesNotMatch(typhon.output.all, /restart/);
 });
 
 test("a folder that others may write to is refused, and a long order does not hold up the end", async (t) => {
