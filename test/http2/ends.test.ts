@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import type { Exchange } from "../../src/http/exchange.ts";
 import { until } from "../support/deadline.ts";
 import {
   ACK,
@@ -75,6 +76,26 @@ test("a response that the client takes slowly does not end with the body it has 
     await until("more", () => client.bodyOf(1).length === sent + 10_000);
   }
   assert.deepEqual((await client.response(1)).body, body);
+});
+
+test("a response that waits for its client does not end with a fault of the body it has not needed", async (context) => {
+  const body = Buffer.alloc(100_000, "x");
+  const respond = (exchange: Exchange): void => exchange.respond(OK, Buffer.from(body));
+  const front = await startHttp2Front(context, respond, { maxBodyBytes: 1000 });
+  const client = await front.connect([[INITIAL_WINDOW_SIZE, 10_000]]);
+  client.headers(1, POST, false);
+  client.headers(3, POST, false);
+  client.update(0, 200_000);
+  await until("parts", () => client.bodyOf(1).length + client.bodyOf(3).length === 20_000);
+  client.data(1, Buffer.alloc(5000), true);
+  client.data(3, "body");
+  const trailers = block([["content-length", "4"]]);
+  client.write(frame(Type.HEADERS, END_HEADERS | END_STREAM, 3, trailers));
+  for (const id of [1, 3]) {
+    client.update(id, 100_000);
+    assert.ok((await client.response(id)).body.equals(body));
+  }
+  assert.equal(front.finished.length, 2);
 });
 
 test("a HEAD request that is refused gets no body (RFC 9110 §9.3.2)", async (context) => {
