@@ -57,6 +57,8 @@ export const SECURE_SERVERS: readonly Server[] = [
     title: "Granian",
     family: "granian",
     suites: SUITES,
+    // Granian 2.8 with WSGI finishes none of the posts of 1 MB on streams that share a connection.
+    leavesOut: ["h2-up-1m"],
     programs: (start) => [granian(start)],
   },
   {
@@ -64,6 +66,8 @@ export const SECURE_SERVERS: readonly Server[] = [
     title: "peregrine",
     family: "peregrine",
     suites: SUITES,
+    // peregrine 1.2 stops in the middle of responses of 1 MB to h2load.
+    leavesOut: ["h2-down-1m", "h2-down-100m"],
     programs: (start) => [peregrine(start)],
   },
   {
