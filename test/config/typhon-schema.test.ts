@@ -64,6 +64,9 @@ const RIGHT = [
   "bind = [':1', 'unix:s']\nenv = { A = 'b', N = 1 }\nforwarded-allow-ips = ['10.0.0.0/8']\nstatic = '/s=public'",
   "[apps.a]\napp = 'a:a'\ndir = '.'\nthreads = 1\nsendfile = ['/p=q']\n[[routes]]\napp = 'a'\nhost = ['a', '*.b']",
   "[[routes]]\nredirect = '/x'\nstatus = 301\nallow = '10.0.0.0/8'\nheaders = { A = 'b', C = false }",
+  "certfile = ['a', 'b']\nkeyfile = 'c'\ncert-reqs = 2\nhttp2 = false\nhsts = 300\ntls = 'internal'\ndomain = 'a.example'",
+  "[[certificates]]\ncertfile = 'a'\n[[certificates]]\ncertfile = 'b'\nkeyfile = 'c'\nkeyfile-password-file = 'd'",
+  "[[client-certificates]]\nhost = ['a', '*.b']\ncert-reqs = 'required'\nca-certs = 'ca'",
   "[[routes]]\nrespond = 404\n[[routes]]\nrespond = 'x'\npath = '/straße'\ncompress = 'all'",
 ];
 for (const text of RIGHT)
@@ -85,6 +88,12 @@ const WRONG = [
   "[apps.a]\napp = 'a:a'\nkeep-alive = 1",
   "[apps.'a b']\napp = 'a:a'",
   "[routes]\nrespond = ''",
+  "cert-reqs = 'always'",
+  "tls = true",
+  "[[certificates]]\nkeyfile = 'c'",
+  "[[certificates]]\ncertfile = 'a'\nhost = 'b'",
+  "[[client-certificates]]\ncert-reqs = 'none'",
+  "[certificates]\ncertfile = 'a'",
   "[[routes]]\npath = '/'",
   "[[routes]]\nrespond = ''\nstatic = 'x'",
   "[[routes]]\nrespond = ''\npath = 'x'",

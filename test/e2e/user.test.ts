@@ -3,6 +3,8 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
@@ -16,7 +18,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
+import { connect } from "node:tls";
 
+import { TestAuthority } from "../support/certificates.ts";
 import { until, within } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { readRecord } from "../support/json.ts";
@@ -148,6 +152,40 @@ test("the file is read anew as the user, and asks for no restart", async (t) => 
   assert.equal((await getOnce(typhon, "/who")).status, 200);
 });
 
+test("TLS is served as the user, and a renewed certificate is used without a restart", async (t) => {
+  if (!mayBecomeNobody(t)) return;
+  const authority = new TestAuthority("Test");
+  const [cert, key] = [join(folder, "tls.pem"), join(folder, "tls.key")];
+  /** Puts a new pair in place, as programs do that renew one, and returns its serial number. */
+  const renew = (): string => {
+    const issued = authority.issue({ names: ["a.example"] });
+    writeFileSync(`${cert}.new`, issued.cert);
+    writeFileSync(`${key}.new`, issued.key, { mode: 0o640 });
+    chownSync(`${key}.new`, 0, NOBODY);
+    renameSync(`${key}.new`, key);
+    renameSync(`${cert}.new`, cert);
+    return new X509Certificate(issued.cert).serialNumber;
+  };
+  const first = renew();
+  const pair = ["--certfile", cert, "--keyfile", key];
+  const words = asNobody("who:app", "--workers", "1", "--bind", "https://127.0.0.1:0", ...pair);
+  const typhon = await startTyphon(FILE, words);
+  assert.match(typhon.url, /^https:/);
+  assert.deepEqual(idsOf(typhon.pid), [NOBODY]);
+  assert.equal(await serialAt(typhon.port), first);
+  const second = renew();
+  await until("the new one is used", async () => (await serialAt(typhon.port)) === second);
+});
+
+/** The serial number of the certificate at a port. */
+async function serialAt(port: number): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
+
 test("files are served, and large bodies kept, as the user", async (t) => {
   if (!mayBecomeNobody(t)) return;
   const temporary = folderOfNobody("temporary");
@@ -238,6 +276,9 @@ test("a key that only root may read is a mistake with its remedy, found by check
     await mistakes(...serve("--keyfile", join(closed, "a.key"))),
     /^--keyfile .* is in .*\/closed, which user nobody may not enter: setfacl -m u:nobody:x '.*closed'/,
   );
+  const issued = new TestAuthority("Test").issue({ names: ["a.example"] });
+  writeFileSync(join(folder, "a.pem"), issued.cert);
+  writeFileSync(key, issued.key);
   chownSync(key, 0, NOBODY);
   chmodSync(key, 0o640);
   const run = await runTyphon(["check", ...serve("--keyfile", key)]);

@@ -21,7 +21,7 @@ export const MAX_CREDENTIAL_BYTES = (MAX_CREDENTIALS / 4) * 3;
 const NOBODY = `$scrypt$ln=15,r=8,p=1$${"A".repeat(22)}$${"A".repeat(43)}`;
 
 /** A user whose password is right. */
-export interface KnownUser {
+interface KnownUser {
   readonly user: string;
 }
 export type Verdict = KnownUser | "wrong" | "busy";

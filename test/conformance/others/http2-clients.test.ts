@@ -74,10 +74,10 @@ for (const scheme of ["https", "http"] as const) {
         assert.equal(sumOf(file("back")), sumOf(file("upload")));
       });
 
-      // By prior knowledge curl 7.88 mixes up its parallel transfers: nghttp does the same below.
-      const atOnce = { skip: scheme === "http" };
-      it(`curl: ${STREAMS} streams at once on one connection`, atOnce, async () => {
-        const targets = ["--parallel-max", String(STREAMS), `${url}/script/[1-${STREAMS}]`];
+      // By prior knowledge curl 7.88 mixes up its parallel transfers, whatever the server.
+      const most = scheme === "http" ? 1 : STREAMS;
+      it(`curl: ${most} streams at once on one connection`, async () => {
+        const targets = ["--parallel-max", String(most), `${url}/script/[1-${most}]`];
         const shown = await curl(
           "-Z",
           "-o",
@@ -87,7 +87,7 @@ for (const scheme of ["https", "http"] as const) {
           ...targets,
         );
         const lines = shown.trim().split("\n");
-        assert.equal(lines.length, STREAMS);
+        assert.equal(lines.length, most);
         assert(
           lines.every((line) => line.startsWith("2 ")),
           shown,
