@@ -188,7 +188,7 @@ def _open_input(body: object) -> int:
         case {"path": str(path)}:
             return os.open(_bytes(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         case {"bytes": str(text)}:
-            return _hold(base64.b64decode(text))
+            return _hold(base64.b64decode(text, validate=True))
     raise ValueError("a run with an unknown input")
 
 
