@@ -25,6 +25,7 @@ _REMEDIES = {
     errno.EACCES: "may the server's user execute the file and its interpreter, and enter their "
     "folders?",
     errno.EMFILE: "the limit of open files is too low (ulimit -n, LimitNOFILE)",
+    errno.EFBIG: "the limit of file sizes is too low (ulimit -f, LimitFSIZE)",
     errno.EAGAIN: "the limit of processes is too low (ulimit -u, TasksMax)",
 }
 
