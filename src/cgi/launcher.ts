@@ -52,7 +52,7 @@ export class CgiLauncher implements ProgramRunner {
   #readyAt = 0;
   #served = 0;
   #isStopped = false;
-  #onStopped: (() => void) | null = null;
+  #stopping: PromiseWithResolvers<void> | null = null;
 
   constructor(options: CgiLauncherOptions, listener: CgiLauncherListener) {
     this.#options = options;
@@ -113,11 +113,10 @@ export class CgiLauncher implements ProgramRunner {
     this.#isStopped = true;
     const child = this.#process;
     if (child === null) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onStopped = resolve;
+    this.#stopping ??= Promise.withResolvers();
     child.say({ op: "stop" });
     const timer = setTimeout(() => child.kill("it did not stop in time"), STOP_TIMEOUT_MS);
-    await promise;
+    await this.#stopping.promise;
     clearTimeout(timer);
   }
 
@@ -183,7 +182,7 @@ export class CgiLauncher implements ProgramRunner {
     // A listener may begin new runs meanwhile.
     const runs = [...this.#runs.values()];
     for (const run of runs) run.abandon("the launcher of CGI programs has ended");
-    if (this.#isStopped) this.#onStopped?.();
+    if (this.#isStopped) this.#stopping?.resolve();
     else this.#listener.onLauncherEnd(text);
   }
 }
