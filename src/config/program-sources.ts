@@ -20,7 +20,7 @@ export function checkProgramSources(drafts: readonly RouteDraft[], mistakes: Mis
     for (const { by, target } of programs) {
       const path = pathOfSource(folder, target.place);
       if (path === null || isCovered(path, folder, drafts)) continue;
-      const text = `${folder.by} would send the source of the programs of ${by}, at ${quote(path)}; put the programs into another folder, or run them at that path`;
+      const text = `${folder.by} would send the source of the programs of ${by}, at ${quote(path || "/")}; put the programs into another folder, or run them at that path`;
       if (!reported.has(text)) mistakes.add(text);
       reported.add(text);
     }
