@@ -18,6 +18,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   application: ["wire", "process"],
   wsgi: ["wire", "process", "application"],
   asgi: ["wire", "process", "application"],
+  cgi: ["wire", "process"],
   "": ["wire", "process", "application", "wsgi", "asgi"],
 };
 
