@@ -37,7 +37,6 @@ import {
   readOwner,
   readPath,
   readPrefix,
-  readProgramVariable,
   readSize,
   readText,
   readTimeout,
@@ -435,8 +434,8 @@ const CGI = inGroup("CGI", "route", {
     entry: (name, value) => `${name}=${value}`,
     fallbackWords: "none",
     help: "a variable for CGI programs; may be repeated",
-    doc: 'A variable for the environment of CGI programs, such as `GIT_PROJECT_ROOT=/srv/git`. Programs get the variables of the request, a `PATH`, and these, but no variable of the server. Variables of the request, such as `QUERY_STRING` and `HTTP_…`, cannot be set. May be given several times; `TYPHON_CGI_ENV` has one variable on each line. In the file it is a table: `cgi-env = { NAME = "value" }`; a route has the variables of the top level too.',
-    read: readProgramVariable,
+    doc: 'A variable for the environment of CGI programs, such as `GIT_PROJECT_ROOT=/srv/git`. Programs get the variables of the request, a `PATH`, and these, but no variable of the server. One of these stands in place of a variable of the request that has its name. May be given several times; `TYPHON_CGI_ENV` has one variable on each line. In the file it is a table: `cgi-env = { NAME = "value" }`; a route has the variables of the top level too.',
+    read: readAssignment,
   },
   cgiPassAuthorization: {
     ...SWITCH,

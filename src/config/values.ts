@@ -175,41 +175,6 @@ export function readAssignment(text: string): readonly [string, string] {
   return [name, text.slice(at + 1)];
 }
 
-/** Variables that tell a CGI program of its request (RFC 3875 §4.1, and those that Apache adds). */
-const OF_REQUEST = new Set([
-  "AUTH_TYPE",
-  "CONTENT_LENGTH",
-  "CONTENT_TYPE",
-  "GATEWAY_INTERFACE",
-  "PATH_INFO",
-  "PATH_TRANSLATED",
-  "QUERY_STRING",
-  "REMOTE_ADDR",
-  "REMOTE_HOST",
-  "REMOTE_IDENT",
-  "REMOTE_PORT",
-  "REMOTE_USER",
-  "REQUEST_METHOD",
-  "REQUEST_SCHEME",
-  "REQUEST_URI",
-  "SCRIPT_FILENAME",
-  "SCRIPT_NAME",
-  "SERVER_ADDR",
-  "SERVER_NAME",
-  "SERVER_PORT",
-  "SERVER_PROTOCOL",
-  "SERVER_SOFTWARE",
-]);
-
-/** An assignment to a variable that is not the request's. */
-export function readProgramVariable(text: string): readonly [string, string] {
-  const assignment = readAssignment(text);
-  const [name] = assignment;
-  if (OF_REQUEST.has(name) || name.startsWith("HTTP_"))
-    throw new BadValue(`must name another variable: each request sets ${name}`);
-  return assignment;
-}
-
 /** A path prefix → "" or "/prefix" without a trailing slash. */
 export function readPrefix(text: string): string {
   const prefix = text.replace(/\/+$/, "");
