@@ -60,6 +60,7 @@ for (const guide of GUIDES) {
   });
 
   test(`${guide}.md: every command that serves`, () => {
+    rmSync(join(scratch, "typhon.toml"), { force: true });
     const lines = blocksOf(guide, "").flatMap((text) => text.split("\n"));
     const commands = lines.filter((line) => line.startsWith("typhon ") && !OTHERS.test(line));
     for (const command of commands) {
