@@ -104,6 +104,18 @@ class ProgramRun:
                 os.close(fd)
         self.stdin = self.stdout = self.stderr = -1
 
+    def close_err(self) -> None:
+        """Closes the launcher's reading end of the standard error."""
+        if self.err >= 0:
+            os.close(self.err)
+        self.err = -1
+
+    def close_all(self) -> None:
+        """Closes the streams of a run that was not started."""
+        self.close_program_ends()
+        self.close_out()
+        self.close_err()
+
     def close_out(self) -> None:
         """Closes the launcher's reading end of the output: the front has opened its own."""
         if self.out >= 0:
