@@ -32,6 +32,8 @@ const CONTROL_FD = 3;
 const SPAWN_DESCRIPTORS = 8;
 /** Close-on-exec in the flags of proc_pid_fdinfo(5). */
 const O_CLOEXEC = 0o2000000;
+/** A message in either direction. */
+const MAX_LINE_BYTES = 1_048_576;
 /** Characters of a line on control that is told because it is no message. */
 const MAX_QUOTED = 200;
 /** Characters of the process's output that are kept, because they tell why it ended. */
@@ -80,8 +82,12 @@ export class PythonProcess {
     this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
   }
 
-  say(message: object): void {
-    if (!this.#control.destroyed) this.#control.write(`${JSON.stringify(message)}\n`);
+  /** Sends a message; false: the message is too long, or the process ends. */
+  say(message: object): boolean {
+    const line = `${JSON.stringify(message)}\n`;
+    if (this.#control.destroyed || Buffer.byteLength(line) > MAX_LINE_BYTES) return false;
+    this.#control.write(line);
+    return true;
   }
 
   /** Closes control, at which the process ends. */
@@ -89,7 +95,9 @@ export class PythonProcess {
     this.#control.end();
   }
 
-  kill(): void {
+  /** Kills the process; `reason` is the text of its end. */
+  kill(reason: string): void {
+    this.explainEnd(reason);
     this.#child.kill("SIGKILL");
   }
 
@@ -105,8 +113,7 @@ export class PythonProcess {
       return;
     }
     // A start-up hook has written into control, or the process is broken.
-    this.explainEnd(`control carried no message: ${line.slice(0, MAX_QUOTED)}`);
-    this.kill();
+    this.kill(`control carried no message: ${line.slice(0, MAX_QUOTED)}`);
   }
 
   #readOutput(bytes: Buffer): void {

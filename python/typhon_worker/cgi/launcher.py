@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typhon_worker.process.reaper import Reaper, become_subreaper
 
 from .error_text import ErrorText
-from .run import ProgramRun, RunFault, RunListener, explain
+from .run import ProgramRun, RunListener, explain
 from .templates import Templates
 
 CONTROL = 3
@@ -35,6 +35,10 @@ LAST_REAP_SECONDS = 1.0
 _READ_BYTES = 65_536
 # Reads of a standard error when its program has ended: a pipe holds less, unless it is filled anew.
 _LAST_READS = 18
+
+
+class ControlFault(Exception):
+    """The front sent a control message that breaks the protocol."""
 
 
 class Launcher(RunListener):
@@ -132,6 +136,9 @@ class Launcher(RunListener):
             pid = run.start_cold()
         except OSError as error:
             self._fail(run, explain(error))
+        except ValueError as error:
+            # Such as a variable whose name has a "=".
+            self._fail(run, str(error))
         else:
             self.started(run, pid, warm=False)
 
@@ -148,7 +155,7 @@ class Launcher(RunListener):
             return False
         *lines, self._received = (self._received + chunk).split(b"\n")
         if len(self._received) > MAX_LINE_BYTES:
-            raise RunFault("a control message of more than 1 MiB")
+            raise ControlFault("a control message of more than 1 MiB")
         for line in lines:
             self._obey(line)
         return bool(chunk)
@@ -160,8 +167,8 @@ class Launcher(RunListener):
                 self._templates = Templates(float(idle), self._poll, self)
                 # The process id of a `python` that is a wrapper is another one.
                 self.say(op="opened", pid=os.getpid(), python=sys.version.split()[0])
-            case {"op": "run"}:
-                self._run(message)
+            case {"op": "run", "id": int(number)}:
+                self._run(number, message)
             case {"op": "opened", "id": int(number)}:
                 if number in self._unopened:
                     self._unopened.pop(number).close_out()
@@ -174,17 +181,20 @@ class Launcher(RunListener):
                 for number in list(self._runs):
                     self._end_run(number, signal.SIGTERM)
             case _:
-                raise RunFault(f"an unknown control message: {line[:200]!r}")
+                raise ControlFault(f"an unknown control message: {line[:200]!r}")
 
-    def _run(self, message: Mapping[str, object]) -> None:
+    def _run(self, number: int, message: Mapping[str, object]) -> None:
         if self._templates is None:
-            raise RunFault("'run' before 'open'")
-        run = ProgramRun(message)
+            raise ControlFault("'run' before 'open'")
+        run = ProgramRun(number)
         self._runs[run.id] = run
         try:
-            run.open_streams(message.get("input"))
+            run.read(message)
         except OSError as error:
             self._fail(run, explain(error))
+            return
+        except ValueError as error:
+            self._fail(run, str(error))
             return
         if self._is_stopping:
             self._fail(run, "the server stops")
