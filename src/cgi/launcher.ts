@@ -185,8 +185,9 @@ export class CgiLauncher implements ProgramRunner {
     this.#backoff.note(livedMs, this.#served, now);
     this.#process = null;
     this.#pid = this.#readyAt = this.#served = 0;
-    for (const run of [...this.#runs.values()])
-      run.abandon("the launcher of CGI programs has ended");
+    // A listener may begin new runs meanwhile.
+    const runs = [...this.#runs.values()];
+    for (const run of runs) run.abandon("the launcher of CGI programs has ended");
     if (this.#isStopped) this.#onStopped?.();
     else this.#listener.onLauncherEnd(text);
   }

@@ -25,6 +25,7 @@ _REMEDIES = {
     errno.EACCES: "may the server's user execute the file and its interpreter, and enter their "
     "folders?",
     errno.EMFILE: "the limit of open files is too low (ulimit -n, LimitNOFILE)",
+    errno.EFBIG: "the limit of file sizes is too low (ulimit -f, LimitFSIZE)",
     errno.EAGAIN: "the limit of processes is too low (ulimit -u, TasksMax)",
 }
 
@@ -188,7 +189,7 @@ def _open_input(body: object) -> int:
         case {"path": str(path)}:
             return os.open(_bytes(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         case {"bytes": str(text)}:
-            return _hold(base64.b64decode(text))
+            return _hold(base64.b64decode(text, validate=True))
     raise ValueError("a run with an unknown input")
 
 
