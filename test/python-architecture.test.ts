@@ -183,6 +183,9 @@ test("only main imports the interfaces, and ASGI only when it is needed", () => 
 
 /** Modules whose code runs before the application is imported, and the one that wants what it has patched. */
 const BEFORE_IMPORT = new Set([
+  "cgi/launcher",
+  "cgi/run",
+  "cgi/templates",
   "main",
   "process/launcher",
   "process/native",

@@ -31,7 +31,7 @@ export interface ProgramEnd {
   /** Null: ended by a signal, or not started. */
   readonly code: number | null;
   readonly signal: number | null;
-  /** Why the program could not be started; "" = it was. */
+  /** Why the program could not be started, or read, or ended; "" = none of these. */
   readonly failure: string;
 }
 

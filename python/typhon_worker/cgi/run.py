@@ -29,10 +29,6 @@ _REMEDIES = {
 }
 
 
-class RunFault(Exception):
-    """The front has sent a run that breaks the protocol."""
-
-
 class ProgramRun:
     """One run. `stdin`, `stdout` and `stderr` are the program's ends, -1 when they are closed."""
 
@@ -54,35 +50,39 @@ class ProgramRun:
         "stdout",
     )
 
-    def __init__(self, message: Mapping[str, object]) -> None:
-        """Takes the message; opens nothing. Fails with RunFault."""
-        number, environment = message.get("id"), message.get("environment")
-        args, preload = message.get("args"), message.get("preload")
-        if not (
-            isinstance(number, int)
-            and isinstance(environment, dict)
-            and isinstance(args, list)
-            and isinstance(preload, list)
-        ):
-            raise RunFault("'run' without an id, an environment, arguments or modules")
-        try:
-            self.id = number
-            self.program = _bytes(message.get("program"))
-            # b"": the program is executed itself.
-            self.python = _bytes(message.get("python"))
-            self.args = [_bytes(one) for one in args]
-            self.folder = _bytes(message.get("folder"))
-            self.environment = {_bytes(name): _bytes(text) for name, text in environment.items()}
-        except UnicodeEncodeError as error:
-            raise RunFault("'run' with a character that is no byte") from error
-        self.may_be_warm = message.get("warm") is True
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.program = b""
+        # b"": the program is executed itself.
+        self.python = b""
+        self.args: list[bytes] = []
+        self.folder = b""
+        self.environment: dict[bytes, bytes] = {}
+        self.may_be_warm = False
         # Modules that a template imports.
-        self.preload = [str(name) for name in preload]
+        self.preload: list[str] = []
         # 0: not started.
         self.pid = 0
         # What a run that has not started is sent when it has; 0: nothing.
         self.signal = 0
         self.stdin = self.stdout = self.stderr = self.out = self.err = -1
+
+    def read(self, message: Mapping[str, object]) -> None:
+        """Takes what the front asks for, and opens the streams. Fails with OSError, ValueError."""
+        environment = message.get("environment")
+        if not isinstance(environment, dict):
+            raise ValueError("a run without an environment")
+        self.program = _bytes(message.get("program"))
+        self.python = _bytes(message.get("python"))
+        self.args = [_bytes(one) for one in _list(message.get("args"))]
+        self.folder = _bytes(message.get("folder"))
+        self.environment = {_bytes(name): _bytes(text) for name, text in environment.items()}
+        self.may_be_warm = message.get("warm") is True
+        self.preload = [str(name) for name in _list(message.get("preload"))]
+        self.stdin = _open_input(message.get("input"))
+        self.out, self.stdout = os.pipe2(os.O_CLOEXEC)
+        self.err, self.stderr = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.err, False)
 
     @property
     def argv(self) -> list[bytes]:
@@ -90,19 +90,24 @@ class ProgramRun:
         argv = [self.program, *self.args]
         return [self.python, *argv] if self.python else argv
 
-    def open_streams(self, body: object) -> None:
-        """Opens the streams; `body` is the input of the message. Fails with OSError, RunFault."""
-        self.stdin = _open_input(body)
-        self.out, self.stdout = os.pipe2(os.O_CLOEXEC)
-        self.err, self.stderr = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self.err, False)
-
     def close_program_ends(self) -> None:
         """Closes the program's ends of the streams, which belong to the program by now."""
         for fd in (self.stdin, self.stdout, self.stderr):
             if fd >= 0:
                 os.close(fd)
         self.stdin = self.stdout = self.stderr = -1
+
+    def close_err(self) -> None:
+        """Closes the launcher's reading end of the standard error."""
+        if self.err >= 0:
+            os.close(self.err)
+        self.err = -1
+
+    def close_all(self) -> None:
+        """Closes the streams of a run that was not started."""
+        self.close_program_ends()
+        self.close_out()
+        self.close_err()
 
     def close_out(self) -> None:
         """Closes the launcher's reading end of the output: the front has opened its own."""
@@ -166,8 +171,14 @@ def explain(error: OSError) -> str:
 
 def _bytes(text: object) -> bytes:
     if not isinstance(text, str) or "\0" in text:
-        raise RunFault("'run' with a value that is no text")
+        raise ValueError("a run with a value that is no text, or has a NUL")
     return text.encode("latin-1")
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError("a run with a value that is no list")
+    return value
 
 
 def _open_input(body: object) -> int:
@@ -178,7 +189,7 @@ def _open_input(body: object) -> int:
             return os.open(_bytes(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         case {"bytes": str(text)}:
             return _hold(base64.b64decode(text))
-    raise RunFault("'run' with an unknown input")
+    raise ValueError("a run with an unknown input")
 
 
 # A file in memory: a program that does not read its input holds up nobody.
