@@ -393,10 +393,8 @@ test("of many runs that are killed at random each ends once, and nothing is left
     "kill -9 $$",
   ].map((source) => own.write(`#!/bin/sh\n${source}\n`));
   sources.push(own.write("no program"));
-  const before = {
-    mine: listDescriptors(process.pid).length,
-    its: listDescriptors(launcher).length,
-  };
+  await own.areDescriptorsClosed(launcher);
+  const before = listDescriptors(process.pid).length;
   const total = IS_LONG ? 2500 : 500;
   let started = 0;
   const pids: number[] = [];
@@ -425,8 +423,8 @@ test("of many runs that are killed at random each ends once, and nothing is left
   assert(pids.length > total / 4);
   for (const pid of pids) await until(`the end of ${pid}`, () => !isRunning(pid));
   await until("no child", () => childrenOf(launcher).length === 0);
-  await own.descriptorsBecome(launcher, before.its);
-  await until("the front's descriptors", () => listDescriptors(process.pid).length <= before.mine);
+  await own.areDescriptorsClosed(launcher);
+  await until("the front's descriptors", () => listDescriptors(process.pid).length <= before);
   assert.equal(own.launcher.running, 0);
   assert.deepEqual([own.launcherEnds, own.lines], [[], []]);
 });
