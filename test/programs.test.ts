@@ -130,7 +130,7 @@ test("a launcher that is killed leaves no program, and a new one takes the next 
   const typhon = await start(["--cgi", "cgi-bin"]);
   const waiting = getOnce(typhon, "/cgi-bin/waits");
   const program = await pidIn("pid");
-  const [launcher] = typhon.processes().filter(({ pid }) => pid !== typhon.pid);
+  const launcher = typhon.processes().find(({ pid }) => pid !== typhon.pid);
   assert(launcher !== undefined);
   process.kill(launcher.pid, "SIGKILL");
   assert.match(String((await waiting).status), /^50\d$/);

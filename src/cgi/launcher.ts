@@ -129,7 +129,7 @@ export class CgiLauncher implements ProgramRunner {
 
   /** Kills all programs that run, with their process groups. */
   killAll(): void {
-    for (const run of [...this.#runs.values()]) run.kill();
+    for (const run of this.#runs.values()) run.kill();
   }
 
   /** Ends all programs, the launcher and its templates; resolves when they have ended. No program starts any more. */
