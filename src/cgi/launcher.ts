@@ -53,7 +53,7 @@ export class CgiLauncher implements ProgramRunner {
   #readyAt = 0;
   #served = 0;
   #isStopped = false;
-  #onStopped: (() => void) | null = null;
+  #stopping: PromiseWithResolvers<void> | null = null;
   /** Hears that the launcher takes runs (""), or why it has ended. */
   #onOpened: ((failure: string) => void) | null = null;
 
@@ -137,11 +137,10 @@ export class CgiLauncher implements ProgramRunner {
     this.#isStopped = true;
     const child = this.#process;
     if (child === null) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onStopped = resolve;
+    this.#stopping ??= Promise.withResolvers();
     child.say({ op: "stop" });
     const timer = setTimeout(() => child.kill("it did not stop in time"), STOP_TIMEOUT_MS);
-    await promise;
+    await this.#stopping.promise;
     clearTimeout(timer);
   }
 
@@ -208,7 +207,7 @@ export class CgiLauncher implements ProgramRunner {
     const runs = [...this.#runs.values()];
     for (const run of runs) run.abandon("the launcher of CGI programs has ended");
     this.#onOpened?.(text || "it ended without a word");
-    if (this.#isStopped) this.#onStopped?.();
+    if (this.#isStopped) this.#stopping?.resolve();
     else if (this.#onOpened === null) this.#listener.onLauncherEnd(text);
   }
 }
