@@ -214,7 +214,10 @@ class Launcher(RunListener):
     # The process has not been reaped, so its id still belongs to the program.
     def _signal(self, run: ProgramRun, which: int) -> None:
         _signal_group(run.pid, which)
-        if which == signal.SIGTERM:
+        if which == signal.SIGKILL:
+            run.signal = which
+            self._to_kill.pop(run.pid, None)
+        elif run.signal != signal.SIGKILL:
             self._to_kill.setdefault(run.pid, time.monotonic() + KILL_AFTER_SECONDS)
 
     def _reap(self) -> None:
