@@ -219,7 +219,10 @@ class Launcher(RunListener):
         # The program may have moved to another group.
         if which == signal.SIGKILL or not has_group:
             _signal(run.pid, which)
-        if which == signal.SIGTERM:
+        if which == signal.SIGKILL:
+            run.signal = which
+            self._to_kill.pop(run.pid, None)
+        elif run.signal != signal.SIGKILL:
             self._to_kill.setdefault(run.pid, time.monotonic() + KILL_AFTER_SECONDS)
 
     def _reap(self) -> None:

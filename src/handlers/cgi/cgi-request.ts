@@ -54,6 +54,8 @@ export class CgiRequest
   #bodyBytes = 0;
   #program: RunningProgram | null = null;
   #hasOutputEnded = false;
+  /** Whether the client has left. */
+  #isAbandoned = false;
   /** Whether the program was ended by this request, so that its exit code says nothing. */
   #wasEnded = false;
   /** What was wrong with the output; goes to the log with the exit code. */
@@ -86,6 +88,10 @@ export class CgiRequest
     exchange.handling = this;
   }
 
+  get isAbandoned(): boolean {
+    return this.#wasEnded && this.#run === "running";
+  }
+
   get queuedMs(): number {
     if (this.#submittedAt === 0) return 0;
     return (this.#startedAt || performance.now()) - this.#submittedAt;
@@ -94,6 +100,10 @@ export class CgiRequest
   get runMs(): number {
     if (this.#startedAt === 0) return 0;
     return (this.#respondedAt || performance.now()) - this.#startedAt;
+  }
+
+  get isAbandoned(): boolean {
+    return this.#isAbandoned && this.#run === "running";
   }
 
   /** Receives the body, then waits for a place, then runs the program. */
@@ -368,6 +378,7 @@ export class CgiRequest
 
   /** Nobody waits for the response any more. */
   #abandon(): void {
+    this.#isAbandoned = true;
     this.#leave();
     this.#endResponse();
     this.#endProgram("end");
