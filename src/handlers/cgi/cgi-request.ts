@@ -88,10 +88,6 @@ export class CgiRequest
     exchange.handling = this;
   }
 
-  get isAbandoned(): boolean {
-    return this.#wasEnded && this.#run === "running";
-  }
-
   get queuedMs(): number {
     if (this.#submittedAt === 0) return 0;
     return (this.#startedAt || performance.now()) - this.#submittedAt;
