@@ -59,6 +59,7 @@ print(json.dumps([dict(os.environ), sys.argv[1:], os.getcwd(), len(body), os.get
   shell("short", `echo Content-Length: 100\n${TYPE}echo few\n`);
   shell("elsewhere", "echo Location: /cgi/hello/there\necho\n");
   shell("loops", "echo Location: /cgi/loops\necho\n");
+  shell("guarded", "echo Location: /guarded\necho\n");
   shell("away", "echo Location: https://example.com/\necho\n");
   shell("large", `${TYPE}head -c 20000000 /dev/zero\necho $$ > large-done\n`);
   shell("x.cgi.d/avatar.jpg", "", 0o644);
@@ -80,7 +81,19 @@ print(json.dumps([dict(os.environ), sys.argv[1:], os.getcwd(), len(body), os.get
   const others = ["--bind", "127.0.0.1:0", "--access-log", "-"];
   const options = { defaults: false, cwd: folder, env: { LEAKED: "yes", HTTP_PROXY: "no" } };
   typhon = await startTyphon(FILE, [...words, ...others], options);
-  hasty = await startTyphon(FILE, [...words, ...others, "--timeout", "1"], options);
+  writeFileSync(
+    join(folder, "site.toml"),
+    `[[routes]]
+path = "/cgi"
+cgi = "cgi"
+timeout = 1
+[[routes]]
+path = "/guarded"
+respond = "guarded"
+deny = "*"
+`,
+  );
+  hasty = await startTyphon(FILE, ["--config", "site.toml", ...others], options);
 });
 
 function written(name: string): string {
@@ -159,6 +172,12 @@ describe("redirects", () => {
     const request = "POST /cgi/elsewhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     const { status, text } = await askOnce(typhon, request);
     assert.deepEqual([status, text], [200, "hello /there"]);
+  });
+
+  it("to a path of this server pass its guards", async () => {
+    const { status, text } = await getOnce(hasty, "/cgi/guarded");
+    assert.equal(status, 403);
+    assert.match(text, /ADDRESS_DENIED/);
   });
 
   it("in a circle end", async () => {
