@@ -107,8 +107,8 @@ export class Server {
       this.#goOn();
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
-      const failure = this.#programs?.start() ?? "";
-      if (failure !== "") throw new OperatorError(`--cgi: ${failure}`);
+      const { cgi } = this.#configuration;
+      if (cgi !== null) await this.#programs?.prepare(cgi);
       this.#goOn();
       const notice = await this.#connections.listen(opened);
       this.#goOn();
@@ -132,12 +132,14 @@ export class Server {
     // A site without listeners of TLS must not redirect to them, and one that has them goes on so.
     const tls = running === null ? null : (wanted.tls ?? running);
     const configuration = { ...wanted, tls };
+    const { cgi } = configuration;
     return await this.applications.reload(configuration.applications, async (applications) => {
       const site = await this.#openSite(configuration, applications);
+      if (cgi !== null) await this.#programs?.prepare(cgi);
       if (tls !== null) await this.#certificates?.replace({ ...configuration, tls });
       this.#site = site;
       this.#configuration = configuration;
-      if (configuration.cgi !== null) this.#programs?.change(configuration.cgi);
+      if (cgi !== null) this.#programs?.change(cgi);
       this.#connections.openFiles.expectWorkers(workersOf(configuration));
     });
   }

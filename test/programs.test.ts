@@ -11,7 +11,7 @@ import { FILE } from "./support/file-scope.ts";
 import { isRunning } from "./support/processes.ts";
 import { getOnce, RawClient } from "./support/raw-client.ts";
 import { makeScratch } from "./support/scratch.ts";
-import { startTyphon, type Typhon } from "./support/typhon.ts";
+import { runTyphon, startTyphon, type Typhon } from "./support/typhon.ts";
 
 let folder = "";
 before(() => {
@@ -100,6 +100,23 @@ test("a reload that brings the first route of programs starts their launcher", a
   await until("the program", async () => (await getOnce(typhon, "/cgi-bin/shows")).status === 200);
 });
 
+test("a Python that cannot run the launcher ends the start in one line, and a reload changes nothing", async () => {
+  const python = join(folder, "old-python");
+  writeFileSync(python, "#!/bin/sh\necho too old >&2\nexit 1\n", { mode: 0o755 });
+  const words = ["--bind", "127.0.0.1:0", "--cgi", "cgi-bin"];
+  const run = await runTyphon([...words, "--python", python], { cwd: folder });
+  assert.deepEqual([run.code, run.stdout], [2, ""]);
+  assert.match(run.stderr, /^typhon: --python .*old-python: too old\n$/m);
+  const file = join(folder, "other.toml");
+  const route = '[[routes]]\npath = "/cgi-bin"\ncgi = "cgi-bin"\n';
+  writeFileSync(file, route);
+  const typhon = await start(["-c", "other.toml"]);
+  writeFileSync(file, `python = "./old-python"\n${route}cgi-env = { A = "new" }\n`);
+  typhon.signal("SIGHUP");
+  await typhon.output.waitFor(/--python .*old-python: too old/);
+  assert.match((await getOnce(typhon, "/cgi-bin/shows")).text, /^ /);
+});
+
 test("at the end of --graceful-timeout a program is killed, whatever it ignores", async () => {
   const typhon = await start(["--cgi", "cgi-bin", "--graceful-timeout", "0.2"]);
   const client = await RawClient.connect(typhon);
@@ -113,7 +130,7 @@ test("a launcher that is killed leaves no program, and a new one takes the next 
   const typhon = await start(["--cgi", "cgi-bin"]);
   const waiting = getOnce(typhon, "/cgi-bin/waits");
   const program = await pidIn("pid");
-  const [launcher] = typhon.processes().filter(({ pid }) => pid !== typhon.pid);
+  const launcher = typhon.processes().find(({ pid }) => pid !== typhon.pid);
   assert(launcher !== undefined);
   process.kill(launcher.pid, "SIGKILL");
   assert.match(String((await waiting).status), /^50\d$/);

@@ -13,7 +13,7 @@ import { PATIENCE_MS, until, within } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { IS_LONG } from "../support/long.ts";
 import { isRunning, listDescriptors } from "../support/processes.ts";
-import { makeScratch } from "../support/scratch.ts";
+import { CHECKOUT, makeScratch, requirePython } from "../support/scratch.ts";
 
 const world = new CgiWorld(FILE);
 const EXITED = { code: 0, signal: null, failure: "" };
@@ -245,6 +245,17 @@ test("kill() kills the group at once, also before the start and in a call of the
   await until("the end of what it has left", () => !isRunning(Number(left.output)));
 });
 
+for (const how of ["end", "kill"] as const)
+  test(`${how}() reaches a program that has moved to another process group`, async () => {
+    const script = world.write(
+      "import os, time\nos.setpgid(0, os.getpgid(os.getppid()))\nprint(1, flush=True)\ntime.sleep(1000)\n",
+    );
+    const run = world.run(script, { python: requirePython() });
+    await run.printed("1");
+    run.running?.[how]();
+    assert.deepEqual(await run.end(), how === "end" ? TERMINATED : KILLED);
+  });
+
 test("what a program leaves behind is reaped", async () => {
   const launcher = await world.launcherPid();
   const run = world.runShell("for i in 1 2 3 4 5; do (sleep 0.1 &) ; done >/dev/null 2>&1; exit 0");
@@ -289,7 +300,8 @@ test("a stop ends programs, launcher and all: SIGTERM, then SIGKILL", async (t) 
   const refuses = own.runShell("trap '' TERM; echo x; while :; do sleep 1; done");
   await obeys.printed("\n");
   await refuses.printed("x");
-  await within(PATIENCE_MS, own.launcher.stop(), "the stop");
+  const stops = Promise.all([own.launcher.stop(), own.launcher.stop()]);
+  await within(PATIENCE_MS, stops, "the stop");
   assert.deepEqual(await obeys.end(), TERMINATED);
   assert.deepEqual(await refuses.end(), KILLED);
   assert(!isRunning(launcher));
@@ -311,13 +323,9 @@ test("a program is not started when the front's table of open files has no room"
 test("a launcher without descriptors fails runs, and goes on", async (t) => {
   const folder = makeScratch(t);
   const python = join(folder, "python");
-  writeFileSync(
-    python,
-    `#!/bin/sh\nulimit -n 24\nexec ${join(import.meta.dirname, "../../.venv-test/bin/python")} "$@"\n`,
-    {
-      mode: 0o755,
-    },
-  );
+  writeFileSync(python, `#!/bin/sh\nulimit -n 24\nexec ${requirePython()} "$@"\n`, {
+    mode: 0o755,
+  });
   const own = new CgiWorld(t, { python });
   const pid = await own.launcherPid();
   const runs = Array.from({ length: 30 }, () => own.runShell("sleep 1000"));
@@ -350,11 +358,7 @@ test("programs and launcher end when the front is killed", async (t) => {
   const file = join(folder, "front.ts");
   writeFileSync(file, FRONT);
   const program = world.write("#!/bin/sh\ntrap '' TERM\nsleep 1000 & echo $! $PPID\nwait\n");
-  const front = fork(file, [
-    join(import.meta.dirname, "../../.venv-test/bin/python"),
-    join(import.meta.dirname, "../../python"),
-    program,
-  ]);
+  const front = fork(file, [requirePython(), join(CHECKOUT, "python"), program]);
   const pids: number[] = [];
   front.on("message", (message: { readonly pid?: number; readonly text?: string }) => {
     if (message.pid !== undefined) pids.push(message.pid);

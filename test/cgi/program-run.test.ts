@@ -70,7 +70,7 @@ test("an output that cannot be opened ends the run, and the launcher closes it",
   run.onStarted(0, "/no/such", false);
   assert(!count.mayOpen());
   assert.match((await heard.ended).failure, /^its output cannot be read: .*ENOENT/);
-  assert.deepEqual(said, ["opened", "over"]);
+  assert.deepEqual(said, ["opened", "kill", "over"]);
   assert(count.mayOpen());
 });
 
