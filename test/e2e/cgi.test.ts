@@ -8,11 +8,13 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
+import { TestAuthority } from "../support/certificates.ts";
 import { until } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { isRunning } from "../support/processes.ts";
 import { fieldOf, getOnce, RawClient, askOnce } from "../support/raw-client.ts";
 import { makeScratch, requirePython } from "../support/scratch.ts";
+import { Http2Client } from "../support/secure-client.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 const TYPE = "echo Content-Type: text/plain\necho\n";
@@ -164,6 +166,40 @@ describe("a program", () => {
     const { fields } = await getOnce(typhon, "/cgi/hello");
     const id = fields.get("x-request-id")?.[0] ?? "";
     await typhon.output.waitFor(new RegExp(`id=${id} .* worker=\\d+ application=cgi`));
+  });
+});
+
+describe("over HTTP/2 and TLS", () => {
+  it("a program learns of both, and of the client's certificate", async () => {
+    const authority = new TestAuthority("Staff");
+    const host = authority.issue({ names: ["a.example"] });
+    const client = authority.issue({ subject: "Zoe", names: ["zoe.example"], usage: "clientAuth" });
+    for (const [name, text] of [
+      ["cert.pem", host.cert],
+      ["key.pem", host.key],
+      ["ca.pem", authority.cert],
+    ] as const)
+      writeFileSync(join(folder, name), text, { mode: 0o600 });
+    const files = ["--certfile", "cert.pem", "--keyfile", "key.pem", "--ca-certs", "ca.pem"];
+    const words = ["--bind", "https://127.0.0.1:0", "--cgi", "/cgi=cgi", "--cert-reqs", "optional"];
+    const secure = await startTyphon(FILE, [...words, ...files], { defaults: false, cwd: folder });
+    const address = { port: secure.port, host: "a.example", ca: authority.cert, client };
+    const http2 = await Http2Client.connect(address);
+    const { text } = await http2.ask("/cgi/tell", { ":method": "POST" }, "body");
+    const [environment, , , bodyBytes]: Told = JSON.parse(text);
+    const { HTTPS, SERVER_PROTOCOL, SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, HTTP_HOST } = environment;
+    assert.deepEqual(
+      [HTTPS, SERVER_PROTOCOL, SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, HTTP_HOST, bodyBytes],
+      ["on", "HTTP/2.0", "SUCCESS", "CN=Zoe", "a.example", 4],
+    );
+    const all = await Promise.all(
+      Array.from({ length: 20 }, async (_, at) => await http2.ask(`/cgi/hello/${at}`)),
+    );
+    assert.deepEqual(
+      all.map((one) => one.text),
+      Array.from({ length: 20 }, (_, at) => `hello /${at}`),
+    );
+    http2.destroy();
   });
 });
 
