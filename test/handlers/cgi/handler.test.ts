@@ -39,7 +39,11 @@ class Program implements RunningProgram {
   constructor(request: ProgramRequest, listener: ProgramListener) {
     this.request = request;
     this.#listener = listener;
-    listener.onStarted(4711, false);
+  }
+
+  start(): this {
+    this.#listener.onStarted(4711, false);
+    return this;
   }
 
   pause(): void {
@@ -99,7 +103,7 @@ class World {
   readonly folder: string;
   readonly #engine: MemoryEngine;
 
-  constructor(scope: TestContext, options: WorldOptions = {}) {
+  constructor(scope: TestContext, options: WorldOptions = {}, openFiles = new FileLimit(100)) {
     const { concurrency = 2, queue = 2, maxResponseSpill = 10_000_000, ...others } = options;
     this.folder = makeScratch(scope);
     const place = join(this.folder, "prog");
@@ -118,7 +122,7 @@ class World {
       },
       queue: this.queue,
       folder,
-      openFiles: new FileLimit(100),
+      openFiles,
       budget: this.budget,
       maxResponseSpill,
       software: "typhon/1",
@@ -165,7 +169,8 @@ class World {
   async run(changes: Partial<MemoryRequest> = {}): Promise<[MemoryStream, Program]> {
     const before = this.programs.length;
     const stream = this.ask(changes);
-    return [stream, await until("the program runs", () => this.programs[before] ?? null)];
+    const program = await until("the program runs", () => this.programs[before] ?? null);
+    return [stream, program.start()];
   }
 
   /** Nothing is held any more. */
@@ -291,11 +296,11 @@ describe("a program", () => {
       "the program has not ended its header block with an empty line; the program ended with signal 11",
     ],
     [
-      "cannot be started",
+      "is lost before its head",
       "",
-      { code: null, failure: "Exec format error" },
-      500,
-      "the program failed: Exec format error",
+      { code: null, failure: "the launcher has ended" },
+      502,
+      "the program failed: the launcher has ended",
     ],
     [
       "fails after its response",
@@ -316,6 +321,16 @@ describe("a program", () => {
       assert.deepEqual([world.faults, world.errors], [[fault], ["Traceback"]]);
       await world.isClean();
     });
+
+  it("that cannot be started is 500, and in the log", async (t) => {
+    const world = new World(t);
+    const stream = world.ask();
+    const program = await until("it is asked for", () => world.programs[0] ?? null);
+    program.exit({ code: null, failure: "Exec format error" });
+    assert.equal(stream.status, 500);
+    assert.deepEqual(world.faults, ["the program failed: Exec format error"]);
+    await world.isClean();
+  });
 
   it("whose launcher ends after its head is cut", async (t) => {
     const world = new World(t);
@@ -522,6 +537,15 @@ describe("requests beyond the limits", () => {
     const program = await until("the second runs", () => world.programs[1] ?? null);
     program.write(`${HTML}ok`).close().exit();
     assert.equal(second.status, 200);
+    await world.isClean();
+  });
+
+  it("are 503 where the process may open no file more", async (t) => {
+    const world = new World(t, {}, new FileLimit(0));
+    const stream = world.ask();
+    await until("503", () => stream.state === "whole");
+    assert.match(textOf(stream), /NO_DESCRIPTORS/);
+    assert.equal(world.programs.length, 0);
     await world.isClean();
   });
 
