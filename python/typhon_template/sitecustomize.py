@@ -11,7 +11,7 @@ audit hook, for the moment at which the interpreter is about to execute the comp
 
 So the interpreter itself makes `__main__`, prints tracebacks and decides about the exit code, and
 no frame of this module lies below the program. Every fault ends the process: the program never
-runs without a request. Python 3.8 or newer, and C modules of the standard library only, which are
+runs without a request. Python 3.10 or newer, and C modules of the standard library only, which are
 hidden as well.
 """
 
@@ -104,13 +104,11 @@ class Template:
         self.streams = (sys.stdout, sys.stderr)
         self.reference = _weakref.ReferenceType
         self.count_threads = _thread._count
-        self.trip = None
-        if sys.version_info >= (3, 10):  # noqa: UP036
-            # Calls interrupt_main() where the interpreter does not look for signals afterwards.
-            trip = functools.partial(_thread.interrupt_main, _signal.SIGCHLD)
-            self.trip = type("Trip", (), {"__neg__": staticmethod(trip)})()
-            # The first function that is registered is the last one that is called.
-            atexit.register(self.finish)
+        # Calls interrupt_main() where the interpreter does not look for signals afterwards.
+        trip = functools.partial(_thread.interrupt_main, _signal.SIGCHLD)
+        self.trip = type("Trip", (), {"__neg__": staticmethod(trip)})()
+        # The first function that is registered is the last one that is called.
+        atexit.register(self.finish)
         for name in set(sys.modules) - loaded:
             del sys.modules[name]
 
@@ -274,9 +272,7 @@ class Template:
         self.signal.set_wakeup_fd(-1)
         for fd in self.wake:
             os.close(fd)
-        self.signal.signal(
-            self.signal.SIGCHLD, self.take_frame if self.trip else self.signal.SIG_DFL
-        )
+        self.signal.signal(self.signal.SIGCHLD, self.take_frame)
         stdin, stdout, stderr, token = descriptors
         for target, fd in enumerate((stdin, stdout, stderr)):
             os.dup2(fd, target)
@@ -291,8 +287,7 @@ class Template:
             data[name] = value
         decoded = [os.fsdecode(arg) for arg in args]
         sys.argv += decoded
-        if hasattr(sys, "orig_argv"):
-            sys.orig_argv += decoded
+        sys.orig_argv += decoded
         if "logging" in sys.modules:
             # relativeCreated counts from the import.
             import time
@@ -440,6 +435,8 @@ def become_template(code, config):
 
 def install():
     """Hides this module, takes the launcher's first message, and waits for the program."""
+    if sys.version_info < (3, 10):  # noqa: UP036
+        raise Unsuitable
     import _socket
 
     folder, _, rest = os.environ["PYTHONPATH"].partition(":")
@@ -469,8 +466,7 @@ def install():
         elif args[0].co_filename == program:
             waiting.clear()
             trip = become_template(args[0], config)
-            if trip is not None:
-                -trip  # noqa: B018
+            -trip  # noqa: B018
 
     sys.addaudithook(hook)
 
