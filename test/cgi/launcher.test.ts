@@ -282,6 +282,28 @@ test("a launcher that dies takes its programs along, and the next run has a new 
   assert.notEqual(await own.launcherPid(), first);
 });
 
+test("templates and their runs end when the launcher is killed", async (t) => {
+  const own = new CgiWorld(t);
+  const launcher = await own.launcherPid();
+  const program = own.write(
+    `#!${requirePython()}\nimport time\nprint(1, flush=True)\ntime.sleep(1000)\n`,
+  );
+  let warm = own.run(program, { mayBeWarm: true });
+  await until("a warm run", async () => {
+    await warm.printed("1");
+    if (warm.isWarm) return true;
+    warm.running?.kill();
+    await warm.end();
+    warm = own.run(program, { mayBeWarm: true });
+    return false;
+  });
+  const pids = [warm.pid, ...childrenOf(launcher).map(Number)];
+  assert(pids.length > 1);
+  process.kill(launcher, "SIGKILL");
+  assert.match((await warm.end()).failure, /launcher/);
+  for (const pid of pids) await until(`the end of ${pid}`, () => !isRunning(pid));
+});
+
 test("a launcher that cannot be started fails runs, at last without another try", async (t) => {
   const own = new CgiWorld(t, { python: "/bin/false" });
   const failures: string[] = [];
@@ -393,10 +415,8 @@ test("of many runs that are killed at random each ends once, and nothing is left
     "kill -9 $$",
   ].map((source) => own.write(`#!/bin/sh\n${source}\n`));
   sources.push(own.write("no program"));
-  const before = {
-    mine: listDescriptors(process.pid).length,
-    its: listDescriptors(launcher).length,
-  };
+  await own.areDescriptorsClosed(launcher);
+  const before = listDescriptors(process.pid).length;
   const total = IS_LONG ? 2500 : 500;
   let started = 0;
   const pids: number[] = [];
@@ -425,8 +445,61 @@ test("of many runs that are killed at random each ends once, and nothing is left
   assert(pids.length > total / 4);
   for (const pid of pids) await until(`the end of ${pid}`, () => !isRunning(pid));
   await until("no child", () => childrenOf(launcher).length === 0);
-  await own.descriptorsBecome(launcher, before.its);
-  await until("the front's descriptors", () => listDescriptors(process.pid).length <= before.mine);
+  await own.areDescriptorsClosed(launcher);
+  await until("the front's descriptors", () => listDescriptors(process.pid).length <= before);
+  assert.equal(own.launcher.running, 0);
+  assert.deepEqual([own.launcherEnds, own.lines], [[], []]);
+});
+
+test("of many warm runs that are killed at random each ends once, and nothing is left", async (t) => {
+  const own = new CgiWorld(t);
+  const launcher = await own.launcherPid();
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  t.diagnostic(`seed ${seed}`);
+  const random = randomOf(seed);
+  const program = own.write(
+    `#!${requirePython()}
+import os, sys, time
+print(os.environ["QUERY_STRING"], flush=True)
+time.sleep(int(os.environ["QUERY_STRING"]) % 7 / 100)
+sys.stderr.write("x" * 100000)
+sys.exit(3)
+`,
+  );
+  const warm = { mayBeWarm: true, environment: { PATH: "/usr/bin:/bin", QUERY_STRING: "0" } };
+  await until("a warm run", async () => {
+    const run = own.run(program, warm);
+    await run.end();
+    return run.isWarm;
+  });
+  const total = IS_LONG ? 1000 : 200;
+  let [started, warmRuns] = [0, 0];
+  const pids = childrenOf(launcher).map(Number);
+  async function runSome(): Promise<void> {
+    while (started < total) {
+      started += 1;
+      const query = `${started}`;
+      const isKilled = random() < 0.5;
+      const run = own.run(program, {
+        ...warm,
+        environment: { ...warm.environment, QUERY_STRING: query },
+      });
+      const act = (): void => (random() < 0.5 ? run.running?.kill() : run.running?.end());
+      const timer = isKilled ? setTimeout(act, random() * 60) : undefined;
+      const end = await run.end();
+      clearTimeout(timer);
+      if (run.isWarm) warmRuns += 1;
+      pids.push(run.pid);
+      if (isKilled) continue;
+      assert.deepEqual(end, { ...EXITED, code: 3 });
+      assert.equal(run.output, `${query}\n`);
+      assert.equal(run.errorText.length, 65_537);
+    }
+  }
+  await Promise.all(Array.from({ length: 16 }, runSome));
+  assert(warmRuns > total / 2, `${warmRuns} warm runs`);
+  await own.launcher.stop();
+  for (const pid of pids) await until(`the end of ${pid}`, () => pid === 0 || !isRunning(pid));
   assert.equal(own.launcher.running, 0);
   assert.deepEqual([own.launcherEnds, own.lines], [[], []]);
 });
