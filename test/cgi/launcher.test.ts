@@ -13,7 +13,7 @@ import { PATIENCE_MS, until, within } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { IS_LONG } from "../support/long.ts";
 import { isRunning, listDescriptors } from "../support/processes.ts";
-import { makeScratch } from "../support/scratch.ts";
+import { CHECKOUT, makeScratch, requirePython } from "../support/scratch.ts";
 
 const world = new CgiWorld(FILE);
 const EXITED = { code: 0, signal: null, failure: "" };
@@ -245,6 +245,17 @@ test("kill() kills the group at once, also before the start and in a call of the
   await until("the end of what it has left", () => !isRunning(Number(left.output)));
 });
 
+for (const how of ["end", "kill"] as const)
+  test(`${how}() reaches a program that has moved to another process group`, async () => {
+    const script = world.write(
+      "import os, time\nos.setpgid(0, os.getpgid(os.getppid()))\nprint(1, flush=True)\ntime.sleep(1000)\n",
+    );
+    const run = world.run(script, { python: requirePython() });
+    await run.printed("1");
+    run.running?.[how]();
+    assert.deepEqual(await run.end(), how === "end" ? TERMINATED : KILLED);
+  });
+
 test("what a program leaves behind is reaped", async () => {
   const launcher = await world.launcherPid();
   const run = world.runShell("for i in 1 2 3 4 5; do (sleep 0.1 &) ; done >/dev/null 2>&1; exit 0");
@@ -271,6 +282,28 @@ test("a launcher that dies takes its programs along, and the next run has a new 
   assert.notEqual(await own.launcherPid(), first);
 });
 
+test("templates and their runs end when the launcher is killed", async (t) => {
+  const own = new CgiWorld(t);
+  const launcher = await own.launcherPid();
+  const program = own.write(
+    `#!${requirePython()}\nimport time\nprint(1, flush=True)\ntime.sleep(1000)\n`,
+  );
+  let warm = own.run(program, { mayBeWarm: true });
+  await until("a warm run", async () => {
+    await warm.printed("1");
+    if (warm.isWarm) return true;
+    warm.running?.kill();
+    await warm.end();
+    warm = own.run(program, { mayBeWarm: true });
+    return false;
+  });
+  const pids = [warm.pid, ...childrenOf(launcher).map(Number)];
+  assert(pids.length > 1);
+  process.kill(launcher, "SIGKILL");
+  assert.match((await warm.end()).failure, /launcher/);
+  for (const pid of pids) await until(`the end of ${pid}`, () => !isRunning(pid));
+});
+
 test("a launcher that cannot be started fails runs, at last without another try", async (t) => {
   const own = new CgiWorld(t, { python: "/bin/false" });
   const failures: string[] = [];
@@ -289,7 +322,8 @@ test("a stop ends programs, launcher and all: SIGTERM, then SIGKILL", async (t) 
   const refuses = own.runShell("trap '' TERM; echo x; while :; do sleep 1; done");
   await obeys.printed("\n");
   await refuses.printed("x");
-  await within(PATIENCE_MS, own.launcher.stop(), "the stop");
+  const stops = Promise.all([own.launcher.stop(), own.launcher.stop()]);
+  await within(PATIENCE_MS, stops, "the stop");
   assert.deepEqual(await obeys.end(), TERMINATED);
   assert.deepEqual(await refuses.end(), KILLED);
   assert(!isRunning(launcher));
@@ -311,13 +345,9 @@ test("a program is not started when the front's table of open files has no room"
 test("a launcher without descriptors fails runs, and goes on", async (t) => {
   const folder = makeScratch(t);
   const python = join(folder, "python");
-  writeFileSync(
-    python,
-    `#!/bin/sh\nulimit -n 24\nexec ${join(import.meta.dirname, "../../.venv-test/bin/python")} "$@"\n`,
-    {
-      mode: 0o755,
-    },
-  );
+  writeFileSync(python, `#!/bin/sh\nulimit -n 24\nexec ${requirePython()} "$@"\n`, {
+    mode: 0o755,
+  });
   const own = new CgiWorld(t, { python });
   const pid = await own.launcherPid();
   const runs = Array.from({ length: 30 }, () => own.runShell("sleep 1000"));
@@ -350,11 +380,7 @@ test("programs and launcher end when the front is killed", async (t) => {
   const file = join(folder, "front.ts");
   writeFileSync(file, FRONT);
   const program = world.write("#!/bin/sh\ntrap '' TERM\nsleep 1000 & echo $! $PPID\nwait\n");
-  const front = fork(file, [
-    join(import.meta.dirname, "../../.venv-test/bin/python"),
-    join(import.meta.dirname, "../../python"),
-    program,
-  ]);
+  const front = fork(file, [requirePython(), join(CHECKOUT, "python"), program]);
   const pids: number[] = [];
   front.on("message", (message: { readonly pid?: number; readonly text?: string }) => {
     if (message.pid !== undefined) pids.push(message.pid);
@@ -389,10 +415,8 @@ test("of many runs that are killed at random each ends once, and nothing is left
     "kill -9 $$",
   ].map((source) => own.write(`#!/bin/sh\n${source}\n`));
   sources.push(own.write("no program"));
-  const before = {
-    mine: listDescriptors(process.pid).length,
-    its: listDescriptors(launcher).length,
-  };
+  await own.areDescriptorsClosed(launcher);
+  const before = listDescriptors(process.pid).length;
   const total = IS_LONG ? 2500 : 500;
   let started = 0;
   const pids: number[] = [];
@@ -421,8 +445,61 @@ test("of many runs that are killed at random each ends once, and nothing is left
   assert(pids.length > total / 4);
   for (const pid of pids) await until(`the end of ${pid}`, () => !isRunning(pid));
   await until("no child", () => childrenOf(launcher).length === 0);
-  await own.descriptorsBecome(launcher, before.its);
-  await until("the front's descriptors", () => listDescriptors(process.pid).length <= before.mine);
+  await own.areDescriptorsClosed(launcher);
+  await until("the front's descriptors", () => listDescriptors(process.pid).length <= before);
+  assert.equal(own.launcher.running, 0);
+  assert.deepEqual([own.launcherEnds, own.lines], [[], []]);
+});
+
+test("of many warm runs that are killed at random each ends once, and nothing is left", async (t) => {
+  const own = new CgiWorld(t);
+  const launcher = await own.launcherPid();
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  t.diagnostic(`seed ${seed}`);
+  const random = randomOf(seed);
+  const program = own.write(
+    `#!${requirePython()}
+import os, sys, time
+print(os.environ["QUERY_STRING"], flush=True)
+time.sleep(int(os.environ["QUERY_STRING"]) % 7 / 100)
+sys.stderr.write("x" * 100000)
+sys.exit(3)
+`,
+  );
+  const warm = { mayBeWarm: true, environment: { PATH: "/usr/bin:/bin", QUERY_STRING: "0" } };
+  await until("a warm run", async () => {
+    const run = own.run(program, warm);
+    await run.end();
+    return run.isWarm;
+  });
+  const total = IS_LONG ? 1000 : 200;
+  let [started, warmRuns] = [0, 0];
+  const pids = childrenOf(launcher).map(Number);
+  async function runSome(): Promise<void> {
+    while (started < total) {
+      started += 1;
+      const query = `${started}`;
+      const isKilled = random() < 0.5;
+      const run = own.run(program, {
+        ...warm,
+        environment: { ...warm.environment, QUERY_STRING: query },
+      });
+      const act = (): void => (random() < 0.5 ? run.running?.kill() : run.running?.end());
+      const timer = isKilled ? setTimeout(act, random() * 60) : undefined;
+      const end = await run.end();
+      clearTimeout(timer);
+      if (run.isWarm) warmRuns += 1;
+      pids.push(run.pid);
+      if (isKilled) continue;
+      assert.deepEqual(end, { ...EXITED, code: 3 });
+      assert.equal(run.output, `${query}\n`);
+      assert.equal(run.errorText.length, 65_537);
+    }
+  }
+  await Promise.all(Array.from({ length: 16 }, runSome));
+  assert(warmRuns > total / 2, `${warmRuns} warm runs`);
+  await own.launcher.stop();
+  for (const pid of pids) await until(`the end of ${pid}`, () => pid === 0 || !isRunning(pid));
   assert.equal(own.launcher.running, 0);
   assert.deepEqual([own.launcherEnds, own.lines], [[], []]);
 });

@@ -151,11 +151,9 @@ export class CgiWorld {
     return Number(run.output);
   }
 
-  /** The launcher has so many descriptors. */
-  async descriptorsBecome(pid: number, number: number): Promise<void> {
-    await until(
-      `the launcher to have ${number} descriptors`,
-      () => listDescriptors(pid).length === number,
-    );
+  /** Waits until the launcher has only the descriptors that it has without runs. */
+  async areDescriptorsClosed(pid: number): Promise<void> {
+    // Standard streams, control, the poll object, and the two ends of the reaper's pipe.
+    await until("the launcher to close descriptors", () => listDescriptors(pid).length === 7);
   }
 }
