@@ -8,11 +8,13 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 
+import { TestAuthority } from "../support/certificates.ts";
 import { until } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { isRunning } from "../support/processes.ts";
 import { fieldOf, getOnce, RawClient, askOnce } from "../support/raw-client.ts";
 import { makeScratch, requirePython } from "../support/scratch.ts";
+import { Http2Client } from "../support/secure-client.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
 const TYPE = "echo Content-Type: text/plain\necho\n";
@@ -59,6 +61,7 @@ print(json.dumps([dict(os.environ), sys.argv[1:], os.getcwd(), len(body), os.get
   shell("short", `echo Content-Length: 100\n${TYPE}echo few\n`);
   shell("elsewhere", "echo Location: /cgi/hello/there\necho\n");
   shell("loops", "echo Location: /cgi/loops\necho\n");
+  shell("guarded", "echo Location: /guarded\necho\n");
   shell("away", "echo Location: https://example.com/\necho\n");
   shell("large", `${TYPE}head -c 20000000 /dev/zero\necho $$ > large-done\n`);
   shell("x.cgi.d/avatar.jpg", "", 0o644);
@@ -80,7 +83,19 @@ print(json.dumps([dict(os.environ), sys.argv[1:], os.getcwd(), len(body), os.get
   const others = ["--bind", "127.0.0.1:0", "--access-log", "-"];
   const options = { defaults: false, cwd: folder, env: { LEAKED: "yes", HTTP_PROXY: "no" } };
   typhon = await startTyphon(FILE, [...words, ...others], options);
-  hasty = await startTyphon(FILE, [...words, ...others, "--timeout", "1"], options);
+  writeFileSync(
+    join(folder, "site.toml"),
+    `[[routes]]
+path = "/cgi"
+cgi = "cgi"
+timeout = 1
+[[routes]]
+path = "/guarded"
+respond = "guarded"
+deny = "*"
+`,
+  );
+  hasty = await startTyphon(FILE, ["--config", "site.toml", ...others], options);
 });
 
 function written(name: string): string {
@@ -154,11 +169,51 @@ describe("a program", () => {
   });
 });
 
+describe("over HTTP/2 and TLS", () => {
+  it("a program learns of both, and of the client's certificate", async () => {
+    const authority = new TestAuthority("Staff");
+    const host = authority.issue({ names: ["a.example"] });
+    const client = authority.issue({ subject: "Zoe", names: ["zoe.example"], usage: "clientAuth" });
+    for (const [name, text] of [
+      ["cert.pem", host.cert],
+      ["key.pem", host.key],
+      ["ca.pem", authority.cert],
+    ] as const)
+      writeFileSync(join(folder, name), text, { mode: 0o600 });
+    const files = ["--certfile", "cert.pem", "--keyfile", "key.pem", "--ca-certs", "ca.pem"];
+    const words = ["--bind", "https://127.0.0.1:0", "--cgi", "/cgi=cgi", "--cert-reqs", "optional"];
+    const secure = await startTyphon(FILE, [...words, ...files], { defaults: false, cwd: folder });
+    const address = { port: secure.port, host: "a.example", ca: authority.cert, client };
+    const http2 = await Http2Client.connect(address);
+    const { text } = await http2.ask("/cgi/tell", { ":method": "POST" }, "body");
+    const [environment, , , bodyBytes]: Told = JSON.parse(text);
+    const { HTTPS, SERVER_PROTOCOL, SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, HTTP_HOST } = environment;
+    assert.deepEqual(
+      [HTTPS, SERVER_PROTOCOL, SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, HTTP_HOST, bodyBytes],
+      ["on", "HTTP/2.0", "SUCCESS", "CN=Zoe", "a.example", 4],
+    );
+    const all = await Promise.all(
+      Array.from({ length: 20 }, async (_, at) => await http2.ask(`/cgi/hello/${at}`)),
+    );
+    assert.deepEqual(
+      all.map((one) => one.text),
+      Array.from({ length: 20 }, (_, at) => `hello /${at}`),
+    );
+    http2.destroy();
+  });
+});
+
 describe("redirects", () => {
   it("to a path of this server are followed here", async () => {
     const request = "POST /cgi/elsewhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     const { status, text } = await askOnce(typhon, request);
     assert.deepEqual([status, text], [200, "hello /there"]);
+  });
+
+  it("to a path of this server pass its guards", async () => {
+    const { status, text } = await getOnce(hasty, "/cgi/guarded");
+    assert.equal(status, 403);
+    assert.match(text, /ADDRESS_DENIED/);
   });
 
   it("in a circle end", async () => {

@@ -142,9 +142,10 @@ export class CgiRequest
     const options = { ...this.#options, software: context.software };
     const environment = programVariables(exchange, this.#found, this.#bodyBytes, options);
     const args = programArguments(exchange.effectiveHead);
-    if (environmentBytes(environment, args) > MAX_ENVIRONMENT_BYTES) {
+    const isTooLarge = environmentBytes(environment, args) > MAX_ENVIRONMENT_BYTES;
+    if (isTooLarge || !context.openFiles.mayOpen()) {
       this.#finishRun();
-      this.fail(ERRORS.HEAD_TOO_LARGE);
+      this.fail(isTooLarge ? ERRORS.HEAD_TOO_LARGE : ERRORS.NO_DESCRIPTORS);
       return;
     }
     this.#arm(timeoutMs);
@@ -190,7 +191,7 @@ export class CgiRequest
     if (this.#run !== "running") return;
     if (end.failure === "") this.onOutputEnd();
     else if (this.#response !== "whole" && this.#response !== "done")
-      this.fail(ERRORS.APPLICATION_ERROR);
+      this.fail(this.worker === 0 ? ERRORS.APPLICATION_ERROR : ERRORS.WORKER_DIED);
     this.#tellEnd(end);
     this.#finishRun();
   }

@@ -6,6 +6,8 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
+import fc from "fast-check";
+
 import { ProgramQueue } from "../../../src/cgi/program-queue.ts";
 import type {
   ProgramEnd,
@@ -39,7 +41,11 @@ class Program implements RunningProgram {
   constructor(request: ProgramRequest, listener: ProgramListener) {
     this.request = request;
     this.#listener = listener;
-    listener.onStarted(4711, false);
+  }
+
+  start(): this {
+    this.#listener.onStarted(4711, false);
+    return this;
   }
 
   pause(): void {
@@ -99,7 +105,7 @@ class World {
   readonly folder: string;
   readonly #engine: MemoryEngine;
 
-  constructor(scope: TestContext, options: WorldOptions = {}) {
+  constructor(scope: TestContext, options: WorldOptions = {}, openFiles = new FileLimit(100)) {
     const { concurrency = 2, queue = 2, maxResponseSpill = 10_000_000, ...others } = options;
     this.folder = makeScratch(scope);
     const place = join(this.folder, "prog");
@@ -118,7 +124,7 @@ class World {
       },
       queue: this.queue,
       folder,
-      openFiles: new FileLimit(100),
+      openFiles,
       budget: this.budget,
       maxResponseSpill,
       software: "typhon/1",
@@ -165,7 +171,8 @@ class World {
   async run(changes: Partial<MemoryRequest> = {}): Promise<[MemoryStream, Program]> {
     const before = this.programs.length;
     const stream = this.ask(changes);
-    return [stream, await until("the program runs", () => this.programs[before] ?? null)];
+    const program = await until("the program runs", () => this.programs[before] ?? null);
+    return [stream, program.start()];
   }
 
   /** Nothing is held any more. */
@@ -177,6 +184,11 @@ class World {
     assert(budget.hasRoom, "memory of bodies is still counted");
     budget.give(67_108_863);
   }
+}
+
+/** Whether the front reads no more of the program. */
+function isStopped({ asked }: Program): boolean {
+  return asked.includes("end") || asked.includes("kill");
 }
 
 function textOf(stream: MemoryStream): string {
@@ -291,11 +303,11 @@ describe("a program", () => {
       "the program has not ended its header block with an empty line; the program ended with signal 11",
     ],
     [
-      "cannot be started",
+      "is lost before its head",
       "",
-      { code: null, failure: "Exec format error" },
-      500,
-      "the program failed: Exec format error",
+      { code: null, failure: "the launcher has ended" },
+      502,
+      "the program failed: the launcher has ended",
     ],
     [
       "fails after its response",
@@ -316,6 +328,16 @@ describe("a program", () => {
       assert.deepEqual([world.faults, world.errors], [[fault], ["Traceback"]]);
       await world.isClean();
     });
+
+  it("that cannot be started is 500, and in the log", async (t) => {
+    const world = new World(t);
+    const stream = world.ask();
+    const program = await until("it is asked for", () => world.programs[0] ?? null);
+    program.exit({ code: null, failure: "Exec format error" });
+    assert.equal(stream.status, 500);
+    assert.deepEqual(world.faults, ["the program failed: Exec format error"]);
+    await world.isClean();
+  });
 
   it("whose launcher ends after its head is cut", async (t) => {
     const world = new World(t);
@@ -494,6 +516,17 @@ describe("a client", () => {
     await world.isClean();
   });
 
+  it("that is slow gets the whole response of a program that is lost then", async (t) => {
+    const world = new World(t);
+    const [stream, program] = await world.run();
+    stream.isFull = true;
+    program.write(HTML).write("one").write("two").close();
+    program.exit({ code: null, failure: "the launcher has ended" });
+    stream.drain();
+    assert.deepEqual([stream.state, textOf(stream)], ["whole", "onetwo"]);
+    await world.isClean();
+  });
+
   it("that leaves in the middle of what waits for it gives memory and file back", async (t) => {
     const world = new World(t);
     const [stream, program] = await world.run();
@@ -522,6 +555,15 @@ describe("requests beyond the limits", () => {
     const program = await until("the second runs", () => world.programs[1] ?? null);
     program.write(`${HTML}ok`).close().exit();
     assert.equal(second.status, 200);
+    await world.isClean();
+  });
+
+  it("are 503 where the process may open no file more", async (t) => {
+    const world = new World(t, {}, new FileLimit(0));
+    const stream = world.ask();
+    await until("503", () => stream.state === "whole");
+    assert.match(textOf(stream), /NO_DESCRIPTORS/);
+    assert.equal(world.programs.length, 0);
     await world.isClean();
   });
 
@@ -576,6 +618,92 @@ describe("a local redirect", () => {
     assert.match(world.faults.join(), /too many local redirects/);
     await world.isClean();
   });
+});
+
+it("each request has one response with its own bytes, and gives all back, whatever happens", async (t) => {
+  const world = new World(t, { concurrency: 1000, maxResponseSpill: 300_000 });
+  const piece = fc.constantFrom(
+    HTML,
+    "Content-Type: text/event-stream\n\n",
+    "Content-Length: 4\n",
+    "Status: 404 No\n\n",
+    "Status: 204\n\n",
+    "Location: /cgi/other\n\n",
+    "\n",
+    "ab",
+    "c".repeat(70_000),
+    "d".repeat(1_200_000),
+  );
+  const step = fc.oneof(
+    { weight: 4, arbitrary: piece.map((text) => ({ kind: "write", text }) as const) },
+    fc.constantFrom(
+      { kind: "close" } as const,
+      { kind: "exit" } as const,
+      { kind: "lost" } as const,
+      { kind: "leave" } as const,
+      { kind: "full" } as const,
+      { kind: "drain" } as const,
+      { kind: "turn" } as const,
+    ),
+  );
+  const method = fc.constantFrom("GET", "HEAD", "POST");
+  const property = fc.asyncProperty(
+    method,
+    fc.array(step, { maxLength: 14 }),
+    async (how, steps) => {
+      const first = world.programs.length;
+      const [stream, program] = await world.run({ method: how });
+      const done = { output: "", hasClosed: false, hasEnded: false, hasLeft: false };
+      const close = (): void => {
+        if (!done.hasClosed && !isStopped(program)) program.close();
+        done.hasClosed = true;
+      };
+      for (const one of [
+        ...steps,
+        { kind: "drain" },
+        { kind: "close" },
+        { kind: "exit" },
+      ] as const) {
+        if (one.kind === "turn") await new Promise(setImmediate);
+        else if (one.kind === "full") stream.isFull = true;
+        else if (one.kind === "drain") stream.drain();
+        else if (one.kind === "leave") {
+          stream.leave();
+          done.hasLeft = true;
+        } else if (done.hasEnded) continue;
+        else if (one.kind === "write" && !done.hasClosed && !isStopped(program)) {
+          program.write(one.text);
+          done.output += one.text;
+        } else if (one.kind === "close") close();
+        else if (one.kind !== "write") {
+          if (one.kind === "exit") close();
+          program.exit(one.kind === "exit" ? {} : { code: null, failure: "lost" });
+          done.hasEnded = true;
+        }
+      }
+      // The programs of local redirects.
+      await until("a response", () => {
+        for (const other of world.programs.slice(first + 1))
+          if (other.asked.at(-1) !== "over") {
+            other.write(`${HTML}other`).close().exit();
+            other.asked.push("over");
+          }
+        stream.drain();
+        return stream.state !== "open";
+      });
+      if (
+        stream.state === "whole" &&
+        stream.status < 300 &&
+        how !== "HEAD" &&
+        world.programs.length === first + 1
+      )
+        assert(done.output.includes(textOf(stream)));
+      if (!done.hasLeft && stream.state === "reset") assert(world.faults.length > 0);
+      await world.isClean();
+      world.faults.length = 0;
+    },
+  );
+  await fc.assert(property, { numRuns: 300 });
 });
 
 describe("a path", () => {
