@@ -5,13 +5,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, chownSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { request, type OutgoingHttpHeaders } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";

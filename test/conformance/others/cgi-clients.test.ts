@@ -152,7 +152,16 @@ for (const [title, start] of [
       await run(checkout, "fossil", "settings", "autosync", "off");
       writeFileSync(join(checkout, "large.bin"), randomBytes(2_000_000));
       await run(checkout, "fossil", "add", "large.bin");
-      await run(checkout, "fossil", "commit", "--no-warnings", "--user-override", "zoe", "-m", "a commit of fossil");
+      await run(
+        checkout,
+        "fossil",
+        "commit",
+        "--no-warnings",
+        "--user-override",
+        "zoe",
+        "-m",
+        "a commit of fossil",
+      );
       await run(checkout, "fossil", "push", `${login}/fossil`, "--once");
       const said = await run(work, "fossil", "timeline", "-R", join(folder, "a.fossil"), "-n", "5");
       assert.match(said, /a commit of fossil/, server.readLog());

@@ -87,16 +87,31 @@ const SMALL: readonly Case[] = [
   { path: "/cgi-bin/redirect.py?document", status: 303, shows: ">there<" },
   { path: "/cgi-bin/redirect.py?local", status: 200, shows: "PATH_INFO /moved" },
   { path: "/cgi-bin/where.py", status: 200, shows: "PATH_INFO -" },
-  { path: "/cgi-bin/where.py/a%20b/stra%C3%9Fe?c=%20d&e", status: 200, shows: "PATH_INFO /a b/straße" },
+  {
+    path: "/cgi-bin/where.py/a%20b/stra%C3%9Fe?c=%20d&e",
+    status: 200,
+    shows: "PATH_INFO /a b/straße",
+  },
   { path: "/cgi-bin/where.py/a/./b/../c", status: 200, shows: "PATH_INFO /a/c" },
   { path: "/cgi-bin/where.py?one+two%20three", status: 200, shows: "['one', 'two three']" },
   { path: "/cgi-bin/where.py", method: "PUT", body: "abc", status: 200, shows: "METHOD PUT" },
   { path: "/cgi-bin/where.py", method: "DELETE", status: 200, shows: "METHOD DELETE" },
-  { path: "/cgi-bin/upload.py", body: Buffer.alloc(3_000_000, "ab"), status: 200, shows: "3000000 0" },
+  {
+    path: "/cgi-bin/upload.py",
+    body: Buffer.alloc(3_000_000, "ab"),
+    status: 200,
+    shows: "3000000 0",
+  },
   { path: "/cgi-bin/download.py", status: 200 },
   { path: "/cgi-bin/guests.py?zoe=hi&adam=ho", status: 200, shows: '"since": 1970' },
   { path: "/cgi-bin/wsgi.py/x", body: "tea", status: 418, shows: "short and stout: tea" },
-  { path: "/cgi-bin/rpc.py", body: RPC, fields: { "Content-Type": "text/xml" }, status: 200, shows: "<int>1024</int>" },
+  {
+    path: "/cgi-bin/rpc.py",
+    body: RPC,
+    fields: { "Content-Type": "text/xml" },
+    status: 200,
+    shows: "<int>1024</int>",
+  },
   { path: "/cgi-bin/status.py?404", status: 404, shows: "a document of 404" },
   { path: "/cgi-bin/status.py?503", status: 503, shows: "a document of 503" },
   { path: "/cgi-bin/status.py?299", status: 299, shows: "a document of 299" },
@@ -116,7 +131,13 @@ const SMALL: readonly Case[] = [
   { path: "/cgi-bin/hello.sh", body: "in a body", status: 200, shows: "in a body" },
   { path: "/cgi-bin/hello.pl?b=c;a=1", status: 200, shows: "a=1, b=c" },
   { path: "/cgi-bin/hello.cgi", body: "echo", status: 200, shows: "Hello from C: echo" },
-  { path: "/cgi-bin/page.php/info?a[]=1&a[]=2", body: "p=q", fields: FORM, status: 200, shows: `"p":"q"` },
+  {
+    path: "/cgi-bin/page.php/info?a[]=1&a[]=2",
+    body: "p=q",
+    fields: FORM,
+    status: 200,
+    shows: `"p":"q"`,
+  },
 ];
 
 const DEBIAN: readonly Case[] = [
@@ -133,7 +154,11 @@ const DEBIAN: readonly Case[] = [
   { path: "/cgit/work.git/plain/a.txt", status: 200, shows: "one\ntwo" },
   { path: "/cgit/work.git/patch/", status: 200, shows: "+two" },
   { path: "/cgit/missing.git/", status: 404 },
-  { path: "/git/work.git/info/refs?service=git-upload-pack", status: 200, shows: "refs/heads/main" },
+  {
+    path: "/git/work.git/info/refs?service=git-upload-pack",
+    status: 200,
+    shows: "refs/heads/main",
+  },
   { path: "/git/work.git/HEAD", status: 200, shows: "ref: refs/heads/main" },
   { path: "/git/work.git/info/refs?service=git-receive-pack", status: 403 },
   { path: "/git/missing.git/HEAD", status: 404 },
@@ -176,8 +201,17 @@ before(async () => {
 /** Repositories with two commits each, and what the programs need to find them; returns their variables. */
 function makeRepositories(): Readonly<Record<string, string>> {
   const file = (...parts: string[]): string => join(folder, ...parts);
-  const dated = { GIT_AUTHOR_DATE: "2024-01-02T03:04:05Z", GIT_COMMITTER_DATE: "2024-01-02T03:04:05Z" };
-  const identity = { GIT_CONFIG_GLOBAL: "/dev/null", HOME: folder, HGRCPATH: "", USER: "zoe", ...dated };
+  const dated = {
+    GIT_AUTHOR_DATE: "2024-01-02T03:04:05Z",
+    GIT_COMMITTER_DATE: "2024-01-02T03:04:05Z",
+  };
+  const identity = {
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    HOME: folder,
+    HGRCPATH: "",
+    USER: "zoe",
+    ...dated,
+  };
   const run = (command: string, cwd: string, ...words: string[]): void =>
     void execFileSync(command, words, { cwd, env: { ...process.env, ...identity }, stdio: "pipe" });
   const user = ["-c", "user.name=Zoe", "-c", "user.email=zoe@a.example"];
@@ -197,7 +231,12 @@ function makeRepositories(): Readonly<Record<string, string>> {
   run("fossil", folder, "init", "--project-name", "Work", "work.fossil");
   const write = (name: string, ...lines: string[]): void =>
     writeFileSync(file(name), `${lines.join("\n")}\n`);
-  write("gitweb.conf", `$projectroot = "${file("git")}";`, "$feature{'snapshot'}{'default'} = ['tgz'];", "1;");
+  write(
+    "gitweb.conf",
+    `$projectroot = "${file("git")}";`,
+    "$feature{'snapshot'}{'default'} = ['tgz'];",
+    "1;",
+  );
   write("cgitrc", "virtual-root=/cgit/", `scan-path=${file("git")}`);
   write("hgweb.config", "[paths]", `/ = ${file("hg")}/*`);
   write(
