@@ -142,11 +142,7 @@ export class Server {
         (configuration.tls?.acme ?? null) === null
           ? null
           : async (token) => (await this.#certificates?.keyAuthorization(token)) ?? null,
-      programs: {
-        run: () => {
-          throw new Error("no CGI programs yet");
-        },
-      },
+      programs: null,
       httpsPort: () => this.#connections.httpsPort,
       fileMemory: this.#fileMemory,
       openFiles: this.#connections.openFiles,
@@ -156,9 +152,10 @@ export class Server {
     });
   }
 
-  #route(exchange: Exchange): void {
+  /** `isNew`: false after a local redirect. */
+  #route(exchange: Exchange, isNew = true): void {
     try {
-      const refused = this.#proxies.identify(exchange);
+      const refused = isNew ? this.#proxies.identify(exchange) : null;
       if (refused !== null) exchange.fail(refused);
       else if (this.#site === null) exchange.fail(ERRORS.NO_WORKERS);
       else this.#site.handle(exchange);

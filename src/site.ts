@@ -5,8 +5,8 @@
 //   request ─▶ page of the server (health, challenges) ─▶ host and path have a route? ─▶ redirect to https
 //                                          ─▶ connection made for another host's client certificates? 421 ─▶ route
 
-import type { ProgramRunner } from "./cgi/program.ts";
 import type {
+  CgiTarget,
   Configuration,
   RouteConfiguration,
   RoutePolicy,
@@ -26,6 +26,7 @@ import {
   READINESS_PATH,
   ReadinessHandler,
 } from "./handlers/builtin/health.ts";
+import type { CgiContext } from "./handlers/cgi/context.ts";
 import { CgiHandler } from "./handlers/cgi/handler.ts";
 import { HttpsRedirectHandler } from "./handlers/builtin/https-redirect.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
@@ -46,8 +47,8 @@ export interface SiteContext {
   readonly applications: ReadonlyMap<string, Handler>;
   /** Whether the application of a name can take requests. */
   readonly isReady: (application: string) => boolean;
-  /** Runs the programs of CGI routes. */
-  readonly programs: ProgramRunner;
+  /** Of CGI routes; null: there is none. */
+  readonly programs: CgiContext | null;
   /** Responds to challenges of certificate authorities; null: no certificate is ordered. */
   readonly keyAuthorizationOf: KeyAuthorizationOf | null;
   /** The port at which this server speaks TLS. */
@@ -185,8 +186,7 @@ function targetHandler(target: RouteTarget, path: string, context: SiteContext):
   if (target.kind === "respond")
     return new FixedResponseHandler(target.status, target.contentType, target.body);
   if (target.kind === "static") return staticHandler(target, path, context);
-  if (target.kind === "cgi")
-    return new CgiHandler({ prefix: path, place: target.place, runner: context.programs });
+  if (target.kind === "cgi") return cgiHandler(target, path, context);
   const handler = context.applications.get(target.application);
   if (handler === undefined)
     throw new OperatorError(`no application is named "${target.application}"`);
@@ -205,6 +205,12 @@ function staticHandler(target: StaticTarget, path: string, context: SiteContext)
     count,
     onUnreadable: (name, code) => onUnreadable(folder, name, code),
   });
+}
+
+function cgiHandler(target: CgiTarget, prefix: string, { programs }: SiteContext): Handler {
+  if (!canOpenBelow()) throw new OperatorError("programs are run only where /proc is mounted");
+  if (programs === null) throw new OperatorError("CGI programs have no launcher");
+  return new CgiHandler({ ...target, prefix, context: programs });
 }
 
 function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {

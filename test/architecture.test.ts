@@ -24,6 +24,7 @@ const PARTS = [
   "acme",
   "x509",
   "websocket",
+  "processes",
   "cgi",
   "workers",
   "routing",
@@ -52,9 +53,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // RFC 8555; knows nothing of the server.
   acme: ["net", "x509"],
   websocket: ["http", "net"],
+  // Python processes of the server's own, such as launchers.
+  processes: ["net"],
   // CGI programs: what they are started with, their launcher, their responses (RFC 3875).
-  cgi: ["http", "net"],
-  workers: ["http", "net"],
+  cgi: ["http", "net", "processes"],
+  workers: ["http", "net", "processes"],
   routing: ["http", "net"],
   observe: ["http"],
   front: ["http", "net", "tls"],
@@ -67,7 +70,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "handlers/wsgi": ["http", "net", "workers", "websocket", "handlers/python"],
   "handlers/asgi": ["http", "net", "workers", "websocket", "handlers/python"],
   "handlers/cgi": ["http", "net", "cgi", "handlers/python"],
-  "pool-log.ts": ["http", "observe", "workers"],
+  "pool-log.ts": ["http", "observe", "processes", "workers"],
   // One Python application as a service; then the one place where all parts are joined.
   "application.ts": [...PARTS, "config", "pool-log.ts"],
   "applications.ts": ["config", "net", "application.ts"],

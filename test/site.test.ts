@@ -77,7 +77,7 @@ async function open(options: SiteOptions = {}): Promise<Ask> {
   const context: SiteContext = {
     applications: new Map(handlers),
     isReady: (name) => ready.includes(name),
-    programs: { run: () => assert.fail("no program") },
+    programs: null,
     keyAuthorizationOf: tokens && (async (token) => await Promise.resolve(tokens[token] ?? null)),
     httpsPort: () => options.httpsPort ?? 443,
     fileMemory: new CacheMemory(),

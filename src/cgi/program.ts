@@ -8,6 +8,7 @@ export type ProgramInput =
   /** A temporary file of `length` bytes, which stays until the run has ended. */
   | { readonly kind: "file"; readonly path: string; readonly length: number };
 
+/** Its texts stand for bytes: latin-1, one character a byte; that goes for paths, too. */
 export interface ProgramRequest {
   /** Absolute path of the program's file. */
   readonly program: string;
@@ -17,18 +18,20 @@ export interface ProgramRequest {
   readonly args: readonly string[];
   /** The working directory, absolute. */
   readonly folder: string;
-  /** The whole environment; latin-1 strings, one character a byte. */
+  /** The whole environment. */
   readonly environment: Readonly<Record<string, string>>;
   readonly input: ProgramInput;
   /** Whether the program may run in a fork of a template (warm). */
   readonly mayBeWarm: boolean;
+  /** Modules that such a template imports, beside those of the standard library that the program names. */
+  readonly preload: readonly string[];
 }
 
 export interface ProgramEnd {
   /** Null: ended by a signal, or not started. */
   readonly code: number | null;
   readonly signal: number | null;
-  /** Why the program could not be started; "" = it was. */
+  /** Why the program could not be started, or read, or ended; "" = none of these. */
   readonly failure: string;
 }
 

@@ -102,10 +102,12 @@ export interface CgiTarget {
   readonly preload: readonly string[];
   /** Whether programs get the request's Authorization field. */
   readonly passesAuthorization: boolean;
-  /** Added to the environment of programs. */
+  /** Added to the environment of programs; values as bytes, each as one character. */
   readonly env: Readonly<Record<string, string>>;
   /** Time until the head of the response, and between pieces of its body while the client reads; 0 = no limit. */
   readonly timeoutMs: number;
+  /** The same for a prefix and all paths below it, the longest prefix first. */
+  readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
 }
 
 /** What all CGI programs of a server share. */
@@ -268,6 +270,8 @@ export interface Configuration {
   /** The names differ; none for a site of files alone. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
+  /** What the operator may want to change, such as programs that are not run; a line each. */
+  readonly notices: readonly string[];
   readonly logs: {
     /** "-" = standard output, "off", or an absolute path. */
     readonly accessLog: string;

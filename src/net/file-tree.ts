@@ -9,6 +9,7 @@
 // FIFO is never opened. Folders stay open for a moment, so that the files in them are found by one call.
 
 import {
+  access,
   close,
   constants,
   existsSync,
@@ -48,6 +49,7 @@ const statLink = promisify<PathLike, Stats>(lstat);
 const statFollowed = promisify<PathLike, Stats>(stat);
 const openFile = promisify<PathLike, number, number>(open);
 const readFile = promisify(read);
+const checkAccess = promisify<PathLike, number>(access);
 const linkTarget = promisify<PathLike, "latin1", string>(readlink);
 
 /** Errors that mean: there is nothing that can be served. */
@@ -201,6 +203,12 @@ export class Place {
     return await openRegular(this.#folder.at(this.#name), count, followLinks ? 0 : O_NOFOLLOW);
   }
 
+  /** Whether this process may execute the file, as the system decides (mode, lists of rights, mount options). */
+  async isExecutable(): Promise<boolean> {
+    const found = checkAccess(this.#folder.at(this.#name), constants.X_OK).then(() => true);
+    return (await absentAsNull(found)) ?? false;
+  }
+
   release(): void {
     this.#folder.release();
   }
@@ -254,6 +262,10 @@ export class FileTree {
 
   constructor(options: FileTreeOptions) {
     this.#options = options;
+  }
+
+  get root(): string {
+    return this.#options.root;
   }
 
   /**
