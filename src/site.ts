@@ -39,6 +39,7 @@ import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { ClientPolicies } from "./routing/client-policies.ts";
 import { hostName } from "./routing/host-names.ts";
+import { routeTimeouts } from "./routing/route-timeouts.ts";
 import { isBelow, Router, type Route } from "./routing/router.ts";
 
 /** What the handlers of a site share. */
@@ -210,7 +211,16 @@ function staticHandler(target: StaticTarget, path: string, context: SiteContext)
 function cgiHandler(target: CgiTarget, prefix: string, { programs }: SiteContext): Handler {
   if (!canOpenBelow()) throw new OperatorError("programs are run only where /proc is mounted");
   if (programs === null) throw new OperatorError("CGI programs have no launcher");
-  return new CgiHandler({ ...target, prefix, context: programs });
+  const { routeTimeouts: routes, timeoutMs: usualMs, ...options } = target;
+  const make = (timeoutMs: number): Handler =>
+    new CgiHandler({ ...options, timeoutMs, prefix, context: programs });
+  const usual = make(usualMs);
+  if (routes.length === 0) return usual;
+  const timesOf = routeTimeouts(routes, usualMs, usualMs);
+  const others = new Map(routes.map(({ ms }) => [ms, make(ms)]));
+  return {
+    handle: (exchange) => (others.get(timesOf(exchange.path).timeoutMs) ?? usual).handle(exchange),
+  };
 }
 
 function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {

@@ -74,6 +74,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // One Python application as a service; then the one place where all parts are joined.
   "application.ts": [...PARTS, "config", "pool-log.ts"],
   "applications.ts": ["config", "net", "application.ts"],
+  "programs.ts": ["cgi", "handlers/cgi", "http", "net", "observe", "config"],
   "site.ts": [...PARTS, "config"],
   "connections.ts": [...PARTS, "config"],
   "certificate-log.ts": ["acme", "observe"],
@@ -86,6 +87,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "applications.ts",
     "certificates.ts",
     "connections.ts",
+    "programs.ts",
     "site.ts",
   ],
   supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],

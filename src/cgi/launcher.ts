@@ -108,6 +108,11 @@ export class CgiLauncher implements ProgramRunner {
     return run;
   }
 
+  /** Kills all programs that run, with their process groups. */
+  killAll(): void {
+    for (const run of [...this.#runs.values()]) run.kill();
+  }
+
   /** Ends all programs, the launcher and its templates; resolves when they have ended. No program starts any more. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -9,7 +9,6 @@ import { findInterpreter } from "./interpreter.ts";
 import { asNamed } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { kindOf, mayEnter, mayRead, mayRun } from "./paths.ts";
-import { canonicalBytes } from "./route-values.ts";
 import { OPTIONS } from "./schema.ts";
 import type { Environment, GivenValue, Sources } from "./sources.ts";
 import { readTimeouts } from "./timeouts.ts";
@@ -47,11 +46,7 @@ export function readCgiTarget(
     isWarm: sources.one(OPTIONS.cgiWarm) === "auto",
     preload: preload.map(({ value }) => value),
     passesAuthorization: sources.one(OPTIONS.cgiPassAuthorization),
-    env: Object.fromEntries(
-      sources
-        .merged(OPTIONS.cgiEnv)
-        .map(({ value: [name, value] }) => [name, canonicalBytes(value)]),
-    ),
+    env: Object.fromEntries(sources.merged(OPTIONS.cgiEnv).map(({ value }) => value)),
     timeoutMs,
     routeTimeouts,
   };

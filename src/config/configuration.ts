@@ -102,7 +102,7 @@ export interface CgiTarget {
   readonly preload: readonly string[];
   /** Whether programs get the request's Authorization field. */
   readonly passesAuthorization: boolean;
-  /** Added to the environment of programs; values as bytes, each as one character. */
+  /** Added to the environment of programs. */
   readonly env: Readonly<Record<string, string>>;
   /** Time until the head of the response, and between pieces of its body while the client reads; 0 = no limit. */
   readonly timeoutMs: number;

@@ -134,10 +134,6 @@ describe("routes of programs", () => {
       Array.from({ length: 2 }, () => ({ A: "1, 2", B: "3" })),
     );
   });
-  test("values of variables are bytes in UTF-8", () => {
-    const [target] = targets(site("--cgi", "/p=programs", "--cgi-env", "A=ü"));
-    assert.deepEqual(target?.env, { A: "\u00c3\u00bc" });
-  });
   test("a program has them as options of createServer", () => {
     const table = readToml('cgi = "/p=programs"\n[cgi-env]\nA = "b"', "t");
     const configuration = programConfiguration(table, { PATH: bin }, scratch);
