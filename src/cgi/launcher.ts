@@ -12,10 +12,9 @@ import type {
   ProgramRunner,
   RunningProgram,
 } from "./program.ts";
+import { environmentBytes, MAX_ENVIRONMENT_BYTES } from "./variables.ts";
 import { ProgramRun, type RunPort } from "./program-run.ts";
 
-/** Arguments and environment of a program; Linux takes as much in one text, and 2 MiB in all, as usual. */
-const MAX_ENVIRONMENT_BYTES = 131_072;
 /** At a stop programs get SIGTERM, and 3 s later SIGKILL; a launcher that has not ended then is killed. */
 const STOP_TIMEOUT_MS = 6000;
 
@@ -127,7 +126,7 @@ export class CgiLauncher implements ProgramRunner {
   }
 
   #submit(id: number, request: ProgramRequest): string {
-    if (sizeOf(request) > MAX_ENVIRONMENT_BYTES)
+    if (environmentBytes(request.environment, request.args) > MAX_ENVIRONMENT_BYTES)
       return `its arguments and environment have more than ${MAX_ENVIRONMENT_BYTES} bytes`;
     if (!this.#options.count.mayOpen()) return "the server may open no further file";
     const failure = this.start();
@@ -190,14 +189,6 @@ export class CgiLauncher implements ProgramRunner {
     if (this.#isStopped) this.#onStopped?.();
     else this.#listener.onLauncherEnd(text);
   }
-}
-
-/** Bytes of arguments and environment, as the kernel counts them without their addresses. */
-function sizeOf({ args, environment }: ProgramRequest): number {
-  let bytes = 0;
-  for (const text of args) bytes += text.length + 1;
-  for (const name in environment) bytes += name.length + (environment[name]?.length ?? 0) + 2;
-  return bytes;
 }
 
 function encode(input: ProgramInput): object | null {

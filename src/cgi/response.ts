@@ -45,13 +45,12 @@ export class HeadReader {
   /** Takes the next bytes; null: the block goes on. Throws ResponseFault. */
   push(bytes: Buffer): ReadHead | null {
     const before = this.#text.length;
-    // One line end more than may be, so that a block of just the limit is recognised.
-    this.#text += bytes.toString("latin1", 0, Math.min(bytes.length, MAX_HEAD_BYTES + 2 - before));
+    this.#text += bytes.toString("latin1", 0, Math.min(bytes.length, MAX_HEAD_BYTES + 1 - before));
     const end = /\n\r?\n/g;
     end.lastIndex = Math.max(0, before - 2);
     const found = end.exec(this.#text);
     if (found === null) {
-      if (this.#text.length <= MAX_HEAD_BYTES + 1) return null;
+      if (this.#text.length <= MAX_HEAD_BYTES) return null;
       throw new ResponseFault(`the header block is longer than ${MAX_HEAD_BYTES} bytes`);
     }
     const response = readBlock(this.#text.slice(1, found.index));

@@ -7,7 +7,10 @@ import { protocolOf, type RequestHead } from "../http/message.ts";
 import { hostNameOf } from "../net/host-name.ts";
 import { tlsVariables } from "./tls-variables.ts";
 
-/** Bytes of the environment and the arguments of a program, with the ends of their strings. */
+/**
+ * Bytes of the environment and the arguments of a program, with the ends of their strings. Linux takes as much in one
+ * text, and 2 MiB in all, as usual.
+ */
 export const MAX_ENVIRONMENT_BYTES = 131_072;
 
 /** Apache's suexec has the same path. */

@@ -2,9 +2,9 @@
 // client gets. The run and the response end independently of one another: a program may go on when its response is
 // whole, and a slow client may still read when the program has ended.
 //
-//   run:      receiving ─▶ waiting ─▶ running ─▶ exited ─▶ over        exited: another process holds the output
-//   response: head ─▶ body ─▶ done                                     whole: as long as Content-Length says
-//               └▶ untyped ─▶ done
+//   run:      receiving ─▶ waiting ─▶ running ─▶ over
+//   response: head ─▶ body ─▶ whole ─▶ done        whole: as long as Content-Length says
+//               └▶ untyped ─────────────▲          untyped: without Content-Type, so no body may follow
 
 import {
   environmentBytes,
@@ -32,8 +32,6 @@ import type { FoundProgram } from "./program-finder.ts";
 
 /** For a request to be begun whose client has closed its sending side. */
 const HALF_CLOSED_WAIT_MS = 250;
-/** A program that has ended leaves its output to others for so long without a byte. */
-export const OUTPUT_GRACE_MS = 2000;
 /** Bytes that the spool may hold without room for them before the program has to wait. */
 const MAX_UNACCEPTED_BYTES = 262_144;
 
@@ -49,7 +47,7 @@ export class CgiRequest
   worker = 0;
   readonly #options: CgiOptions;
   readonly #found: FoundProgram;
-  #run: "receiving" | "waiting" | "running" | "exited" | "over" = "receiving";
+  #run: "receiving" | "waiting" | "running" | "over" = "receiving";
   #response: "head" | "untyped" | "body" | "whole" | "done" = "head";
   #body: ReceivedBody | null = null;
   #input = NO_INPUT;
@@ -58,8 +56,6 @@ export class CgiRequest
   #hasOutputEnded = false;
   /** Whether the program was ended by this request, so that its exit code says nothing. */
   #wasEnded = false;
-  /** Null: the program has not ended. */
-  #end: ProgramEnd | null = null;
   /** What was wrong with the output; goes to the log with the exit code. */
   #fault = "";
   readonly #reader = new HeadReader();
@@ -115,8 +111,7 @@ export class CgiRequest
   }
 
   submitFile(path: string, length: number): void {
-    const bytes = Buffer.from(path).toString("latin1");
-    this.#enqueue({ kind: "file", path: bytes, length }, length);
+    this.#enqueue({ kind: "file", path, length }, length);
   }
 
   #enqueue(input: ProgramInput, length: number): void {
@@ -142,7 +137,6 @@ export class CgiRequest
     const environment = programVariables(exchange, this.#found, this.#bodyBytes, options);
     const args = programArguments(exchange.effectiveHead);
     if (environmentBytes(environment, args) > MAX_ENVIRONMENT_BYTES) {
-      this.#releaseBody();
       this.#finishRun();
       this.fail(ERRORS.HEAD_TOO_LARGE);
       return;
@@ -180,7 +174,6 @@ export class CgiRequest
     } else if (this.#response === "body") this.#finishResponse("done");
     if (this.#missing > 0 && this.#missing < Infinity)
       this.#fault = `the program has sent ${this.#missing} bytes less than its Content-Length says`;
-    if (this.#run === "exited") this.#finishRun();
   }
 
   onErrorText(text: string): void {
@@ -189,12 +182,11 @@ export class CgiRequest
 
   onEnd(end: ProgramEnd): void {
     if (this.#run !== "running") return;
-    this.#run = "exited";
-    this.#releaseBody();
-    this.#end = end;
-    if (this.#hasOutputEnded) this.#finishRun();
-    else if (end.failure !== "") this.onOutputEnd();
-    else this.#arm(OUTPUT_GRACE_MS);
+    if (end.failure === "") this.onOutputEnd();
+    else if (this.#response !== "whole" && this.#response !== "done")
+      this.fail(ERRORS.APPLICATION_ERROR);
+    this.#tellEnd(end);
+    this.#finishRun();
   }
 
   onDrain(): void {
@@ -390,20 +382,18 @@ export class CgiRequest
   }
 
   #endProgram(how: "end" | "kill"): void {
-    if (this.#run !== "running" && this.#run !== "exited") return;
+    if (this.#run !== "running") return;
     this.#wasEnded = true;
     this.#hasOutputEnded = true;
     if (how === "end") this.#program?.end();
     else this.#program?.kill();
-    if (this.#run === "exited") this.#finishRun();
-    else this.#arm(0);
+    this.#arm(0);
   }
 
   #finishRun(): void {
-    if (this.#run === "over") return;
     this.#run = "over";
     this.#arm(0);
-    if (this.#end !== null) this.#tellEnd(this.#end);
+    this.#releaseBody();
     this.context.queue.release();
   }
 
@@ -421,11 +411,7 @@ export class CgiRequest
   #onLate(): void {
     const { timeoutMs } = this.#options;
     if (this.#isPaused) this.#timer?.refresh();
-    else if (this.#run === "exited") {
-      // A process that the program has left behind holds the output.
-      this.onOutputEnd();
-      this.#program?.end();
-    } else if (this.#response === "head" || this.#response === "untyped")
+    else if (this.#response === "head" || this.#response === "untyped")
       this.#overdue(`the program has not responded within ${timeoutMs} ms`);
     else if (this.#response === "body")
       this.#overdue(`the program has sent nothing of its response for ${timeoutMs} ms`);
@@ -449,8 +435,7 @@ export class CgiRequest
   #tellEnd({ code, signal, failure }: ProgramEnd): void {
     const texts = this.#fault === "" ? [] : [this.#fault];
     const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-    if (!this.#wasEnded && failure !== "")
-      texts[0] = `the program could not be started: ${failure}`;
+    if (!this.#wasEnded && failure !== "") texts.push(`the program failed: ${failure}`);
     else if (!this.#wasEnded && code !== 0) texts.push(`the program ended with ${how}`);
     if (texts.length > 0) this.#tell(texts.join("; "));
   }
