@@ -151,7 +151,13 @@ describe("a program's response", () => {
     fc.assert(
       fc.property(text, fc.array(fc.nat(200), { maxLength: 10 }), (output, cuts) => {
         assert.equal(told(output, cuts), told(output));
-        assert.equal(told(output, Array.from(output, (_, index) => index)), told(output));
+        assert.equal(
+          told(
+            output,
+            Array.from(output, (_, index) => index),
+          ),
+          told(output),
+        );
       }),
       { numRuns: 500 },
     );

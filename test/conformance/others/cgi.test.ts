@@ -283,7 +283,20 @@ function compared({ status, fields, body }: CgiAnswer, { isServersPage }: Case):
   const plain = (isPacked ? gunzipSync(body) : body).toString("latin1");
   const text = MOMENTS.reduce((said, [pattern, word]) => said.replace(pattern, word), plain);
   const kept = fields.filter((line) => !ASIDE.test(line));
-  return { status, fields: kept.map((line) => line.replace(NONCE, "nonce")), text };
+  return { status, fields: joinRepeated(kept.map((line) => line.replace(NONCE, "nonce"))), text };
+}
+
+/** Fields of one name as one line (RFC 9110 §5.3): Apache joins them, but for cookies. */
+function joinRepeated(lines: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const line of lines) {
+    const [name = "", value = ""] = line.split(/: (.*)/s);
+    const last = joined.at(-1);
+    const isRepeated = name !== "set-cookie" && last?.startsWith(`${name}: `) === true;
+    if (isRepeated) joined.push(`${joined.pop()}, ${value}`);
+    else joined.push(line);
+  }
+  return joined;
 }
 
 for (const [title, cases] of [
