@@ -70,7 +70,7 @@ run_tls() {
 # CGI programs of Debian and of ours, beside Apache: what they respond, what clients of git, Mercurial and Fossil do
 # with them, and the environment that programs see.
 run_cgi() {
-  sh tools/setup-debian.sh /usr/sbin/apache2=apache2 cc=gcc perl php-cgi git hg=mercurial fossil \
+  sh tools/setup-debian.sh /usr/sbin/apache2=apache2 /usr/sbin/lighttpd=lighttpd cc=gcc perl php-cgi git hg=mercurial fossil \
     /usr/bin/python3=python3 /usr/share/gitweb/gitweb.cgi=gitweb /usr/lib/cgit/cgit.cgi=cgit \
     /usr/lib/cgi-bin/awstats.pl=awstats
   node_tests test/conformance/others/cgi.test.ts test/conformance/others/cgi-clients.test.ts \

@@ -1,4 +1,4 @@
-"""The chaos program of CGI: each page (PATH_INFO) is one fault. What has happened is noted as chaos_pages.py does.
+"""The chaos program of CGI: each page (PATH_INFO) is one fault; notes as in chaos_pages.py.
 
 It is run by --cgi-run-py, so that its interpreter is that of the tests.
 """

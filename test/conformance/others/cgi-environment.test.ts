@@ -10,6 +10,7 @@ import {
   makePrograms,
   startApache,
   startCold,
+  startLighttpd,
   startWarm,
   type CgiAsk,
   type CgiServer,
@@ -33,10 +34,33 @@ const DIFFERENCES: Readonly<Record<string, string>> = {
   PATH: "Apache: that of its own start; Typhon: a fixed one, so that a start by hand changes nothing",
 };
 
+/** Variables of RFC 3875 §4.1 that neither a port nor the server's name is part of. */
+const STANDARD = new Set([
+  "AUTH_TYPE",
+  "CONTENT_LENGTH",
+  "CONTENT_TYPE",
+  "GATEWAY_INTERFACE",
+  "PATH_INFO",
+  "PATH_TRANSLATED",
+  "QUERY_STRING",
+  "REMOTE_ADDR",
+  "REMOTE_IDENT",
+  "REMOTE_USER",
+  "REQUEST_METHOD",
+  "SCRIPT_NAME",
+  "SERVER_NAME",
+  "SERVER_PROTOCOL",
+]);
+/** Those of them that lighttpd sets otherwise, and how. */
+const OF_LIGHTTPD: Readonly<Record<string, string>> = {
+  CONTENT_LENGTH: "lighttpd says 0 where there is no body",
+};
+
 /** Requests that set as much as clients can. */
 const REQUESTS: readonly CgiAsk[] = [
   { path: "/cgi-bin/variables.py" },
-  { path: "/cgi-bin/variables.py/a%20b/stra%C3%9Fe//c?d=%20e&f=%00" },
+  { path: "/cgi-bin/variables.py/a%20b/stra%C3%9Fe//c?d=%20e" },
+  { path: "/cgi-bin/variables.py?%00" },
   { path: "/cgi-bin/variables.py?one+two" },
   { path: "/cgi-bin/variables.py", method: "OPTIONS" },
   {
@@ -60,9 +84,11 @@ const REQUESTS: readonly CgiAsk[] = [
 ];
 
 const servers: CgiServer[] = [];
+let lighttpd: CgiServer | null = null;
 before(async () => {
   const places = [folderPlace("/cgi-bin", makePrograms(FILE), { PLACE: "a b=c" })];
   servers.push(await startApache(FILE, places));
+  lighttpd = await startLighttpd(FILE, places);
   servers.push(await startCold(FILE, places), await startWarm(FILE, places));
 });
 
@@ -110,4 +136,19 @@ test("a template's program sees what a cold one sees", async () => {
     );
     assert.deepEqual(differing.toSorted(), ["HTTP_X_REQUEST_ID", "REMOTE_PORT", "SERVER_PORT"]);
   }
+});
+
+test("the variables of RFC 3875 are those of lighttpd too", async () => {
+  const cold = servers[1];
+  assert(cold !== undefined && lighttpd !== null);
+  const seen = new Set<string>();
+  // lighttpd refuses an encoded NUL.
+  for (const asked of REQUESTS.filter(({ path }) => !path.includes("%00"))) {
+    const differing = namesThatDiffer(
+      await readVariables(cold, asked),
+      await readVariables(lighttpd, asked),
+    );
+    for (const name of differing) if (STANDARD.has(name)) seen.add(name);
+  }
+  assert.deepEqual([...seen], Object.keys(OF_LIGHTTPD));
 });

@@ -61,7 +61,7 @@ const MULTIPART = [
   'Content-Disposition: form-data; name="file"; filename="a.bin"',
   "Content-Type: application/octet-stream",
   "",
-  `${"\u0000\u00ff\r\n".repeat(5000)}`,
+  "\u0000\u00ff\r\n".repeat(5000),
   "--cut--",
   "",
 ].join("\r\n");
@@ -291,9 +291,9 @@ function joinRepeated(lines: readonly string[]): string[] {
   const joined: string[] = [];
   for (const line of lines) {
     const [name = "", value = ""] = line.split(/: (.*)/s);
-    const last = joined.at(-1);
-    const isRepeated = name !== "set-cookie" && last?.startsWith(`${name}: `) === true;
-    if (isRepeated) joined.push(`${joined.pop()}, ${value}`);
+    const last = joined.at(-1) ?? "";
+    const isRepeated = name !== "set-cookie" && last.startsWith(`${name}: `);
+    if (isRepeated) joined.splice(-1, 1, `${last}, ${value}`);
     else joined.push(line);
   }
   return joined;
@@ -312,7 +312,11 @@ for (const [title, cases] of [
         const asked = { ...one, path: one.path.replace("{folder}", folder) };
         const theirs = await ask(apache, asked);
         const { status, apacheStatus = status } = one;
-        assert.equal(theirs.status, apacheStatus, `apache\n${theirs.body}\n${apache.readLog()}`);
+        assert.equal(
+          theirs.status,
+          apacheStatus,
+          `apache\n${theirs.body.toString()}\n${apache.readLog()}`,
+        );
         if (one.shows !== undefined) {
           const text = theirs.body.toString("utf8");
           assert(text.includes(one.shows), text);

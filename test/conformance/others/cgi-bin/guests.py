@@ -2,10 +2,10 @@
 """A guest book in a database of this request alone."""
 
 import json
+import os
 import sqlite3
 from datetime import datetime, timezone
 from urllib.parse import parse_qsl
-import os
 
 book = sqlite3.connect(":memory:")
 book.execute("create table guests (name text, wrote text)")

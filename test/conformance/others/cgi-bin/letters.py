@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Characters beyond ASCII by print, in the encoding that the interpreter chooses; a flag in the shebang."""
+"""Characters beyond ASCII by print, in the encoding that the interpreter chooses; a flag."""
 
 import locale
 import sys

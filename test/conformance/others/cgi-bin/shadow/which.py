@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Modules beside the program that have the names of the standard library's: they come first, as always."""
+"""Modules beside the program with names of the standard library: they come first, as always."""
 
 import colorsys
 import statistics
