@@ -73,8 +73,12 @@ run_cgi() {
   sh tools/setup-debian.sh /usr/sbin/apache2=apache2 /usr/sbin/lighttpd=lighttpd cc=gcc perl php-cgi git hg=mercurial fossil \
     /usr/bin/python3=python3 /usr/share/gitweb/gitweb.cgi=gitweb /usr/lib/cgit/cgit.cgi=cgit \
     /usr/lib/cgi-bin/awstats.pl=awstats
-  node_tests test/conformance/others/cgi.test.ts test/conformance/others/cgi-clients.test.ts \
-    test/conformance/others/cgi-environment.test.ts
+  # Debian's Python from 3.13 on has the module cgi in a package.
+  /usr/bin/python3 -W ignore -c 'import cgi, cgitb' 2>/dev/null ||
+    sh tools/setup-debian.sh /usr/lib/python3/dist-packages/cgi=python3-legacy-cgi
+  for part in '' -clients -environment -pythons; do
+    node_tests "test/conformance/others/cgi$part.test.ts"
+  done
 }
 
 # The tests that have a short form in npm test, in full: bodies of a gigabyte, thousands of broken

@@ -30,6 +30,8 @@ const PYTHON = "/usr/bin/python3";
 const WEB_USER = { name: "www-data", id: 33 };
 const IS_ROOT = process.getuid?.() === 0;
 
+const DEBIAN = { python: PYTHON, user: IS_ROOT ? WEB_USER.name : null };
+
 export interface CgiServer {
   readonly name: string;
   readonly port: number;
@@ -43,8 +45,10 @@ export const startApache: StartCgi = (scope, places) =>
   startReference(scope, { name: "apache", command: APACHE, places });
 export const startLighttpd: StartCgi = (scope, places) =>
   startReference(scope, { name: "lighttpd", command: LIGHTTPD, places });
-export const startWarm: StartCgi = (scope, places) => startTyphonCgi(scope, places, "auto");
-export const startCold: StartCgi = (scope, places) => startTyphonCgi(scope, places, "off");
+export const startWarm: StartCgi = (scope, places) =>
+  startTyphonCgi(scope, { places, warm: "auto", ...DEBIAN });
+export const startCold: StartCgi = (scope, places) =>
+  startTyphonCgi(scope, { places, warm: "off", ...DEBIAN });
 
 /** A folder that the programs' user may enter. */
 export function makeOpenFolder(scope: Scope): string {
@@ -111,10 +115,18 @@ async function startReference(
   return { name, port, readLog };
 }
 
-async function startTyphonCgi(
+export interface TyphonOrder {
+  readonly places: readonly CgiPlace[];
+  readonly warm: "auto" | "off";
+  /** The interpreter of the launcher. */
+  readonly python: string;
+  /** Whom the programs run as; null: as the user of the tests. */
+  readonly user: string | null;
+}
+
+export async function startTyphonCgi(
   scope: Scope,
-  places: readonly CgiPlace[],
-  warm: "auto" | "off",
+  { places, warm, python, user }: TyphonOrder,
 ): Promise<CgiServer> {
   const folder = makeOpenFolder(scope);
   const routes = places.flatMap(({ path, place, env }) => [
@@ -127,9 +139,9 @@ async function startTyphonCgi(
   ]);
   const options = [
     `bind = "127.0.0.1:0"`,
-    `python = "${PYTHON}"`,
+    `python = "${python}"`,
     `cgi-warm = "${warm}"`,
-    ...(IS_ROOT ? [`user = "${WEB_USER.name}"`] : []),
+    ...(user === null ? [] : [`user = "${user}"`]),
   ];
   writeFileSync(join(folder, "typhon.toml"), [...options, ...routes, ""].join("\n"));
   const typhon = await startTyphon(scope, [], { cwd: folder, defaults: false });
