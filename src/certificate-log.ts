@@ -3,9 +3,8 @@
 import type { KeeperEvent } from "./acme/keeper-event.ts";
 import type { Log } from "./observe/log.ts";
 
-/** Names without a certificate, which are ordered now. */
-export function logMissing(log: Log, missing: readonly string[]): void {
-  const names = missing.join(" ");
+/** Writes that there is no certificate for a name, and that it is ordered now. */
+export function logMissing(log: Log, names: string): void {
   log.info("certificate.ordering", `${names}: no certificate yet; it is being ordered`, { names });
 }
 
@@ -67,7 +66,7 @@ export function logKeeperEvent(log: Log, event: KeeperEvent): void {
       log.error("certificate.failed", `${names}: ${event.reason}; ${KEPT}`, fields);
       return;
     case "left":
-      log.warning("certificate.state", `${names}: ${event.reason}`, { path: "" });
+      log.warning("certificate.state", `${names}: ${event.reason}`, {});
   }
 }
 
@@ -75,7 +74,7 @@ const KEPT = "the certificate in use stays";
 
 function inUse(notAfter: number | null): string {
   return notAfter === null
-    ? "TLS for this name fails until then"
+    ? "the name has no certificate until then"
     : `${KEPT} until ${day(notAfter)}`;
 }
 

@@ -100,8 +100,9 @@ export class Certificates {
       if (this.#state === "loading") return;
       sources.files.watch();
       if (sources.ordered === old?.ordered) return;
-      sources.ordered?.start();
+      // Its orders hold locks that those of the new one would wait for.
       await old?.ordered?.stop(0);
+      sources.ordered?.start();
     });
   }
 
@@ -143,10 +144,9 @@ export class Certificates {
     const options: CertificateFilesOptions = {
       certificates,
       clients,
-      onReplaced: (paths) =>
-        log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, { names: "" }),
+      onReplaced: (paths) => log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {}),
       onBroken: (text) =>
-        log.error("certificate.failed", `${text}; the certificate in use stays`, { names: "" }),
+        log.error("certificate.failed", `${text}; the certificate in use stays`, {}),
       onWarning: (text) => log.warning("certificate.warning", text, {}),
     };
     return await CertificateFiles.open(options, this.store);
@@ -164,7 +164,7 @@ export class Certificates {
       this.#log.info(
         "certificate.loaded",
         `certificates of the local authority ${authority.rootPath}; "typhon trust" says how browsers trust it`,
-        { names: "" },
+        {},
       );
   }
 

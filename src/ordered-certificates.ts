@@ -20,8 +20,9 @@ export interface OrderedOptions {
   readonly bind: Configuration["listeners"]["bind"];
 }
 
-/** Longer than a stopping server's grace, ms: orders that have begun remove their challenges. */
-const MORE_STOP_MS = 2000;
+/** Beyond a stopping server's grace, ms: orders remove their challenges, then hook programs end. */
+const ORDERS_STOP_MS = 1000;
+const HOOKS_STOP_MS = 1000;
 
 export class OrderedCertificates {
   readonly #keeper: CertificateKeeper;
@@ -75,8 +76,9 @@ export class OrderedCertificates {
 
   /** Orders what is missing, and renews. */
   start(): void {
-    const missing = this.#domains.filter((_, at) => this.#found[at] === null);
-    if (missing.length > 0) logMissing(this.#log, missing);
+    this.#domains.forEach((name, at) => {
+      if (this.#found[at] === null) logMissing(this.#log, name);
+    });
     void this.#keeper.start();
   }
 
@@ -84,8 +86,8 @@ export class OrderedCertificates {
   async stop(graceMs: number): Promise<void> {
     this.#isUsed = false;
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, graceMs + MORE_STOP_MS);
-    await Promise.race([this.#keeper.stop(), late]);
+    const timer = setTimeout(resolve, graceMs + ORDERS_STOP_MS + HOOKS_STOP_MS);
+    await Promise.race([this.#keeper.stop(graceMs + ORDERS_STOP_MS), late]);
     clearTimeout(timer);
   }
 

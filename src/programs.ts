@@ -15,6 +15,7 @@ import type {
   RunningProgram,
 } from "./cgi/program.ts";
 import type { CgiConfiguration } from "./config/configuration.ts";
+import { OperatorError } from "./config/operator-error.ts";
 import { readVersion } from "./config/version.ts";
 import type { CgiContext } from "./handlers/cgi/context.ts";
 import type { Exchange } from "./http/exchange.ts";
@@ -24,6 +25,8 @@ import type { Log } from "./observe/log.ts";
 const PACKAGE_FOLDER = join(dirname(dirname(fileURLToPath(import.meta.url))), "python");
 /** How often it is looked whether programs still run. */
 const IDLE_CHECK_MS = 20;
+/** Characters of the reason why a launcher does not start. */
+const MAX_REASON = 300;
 
 /** Parts of the server that its programs use. */
 export interface ProgramsContext extends Pick<
@@ -34,11 +37,19 @@ export interface ProgramsContext extends Pick<
   readonly openFiles: OpenFiles;
 }
 
+interface Prepared {
+  readonly configuration: CgiConfiguration;
+  readonly launcher: CgiLauncher;
+}
+
 export class Programs implements ProgramRunner {
   readonly #context: ProgramsContext;
   readonly #queue: ProgramQueue;
   #configuration: CgiConfiguration;
   #launcher: CgiLauncher;
+  /** Started for a configuration that is not in use yet, or was refused for another reason. */
+  #prepared: Prepared | null = null;
+  #hasOpened = false;
   /** Launchers of earlier configurations, until their last program has ended. */
   readonly #leaving = new Set<CgiLauncher>();
   #isStopped = false;
@@ -72,23 +83,33 @@ export class Programs implements ProgramRunner {
     };
   }
 
-  /** Starts the launcher, so that the first request does not wait for it. Returns why it cannot be started, or "". */
-  start(): string {
-    return this.#launcher.start();
+  /** Starts the launcher that a configuration needs, for `change`. Rejects with OperatorError. */
+  async prepare(configuration: CgiConfiguration): Promise<void> {
+    const isSame = hasSameLauncher(this.#configuration, configuration);
+    if (isSame && this.#hasOpened) return;
+    if (this.#isStopped) throw new OperatorError("the server is stopping");
+    if (this.#prepared !== null) void this.#leave(this.#prepared.launcher);
+    const launcher = isSame ? this.#launcher : this.#makeLauncher(configuration);
+    this.#prepared = isSame ? null : { configuration, launcher };
+    const failure = await launcher.open();
+    if (failure !== "") {
+      this.#prepared = null;
+      // Python tells what is wrong in its last line, and so does a program that is no Python.
+      const line = failure.trim().split("\n").at(-1)?.slice(0, MAX_REASON);
+      throw new OperatorError(`--python ${configuration.python}: ${line}`);
+    }
+    this.#hasOpened = true;
   }
 
-  /** The settings of a new site hold for requests from now on. */
+  /** The settings of a new site, which was prepared, hold for requests from now on. */
   change(configuration: CgiConfiguration): void {
-    const before = this.#configuration;
-    this.#configuration = configuration;
     this.#queue.change(configuration);
-    const { python, templateIdleMs } = configuration;
-    if (python === before.python && templateIdleMs === before.templateIdleMs) return;
-    const old = this.#launcher;
-    this.#launcher = this.#makeLauncher(configuration);
-    this.#launcher.start();
-    this.#leaving.add(old);
-    void this.#leave(old);
+    this.#configuration = configuration;
+    const prepared = this.#prepared;
+    if (prepared === null || !hasSameLauncher(prepared.configuration, configuration)) return;
+    this.#prepared = null;
+    void this.#leave(this.#launcher);
+    this.#launcher = prepared.launcher;
   }
 
   run(request: ProgramRequest, listener: ProgramListener): RunningProgram {
@@ -100,7 +121,8 @@ export class Programs implements ProgramRunner {
     const end = performance.now() + graceMs;
     this.#isStopped = true;
     await lastExchange;
-    const all = [this.#launcher, ...this.#leaving];
+    const prepared = this.#prepared === null ? [] : [this.#prepared.launcher];
+    const all = [this.#launcher, ...prepared, ...this.#leaving];
     // Those whose clients have left have been told to end.
     while (all.some((one) => one.running > 0) && performance.now() < end)
       await delay(IDLE_CHECK_MS);
@@ -109,6 +131,7 @@ export class Programs implements ProgramRunner {
   }
 
   async #leave(launcher: CgiLauncher): Promise<void> {
+    this.#leaving.add(launcher);
     while (launcher.running > 0 && !this.#isStopped) await delay(IDLE_CHECK_MS);
     if (this.#isStopped) return;
     this.#leaving.delete(launcher);
@@ -132,6 +155,10 @@ export class Programs implements ProgramRunner {
       },
     );
   }
+}
+
+function hasSameLauncher(one: CgiConfiguration, other: CgiConfiguration): boolean {
+  return one.python === other.python && one.templateIdleMs === other.templateIdleMs;
 }
 
 function fieldsOf({ requestId, head }: Exchange): {

@@ -74,7 +74,11 @@ export class Server {
       onFinish: (exchange) => accessLog?.write(exchange),
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
       onFailed: ({ reason, remoteAddress: client }) =>
-        log.debug("connection.failed", `${client}: ${reason}`, { client, reason }),
+        log.debug(
+          "connection.failed",
+          `a connection of ${client || "a local client"} has ended before its first request: ${reason}`,
+          { client, reason },
+        ),
       onFault: (error) => this.#logFault(error),
     });
     const { openFiles } = this.#connections;
@@ -103,8 +107,8 @@ export class Server {
       this.#goOn();
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
-      const failure = this.#programs?.start() ?? "";
-      if (failure !== "") throw new OperatorError(`--cgi: ${failure}`);
+      const { cgi } = this.#configuration;
+      if (cgi !== null) await this.#programs?.prepare(cgi);
       this.#goOn();
       const notice = await this.#connections.listen(opened);
       this.#goOn();
@@ -120,16 +124,22 @@ export class Server {
 
   /**
    * Loads the code of the applications anew; with a new configuration its applications, routes and certificates serve
-   * from now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
+   * from now on, while listeners, logs and process stay, and whether there is TLS. Null, or why the old code, or the
+   * old configuration, goes on.
    */
-  async reload(configuration = this.#configuration): Promise<string | null> {
+  async reload(wanted = this.#configuration): Promise<string | null> {
+    const { tls: running } = this.#configuration;
+    // A site without listeners of TLS must not redirect to them, and one that has them goes on so.
+    const tls = running === null ? null : (wanted.tls ?? running);
+    const configuration = { ...wanted, tls };
+    const { cgi } = configuration;
     return await this.applications.reload(configuration.applications, async (applications) => {
       const site = await this.#openSite(configuration, applications);
-      const { tls } = configuration;
+      if (cgi !== null) await this.#programs?.prepare(cgi);
       if (tls !== null) await this.#certificates?.replace({ ...configuration, tls });
       this.#site = site;
       this.#configuration = configuration;
-      if (configuration.cgi !== null) this.#programs?.change(configuration.cgi);
+      if (cgi !== null) this.#programs?.change(cgi);
       this.#connections.openFiles.expectWorkers(workersOf(configuration));
     });
   }

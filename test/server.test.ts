@@ -3,8 +3,10 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
@@ -20,6 +22,7 @@ import { Sink } from "../src/observe/sink.ts";
 import { Server } from "../src/server.ts";
 import { until } from "./support/deadline.ts";
 import { FILE } from "./support/file-scope.ts";
+import { freePorts } from "./support/free-ports.ts";
 import { makeScratch, requirePython } from "./support/scratch.ts";
 
 const folder = makeScratch(FILE);
@@ -295,6 +298,27 @@ describe("two applications behind one server", () => {
     assert.equal((await ask("", "/readyz/nobody")).status, 404);
     assert.equal((await ask("", "/livez")).status, 200);
   });
+});
+
+test("a server that is stopped during its start listens nowhere afterwards", async () => {
+  const { port: free } = await freePorts(["port"]);
+  const words = ["shop:app", "--bind", `127.0.0.1:${free}`];
+  const target = { kind: "respond", status: 204, contentType: "", body: "" } as const;
+  const one = new Server(
+    {
+      ...load(words, process.env, folder),
+      applications: [],
+      routes: [{ ...route("", "", ""), target }],
+    },
+    new Log(sinks[0], { level: "debug", format: "json" }),
+    null,
+  );
+  const started = one.start();
+  await one.stop(0);
+  await assert.rejects(started, /the server was stopped during its start/);
+  const socket = connect(free, "127.0.0.1");
+  const [error] = await once(socket, "error");
+  assert.equal(Reflect.get(Object(error), "code"), "ECONNREFUSED");
 });
 
 function exists(name: string): boolean {

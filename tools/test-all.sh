@@ -26,7 +26,8 @@ run_pebble() {
   sh tools/setup-pebble.sh || status=$?
   [ "$status" != 3 ] || skip "there is no Go to build Pebble with"
   [ "$status" = 0 ] || exit "$status"
-  node_tests test/conformance/others/pebble.test.ts test/conformance/others/pebble-keeper.test.ts
+  node_tests test/conformance/others/pebble.test.ts test/conformance/others/pebble-keeper.test.ts \
+    test/conformance/others/pebble-command.test.ts
 }
 
 # A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.

@@ -17,6 +17,8 @@ import { ProgramRun, type RunPort } from "./program-run.ts";
 
 /** At a stop programs get SIGTERM, and 3 s later SIGKILL; a launcher that has not ended then is killed. */
 const STOP_TIMEOUT_MS = 6000;
+/** For a launcher to take runs: a Python with slow start-up hooks takes seconds. */
+const OPEN_TIMEOUT_MS = 60_000;
 
 export interface CgiLauncherOptions {
   readonly python: string;
@@ -51,7 +53,9 @@ export class CgiLauncher implements ProgramRunner {
   #readyAt = 0;
   #served = 0;
   #isStopped = false;
-  #onStopped: (() => void) | null = null;
+  #stopping: PromiseWithResolvers<void> | null = null;
+  /** Hears that the launcher takes runs (""), or why it has ended. */
+  #onOpened: ((failure: string) => void) | null = null;
 
   constructor(options: CgiLauncherOptions, listener: CgiLauncherListener) {
     this.#options = options;
@@ -67,6 +71,22 @@ export class CgiLauncher implements ProgramRunner {
   /** Programs that run, or are being started. */
   get running(): number {
     return this.#runs.size;
+  }
+
+  /** Starts the launcher; resolves with "" when it takes runs, or with the reason why it does not. Called once. */
+  async open(): Promise<string> {
+    const failure = this.start();
+    if (failure !== "" || this.#readyAt !== 0) return failure;
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.#onOpened = resolve;
+    const timer = setTimeout(
+      () => this.#process?.kill(`it was not ready after ${OPEN_TIMEOUT_MS} ms`),
+      OPEN_TIMEOUT_MS,
+    );
+    const text = await promise;
+    clearTimeout(timer);
+    this.#onOpened = null;
+    return text;
   }
 
   /** Starts the launcher, so that the first run does not wait for it. Returns why it cannot be started, or "". */
@@ -109,7 +129,7 @@ export class CgiLauncher implements ProgramRunner {
 
   /** Kills all programs that run, with their process groups. */
   killAll(): void {
-    for (const run of [...this.#runs.values()]) run.kill();
+    for (const run of this.#runs.values()) run.kill();
   }
 
   /** Ends all programs, the launcher and its templates; resolves when they have ended. No program starts any more. */
@@ -117,11 +137,10 @@ export class CgiLauncher implements ProgramRunner {
     this.#isStopped = true;
     const child = this.#process;
     if (child === null) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onStopped = resolve;
+    this.#stopping ??= Promise.withResolvers();
     child.say({ op: "stop" });
     const timer = setTimeout(() => child.kill("it did not stop in time"), STOP_TIMEOUT_MS);
-    await promise;
+    await this.#stopping.promise;
     clearTimeout(timer);
   }
 
@@ -159,7 +178,7 @@ export class CgiLauncher implements ProgramRunner {
       case "opened":
         this.#pid = message.number("pid");
         this.#readyAt = performance.now();
-        return;
+        return this.#onOpened?.("");
       default:
         // "fault": the launcher cannot go on, and exits.
         this.#process?.explainEnd(message.text("text"));
@@ -184,10 +203,12 @@ export class CgiLauncher implements ProgramRunner {
     this.#backoff.note(livedMs, this.#served, now);
     this.#process = null;
     this.#pid = this.#readyAt = this.#served = 0;
-    for (const run of [...this.#runs.values()])
-      run.abandon("the launcher of CGI programs has ended");
-    if (this.#isStopped) this.#onStopped?.();
-    else this.#listener.onLauncherEnd(text);
+    // A listener may begin new runs meanwhile.
+    const runs = [...this.#runs.values()];
+    for (const run of runs) run.abandon("the launcher of CGI programs has ended");
+    this.#onOpened?.(text || "it ended without a word");
+    if (this.#isStopped) this.#stopping?.resolve();
+    else if (this.#onOpened === null) this.#listener.onLauncherEnd(text);
   }
 }
 

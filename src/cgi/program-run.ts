@@ -71,11 +71,11 @@ export class ProgramRun implements RunningProgram {
   }
 
   end(): void {
-    this.#stop("end", "SIGTERM");
+    this.#stop("end");
   }
 
   kill(): void {
-    this.#stop("kill", "SIGKILL");
+    this.#stop("kill");
   }
 
   /** The program runs; `path`: its output, until the launcher hears that it was opened. */
@@ -107,7 +107,7 @@ export class ProgramRun implements RunningProgram {
 
   /** Nobody will report the end of the program: its process group is killed. */
   abandon(failure: string): void {
-    if (this.#end === null) this.#signal("SIGKILL");
+    if (this.#end === null) this.#killGroup();
     this.#dropOutput();
     this.#finish(this.#end ?? { code: null, signal: null, failure });
   }
@@ -172,12 +172,13 @@ export class ProgramRun implements RunningProgram {
   #fail(fault: unknown): void {
     if (this.#output === "done") return;
     const failure = `its output cannot be read: ${String(fault)}`;
-    this.#signal("SIGKILL");
+    if (this.#end === null) this.#port.say("kill", this.#id);
+    else this.#killGroup();
     this.#dropOutput();
     this.#finish({ code: null, signal: null, failure });
   }
 
-  #stop(op: "end" | "kill", signal: "SIGTERM" | "SIGKILL"): void {
+  #stop(op: "end" | "kill"): void {
     if (this.#isOver) return;
     const end = this.#end;
     this.#dropOutput();
@@ -187,7 +188,7 @@ export class ProgramRun implements RunningProgram {
       this.#timer = setTimeout(() => this.abandon("it could not be killed"), KILL_TIMEOUT_MS);
       return;
     }
-    this.#signal(signal);
+    this.#killGroup();
     // Not in a call of the listener's.
     process.nextTick(() => this.#finish(end));
   }
@@ -209,17 +210,17 @@ export class ProgramRun implements RunningProgram {
 
   #endOutput(): void {
     if (!this.#isSilent || this.#isPaused || this.#output !== "reading") return;
-    this.#signal("SIGKILL");
+    this.#killGroup();
     this.#onOutputEnd();
     this.#socket?.destroy();
   }
 
-  // While the program runs, the launcher signals, which knows whether the number is still the program's. A process
+  // While the program runs, the launcher kills, which knows whether the number is still the program's. A process
   // group keeps its number while it has a process.
-  #signal(signal: "SIGTERM" | "SIGKILL"): void {
+  #killGroup(): void {
     if (this.#pid <= 1) return;
     try {
-      process.kill(-this.#pid, signal);
+      process.kill(-this.#pid, "SIGKILL");
     } catch {
       // The group has no process.
     }

@@ -17,8 +17,8 @@ import { reasonPhrase } from "../http/status.ts";
 import { parseTarget } from "../http/target.ts";
 
 /** Bytes of a header block with its line ends. */
-export const MAX_HEAD_BYTES = 32_768;
-export const MAX_FIELDS = 100;
+export const MAX_PROGRAM_HEAD_BYTES = 32_768;
+export const MAX_PROGRAM_FIELDS = 100;
 
 export type ProgramResponse =
   /** `hasType`: a body may follow; without Content-Type none may (§6.3.1). */
@@ -45,13 +45,17 @@ export class HeadReader {
   /** Takes the next bytes; null: the block goes on. Throws ResponseFault. */
   push(bytes: Buffer): ReadHead | null {
     const before = this.#text.length;
-    this.#text += bytes.toString("latin1", 0, Math.min(bytes.length, MAX_HEAD_BYTES + 1 - before));
+    this.#text += bytes.toString(
+      "latin1",
+      0,
+      Math.min(bytes.length, MAX_PROGRAM_HEAD_BYTES + 1 - before),
+    );
     const end = /\n\r?\n/g;
     end.lastIndex = Math.max(0, before - 2);
     const found = end.exec(this.#text);
     if (found === null) {
-      if (this.#text.length <= MAX_HEAD_BYTES) return null;
-      throw new ResponseFault(`the header block is longer than ${MAX_HEAD_BYTES} bytes`);
+      if (this.#text.length <= MAX_PROGRAM_HEAD_BYTES) return null;
+      throw new ResponseFault(`the header block is longer than ${MAX_PROGRAM_HEAD_BYTES} bytes`);
     }
     const response = readBlock(this.#text.slice(1, found.index));
     return { response, bodyAt: end.lastIndex - before };
@@ -61,8 +65,8 @@ export class HeadReader {
 /** Reads a header block without the empty line at its end. */
 function readBlock(block: string): ProgramResponse {
   const lines = block === "" ? [] : block.split("\n");
-  if (lines.length > MAX_FIELDS)
-    throw new ResponseFault(`the header block has more than ${MAX_FIELDS} fields`);
+  if (lines.length > MAX_PROGRAM_FIELDS)
+    throw new ResponseFault(`the header block has more than ${MAX_PROGRAM_FIELDS} fields`);
   const kept = { names: [] as string[], values: [] as string[] };
   const options: string[] = [];
   const ofProgram: OwnFields = { status: null, location: null, type: null };

@@ -79,13 +79,15 @@ export interface ConnectionFacts {
   readonly localPort: number;
 }
 
-/** Where the time of an exchange went, for its log line: asked when the exchange has ended. */
+/** Where the time of an exchange went, for its log line, and whether it goes on: asked when the exchange has ended. */
 export interface Handling {
   /** Number of the process that ran the application; 0 = none, or not known. */
   readonly worker: number;
   /** Milliseconds in the queue, and in the application; null: when a process took the request is not known. */
   readonly queuedMs: number | null;
   readonly runMs: number | null;
+  /** Whether the client has left, and a process still has the request. */
+  readonly isAbandoned: boolean;
 }
 
 /** "none": nothing follows the head. "length": as Content-Length says. "unknown": as the handler writes. */
@@ -129,7 +131,7 @@ export interface Handler {
 const EMPTY = Buffer.alloc(0);
 /** A body of `respond` of up to so many bytes belongs to the caller again. */
 const CALLERS_BYTES = 65_536;
-const OWN_HANDLING: Handling = { worker: 0, queuedMs: 0, runMs: 0 };
+const OWN_HANDLING: Handling = { worker: 0, queuedMs: 0, runMs: 0, isAbandoned: false };
 const SERVER_OPTIONS = responseHead(200, "OK", [ALLOW]);
 
 export class Exchange {

@@ -120,6 +120,8 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   readonly #peer = { headerTableBytes: null as number | null, windowBytes: INITIAL_WINDOW_BYTES };
   readonly #window = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
   readonly #resets = new RecentIds();
+  /** Requests without a client that a process still has: each takes the place of a stream. */
+  #abandoned: Exchange[] = [];
   readonly #controlFrames: Allowance;
   readonly #clientResets: Allowance;
   readonly #streamFaults: Allowance;
@@ -290,6 +292,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   }
 
   onFinish(exchange: Exchange): void {
+    if (exchange.handling.isAbandoned) this.#abandoned.push(exchange);
     this.#context.onFinish(exchange);
   }
 
@@ -524,9 +527,11 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     // The client has sent the request before it heard of our last GOAWAY, and sends it again elsewhere.
     if (this.#state === "last") return;
     this.#isNew = false;
-    if (this.#streams.size >= MAX_CONCURRENT_STREAMS) {
+    if (!this.#hasPlace()) {
       this.#context.onRefused(ERRORS.STREAMS_TOO_MANY, this.#connectionFacts().remoteAddress);
-      this.#endStream(streamId, ErrorCode.REFUSED_STREAM);
+      // It may be no fault: a client does not know of its cancelled requests that still run.
+      this.#countControl();
+      this.#resetStream(streamId, ErrorCode.REFUSED_STREAM);
       return;
     }
     this.#controlFrames.earn(CONTROL_FRAMES_PER_DATA_FRAME);
@@ -543,6 +548,17 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
         stream.refuse(error.error);
       }
     }
+  }
+
+  /** Whether one more request may run. */
+  #hasPlace(): boolean {
+    const places = MAX_CONCURRENT_STREAMS - this.#streams.size;
+    if (this.#abandoned.length >= places) this.#forgetAbandoned();
+    return this.#abandoned.length < places;
+  }
+
+  #forgetAbandoned(): void {
+    this.#abandoned = this.#abandoned.filter(({ handling }) => handling.isAbandoned);
   }
 
   #begin(stream: Http2Stream, isLast: boolean, list: FieldList): void {
@@ -691,10 +707,13 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       throw new ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many streams had to be reset");
     const stream = this.#streams.find(streamId);
     if (stream !== null) stream.abort(code);
-    else {
-      writeReset(this.output.turn, streamId, code);
-      this.#resets.add(streamId);
-    }
+    else this.#resetStream(streamId, code);
+  }
+
+  /** Resets a stream that is not in the table. */
+  #resetStream(streamId: number, code: ErrorCode): void {
+    writeReset(this.output.turn, streamId, code);
+    this.#resets.add(streamId);
   }
 
   // Reading, deadlines and the end.
@@ -742,6 +761,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   }
 
   #checkStreams(now: number): void {
+    if (this.#abandoned.length > 0) this.#forgetAbandoned();
     if (this.waitingStreams === 0 || this.sendWindow > 0) this.#stalledSince = Infinity;
     else if (this.#stalledSince === Infinity) this.#stalledSince = now;
     else if (now - this.#stalledSince >= STALLED_READER_MS)
@@ -831,6 +851,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     this.#state = "closed";
     this.#dropInput();
     this.#loseStreams();
+    this.#abandoned = [];
     this.output.release();
     this.#context.onClosed(this);
   }

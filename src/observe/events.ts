@@ -29,20 +29,20 @@ export interface EventFields {
   "server.files": { readonly startMs: number };
   /** The configuration file asks for what holds only after a restart. */
   "server.restart-needed": Record<string, never>;
-  /** A certificate is in use; `names`: the hosts between spaces, "" for files, whose paths the text has. */
-  "certificate.loaded": { readonly names: string };
+  /** A certificate is in use; `names`: the hosts between spaces; missing for files, whose paths the text has. */
+  "certificate.loaded": { readonly names?: string };
   /** There is no certificate yet, and an authority is asked for one. */
   "certificate.ordering": { readonly names: string };
   /** An authority has issued a certificate. */
   "certificate.issued": { readonly names: string };
   /** A certificate cannot be had or used; the one in use stays. */
-  "certificate.failed": { readonly names: string };
+  "certificate.failed": { readonly names?: string };
   /** Another process orders the certificate. */
   "certificate.waiting": { readonly names: string };
   /** The authority wants another time for the renewal (RFC 9773). */
   "certificate.moved": { readonly names: string };
   /** A file of the state folder is damaged, cannot be written, or was left behind. */
-  "certificate.state": { readonly path: string };
+  "certificate.state": { readonly path?: string };
   /** Something of a certificate in use that some clients may refuse. */
   "certificate.warning": Record<string, never>;
   /** A certificate in use expires soon, or has expired. */

@@ -7,8 +7,8 @@ import fc from "fast-check";
 
 import {
   HeadReader,
-  MAX_FIELDS,
-  MAX_HEAD_BYTES,
+  MAX_PROGRAM_FIELDS,
+  MAX_PROGRAM_HEAD_BYTES,
   type ProgramResponse,
 } from "../../src/cgi/response.ts";
 import { ResponseFault } from "../../src/http/response-head.ts";
@@ -117,17 +117,17 @@ describe("a program's response", () => {
     ["Status: 200 a\x01b\n\n", /control characters/],
     ["Location: /a b\n\n", /neither a path nor a URL/],
     ["Location: /a%00\n\n", /neither a path nor a URL/],
-    [`${HTML}\n${"X-A: b\n".repeat(MAX_FIELDS)}\n`, /more than 100 fields/],
-    [`${HTML}\nX: ${"a".repeat(MAX_HEAD_BYTES)}`, /longer than 32768 bytes/],
+    [`${HTML}\n${"X-A: b\n".repeat(MAX_PROGRAM_FIELDS)}\n`, /more than 100 fields/],
+    [`${HTML}\nX: ${"a".repeat(MAX_PROGRAM_HEAD_BYTES)}`, /longer than 32768 bytes/],
   ] as const)
     it(`is a fault: ${JSON.stringify(output.slice(0, 60))}`, () =>
       assert.match(told(output), expected));
 
   it("may have a header block of just the limits", () => {
-    const fields = `${HTML}\n${"X-A: b\n".repeat(MAX_FIELDS - 1)}`;
+    const fields = `${HTML}\n${"X-A: b\n".repeat(MAX_PROGRAM_FIELDS - 1)}`;
     assert.match(told(`${fields}\nbody`), /^200 .*\|body$/);
     const start = `${HTML}\nX: `;
-    const value = "a".repeat(MAX_HEAD_BYTES - start.length - 2);
+    const value = "a".repeat(MAX_PROGRAM_HEAD_BYTES - start.length - 2);
     assert(told(`${start}${value}\n\nbody`) === `200 OK|${HTML}|X: ${value}|body`);
     assert(told(`${start}${value}a\n\nbody`).includes("longer than"));
     assert.equal(told(`${start}${value}\n`), "more");

@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
+import { MAX_CONCURRENT_STREAMS } from "../../src/http2/limits.ts";
 import { until, within } from "../support/deadline.ts";
 import { Gate } from "../support/gate.ts";
 import { makeScratch } from "../support/scratch.ts";
@@ -49,6 +50,16 @@ function post(session: ClientHttp2Session, path: string, body: Buffer): Promise<
   return responseOf(stream);
 }
 
+/** How a request ends: NGHTTP2_NO_ERROR if it has its response. */
+async function resetCodeOf(session: ClientHttp2Session): Promise<number> {
+  const stream = session.request({ ":path": "/" });
+  const closed = new Promise((resolve) => stream.on("close", resolve));
+  stream.on("error", () => undefined);
+  stream.resume();
+  await within(PATIENCE_MS, closed, "the end of a request");
+  return stream.rstCode;
+}
+
 test("WSGI: large bodies both ways, and many requests at once on one connection", async (context) => {
   const typhon = await startTyphon(context, ["raw:app", "--h2c"]);
   const session = open(context, typhon);
@@ -73,14 +84,13 @@ test("ASGI: an upload that its application does not read holds up no other", asy
   });
   const session = open(context, typhon);
   const unread = session.request({ ":method": "POST", ":path": "/hold?unread" });
-  unread.on("error", () => undefined);
+  const held = responseOf(unread);
   unread.write(LARGE);
   await until("the request", () => existsSync(join(folder, "unread.running")));
   const counted = await post(session, "/count", LARGE);
   assert.equal(String(counted.body), String(LARGE.length));
-  unread.close(constants.NGHTTP2_CANCEL);
   writeFileSync(join(folder, "unread.go"), "");
-  assert.match(String((await get(session, "/")).body), /^hello/);
+  assert.equal(String((await held).body), "held unread");
 });
 
 test("ASGI: a request that its client cancels is told http.disconnect", async (context) => {
@@ -97,6 +107,30 @@ test("ASGI: a request that its client cancels is told http.disconnect", async (c
   await until("the event", () => existsSync(event) && readFileSync(event, "utf8") !== "");
   assert.equal(readFileSync(event, "utf8"), "http.disconnect");
   assert.match(String((await get(session, "/")).body), /^hello/);
+});
+
+test("ASGI: cancelled requests that go on running keep their places on the connection", async (context) => {
+  const folder = makeScratch(context);
+  const options = { env: { GATE_DIR: folder } };
+  const typhon = await startTyphon(context, ["asgi_raw:app", "--h2c", "--workers", "1"], options);
+  const session = open(context, typhon);
+  await once(session, "remoteSettings");
+  const names = Array.from({ length: MAX_CONCURRENT_STREAMS }, (_, index) => `n${index}`);
+  const streams = names.map((name) => {
+    const stream = session.request({ ":path": `/hold?${name}` });
+    stream.on("error", () => undefined);
+    return stream;
+  });
+  await until("all requests", () =>
+    names.every((name) => existsSync(join(folder, `${name}.running`))),
+  );
+  for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+  assert.equal(await resetCodeOf(session), constants.NGHTTP2_REFUSED_STREAM);
+  for (const name of names) writeFileSync(join(folder, `${name}.go`), "");
+  await until("all places", async () => {
+    const codes = await Promise.all(names.map(() => resetCodeOf(session)));
+    return codes.every((code) => code === constants.NGHTTP2_NO_ERROR);
+  });
 });
 
 test("a reload leaves connections alone, and a stop finishes every request that runs", async (context) => {

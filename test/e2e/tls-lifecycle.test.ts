@@ -2,9 +2,12 @@
 // or a request runs for too long: each is the matter of one stream.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
+
+import { WebSocket } from "ws";
 
 import { TestAuthority } from "../support/certificates.ts";
 import { until, within, PATIENCE_MS } from "../support/deadline.ts";
@@ -95,12 +98,13 @@ test("a connection outlives a reload: its running stream has the old code, the n
 test("a killed worker is 502 on its streams, and the others go on", async (t) => {
   const [gate, client] = await startGate(t, "--workers", "2", "--threads", "1");
   // A GET would be run once more.
-  const [one, two] = ["one", "two"].map((name) => ask(client, `/hold?name=${name}`, "body"));
+  const one = ask(client, "/hold?name=one", "body");
+  const two = ask(client, "/hold?name=two", "body");
   await gate.pidOf("two");
   process.kill(await gate.pidOf("one"), "SIGKILL");
-  assert.match(await await one, /^502 .*WORKER_DIED|^502 /s);
+  assert.match(await one, /^502 .*WORKER_DIED|^502 /s);
   gate.release("two");
-  assert.match(await await two, /^200 held two/);
+  assert.match(await two, /^200 held two/);
   assert.equal((await client.ask("/quick")).status, 200);
 });
 
@@ -112,4 +116,71 @@ test("a late request is 504 on its stream, and the others go on", async (t) => {
   assert.match(await late, /^504 /);
   assert.equal((await client.ask("/quick")).status, 200);
   assert.equal(client.isGoing, false);
+});
+
+const SOCKETS = `async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "open"})
+        await receive()
+`;
+
+test("SIGTERM: WebSockets over HTTP/1.1 and HTTP/2 get the close code 1012", async (t) => {
+  const apps = makeScratch(t);
+  writeFileSync(join(apps, "sockets.py"), SOCKETS);
+  const words = ["sockets:app", "--app-dir", apps, "--workers", "1", ...SECURE];
+  const typhon = await startTyphon(t, words);
+  const options = { ca: authority.cert, servername: "a.example" };
+  const one = new WebSocket(`wss://127.0.0.1:${typhon.port}/`, [], options);
+  const opened = once(one, "message");
+  const client = await Http2Client.connect(at(typhon));
+  const two = client.request("/", {
+    ":method": "CONNECT",
+    ":protocol": "websocket",
+    ":scheme": "https",
+    "sec-websocket-version": "13",
+  });
+  let bytes = Buffer.alloc(0);
+  two.on("data", (piece: Buffer) => (bytes = Buffer.concat([bytes, piece])));
+  await within(PATIENCE_MS, opened, "a message by HTTP/1.1");
+  await until("a message by HTTP/2", () => bytes.includes("open"));
+  const closed = once(one, "close");
+  typhon.signal("SIGTERM");
+  const [code] = await within(PATIENCE_MS, closed, "the close of the first WebSocket");
+  assert.equal(code, 1012);
+  // A close frame with its code (RFC 6455 §5.5.1), behind the text frame of 6 bytes.
+  await until("a close frame", () => bytes.length >= 10);
+  assert.equal(bytes.readUInt8(6), 0x88);
+  assert.equal(bytes.readUInt16BE(8), 1012);
+  client.destroy();
+  const exit = await within(PATIENCE_MS, typhon.exited, "the server ends");
+  assert.deepEqual(exit, { code: 0, signal: null });
+});
+
+const LARGE = `def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    size = 16 * 2**20 if environ["PATH_INFO"] == "/large" else 1
+    return [b"x" * size]
+`;
+
+test("a client that does not read a stream holds no worker of WSGI, and no other stream", async (t) => {
+  const apps = makeScratch(t);
+  writeFileSync(join(apps, "large.py"), LARGE);
+  const words = ["large:app", "--app-dir", apps, "--workers", "1", "--threads", "1", ...SECURE];
+  const typhon = await startTyphon(t, words);
+  const client = await Http2Client.connect(at(typhon));
+  const slow = client.request("/large");
+  await once(slow, "response");
+  slow.pause();
+  const other = await openHttp1(at(typhon));
+  assert.equal((await other.get("/")).text, "x");
+  assert.equal((await client.ask("/")).text, "x");
+  let size = 0;
+  slow.on("data", (piece: Buffer) => (size += piece.length));
+  slow.resume();
+  await within(PATIENCE_MS, once(slow, "end"), "the end of the large response");
+  assert.equal(size, 16 * 2 ** 20);
+  other.destroy();
+  client.destroy();
 });

@@ -26,6 +26,7 @@ const FLOW_CONTROL_ERROR = 3;
 const STREAM_CLOSED = 5;
 const FRAME_SIZE_ERROR = 6;
 const COMPRESSION_ERROR = 9;
+const REFUSED_STREAM = 7;
 const ENHANCE_YOUR_CALM = 11;
 
 /** The code with which the connection ends when a client does this, beside a connection that goes on. */
@@ -113,6 +114,36 @@ test("requests that are cancelled at once end the connection (rapid reset)", asy
   );
   assert.equal(code, ENHANCE_YOUR_CALM);
   assert.ok(most <= 257, `${most} requests were begun`);
+});
+
+test("a cancelled request keeps its place as long as a process has it", async (context) => {
+  const handling = { worker: 1, queuedMs: 0, runMs: null, isAbandoned: true };
+  const front = await startHttp2Front(context, (exchange) => {
+    exchange.handling = handling;
+  });
+  const client = await front.connect();
+  for (let i = 0; i < 128; i += 1) {
+    client.headers(2 * i + 1, GET);
+    client.reset(2 * i + 1);
+  }
+  client.headers(301, GET);
+  assert.equal(await client.resetCode(301), REFUSED_STREAM);
+  assert.deepEqual([front.exchanges.length, front.refused], [128, ["STREAMS_TOO_MANY"]]);
+  handling.isAbandoned = false;
+  client.headers(303, GET);
+  await until("the request", () => front.exchanges.length === 129);
+});
+
+test("requests beyond the limit of streams are refused for a while, and then end the connection", async (context) => {
+  const front = await startHttp2Front(context, never);
+  const client = await front.connect();
+  const ask = (from: number, count: number): void =>
+    client.write(...Array.from({ length: count }, (_, i) => headers(2 * (from + i) + 1, GET)));
+  ask(0, 128 + 500);
+  await client.ping();
+  assert.equal(front.exchanges.length, 128);
+  ask(628, 4000);
+  assert.equal((await client.goAway()).code, ENHANCE_YOUR_CALM);
 });
 
 test("requests that we are made to reset end the connection (MadeYouReset)", async (context) => {

@@ -49,7 +49,7 @@ interface Changes {
 function exchangeOf(requestHead: RequestHead, changes: Changes = {}, facts = FACTS): Exchange {
   const exchange = new Exchange(requestHead, facts, new MemoryStream(IGNORE));
   const { handling, ...rest } = changes;
-  exchange.handling = { worker: 2, queuedMs: 0.14, runMs: 3.46, ...handling };
+  exchange.handling = { worker: 2, queuedMs: 0.14, runMs: 3.46, isAbandoned: false, ...handling };
   const usual = { requestId: "abc-1", status: 200, bytesSent: 1234, bytesReceived: 5 };
   return Object.assign(exchange, usual, rest);
 }

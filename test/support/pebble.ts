@@ -6,11 +6,12 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 
 import { makeCertificate } from "../../src/x509/certificate.ts";
 import { until } from "./deadline.ts";
+import { freePorts } from "./free-ports.ts";
 import { CHECKOUT, makeScratch, type Scope } from "./scratch.ts";
 
 const FOLDER = join(CHECKOUT, "test/.cache/pebble");
@@ -37,7 +38,8 @@ export interface Pebble {
 /** Starts both programs until the scope ends. */
 export async function startPebble(scope: Scope, options: PebbleOptions): Promise<Pebble> {
   const folder = makeScratch(scope);
-  const [port, managementPort, dnsPort, txtPort] = await freePorts();
+  const ports = await freePorts(["port", "managementPort", "dnsPort", "txtPort"]);
+  const { port, managementPort, dnsPort, txtPort } = ports;
   const identity = makeIdentity();
   const config = {
     listenAddress: `127.0.0.1:${port}`,
@@ -100,21 +102,6 @@ function run(
     child.kill("SIGKILL");
     await isOver;
   });
-}
-
-async function freePorts(): Promise<readonly [number, number, number, number]> {
-  const servers = Array.from({ length: 4 }, () => createServer().listen(0, "127.0.0.1"));
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      await once(server, "listening");
-      const address = server.address();
-      assert(typeof address === "object" && address !== null);
-      return address.port;
-    }),
-  );
-  for (const server of servers) server.close();
-  const [first = 0, second = 0, third = 0, fourth = 0] = ports;
-  return [first, second, third, fourth];
 }
 
 async function accepts(port: number): Promise<boolean> {

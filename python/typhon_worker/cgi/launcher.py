@@ -88,8 +88,10 @@ class Launcher(RunListener):
         """Kills the process groups of all programs that run."""
         if self._templates is not None:
             self._templates.close()
-        for group in {*self._to_kill, *self._by_pid}:
+        for group in self._to_kill:
             _signal_group(group, signal.SIGKILL)
+        for run in self._by_pid.values():
+            self._signal(run, signal.SIGKILL)
         self._reaper.wait(set(self._by_pid), LAST_REAP_SECONDS)
 
     def say(self, **message: object) -> None:
@@ -213,8 +215,14 @@ class Launcher(RunListener):
 
     # The process has not been reaped, so its id still belongs to the program.
     def _signal(self, run: ProgramRun, which: int) -> None:
-        _signal_group(run.pid, which)
-        if which == signal.SIGTERM:
+        has_group = _signal_group(run.pid, which)
+        # The program may have moved to another group.
+        if which == signal.SIGKILL or not has_group:
+            _signal(run.pid, which)
+        if which == signal.SIGKILL:
+            run.signal = which
+            self._to_kill.pop(run.pid, None)
+        elif run.signal != signal.SIGKILL:
             self._to_kill.setdefault(run.pid, time.monotonic() + KILL_AFTER_SECONDS)
 
     def _reap(self) -> None:
@@ -273,17 +281,24 @@ class Launcher(RunListener):
         now = time.monotonic()
         for group in [group for group, at in self._to_kill.items() if at <= now]:
             del self._to_kill[group]
-            _signal_group(group, signal.SIGKILL)
+            if group in self._by_pid:
+                self._signal(self._by_pid[group], signal.SIGKILL)
+            else:
+                _signal_group(group, signal.SIGKILL)
         if self._templates is not None:
             self._templates.tick(now)
 
 
 # Returns whether the group has a process. While it has one, its number belongs to it.
 def _signal_group(group: int, which: int) -> bool:
+    return _signal(-group, which)
+
+
+def _signal(target: int, which: int) -> bool:
     try:
-        os.killpg(group, which)
+        os.kill(target, which)
     except ProcessLookupError:
         return False
     except OSError as error:
-        print(f"signal {which} to process group {group}: {error}", file=sys.stderr, flush=True)
+        print(f"signal {which} to process {target}: {error}", file=sys.stderr, flush=True)
     return True

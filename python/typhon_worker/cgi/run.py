@@ -21,10 +21,12 @@ _DEFAULTS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 # What an operator can do where a program cannot be started.
 _REMEDIES = {
     errno.ENOEXEC: "does the file begin with #!?",
-    errno.ENOENT: "is the interpreter there that the first line of the file names?",
+    errno.ENOENT: "is the interpreter there that the first line of the file names, and does that "
+    "line end without a carriage return?",
     errno.EACCES: "may the server's user execute the file and its interpreter, and enter their "
     "folders?",
     errno.EMFILE: "the limit of open files is too low (ulimit -n, LimitNOFILE)",
+    errno.EFBIG: "the limit of file sizes is too low (ulimit -f, LimitFSIZE)",
     errno.EAGAIN: "the limit of processes is too low (ulimit -u, TasksMax)",
 }
 
@@ -188,7 +190,7 @@ def _open_input(body: object) -> int:
         case {"path": str(path)}:
             return os.open(_bytes(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         case {"bytes": str(text)}:
-            return _hold(base64.b64decode(text))
+            return _hold(base64.b64decode(text, validate=True))
     raise ValueError("a run with an unknown input")
 
 

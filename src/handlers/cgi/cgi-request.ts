@@ -54,6 +54,8 @@ export class CgiRequest
   #bodyBytes = 0;
   #program: RunningProgram | null = null;
   #hasOutputEnded = false;
+  /** Whether the client has left. */
+  #isAbandoned = false;
   /** Whether the program was ended by this request, so that its exit code says nothing. */
   #wasEnded = false;
   /** What was wrong with the output; goes to the log with the exit code. */
@@ -96,6 +98,10 @@ export class CgiRequest
     return (this.#respondedAt || performance.now()) - this.#startedAt;
   }
 
+  get isAbandoned(): boolean {
+    return this.#isAbandoned && this.#run === "running";
+  }
+
   /** Receives the body, then waits for a place, then runs the program. */
   start(): void {
     if (this.exchange.head.bodyLength === 0) {
@@ -136,9 +142,10 @@ export class CgiRequest
     const options = { ...this.#options, software: context.software };
     const environment = programVariables(exchange, this.#found, this.#bodyBytes, options);
     const args = programArguments(exchange.effectiveHead);
-    if (environmentBytes(environment, args) > MAX_ENVIRONMENT_BYTES) {
+    const isTooLarge = environmentBytes(environment, args) > MAX_ENVIRONMENT_BYTES;
+    if (isTooLarge || !context.openFiles.mayOpen()) {
       this.#finishRun();
-      this.fail(ERRORS.HEAD_TOO_LARGE);
+      this.fail(isTooLarge ? ERRORS.HEAD_TOO_LARGE : ERRORS.NO_DESCRIPTORS);
       return;
     }
     this.#arm(timeoutMs);
@@ -184,7 +191,7 @@ export class CgiRequest
     if (this.#run !== "running") return;
     if (end.failure === "") this.onOutputEnd();
     else if (this.#response !== "whole" && this.#response !== "done")
-      this.fail(ERRORS.APPLICATION_ERROR);
+      this.fail(this.worker === 0 ? ERRORS.APPLICATION_ERROR : ERRORS.WORKER_DIED);
     this.#tellEnd(end);
     this.#finishRun();
   }
@@ -368,6 +375,7 @@ export class CgiRequest
 
   /** Nobody waits for the response any more. */
   #abandon(): void {
+    this.#isAbandoned = true;
     this.#leave();
     this.#endResponse();
     this.#endProgram("end");

@@ -151,6 +151,10 @@ export class PythonRequest implements ExchangeListener, Handling, JobRequest, Jo
     return (this.#respondedAt || monotonicMs()) - takenAt;
   }
 
+  get isAbandoned(): boolean {
+    return this.job.state === "abandoned";
+  }
+
   /** Whether a worker may have had the request that no worker has told of. */
   get #mayHaveRun(): boolean {
     const { state } = this.job;

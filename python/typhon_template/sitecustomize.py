@@ -1,0 +1,361 @@
+"""The inside of a template: an interpreter that has compiled a CGI program and forks for each run.
+
+The launcher starts the program's own interpreter with the program's own file, as a cold start
+does, and with this folder first in PYTHONPATH. Python imports this module before it runs the
+program. The module leaves no trace of itself in `sys.modules` and `sys.path`, and waits, by an
+audit hook, for the moment at which the interpreter is about to execute the compiled program:
+
+    interpreter starts ─▶ this module ─▶ real sitecustomize ─▶ program is compiled ─▶ "exec"
+                                                          hook: preload, fork for each run ─┐
+                                  the interpreter executes the program  ◀── returns in a child
+
+So the interpreter itself makes `__main__`, prints tracebacks and decides about the exit code, and
+no frame of this module lies below the program. Every fault ends the process: the program never
+runs without a request. Python 3.8 or newer, and C modules of the standard library only, which are
+hidden as well.
+"""
+
+import os
+import sys
+
+SOCKET = 3
+EXIT_FAULT = 70
+MAX_MESSAGE_BYTES = 262144
+MAX_DESCRIPTORS = 4
+
+
+class Unsuitable(Exception):
+    """The program cannot be warmed; the text says why."""
+
+
+class Skipped(Exception):
+    """A module that cannot be preloaded; the text is its item of the launcher's list."""
+
+
+def read_environment():
+    """Returns the environment with which this process was started."""
+    with open("/proc/self/environ", "rb") as file:
+        pairs = file.read().split(b"\0")
+    return dict(pair.split(b"=", 1) for pair in pairs if b"=" in pair)
+
+
+class WatchedEnvironment(type(os.environ)):
+    """os.environ while modules are preloaded; knows whether one looked at a request's variable."""
+
+    is_request_name = None
+    was_seen = None
+
+    def __getitem__(self, key):
+        if self.is_request_name(key):
+            self.was_seen.append(key)
+        return super().__getitem__(key)
+
+    def __iter__(self):
+        self.was_seen.append("*")
+        return super().__iter__()
+
+
+class Template:
+    """One template: the socket to the launcher, and the process ids of its runs."""
+
+    def __init__(self, code):
+        # Modules that the program has not imported must not seem to be loaded.
+        loaded = set(sys.modules)
+        import _signal
+        import _socket
+        import _warnings
+        import gc
+
+        self.signal, self.warnings, self.gc = _signal, _warnings, gc
+        self.flags = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
+        self.room = _socket.CMSG_SPACE(4 * MAX_DESCRIPTORS)
+        self.socket = _socket.socket(fileno=SOCKET)
+        self.code = code
+        # Run ids by process, and processes that ended before their id was noted.
+        self.children = {}
+        self.early = {}
+        for name in set(sys.modules) - loaded:
+            del sys.modules[name]
+
+    def send(self, *fields):
+        """Sends one message to the launcher."""
+        self.socket.sendall(b"\0".join(fields))
+
+    def prepare(self, config):
+        """Preloads modules and reports what the launcher has to watch. Fails with Unsuitable."""
+        prefixes, names, trusted, items = (
+            os.fsdecode(field).split("\n") if field else [] for field in config
+        )
+        prefixes = tuple(prefixes)
+        WatchedEnvironment.is_request_name = staticmethod(
+            lambda name: isinstance(name, str) and (name in names or name.startswith(prefixes))
+        )
+        WatchedEnvironment.was_seen = []
+        before, loaded = self.state(), set(sys.modules)
+        finders = set(sys.path_importer_cache)
+        self.preload([(item, True) for item in trusted] + [(item, False) for item in items])
+        new = set(sys.modules) - loaded
+        # A process id or a secret that was made at import would be that of all runs.
+        if "multiprocessing" in new or self.state() != before:
+            raise Skipped("*")
+        for path in set(sys.path_importer_cache) - finders:
+            del sys.path_importer_cache[path]
+        try:
+            os.waitpid(-1, os.WNOHANG)
+            raise Unsuitable("it starts processes before its first line")
+        except ChildProcessError:
+            pass
+        if len(os.listdir("/proc/self/task")) > 1:
+            raise Unsuitable("it starts threads before its first line")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.send(b"ready", *self.watched(new))
+
+    def preload(self, items):
+        """Imports what the program imports. Fails with Skipped."""
+        filters = self.warnings.filters
+        library = os.path.dirname(os.__file__) + "/"
+        plain, raising = type(os.environ), ("error", None, Warning, None, 0)
+        for item, is_trusted in items:
+            name, _, attributes = item.partition(":")
+            loaded = set(sys.modules)
+            # What warns at its import warns the program that imports it.
+            filters.insert(0, raising)
+            self.note_filters()
+            os.environ.__class__ = WatchedEnvironment
+            try:
+                __import__(name, None, None, attributes.split(",") if attributes else [])
+            except BaseException:
+                raise Skipped(item) from None
+            finally:
+                os.environ.__class__ = plain
+                filters.remove(raising)
+                self.note_filters()
+            if WatchedEnvironment.was_seen:
+                raise Skipped(item)
+            if not is_trusted:
+                for one in set(sys.modules) - loaded:
+                    path = getattr(sys.modules[one], "__file__", None) or library
+                    if not path.startswith(library) or "-packages/" in path[len(library) :]:
+                        raise Skipped(item)
+
+    def note_filters(self):
+        """Tells the interpreter that the list of warnings' filters has changed."""
+        if hasattr(self.warnings, "_filters_mutated"):
+            self.warnings._filters_mutated()
+        else:
+            self.warnings._acquire_lock()
+            self.warnings._filters_mutated_lock_held()
+            self.warnings._release_lock()
+
+    def state(self):
+        """What a preloaded module must not change."""
+        umask = os.umask(0)
+        os.umask(umask)
+        handlers = tuple(self.signal.getsignal(number) for number in range(1, 65))
+        streams = (sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook)
+        files = tuple(sorted(os.listdir("/proc/self/fd")))
+        paths = (list(sys.path), list(sys.meta_path), list(sys.path_hooks))
+        limits = (sys.getrecursionlimit(), sys.getswitchinterval())
+        warnings = list(self.warnings.filters)
+        process = (dict(os.environ), os.getcwd(), umask, files)
+        return (process, handlers, streams, paths, limits, warnings)
+
+    def watched(self, new):
+        """Files, then folders in front of the library, then names that a file there would hide."""
+        files = {self.code.co_filename, sys.executable, "/etc/localtime"}
+        place = os.path.dirname(sys.executable)
+        files.update((place + "/pyvenv.cfg", os.path.dirname(place) + "/pyvenv.cfg"))
+        for module in list(sys.modules.values()):
+            path = getattr(module, "__file__", None)
+            if isinstance(path, str) and path.startswith("/"):
+                files.add(path)
+        at = 0
+        while at < len(sys.path) and not os.path.isfile(os.path.join(sys.path[at], "os.py")):
+            at += 1
+        for folder in sys.path[at:]:
+            if os.path.isdir(folder):
+                files.add(folder)
+                files.update(
+                    os.path.join(folder, name)
+                    for name in os.listdir(folder)
+                    if name.endswith(".pth")
+                )
+        names = sorted({name for name in new if "." not in name})
+        yield os.fsencode("\n".join(sorted(files)))
+        yield os.fsencode("\n".join(sys.path[:at]))
+        yield os.fsencode("\n".join(names))
+
+    def serve(self):
+        """Forks for each run; returns in each child, which is the program then."""
+        changed, removed = self.startup_changes()
+        self.signal.signal(self.signal.SIGCHLD, self.reap)
+        self.gc.collect()
+        # A child copies no page because its collector looks at an object.
+        self.gc.freeze()
+        while True:
+            message, ancillary, _flags, _address = self.socket.recvmsg(MAX_MESSAGE_BYTES, self.room)
+            if not message:
+                self.end()
+            number, folder, count, *rest = message.split(b"\0")
+            descriptors = self.descriptors(ancillary)
+            try:
+                pid = os.fork()
+            except OSError:
+                self.send(b"ended", number, b"-1")
+            else:
+                if pid == 0:
+                    environment = dict(pair.split(b"=", 1) for pair in rest[int(count) :])
+                    environment.update(changed)
+                    for name in removed:
+                        environment.pop(name, None)
+                    self.become(number, folder, rest[: int(count)], environment, descriptors)
+                    return
+                if pid in self.early:
+                    self.send(b"ended", number, b"%d" % self.early.pop(pid))
+                else:
+                    self.children[pid] = number
+            for fd in descriptors:
+                os.close(fd)
+
+    def become(self, number, folder, args, environment, descriptors):
+        """Makes the child what a new process would be; ends it if the run was started cold."""
+        os.setpgid(0, 0)
+        self.signal.signal(self.signal.SIGCHLD, self.signal.SIG_DFL)
+        stdin, stdout, stderr, token = descriptors
+        for target, fd in enumerate((stdin, stdout, stderr)):
+            os.dup2(fd, target)
+            os.close(fd)
+        os.chdir(folder)
+        data = os.environ._data
+        for name in list(data):
+            os.unsetenv(name)
+        data.clear()
+        for name, value in environment.items():
+            os.putenv(name, value)
+            data[name] = value
+        decoded = [os.fsdecode(arg) for arg in args]
+        sys.argv += decoded
+        if hasattr(sys, "orig_argv"):
+            sys.orig_argv += decoded
+        if "logging" in sys.modules:
+            # relativeCreated counts from the import.
+            import time
+
+            start = sys.modules["logging"]._startTime
+            sys.modules["logging"]._startTime = (
+                time.time_ns() if isinstance(start, int) else time.time()
+            )
+        self.send(b"started", number, b"%d" % os.getpid())
+        # The launcher has taken the token back if it has started the run cold.
+        if not os.read(token, 1):
+            os._exit(0)
+        os.close(token)
+        self.socket.close()
+
+    def startup_changes(self):
+        """Variables that the interpreter's start has set, such as LC_CTYPE, and has removed."""
+        initial, current = read_environment(), os.environ._data
+        changed = {name: value for name, value in current.items() if initial.get(name) != value}
+        removed = [name for name in initial if name not in current]
+        changed.pop(b"PYTHONPATH", None)
+        return changed, [name for name in removed if name != b"PYTHONPATH"]
+
+    def descriptors(self, ancillary):
+        """Returns the descriptors that came with a message."""
+        found = []
+        for level, kind, content in ancillary:
+            if (level, kind) == self.flags:
+                whole = content[: len(content) // 4 * 4]
+                found += [
+                    int.from_bytes(whole[at : at + 4], sys.byteorder)
+                    for at in range(0, len(whole), 4)
+                ]
+        return found
+
+    def reap(self, _signal, _frame):
+        """Reports children that have ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            number = self.children.pop(pid, None)
+            if number is None:
+                self.early[pid] = status
+            else:
+                self.send(b"ended", number, b"%d" % status)
+
+    def end(self):
+        """The launcher has closed the socket, or has died: no run is left behind."""
+        for pid in self.children:
+            try:
+                os.killpg(pid, 9)
+            except OSError:
+                pass
+        os._exit(0)
+
+
+def become_template(code, config):
+    """Serves the launcher; returns in a child only."""
+    template, parent = Template(code), os.getpid()
+    try:
+        template.prepare(config)
+        template.serve()
+    except BaseException as error:
+        if os.getpid() == parent:
+            kind = b"skip" if isinstance(error, Skipped) else b"fault"
+            text = error if isinstance(error, (Skipped, Unsuitable)) else repr(error)
+            try:
+                template.send(kind, os.fsencode(str(text)))
+            except OSError:
+                pass
+        os._exit(EXIT_FAULT)
+
+
+def install():
+    """Hides this module, takes the launcher's first message, and waits for the program."""
+    import _socket
+
+    folder, _, rest = os.environ["PYTHONPATH"].partition(":")
+    sys.path.remove(folder)
+    sys.path_importer_cache.pop(folder, None)
+    if rest:
+        os.environ["PYTHONPATH"] = rest
+    else:
+        del os.environ["PYTHONPATH"]
+    os.set_inheritable(SOCKET, False)
+    first = _socket.socket(fileno=SOCKET)
+    program, *config = first.recv(MAX_MESSAGE_BYTES).split(b"\0")
+    first.detach()
+    program = os.fsdecode(program)
+    with open("/proc/self/comm", "wb", buffering=0) as name:
+        name.write(os.fsencode(os.path.basename(program))[:15])
+    waiting = ["cpython.run_file", "exec"]
+
+    def hook(event, args):
+        if not waiting:
+            return
+        if event != waiting[0]:
+            if event.startswith("cpython.run_"):
+                os._exit(EXIT_FAULT)
+        elif event == "cpython.run_file":
+            del waiting[0]
+        elif args[0].co_filename == program:
+            waiting.clear()
+            become_template(args[0], config)
+
+    sys.addaudithook(hook)
+
+
+_loaded = set(sys.modules)
+try:
+    install()
+    del sys.modules["sitecustomize"]
+    for _name in set(sys.modules) - _loaded:
+        del sys.modules[_name]
+except BaseException:
+    os._exit(EXIT_FAULT)
+import sitecustomize  # noqa: E402, F401
