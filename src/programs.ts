@@ -37,6 +37,9 @@ export interface ProgramsContext extends Pick<
   readonly openFiles: OpenFiles;
 }
 
+/** The end of a program on a Python that has lost the modules of its time (3.13). */
+const LOST_MODULE = /^ModuleNotFoundError: No module named '(?:cgi|cgitb)'$/m;
+
 interface Prepared {
   readonly configuration: CgiConfiguration;
   readonly launcher: CgiLauncher;
@@ -72,7 +75,7 @@ export class Programs implements ProgramRunner {
       software: `typhon/${readVersion()}`,
       onFault: (exchange, text) => log.error("program.failed", text, fieldsOf(exchange)),
       onErrorText: (exchange, text) =>
-        log.warning("program.output", text.replace(/\n$/, ""), fieldsOf(exchange)),
+        log.warning("program.output", explain(text.replace(/\n$/, "")), fieldsOf(exchange)),
       onStoreFailure: (exchange, error) => {
         const text = `a temporary file could not be used: ${error.message}`;
         const code = "code" in error ? String(error.code) : error.message;
@@ -167,4 +170,10 @@ function fieldsOf({ requestId, head }: Exchange): {
   path: string;
 } {
   return { requestId, method: head.method, path: head.path };
+}
+
+/** What a program has written, with the remedy where its Python lacks the module cgi. */
+function explain(text: string): string {
+  if (!LOST_MODULE.test(text)) return text;
+  return `${text}\nPython 3.13 has no module cgi: pip install legacy-cgi, for the program's interpreter, brings it back`;
 }

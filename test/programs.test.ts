@@ -31,6 +31,7 @@ before(() => {
       "cgi-bin/ignores",
       `#!/bin/sh\ntrap '' TERM HUP INT\necho $$ > stubborn\nwhile :; do sleep 0.1; done\n`,
     ],
+    ["cgi-bin/old", `#!/bin/sh\necho "ModuleNotFoundError: No module named 'cgi'" >&2\nexit 1\n`],
     ["more/shows", `${head}echo more\n`],
     ["public/cgi-bin/shows", head],
   ] as const)
@@ -50,6 +51,12 @@ async function pidIn(name: string): Promise<number> {
     existsSync(path) ? Number(readFileSync(path, "utf8")) || null : null,
   );
 }
+
+test("the log says how to get the module cgi that a program lacks", async () => {
+  const typhon = await start(["--cgi", "cgi-bin"]);
+  assert.equal((await getOnce(typhon, "/cgi-bin/old")).status, 500);
+  await typhon.output.waitFor(/No module named 'cgi'[^]*pip install legacy-cgi/);
+});
 
 test("a program has the variables of its route and none of the server; its errors are in the log", async () => {
   const typhon = await start(["--cgi", "cgi-bin", "--cgi-env", "A=ü"]);
