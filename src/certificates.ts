@@ -144,6 +144,7 @@ export class Certificates {
     const options: CertificateFilesOptions = {
       certificates,
       clients,
+      mayWait: this.#state === "loading",
       onReplaced: (paths) => log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {}),
       onBroken: (text) =>
         log.error("certificate.failed", `${text}; the certificate in use stays`, {}),
@@ -191,7 +192,7 @@ export async function checkCertificates(configuration: TlsConfiguration): Promis
     checkCiphers(ciphers);
     const store = new CertificateStore({ ciphers, clients: [] });
     const events = { onReplaced: ignore, onBroken: ignore, onWarning: ignore };
-    await CertificateFiles.open({ certificates, clients, ...events }, store);
+    await CertificateFiles.open({ certificates, clients, mayWait: true, ...events }, store);
     if (acme !== null) await readIssuers(acme);
   });
 }

@@ -510,7 +510,7 @@ class Templates:
         if template.is_ready:
             self._count_failure(template, "its template has died")
         elif template.command:
-            reason = "its interpreter takes no start-up module, or is older than Python 3.8"
+            reason = "its interpreter takes no start-up module, or is older than Python 3.10"
             self._be_cold(template.program, reason)
         else:
             self._be_cold(template.program, _read_text(template) or "it ends while it is loaded")

@@ -6,6 +6,8 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
+import fc from "fast-check";
+
 import { ProgramQueue } from "../../../src/cgi/program-queue.ts";
 import type {
   ProgramEnd,
@@ -182,6 +184,11 @@ class World {
     assert(budget.hasRoom, "memory of bodies is still counted");
     budget.give(67_108_863);
   }
+}
+
+/** Whether the front reads no more of the program. */
+function isStopped({ asked }: Program): boolean {
+  return asked.includes("end") || asked.includes("kill");
 }
 
 function textOf(stream: MemoryStream): string {
@@ -509,6 +516,17 @@ describe("a client", () => {
     await world.isClean();
   });
 
+  it("that is slow gets the whole response of a program that is lost then", async (t) => {
+    const world = new World(t);
+    const [stream, program] = await world.run();
+    stream.isFull = true;
+    program.write(HTML).write("one").write("two").close();
+    program.exit({ code: null, failure: "the launcher has ended" });
+    stream.drain();
+    assert.deepEqual([stream.state, textOf(stream)], ["whole", "onetwo"]);
+    await world.isClean();
+  });
+
   it("that leaves in the middle of what waits for it gives memory and file back", async (t) => {
     const world = new World(t);
     const [stream, program] = await world.run();
@@ -600,6 +618,92 @@ describe("a local redirect", () => {
     assert.match(world.faults.join(), /too many local redirects/);
     await world.isClean();
   });
+});
+
+it("each request has one response with its own bytes, and gives all back, whatever happens", async (t) => {
+  const world = new World(t, { concurrency: 1000, maxResponseSpill: 300_000 });
+  const piece = fc.constantFrom(
+    HTML,
+    "Content-Type: text/event-stream\n\n",
+    "Content-Length: 4\n",
+    "Status: 404 No\n\n",
+    "Status: 204\n\n",
+    "Location: /cgi/other\n\n",
+    "\n",
+    "ab",
+    "c".repeat(70_000),
+    "d".repeat(1_200_000),
+  );
+  const step = fc.oneof(
+    { weight: 4, arbitrary: piece.map((text) => ({ kind: "write", text }) as const) },
+    fc.constantFrom(
+      { kind: "close" } as const,
+      { kind: "exit" } as const,
+      { kind: "lost" } as const,
+      { kind: "leave" } as const,
+      { kind: "full" } as const,
+      { kind: "drain" } as const,
+      { kind: "turn" } as const,
+    ),
+  );
+  const method = fc.constantFrom("GET", "HEAD", "POST");
+  const property = fc.asyncProperty(
+    method,
+    fc.array(step, { maxLength: 14 }),
+    async (how, steps) => {
+      const first = world.programs.length;
+      const [stream, program] = await world.run({ method: how });
+      const done = { output: "", hasClosed: false, hasEnded: false, hasLeft: false };
+      const close = (): void => {
+        if (!done.hasClosed && !isStopped(program)) program.close();
+        done.hasClosed = true;
+      };
+      for (const one of [
+        ...steps,
+        { kind: "drain" },
+        { kind: "close" },
+        { kind: "exit" },
+      ] as const) {
+        if (one.kind === "turn") await new Promise(setImmediate);
+        else if (one.kind === "full") stream.isFull = true;
+        else if (one.kind === "drain") stream.drain();
+        else if (one.kind === "leave") {
+          stream.leave();
+          done.hasLeft = true;
+        } else if (done.hasEnded) continue;
+        else if (one.kind === "write" && !done.hasClosed && !isStopped(program)) {
+          program.write(one.text);
+          done.output += one.text;
+        } else if (one.kind === "close") close();
+        else if (one.kind !== "write") {
+          if (one.kind === "exit") close();
+          program.exit(one.kind === "exit" ? {} : { code: null, failure: "lost" });
+          done.hasEnded = true;
+        }
+      }
+      // The programs of local redirects.
+      await until("a response", () => {
+        for (const other of world.programs.slice(first + 1))
+          if (other.asked.at(-1) !== "over") {
+            other.write(`${HTML}other`).close().exit();
+            other.asked.push("over");
+          }
+        stream.drain();
+        return stream.state !== "open";
+      });
+      if (
+        stream.state === "whole" &&
+        stream.status < 300 &&
+        how !== "HEAD" &&
+        world.programs.length === first + 1
+      )
+        assert(done.output.includes(textOf(stream)));
+      if (!done.hasLeft && stream.state === "reset") assert(world.faults.length > 0);
+      await world.isClean();
+      world.faults.length = 0;
+    },
+  );
+  await fc.assert(property, { numRuns: 300 });
 });
 
 describe("a path", () => {
