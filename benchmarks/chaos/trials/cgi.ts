@@ -69,13 +69,16 @@ const TRIALS: readonly (readonly [
   ["front-killed", "If the front is killed, no program is left", runFrontKilled],
 ];
 
+/** Those that no test of npm test does with the real command. */
+const SHORT = new Set(["launcher-killed", "template-killed", "overload", "stop", "reload"]);
+
 export const CGI: readonly Trial[] = TRIALS.map(([name, promise, run]) => ({
   name: `cgi.${name}`,
   promise,
   servers: ["typhon"],
   whyNot: "the programs of Typhon are tried",
   apps: ["raw"],
-  short: ["raw"],
+  short: SHORT.has(name) ? ["raw"] : [],
   run: async (stage) => {
     for (const mode of ["auto", "off"] as const) await run(stage, mode);
     stage.verdict.did = `warm and cold: ${stage.verdict.did}`;
