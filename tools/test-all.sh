@@ -71,9 +71,9 @@ run_tls() {
 # CGI programs of Debian and of ours, beside Apache: what they respond, what clients of git, Mercurial and Fossil do
 # with them, and the environment that programs see.
 run_cgi() {
-  sh tools/setup-debian.sh /usr/sbin/apache2=apache2 /usr/sbin/lighttpd=lighttpd cc=gcc perl php-cgi git hg=mercurial fossil \
-    /usr/bin/python3=python3 /usr/share/gitweb/gitweb.cgi=gitweb /usr/lib/cgit/cgit.cgi=cgit \
-    /usr/lib/cgi-bin/awstats.pl=awstats
+  sh tools/setup-debian.sh /usr/sbin/apache2=apache2 /usr/sbin/lighttpd=lighttpd busybox cc=gcc perl \
+    php-cgi git hg=mercurial fossil /usr/bin/python3=python3 /usr/lib/cgit/cgit.cgi=cgit \
+    /usr/share/gitweb/gitweb.cgi=gitweb /usr/lib/cgi-bin/awstats.pl=awstats
   # Debian's Python from 3.13 on has the module cgi in a package.
   /usr/bin/python3 -W ignore -c 'import cgi, cgitb' 2>/dev/null ||
     sh tools/setup-debian.sh /usr/lib/python3/dist-packages/cgi=python3-legacy-cgi

@@ -108,6 +108,12 @@ export const SMALL_CASES: readonly CgiCase[] = [
   { path: "/cgi-bin/missing.py", status: 404, isServersPage: true },
   { path: "/cgi-bin/hello.sh?one+two", status: 200, shows: "one+two, 2 words" },
   { path: "/cgi-bin/hello.sh", body: "in a body", status: 200, shows: "in a body" },
+  {
+    path: "/cgi-bin/hello.ash/more",
+    body: "six by nine",
+    status: 200,
+    shows: "Hello from BusyBox: six by nine POST /more",
+  },
   { path: "/cgi-bin/hello.pl?b=c;a=1", status: 200, shows: "a=1, b=c" },
   { path: "/cgi-bin/hello.cgi", body: "echo", status: 200, shows: "Hello from C: echo" },
   {
