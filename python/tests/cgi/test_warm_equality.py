@@ -381,9 +381,7 @@ def runner(
 def without_addresses(run: Run) -> Run:
     """A run without what differs between two cold ones, too."""
     output = re.sub(rb"\b0x[0-9a-f]{8,}", b"0x", run.output)
-    # The launcher gives a hint about a program's missing module once.
-    error = re.sub(r"^typhon: .*\n", "", run.error, flags=re.MULTILINE)
-    return run._replace(output=output, error=re.sub(r"\b0x[0-9a-f]{8,}", "0x", error))
+    return run._replace(output=output, error=re.sub(r"\b0x[0-9a-f]{8,}", "0x", run.error))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
