@@ -315,12 +315,11 @@ class Template:
         modules. Nobody sees whether it took place if the program has left no object with a
         finalizer, no thread and no foreign C module.
         """
-        if self.has_returned() and not (
-            (sys.stdout, sys.stderr) != self.streams
-            or self.count_threads()
-            or self.has_foreign_code()
-            or self.has_finalizers()
-        ):
+        has_returned = self.has_returned()
+        if self.count_threads() or self.has_foreign_code() or self.has_finalizers():
+            # The last collection looks at cycles through the namespace of `__main__`.
+            self.gc.unfreeze()
+        elif has_returned and (sys.stdout, sys.stderr) == self.streams:
             try:
                 for stream in self.streams:
                     if not stream.closed:
@@ -328,8 +327,6 @@ class Template:
                 os._exit(0)
             except BaseException:
                 pass  # Finalization tries again, and says so.
-        # The last collection looks at cycles through the namespace of `__main__`.
-        self.gc.unfreeze()
 
     def has_returned(self):
         """Whether the program has ended without an exception; SystemExit has an exit code."""

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from typhon_worker.process.reaper import Reaper, become_subreaper
 
 from .error_text import ErrorText
-from .hints import Hints
 from .run import ProgramRun, RunListener, explain
 from .templates import Templates
 
@@ -62,7 +61,6 @@ class Launcher(RunListener):
         self._left_errors: dict[int, None] = {}
         # When process groups are killed that were told to end, the earliest first.
         self._to_kill: dict[int, float] = {}
-        self._hints = Hints()
         self._is_stopping = False
 
     def run(self) -> None:
@@ -250,7 +248,7 @@ class Launcher(RunListener):
 
     def _say_text(self, run: ProgramRun, text: str) -> None:
         if text:
-            self.say(op="error", id=run.id, text=self._hints.add(run.program, text))
+            self.say(op="error", id=run.id, text=text)
 
     # Another process has it, which must not end by SIGPIPE or wait because nobody reads.
     def _leave_err(self, run: ProgramRun) -> None:
