@@ -28,6 +28,9 @@ const IDLE_CHECK_MS = 20;
 /** Characters of the reason why a launcher does not start. */
 const MAX_REASON = 300;
 
+/** What a program says that needs one of the modules which Python 3.13 has dropped. */
+const DROPPED_MODULE = /ModuleNotFoundError: No module named '(cgi|cgitb)'/;
+
 /** Parts of the server that its programs use. */
 export interface ProgramsContext extends Pick<
   CgiContext,
@@ -72,7 +75,7 @@ export class Programs implements ProgramRunner {
       software: `typhon/${readVersion()}`,
       onFault: (exchange, text) => log.error("program.failed", text, fieldsOf(exchange)),
       onErrorText: (exchange, text) =>
-        log.warning("program.output", text.replace(/\n$/, ""), fieldsOf(exchange)),
+        log.warning("program.output", withHint(text.replace(/\n$/, "")), fieldsOf(exchange)),
       onStoreFailure: (exchange, error) => {
         const text = `a temporary file could not be used: ${error.message}`;
         const code = "code" in error ? String(error.code) : error.message;
@@ -155,6 +158,12 @@ export class Programs implements ProgramRunner {
       },
     );
   }
+}
+
+function withHint(text: string): string {
+  const name = DROPPED_MODULE.exec(text)?.[1];
+  if (name === undefined) return text;
+  return `${text}\nPython 3.13 has dropped ${name}: pip install legacy-cgi, for the interpreter of the program`;
 }
 
 function hasSameLauncher(one: CgiConfiguration, other: CgiConfiguration): boolean {

@@ -66,7 +66,7 @@ test("a program has the variables of its route and none of the server; its error
   );
   await typhon.output.waitFor(new RegExp(`ERROR .*requestId=${id} method=GET`));
   assert.equal((await getOnce(typhon, "/cgi-bin/old")).status, 500);
-  await typhon.output.waitFor(/No module named 'cgi'\n.*no module cgi\. Install legacy-cgi for/);
+  await typhon.output.waitFor(/No module named 'cgi'\n.*dropped cgi: pip install legacy-cgi, for/);
 });
 
 test("a reload changes routes and settings; a program that runs goes on under its launcher", async () => {
