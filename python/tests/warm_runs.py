@@ -37,10 +37,18 @@ class Run(NamedTuple):
 class Runner:
     """A launcher, and what it says of runs that may be under way at the same time."""
 
-    def __init__(self, folder: Path, interpreter: str) -> None:
+    def __init__(
+        self, folder: Path, interpreter: str, *, idle: float = 60, **constants: float
+    ) -> None:
+        """`constants`: of the launcher's module `templates`, other than the usual ones."""
         self.folder = folder
         self.interpreter = interpreter
-        self.front = CgiFront()
+        hook = "import sys; sys.path.insert(0, sys.argv[1]); "
+        hook += "from typhon_worker.cgi import templates as t; sys.path.pop(0); "
+        hook += "; ".join(f"t.{name} = {value}" for name, value in constants.items())
+        self.front = CgiFront(hook, opens=False)
+        self.front.say(op="open", template_idle=idle)
+        assert self.front.hear()["op"] == "opened"
         # Reasons for which programs run cold.
         self.reasons: dict[str, str] = {}
         self.warm: dict[int, bool] = {}
@@ -137,6 +145,19 @@ class Runner:
                 return self.reasons.pop(program.name)
         raise AssertionError(f"nothing is told of {program.name}")
 
+    def templates(self) -> list[int]:
+        """Lists the templates: the launcher's children that have a socket to it."""
+        pid = self.front.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if _has_socket(child)]
+
     def close(self) -> None:
         """Ends the launcher."""
         self.front.__exit__()
+
+
+def _has_socket(pid: str) -> bool:
+    try:
+        return os.readlink(f"/proc/{pid}/fd/3").startswith("socket:")
+    except OSError:
+        return False

@@ -50,13 +50,6 @@ def is_in_library(path):
     return path.startswith(library) and "-packages/" not in path
 
 
-def read_environment():
-    """Returns the environment with which this process was started."""
-    with open("/proc/self/environ", "rb") as file:
-        pairs = file.read().split(b"\0")
-    return dict(pair.split(b"=", 1) for pair in pairs if b"=" in pair)
-
-
 class WatchedEnvironment(type(os.environ)):
     """os.environ while modules are preloaded; knows whether one looked at a request's variable."""
 
@@ -118,9 +111,11 @@ class Template:
 
     def prepare(self, config):
         """Preloads modules and reports what the launcher has to watch. Fails with Unsuitable."""
+        lists, pairs = config[:4], config[4:]
         prefixes, names, trusted, items = (
-            os.fsdecode(field).split("\n") if field else [] for field in config
+            os.fsdecode(field).split("\n") if field else [] for field in lists
         )
+        self.note_changes(pairs)
         prefixes = tuple(prefixes)
         WatchedEnvironment.is_request_name = staticmethod(
             lambda name: isinstance(name, str) and (name in names or name.startswith(prefixes))
@@ -221,7 +216,6 @@ class Template:
 
     def serve(self):
         """Forks for each run; returns in each child, which is the program then."""
-        self.changed, self.removed = self.startup_changes()
         # A preloaded module needs no finalization: the program's objects in it are looked at.
         self.loaded = set(sys.modules) - NEED_FINALIZATION
         self.gc.collect()
@@ -321,12 +315,11 @@ class Template:
         modules. Nobody sees whether it took place if the program has left no object with a
         finalizer, no thread and no foreign C module.
         """
-        if self.has_returned() and not (
-            (sys.stdout, sys.stderr) != self.streams
-            or self.count_threads()
-            or self.has_foreign_code()
-            or self.has_finalizers()
-        ):
+        has_returned = self.has_returned()
+        if self.count_threads() or self.has_foreign_code() or self.has_finalizers():
+            # The last collection looks at cycles through the namespace of `__main__`.
+            self.gc.unfreeze()
+        elif has_returned and (sys.stdout, sys.stderr) == self.streams:
             try:
                 for stream in self.streams:
                     if not stream.closed:
@@ -334,8 +327,6 @@ class Template:
                 os._exit(0)
             except BaseException:
                 pass  # Finalization tries again, and says so.
-        # The last collection looks at cycles through the namespace of `__main__`.
-        self.gc.unfreeze()
 
     def has_returned(self):
         """Whether the program has ended without an exception; SystemExit has an exit code."""
@@ -377,13 +368,11 @@ class Template:
                 return True
         return False
 
-    def startup_changes(self):
-        """Variables that the interpreter's start has set, such as LC_CTYPE, and has removed."""
-        initial, current = read_environment(), os.environ._data
-        changed = {name: value for name, value in current.items() if initial.get(name) != value}
-        removed = [name for name in initial if name not in current]
-        changed.pop(b"PYTHONPATH", None)
-        return changed, [name for name in removed if name != b"PYTHONPATH"]
+    def note_changes(self, pairs):
+        """Notes variables that the interpreter's start has set, such as LC_CTYPE, or removed."""
+        given, current = dict(pair.split(b"=", 1) for pair in pairs), os.environ._data
+        self.changed = {name: value for name, value in current.items() if given.get(name) != value}
+        self.removed = [name for name in given if name not in current]
 
     def descriptors(self, ancillary):
         """Returns the descriptors that came with a message."""
@@ -448,11 +437,15 @@ def install():
         del os.environ["PYTHONPATH"]
     os.set_inheritable(SOCKET, False)
     first = _socket.socket(fileno=SOCKET)
-    program, *config = first.recv(MAX_MESSAGE_BYTES).split(b"\0")
+    program, is_executed, *config = first.recv(MAX_MESSAGE_BYTES).split(b"\0")
     first.detach()
     program = os.fsdecode(program)
-    with open("/proc/self/comm", "wb", buffering=0) as name:
-        name.write(os.fsencode(os.path.basename(program))[:15])
+    with open("/proc/self/comm", "r+b", buffering=0) as name:
+        # Linux names a process after the script, unless another program starts the interpreter.
+        if is_executed and name.read().strip() == os.fsencode(
+            os.path.basename(sys.executable)[:15]
+        ):
+            name.write(os.fsencode(os.path.basename(program))[:15])
     waiting = ["cpython.run_file", "exec"]
 
     def hook(event, args):

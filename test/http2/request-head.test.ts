@@ -82,6 +82,18 @@ test("crumbs of a cookie are one field, where the first stood (RFC 9113 §8.2.3)
   assert.equal(head([...BASE, ["range", "x"]]).fields, HAS_RANGE);
 });
 
+test("empty crumbs of a cookie leave no space at its end", () => {
+  for (const [crumbs, whole] of [
+    [["a", ""], "a"],
+    [["", "a", "", "b"], "a; b"],
+    [["", ""], ""],
+  ] as const) {
+    const fields = crumbs.map((value): Field => ["cookie", value]);
+    const { names, values } = head([...BASE, ...fields]);
+    assert.equal(values[names.indexOf("cookie")], whole);
+  }
+});
+
 test("the body is as long as Content-Length says, or unknown, or none", () => {
   assert.equal(head(BASE, { isLast: false }).bodyLength, null);
   assert.equal(head(withField("content-length", "7"), { isLast: false }).bodyLength, 7);

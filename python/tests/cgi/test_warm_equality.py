@@ -419,6 +419,7 @@ def test_runs_the_same(runner: Runner, name: str) -> None:
         assert without_addresses(runner.run_warm(program, **more)) == cold
 
 
+@pytest.mark.parametrize("runner", INTERPRETERS[:1], indirect=True)
 @pytest.mark.parametrize("variables", VARIABLES)
 @pytest.mark.parametrize("name", ["environment", "interpreter", "streams", "locale"])
 def test_runs_the_same_with_variables(runner: Runner, name: str, variables: str) -> None:
@@ -428,6 +429,7 @@ def test_runs_the_same_with_variables(runner: Runner, name: str, variables: str)
     assert without_addresses(runner.run_warm(program, environment=environment)) == cold
 
 
+@pytest.mark.parametrize("runner", INTERPRETERS[:1], indirect=True)
 @pytest.mark.parametrize("flags", FLAGS)
 @pytest.mark.parametrize("name", ["interpreter", "streams", "warning", "traceback"])
 def test_runs_the_same_with_flags(runner: Runner, name: str, flags: str) -> None:

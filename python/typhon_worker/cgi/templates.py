@@ -341,16 +341,18 @@ class Templates:
         trusted: list[str],
         items: list[str],
     ) -> None:
-        _, _, folder, variables, _ = program.key
+        _, python, folder, variables, _ = program.key
         environment = dict(variables)
         rest = environment.get(b"PYTHONPATH", b"")
         environment[b"PYTHONPATH"] = _FOLDER + b":" + rest if rest else _FOLDER
         config = (
             path,
+            b"" if python or command[0].endswith(b"/env") else b"1",
             b"\n".join(_REQUEST_PREFIXES),
             b"\n".join(sorted(_REQUEST_NAMES)),
             "\n".join(trusted).encode(),
             "\n".join(items).encode(),
+            *(name + b"=" + value for name, value in variables),
         )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         err, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
