@@ -260,6 +260,27 @@ def test_never_runs_a_program_without_a_request(runner: Runner) -> None:
     assert len((runner.folder / "runs").read_text()) == runner.front.run(program) - 1
 
 
+def test_never_runs_a_program_without_a_request_where_env_finds_another(runner: Runner) -> None:
+    place = runner.folder / "bin"
+    place.mkdir()
+    (place / "python3").symlink_to(sys.executable)
+    program = runner.folder / "program"
+    program.write_text("#!/usr/bin/env python3\nopen('runs', 'a').write('x'); print('ran')\n")
+    program.chmod(0o755)
+    more = {"environment": {**ENVIRONMENT, "PATH": f"{place}:/usr/bin:/bin"}}
+    runner.run_warm(program, **more)
+    before = (runner.folder / "runs").read_text()
+    (place / "python3").unlink()
+    (place / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} -I "$@"\n')
+    (place / "python3").chmod(0o755)
+    runs = 0
+    while program.name not in runner.reasons and runs < 1000:
+        assert runner.run_any(program, **more) == (False, Run(b"ran\n", "", 0, None))
+        runs += 1
+    assert "start-up module" in runner.reasons[program.name]
+    assert (runner.folder / "runs").read_text() == before + "x" * runs
+
+
 def test_ends_a_warm_run_by_its_group(runner: Runner) -> None:
     program = runner.write(
         """

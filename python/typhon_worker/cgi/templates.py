@@ -316,8 +316,7 @@ class Templates:
                 if name.startswith(b"PYTHON") and name not in _PYTHON_NAMES:
                     raise CannotBeWarm(f"the environment has {name.decode('latin-1')}")
             command = tuple(command_of(path, python))
-            stamps = [identify(command[0]), identify(_INSIDE)]
-            if self._interpreters.get((command, variables)) == stamps:
+            if self._interpreters.get((command, variables)) == _stamps(command, variables):
                 items = [] if "*" in program.skipped else imports_of(path)
                 trusted = [name for name in preload if name not in program.skipped]
                 left = [item for item in items if item not in program.skipped]
@@ -483,7 +482,7 @@ class Templates:
             variables = program.key[3]
             if len(self._interpreters) >= MAX_INTERPRETERS:
                 self._interpreters.clear()
-            stamps = [identify(template.command[0]), identify(_INSIDE)]
+            stamps = _stamps(template.command, variables)
             self._interpreters[template.command, variables] = stamps
             self._forget(template)
             self._start_template(program)
@@ -592,6 +591,16 @@ def identify(path: bytes) -> _Identity:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+
+
+# What says that an interpreter is the one that was probed. `env` starts the first in PATH, and what
+# stands in front of that one may come to be.
+def _stamps(command: tuple[bytes, ...], variables: _Variables) -> list[_Identity]:
+    paths = [command[0], _INSIDE]
+    if command[0].endswith(b"/env"):
+        folders = dict(variables).get(b"PATH", b"").split(b":")
+        paths += [os.path.join(folder, command[1]) for folder in folders]
+    return [identify(path) for path in paths]
 
 
 # The last line that a template has written; "" if there is none.
