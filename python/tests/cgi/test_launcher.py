@@ -95,7 +95,10 @@ def test_reads_on_a_bounded_number_of_errors_that_ended_programs_have_left(
     with CgiFront(hook + limit) as front:
         held = len(os.listdir(f"/proc/{front.process.pid}/fd"))
         left = [int(front.output_of(front.run(program))[0]) for _ in range(5)]
-        assert len(os.listdir(f"/proc/{front.process.pid}/fd")) == held + 2
+        wait_until(
+            lambda: len(os.listdir(f"/proc/{front.process.pid}/fd")) == held + 2,
+            "the launcher to close the oldest errors",
+        )
         for pid in left:
             os.kill(pid, 9)
         wait_until(
