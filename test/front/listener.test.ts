@@ -263,7 +263,6 @@ test("a path that is taken keeps its rights", async () => {
 
 test("replaces a socket file without a server", async () => {
   const path = join(folder, "stale.sock");
-  const { execFileSync } = await import("node:child_process");
   execFileSync("python3", [
     "-c",
     "import socket,sys;socket.socket(socket.AF_UNIX).bind(sys.argv[1])",
