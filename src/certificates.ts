@@ -98,6 +98,7 @@ export class Certificates {
       this.#use(sources);
       this.#configuration = configuration;
       if (this.#state === "loading") return;
+      this.#check();
       sources.files.watch();
       if (sources.ordered === old?.ordered) return;
       // Its orders hold locks that those of the new one would wait for.
@@ -144,7 +145,10 @@ export class Certificates {
     const options: CertificateFilesOptions = {
       certificates,
       clients,
-      onReplaced: (paths) => log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {}),
+      onReplaced: (paths) => {
+        log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {});
+        this.#check();
+      },
       onBroken: (text) =>
         log.error("certificate.failed", `${text}; the certificate in use stays`, {}),
       onWarning: (text) => log.warning("certificate.warning", text, {}),

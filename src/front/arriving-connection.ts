@@ -22,9 +22,9 @@ import { ClientHelloReader, type ClientHello } from "../tls/client-hello.ts";
 import type { TlsFactsReader } from "../tls/facts.ts";
 import { serverName } from "../tls/server-name.ts";
 import {
-  isVerified,
   releaseControl,
   startTls,
+  verificationFault,
   type HandshakeSettings,
 } from "../tls/server-socket.ts";
 
@@ -275,10 +275,10 @@ export class ArrivingConnection implements ListedConnection {
       return;
     }
     const facts = this.#context.facts.read(tls, name, policyHost);
-    const isRefused =
-      client !== null && (facts.client === null ? client.mode === "required" : !isVerified(tls));
-    if (isRefused) {
-      this.fail("client certificate not valid");
+    const isMissing = client?.mode === "required" && facts.client === null;
+    const fault = client === null || facts.client === null ? null : verificationFault(tls);
+    if (isMissing || fault !== null) {
+      this.fail(`client certificate not valid: ${fault ?? "missing"}`);
       return;
     }
     const { http1, http2 } = this.#context;
