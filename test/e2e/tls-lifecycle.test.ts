@@ -184,3 +184,26 @@ test("a client that does not read a stream holds no worker of WSGI, and no other
   other.destroy();
   client.destroy();
 });
+
+test("typhon reload: a certificate of --certfile that cannot be used is exit code 2, and nothing changes", async (t) => {
+  const scratch = makeScratch(t);
+  const own = join(scratch, "own.pem");
+  const pidFile = join(scratch, "pid");
+  const { cert, key } = authority.issue({ names: ["a.example"] });
+  writeFileSync(own, cert + key);
+  const app = new ChangingApp(t);
+  app.answer("first");
+  const secure = ["--certfile", own, "--bind", "https://127.0.0.1:0", "--pid", pidFile];
+  const typhon = await startTyphon(t, [...app.args, ...secure]);
+  writeFileSync(own, cert);
+  app.answer("second");
+  const refused = await runTyphon(["reload", "--pid", pidFile]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /^typhon: .*own\.pem: there is no private key[^\n]+\n$/);
+  const client = await Http2Client.connect(at(typhon));
+  t.after(() => client.destroy());
+  assert.equal(await ask(client, "/"), "200 first");
+  writeFileSync(own, cert + key);
+  assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
+  assert.equal(await ask(client, "/"), "200 second");
+});
