@@ -145,6 +145,7 @@ export class Certificates {
     const options: CertificateFilesOptions = {
       certificates,
       clients,
+      mayWait: this.#state === "loading",
       onReplaced: (paths) => {
         log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {});
         this.#check();
@@ -195,7 +196,7 @@ export async function checkCertificates(configuration: TlsConfiguration): Promis
     checkCiphers(ciphers);
     const store = new CertificateStore({ ciphers, clients: [] });
     const events = { onReplaced: ignore, onBroken: ignore, onWarning: ignore };
-    await CertificateFiles.open({ certificates, clients, ...events }, store);
+    await CertificateFiles.open({ certificates, clients, mayWait: false, ...events }, store);
     if (acme !== null) await readIssuers(acme);
   });
 }

@@ -73,7 +73,10 @@ export function readHead(
     if (known.lower === "cookie") {
       // Crumbs of one field. RFC 9113 §8.2.3.
       if (state.cookie >= 0) {
-        values[state.cookie] = `${values[state.cookie] ?? ""}; ${value}`;
+        const crumbs = values[state.cookie] ?? "";
+        // An empty crumb would leave a space at the end, which no field value has.
+        if (crumbs === "") values[state.cookie] = value;
+        else if (value !== "") values[state.cookie] = `${crumbs}; ${value}`;
         continue;
       }
       state.cookie = names.length;

@@ -2,8 +2,9 @@
 // or a request runs for too long: each is the matter of one stream.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
 
@@ -203,6 +204,11 @@ test("typhon reload: a certificate of --certfile that cannot be used is exit cod
   const client = await Http2Client.connect(at(typhon));
   t.after(() => client.destroy());
   assert.equal(await ask(client, "/"), "200 first");
+  rmSync(own);
+  execFileSync("mkfifo", [own]);
+  const waiting = await runTyphon(["reload", "--pid", pidFile]);
+  assert.match(waiting.stderr, /^typhon: .*own\.pem: it is no regular file/);
+  rmSync(own);
   writeFileSync(own, cert + key);
   assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
   assert.equal(await ask(client, "/"), "200 second");
