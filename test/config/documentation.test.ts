@@ -5,7 +5,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 
-const ROOT = join(import.meta.dirname, "..");
+const ROOT = join(import.meta.dirname, "../..");
 const PAGES = ["*.md", "docs/**/*.md", "benchmarks/*.md"].flatMap((pattern) =>
   globSync(pattern, { cwd: ROOT }),
 );
