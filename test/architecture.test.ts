@@ -194,6 +194,16 @@ test("every import is a file with its ending, a module of Node, or a declared de
   );
 });
 
+test("the published package has all Python that the server starts", () => {
+  const parsed: unknown = JSON.parse(read("package.json"));
+  assert(typeof parsed === "object" && parsed !== null && "files" in parsed);
+  assert(Array.isArray(parsed.files));
+  const files: readonly string[] = parsed.files;
+  const folders = readdirSync(join(CHECKOUT, "python")).filter((one) => one.startsWith("typhon_"));
+  assert(folders.length > 0);
+  check(folders.filter((one) => !files.some((kept) => kept.startsWith(`python/${one}/`))));
+});
+
 test("the lock file names the packages of every platform, else npm ci refuses it", () => {
   const missing = missingPackages(
     readLock(new URL("../package-lock.json", import.meta.url)).packages,

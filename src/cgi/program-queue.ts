@@ -102,8 +102,8 @@ export class ProgramQueue {
   #plan(): void {
     const [oldest] = this.#waiting.values();
     if (this.#timer !== null || oldest === undefined) return;
-    // A timer may be early by a part of a millisecond.
-    const ms = oldest + this.#limits.queueTimeoutMs - this.#now() + 1;
+    // A timer may be early by a part of a millisecond, and refusals take time.
+    const ms = Math.max(0, oldest + this.#limits.queueTimeoutMs - this.#now() + 1);
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.refuseLate();

@@ -73,6 +73,25 @@ describe("a queue of programs", () => {
     assert.deepEqual([story, queue.waiting, timed.waiting], [["a begins"], 0, 0]);
   });
 
+  it("refuses the next ones at once where the refusals have taken long", async () => {
+    const { queue, story, clock, program } = open({ concurrency: 1, queue: 2, queueTimeoutMs: 5 });
+    const warnings: string[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning.name);
+    process.on("warning", onWarning);
+    queue.enter(program("a"));
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const slow = (): void => void (clock.now = 100);
+    queue.enter({ begin: () => assert.fail("no place is free"), refuse: slow });
+    clock.now = 4;
+    queue.enter({ begin: () => assert.fail("no place is free"), refuse: resolve });
+    clock.now = 6;
+    const alive = setInterval(() => undefined, 1000);
+    assert.equal(await promise, "queue-timeout");
+    clearInterval(alive);
+    process.off("warning", onWarning);
+    assert.deepEqual([story, warnings, queue.waiting], [["a begins"], [], 0]);
+  });
+
   it("forgets a request that leaves", () => {
     const { queue, story, clock, program } = open();
     for (const name of "ab") queue.enter(program(name));

@@ -282,6 +282,27 @@ PROGRAMS = {
     """,
     "sibling": "import sibling; from package import part; print(sibling.x, part.__name__)",
     "shadowed": "import html; print(html.x)",
+    "shadowed_by_path": """
+        import os, sys
+        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + '/vendored')
+        import html
+        print(html.x)
+    """,
+    "shadowed_by_sibling": "import sys, adds_path; import html; print(html.x)",
+    "shadowed_where_an_import_fails": """
+        try:
+            import sys, no_such_module
+        except ImportError:
+            sys.path.insert(0, __file__.rpartition('/')[0] + '/vendored')
+        import html
+        print(html.x)
+    """,
+    "environment_for_import": """
+        import os
+        os.environ['PYTHONTZPATH'] = '/nowhere'
+        import zoneinfo
+        print(zoneinfo.TZPATH)
+    """,
     "pickle": """
         import pickle
         class A: pass
@@ -374,6 +395,8 @@ def runner(
     runner = Runner(tmp_path_factory.mktemp("programs"), request.param)
     runner.write("x = 'sibling'", "sibling.py")
     runner.write("", "package/part.py")
+    runner.write("x = 'vendored'", "vendored/html.py")
+    runner.write("import sys; sys.path.insert(0, sys.path[0] + '/vendored')", "adds_path.py")
     yield runner
     runner.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -220,6 +221,35 @@ def test_loads_the_interpreters_own_hook_once(runner: Runner) -> None:
     cold = runner.run_cold(program, environment=environment)
     assert cold.output.startswith(b"1 ")
     assert runner.run_warm(program, environment=environment) == cold
+
+
+def test_is_warm_again_after_a_shortage(runner: Runner) -> None:
+    program = runner.write("print('ran')")
+    launcher = runner.front.process.pid
+    before = resource.prlimit(launcher, resource.RLIMIT_NOFILE)
+    held = {int(name) for name in os.listdir(f"/proc/{launcher}/fd")}
+    free = [fd for fd in range(100) if fd not in held]
+    # Enough for the streams of a run, and not for a template beside it.
+    for count in (5, 6, 7):
+        resource.prlimit(launcher, resource.RLIMIT_NOFILE, (free[count], before[1]))
+        for _ in range(3):
+            is_warm, run = runner.run_any(program)
+            assert (is_warm, run.output) == (False, b"ran\n")
+    assert {int(name) for name in os.listdir(f"/proc/{launcher}/fd")} == held
+    resource.prlimit(launcher, resource.RLIMIT_NOFILE, before)
+    assert runner.run_warm(program).output == b"ran\n"
+    assert runner.reasons == {}
+
+
+def test_is_warm_again_when_a_loading_template_was_killed(runner: Runner) -> None:
+    runner.run_warm(runner.write("print('other')", "other.py"))
+    others = set(runner.templates())
+    program = runner.write("print('ran')")
+    more = {"preload": ["asyncio", "http.server", "pydoc", "sqlite3", "unittest", "xml.sax"]}
+    assert runner.run_any(program, **more)[1].output == b"ran\n"
+    for pid in set(runner.templates()) - others:
+        os.kill(pid, signal.SIGKILL)
+    assert runner.run_warm(program, **more).output == b"ran\n"
 
 
 def test_never_runs_a_program_without_a_request(runner: Runner) -> None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ast
 
 # What Linux reads of a first line.
 _LINE_BYTES = 255
@@ -84,9 +88,11 @@ def _require_flags(flags: list[bytes]) -> None:
 
 
 def imports_of(program: bytes) -> list[str]:
-    """Lists the standard modules that the program imports in any case: `json`, `html:escape`.
+    """Lists the standard modules that the program imports before all else: `json`, `html:escape`.
 
-    None for a program that this interpreter cannot parse, or that is too long.
+    None for a program that this interpreter cannot parse, or that is too long. Behind any other
+    statement, or a module that is not of the library, an import may find another module, or look
+    at another environment: `sys.path.insert(0, "lib")`, `os.environ["PYTHONTZPATH"] = "…"`.
     """
     import ast
 
@@ -100,17 +106,53 @@ def imports_of(program: bytes) -> list[str]:
         return []
     found: dict[str, None] = {}
     for outer in body:
-        for statement in outer.body if isinstance(outer, ast.Try) else [outer]:
-            match statement:
-                case ast.Import(names=names):
-                    found.update((one.name, None) for one in names if _is_standard(one.name))
-                case ast.ImportFrom(module=str(module), names=names, level=0):
-                    if _is_standard(module):
-                        attributes = ",".join(one.name for one in names if one.name != "*")
-                        found[f"{module}:{attributes}"] = None
+        statements, others = [outer], []
+        if isinstance(outer, ast.Try):
+            statements = outer.body
+            others = [one for handler in outer.handlers for one in handler.body]
+            others += [*outer.orelse, *outer.finalbody]
+        for statement in statements:
+            if not (_is_plain(statement) or _add_import(statement, found)):
+                return list(found)
+        # What runs where an import fails.
+        if not all(
+            _is_plain(one) or isinstance(one, ast.Import | ast.ImportFrom) for one in others
+        ):
+            return list(found)
     return list(found)
 
 
+# False for what is no import of standard modules.
+def _add_import(statement: ast.stmt, found: dict[str, None]) -> bool:
+    import ast
+
+    match statement:
+        case ast.Import(names=names) if all(_is_standard(one.name) for one in names):
+            found.update((one.name, None) for one in names if _may_load(one.name))
+            return True
+        case ast.ImportFrom(module=str(module), names=names, level=0) if _is_standard(module):
+            if _may_load(module):
+                attributes = ",".join(one.name for one in names if one.name != "*")
+                found[f"{module}:{attributes}"] = None
+            return True
+    return False
+
+
+# Whether a statement does nothing that an import could notice: a docstring, `VERSION = "1"`.
+def _is_plain(statement: ast.stmt) -> bool:
+    import ast
+
+    match statement:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Assign(targets=[ast.Name()], value=ast.Constant()):
+            return True
+    return False
+
+
 def _is_standard(name: str) -> bool:
-    top = name.partition(".")[0]
-    return top in sys.stdlib_module_names and top not in _NEVER
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def _may_load(name: str) -> bool:
+    return name.partition(".")[0] not in _NEVER

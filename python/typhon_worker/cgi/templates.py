@@ -10,6 +10,7 @@ typhon_template/sitecustomize.py; docs/worker-protocol.md, "Templates", has thei
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -38,6 +39,8 @@ MAX_SKIPS = 8
 # Runs of one template share the seed of hashes and the layout of memory.
 MAX_RUNS = 10_000
 
+# What a system says that is short of something now.
+_SHORTAGES = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _MESSAGE_BYTES = 262_144
 _TEXT_BYTES = 4096
 # Clocks of file systems tick so coarsely.
@@ -325,7 +328,9 @@ class Templates:
         except CannotBeWarm as reason:
             self._be_cold(program, str(reason))
         except OSError as error:
-            self._be_cold(program, f"its template cannot be started: {error.strerror}")
+            # A later run tries again where the system is short of something.
+            if error.errno not in _SHORTAGES:
+                self._be_cold(program, f"its template cannot be started: {error.strerror}")
         self._limit_templates()
 
     def _limit_templates(self) -> None:
@@ -356,7 +361,6 @@ class Templates:
         )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         err, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.set_blocking(write_end, True)
             ours.setblocking(False)
@@ -367,7 +371,7 @@ class Templates:
                 [*command, path],
                 environment,
                 file_actions=[
-                    (os.POSIX_SPAWN_DUP2, null, 0),
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, write_end, 1),
                     (os.POSIX_SPAWN_DUP2, write_end, 2),
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
@@ -384,7 +388,6 @@ class Templates:
             os.chdir("/")
             theirs.close()
             os.close(write_end)
-            os.close(null)
         template = _Template(program, command if path == _PROBE else (), pid, err)
         template.socket = ours
         program.template = template
@@ -513,13 +516,17 @@ class Templates:
                 self._listener.ended(run, None, signal.SIGKILL)
 
     def _blame(self, template: _Template) -> None:
+        text = _read_text(template)
         if template.is_ready:
             self._count_failure(template, "its template has died")
         elif template.command:
             reason = "its interpreter takes no start-up module, or is older than Python 3.10"
-            self._be_cold(template.program, reason)
+            self._count_failure(template, reason)
+        elif text:
+            self._be_cold(template.program, text)
         else:
-            self._be_cold(template.program, _read_text(template) or "it ends while it is loaded")
+            # It was killed, perhaps for want of memory.
+            self._count_failure(template, "it ends while it is loaded")
 
     # Kills a template; what it has not started runs cold.
     def _fail(self, template: _Template, reason: str, *, is_final: bool = False) -> None:
