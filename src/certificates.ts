@@ -98,6 +98,7 @@ export class Certificates {
       this.#use(sources);
       this.#configuration = configuration;
       if (this.#state === "loading") return;
+      this.#check();
       sources.files.watch();
       if (sources.ordered === old?.ordered) return;
       // Its orders hold locks that those of the new one would wait for.
@@ -145,7 +146,10 @@ export class Certificates {
       certificates,
       clients,
       mayWait: this.#state === "loading",
-      onReplaced: (paths) => log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {}),
+      onReplaced: (paths) => {
+        log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {});
+        this.#check();
+      },
       onBroken: (text) =>
         log.error("certificate.failed", `${text}; the certificate in use stays`, {}),
       onWarning: (text) => log.warning("certificate.warning", text, {}),
@@ -192,7 +196,7 @@ export async function checkCertificates(configuration: TlsConfiguration): Promis
     checkCiphers(ciphers);
     const store = new CertificateStore({ ciphers, clients: [] });
     const events = { onReplaced: ignore, onBroken: ignore, onWarning: ignore };
-    await CertificateFiles.open({ certificates, clients, mayWait: true, ...events }, store);
+    await CertificateFiles.open({ certificates, clients, mayWait: false, ...events }, store);
     if (acme !== null) await readIssuers(acme);
   });
 }

@@ -130,7 +130,7 @@ export class Programs implements ProgramRunner {
     while (all.some((one) => one.running > 0) && performance.now() < end)
       await delay(IDLE_CHECK_MS);
     for (const launcher of all) launcher.killAll();
-    await Promise.all(all.map((one) => one.stop()));
+    await Promise.all(all.map(async (one) => await one.stop(true)));
   }
 
   async #leave(launcher: CgiLauncher): Promise<void> {

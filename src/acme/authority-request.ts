@@ -141,6 +141,6 @@ function reasonOf(error: unknown): string {
   const code = "code" in error ? String(error.code) : "";
   // Node's own text advises an option of Node.
   return UNTRUSTED.has(code)
-    ? `its certificate is not trusted (${code}); a private authority's own root has to be given`
+    ? `its certificate is not trusted (${code}); a private authority's own root has to be given (--acme-ca-root)`
     : error.message;
 }

@@ -132,13 +132,16 @@ export class CgiLauncher implements ProgramRunner {
     for (const run of this.#runs.values()) run.kill();
   }
 
-  /** Ends all programs, the launcher and its templates; resolves when they have ended. No program starts any more. */
-  async stop(): Promise<void> {
+  /**
+   * Ends all programs, the launcher and its templates; resolves when they have ended. No program starts any more.
+   * `kills`: programs get no time to end.
+   */
+  async stop(kills = false): Promise<void> {
     this.#isStopped = true;
     const child = this.#process;
     if (child === null) return;
     this.#stopping ??= Promise.withResolvers();
-    child.say({ op: "stop" });
+    child.say({ op: "stop", kill: kills });
     const timer = setTimeout(() => child.kill("it did not stop in time"), STOP_TIMEOUT_MS);
     await this.#stopping.promise;
     clearTimeout(timer);

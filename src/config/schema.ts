@@ -210,7 +210,7 @@ const TLS = inGroup("TLS", "server", {
     placeholder: "internal",
     fallbackWords: "none",
     help: "internal: certificates of a local authority, for development",
-    doc: "`internal`: for development. Hosts without a certificate get one of a local authority, which Typhon makes once and keeps in `--acme-dir`. `typhon trust` says how browsers and programs of this machine trust it.",
+    doc: "`internal`: for development. `localhost`, the loopback addresses, the name of this machine and the hosts of routes get certificates of a local authority, which Typhon makes once and keeps in `--acme-dir`; those of `--certfile` and `--domain` come first. `typhon trust` says how browsers and programs of this machine trust it.",
     read: oneOf(["internal"]),
   },
   caCerts: {

@@ -3,7 +3,7 @@
 // is a MalformedRequest, which ends its stream; any other fault gets a response.
 
 import { ERRORS, RequestFault } from "../http/error.ts";
-import { endOf, FIELD_VALUE, hasMember, isAllOf, isBlank, TOKEN } from "../http/grammar.ts";
+import { endOf, FIELD_VALUE, hasMember, isAllOf, hasOuterBlanks, TOKEN } from "../http/grammar.ts";
 import {
   CONTENT_LENGTH,
   EXPECT,
@@ -149,10 +149,7 @@ function checkedName({ name, known }: HeaderField): FieldName {
 
 /** RFC 9113 §8.2.1: no blank at either end. */
 function checkValue(value: string): void {
-  const isClean =
-    endOf(value, 0, FIELD_VALUE) === value.length &&
-    !isBlank(value.charCodeAt(0)) &&
-    !isBlank(value.charCodeAt(value.length - 1));
+  const isClean = endOf(value, 0, FIELD_VALUE) === value.length && !hasOuterBlanks(value);
   if (!isClean) throw new MalformedRequest(ERRORS.FIELD_VALUE_INVALID);
 }
 

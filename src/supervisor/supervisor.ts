@@ -215,12 +215,12 @@ class MainProcess {
     };
   }
 
-  // Loads the configuration file, if there is one, and the code of the applications. A mistake in the file, or in the
-  // files that its routes name, is found before any code is loaded, so that it changes nothing.
+  // Loads the configuration file, if there is one, and the code of the applications. A mistake in the file, or in
+  // the files that the configuration names, is found before any code is loaded, so that it changes nothing.
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
     const wanted = reread?.();
-    if (wanted !== undefined) await checkFiles(wanted);
+    await checkFiles(wanted ?? running);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
     this.#restartNeeded = fixed;
     if (fixed.length > 0)

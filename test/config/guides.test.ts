@@ -9,7 +9,15 @@ import { after, test } from "node:test";
 import { readFlags } from "../../src/config/flags.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 
-const GUIDES = ["site", "static-files", "access-control", "compression", "https", "cgi"];
+const GUIDES = [
+  "site",
+  "static-files",
+  "access-control",
+  "compression",
+  "https",
+  "certificates",
+  "cgi",
+];
 /** Commands that serve nothing; end-to-end tests run them. */
 const OTHERS = /^typhon (?:check|reload|hash-password)\b/;
 

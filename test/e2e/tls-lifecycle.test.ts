@@ -2,8 +2,9 @@
 // or a request runs for too long: each is the matter of one stream.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
 
@@ -183,4 +184,32 @@ test("a client that does not read a stream holds no worker of WSGI, and no other
   assert.equal(size, 16 * 2 ** 20);
   other.destroy();
   client.destroy();
+});
+
+test("typhon reload: a certificate of --certfile that cannot be used is exit code 2, and nothing changes", async (t) => {
+  const scratch = makeScratch(t);
+  const own = join(scratch, "own.pem");
+  const pidFile = join(scratch, "pid");
+  const { cert, key } = authority.issue({ names: ["a.example"] });
+  writeFileSync(own, cert + key);
+  const app = new ChangingApp(t);
+  app.answer("first");
+  const secure = ["--certfile", own, "--bind", "https://127.0.0.1:0", "--pid", pidFile];
+  const typhon = await startTyphon(t, [...app.args, ...secure]);
+  writeFileSync(own, cert);
+  app.answer("second");
+  const refused = await runTyphon(["reload", "--pid", pidFile]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /^typhon: .*own\.pem: there is no private key[^\n]+\n$/);
+  const client = await Http2Client.connect(at(typhon));
+  t.after(() => client.destroy());
+  assert.equal(await ask(client, "/"), "200 first");
+  rmSync(own);
+  execFileSync("mkfifo", [own]);
+  const waiting = await runTyphon(["reload", "--pid", pidFile]);
+  assert.match(waiting.stderr, /^typhon: .*own\.pem: it is no regular file/);
+  rmSync(own);
+  writeFileSync(own, cert + key);
+  assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
+  assert.equal(await ask(client, "/"), "200 second");
 });

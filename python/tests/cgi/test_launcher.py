@@ -95,7 +95,10 @@ def test_reads_on_a_bounded_number_of_errors_that_ended_programs_have_left(
     with CgiFront(hook + limit) as front:
         held = len(os.listdir(f"/proc/{front.process.pid}/fd"))
         left = [int(front.output_of(front.run(program))[0]) for _ in range(5)]
-        assert len(os.listdir(f"/proc/{front.process.pid}/fd")) == held + 2
+        wait_until(
+            lambda: len(os.listdir(f"/proc/{front.process.pid}/fd")) == held + 2,
+            "the launcher to close the oldest errors",
+        )
         for pid in left:
             os.kill(pid, 9)
         wait_until(
@@ -112,7 +115,7 @@ def test_kills_at_the_end_of_control_and_ends_programs_at_a_stop(tmp_path: Path)
         fd = os.open(f"/proc/{front.process.pid}/fd/{started['out']}", os.O_RDONLY)
         with open(fd, "rb", buffering=0) as output:
             assert output.read(9) == b"\n"
-            front.say(op="stop")
+            front.say(op="stop", kill=False)
             front.say(op="opened", id=number)
             late = front.run(program)
             assert output.read(9) == b"term\n"
@@ -124,3 +127,21 @@ def test_kills_at_the_end_of_control_and_ends_programs_at_a_stop(tmp_path: Path)
         front.run(program)
         pid = front.hear()["pid"]
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the program")
+
+
+def test_a_stop_that_kills_waits_for_nothing_that_ended_programs_have_left(tmp_path: Path) -> None:
+    left = "sh -c 'trap \"\" TERM; echo $$; exec sleep 1000 >/dev/null 2>&1' &"
+    program = write_program(tmp_path, f"{left} exec sleep 1000")
+    hook = "import os, select, sys; sys.path.insert(0, sys.argv[1]); "
+    limit = "from typhon_worker.cgi import launcher; launcher.KILL_AFTER_SECONDS = 1000.0"
+    with CgiFront(hook + limit) as front:
+        number = front.run(program)
+        started = front.hear()
+        fd = os.open(f"/proc/{front.process.pid}/fd/{started['out']}", os.O_RDONLY)
+        with open(fd, "rb") as output:
+            pid = int(output.readline())
+        front.say(op="end", id=number)
+        assert front.hear()["op"] == "ended"
+        front.say(op="stop", kill=True)
+        front.process.wait(10)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the process")

@@ -178,10 +178,13 @@ class Launcher(RunListener):
                 self._end_run(number, signal.SIGTERM)
             case {"op": "kill", "id": int(number)}:
                 self._end_run(number, signal.SIGKILL)
-            case {"op": "stop"}:
+            case {"op": "stop", "kill": bool(kills)}:
                 self._is_stopping = True
                 for number in list(self._runs):
-                    self._end_run(number, signal.SIGTERM)
+                    self._end_run(number, signal.SIGKILL if kills else signal.SIGTERM)
+                if kills:
+                    # What ended programs have left in their groups, too.
+                    self._to_kill = dict.fromkeys(self._to_kill, 0.0)
             case _:
                 raise ControlFault(f"an unknown control message: {line[:200]!r}")
 

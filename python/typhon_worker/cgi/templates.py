@@ -432,6 +432,10 @@ class Templates:
                 message = template.socket.recv(_MESSAGE_BYTES)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                # A template has died with unread requests. The kernel tells this once, before the
+                # messages that wait, and one of them may say that a run has begun.
+                continue
             except OSError:
                 message = b""
             if not message:
