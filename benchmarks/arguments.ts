@@ -5,6 +5,8 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES } from "./cases.ts";
+import { CGI_CASES } from "./cgi-cases.ts";
+import { CGI_SERVERS } from "./cgi-servers.ts";
 import { COMPARED_FILES, EDGE_CASES } from "./edge-cases.ts";
 import { EDGE_SERVERS } from "./edge-servers.ts";
 import { SECURE_CASES } from "./secure-cases.ts";
@@ -18,12 +20,15 @@ const PAGES = {
   asgi: ASGI_CASES,
   websocket: WEBSOCKET_CASES,
   edge: [...EDGE_CASES, ...SECURE_CASES],
+  cgi: CGI_CASES,
 } as const;
 const PAGE_NAMES = Object.values(PAGES).flatMap(namesOf);
 /** A name that is in several lists means the server in all of them. */
 const SERVER_NAMES = [
   ...new Set(
-    [...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS, ...SECURE_SERVERS].map((one) => one.name),
+    [...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS, ...SECURE_SERVERS, ...CGI_SERVERS].map(
+      (one) => one.name,
+    ),
   ),
 ];
 const COMPARED_NAMES = [...COMPARED_PAGES, ...WEBSOCKET_CASES, ...COMPARED_FILES].map(
@@ -69,16 +74,17 @@ export interface ComparisonArguments {
 
 export const USAGE = `npm run bench -- [options]
 
-  --throughput --asgi --edge --memory --connections --startup --mixed --asgi-mixed
+  --throughput --asgi --edge --cgi --memory --connections --startup --mixed --asgi-mixed
                      only these (default: all); --memory brings --connections with it
   --websocket        echoes over WebSockets; only where asked for
   --only NAMES       pages: of ${namesOf(CASES).join(", ")};
                      ${namesOf(ASGI_CASES).join(", ")};
                      ${namesOf(WEBSOCKET_CASES).join(", ")};
                      ${namesOf(EDGE_CASES).join(", ")};
-                     ${namesOf(SECURE_CASES).join(", ")}
+                     ${namesOf(SECURE_CASES).join(", ")};
+                     ${namesOf(CGI_CASES).join(", ")}
   --servers NAMES    of ${SERVER_NAMES.join(", ")}
-  --workers NUMBERS  default 1,2; edge 1; mixed load 2,4
+  --workers NUMBERS  default 1,2; edge and cgi 1; mixed load 2,4
   --rounds N         interleaved rounds, default ${ROUNDS}
   --seconds N        of one run, default ${SECONDS}; mixed load 6
   --quick            2 rounds of 1 second: does it work, not how fast is it
@@ -107,6 +113,7 @@ const OPTIONS = {
   asgi: { type: "boolean", default: false },
   websocket: { type: "boolean", default: false },
   edge: { type: "boolean", default: false },
+  cgi: { type: "boolean", default: false },
   memory: { type: "boolean", default: false },
   connections: { type: "boolean", default: false },
   startup: { type: "boolean", default: false },
@@ -161,7 +168,7 @@ export function readArguments(args: readonly string[]): Arguments {
     ) || values.quick;
   const only = readNames("--only", values.only, PAGE_NAMES);
   // Pages that were named alone narrow the run to the suites that measure them.
-  const ofPages = (["throughput", "asgi", "websocket", "edge"] as const).filter((suite) =>
+  const ofPages = (["throughput", "asgi", "websocket", "edge", "cgi"] as const).filter((suite) =>
     namesOf(PAGES[suite]).some((name) => only.includes(name)),
   );
   const byDefault: readonly Suite[] = values.only === undefined ? WHOLE : ofPages;

@@ -42,6 +42,8 @@ export async function describeMachine(): Promise<Machine> {
       ...(await pythonVersions()),
       nginx: await version("nginx", ["-v"], /nginx\/(\S+)/),
       caddy: await version("caddy", ["version"], /^v?(\d\S*)/m),
+      apache: await version("apache2", ["-v"], /Apache\/(\S+)/),
+      lighttpd: await version("lighttpd", ["-v"], /lighttpd\/(\S+)/),
       wrk: await version("wrk", ["-v"], /wrk (?:debian\/)?(\S+)/),
     },
   };

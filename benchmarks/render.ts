@@ -11,6 +11,7 @@ import { BENCHMARKS, RESULTS } from "./places.ts";
 import { hasSuite, loadResults, SUITES, type Results, type Suite } from "./results.ts";
 import { ASGI_SERVERS } from "./asgi-servers.ts";
 import { SERVERS } from "./servers.ts";
+import { cgiTables } from "./tables/cgi.ts";
 import { loadOfOthers } from "./tables/markdown.ts";
 import { mixedTables, type MixedField } from "./tables/mixed.ts";
 import {
@@ -29,6 +30,7 @@ const TITLES: Readonly<Record<Suite, string>> = {
   asgi: "ASGI",
   websocket: "WebSocket echo, 64 connections",
   edge: "Edge: files, compression, TLS and HTTP/2",
+  cgi: "CGI programs",
   memory: "Memory after the start with Flask",
   connections: "Idle kept-alive connections",
   startup: "From start to the first response",
@@ -113,6 +115,7 @@ const TABLES: Readonly<Record<Suite, (results: Results) => string>> = {
       edgeTables(edge ?? []),
       ...((tlsConnections ?? []).length > 0 ? [tlsConnectionsTable(tlsConnections ?? [])] : []),
     ].join("\n"),
+  cgi: ({ cgi }) => cgiTables(cgi ?? []),
   memory: ({ memory }) => memoryTable(memory ?? []),
   connections: ({ connections }) => connectionsTable(connections ?? []),
   startup: ({ startup }) => startupTable(startup ?? []),

@@ -100,6 +100,8 @@ export interface Results {
   readonly websocket?: readonly ThroughputResult[] | null;
   /** Absent from runs that are older than this suite. */
   readonly edge?: readonly ThroughputResult[] | null;
+  /** Absent from runs that are older than this suite. */
+  readonly cgi?: readonly ThroughputResult[] | null;
   /** Idle connections of HTTP/1.1 over TLS; measured with "edge". Absent from older runs. */
   readonly tlsConnections?: readonly ConnectionsResult[] | null;
   readonly memory: readonly MemoryResult[] | null;
@@ -139,6 +141,7 @@ export const SUITES = [
   "asgi",
   "websocket",
   "edge",
+  "cgi",
   "memory",
   "connections",
   "startup",

@@ -15,7 +15,10 @@ import {
 } from "./arguments.ts";
 import { ASGI_SERVERS, NEEDED_MODULES } from "./asgi-servers.ts";
 import { ASGI_CASES, CASES, WEBSOCKET_CASES } from "./cases.ts";
+import { askCgi, CGI_CASES } from "./cgi-cases.ts";
+import { CGI_COMMANDS, CGI_SERVERS } from "./cgi-servers.ts";
 import { compare } from "./comparison.ts";
+import { CpuGroup } from "./cpu-group.ts";
 import { askEdge, EDGE_CASES, makeFiles } from "./edge-cases.ts";
 import { EDGE_SERVERS, NEEDED_COMMANDS } from "./edge-servers.ts";
 import { askSecure, SECURE_CASES } from "./secure-cases.ts";
@@ -58,6 +61,7 @@ interface Field {
   readonly websocket: readonly Server[];
   readonly edge: readonly Server[];
   readonly secure: readonly Server[];
+  readonly cgi: readonly Server[];
   readonly missing: readonly string[];
 }
 
@@ -126,6 +130,15 @@ async function measure(
       }
       return { edge: [...files, ...overTls], tlsConnections };
     },
+    cgi: async () => ({
+      cgi: await measureThroughput({
+        ...common,
+        workers: [1],
+        apply: askCgi,
+        pages: CGI_CASES.filter(isAsked),
+        servers: field.cgi,
+      }),
+    }),
     memory: async () => ({ memory: await measureMemory({ ...standing, servers: of("memory") }) }),
     connections: async () => ({
       connections: await measureConnections({ ...standing, servers: of("connections") }),
@@ -162,6 +175,7 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
     asgi: null,
     websocket: null,
     edge: null,
+    cgi: null,
     memory: null,
     connections: null,
     startup: null,
@@ -172,9 +186,10 @@ async function begin(args: Arguments, missing: readonly string[]): Promise<Resul
 }
 
 /** Why a server cannot be measured, or null. tools/bench.sh has installed all but Typhon itself. */
-async function findFault({ name }: Server): Promise<string | null> {
+async function findFault({ name, isGrouped }: Server): Promise<string | null> {
   const needed = NEEDED_MODULES[name];
-  const command = NEEDED_COMMANDS[name];
+  const command = NEEDED_COMMANDS[name] ?? CGI_COMMANDS[name];
+  if (isGrouped === true && !mayGroup()) return "a control group for its processor time needs root";
   try {
     if (command !== undefined) await runProgram("sh", ["-c", `command -v "$1"`, "sh", command]);
     if (needed !== undefined)
@@ -188,6 +203,12 @@ async function findFault({ name }: Server): Promise<string | null> {
     if (needed !== undefined) return `no Python module ${needed}`;
     return (error instanceof Error ? error.message.trim() : String(error)).split("\n", 1)[0] ?? "";
   }
+}
+
+function mayGroup(): boolean {
+  const group = CpuGroup.make();
+  group?.remove();
+  return group !== null;
 }
 
 /** Looks for everything that the suites need; tells of each server that is left out. */
@@ -212,6 +233,7 @@ async function survey(args: Arguments): Promise<Field> {
   const wsgi = await usable(SERVERS.filter(isAsked), findFault, "");
   const edge = await usable(EDGE_SERVERS.filter(isAsked), findFault, "");
   const secure = await usable(SECURE_SERVERS.filter(isAsked), findFault, "");
+  const cgi = await usable(CGI_SERVERS.filter(isAsked), findFault, "");
   const asked = await usable(ASGI_SERVERS.filter(isAsked), findFault, "");
   let websocket: Server[] = [];
   if (args.suites.includes("websocket") && hasWebSocketClient()) {
@@ -222,7 +244,7 @@ async function survey(args: Arguments): Promise<Field> {
   }
   for (const one of missing) tell(`left out: ${one}`);
   const asgi = asked.filter((one) => one.suites.includes("asgi"));
-  return { wsgi, asgi, websocket, edge, secure, missing: [...missing] };
+  return { wsgi, asgi, websocket, edge, secure, cgi, missing: [...missing] };
 }
 
 async function main(): Promise<void> {

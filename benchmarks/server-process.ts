@@ -11,6 +11,7 @@ import { isRunning } from "../test/support/processes.ts";
 import { Typhon } from "../test/support/typhon.ts";
 import type { Case } from "./cases.ts";
 import { ask, findFreePort } from "./client.ts";
+import { CpuGroup } from "./cpu-group.ts";
 import { CASES_FOLDER } from "./places.ts";
 import { memoryOf, readTree, treeCpuSeconds, type TreeMemory } from "./process-tree.ts";
 import type { Program, Server } from "./servers.ts";
@@ -42,6 +43,7 @@ export class RunningServer {
   /** From just before the first program is started to the end of the first right response, ms. */
   startMs = 0;
   readonly #folder: string;
+  readonly #group: CpuGroup | null;
   /** The class starts and marks any program, as it does Typhon. */
   readonly #started: { readonly clients: Program["clients"]; readonly program: Typhon }[] = [];
 
@@ -49,6 +51,7 @@ export class RunningServer {
     this.server = server;
     this.port = port;
     this.#folder = folder;
+    this.#group = server.isGrouped === true ? CpuGroup.make() : null;
   }
 
   /** Starts `server` and waits for the right response; throws with the server's log if none comes. */
@@ -78,7 +81,7 @@ export class RunningServer {
 
   /** Processor seconds of all processes of the server so far. */
   cpuSeconds(): number {
-    return treeCpuSeconds(this.#roots());
+    return this.#group?.cpuSeconds() ?? treeCpuSeconds(this.#roots());
   }
 
   /** Memory of the processes that hold clients' connections. */
@@ -104,6 +107,7 @@ export class RunningServer {
     await waitForEnd(pids, STOP_TIMEOUT_MS);
     this.kill();
     await waitForEnd(pids, STOP_TIMEOUT_MS);
+    this.#group?.remove();
   }
 
   /** Ends the server at once; for signals, where there is no time to wait. */
@@ -124,7 +128,8 @@ export class RunningServer {
   }
 
   #start({ command, args, environment, clients }: Program): void {
-    const program = new Typhon(args, { command, cwd: CASES_FOLDER, env: environment });
+    const [first = command, ...words] = [...(this.#group?.words ?? []), command, ...args];
+    const program = new Typhon(words, { command: first, cwd: CASES_FOLDER, env: environment });
     // A command that does not exist fails here and in the promise.
     program.exited.catch(() => undefined);
     void program.pid;

@@ -50,11 +50,15 @@ export interface Server {
     | "uvicorn"
     | "hypercorn"
     | "caddy"
-    | "peregrine";
+    | "peregrine"
+    | "apache"
+    | "lighttpd";
   /** The suites that the server takes part in. */
   readonly suites: readonly Suite[];
   /** Names of pages on which the server cannot be measured; a comment beside them says why. */
   readonly leavesOut?: readonly string[];
+  /** Whether a control group counts the processor time (cpu-group.ts): not all of it is in accounts of processes. */
+  readonly isGrouped?: boolean;
   /** The programs in the order of their start; the last one listens on the port. */
   programs(start: Start): readonly Program[];
 }

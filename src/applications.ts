@@ -14,17 +14,15 @@ import {
 import type { ApplicationConfiguration, Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { CoarseClock } from "./net/coarse-clock.ts";
-import { MemoryBudget } from "./net/memory-budget.ts";
 
-/** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
-const BODY_MEMORY_BYTES = 67_108_864;
-/** The same where the files have no room, or are slow. Beyond: a response is cut. */
-const MAX_BODY_MEMORY_BYTES = 268_435_456;
 /** How often late requests and workers are looked for: a 504 may be late by one tick. */
 const TICK_MS = 100;
 
 /** Parts of the server that its applications use. */
-type ServerParts = Pick<ApplicationContext, "log" | "folder" | "openFiles" | "isTrustedProxy">;
+type ServerParts = Pick<
+  ApplicationContext,
+  "log" | "folder" | "openFiles" | "budget" | "isTrustedProxy"
+>;
 
 export class Applications {
   /** Asked for a reload, with the reason, because an application cannot go on without one. */
@@ -42,7 +40,6 @@ export class Applications {
   ) {
     this.#context = {
       ...parts,
-      budget: new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES),
       tempDir: process.tempDir,
       captureOutput: logs.captureOutput,
       isDevelopment: process.reload,

@@ -98,10 +98,12 @@ export class Certificates {
       this.#use(sources);
       this.#configuration = configuration;
       if (this.#state === "loading") return;
+      this.#check();
       sources.files.watch();
       if (sources.ordered === old?.ordered) return;
-      sources.ordered?.start();
+      // Its orders hold locks that those of the new one would wait for.
       await old?.ordered?.stop(0);
+      sources.ordered?.start();
     });
   }
 
@@ -143,7 +145,11 @@ export class Certificates {
     const options: CertificateFilesOptions = {
       certificates,
       clients,
-      onReplaced: (paths) => log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {}),
+      mayWait: this.#state === "loading",
+      onReplaced: (paths) => {
+        log.info("certificate.loaded", `read anew: ${paths.join(", ")}`, {});
+        this.#check();
+      },
       onBroken: (text) =>
         log.error("certificate.failed", `${text}; the certificate in use stays`, {}),
       onWarning: (text) => log.warning("certificate.warning", text, {}),
@@ -190,7 +196,7 @@ export async function checkCertificates(configuration: TlsConfiguration): Promis
     checkCiphers(ciphers);
     const store = new CertificateStore({ ciphers, clients: [] });
     const events = { onReplaced: ignore, onBroken: ignore, onWarning: ignore };
-    await CertificateFiles.open({ certificates, clients, ...events }, store);
+    await CertificateFiles.open({ certificates, clients, mayWait: false, ...events }, store);
     if (acme !== null) await readIssuers(acme);
   });
 }

@@ -12,7 +12,7 @@ import { readVersion } from "./config/version.ts";
 import type { BoundAddress } from "./net/address.ts";
 import type { Log } from "./observe/log.ts";
 import type { ChallengePem, CertificateStore } from "./tls/certificate-store.ts";
-import { readCertificate, type Certificate } from "./tls/certificate.ts";
+import { readCertificate, readChain, type Certificate } from "./tls/certificate.ts";
 
 export interface OrderedOptions {
   readonly acme: AcmeConfiguration;
@@ -20,8 +20,9 @@ export interface OrderedOptions {
   readonly bind: Configuration["listeners"]["bind"];
 }
 
-/** Longer than a stopping server's grace, ms: orders that have begun remove their challenges. */
-const MORE_STOP_MS = 2000;
+/** Beyond a stopping server's grace, ms: orders remove their challenges, then hook programs end. */
+const ORDERS_STOP_MS = 1000;
+const HOOKS_STOP_MS = 1000;
 
 export class OrderedCertificates {
   readonly #keeper: CertificateKeeper;
@@ -85,8 +86,8 @@ export class OrderedCertificates {
   async stop(graceMs: number): Promise<void> {
     this.#isUsed = false;
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, graceMs + MORE_STOP_MS);
-    await Promise.race([this.#keeper.stop(), late]);
+    const timer = setTimeout(resolve, graceMs + ORDERS_STOP_MS + HOOKS_STOP_MS);
+    await Promise.race([this.#keeper.stop(graceMs + ORDERS_STOP_MS), late]);
     clearTimeout(timer);
   }
 
@@ -122,9 +123,16 @@ async function readIssuer({ directoryUrl, caRoot, eab, profile }: AcmeIssuer): P
   return {
     directoryUrl,
     profile,
-    caRoot: caRoot === null ? null : await readText(caRoot),
+    caRoot: caRoot === null ? null : await readRoot(caRoot),
     eab: eab === null ? null : { kid: eab.kid, hmacKey: await readHmacKey(eab) },
   };
+}
+
+/** The root certificate of a private authority. Rejects with OperatorError or CertificateError. */
+async function readRoot(path: string): Promise<string> {
+  const text = await readText(path);
+  if (readChain(text).length > 0) return text;
+  throw new OperatorError(`--acme-ca-root ${path}: there is no certificate in PEM form`, 2);
 }
 
 /** The key of an external account, as authorities give it: base64url (RFC 8555 §7.3.4). */

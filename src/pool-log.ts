@@ -6,7 +6,7 @@ import { constants } from "node:os";
 import type { Exchange } from "./http/exchange.ts";
 import type { Log } from "./observe/log.ts";
 import type { Job, Overdue } from "./workers/job.ts";
-import { eachLine } from "./workers/output.ts";
+import { eachLine } from "./processes/output.ts";
 import type { PoolListener } from "./workers/pool.ts";
 import type { WorkerExit } from "./workers/worker-exits.ts";
 import type { Worker, WorkerEnd } from "./workers/worker.ts";

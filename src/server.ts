@@ -1,7 +1,7 @@
 // The only place where the parts are joined: connections, certificates, the site, the applications. Builds each part
 // from its piece of the configuration, and connects the events of one part to the methods of another.
 //
-//   connections → trusted proxies → site → an application, a folder, a redirect, a fixed response
+//   connections → trusted proxies → site → an application, a folder, CGI programs, a redirect, a fixed response
 
 import type { ApplicationStatus, PythonApplication } from "./application.ts";
 import { Applications } from "./applications.ts";
@@ -9,16 +9,24 @@ import { Certificates, checkCertificates } from "./certificates.ts";
 import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { Connections, type OpenedListeners } from "./connections.ts";
+import type { CgiContext } from "./handlers/cgi/context.ts";
 import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
 import type { Exchange } from "./http/exchange.ts";
+import { MemoryBudget } from "./net/memory-budget.ts";
 import { TempFolder } from "./net/temp-folder.ts";
 import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
+import { Programs } from "./programs.ts";
 import { requestIds } from "./routing/request-ids.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
 import { Site } from "./site.ts";
+
+/** Bytes of bodies, of requests and responses together, that wait in memory. Beyond: temporary files. */
+const BODY_MEMORY_BYTES = 67_108_864;
+/** The same where the files have no room, or are slow. Beyond: a response is cut. */
+const MAX_BODY_MEMORY_BYTES = 268_435_456;
 
 /** What a started server can tell of itself. */
 export interface Started {
@@ -38,6 +46,9 @@ export class Server {
   readonly #connections: Connections;
   readonly #folder: TempFolder;
   readonly #fileMemory = new CacheMemory();
+  readonly #budget = new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES);
+  /** Null before the first configuration with routes of programs. */
+  #programs: Programs | null = null;
   #configuration: Configuration;
   /** Null before the start. */
   #site: Site | null = null;
@@ -73,8 +84,13 @@ export class Server {
     const { openFiles } = this.#connections;
     const { tempDir: parent, maxTempSize: maxBytes } = process;
     this.#folder = new TempFolder({ parent, maxBytes, openFiles });
-    const folder = this.#folder;
-    this.applications = new Applications(configuration, { log, folder, openFiles, isTrustedProxy });
+    this.applications = new Applications(configuration, {
+      log,
+      folder: this.#folder,
+      openFiles,
+      budget: this.#budget,
+      isTrustedProxy,
+    });
     this.applications.onReloadNeeded = (): void => void this.reload();
   }
 
@@ -91,6 +107,8 @@ export class Server {
       this.#goOn();
       await this.applications.start();
       this.#site = await this.#openSite(this.#configuration, this.applications.all);
+      const { cgi } = this.#configuration;
+      if (cgi !== null) await this.#programs?.prepare(cgi);
       this.#goOn();
       const notice = await this.#connections.listen(opened);
       this.#goOn();
@@ -106,15 +124,22 @@ export class Server {
 
   /**
    * Loads the code of the applications anew; with a new configuration its applications, routes and certificates serve
-   * from now on, while listeners, logs and process stay. Null, or why the old code, or the old configuration, goes on.
+   * from now on, while listeners, logs and process stay, and whether there is TLS. Null, or why the old code, or the
+   * old configuration, goes on.
    */
-  async reload(configuration = this.#configuration): Promise<string | null> {
+  async reload(wanted = this.#configuration): Promise<string | null> {
+    const { tls: running } = this.#configuration;
+    // A site without listeners of TLS must not redirect to them, and one that has them goes on so.
+    const tls = running === null ? null : (wanted.tls ?? running);
+    const configuration = { ...wanted, tls };
+    const { cgi } = configuration;
     return await this.applications.reload(configuration.applications, async (applications) => {
       const site = await this.#openSite(configuration, applications);
-      const { tls } = configuration;
+      if (cgi !== null) await this.#programs?.prepare(cgi);
       if (tls !== null) await this.#certificates?.replace({ ...configuration, tls });
       this.#site = site;
       this.#configuration = configuration;
+      if (cgi !== null) this.#programs?.change(cgi);
       this.#connections.openFiles.expectWorkers(workersOf(configuration));
     });
   }
@@ -122,8 +147,10 @@ export class Server {
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true;
+    const drained = this.#connections.drain(graceMs);
     await Promise.all([
-      this.applications.stop(graceMs, this.#connections.drain(graceMs)),
+      this.applications.stop(graceMs, drained),
+      this.#programs?.stop(graceMs, drained),
       this.#certificates?.stop(graceMs),
     ]);
     this.#connections.end();
@@ -146,6 +173,7 @@ export class Server {
         (configuration.tls?.acme ?? null) === null
           ? null
           : async (token) => (await this.#certificates?.keyAuthorization(token)) ?? null,
+      programs: this.#programsOf(configuration),
       httpsPort: () => this.#connections.httpsPort,
       fileMemory: this.#fileMemory,
       openFiles: this.#connections.openFiles,
@@ -155,9 +183,23 @@ export class Server {
     });
   }
 
-  #route(exchange: Exchange): void {
+  #programsOf({ cgi }: Configuration): CgiContext | null {
+    if (cgi === null) return null;
+    this.#programs ??= new Programs(cgi, {
+      log: this.#log,
+      folder: this.#folder,
+      openFiles: this.#connections.openFiles,
+      budget: this.#budget,
+      isTrustedProxy: (address) => this.#proxies.isTrusted(address),
+      reroute: (exchange) => this.#route(exchange, false),
+    });
+    return this.#programs.contextOf(cgi);
+  }
+
+  /** `isNew`: false after a local redirect. */
+  #route(exchange: Exchange, isNew = true): void {
     try {
-      const refused = this.#proxies.identify(exchange);
+      const refused = isNew ? this.#proxies.identify(exchange) : null;
       if (refused !== null) exchange.fail(refused);
       else if (this.#site === null) exchange.fail(ERRORS.NO_WORKERS);
       else this.#site.handle(exchange);

@@ -6,6 +6,7 @@
 //                                          ─▶ connection made for another host's client certificates? 421 ─▶ route
 
 import type {
+  CgiTarget,
   Configuration,
   RouteConfiguration,
   RoutePolicy,
@@ -25,6 +26,8 @@ import {
   READINESS_PATH,
   ReadinessHandler,
 } from "./handlers/builtin/health.ts";
+import type { CgiContext } from "./handlers/cgi/context.ts";
+import { CgiHandler } from "./handlers/cgi/handler.ts";
 import { HttpsRedirectHandler } from "./handlers/builtin/https-redirect.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
 import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
@@ -36,6 +39,7 @@ import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { ClientPolicies } from "./routing/client-policies.ts";
 import { hostName } from "./routing/host-names.ts";
+import { routeTimeouts } from "./routing/route-timeouts.ts";
 import { isBelow, Router, type Route } from "./routing/router.ts";
 
 /** What the handlers of a site share. */
@@ -44,6 +48,8 @@ export interface SiteContext {
   readonly applications: ReadonlyMap<string, Handler>;
   /** Whether the application of a name can take requests. */
   readonly isReady: (application: string) => boolean;
+  /** Of CGI routes; null: there is none. */
+  readonly programs: CgiContext | null;
   /** Responds to challenges of certificate authorities; null: no certificate is ordered. */
   readonly keyAuthorizationOf: KeyAuthorizationOf | null;
   /** The port at which this server speaks TLS. */
@@ -181,6 +187,7 @@ function targetHandler(target: RouteTarget, path: string, context: SiteContext):
   if (target.kind === "respond")
     return new FixedResponseHandler(target.status, target.contentType, target.body);
   if (target.kind === "static") return staticHandler(target, path, context);
+  if (target.kind === "cgi") return cgiHandler(target, path, context);
   const handler = context.applications.get(target.application);
   if (handler === undefined)
     throw new OperatorError(`no application is named "${target.application}"`);
@@ -199,6 +206,21 @@ function staticHandler(target: StaticTarget, path: string, context: SiteContext)
     count,
     onUnreadable: (name, code) => onUnreadable(folder, name, code),
   });
+}
+
+function cgiHandler(target: CgiTarget, prefix: string, { programs }: SiteContext): Handler {
+  if (!canOpenBelow()) throw new OperatorError("programs are run only where /proc is mounted");
+  if (programs === null) throw new OperatorError("CGI programs have no launcher");
+  const { routeTimeouts: routes, timeoutMs: usualMs, ...options } = target;
+  const make = (timeoutMs: number): Handler =>
+    new CgiHandler({ ...options, timeoutMs, prefix, context: programs });
+  const usual = make(usualMs);
+  if (routes.length === 0) return usual;
+  const timesOf = routeTimeouts(routes, usualMs, usualMs);
+  const others = new Map(routes.map(({ ms }) => [ms, make(ms)]));
+  return {
+    handle: (exchange) => (others.get(timesOf(exchange.path).timeoutMs) ?? usual).handle(exchange),
+  };
 }
 
 function isCompressed({ kind }: RouteTarget, { compress }: RoutePolicy): boolean {

@@ -24,6 +24,8 @@ const PARTS = [
   "acme",
   "x509",
   "websocket",
+  "processes",
+  "cgi",
   "workers",
   "routing",
   "observe",
@@ -51,7 +53,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // RFC 8555; knows nothing of the server.
   acme: ["net", "x509"],
   websocket: ["http", "net"],
-  workers: ["http", "net"],
+  // Python processes of the server's own, such as launchers.
+  processes: ["net"],
+  // CGI programs: what they are started with, their launcher, their responses (RFC 3875).
+  cgi: ["http", "net", "processes"],
+  workers: ["http", "net", "processes"],
   routing: ["http", "net"],
   observe: ["http"],
   front: ["http", "net", "tls"],
@@ -63,11 +69,12 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "handlers/python": ["http", "net", "workers", "websocket"],
   "handlers/wsgi": ["http", "net", "workers", "websocket", "handlers/python"],
   "handlers/asgi": ["http", "net", "workers", "websocket", "handlers/python"],
-  "handlers/cgi": ["http", "net", "workers", "websocket"],
-  "pool-log.ts": ["http", "observe", "workers"],
+  "handlers/cgi": ["http", "net", "cgi", "handlers/python"],
+  "pool-log.ts": ["http", "observe", "processes", "workers"],
   // One Python application as a service; then the one place where all parts are joined.
   "application.ts": [...PARTS, "config", "pool-log.ts"],
   "applications.ts": ["config", "net", "application.ts"],
+  "programs.ts": ["cgi", "handlers/cgi", "http", "net", "observe", "config"],
   "site.ts": [...PARTS, "config"],
   "connections.ts": [...PARTS, "config"],
   "certificate-log.ts": ["acme", "observe"],
@@ -80,6 +87,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "applications.ts",
     "certificates.ts",
     "connections.ts",
+    "programs.ts",
     "site.ts",
   ],
   supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
@@ -184,6 +192,16 @@ test("every import is a file with its ending, a module of Node, or a declared de
       return !specifier.startsWith("node:") && !declared.includes(specifier);
     }).map(({ from, specifier }) => `${from} imports ${specifier}`),
   );
+});
+
+test("the published package has all Python that the server starts", () => {
+  const parsed: unknown = JSON.parse(read("package.json"));
+  assert(typeof parsed === "object" && parsed !== null && "files" in parsed);
+  assert(Array.isArray(parsed.files));
+  const files: readonly string[] = parsed.files;
+  const folders = readdirSync(join(CHECKOUT, "python")).filter((one) => one.startsWith("typhon_"));
+  assert(folders.length > 0);
+  check(folders.filter((one) => !files.some((kept) => kept.startsWith(`python/${one}/`))));
 });
 
 test("the lock file names the packages of every platform, else npm ci refuses it", () => {

@@ -62,6 +62,27 @@ test("a part that cannot be used changes no other part", async () => {
   await certificates.stop(0);
 });
 
+test("a root of a private authority that holds no certificate is found at the start", async () => {
+  const certificates = makeCertificates(configure("--domain site.example --acme-ca-root file"));
+  await assert.rejects(
+    certificates.load(),
+    /--acme-ca-root .*file: there is no certificate in PEM/,
+  );
+  await certificates.stop(0);
+});
+
+test("a certificate that takes the place of another is told about if it is not valid", async () => {
+  const { cert, key } = authority.issue({ names: ["late.example"], notAfter: Date.now() - 1000 });
+  writeFileSync(join(folder, "late.pem"), cert + key);
+  const certificates = makeCertificates(configure("--certfile a.pem"));
+  await certificates.load();
+  certificates.start();
+  await certificates.replace(configure("--certfile late.pem"));
+  await certificates.stop(0);
+  await sink.flush();
+  assert.match(readFileSync(logFile, "utf8"), /the certificate for late\.example has expired/);
+});
+
 test("what a configuration no longer has leaves the store", async () => {
   const stateDir = join(folder, "state");
   const certificates = makeCertificates(configure("--certfile a.pem --tls internal", { stateDir }));

@@ -18,6 +18,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   application: ["wire", "process"],
   wsgi: ["wire", "process", "application"],
   asgi: ["wire", "process", "application"],
+  cgi: ["wire", "process"],
   "": ["wire", "process", "application", "wsgi", "asgi"],
 };
 
@@ -182,6 +183,9 @@ test("only main imports the interfaces, and ASGI only when it is needed", () => 
 
 /** Modules whose code runs before the application is imported, and the one that wants what it has patched. */
 const BEFORE_IMPORT = new Set([
+  "cgi/launcher",
+  "cgi/run",
+  "cgi/templates",
   "main",
   "process/launcher",
   "process/native",

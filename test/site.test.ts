@@ -17,7 +17,7 @@ import { CacheMemory } from "../src/handlers/static/file-cache.ts";
 import { TrustedProxies } from "../src/routing/trusted-proxies.ts";
 import { Site, type SiteContext } from "../src/site.ts";
 import { FACTS, MemoryEngine, type MemoryRequest } from "./support/memory-engine.ts";
-import { tlsFacts } from "./support/tls-facts.ts";
+import { CLIENT, tlsFacts } from "./support/tls-facts.ts";
 
 const LOADED = load(["app:app", "--health"], process.env, "/");
 const OK = responseHead(200, "OK", []);
@@ -77,6 +77,7 @@ async function open(options: SiteOptions = {}): Promise<Ask> {
   const context: SiteContext = {
     applications: new Map(handlers),
     isReady: (name) => ready.includes(name),
+    programs: null,
     keyAuthorizationOf: tokens && (async (token) => await Promise.resolve(tokens[token] ?? null)),
     httpsPort: () => options.httpsPort ?? 443,
     fileMemory: new CacheMemory(),
@@ -297,7 +298,8 @@ describe("the redirect to https", () => {
 describe("a host that requires client certificates", () => {
   const clients = [{ host: "staff.example", mode: "required", caCerts: "/ca.pem" }] as const;
   const made = (clientPolicy: string): AskOptions => {
-    return { scheme: "https", tls: tlsFacts({ clientPolicy }) };
+    const client = clientPolicy === "staff.example" ? CLIENT : null;
+    return { scheme: "https", tls: tlsFacts({ clientPolicy, client }) };
   };
 
   it("is reached on connections that were made for it alone", async () => {
@@ -333,6 +335,7 @@ describe("a host that requires client certificates", () => {
     const ask = await open({ tls: { clients: every } });
     assert.equal(await ask("/livez"), "200 ok");
     assert.match(await ask("/"), /HOST_WITHOUT_TLS/);
-    assert.equal(await ask("/", made("")), "200 app");
+    const client = tlsFacts({ client: CLIENT });
+    assert.equal(await ask("/", { scheme: "https", tls: client }), "200 app");
   });
 });

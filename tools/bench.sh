@@ -1,9 +1,9 @@
 #!/bin/sh
 # npm run bench: measures Typhon beside the servers that people run today, or with --against REVISION
-# beside another revision of itself (benchmarks/README.md). Installs what is missing: wrk and nginx from
-# Debian, as root only, and a virtual environment with the newest peers, renewed once a day. Caddy is
-# measured where it is installed. A comparison of revisions needs neither nginx nor peers. All arguments go
-# to benchmarks/run.ts.
+# beside another revision of itself (benchmarks/README.md). Installs what is missing: wrk, nginx, Apache
+# and lighttpd from Debian, as root only, and a virtual environment with the newest peers, renewed once a
+# day. Caddy is measured where it is installed. A comparison of revisions needs neither nginx nor peers.
+# All arguments go to benchmarks/run.ts.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -42,13 +42,18 @@ if [ "$has_peers" = yes ]; then
   command -v h2load >/dev/null 2>&1 || lacking="$lacking nghttp2-client"
   command -v openssl >/dev/null 2>&1 || lacking="$lacking openssl"
   command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || lacking="$lacking nginx"
+  # The page "cgi": a program in C, and Debian's Python beside that of the peers.
+  command -v cc >/dev/null 2>&1 || lacking="$lacking gcc libc6-dev"
+  [ -x /usr/bin/python3 ] || lacking="$lacking python3"
+  [ -x /usr/sbin/apache2 ] || lacking="$lacking apache2"
+  [ -x /usr/sbin/lighttpd ] || lacking="$lacking lighttpd"
 fi
 if [ -n "$lacking" ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     fail "lacking:$lacking; install with: sudo apt-get install --no-install-recommends$lacking"
   fi
   echo "bench: installing$lacking"
-  # RUNLEVEL=1 keeps the package from starting nginx as a service on port 80.
+  # RUNLEVEL=1 keeps the packages from starting a service on port 80.
   apt-get update -qq || fail "apt-get update failed"
   # shellcheck disable=SC2086
   RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $lacking >/dev/null ||

@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { isOnByDefault } from "../src/config/option.ts";
 import {
   APP,
+  FILE_KEYS,
   GROUPS,
   OPTION_LIST,
   OPTIONS,
@@ -26,7 +27,7 @@ Each option can also be set by the environment variable that is named with it, a
 A flag wins over the variable, the variable over the file, the file over variables of other servers such as
 \`WEB_CONCURRENCY\`, and these over the default. An empty variable counts as not set. If a flag is given twice but cannot be repeated, the
 last one wins. \`--no-NAME\` turns off an option without a value, such as \`--no-health\`. A file of \`--env-file\` may hold these variables too. The variable of a repeatable option holds all values, separated by commas or spaces; only
-\`TYPHON_ENV\` has one value on each line.
+\`TYPHON_ENV\`, \`TYPHON_CGI_ENV\` and \`TYPHON_MOUNT\` have one value on each line.
 
 Durations are in seconds and may have fractions (\`2.5\`). Sizes are in bytes, or \`512k\`, \`10M\`, \`1G\` in powers of 1,024.
 
@@ -94,7 +95,7 @@ Options that may be repeated take one value or an array. Durations and sizes may
 
 ### Keys of \`[[routes]]\`
 
-One of \`app\`, \`static\`, \`redirect\` and \`respond\` is the target.
+One of \`app\`, \`static\`, \`cgi\`, \`redirect\` and \`respond\` is the target. \`cgi-…\`, \`python\` and \`timeout\` are for \`cgi\` alone.
 `;
 
 /** The whole page. */
@@ -150,8 +151,15 @@ interface Title extends Pick<Option<unknown>, "name" | "short" | "placeholder"> 
 /** Where the option may stand in the file, if not only at the top level. */
 function levels(option: Option<unknown>): string {
   if (option === OPTIONS.config) return " Not in the file.";
-  if (option.scope === "application") return " Also in `[apps.NAME]`.";
-  return option.scope === "route" ? " Also in `[[routes]]`." : "";
+  const places = [
+    ...(isIn(FILE_KEYS.app, option) ? ["`[apps.NAME]`"] : []),
+    ...(isIn(FILE_KEYS.route, option) ? ["`[[routes]]`"] : []),
+  ];
+  return places.length === 0 ? "" : ` Also in ${places.join(" and ")}.`;
+}
+
+function isIn(keys: readonly Option<unknown>[], option: Option<unknown>): boolean {
+  return keys.includes(option);
 }
 
 function title({ name, short, placeholder, isOn }: Title): string {

@@ -9,7 +9,7 @@ import { MAX_APPLICATIONS, MAX_CERTIFICATES, MAX_ROUTES } from "../src/config/fi
 import { FILE_KEYS, type Option } from "../src/config/schema.ts";
 import type { ValueSchema } from "../src/config/values.ts";
 
-const TARGETS = ["app", "static", "redirect", "respond"];
+const TARGETS = ["app", "static", "cgi", "redirect", "respond"];
 
 /** The schema, draft 7, which taplo and VS Code read. */
 export function schemaOfFile(): object {

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pebble pythons browser h2spec h2clients h2attacks tls long benchmarks faults"
+all="gunicorn autobahn pebble pythons browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -66,6 +66,20 @@ run_h2attacks() {
 run_tls() {
   sh tools/setup-debian.sh testssl=testssl.sh openssl
   node_tests test/conformance/others/testssl.test.ts
+}
+
+# CGI programs of Debian and of ours, beside Apache: what they respond, what clients of git, Mercurial and Fossil do
+# with them, and the environment that programs see.
+run_cgi() {
+  sh tools/setup-debian.sh /usr/sbin/apache2=apache2 /usr/sbin/lighttpd=lighttpd busybox cc=gcc perl \
+    php-cgi git hg=mercurial fossil /usr/bin/python3=python3 /usr/lib/cgit/cgit.cgi=cgit \
+    /usr/share/gitweb/gitweb.cgi=gitweb /usr/lib/cgi-bin/awstats.pl=awstats
+  # Debian's Python from 3.13 on has the module cgi in a package.
+  /usr/bin/python3 -W ignore -c 'import cgi, cgitb' 2>/dev/null ||
+    sh tools/setup-debian.sh /usr/lib/python3/dist-packages/cgi=python3-legacy-cgi
+  for part in '' -clients -environment -pythons; do
+    node_tests "test/conformance/others/cgi$part.test.ts"
+  done
 }
 
 # The tests that have a short form in npm test, in full: bodies of a gigabyte, thousands of broken

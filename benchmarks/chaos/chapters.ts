@@ -346,6 +346,41 @@ export const CHAPTERS: readonly Chapter[] = [
       say("nothing outside the folder is opened", "e2e/static-traversal.test.ts"),
     ],
   },
+  {
+    title: "CGI programs",
+    words:
+      "At most four programs at once, first in forks of templates (`--cgi-warm auto`), then started anew (`off`). Some never end, have a child that holds their output, and take no notice of SIGTERM.",
+    sentences: [
+      say("a program that is killed is the end of one request", "cgi.killed", "e2e/cgi.test.ts"),
+      say(
+        "a late program, or one whose client has left, ends with its children, and its place is free",
+        "cgi.deadline",
+        "cgi.client-leaves",
+        "e2e/cgi.test.ts",
+        "cgi/launcher.test.ts",
+      ),
+      say(
+        "the deaths of launcher and templates lose no request that waits, and nothing is run twice",
+        "cgi.launcher-killed",
+        "cgi.template-killed",
+        "programs.test.ts",
+      ),
+      say(
+        "more requests than programs may run wait, then get 503",
+        "cgi.overload",
+        "handlers/cgi/handler.test.ts",
+      ),
+      say("slow clients hold no program", "cgi.slow-reader", "e2e/cgi.test.ts"),
+      say(
+        "stops and reloads let programs finish; a killed front leaves none",
+        "cgi.stop",
+        "cgi.reload",
+        "cgi.front-killed",
+        "cgi/launcher.test.ts",
+        "programs.test.ts",
+      ),
+    ],
+  },
 ];
 
 /** The trials of a chapter, in its order. */

@@ -7,6 +7,8 @@ import type { Subject } from "./subject.ts";
 
 export interface HoldOptions {
   readonly count: number;
+  /** Before the path: the mount of another program with the page. */
+  readonly mount?: string;
   /** POST is never run twice; default GET. */
   readonly method?: "GET" | "POST";
   /** How the process of the first one ends when that one is let go: "segfault", "exit", "kill". */
@@ -37,7 +39,7 @@ export class HeldRequests {
       const name = `${group}-${at}`;
       const isFatal = at === 0 && options.firstDies !== undefined;
       const own = isFatal ? `${group}-first` : group;
-      const path = `/hold?name=${name}&group=${own}${isFatal ? `&then=${options.firstDies}` : ""}`;
+      const path = `${options.mount ?? ""}/hold?name=${name}&group=${own}${isFatal ? `&then=${options.firstDies}` : ""}`;
       const client = new Client(subject.port);
       clients.push(client);
       const request = options.method === "POST" ? post(path, "x") : get(path);

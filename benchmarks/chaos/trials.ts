@@ -1,5 +1,6 @@
 // All trials, in the order in which they are shown.
 
+import { CGI } from "./trials/cgi.ts";
 import { CLIENT_LEAVES } from "./trials/client-leaves.ts";
 import { CLIENT_TOLD } from "./trials/client-told.ts";
 import { CRASH_LOOP } from "./trials/crash-loop.ts";
@@ -53,4 +54,5 @@ export const TRIALS: readonly Trial[] = [
   ...LOCAL_USERS,
   ...SITE,
   ...FILES,
+  ...CGI,
 ];

@@ -5,6 +5,8 @@ import { test } from "node:test";
 import { readArguments, readComparison, UsageError } from "../arguments.ts";
 import { ASGI_SERVERS } from "../asgi-servers.ts";
 import { ASGI_CASES, CASES, COMPARED_PAGES, WEBSOCKET_CASES, type Case } from "../cases.ts";
+import { CGI_CASES } from "../cgi-cases.ts";
+import { CGI_SERVERS } from "../cgi-servers.ts";
 import { EDGE_CASES } from "../edge-cases.ts";
 import { EDGE_SERVERS } from "../edge-servers.ts";
 import { SECURE_CASES } from "../secure-cases.ts";
@@ -16,12 +18,14 @@ test("measures everything but WebSockets, and keeps it, without arguments", () =
   const args = readArguments([]);
   assert.deepEqual(args.suites, WHOLE);
   assert(WHOLE.includes("asgi") && !WHOLE.includes("websocket"));
-  const pages = [CASES, ASGI_CASES, WEBSOCKET_CASES, EDGE_CASES, SECURE_CASES];
+  const pages = [CASES, ASGI_CASES, WEBSOCKET_CASES, EDGE_CASES, SECURE_CASES, CGI_CASES];
   assert.equal(args.only.length, pages.flat().length);
   assert.deepEqual(
     new Set(args.servers),
     new Set(
-      [...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS, ...SECURE_SERVERS].map((one) => one.name),
+      [...SERVERS, ...ASGI_SERVERS, ...EDGE_SERVERS, ...SECURE_SERVERS, ...CGI_SERVERS].map(
+        (one) => one.name,
+      ),
     ),
   );
   assert.equal(args.rounds, 5);
@@ -51,12 +55,21 @@ test("takes ASGI, WebSocket and edge pages as a wish for their own suites", () =
   assert.deepEqual(suitesOf("--only", "fastapi-json,asgi-upload"), ["asgi"]);
   assert.deepEqual(suitesOf("--edge"), ["edge"]);
   assert.deepEqual(suitesOf("--only", "static-1k,json-gzip"), ["edge"]);
+  assert.deepEqual(suitesOf("--only", "cgi-python-1,cgi-c-16"), ["cgi"]);
   assert.deepEqual(suitesOf("--only", "websocket-16,raw-hello"), ["throughput", "websocket"]);
   assert.deepEqual(readArguments(["--asgi", "--servers", "uvicorn"]).servers, ["uvicorn"]);
 });
 
 test("no page has the name of another", () => {
-  const lists = [CASES, ASGI_CASES, WEBSOCKET_CASES, COMPARED_PAGES, EDGE_CASES, SECURE_CASES];
+  const lists = [
+    CASES,
+    ASGI_CASES,
+    WEBSOCKET_CASES,
+    COMPARED_PAGES,
+    EDGE_CASES,
+    SECURE_CASES,
+    CGI_CASES,
+  ];
   const pages = new Set<Case>(lists.flat());
   assert.equal(new Set([...pages].map((one) => one.name)).size, pages.size);
 });
@@ -71,7 +84,7 @@ test("refuses names and numbers that mean nothing, and says what would", () => {
       () => readArguments(args),
       (error) => error instanceof UsageError && form.test(error.message),
     );
-  refuse(["--servers", "apache"], /--servers: no "apache"; there are typhon, granian/);
+  refuse(["--servers", "httpd"], /--servers: no "httpd"; there are typhon, granian/);
   refuse(["--only", "raw"], /--only: no "raw"; there are raw-hello/);
   refuse(["--rounds", "0"], /--rounds: "0" is not a whole number/);
   refuse(["--workers", "1,two"], /--workers: "two" is not/);

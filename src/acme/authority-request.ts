@@ -47,14 +47,16 @@ export interface RequestSettings {
   readonly caRoot: string | null;
   readonly userAgent: string;
   readonly maxMs: number;
+  /** Whether the authority is on this machine, without TLS: no other may send a request there. */
+  readonly mayBePlain: boolean;
 }
 
-/** Whether requests may go to a URL: HTTPS, and plain HTTP to this machine only. */
-export function isAllowedUrl(url: string): boolean {
+/** Whether requests may go to a URL: HTTPS, or where `mayBePlain` plain HTTP to this machine. */
+export function isAllowedUrl(url: string, mayBePlain: boolean): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);
   const isLoopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
-  return protocol === "https:" || (protocol === "http:" && isLoopback);
+  return protocol === "https:" || (mayBePlain && protocol === "http:" && isLoopback);
 }
 
 /** Sends a request. Rejects with AcmeError (connection, timeout, malformedResponse) or the signal's reason. */
@@ -64,16 +66,19 @@ export async function sendToAuthority(
   signal: AbortSignal,
 ): Promise<AuthorityResponse> {
   signal.throwIfAborted();
-  if (!isAllowedUrl(url)) throw fault("malformedResponse", `not an https URL: ${url}`);
+  if (!isAllowedUrl(url, settings.mayBePlain))
+    throw fault("malformedResponse", `not an https URL: ${url}`);
   const headers = {
     accept,
     "user-agent": settings.userAgent,
     ...(method === "POST" ? { "content-type": "application/jose+json" } : {}),
   };
   const options = { method, headers, agent: false, signal } as const;
-  const request = url.startsWith("https:")
-    ? requestHttps(url, settings.caRoot === null ? options : { ...options, ca: settings.caRoot })
-    : requestHttp(url, options);
+  // An authority may write the scheme in any case.
+  const request =
+    URL.parse(url)?.protocol === "https:"
+      ? requestHttps(url, settings.caRoot === null ? options : { ...options, ca: settings.caRoot })
+      : requestHttp(url, options);
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
@@ -136,6 +141,6 @@ function reasonOf(error: unknown): string {
   const code = "code" in error ? String(error.code) : "";
   // Node's own text advises an option of Node.
   return UNTRUSTED.has(code)
-    ? `its certificate is not trusted (${code}); a private authority's own root has to be given`
+    ? `its certificate is not trusted (${code}); a private authority's own root has to be given (--acme-ca-root)`
     : error.message;
 }

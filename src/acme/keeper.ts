@@ -120,11 +120,11 @@ export class CertificateKeeper {
     await within(MAX_START_MS, all);
   }
 
-  /** Ends everything. Orders that have begun remove their challenges; a hook program gets 5 seconds. */
-  async stop(): Promise<void> {
+  /** Ends everything. Orders that have begun remove their challenges within `ms`; hook programs are ended then. */
+  async stop(ms = MAX_STOP_MS): Promise<void> {
     this.#stopped.abort(new Error("the server stops"));
     this.#challenges?.close();
-    await within(MAX_STOP_MS, Promise.all(this.#running));
+    await within(Math.min(ms, MAX_STOP_MS), Promise.all(this.#running));
     await this.#hook?.close();
   }
 

@@ -160,8 +160,9 @@ export class AcmeSession {
 
   /** One request → its response of status 2xx; a problem document as an error. */
   async #send(request: AuthorityRequest, signal: AbortSignal): Promise<AuthorityResponse> {
-    const { caRoot, userAgent, now } = this.#options;
-    const settings = { caRoot, userAgent, maxMs: MAX_REQUEST_MS };
+    const { caRoot, userAgent, directoryUrl, now } = this.#options;
+    const mayBePlain = URL.parse(directoryUrl)?.protocol === "http:";
+    const settings = { caRoot, userAgent, maxMs: MAX_REQUEST_MS, mayBePlain };
     const response = await sendToAuthority(request, settings, signal);
     // A nonce that was asked for belongs to the request that asked: another order must not take it.
     const isSpare = request.method !== "HEAD" && NONCE.test(response.replayNonce);

@@ -3,6 +3,8 @@
 import type {
   Account,
   ApplicationConfiguration,
+  CgiConfiguration,
+  CgiTarget,
   Configuration,
   RouteConfiguration,
   RoutePolicy,
@@ -14,13 +16,14 @@ import { formatUrl } from "../net/address.ts";
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {
-  const { listeners, tls, applications, routes, logs, process } = configuration;
+  const { listeners, tls, cgi, applications, routes, notices, logs, process } = configuration;
   const sections: [string, readonly string[]][] = [
     ["Listeners", listenerLines(configuration)],
     ["TLS", tlsLines(tls)],
     ["Routes, in the order in which they match", routes.map(routeLine)],
-    ["Warnings", redirectLoops(routes, tls !== null)],
+    ["Warnings", [...notices, ...redirectLoops(routes, tls !== null)]],
     ["Applications", applications.flatMap(applicationLines)],
+    ["CGI programs", cgiLines(cgi)],
     [
       "Files",
       [
@@ -97,11 +100,13 @@ function targetWords(target: RouteTarget): string {
   if (target.kind === "application")
     return target.application === "" ? "the application" : `application ${target.application}`;
   if (target.kind === "static") return `files of ${target.folder}`;
+  if (target.kind === "cgi") return `CGI programs of ${target.place}`;
   if (target.kind === "redirect") return `${target.status} ${target.to}`;
   return `${target.status} ${JSON.stringify(target.body)}`;
 }
 
 function targetNotes(target: RouteTarget): string[] {
+  if (target.kind === "cgi") return programNotes(target);
   if (target.kind !== "static") return [];
   const { index, listing, fallback, followSymlinks, stripPrefix } = target;
   const names = index.map(readable).join(" ");
@@ -112,6 +117,29 @@ function targetNotes(target: RouteTarget): string[] {
     followSymlinks ? "symbolic links may leave the folder" : "",
     stripPrefix ? "" : "the path is a part of the file's name",
   ].filter((note) => note !== "");
+}
+
+function programNotes(target: CgiTarget): string[] {
+  const { python, isWarm, preload, passesAuthorization, env, timeoutMs, routeTimeouts } = target;
+  const names = Object.keys(env).join(" ");
+  return [
+    python === "" ? "" : `.py files by ${python}`,
+    isWarm ? "" : "not warm",
+    preload.length === 0 ? "" : `loads ${preload.join(" ")}`,
+    passesAuthorization ? "passes Authorization" : "",
+    names === "" ? "" : `sets ${names}`,
+    `timeout ${seconds(timeoutMs)}`,
+    ...routeTimeouts.map(({ prefix, ms }) => `${prefix} ${seconds(ms)}`),
+  ].filter((note) => note !== "");
+}
+
+function cgiLines(cgi: CgiConfiguration | null): string[] {
+  if (cgi === null) return [];
+  const { python, concurrency, queue, queueTimeoutMs, templateIdleMs } = cgi;
+  return [
+    `started by ${python}, ${concurrency} at once`,
+    `${queue} requests may wait ${seconds(queueTimeoutMs)}; an idle template ends after ${seconds(templateIdleMs)}`,
+  ];
 }
 
 function policyNotes(policy: RoutePolicy): string[] {

@@ -16,6 +16,7 @@ const EXAMPLES = [
   ["typhon web/main.py -b unix:/run/web.sock", "a file, behind a proxy"],
   ["typhon shop.wsgi --static /static=public", "an application and its files"],
   ["typhon ./public", "a site of files"],
+  ["typhon --cgi /cgi-bin=cgi-bin", "CGI programs"],
   ["typhon app:app --domain example.com", "HTTPS with a certificate by itself"],
 ] as const;
 

@@ -3,6 +3,7 @@
 // more lines, must not keep the process alive after run().
 
 import { useCompileCache } from "./compile-cache.ts";
+import { delayCollections } from "./heap-growth.ts";
 
 // Without a listener SIGUSR1 (log rotation) would open Node's debugger and SIGHUP (reload) would end Node.
 // Before this line bin/typhon gives the debugger an address that nothing can listen at.
@@ -14,6 +15,7 @@ if (nodeOptions !== undefined) process.env["NODE_OPTIONS"] = nodeOptions;
 delete process.env["TYPHON_KEPT_NODE_OPTIONS"];
 
 useCompileCache(process.env);
+delayCollections();
 const { run } = await import("./run.ts");
 // bin/typhon puts "=" before each word, so that Node takes no word for an option of its own.
 const words = process.argv.slice(2).map((word) => word.replace(/^=/, ""));

@@ -89,7 +89,7 @@ function renderTrust(path: string, { fingerprint256, validTo }: X509Certificate)
         `    -k /Library/Keychains/System.keychain ${root}`,
       ],
     ],
-    ["Firefox: Settings, Privacy & Security, View Certificates, Authorities, Import", []],
+    ["Firefox: Settings, Privacy & Security, View Certificates, Authorities, Import", [path]],
     [
       "Chromium on Linux (certutil is in libnss3-tools, on Fedora in nss-tools)",
       [`certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n typhon-local -i ${root}`],

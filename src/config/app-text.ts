@@ -1,6 +1,6 @@
 // What the text of an application names: a module, a file of Python, or a folder of files.
 
-import { readdirSync } from "node:fs";
+import { readdirSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 import type { GivenText } from "./located.ts";
@@ -51,24 +51,33 @@ export function codeFolder(app: string, appDir: string): string {
 export function siteFolder({ by, text, folder }: GivenText): string | null {
   const path = resolve(folder, text);
   if (!mayBeFolder(text) || kindOf(path) !== "folder") return null;
-  if (!mayReadIn(path))
-    throw new OperatorError(
-      `${by} ${quote(text)} is closed to this user; give this user the right to enter and read it`,
-    );
-  const python = findPythonFile(path);
-  if (python === null) return path;
+  if (mayReadIn(path)) return path;
+  throw new OperatorError(
+    `${by} ${quote(text)} is closed to this user; give this user the right to enter and read it`,
+  );
+}
+
+/** Throws OperatorError if a folder of files has Python files elsewhere than at `programs`: real paths, never sent. */
+export function checkSiteFolder(
+  { by, text, folder }: GivenText,
+  programs: ReadonlySet<string>,
+): void {
+  const path = realpathSync(resolve(folder, text));
+  const python = findPythonFile(path, programs);
+  if (python === null) return;
   throw new OperatorError(
     `${by} ${quote(text)} is a folder with Python files (${quote(relative(path, python))}), whose source would be served; name the application, or write --static /=${text} if that is meant`,
   );
 }
 
-/** A Python file in the folder or below it; null: none was found. */
-function findPythonFile(folder: string): string | null {
+/** A Python file in the folder or below it, but not in `programs`; null: none was found. */
+function findPythonFile(folder: string, programs: ReadonlySet<string>): string | null {
   const folders = [folder];
   let entries = 0;
   for (const here of folders) {
     for (const entry of mayReadIn(here) ? readdirSync(here, { withFileTypes: true }) : []) {
       const path = join(here, entry.name);
+      if (programs.has(path)) continue;
       if (entry.isFile() && entry.name.endsWith(".py")) return path;
       if (entry.isDirectory()) folders.push(path);
       entries += 1;

@@ -77,6 +77,7 @@ export interface ApplicationConfiguration {
 export type RouteTarget =
   | { readonly kind: "application"; readonly application: string }
   | StaticTarget
+  | CgiTarget
   /** `to`: a URL or a path; "{path}" stands for the rest of the path behind the prefix, "{query}" for "?" and the query. */
   | { readonly kind: "redirect"; readonly status: RedirectStatus; readonly to: string }
   | {
@@ -87,6 +88,40 @@ export type RouteTarget =
     };
 
 export type RedirectStatus = 301 | 302 | 303 | 307 | 308;
+
+/** CGI programs (RFC 3875). */
+export interface CgiTarget {
+  readonly kind: "cgi";
+  /** Absolute: a folder of programs, or one program that gets every path. */
+  readonly place: string;
+  /** The interpreter for `.py` files without the executable bit; "" = such files are not run. */
+  readonly python: string;
+  /** Whether Python programs run in forks of a template that has loaded them (warm). */
+  readonly isWarm: boolean;
+  /** Modules that a template imports, beside those of the standard library that the program names. */
+  readonly preload: readonly string[];
+  /** Whether programs get the request's Authorization field. */
+  readonly passesAuthorization: boolean;
+  /** Added to the environment of programs. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Time until the head of the response, and between pieces of its body while the client reads; 0 = no limit. */
+  readonly timeoutMs: number;
+  /** The same for a prefix and all paths below it, the longest prefix first. */
+  readonly routeTimeouts: readonly { readonly prefix: string; readonly ms: number }[];
+}
+
+/** What all CGI programs of a server share. */
+export interface CgiConfiguration {
+  /** The interpreter of the launcher. */
+  readonly python: string;
+  /** Programs at once, and requests that wait for one. */
+  readonly concurrency: number;
+  readonly queue: number;
+  readonly queueTimeoutMs: number;
+  /** An idle template ends after this time. */
+  readonly templateIdleMs: number;
+  readonly maxResponseSpill: number;
+}
 
 /** Files of a folder. */
 export interface StaticTarget {
@@ -101,6 +136,8 @@ export interface StaticTarget {
   readonly listing: boolean;
   /** Whether symbolic links may leave the folder. */
   readonly followSymlinks: boolean;
+  /** Folders of CGI programs below the folder, and programs, as bytes like `index`: nothing is sent of them. */
+  readonly hidden: readonly string[];
   /** The file, below the folder, for paths where there is none (single-page applications), as bytes like `index`; "" = none. */
   readonly fallback: string;
 }
@@ -230,9 +267,13 @@ export interface Configuration {
   };
   /** Null without TLS. */
   readonly tls: TlsConfiguration | null;
+  /** Null: no route runs CGI programs. */
+  readonly cgi: CgiConfiguration | null;
   /** The names differ; none for a site of files alone. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
+  /** What the operator may want to change, such as programs that are not run; a line each. */
+  readonly notices: readonly string[];
   readonly logs: {
     /** "-" = standard output, "off", or an absolute path. */
     readonly accessLog: string;

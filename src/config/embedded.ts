@@ -44,7 +44,7 @@ export interface ServerOptions extends Keys<
 }
 
 /** Keys whose entries have names of their own, which are no options. */
-const FREE_KEYS = new Set(["apps", "env", "headers"]);
+const FREE_KEYS = new Set(["apps", "env", "cgiEnv", "headers"]);
 
 /** Keys that are no options but hold tables. */
 const TABLES = new Set(["apps", "routes", "certificates", "clientCertificates"]);

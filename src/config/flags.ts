@@ -10,6 +10,8 @@ import { OPTION_LIST, SWITCHES } from "./schema.ts";
 
 /** `--no-health` turns off what the file or a variable has turned on; so it is for each option without a value. */
 const NO = "no-";
+/** A word that is no value: "--name" or "-n". */
+const FLAG = /^--|^-[A-Za-z]$/;
 
 /** The content of the command line. */
 export interface Flags {
@@ -47,7 +49,7 @@ export function readFlags(words: readonly string[]): Flags {
       texts.set(...readSwitch(token));
       continue;
     }
-    const isNextFlag = token.inlineValue === false && token.value.startsWith("--");
+    const isNextFlag = token.inlineValue === false && FLAG.test(token.value);
     if (token.value === undefined || isNextFlag)
       throw new OperatorError(`${token.rawName} needs a value; see typhon --help`);
     texts.set(token.name, [...(texts.get(token.name) ?? []), token.value]);

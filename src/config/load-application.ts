@@ -11,10 +11,11 @@ import { findInterpreter } from "./interpreter.ts";
 import type { GivenText } from "./located.ts";
 import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
-import { canonicalBytes } from "./route-values.ts";
+import { canonicalBytes, isBelow } from "./route-values.ts";
 import type { RouteDraft } from "./routes.ts";
 import { OPTIONS } from "./schema.ts";
 import type { Environment, Sources } from "./sources.ts";
+import { readTimeouts } from "./timeouts.ts";
 
 /** An application that something has named. */
 export interface NamedApplication {
@@ -120,20 +121,6 @@ function configure(
   };
 }
 
-function readTimeouts(
-  sources: Sources,
-): Pick<ApplicationConfiguration, "timeoutMs" | "asgiTimeoutMs" | "routeTimeouts"> {
-  const given = sources.all(OPTIONS.timeout).map(({ value }) => value);
-  const all = given.findLast(({ prefix }) => prefix === "");
-  const usual = OPTIONS.timeout.read(OPTIONS.timeout.fallback ?? "0");
-  // If a path is given twice, the last value holds, as for every option.
-  const byPrefix = new Map(given.map((timeout) => [timeout.prefix, timeout]));
-  byPrefix.delete("");
-  const routes = [...byPrefix.values()].toSorted((a, b) => b.prefix.length - a.prefix.length);
-  const { ms } = all ?? usual;
-  return { timeoutMs: ms, asgiTimeoutMs: all === undefined ? 0 : ms, routeTimeouts: routes };
-}
-
 // The one path of the application's routes. Several paths have no root path in common, unless routes say which.
 function readRootPath(name: string, sources: Sources, all: readonly RouteDraft[]): string {
   const routes = all.filter(
@@ -158,8 +145,4 @@ function readRootPath(name: string, sources: Sources, all: readonly RouteDraft[]
       `${second[1].by} and ${first[1].by} give one application two root paths, ${quote(second[0])} and ${quote(first[0])}; give root-path, or two applications`,
     );
   return first?.[0] ?? "";
-}
-
-function isBelow(path: string, prefix: string): boolean {
-  return path === prefix || path.startsWith(`${prefix}/`);
 }

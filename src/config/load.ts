@@ -2,11 +2,13 @@
 // variable, that over the file, that over the variable of other servers, that over the default. This file decides
 // which applications and routes there are.
 
-import { dirname, resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 
 import { environmentOf, isThisUser } from "./accounts.ts";
-import { siteFolder, type WorkingFolder } from "./app-text.ts";
-import type { Configuration } from "./configuration.ts";
+import { checkSiteFolder, siteFolder, type WorkingFolder } from "./app-text.ts";
+import { readCgi } from "./cgi-options.ts";
+import type { CgiConfiguration, Configuration } from "./configuration.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { readFlags, type Flags } from "./flags.ts";
@@ -15,7 +17,9 @@ import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
 import { freeBytes, kindOf } from "./paths.ts";
+import { checkProgramSources, hidePrograms } from "./program-sources.ts";
 import {
+  absentRoute,
   applicationRoute,
   finishRoutes,
   folderRoute,
@@ -41,6 +45,8 @@ import { readTomlFile } from "./toml-file.ts";
 
 /** The file that is read without --config. */
 const USUAL_FILE = "typhon.toml";
+/** The usual name of a folder of CGI programs, and its usual path. */
+const USUAL_PROGRAMS = "cgi-bin";
 
 /** Reads the words after the command's name and the environment. Throws OperatorError. */
 export function load(
@@ -250,6 +256,7 @@ class ConfigurationMaker {
   readonly #behind: readonly Layer[];
   readonly #sources: Sources;
   readonly #routeContext: RouteContext;
+  readonly #notices: string[] = [];
 
   constructor(command: Command, file: SiteFile | null, mistakes: Mistakes) {
     const { flags, cwd, envFiles } = command;
@@ -273,7 +280,7 @@ class ConfigurationMaker {
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
     const applications = tables.applications.map(({ name }) => name);
-    this.#routeContext = { working: this.#working, applications, mistakes };
+    this.#routeContext = { working: this.#working, environment, applications, mistakes };
   }
 
   /** Null: this process need not become another user. */
@@ -307,8 +314,10 @@ class ConfigurationMaker {
         cwd: this.#working.cwd,
         mistakes: this.#mistakes,
       }),
+      cgi: this.#cgi(drafts),
       applications: loaded.map(({ configuration }) => configuration),
       routes: finishRoutes(drafts, this.#mistakes),
+      notices: this.#notices,
       logs: readLogs(this.#sources, this.#mistakes),
       process: readProcess(this.#sources, {
         user: early.user,
@@ -337,17 +346,27 @@ class ConfigurationMaker {
     this.#mistakes.attempt(() => readableFile(given), "");
   }
 
+  /** Null: no route has CGI programs, or a mistake was found. */
+  #cgi(drafts: readonly RouteDraft[]): CgiConfiguration | null {
+    if (!drafts.some(({ target }) => target.kind === "cgi")) return null;
+    return this.#mistakes.attempt(
+      () => readCgi(this.#sources, this.#routeContext, this.#folder),
+      null,
+    );
+  }
+
   /** The applications and the routes that flags, variables and the file name together. */
   #site(): { named: NamedApplication[]; drafts: RouteDraft[] } {
     const sources = this.#sources;
     const mistakes = this.#mistakes;
-    const { mount, static: folders } = OPTIONS;
+    const { mount, static: folders, cgi } = OPTIONS;
     const { applications, routes } = this.#tables;
 
     const named: NamedApplication[] = [];
     const drafts: RouteDraft[] = [];
     const given = sources.text(APP);
-    if (!this.#tables.hasSite && [APP, mount, folders].every((one) => sources.text(one) === null))
+    const hasSite = [APP, mount, folders, cgi].some((one) => sources.text(one) !== null);
+    if (!this.#tables.hasSite && !hasSite)
       mistakes.add(
         this.#file === null
           ? `no application given, and no ${USUAL_FILE} in this folder; for example: typhon app:app (see typhon --help)`
@@ -360,8 +379,9 @@ class ConfigurationMaker {
       named.push(this.#named(name, { ...one, text: app }, sources));
       drafts.push(this.#applicationRoute(`${one.by} ${quote(one.text)}`, prefix, name));
     }
-    for (const one of sources.all(folders))
-      drafts.push(...this.#folderRoute({ ...one, value: one.value.folder }, one.value.prefix));
+    for (const kind of ["static", "cgi"] as const)
+      for (const one of sources.all(OPTIONS[kind]))
+        drafts.push(...folderRoute(kind, one, sources, this.#routeContext));
     for (const route of routes)
       drafts.push(...readRoute(route, this.#sourcesWith(route.table), this.#routeContext));
     for (const { name, by, table } of applications) {
@@ -371,14 +391,17 @@ class ConfigurationMaker {
         mistakes.add(`${by} has no app; for example: app = "shop:app"`);
     }
     this.#routeTheRest(drafts);
-    return { named, drafts };
+    const idle = given === null ? [] : mistakes.attempt(() => this.#hideSources(given, drafts), []);
+    mistakes.attempt(() => checkProgramSources(drafts, mistakes), undefined);
+    return { named, drafts: mistakes.attempt(() => hidePrograms(drafts, idle), drafts) };
   }
 
   /** What APP, TYPHON_APP or `app` of the file names has every path that is left. Throws OperatorError. */
   #addMain(given: GivenText, named: NamedApplication[], drafts: RouteDraft[]): void {
     const folder = siteFolder(given);
     if (folder !== null) {
-      drafts.push(...this.#folderRoute({ ...given, value: folder }, ""));
+      const one = { ...given, value: { prefix: "", folder } };
+      drafts.push(...folderRoute("static", one, this.#sources, this.#routeContext));
       return;
     }
     readGiven(given, APP);
@@ -386,6 +409,25 @@ class ConfigurationMaker {
     const name = others === 0 ? "" : "/";
     named.push(this.#named(name, given, this.#sources));
     drafts.push(this.#applicationRoute(`${given.by} ${quote(given.text)}`, "", name));
+  }
+
+  /** The source of programs in a folder of files is not sent. Returns folders that are not run. Throws OperatorError. */
+  #hideSources(given: GivenText, drafts: RouteDraft[]): string[] {
+    const folder = siteFolder(given);
+    if (folder === null) return [];
+    const usual = join(folder, USUAL_PROGRAMS);
+    const places = drafts.flatMap(({ target }) => (target.kind === "cgi" ? [target.place] : []));
+    if (kindOf(usual) === "folder") places.push(usual);
+    checkSiteFolder(given, new Set(places.map((place) => realpathSync(place))));
+    const path = `/${USUAL_PROGRAMS}`;
+    const isRouted = drafts.some((one) => one.host === "" && one.path === path);
+    if (isRouted || kindOf(usual) !== "folder") return [];
+    const policy = readPolicy(this.#sources, this.#mistakes);
+    drafts.push(absentRoute(`${given.by} ${quote(given.text)}`, path, policy));
+    this.#notices.push(
+      `the programs of ${usual} are not run, and their source is not sent; to run them: --cgi ${path}=${usual}`,
+    );
+    return [usual];
   }
 
   /** One application without any route serves every path; of several, each needs a route. */
@@ -416,10 +458,6 @@ class ConfigurationMaker {
   #sourcesWith(table: Table): Sources {
     const own = tableLayer(table, this.#folder);
     return new Sources([...this.#before, own, ...this.#behind], this.#mistakes);
-  }
-
-  #folderRoute(given: Parameters<typeof folderRoute>[0], prefix: string): RouteDraft[] {
-    return folderRoute(given, prefix, this.#sources, this.#routeContext);
   }
 
   #applicationRoute(by: string, prefix: string, name: string): RouteDraft {

@@ -10,6 +10,7 @@ export const GROUPS = [
   "TLS",
   "ACME",
   "Application",
+  "CGI",
   "Workers",
   "Times",
   "Limits",

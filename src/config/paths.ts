@@ -39,6 +39,11 @@ export function mayReadIn(folder: string): boolean {
   return has(folder, constants.R_OK | constants.X_OK);
 }
 
+/** Whether this user may open files of the folder by their names. */
+export function mayEnter(folder: string): boolean {
+  return has(folder, constants.X_OK);
+}
+
 /** Whether this user may read the file. */
 export function mayRead(file: string): boolean {
   return has(file, constants.R_OK);

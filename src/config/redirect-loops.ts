@@ -6,6 +6,7 @@
 
 import { hostNameOf, isHost } from "../net/host-name.ts";
 import type { RouteConfiguration } from "./configuration.ts";
+import { isBelow } from "./route-values.ts";
 
 /** Redirects that a browser follows: Chromium and Firefox 20. */
 const MAX_REDIRECTS = 20;
@@ -73,10 +74,6 @@ function nextPlace(
   // Another server may have the host's https, and another port.
   const isElsewhere = url.protocol === "https:" && !hasTls && name === host;
   return isNamed && !isElsewhere && url.port === "" ? { host: name, path: next } : null;
-}
-
-function isBelow(path: string, prefix: string): boolean {
-  return path === prefix || path.startsWith(`${prefix}/`);
 }
 
 /** The bytes of a canonical path as text. */

@@ -48,6 +48,11 @@ export const readRoutePath: Reader<string> = withSchema(
   },
 );
 
+/** Whether a path is `prefix` or below it; "" has all paths below it. */
+export function isBelow(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`);
+}
+
 /** A readable path as the canonical path of requests: its bytes in UTF-8, each as one character. */
 export function canonicalBytes(path: string): string {
   return Buffer.from(path, "utf8").toString("latin1");

@@ -12,15 +12,16 @@ import type {
   StaticTarget,
 } from "./configuration.ts";
 import type { WorkingFolder } from "./app-text.ts";
+import { readCgiTarget } from "./cgi-options.ts";
 import type { ArrayTable } from "./file-tables.ts";
 import { existingFile, readableFolder } from "./given-paths.ts";
 import { asNamed } from "./named-paths.ts";
 import { nearestWord } from "./nearest.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { kindOf } from "./paths.ts";
-import { canonicalBytes, REDIRECT_STATUSES } from "./route-values.ts";
+import { canonicalBytes, REDIRECT_STATUSES, type MappedFolder } from "./route-values.ts";
 import { OPTIONS, ROUTE_KEYS } from "./schema.ts";
-import type { GivenValue, Sources } from "./sources.ts";
+import type { Environment, GivenValue, Sources } from "./sources.ts";
 
 /** A route whose path is readable. `by`: what gave it, for error lines. */
 export interface RouteDraft extends Omit<RouteConfiguration, "path"> {
@@ -30,8 +31,8 @@ export interface RouteDraft extends Omit<RouteConfiguration, "path"> {
   readonly stripPrefix: boolean | null;
 }
 
-type TargetKey = "app" | "static" | "redirect" | "respond";
-const TARGETS: readonly TargetKey[] = ["app", "static", "redirect", "respond"];
+const TARGETS = ["app", "static", "cgi", "redirect", "respond"] as const;
+type TargetKey = (typeof TARGETS)[number];
 
 /** Each name is looked for in each folder that is asked for. */
 export const MAX_INDEX_NAMES = 16;
@@ -45,11 +46,20 @@ const KEYS_OF_TARGETS: ReadonlyMap<string, readonly TargetKey[]> = new Map([
   [ROUTE_KEYS.followSymlinks.name, ["static"]],
   [ROUTE_KEYS.status.name, ["redirect", "respond"]],
   [ROUTE_KEYS.contentType.name, ["respond"]],
+  [ROUTE_KEYS.cgiRunPy.name, ["cgi"]],
+  [ROUTE_KEYS.python.name, ["cgi"]],
+  [ROUTE_KEYS.cgiEnv.name, ["cgi"]],
+  [ROUTE_KEYS.cgiPassAuthorization.name, ["cgi"]],
+  [ROUTE_KEYS.cgiWarm.name, ["cgi"]],
+  [ROUTE_KEYS.cgiPreload.name, ["cgi"]],
+  [ROUTE_KEYS.timeout.name, ["cgi"]],
 ]);
 
 /** What the routes of one configuration share. */
 export interface RouteContext {
   readonly working: WorkingFolder;
+  /** For the interpreter of CGI programs. */
+  readonly environment: Environment;
   /** The names of [apps.NAME]. */
   readonly applications: readonly string[];
   readonly mistakes: Mistakes;
@@ -78,26 +88,20 @@ export function readRoute(
   }, []);
 }
 
-/** The route of a folder that a flag names. */
+/** The route of files, or of CGI programs, that a flag names. */
 export function folderRoute(
-  given: GivenValue<string>,
-  prefix: string,
+  kind: "static" | "cgi",
+  given: GivenValue<MappedFolder>,
   sources: Sources,
-  { working, mistakes }: RouteContext,
+  context: RouteContext,
 ): RouteDraft[] {
-  return mistakes.attempt(
-    () => [
-      {
-        by: `${given.by} ${quote(given.text)}`,
-        host: "",
-        path: prefix,
-        stripPrefix: null,
-        target: readStatic(given, sources, working),
-        policy: readPolicy(sources, mistakes),
-      },
-    ],
-    [],
-  );
+  const { prefix: path, folder } = given.value;
+  const by = `${given.by} ${quote(given.text)}`;
+  return context.mistakes.attempt(() => {
+    const target = readFolderTarget(kind, { ...given, value: folder }, sources, context);
+    const policy = readPolicy(sources, context.mistakes);
+    return [{ by, host: "", path, stripPrefix: null, target, policy }];
+  }, []);
 }
 
 /** The route of an application: every host, `prefix` and all paths below it. */
@@ -109,6 +113,17 @@ export function applicationRoute(
 ): RouteDraft {
   const target = { kind: "application", application } as const;
   return { by, host: "", path: prefix, stripPrefix: null, target, policy };
+}
+
+/** A route of paths at which nothing is served. */
+export function absentRoute(by: string, path: string, policy: RoutePolicy): RouteDraft {
+  const target = {
+    kind: "respond",
+    status: 404,
+    contentType: ROUTE_KEYS.contentType.fallback ?? "",
+    body: "Nothing is served at this path.\n",
+  } as const;
+  return { by, host: "", path, stripPrefix: null, target, policy };
 }
 
 /** The routes in the order in which they match, with canonical paths. Two of the same host and path are a mistake. */
@@ -171,20 +186,16 @@ function targetKey(by: string, keys: ReadonlySet<string>, mistakes: Mistakes): T
   return target;
 }
 
-function readTarget(
-  kind: TargetKey,
-  sources: Sources,
-  { working, applications }: RouteContext,
-): RouteTarget {
+function readTarget(kind: TargetKey, sources: Sources, context: RouteContext): RouteTarget {
   // A value that its reader has refused is a mistake already; the target does not matter then.
   const refused = { kind: "respond", status: 500, contentType: "", body: "" } as const;
   if (kind === "app") {
     const given = sources.ask(ROUTE_KEYS.app);
-    return given === null ? refused : readApplicationTarget(given, applications);
+    return given === null ? refused : readApplicationTarget(given, context.applications);
   }
-  if (kind === "static") {
-    const given = sources.ask(ROUTE_KEYS.static);
-    return given === null ? refused : readStatic(given, sources, working);
+  if (kind === "static" || kind === "cgi") {
+    const given = sources.ask(ROUTE_KEYS[kind]);
+    return given === null ? refused : readFolderTarget(kind, given, sources, context);
   }
   if (kind === "redirect") {
     const given = sources.ask(ROUTE_KEYS.redirect);
@@ -212,6 +223,16 @@ function readApplicationTarget(
   throw new OperatorError(`${by} ${quote(text)} is the name of no application; ${remedy}`);
 }
 
+function readFolderTarget(
+  kind: "static" | "cgi",
+  given: GivenValue<string>,
+  sources: Sources,
+  context: RouteContext,
+): RouteTarget {
+  if (kind === "cgi") return readCgiTarget(given, sources, context);
+  return readStatic(given, sources, context.working);
+}
+
 function readStatic(
   given: GivenValue<string>,
   sources: Sources,
@@ -230,6 +251,7 @@ function readStatic(
     index: readIndexNames(sources),
     listing: sources.one(OPTIONS.listing),
     followSymlinks: sources.one(ROUTE_KEYS.followSymlinks),
+    hidden: [],
     fallback: canonicalBytes(fallback?.value ?? ""),
   };
 }

@@ -32,6 +32,7 @@ import {
   readAssignment,
   readBoolean,
   readMode,
+  readModule,
   readNetwork,
   readOwner,
   readPath,
@@ -53,6 +54,7 @@ const MAX_CONCURRENCY = 16_384;
 const MAX_WEB_SOCKETS = 1_048_576;
 const MAX_REQUESTS = 1_000_000_000;
 const MAX_QUEUE = 1_000_000;
+const MAX_PROGRAMS = 4096;
 /** Ten years; browsers keep two. */
 const MAX_HSTS_SECONDS = 315_360_000;
 /** A head travels to a worker in one frame (docs/limits.md). */
@@ -94,6 +96,14 @@ const SITE = inGroup("Site", "server", {
     help: "serve one more application below a path; may be repeated",
     doc: "Serves one more application at a path and below it, such as `/api=api:app`. The path is its `SCRIPT_NAME` (WSGI) or `root_path` (ASGI). All options of applications hold for it too; for other options of its own it needs the file. May be given several times; `TYPHON_MOUNT` has one on each line.",
     read: readMount,
+  },
+  cgi: {
+    placeholder: "[/PREFIX=]DIR",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "run the CGI programs of a folder, or one program; may be repeated",
+    doc: "Runs CGI programs (RFC 3875): `/cgi-bin=DIR` runs the programs of a folder below that path, `DIR` alone at `/cgi-bin`, and `/git=PROGRAM` one program for that path and every path below it. A program is a file that the server's user may execute, in any language; other files are never run and never sent. Which part of a path is the program, and which is `PATH_INFO`, the folder decides. May be given several times. [The guide](guide/cgi.md) has the whole of it.",
+    read: mappedFolder("/cgi-bin"),
   },
   listing: {
     ...SWITCH,
@@ -200,7 +210,7 @@ const TLS = inGroup("TLS", "server", {
     placeholder: "internal",
     fallbackWords: "none",
     help: "internal: certificates of a local authority, for development",
-    doc: "`internal`: for development. Hosts without a certificate get one of a local authority, which Typhon makes once and keeps in `--acme-dir`. `typhon trust` says how browsers and programs of this machine trust it.",
+    doc: "`internal`: for development. `localhost`, the loopback addresses, the name of this machine and the hosts of routes get certificates of a local authority, which Typhon makes once and keeps in `--acme-dir`; those of `--certfile` and `--domain` come first. `typhon trust` says how browsers and programs of this machine trust it.",
     read: oneOf(["internal"]),
   },
   caCerts: {
@@ -340,7 +350,7 @@ const APPLICATION = inGroup("Application", "application", {
     placeholder: "PATH",
     fallbackWords: "virtual environment, else python3",
     help: "the interpreter, or its virtual environment",
-    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it.",
+    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it. For CGI programs it is the interpreter of `--cgi-run-py`, and `.venv/` is looked for beside the folder of the programs.",
     read: readText,
   },
   appDir: {
@@ -409,6 +419,67 @@ const APPLICATION = inGroup("Application", "application", {
     ...SWITCH,
     help: "ASGI: offer http.response.pathsend (files by path)",
     doc: "Offers the ASGI extension `http.response.pathsend`, by which an application sends a file by naming its path. It is off by default: Starlette's FileResponse and StaticFiles use the extension wherever it is offered, and middleware that reads, compresses or changes bodies (GZipMiddleware, brotli-asgi, `BaseHTTPMiddleware` that reads the body) does not understand it.",
+  },
+});
+
+const CGI = inGroup("CGI", "route", {
+  cgiRunPy: {
+    ...SWITCH,
+    help: "run .py files that are not executable, by --python",
+    doc: "Runs a `.py` file without the executable bit by the interpreter of `--python`. Without this option such a file is taken for a module of a program: it is not run, and its source is not sent.",
+  },
+  cgiEnv: {
+    placeholder: "NAME=VALUE",
+    isRepeatable: true,
+    entry: (name, value) => `${name}=${value}`,
+    fallbackWords: "none",
+    help: "a variable for CGI programs; may be repeated",
+    doc: 'A variable for the environment of CGI programs, such as `GIT_PROJECT_ROOT=/srv/git`. Programs get the variables of the request, a `PATH`, and these, but no variable of the server. One of these stands in place of a variable of the request that has its name. May be given several times; `TYPHON_CGI_ENV` has one variable on each line. In the file it is a table: `cgi-env = { NAME = "value" }`; a route has the variables of the top level too.',
+    read: readAssignment,
+  },
+  cgiPassAuthorization: {
+    ...SWITCH,
+    help: "CGI programs get the Authorization field",
+    doc: "Gives programs the request's `Authorization` field as `HTTP_AUTHORIZATION`, for programs that check passwords or tokens themselves (Apache: `CGIPassAuth On`). Without this option no program sees a password.",
+  },
+  cgiConcurrency: {
+    scope: "server",
+    placeholder: "N",
+    fallbackWords: "4 for each usable core",
+    help: "CGI programs that run at once",
+    doc: "The number of CGI programs that run at the same time, of all routes together; further requests wait.",
+    read: wholeNumber(1, MAX_PROGRAMS),
+  },
+  cgiQueue: {
+    scope: "server",
+    placeholder: "N",
+    fallback: "1000",
+    help: "requests that may wait for a CGI program; further ones get 503",
+    doc: "The number of requests that may wait until a CGI program may run; further requests get 503 with Retry-After at once. `--queue-timeout` is the longest time that a request waits.",
+    read: wholeNumber(1, MAX_QUEUE),
+  },
+  cgiWarm: {
+    placeholder: "auto|off",
+    fallback: "auto",
+    help: "run Python programs in forks of a process that has loaded them",
+    doc: "`auto`: a CGI program in Python runs in a fork of a template, a process that has started the interpreter, compiled the program and loaded the modules of the standard library that it imports. Each request still gets a process of its own. A program that cannot be run so is started anew for each request, like a program in another language, and the log says why once. `off`: every program is started anew.",
+    read: oneOf(["auto", "off"]),
+  },
+  cgiPreload: {
+    placeholder: "MODULE",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "a further module that templates load; may be repeated",
+    doc: "A module that the template of each Python program imports before the first request, such as `numpy`. It must be one that does not look at the request when it is imported: it is imported once, without the variables of a request. May be given several times.",
+    read: readModule,
+  },
+  cgiTemplateIdle: {
+    scope: "server",
+    placeholder: "SECONDS",
+    fallback: "300",
+    help: "how long a template stays without a request",
+    doc: "How long the template of a CGI program stays without a request; the next request makes a new one.",
+    read: seconds(1),
   },
 });
 
@@ -481,7 +552,7 @@ const TIMES = inGroup("Times", "application", {
     fallback: "30",
     fallbackWords: "30; ASGI: no limit",
     help: "how long until a response begins; 0 = no limit; /path=SECONDS for a path and all below it",
-    doc: "How long a request may run: from the moment a worker takes it until its response begins, then between two chunks while the client reads (under ASGI only if the path has a limit of its own). Without this option a request under ASGI may wait as long as it likes, as with uvicorn; code that keeps the event loop is limited by `--loop-timeout`. After that the client gets 504 (or its connection is closed, if the response had begun), the log gets the stacks of the worker's threads, and the request is interrupted. A worker that cannot be interrupted is replaced. 0: no limit. May be given several times: `/reports=300` is the limit of that path and of all paths below it; if several limits match, the one with the longest path counts.",
+    doc: "How long a request may run: from the moment a worker takes it until its response begins, then between two chunks while the client reads (under ASGI only if the path has a limit of its own). Without this option a request under ASGI may wait as long as it likes, as with uvicorn; code that keeps the event loop is limited by `--loop-timeout`. After that the client gets 504 (or its connection is closed, if the response had begun), the log gets the stacks of the worker's threads, and the request is interrupted. A worker that cannot be interrupted is replaced. 0: no limit. May be given several times: `/reports=300` is the limit of that path and of all paths below it; if several limits match, the one with the longest path counts. For a CGI program it is the time from its start until its response begins; after that the program and its process group are killed.",
     read: readTimeout,
   },
   loopTimeout: {
@@ -730,6 +801,11 @@ const ROUTES = inGroup("Routes", "route", {
     doc: "Target: the files of a folder.",
     read: readText,
   },
+  cgi: {
+    placeholder: "DIR",
+    doc: "Target: the CGI programs of a folder, or one program.",
+    read: readText,
+  },
   redirect: {
     placeholder: "URL",
     doc: "Target: a redirect to a path or a URL. `{path}` stands for the path behind the route's own path, `{query}` for `?` and the query: `https://example.com{path}{query}`.",
@@ -826,6 +902,7 @@ export const OPTIONS = {
   ...TLS,
   ...ACME,
   ...APPLICATION,
+  ...CGI,
   ...WORKERS,
   ...TIMES,
   ...LIMITS,
@@ -843,11 +920,18 @@ export const SWITCHES = [
 /** All options in the order of the table. */
 export const OPTION_LIST: readonly Option<unknown>[] = Object.values(OPTIONS);
 
-/** The keys of `[[routes]]`; `listing` and `compress` are options too. */
+/** The keys of `[[routes]]`, of which those behind ROUTES are options too. */
 export const ROUTE_KEYS = {
   ...ROUTES,
   listing: SITE.listing,
   compress: SITE.compress,
+  cgiRunPy: CGI.cgiRunPy,
+  python: APPLICATION.python,
+  cgiEnv: CGI.cgiEnv,
+  cgiPassAuthorization: CGI.cgiPassAuthorization,
+  cgiWarm: CGI.cgiWarm,
+  cgiPreload: CGI.cgiPreload,
+  timeout: TIMES.timeout,
 } as const;
 
 /** The keys at the top level of the file and of its tables: `[apps.NAME]`, `[[routes]]` and those of TLS. */

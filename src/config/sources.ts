@@ -143,11 +143,17 @@ function variable(name: string, environment: Environment): string | null {
   return text;
 }
 
-// A variable holds all values of a repeatable option, separated by commas or spaces. Values of --env, and the
-// applications of --mount, may hold both, so there each line is one value.
+const LINE_BY_LINE: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
+  OPTIONS.env,
+  OPTIONS.cgiEnv,
+  OPTIONS.mount,
+]);
+
+// A variable holds all values of a repeatable option, separated by commas or spaces. Values of --env and --cgi-env,
+// and the applications of --mount, may hold both, so there each line is one value.
 function splitVariable(option: Option<unknown>, whole: string): string[] {
   if (!option.isRepeatable) return [whole];
-  const hasLines = option === OPTIONS.env || option === OPTIONS.mount;
+  const hasLines = LINE_BY_LINE.has(option);
   return whole.split(hasLines ? /\r?\n/ : /[\s,]+/).filter((text) => text !== "");
 }
 

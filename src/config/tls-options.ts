@@ -29,6 +29,17 @@ export interface TlsContext {
   readonly mistakes: Mistakes;
 }
 
+/** Of no use without --domain. Not --acme-dir, which --tls internal uses too. */
+const OF_DOMAINS = [
+  OPTIONS.acmeEmail,
+  OPTIONS.acmeCa,
+  OPTIONS.acmeCaRoot,
+  OPTIONS.acmeFallbackCa,
+  OPTIONS.acmeEabKid,
+  OPTIONS.acmeEabKeyFile,
+  OPTIONS.acmeProfile,
+  OPTIONS.acmeDnsHook,
+];
 const WITHOUT = "needs a certificate; give --certfile, --domain or --tls internal";
 
 /** Whether anything gives the server a certificate. */
@@ -44,6 +55,8 @@ export function readTls(
   context: TlsContext,
 ): TlsConfiguration | null {
   const { tables, mistakes } = context;
+  if (!hasAny(sources, [OPTIONS.domain]))
+    addGiven(sources, OF_DOMAINS, "gets no certificate without --domain NAME", mistakes);
   if (!hasCertificates(sources, tables)) {
     addUseless(sources, tables, mistakes);
     return null;
@@ -79,16 +92,25 @@ function hasAny(sources: Sources, options: readonly Parameters<Sources["text"]>[
 }
 
 function addUseless(sources: Sources, { clients }: CertificateTables, mistakes: Mistakes): void {
-  const { keyfile, keyfilePasswordFile, caCerts, certReqs, hsts, httpRedirect } = OPTIONS;
-  for (const option of [keyfile, keyfilePasswordFile, caCerts]) {
-    const given = sources.text(option);
-    if (given !== null) mistakes.add(`${given.by} ${WITHOUT}`);
-  }
+  const { keyfile, keyfilePasswordFile, caCerts, certReqs, ciphers, hsts, httpRedirect } = OPTIONS;
+  addGiven(sources, [keyfile, keyfilePasswordFile, caCerts, ciphers], WITHOUT, mistakes);
   const asked = [sources.ask(hsts), sources.ask(httpRedirect), sources.ask(certReqs)];
   for (const given of asked)
     if (given !== null && given.value !== 0 && given.value !== false && given.value !== "none")
       mistakes.add(`${given.by} ${WITHOUT}`);
   for (const { by } of clients) mistakes.add(`${by} ${WITHOUT}`);
+}
+
+function addGiven(
+  sources: Sources,
+  options: readonly Parameters<Sources["text"]>[0][],
+  why: string,
+  mistakes: Mistakes,
+): void {
+  for (const option of options) {
+    const given = sources.text(option);
+    if (given !== null) mistakes.add(`${given.by} ${why}`);
+  }
 }
 
 function readCertificates(sources: Sources, context: TlsContext): CertificateFiles[] {

@@ -205,6 +205,14 @@ const CALLABLE = String.raw`(?::${DOTTED}(?:\([^\p{Cc}]*\))?)?`;
 const MODULE_APP = new RegExp(`^${DOTTED}${CALLABLE}$`, "u");
 const FILE_APP = new RegExp(String.raw`^[^\p{Cc}:]+\.py${CALLABLE}$`, "u");
 
+const MODULE = new RegExp(`^${DOTTED}$`, "u");
+
+/** The dotted name of a Python module. */
+export function readModule(text: string): string {
+  if (!MODULE.test(text)) throw new BadValue("must be the name of a module, such as numpy");
+  return text;
+}
+
 /** Whether a text in place of an application may be a folder: "./public", ".". A name alone is a module. */
 export function mayBeFolder(text: string): boolean {
   return text.includes("/") || text === "." || text === "..";

@@ -13,7 +13,7 @@ import type { TLSSocket } from "node:tls";
 
 import type { Arrival, Engine } from "../http/engine.ts";
 import { ERRORS, type HttpError } from "../http/error.ts";
-import { plainAddress, type Peers } from "../net/address.ts";
+import { peersOf, plainAddress, type Peers } from "../net/address.ts";
 import type { ListedConnection } from "../net/connection-list.ts";
 import type { MemoryBudget } from "../net/memory-budget.ts";
 import { readProxyHeader } from "../net/proxy-protocol.ts";
@@ -22,9 +22,9 @@ import { ClientHelloReader, type ClientHello } from "../tls/client-hello.ts";
 import type { TlsFactsReader } from "../tls/facts.ts";
 import { serverName } from "../tls/server-name.ts";
 import {
-  isVerified,
   releaseControl,
   startTls,
+  verificationFault,
   type HandshakeSettings,
 } from "../tls/server-socket.ts";
 
@@ -232,7 +232,8 @@ export class ArrivingConnection implements ListedConnection {
     const client = this.#client;
     if (this.#stage !== "waiting" || client === null || certificates === null) return;
     this.#stage = "handshake";
-    const local = this.#peers?.localAddress ?? plainAddress(this.#socket.localAddress);
+    // Read now, because the socket of TLS knows no address once the connection has ended.
+    const { localAddress: local } = (this.#peers ??= peersOf(this.#socket));
     const choice = isChallenge(client)
       ? await certificates.chooseChallenge(client)
       : certificates.choose(client, local);
@@ -274,10 +275,10 @@ export class ArrivingConnection implements ListedConnection {
       return;
     }
     const facts = this.#context.facts.read(tls, name, policyHost);
-    const isRefused =
-      client !== null && (facts.client === null ? client.mode === "required" : !isVerified(tls));
-    if (isRefused) {
-      this.fail("client certificate not valid");
+    const isMissing = client?.mode === "required" && facts.client === null;
+    const fault = client === null || facts.client === null ? null : verificationFault(tls);
+    if (isMissing || fault !== null) {
+      this.fail(`client certificate not valid: ${fault ?? "missing"}`);
       return;
     }
     const { http1, http2 } = this.#context;

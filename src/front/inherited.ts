@@ -11,6 +11,7 @@ import {
   ListenError,
   listenerOf,
   makeServer,
+  passOn,
   type Accept,
   type Listener,
 } from "./listener.ts";
@@ -85,8 +86,8 @@ async function listenAt(
   accept: Accept,
 ): Promise<Listener> {
   // Chosen below, in the turn in which the socket listens: no connection is accepted before.
-  let scheme: BoundAddress["scheme"] = "http";
-  const acceptHere = (socket: Socket): void => accept(socket, scheme);
+  let bound: Pick<BoundAddress, "kind" | "scheme"> = { kind: "tcp", scheme: "http" };
+  const acceptHere = (socket: Socket): void => passOn(socket, bound, accept);
   const server = makeServer(acceptHere);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const place: ListenAddress = { kind: "unix", path: `descriptor ${fd}` };
@@ -114,8 +115,8 @@ async function listenAt(
       `descriptor ${fd} of LISTEN_FDS is named https, and ${hasTls ? "is a Unix socket, which has no TLS" : "there is no certificate; give --certfile, --domain or --tls internal"}`,
     );
   }
-  scheme = chosen;
-  return listenerOf(server, { ...address, scheme }, acceptHere);
+  bound = { kind: address.kind, scheme: chosen };
+  return listenerOf(server, { ...address, scheme: chosen }, acceptHere);
 }
 
 function addressOf(server: Server, fd: number): ListenAddress {

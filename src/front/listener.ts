@@ -64,11 +64,24 @@ export async function listen(
   rights: SocketRights = OPEN_RIGHTS,
 ): Promise<Listener> {
   if (address.kind === "unix") await removeStaleSocket(address.path);
-  const { scheme = "http" } = address;
-  const acceptHere = (socket: Socket): void => accept(socket, scheme);
+  const { kind, scheme = "http" } = address;
+  const acceptHere = (socket: Socket): void => passOn(socket, { kind, scheme }, accept);
   const server = makeServer(acceptHere);
   await bind(server, address, rights);
   return listenerOf(server, { ...realAddress(server, address), scheme }, acceptHere);
+}
+
+/**
+ * Passes an accepted socket on. A TCP client that has reset its connection has no address any more: passed on, it
+ * would be taken for the client of a Unix socket, which may be trusted. Node keeps an address that was read once.
+ */
+export function passOn(
+  socket: Socket,
+  { kind, scheme }: Pick<BoundAddress, "kind" | "scheme">,
+  accept: Accept,
+): void {
+  if (kind === "tcp" && socket.remoteAddress === undefined) socket.destroy();
+  else accept(socket, scheme);
 }
 
 /** Makes a server that does not listen yet. */

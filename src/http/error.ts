@@ -142,6 +142,7 @@ export const ERRORS = named({
   ),
   ADDRESS_DENIED: entry(403, "This page is not served to your address."),
   NOT_FOUND: entry(404, "Nothing is served at this path."),
+  PROGRAM_DENIED: entry(403, "What is at this path may not be run."),
   FILE_METHOD: entry(405, "A file can be read only.", [["Allow", "GET, HEAD, OPTIONS"]]),
   PRECONDITION_FAILED: entry(412, "The file is not in the state that the request asks for."),
   RANGE_UNSATISFIABLE: entry(416, "The file has no bytes in the range that the request asks for."),

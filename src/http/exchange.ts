@@ -24,6 +24,7 @@ import {
   wantsTrailers,
   type FieldSection,
 } from "./field-section.ts";
+import { MAX_LOCAL_REDIRECTS, redirectedHead } from "./local-redirect.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
 import type { BodyCoder, CodedBody, KeptCodings, ResponsePolicy } from "./response-policy.ts";
@@ -134,7 +135,10 @@ const OWN_HANDLING: Handling = { worker: 0, queuedMs: 0, runMs: 0, isAbandoned: 
 const SERVER_OPTIONS = responseHead(200, "OK", [ALLOW]);
 
 export class Exchange {
-  readonly head: RequestHead;
+  /** As the client sent it. */
+  readonly sentHead: RequestHead;
+  /** `sentHead`, or after a local redirect that of the request for the other path. */
+  head: RequestHead;
   /** performance.now() when the head was complete, ms. */
   readonly startedAt = performance.now();
 
@@ -154,6 +158,8 @@ export class Exchange {
   effectiveHead: RequestHead;
   /** The canonical path (routing/canonical-path.ts), by which routes, guards and files are chosen. Set by routing/. */
   path = "";
+  /** How many local redirects have led to `head`. */
+  redirects = 0;
   /** What the route changes in the response; null = nothing. Set by routing/ before a handler sees the exchange. */
   policy: ResponsePolicy | null = null;
   /** Codes the body of the response; null = bodies are sent as they are. Set before the response begins. */
@@ -188,6 +194,7 @@ export class Exchange {
   #upgraded: UpgradedStream | null = null;
 
   constructor(head: RequestHead, connection: ConnectionFacts, writer: ResponseWriter) {
+    this.sentHead = head;
     this.head = head;
     this.effectiveHead = head;
     this.scheme = connection.scheme;
@@ -300,6 +307,24 @@ export class Exchange {
     if (this.#state !== "receiving") return;
     const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
     this.respond(head, body);
+  }
+
+  /**
+   * Becomes a request for another path of this server, which is to be routed anew: a local redirect (RFC 3875
+   * §6.2.2). The handler has received the body. False: there were too many, or a response has begun.
+   */
+  redirect(path: string, query: string): boolean {
+    if (this.#state !== "receiving" || this.redirects === MAX_LOCAL_REDIRECTS) return false;
+    this.redirects += 1;
+    this.head = redirectedHead(this.head, path, query);
+    this.effectiveHead = redirectedHead(this.effectiveHead, path, query);
+    // What the first route has found out and set.
+    this.user = "";
+    this.application = "";
+    this.policy = null;
+    this.coder = null;
+    this.listener = null;
+    return true;
   }
 
   /**

@@ -2,7 +2,7 @@
 // 9110 §6.5). A character that could split or change the message is a fault, as in a head. A trailer field that
 // a client must know before the body is a fault too. Pure.
 
-import { hasMember } from "./grammar.ts";
+import { hasMember, hasOuterBlanks, trimBlanks } from "./grammar.ts";
 import { CONTENT_LENGTH, NOT_IN_TRAILER, RESPONSE_CONTROL } from "./headers.ts";
 import type { RequestHead } from "./message.ts";
 import { checkField, MAX_RESPONSE_FIELDS, ResponseFault } from "./response-head.ts";
@@ -46,5 +46,5 @@ function checked(fields: FieldSection, forbidden: number, why: string): FieldSec
   for (const [index, name] of names.entries())
     if ((checkField(name, values[index] ?? "") & forbidden) !== 0)
       throw new ResponseFault(`${name} ${why}`);
-  return fields;
+  return values.some(hasOuterBlanks) ? { names, values: values.map(trimBlanks) } : fields;
 }

@@ -71,6 +71,11 @@ export function trimBlanks(text: string): string {
   return text.slice(start, end);
 }
 
+/** Whether the text begins or ends with SP or HTAB: a field value does not (RFC 9110 §5.5, RFC 9113 §8.2.1). */
+export function hasOuterBlanks(text: string): boolean {
+  return isBlank(text.charCodeAt(0)) || isBlank(text.charCodeAt(text.length - 1));
+}
+
 /** SP or HTAB. */
 export function isBlank(code: number): boolean {
   return code === 32 || code === 9;

@@ -1,7 +1,7 @@
 // Makes and checks the heads of all responses, those of handlers and those of the server itself. A character
 // that could split or change the message is a fault, whatever the HTTP version. Pure.
 
-import { endOf, FIELD_VALUE, isAllOf, DIGIT } from "./grammar.ts";
+import { DIGIT, endOf, FIELD_VALUE, hasOuterBlanks, isAllOf, trimBlanks } from "./grammar.ts";
 import {
   CONTENT_LENGTH,
   DATE,
@@ -34,8 +34,8 @@ export function responseHead(
 }
 
 /**
- * Makes a head from names and values with equal indexes. `connection`: the value of a Connection field that is
- * not among them, "" if there was none. Throws ResponseFault.
+ * Makes a head from names and values with equal indexes, without the blanks around values. `connection`: the value
+ * of a Connection field that is not among them, "" if there was none. Throws ResponseFault.
  */
 export function checkedHead(
   status: number,
@@ -50,21 +50,23 @@ export function checkedHead(
   let contentLength: number | null = null;
   let requestId = "";
   let kinds = 0;
+  let isPadded = false;
   for (let i = 0; i < names.length; i += 1) {
     const value = values[i] ?? "";
     const kind = checkField(names[i] ?? "", value);
     if ((kind & CONTENT_LENGTH) !== 0) {
       if (contentLength !== null) throw new ResponseFault("there are two Content-Length fields");
-      contentLength = readContentLength(value);
+      contentLength = readContentLength(trimBlanks(value));
     }
-    if ((kind & REQUEST_ID) !== 0) requestId = value;
+    if ((kind & REQUEST_ID) !== 0) requestId = trimBlanks(value);
     kinds |= kind;
+    isPadded ||= hasOuterBlanks(value);
   }
   return {
     status,
     reason,
     names,
-    values,
+    values: isPadded ? values.map(trimBlanks) : values,
     contentLength,
     hasDate: (kinds & DATE) !== 0,
     hasServer: (kinds & SERVER) !== 0,

@@ -67,7 +67,13 @@ import { RecentIds } from "./recent-ids.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import { RequestBody } from "./request-body.ts";
 import { checkTrailers, MalformedRequest, readHead, type StreamHead } from "./request-head.ts";
-import { INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES, ownSettings, readSettings } from "./settings.ts";
+import {
+  INITIAL_WINDOW_BYTES,
+  MAX_WINDOW_BYTES,
+  ownSettings,
+  type PeerSettings,
+  readSettings,
+} from "./settings.ts";
 import { Http2Stream, type StreamOwner } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 
@@ -117,7 +123,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   readonly #reader: FrameReader;
   readonly #decoder = new HpackDecoder();
   readonly #streams = new StreamTable<Http2Stream>();
-  readonly #peer = { headerTableBytes: null as number | null, windowBytes: INITIAL_WINDOW_BYTES };
+  readonly #peer: PeerSettings = { headerTableBytes: [], windowBytes: INITIAL_WINDOW_BYTES };
   readonly #window = new ReceiveWindow(CONNECTION_WINDOW_BYTES);
   readonly #resets = new RecentIds();
   /** Requests without a client that a process still has: each takes the place of a stream. */
@@ -134,6 +140,8 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   #hasSettings = false;
   /** The greatest id of a client's stream. */
   #lastId = 0;
+  /** The greatest id in our last GOAWAY: later streams are not served. */
+  #lastServedId = MAX_STREAM_ID;
   /** A field block that is incomplete. */
   #block: HeaderBlock | null = null;
   /** The stream whose DATA frame is being read; null: its bytes are dropped. */
@@ -392,7 +400,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     const stream = this.#streams.find(streamId);
     this.#dataStream = null;
     if (stream === null) {
-      if (!this.#resets.has(streamId))
+      if (!this.#mayStillSend(streamId))
         throw new ConnectionFault(ErrorCode.STREAM_CLOSED, "DATA on a closed stream");
       this.#countControl();
       return;
@@ -402,7 +410,11 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     else if (!body.window.receive(length)) this.#endStream(streamId, ErrorCode.FLOW_CONTROL_ERROR);
     else if (!body.announce(dataLength, isLast))
       this.#endStream(streamId, ErrorCode.PROTOCOL_ERROR);
-    else if (body.received > this.#context.maxBodyBytes && !stream.isUpgraded)
+    else if (
+      body.received > this.#context.maxBodyBytes &&
+      !stream.hasResponse &&
+      !stream.isUpgraded
+    )
       stream.refuse(ERRORS.BODY_TOO_LARGE);
     else {
       this.#dataStream = stream;
@@ -437,6 +449,11 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
         ErrorCode.PROTOCOL_ERROR,
         "a frame of a stream that was not opened",
       );
+  }
+
+  /** Whether frames may be on their way for a stream that is not open: it was reset, or is not served. RFC 9113 §6.8. */
+  #mayStillSend(streamId: number): boolean {
+    return streamId > this.#lastServedId || this.#resets.has(streamId);
   }
 
   #onHeaders(flags: number, streamId: number, bytes: Buffer, from: number, to: number): void {
@@ -499,7 +516,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   #onTrailers(streamId: number, isLast: boolean, { fields, isTooLarge }: FieldList): void {
     const stream = this.#streams.find(streamId);
     if (stream === null) {
-      if (!this.#resets.has(streamId))
+      if (!this.#mayStillSend(streamId))
         throw new ConnectionFault(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream");
       this.#countControl();
       return;
@@ -545,7 +562,7 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       else {
         this.#streams.add(stream);
         stream.expect(isLast ? null : new RequestBody(null, this.memory.input));
-        stream.refuse(error.error);
+        stream.refuse(error.error, isHead(list));
       }
     }
   }
@@ -646,9 +663,8 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       if (stream.sendWindow > MAX_WINDOW_BYTES)
         throw new ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window is too large");
     }
-    if (this.#peer.headerTableBytes !== null)
-      this.encoder.setMaxTableBytes(this.#peer.headerTableBytes);
-    this.#peer.headerTableBytes = null;
+    for (const size of this.#peer.headerTableBytes) this.encoder.setMaxTableBytes(size);
+    this.#peer.headerTableBytes.length = 0;
     writeSettingsAck(this.output.turn);
   }
 
@@ -768,9 +784,10 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
       throw new ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the window stays closed");
     for (const stream of this.#streams.copy()) {
       // No WINDOW_UPDATE will come.
-      if (this.#hasEnded && stream.queuedBytes > Math.min(stream.sendWindow, this.sendWindow))
+      if (this.#hasEnded && stream.waitingBytes > Math.min(stream.sendWindow, this.sendWindow))
         stream.abort(ErrorCode.CANCEL);
-      else if (stream.body?.isTooSlow(now) === true) stream.refuse(ERRORS.BODY_TIMEOUT);
+      else if (!stream.hasResponse && stream.body?.isTooSlow(now) === true)
+        stream.refuse(ERRORS.BODY_TIMEOUT);
       else if (!stream.tick(now)) this.#endStream(stream.id, ErrorCode.CANCEL);
     }
   }
@@ -795,13 +812,15 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
   /** Tells the client which requests are served, and ends when they have their responses. */
   #takeNoMore(): void {
     this.#state = "last";
+    this.#lastServedId = this.#lastId;
     writeGoAway(this.output.turn, this.#lastId, ErrorCode.NO_ERROR, "");
   }
 
   /** Ends the connection with GOAWAY; streams that are open are lost. */
   #endWith(code: ErrorCode, reason: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
-    writeGoAway(this.output.turn, this.#lastId, code, reason);
+    const lastId = Math.min(this.#lastId, this.#lastServedId);
+    writeGoAway(this.output.turn, lastId, code, reason);
     this.#close();
   }
 
@@ -860,4 +879,9 @@ export class Http2Connection implements FrameListener, OutputSource, StreamOwner
     const { scheme, tls, peers } = this.#arrival;
     return (this.#facts ??= { scheme, tls, ...(peers ?? peersOf(this.#socket)) });
   }
+}
+
+/** Whether a head that is not valid asks for a response without a body. */
+function isHead({ fields }: FieldList): boolean {
+  return fields.some(({ name, value }) => name === ":method" && value === "HEAD");
 }

@@ -3,7 +3,7 @@
 // is a MalformedRequest, which ends its stream; any other fault gets a response.
 
 import { ERRORS, RequestFault } from "../http/error.ts";
-import { endOf, FIELD_VALUE, hasMember, isAllOf, isBlank, TOKEN } from "../http/grammar.ts";
+import { endOf, FIELD_VALUE, hasMember, isAllOf, hasOuterBlanks, TOKEN } from "../http/grammar.ts";
 import {
   CONTENT_LENGTH,
   EXPECT,
@@ -73,7 +73,10 @@ export function readHead(
     if (known.lower === "cookie") {
       // Crumbs of one field. RFC 9113 §8.2.3.
       if (state.cookie >= 0) {
-        values[state.cookie] = `${values[state.cookie] ?? ""}; ${value}`;
+        const crumbs = values[state.cookie] ?? "";
+        // An empty crumb would leave a space at the end, which no field value has.
+        if (crumbs === "") values[state.cookie] = value;
+        else if (value !== "") values[state.cookie] = `${crumbs}; ${value}`;
         continue;
       }
       state.cookie = names.length;
@@ -146,10 +149,7 @@ function checkedName({ name, known }: HeaderField): FieldName {
 
 /** RFC 9113 §8.2.1: no blank at either end. */
 function checkValue(value: string): void {
-  const isClean =
-    endOf(value, 0, FIELD_VALUE) === value.length &&
-    !isBlank(value.charCodeAt(0)) &&
-    !isBlank(value.charCodeAt(value.length - 1));
+  const isClean = endOf(value, 0, FIELD_VALUE) === value.length && !hasOuterBlanks(value);
   if (!isClean) throw new MalformedRequest(ERRORS.FIELD_VALUE_INVALID);
 }
 

@@ -35,8 +35,8 @@ export function ownSettings(maxListBytes: number): readonly (readonly [number, n
 
 /** The settings of a client that concern us. */
 export interface PeerSettings {
-  /** Of its decoder's table; null: not in this frame. */
-  headerTableBytes: number | null;
+  /** Of its decoder's table, each value of this frame in order: the smallest counts too (RFC 7541 §4.2). */
+  readonly headerTableBytes: number[];
   /** Window of each stream. */
   windowBytes: number;
 }
@@ -53,7 +53,7 @@ export function readSettings(
   for (let at = start; at < end; at += SETTING_BYTES) {
     const id = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
     const value = readUint32(bytes, at + 2);
-    if (id === Setting.HEADER_TABLE_SIZE) settings.headerTableBytes = value;
+    if (id === Setting.HEADER_TABLE_SIZE) settings.headerTableBytes.push(value);
     else if (id === Setting.INITIAL_WINDOW_SIZE) {
       if (value > MAX_WINDOW_BYTES)
         throw new ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large");

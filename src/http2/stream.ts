@@ -58,6 +58,7 @@ export interface StreamOwner {
 
 type StreamState = "open" | "half-closed (remote)" | "half-closed (local)" | "closed";
 
+const EMPTY = Buffer.alloc(0);
 const CONTINUE: FieldSection = { names: [], values: [] };
 /** Bodies of up to so many bytes belong to the caller again after `sendResponse`. */
 const CALLERS_BYTES = 65_536;
@@ -123,6 +124,16 @@ export class Http2Stream implements ResponseWriter, Scheduled, Tunnel {
   /** Memory of bytes that the client has not taken. */
   get queuedBytes(): number {
     return this.#queue?.memoryBytes ?? 0;
+  }
+
+  /** Bytes that the client's windows, or the socket, have not allowed yet. */
+  get waitingBytes(): number {
+    return this.#queue?.bytes ?? 0;
+  }
+
+  /** Whether the response is complete, and waits for its encoder or its client at most. */
+  get hasResponse(): boolean {
+    return this.exchange === null || this.exchange.isFinished;
   }
 
   get headBytes(): number {
@@ -201,13 +212,12 @@ export class Http2Stream implements ResponseWriter, Scheduled, Tunnel {
     this.#deliver();
   }
 
-  /** Refuses the request, or cuts what has begun of its response. */
-  refuse(error: HttpError): void {
+  /** Refuses the request, or cuts what has begun of its response. A response that waits for its client stays. */
+  refuse(error: HttpError, isHead = false): void {
     if (this.exchange !== null) this.exchange.refuse(error);
-    else if (this.#queue !== null) this.abort(ErrorCode.CANCEL);
-    else {
+    else if (this.#queue === null) {
       const [head, body] = errorResponse(error);
-      this.sendResponse(head, "", body, body.length);
+      this.sendResponse(head, "", isHead ? EMPTY : body, body.length);
     }
   }
 

@@ -9,6 +9,7 @@
 // FIFO is never opened. Folders stay open for a moment, so that the files in them are found by one call.
 
 import {
+  access,
   close,
   constants,
   existsSync,
@@ -48,6 +49,7 @@ const statLink = promisify<PathLike, Stats>(lstat);
 const statFollowed = promisify<PathLike, Stats>(stat);
 const openFile = promisify<PathLike, number, number>(open);
 const readFile = promisify(read);
+const checkAccess = promisify<PathLike, number>(access);
 const linkTarget = promisify<PathLike, "latin1", string>(readlink);
 
 /** Errors that mean: there is nothing that can be served. */
@@ -75,6 +77,8 @@ export interface FileTreeOptions {
   readonly root: string;
   /** Whether links may lead outside the root. */
   readonly followLinks: boolean;
+  /** Places below the root at which nothing is found, also through a link below the root: names joined by "/". */
+  readonly hidden?: readonly string[];
   readonly count: FileCount;
   /** There is something that may not be read. `path`: as the client may know it. */
   readonly onDenied?: (path: string) => void;
@@ -201,6 +205,12 @@ export class Place {
     return await openRegular(this.#folder.at(this.#name), count, followLinks ? 0 : O_NOFOLLOW);
   }
 
+  /** Whether this process may execute the file, as the system decides (mode, lists of rights, mount options). */
+  async isExecutable(): Promise<boolean> {
+    const found = checkAccess(this.#folder.at(this.#name), constants.X_OK).then(() => true);
+    return (await absentAsNull(found)) ?? false;
+  }
+
   release(): void {
     this.#folder.release();
   }
@@ -256,6 +266,10 @@ export class FileTree {
     this.#options = options;
   }
 
+  get root(): string {
+    return this.#options.root;
+  }
+
   /**
    * Finds a regular file or a folder; null if there is none. `names`: latin-1 bytes, none of them empty, "." or
    * "..", none with a slash or NUL. The caller releases the place. Rejects with the system's errors, such as EIO.
@@ -306,7 +320,8 @@ export class FileTree {
   async #step(walk: Walk, name: string): Promise<Stats | "further" | "nothing"> {
     if (name === "" || name === ".") return "further";
     if (name === "..") return await this.#up(walk);
-    const { followLinks } = this.#options;
+    const { followLinks, hidden = [] } = this.#options;
+    if (hidden.length > 0 && hidden.includes([...walk.way, name].join("/"))) return "nothing";
     const at = walk.folder.at(name);
     if (walk.rest.length === 0) {
       const stats = await this.#allowed((followLinks ? statFollowed : statLink)(at), walk, name);

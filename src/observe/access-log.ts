@@ -53,7 +53,7 @@ export class AccessLog {
 }
 
 function textLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { head, handling } = exchange;
+  const { sentHead: head, handling } = exchange;
   const address = exchange.remoteAddress === "" ? "-" : escapeWord(exchange.remoteAddress);
   const id = exchange.requestId === "" ? "-" : escapeWord(exchange.requestId);
   const worker = handling.worker === 0 ? "-" : String(handling.worker);
@@ -70,7 +70,7 @@ function textLine(exchange: Exchange, now: number, totalMs: number): string {
 }
 
 function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { head, handling } = exchange;
+  const { sentHead: head, handling } = exchange;
   // A client's text is latin-1, one character a byte.
   return `${jsonText({
     time: isoTime(now),

@@ -9,6 +9,12 @@ interface RequestFields {
   readonly worker: number;
 }
 
+interface ProgramFields {
+  readonly requestId: string;
+  readonly method: string;
+  readonly path: string;
+}
+
 /** The fields of each event by its name. */
 export interface EventFields {
   /** The application is loaded and the server listens. */
@@ -112,6 +118,15 @@ export interface EventFields {
   "worker.loop-blocked": { readonly worker: number; readonly ms: number };
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
+
+  /** What a CGI program has written to its standard error. */
+  "program.output": ProgramFields;
+  /** A CGI program failed, or its response cannot be sent; the text has the reason. */
+  "program.failed": ProgramFields;
+  /** A Python program cannot run in a fork of a template, for the reason that the text has; told once. */
+  "program.cold": { readonly program: string };
+  /** A file or folder on the way to a CGI program cannot be looked at. */
+  "program.unreadable": { readonly path: string; readonly code: string };
 
   /** The request ran past its deadline; the text holds the stacks of its worker's threads. */
   "request.overdue": RequestFields & { readonly ms: number };

@@ -52,6 +52,8 @@ export class ClientPolicies {
     const wanted = this.of(name);
     // A proxy that has the client's TLS connection has not checked a certificate by this policy.
     if (tls === null) return wanted.mode === "required" ? ERRORS.HOST_WITHOUT_TLS : null;
+    // A connection from before a reload was made under the policy that its host had then.
+    if (wanted.mode === "required" && tls.client === null) return ERRORS.HOST_CERTIFICATE;
     const made = this.#policies.findIndex(({ host }) => host === tls.clientPolicy);
     return this.#equal[made] === wanted ? null : ERRORS.HOST_CERTIFICATE;
   }

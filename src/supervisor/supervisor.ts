@@ -215,12 +215,12 @@ class MainProcess {
     };
   }
 
-  // Loads the configuration file, if there is one, and the code of the applications. A mistake in the file, or in the
-  // files that its routes name, is found before any code is loaded, so that it changes nothing.
+  // Loads the configuration file, if there is one, and the code of the applications. A mistake in the file, or in
+  // the files that the configuration names, is found before any code is loaded, so that it changes nothing.
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
     const wanted = reread?.();
-    if (wanted !== undefined) await checkFiles(wanted);
+    await checkFiles(wanted ?? running);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
     this.#restartNeeded = fixed;
     if (fixed.length > 0)
@@ -266,11 +266,16 @@ class MainProcess {
 
   #announce({ addresses, notice, applications }: Started): void {
     const { log, configuration } = this.#options;
-    if (notice !== null) log.warning("server.notice", notice, {});
+    for (const text of [...(notice === null ? [] : [notice]), ...configuration.notices])
+      log.warning("server.notice", text, {});
     for (const { name, failure } of applications)
       if (failure !== null) log.of(name).error("application.failed", failure, { kind: "load" });
-    const hasFiles = configuration.routes.some(({ target }) => target.kind === "static");
-    const others = hasFiles ? "files" : "redirects and fixed responses";
+    const kinds = new Set(configuration.routes.map(({ target }) => target.kind));
+    const parts = [
+      ...(kinds.has("static") ? ["files"] : []),
+      ...(kinds.has("cgi") ? ["CGI programs"] : []),
+    ];
+    const others = parts.join(" and ") || "redirects and fixed responses";
     const apps = applications.map(({ app }) => app).join(", ") || others;
     this.#status = `serves ${apps} at ${addresses.join(" ")}`;
     if (applications.length === 0)

@@ -2,7 +2,8 @@
 // when they change. A file that cannot be used changes nothing: the store keeps what it has, and an event tells
 // why.
 
-import { readFile, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 
 import { CertificateError, readCertificate, readChain, type Certificate } from "./certificate.ts";
 import type { CertificateStore } from "./certificate-store.ts";
@@ -27,6 +28,8 @@ export interface CertificateFilesOptions {
   /** The first is the default. */
   readonly certificates: readonly CertificatePaths[];
   readonly clients: readonly ClientPaths[];
+  /** Whether `open` may wait for a pipe, as a start may: a server that runs would wait for ever. */
+  readonly mayWait: boolean;
   /** Files have changed and are in use from now on. */
   readonly onReplaced: (paths: readonly string[]) => void;
   /** Files have changed and cannot be used; the message names them. */
@@ -69,12 +72,15 @@ export class CertificateFiles {
     options: CertificateFilesOptions,
     store: CertificateStore,
   ): Promise<CertificateFiles> {
-    const certificates = await Promise.all(options.certificates.map(readPair));
+    const { mayWait } = options;
+    const certificates = await Promise.all(
+      options.certificates.map(async (paths) => await readPair(paths, mayWait)),
+    );
     const files = new CertificateFiles(options, store, certificates);
     // Before the files are used, so that no change between the two is missed.
     for (const watched of files.#watched) await watched.begin();
     const before = store.clients;
-    store.setClients(await readClients(options.clients));
+    store.setClients(await readClients(options.clients, mayWait));
     try {
       files.#use(certificates);
       return files;
@@ -111,12 +117,12 @@ export class CertificateFiles {
   }
 
   async #reload(paths: CertificatePaths, at: number): Promise<void> {
-    const certificate = await readPair(paths);
+    const certificate = await readPair(paths, false);
     this.#use(this.#certificates.with(at, certificate));
   }
 
   async #reloadClients(): Promise<void> {
-    this.#store.setClients(await readClients(this.#options.clients));
+    this.#store.setClients(await readClients(this.#options.clients, false));
   }
 
   #use(certificates: readonly Certificate[]): void {
@@ -141,22 +147,25 @@ function authoritiesOf({ clients }: CertificateFilesOptions): string[] {
 }
 
 /** Reads a certificate and its key. Rejects with CertificateError, whose message names the files. */
-async function readPair(paths: CertificatePaths): Promise<Certificate> {
+async function readPair(paths: CertificatePaths, mayWait: boolean): Promise<Certificate> {
   const { certfile, keyfile, passwordFile } = paths;
   const [cert, key, password] = await Promise.all([
-    readText(certfile),
-    readText(keyfile),
-    passwordFile === null ? null : readText(passwordFile),
+    readText(certfile, mayWait),
+    readText(keyfile, mayWait),
+    passwordFile === null ? null : readText(passwordFile, mayWait),
   ]);
   const [line = null] = password?.split(/\r?\n/) ?? [];
   return within(pathsOf(paths).join(", "), () => readCertificate({ cert, key, password: line }));
 }
 
-async function readClients(clients: readonly ClientPaths[]): Promise<ClientPolicy[]> {
+async function readClients(
+  clients: readonly ClientPaths[],
+  mayWait: boolean,
+): Promise<ClientPolicy[]> {
   return await Promise.all(
     clients.map(async ({ host, mode, caCerts }) => {
       if (mode === "none") return { host, mode, caCerts: "" };
-      const text = await readText(caCerts);
+      const text = await readText(caCerts, mayWait);
       const authorities = within(caCerts, () => readChain(text));
       if (authorities.length === 0)
         throw new CertificateError(`${caCerts}: there is no certificate in PEM form`);
@@ -165,11 +174,11 @@ async function readClients(clients: readonly ClientPaths[]): Promise<ClientPolic
   );
 }
 
-async function readText(path: string): Promise<string> {
+async function readText(path: string, mayWait: boolean): Promise<string> {
   try {
-    const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES) throw new CertificateError(`${path}: the file is too large`);
-    return await readFile(path, "utf8");
+    if (!mayWait && !(await stat(path)).isFile())
+      throw new CertificateError(`${path}: it is no regular file, and can be read by a start only`);
+    return await readUpTo(path, MAX_FILE_BYTES);
   } catch (error) {
     if (error instanceof CertificateError) throw error;
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
@@ -180,6 +189,19 @@ async function readText(path: string): Promise<string> {
     };
     throw new CertificateError(`${path}: ${reasons[code] ?? `it cannot be read (${code})`}`);
   }
+}
+
+/** A device such as /dev/zero has no end. */
+async function readUpTo(path: string, maxBytes: number): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of createReadStream(path)) {
+    if (!Buffer.isBuffer(piece)) continue;
+    bytes += piece.length;
+    if (bytes > maxBytes) throw new CertificateError(`${path}: the file is too large`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
 }
 
 function within<T>(name: string, read: () => T): T {

@@ -75,12 +75,16 @@ export function readChain(pem: string): X509Certificate[] {
 function readKey(key: string, password: string | null): KeyObject {
   const isEncrypted = /ENCRYPTED/.test(key);
   if (isEncrypted && password === null)
-    throw new CertificateError("the key is encrypted: name its password's file");
+    throw new CertificateError(
+      "the key is encrypted; name the file of its password with --keyfile-password-file",
+    );
   try {
     return createPrivateKey(password === null ? key : { key, passphrase: password });
   } catch {
     throw new CertificateError(
-      isEncrypted ? "the password does not open the key" : "there is no private key in PEM form",
+      isEncrypted
+        ? "the password does not open the key"
+        : "there is no private key in PEM form; name the file of the key with --keyfile",
     );
   }
 }

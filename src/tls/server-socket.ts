@@ -66,12 +66,13 @@ export function releaseControl(socket: TLSSocket): void {
   else socket.on("_tlsError", () => socket.destroy());
 }
 
-/** Whether the client's certificate, if it has given one, is of an authority that the context knows. */
-export function isVerified(socket: TLSSocket): boolean {
+/** What is wrong with the client's certificate, if it has given one, such as "CERT_HAS_EXPIRED"; null: nothing. */
+export function verificationFault(socket: TLSSocket): string | null {
   const handle: unknown = Reflect.get(socket, "_handle");
-  if (!hasMethods(handle, ["verifyError"])) return false;
+  if (!hasMethods(handle, ["verifyError"])) return "not verified";
   const error = handle.verifyError();
-  return error === null || error === undefined;
+  if (error === null || error === undefined) return null;
+  return error instanceof Error && "code" in error ? String(error.code) : "not verified";
 }
 
 /** A TLS socket whose connection can end with a reset, which TLSSocket refuses. */

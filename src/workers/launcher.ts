@@ -1,13 +1,7 @@
-// The Python process that forks the workers. It is spawned once, because spawning from Node blocks the event
-// loop in proportion to its memory (1.5 ms at 52 MB). The launcher makes the queue, forks workers on request
-// and reports their ends, in JSON lines over its descriptor 3 (docs/worker-protocol.md, "Launcher"). Knows
-// nothing of requests.
+// The Python process that forks the workers. The launcher makes the queue, forks workers on request and reports
+// their ends (docs/worker-protocol.md, "Launcher"). Knows nothing of requests.
 
-import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { Socket } from "node:net";
-
-import { eachLine, gatherLines } from "./output.ts";
+import { PythonProcess, type Message } from "../processes/python-process.ts";
 import { SLOT_BYTES } from "./page.ts";
 import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
@@ -66,37 +60,12 @@ export interface LauncherListener {
   onLauncherLine(line: string): void;
 }
 
-/** The launcher's control socket; inherited descriptors follow it. */
-const CONTROL_FD = 3;
-/** Descriptors that spawn() needs for a moment: two for each pipe, and two to hear whether exec() has succeeded. */
-const SPAWN_DESCRIPTORS = 8;
-/** Close-on-exec in the flags of proc_pid_fdinfo(5). */
-const O_CLOEXEC = 0o2000000;
 /** The key of the shared files' run directory: workers count from 1. */
 const SHARED = 0;
 /** Room in the folder of run directories beside the notes of threads: a part of the notes, and the cancels. */
 const MIN_ROOM_BYTES = 524_288;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
-/** Characters of a line on control that is told because it is no message. */
-const MAX_QUOTED = 200;
-/** Characters of the launcher's output that are kept, because they tell why it ended. */
-const STDERR_TAIL = 4096;
-
-// `-c` puts the working directory first on sys.path. The worker's own package is imported from its folder,
-// which is then removed from sys.path, so that no module of Typhon or of the working directory can shadow a
-// module of the application.
-const BOOT =
-  "import sys; sys.version_info >= (3, 10) or " +
-  "sys.exit('Typhon needs Python 3.10 or newer, this is %d.%d' % sys.version_info[:2]); " +
-  "sys.path[:1] = [sys.argv[1]] if sys.path[:1] == [''] else [sys.argv[1], *sys.path[:1]]; " +
-  "from typhon_worker import main; sys.path.remove(sys.argv[1]); main.main()";
-
-/**
- * Descriptors that our own parent process left open, and that a program which we start would inherit. Node marks
- * its own, and the first ones of the others, so that they are closed. Read once, while there are few.
- */
-const PASSED_ON = findInheritable();
 
 /** The interface of a launcher; tests use an object without processes. */
 export type LauncherPort = Pick<Launcher, keyof Launcher>;
@@ -110,10 +79,7 @@ export class Launcher {
   /** Run directories whose files the front has not opened, by worker number; 0: that of the shared files. */
   readonly #directories = new Map<number, RunDirectory>();
   readonly #inherited: SharedFiles | null;
-  readonly #child: ChildProcess;
-  readonly #control: Socket;
-  #stderrTail = "";
-  #hasEnded = false;
+  readonly #process: PythonProcess;
 
   /**
    * `inherited`: the files of an earlier launcher whose workers still use them; null: make new files. Throws
@@ -127,32 +93,24 @@ export class Launcher {
     const directory = inherited === null ? this.#makeDirectory(SHARED).path : "";
     const passed =
       inherited === null ? [] : [inherited.queue, inherited.lifeline, inherited.cancels];
-    const highest = CONTROL_FD + passed.length;
-    const passedOn = PASSED_ON.filter((fd) => fd > highest).join();
-    const args = ["-c", BOOT, options.packageFolder, String(highest), passedOn];
     try {
-      requireDescriptors();
-      this.#child = spawn(options.python, args, {
-        stdio: ["ignore", "pipe", "pipe", "pipe", ...passed],
-      });
-      this.#child.on("error", (error) => this.#end(error.message));
-      this.#child.on("close", () => this.#end(this.#stderrTail.trim()));
-      this.#control = controlOf(this.#child);
+      this.#process = new PythonProcess(
+        {
+          python: options.python,
+          packageFolder: options.packageFolder,
+          entry: "typhon_worker",
+          passed,
+        },
+        {
+          onMessage: (message) => this.#read(message),
+          onLine: (line) => listener.onLauncherLine(line),
+          onEnd: (text) => this.#end(text),
+        },
+      );
     } catch (error) {
-      // The caller knows by this error; the child's "error" event adds nothing.
-      this.#hasEnded = true;
       this.#removeDirectory(SHARED);
       throw error;
     }
-    const control = this.#control;
-    // A write to a launcher that has just died fails; the child's "close" follows.
-    control.on("error", () => undefined);
-    gatherLines(control, (lines) => {
-      eachLine(lines, (line) => this.#read(line));
-      return true;
-    });
-    this.#child.stdout?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
-    this.#child.stderr?.on("data", (bytes: Buffer) => this.#readOutput(bytes));
     const {
       appDir,
       rootPath,
@@ -162,7 +120,7 @@ export class Launcher {
       areWorkersChosen,
       ...sameNames
     } = options.application;
-    this.#say({
+    this.#process.say({
       op: "open",
       directory,
       pipe_pages: PIPE_PAGES,
@@ -180,7 +138,7 @@ export class Launcher {
   /** Forks worker `worker`, which runs the application in `place`. Throws if no run directory can be made. */
   start(worker: number, { appDir, ...sameNames }: Place): void {
     const directory = this.#makeDirectory(worker).path;
-    this.#say({ op: "start", worker, directory, app_dir: appDir, ...sameNames });
+    this.#process.say({ op: "start", worker, directory, app_dir: appDir, ...sameNames });
   }
 
   /** Opens the files of a worker that was forked. Throws the system's error. */
@@ -191,59 +149,43 @@ export class Launcher {
 
   /** Sends a signal by number; does nothing if the worker has ended. */
   signal(worker: number, signal: number): void {
-    this.#say({ op: "signal", worker, signal });
+    this.#process.say({ op: "signal", worker, signal });
   }
 
   /** Sends a text to the service manager (sd_notify(3)); Node cannot send datagrams to Unix sockets. */
   notify(text: string): void {
-    this.#say({ op: "notify", text });
+    this.#process.say({ op: "notify", text });
   }
 
   /** Ends the launcher and all its running workers. `onLauncherEnd` follows. */
   stop(): void {
-    this.#control.end();
+    this.#process.stop();
   }
 
-  #say(message: object): void {
-    if (!this.#control.destroyed) this.#control.write(`${JSON.stringify(message)}\n`);
-  }
-
-  #read(line: string): void {
-    const message = parse(line);
-    if (message === null) {
-      // A start-up hook has written into control, or the launcher is broken. Its workers go on.
-      this.#stderrTail = `control carried no message: ${line.slice(0, MAX_QUOTED)}`;
-      this.#child.kill("SIGKILL");
-      return;
-    }
-    const fields = new Map<string, unknown>(Object.entries(message));
-    const number = (name: string): number => Number(fields.get(name) ?? 0);
-    const nullable = (name: string): number | null =>
-      typeof fields.get(name) === "number" ? number(name) : null;
-    const text = (name: string): string => {
-      const value = fields.get(name);
-      return typeof value === "string" ? value : "";
-    };
-    const worker = number("worker");
-    switch (message.op) {
+  #read(message: Message): void {
+    const worker = message.number("worker");
+    switch (message.text("op")) {
       case "opened":
-        return this.#onOpened(number("pipe_pages"), `${text("implementation")} ${text("python")}`);
+        return this.#onOpened(
+          message.number("pipe_pages"),
+          `${message.text("implementation")} ${message.text("python")}`,
+        );
       case "started":
-        return this.#listener.onStarted(worker, number("pid"));
+        return this.#listener.onStarted(worker, message.number("pid"));
       case "not-started":
         this.#removeDirectory(worker);
-        return this.#listener.onNotStarted(worker, text("text"));
+        return this.#listener.onNotStarted(worker, message.text("text"));
       case "ended":
         this.#removeDirectory(worker);
         return this.#listener.onEnded({
           worker,
-          code: nullable("code"),
-          signal: nullable("signal"),
-          peakRss: number("peak_rss"),
+          code: message.nullable("code"),
+          signal: message.nullable("signal"),
+          peakRss: message.number("peak_rss"),
         });
       default:
         // "fault": the launcher cannot go on, and exits.
-        this.#stderrTail = text("text");
+        this.#process.explainEnd(message.text("text"));
     }
   }
 
@@ -252,7 +194,7 @@ export class Launcher {
     try {
       shared ??= this.#openIn(SHARED, (directory) => new SharedFiles(directory));
     } catch (error) {
-      this.#stderrTail = `its files could not be opened: ${String(error)}`;
+      this.#process.explainEnd(`its files could not be opened: ${String(error)}`);
       this.stop();
       return;
     }
@@ -281,60 +223,8 @@ export class Launcher {
     this.#directories.delete(key);
   }
 
-  #readOutput(bytes: Buffer): void {
-    const text = bytes.toString("utf8");
-    this.#stderrTail = (this.#stderrTail + text).slice(-STDERR_TAIL);
-    for (const line of text.split("\n")) if (line !== "") this.#listener.onLauncherLine(line);
-  }
-
   #end(text: string): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.#control.destroy();
     for (const directory of this.#directories.values()) directory.remove();
     this.#listener.onLauncherEnd(text);
-  }
-}
-
-/** A message of the launcher; null: the line is none. */
-function parse(line: string): { readonly op: unknown } | null {
-  try {
-    const message: unknown = JSON.parse(line);
-    return typeof message === "object" && message !== null && "op" in message ? message : null;
-  } catch {
-    return null;
-  }
-}
-
-// A spawn() that runs out of descriptors never closes the pipes that it has made (Node 24). Throws EMFILE.
-function requireDescriptors(): void {
-  const opened: number[] = [];
-  try {
-    while (opened.length < SPAWN_DESCRIPTORS) opened.push(openSync("/dev/null", "r"));
-  } finally {
-    for (const fd of opened) closeSync(fd);
-  }
-}
-
-// A child without any pipe: other threads took the descriptors; its "error" event comes later.
-function controlOf({ stdio }: { readonly stdio?: ChildProcess["stdio"] }): Socket {
-  const control = stdio?.at(CONTROL_FD);
-  if (control instanceof Socket) return control;
-  throw new Error("Python cannot be started: the process may open no further file");
-}
-
-function findInheritable(): number[] {
-  return readdirSync("/proc/self/fd")
-    .map(Number)
-    .filter((fd) => fd > CONTROL_FD && isInheritable(fd));
-}
-
-function isInheritable(fd: number): boolean {
-  try {
-    const flags = /^flags:\s+([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"));
-    return (Number.parseInt(flags?.[1] ?? "", 8) & O_CLOEXEC) === 0;
-  } catch {
-    // The descriptor by which the folder was read.
-    return false;
   }
 }

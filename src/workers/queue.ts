@@ -124,12 +124,17 @@ export class RequestQueue {
     if (!job.leavePipe()) return;
     this.#written -= 1;
     this.#rate.count();
-    if (this.#first < this.#waiting.length) this.pump();
+    if (this.#first < this.#waiting.length) this.#fill();
   }
 
-  /** Writes waiting jobs, as far as the pipe's depth allows. */
+  /** Writes what a full pipe has kept back, and waiting jobs, as far as the pipe's depth allows. */
   pump(): void {
     if (this.#batch.pages > 0) this.flush();
+    this.#fill();
+  }
+
+  /** Gathers pages of waiting jobs for the end of the turn. */
+  #fill(): void {
     while (this.#first < this.#waiting.length && this.#written < this.#depth) {
       const job = this.#waiting[this.#first];
       if (job?.state !== "waiting") this.#dropped -= 1;

@@ -6,7 +6,7 @@ import { Socket } from "node:net";
 
 import { Channel } from "./channel.ts";
 import { FrameType, type FrameReceiver } from "./frame.ts";
-import { eachLine, gatherLines, type TakeLines } from "./output.ts";
+import { eachLine, gatherLines, type TakeLines } from "../processes/output.ts";
 import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
 import { openFiles, type RunDirectory } from "./run-directory.ts";
 import { StackReport } from "./stack-report.ts";

@@ -7,7 +7,7 @@
 //                  the very first load without a chosen number: one starts, the others follow when it takes
 //   end, recycling, overdue:  one starts ─▶ is ready, takes ─▶ one that is to leave stops taking
 
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../processes/backoff.ts";
 import { FrameType } from "./frame.ts";
 import { Recycling, type RecyclingOptions } from "./recycling.ts";
 import type { WorkerTable } from "./worker-table.ts";

@@ -28,7 +28,7 @@ async function serve(t: TestContext, onConnection: (socket: Socket) => void): Pr
 
 async function typeOf(url: string, maxMs = 20_000): Promise<string> {
   const request = { method: "GET", url, body: "", accept: "*/*" } as const;
-  const settings = { caRoot: null, userAgent: "test", maxMs };
+  const settings = { caRoot: null, userAgent: "test", maxMs, mayBePlain: true };
   const error = await sendToAuthority(request, settings, new AbortController().signal).then(
     () => null,
     (reason: unknown) => reason,
@@ -76,18 +76,26 @@ test("an abort ends a request under way with the signal's reason", async (t) => 
   const reason = new Error("the server stops");
   const url = await serve(t, () => controller.abort(reason));
   const request = { method: "POST", url, body: "{}", accept: "*/*" } as const;
-  const settings = { caRoot: null, userAgent: "test", maxMs: 20_000 };
+  const settings = { caRoot: null, userAgent: "test", maxMs: 20_000, mayBePlain: true };
   await assert.rejects(
     sendToAuthority(request, settings, controller.signal),
     (error) => error === reason,
   );
 });
 
-test("requests go to https, and to http on this machine only", () => {
-  const allowed = ["https://ca.example/x", "http://127.0.0.1:14000/dir", "http://[::1]/"];
+test("requests go to https, and to http on this machine only where the authority is there", () => {
+  const allowed = ["https://ca.example/x", "HTTPS://ca.example/x"];
+  const local = ["http://127.0.0.1:14000/dir", "http://[::1]/", "http://localhost:1/"];
   const refused = ["http://ca.example/", "http://127.0.0.1.ca.example/", "file:///x", "", "/dir"];
-  for (const url of [...allowed, "http://localhost:1/"]) assert.equal(isAllowedUrl(url), true, url);
-  for (const url of refused) assert.equal(isAllowedUrl(url), false, url);
+  for (const mayBePlain of [true, false]) {
+    for (const url of allowed) assert.equal(isAllowedUrl(url, mayBePlain), true, url);
+    for (const url of local) assert.equal(isAllowedUrl(url, mayBePlain), mayBePlain, url);
+    for (const url of refused) assert.equal(isAllowedUrl(url, mayBePlain), false, url);
+  }
+});
+
+test("an authority may write the scheme of its URLs in any case", async () => {
+  assert.equal(await typeOf("HTTPS://127.0.0.1:1/", 1000), "connection");
 });
 
 test("Retry-After is seconds or a date, and at most a day", () => {

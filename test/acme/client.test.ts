@@ -723,7 +723,7 @@ test("a root that is not the authority's own is not trusted", async () => {
   const error = await errorOf(makeClient(authority, { caRoot: null }).ensureAccount(null, NEVER));
   assert.equal(error.type, "connection");
   const told =
-    /its certificate is not trusted \(\w+\); a private authority's own root has to be given$/;
+    /its certificate is not trusted \(\w+\); a private authority's own root has to be given \(--acme-ca-root\)$/;
   assert.match(error.message, told);
   assert.equal(authority.requests.length, 0);
 });

@@ -84,6 +84,22 @@ test("shows listeners, routes in matching order, applications, files and limits"
   assert.equal(existsSync(join(scratch, "logs")), false, "a check leaves no file");
 });
 
+test("shows CGI programs, their interpreters and what is not run", () => {
+  mkdirSync(join(scratch, "files", "cgi-bin"), { recursive: true });
+  const words = ["check", "./files", "--cgi", "/p=public", "--cgi-run-py", "--cgi-env", "A=b"];
+  const { status, stdout } = typhon([...words, "--cgi-concurrency", "3", "--timeout", "/p/a=9"]);
+  assert.equal(status, 0);
+  const python = join(scratch, "bin", "python3");
+  for (const line of [
+    `every host  /p  → CGI programs of ${join(scratch, "public")} (.py files by ${python}, sets A, timeout 30 s, /p/a 9 s)`,
+    'every host  /cgi-bin  → 404 "Nothing is served at this path.\\n"',
+    `the programs of ${join(scratch, "files/cgi-bin")} are not run, and their source is not sent;`,
+    `started by ${python}, 3 at once`,
+    "1000 requests may wait 5 s; an idle template ends after 300 s",
+  ])
+    assert.ok(stdout.includes(`\n  ${line}`), `${line}\nin:\n${stdout}`);
+});
+
 test("warns of redirects without end", () => {
   const text =
     '[[routes]]\nredirect = "/b{path}"\npath = "/a"\n[[routes]]\nredirect = "/a{path}"\npath = "/b"\n';

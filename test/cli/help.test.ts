@@ -18,7 +18,8 @@ describe("renderHelp", () => {
       const { name, short } = option;
       const no = isOnByDefault(option) ? "[no-]" : "";
       const flag = `${short === null ? "    " : `-${short}, `}--${no}${name} `;
-      assert.equal(lines.filter((line) => line.startsWith(`  ${flag}`)).length, 1, name);
+      const isFlag = (line: string): boolean => `${line} `.startsWith(`  ${flag}`);
+      assert.equal(lines.filter(isFlag).length, 1, name);
     }
     for (const group of GROUPS)
       assert.equal(lines.filter((line) => line === `${group}:`).length, 1, group);

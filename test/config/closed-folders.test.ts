@@ -77,6 +77,8 @@ const CASES: readonly (readonly [readonly string[], RegExp])[] = [
   [["--env-file", join(scratch, "unreadable")], /--env-file .* may not be read by this user/],
   [["--pid", join(closed, "pid")], /--pid .* may write to/],
   [["--access-log", join(closed, "log")], /--access-log .* may write/],
+  [["--cgi", `/p=${closed}`], /--cgi '\/p=.*closed' is closed to this user/],
+  [["--cgi", `/p=${join(closed, "app.py")}`], /--cgi '\/p=.*app\.py' is closed to this user/],
 ];
 
 for (const [words, line] of CASES)

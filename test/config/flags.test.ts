@@ -41,6 +41,7 @@ describe("readFlags", () => {
   test("refuses a flag without its value", () => {
     assert.throws(() => readFlags(["a", "--port"]), /^OperatorError: --port needs a value/);
     assert.throws(() => readFlags(["a", "-p", "--host", "b"]), /-p needs a value/);
+    assert.throws(() => readFlags(["a", "--tls", "-p", "80"]), /--tls needs a value/);
   });
   test("refuses a second application", () => {
     assert.throws(() => readFlags(["a:b", "c:d"]), /unexpected 'c:d': one application is served/);

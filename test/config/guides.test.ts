@@ -9,17 +9,32 @@ import { after, test } from "node:test";
 import { readFlags } from "../../src/config/flags.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 
-const GUIDES = ["site", "static-files", "access-control", "compression", "https"];
+const GUIDES = [
+  "site",
+  "static-files",
+  "access-control",
+  "compression",
+  "https",
+  "certificates",
+  "cgi",
+];
 /** Commands that serve nothing; end-to-end tests run them. */
 const OTHERS = /^typhon (?:check|reload|hash-password)\b/;
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-guides-"));
 after(() => rmSync(scratch, { recursive: true }));
-for (const name of ["shop/static", "pages", "api", "static", "dist", "public", "errors", "bin"])
+const FOLDERS = ["shop/static", "pages", "api", "static", "dist", "errors", "bin", "cgi-bin"];
+for (const name of [
+  ...FOLDERS,
+  "public/cgi-bin",
+  "tools/venv/bin",
+  "usr/lib/git-core/git-http-backend",
+])
   mkdirSync(join(scratch, name), { recursive: true });
 for (const name of ["passwords", "dist/index.html", "example.pem", "example.key", "staff.pem"])
   writeFileSync(join(scratch, name), "");
-writeFileSync(join(scratch, "bin/python3"), "#!/bin/sh\n", { mode: 0o755 });
+for (const name of ["bin/python3", "tools/venv/bin/python"])
+  writeFileSync(join(scratch, name), "#!/bin/sh\n", { mode: 0o755 });
 
 /** The fenced blocks of a guide that have this word behind their fence. */
 function blocksOf(guide: string, word: string): string[] {
@@ -42,13 +57,18 @@ for (const guide of GUIDES) {
       // A block that shows a route alone has its application elsewhere on the page.
       const isPart = /^app = "shop"$/m.test(text) && !text.includes("[apps.shop]");
       const shop = isPart ? '\n[apps.shop]\napp = "shop.wsgi"\n' : "";
-      writeFileSync(join(scratch, "typhon.toml"), text + shop);
+      // Programs of the whole machine are looked for in the scratch folder.
+      writeFileSync(
+        join(scratch, "typhon.toml"),
+        text.replaceAll('"/usr/', `"${scratch}/usr/`) + shop,
+      );
       const { routes } = load([]);
       assert(routes.length > 0, text);
     }
   });
 
   test(`${guide}.md: every command that serves`, () => {
+    rmSync(join(scratch, "typhon.toml"), { force: true });
     const lines = blocksOf(guide, "").flatMap((text) => text.split("\n"));
     const commands = lines.filter((line) => line.startsWith("typhon ") && !OTHERS.test(line));
     for (const command of commands) {
@@ -59,7 +79,7 @@ for (const guide of GUIDES) {
         if (folder !== undefined) mkdirSync(join(scratch, folder), { recursive: true });
       }
       // Folders of the whole machine are looked for in the scratch folder.
-      const local = words.map((word) => word.replace(/(^|=)\/srv\//, `$1${scratch}/srv/`));
+      const local = words.map((word) => word.replace(/(^|=)\/(srv|usr)\//, `$1${scratch}/$2/`));
       assert(load(local).routes.length > 0, command);
     }
   });

@@ -8,7 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import type { ApplicationConfiguration, Configuration } from "../../src/config/configuration.ts";
+import type {
+  ApplicationConfiguration,
+  CgiTarget,
+  Configuration,
+} from "../../src/config/configuration.ts";
 import { usableCores } from "../../src/config/cores.ts";
 import { load } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
@@ -19,7 +23,7 @@ const scratch = mkdtempSync(join(tmpdir(), "typhon-load-"));
 after(() => rmSync(scratch, { recursive: true }));
 const bin = join(scratch, "bin");
 mkdirSync(bin);
-mkdirSync(join(scratch, "folder"));
+for (const folder of ["folder", "programs"]) mkdirSync(join(scratch, folder));
 writeFileSync(join(scratch, "a.env"), "FROM_FILE=1\n");
 writeFileSync(join(scratch, "site.toml"), "threads = 9\n");
 for (const name of ["cert.pem", "key.pem", "ca.pem"]) writeFileSync(join(scratch, name), "");
@@ -33,6 +37,7 @@ type Flat = ApplicationConfiguration &
   Configuration["logs"] &
   Configuration["process"] & {
     readonly tls: Configuration["tls"];
+    readonly cgi: Configuration["cgi"];
     /** Routes but for the application's own, as host, path and target. */
     readonly others: readonly unknown[];
     readonly compress: string;
@@ -40,7 +45,7 @@ type Flat = ApplicationConfiguration &
 
 /** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
 function loadHere(words: string[], environment: Record<string, string> = {}): Flat {
-  const { listeners, tls, applications, routes, logs, process } = load(
+  const { listeners, tls, cgi, applications, routes, logs, process } = load(
     words,
     { PATH: bin, HOME: scratch, ...environment },
     scratch,
@@ -67,7 +72,7 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
     },
   );
   const others = routes.slice(0, -1).map(({ host, path, target }) => ({ host, path, target }));
-  return { ...listeners, ...application, ...logs, ...process, tls, others, compress };
+  return { ...listeners, ...application, ...logs, ...process, tls, cgi, others, compress };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -121,6 +126,7 @@ test("gives every option its documented default", () => {
     sendfile: [],
     others: [],
     tls: null,
+    cgi: null,
     compress: "files",
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
@@ -172,6 +178,7 @@ const FILES = {
   index: ["index.html"],
   listing: false,
   followSymlinks: false,
+  hidden: [],
   fallback: "",
 };
 
@@ -179,7 +186,18 @@ const FILES = {
 interface ExpectedTls extends Omit<Partial<NonNullable<Configuration["tls"]>>, "acme"> {
   readonly acme?: Partial<NonNullable<NonNullable<Configuration["tls"]>["acme"]>>;
 }
-type Expected = Partial<Omit<Flat, "tls">> & { readonly tls?: ExpectedTls };
+type Expected = Partial<Omit<Flat, "tls" | "cgi">> & {
+  readonly tls?: ExpectedTls;
+  readonly cgi?: Partial<NonNullable<Configuration["cgi"]>>;
+};
+
+const PROGRAMS = ["--cgi", "programs"];
+
+/** The other routes where the only one has the programs, with one value of its own. */
+function programs(own: Partial<CgiTarget>): Expected {
+  const target = { kind: "cgi", place: join(scratch, "programs"), ...own };
+  return { others: [{ host: "", path: "/cgi-bin", target }] };
+}
 
 const CERTIFICATE = ["--certfile", "cert.pem"];
 const DOMAIN = ["--domain", "a.example"];
@@ -211,6 +229,35 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
     "api:app",
     /must be \/PREFIX=APP/,
   ],
+  [
+    "cgi",
+    "programs",
+    programs({ python: "", isWarm: true }),
+    "nowhere",
+    /is no folder and no prog/,
+  ],
+  [
+    "cgi-run-py",
+    "true",
+    programs({ python: join(bin, "python3") }),
+    "maybe",
+    /true, false/,
+    PROGRAMS,
+  ],
+  ["cgi-env", "A=b=c", programs({ env: { A: "b=c" } }), "A-B=1", /must be NAME=VALUE/, PROGRAMS],
+  [
+    "cgi-pass-authorization",
+    "true",
+    programs({ passesAuthorization: true }),
+    "maybe",
+    /true, false/,
+    PROGRAMS,
+  ],
+  ["cgi-concurrency", "7", { cgi: { concurrency: 7 } }, "0", /whole number/, PROGRAMS],
+  ["cgi-queue", "7", { cgi: { queue: 7 } }, "0", /whole number/, PROGRAMS],
+  ["cgi-warm", "off", programs({ isWarm: false }), "on", /auto, off/, PROGRAMS],
+  ["cgi-preload", "a.b", programs({ preload: ["a.b"] }), "a/b", /name of a module/, PROGRAMS],
+  ["cgi-template-idle", "9", { cgi: { templateIdleMs: 9000 } }, "0", /number of sec/, PROGRAMS],
   ["listing", "true", {}, "maybe", /true, false/],
   ["compress", "all", { compress: "all" }, "br", /off, files, all/],
   [

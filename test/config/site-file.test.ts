@@ -366,6 +366,7 @@ describe("routes", () => {
         index: ["index.html"],
         listing: true,
         followSymlinks: true,
+        hidden: [],
         fallback: "index.html",
         stripPrefix: false,
       },
@@ -594,7 +595,10 @@ const MISTAKES: readonly [string, ...RegExp[]][] = [
   ],
   [`${APP}[routes]\npath = "/"`, /^2: \[routes\] must be an array of tables: \[\[routes\]\]/],
   [`${APP}routes = [1]`, /^2: routes must be an array of tables/],
-  ["[[routes]]\npath = '/'", /^1: \[\[routes\]\] has no target; give one of app, static, redirect/],
+  [
+    "[[routes]]\npath = '/'",
+    /^1: \[\[routes\]\] has no target; give one of app, static, cgi, redirect/,
+  ],
   [
     '[[routes]]\nredirect = "/a"\nrespond = ""',
     /^1: \[\[routes\]\] has two targets, redirect and respond/,

@@ -138,6 +138,23 @@ describe("the redirect to https", () => {
   });
 });
 
+test("an option of domains, or of TLS, without a domain or a certificate is a mistake", () => {
+  for (const words of [
+    ["--acme-email", "a@example.com"],
+    ["--acme-ca", "letsencrypt-staging"],
+    ["--acme-profile", "shortlived", ...CERTIFICATE],
+    ["--acme-dns-hook", "/bin/true", "--tls", "internal"],
+  ])
+    assert.equal(
+      mistake(() => configure(words)),
+      `${words[0]} gets no certificate without --domain NAME`,
+    );
+  assert.match(
+    mistake(() => configure(["--ciphers", "ECDHE+AESGCM"])),
+    /^--ciphers needs a certificate/,
+  );
+});
+
 test("--no-NAME turns off what the file has turned on", () => {
   assert.equal(ofFile("health = true\nh2c = true", ["--no-health"]).process.health, false);
   assert.equal(configure(["--no-http2"]).listeners.http2, false);

@@ -67,6 +67,7 @@ const RIGHT = [
   "certfile = ['a', 'b']\nkeyfile = 'c'\ncert-reqs = 2\nhttp2 = false\nhsts = 300\ntls = 'internal'\ndomain = 'a.example'",
   "[[certificates]]\ncertfile = 'a'\n[[certificates]]\ncertfile = 'b'\nkeyfile = 'c'\nkeyfile-password-file = 'd'",
   "[[client-certificates]]\nhost = ['a', '*.b']\ncert-reqs = 'required'\nca-certs = 'ca'",
+  "cgi = '/cgi-bin=.'\ncgi-env = { A = 'b' }\n[[routes]]\ncgi = '.'\npath = '/a'\ncgi-env = { A = 'b' }\ntimeout = 5\ncgi-warm = 'off'",
   "[[routes]]\nrespond = 404\n[[routes]]\nrespond = 'x'\npath = '/straße'\ncompress = 'all'",
 ];
 for (const text of RIGHT)

@@ -144,18 +144,11 @@ test("a renewal reaches new connections, and open ones go on", async (t) => {
 });
 
 test("two servers with one folder order once", async (t) => {
-  const world = await makeWorld(t);
-  const [one, two] = await Promise.all([
-    startTyphon(t, world.words),
-    // Not reached by the authority.
-    startTyphon(t, [
-      ...world.words.slice(0, -4),
-      "--bind",
-      "https://127.0.0.1:0",
-      "--bind",
-      "http://127.0.0.1:0",
-    ]),
-  ]);
+  // The order lasts some seconds, in which the other server starts.
+  const world = await makeWorld(t, { processingLooks: 3, retryAfter: "1" });
+  const one = await startTyphon(t, world.words);
+  const others = ["--bind", "https://127.0.0.1:0", "--bind", "http://127.0.0.1:0"];
+  const two = await startTyphon(t, [...world.words.slice(0, -4), ...others]);
   for (const typhon of [one, two])
     await typhon.output.waitFor(/certificate (?:ordered from|until)/, 0, 2 * PATIENCE_MS);
   assert.equal(await fingerprintOf(at(world, one)), await fingerprintOf(at(world, two)));
@@ -184,6 +177,8 @@ respond = 204
   const reload = async (): Promise<void> => {
     const run = await runTyphon(["reload", "--pid", join(cwd, "typhon.pid")]);
     assert.deepEqual([run.code, run.stderr], [0, ""]);
+    // Nothing holds only after a restart.
+    assert.match(run.stdout, /^reloaded in \d+ ms\n$/);
   };
   write(HOST);
   const typhon = await startTyphon(t, [], { cwd, defaults: false });
@@ -207,7 +202,6 @@ respond = 204
   await assert.rejects(openTls(at(world, typhon), "http/1.1"), /altnames/);
   assert.equal((await kept.ask(`GET / HTTP/1.1\r\nHost: ${HOST}:${port}\r\n\r\n`)).status, 204);
   kept.destroy();
-  assert.doesNotMatch(typhon.output.all, /restart/);
 });
 
 test("a folder that others may write to is refused, and a long order does not hold up the end", async (t) => {

@@ -17,7 +17,7 @@ import { fieldOf, getOnce, RawClient } from "../support/raw-client.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
 
-/** A worker that has answered a request and lived for half a second is a healthy one (src/workers/backoff.ts). */
+/** A worker that has answered a request and lived for half a second is a healthy one (src/processes/backoff.ts). */
 const HEALTHY_MS = 600;
 
 function launcherOf(typhon: Typhon): number {

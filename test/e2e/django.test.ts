@@ -4,13 +4,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { connect } from "node:http2";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
 import { FILE } from "../support/file-scope.ts";
 import { Browser } from "../support/browser.ts";
 import { readRecord } from "../support/json.ts";
+import { within } from "../support/deadline.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { APPS, makeScratch, requirePython } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
@@ -32,9 +35,13 @@ before(async () => {
   folder = makeScratch(FILE);
   manage("migrate", "--verbosity", "0");
   manage("createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com");
-  typhon = await startTyphon(FILE, ["shelf.wsgi", "--app-dir", PROJECT, "--workers", "2"], {
-    env: { SHELF_FOLDER: folder },
-  });
+  typhon = await startTyphon(
+    FILE,
+    ["shelf.wsgi", "--app-dir", PROJECT, "--workers", "2", "--h2c"],
+    {
+      env: { SHELF_FOLDER: folder },
+    },
+  );
 });
 
 function tokenIn(html: string): string {
@@ -164,4 +171,16 @@ test("sends each line of a StreamingHttpResponse before the next one is made", a
   }
   assert.equal(await client.readChunk(), null);
   client.destroy();
+});
+
+// Django's cookies begin with a space, for which strict clients of HTTP/2 ignore them (RFC 9113 §8.2.1).
+test("cookies reach a client of HTTP/2", async (context) => {
+  const session = connect(typhon.url).on("error", () => undefined);
+  context.after(() => session.destroy());
+  const stream = session.request({ ":path": "/admin/login/" });
+  let cookies = "";
+  stream.on("response", (fields) => (cookies = fields["set-cookie"]?.join() ?? ""));
+  stream.resume();
+  await within(10_000, once(stream, "close"), "the response");
+  assert.match(cookies, /^csrftoken=/);
 });

@@ -17,6 +17,7 @@ import { load } from "../../src/config/load.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { Http1Engine } from "../../src/http1/engine.ts";
 import { Http2Engine } from "../../src/http2/engine.ts";
+import { MemoryBudget } from "../../src/net/memory-budget.ts";
 import { Log } from "../../src/observe/log.ts";
 import { Sink } from "../../src/observe/sink.ts";
 import { TlsFactsReader } from "../../src/tls/facts.ts";
@@ -120,7 +121,13 @@ before(async () => {
   const openFiles = makeOpenFiles();
   applications = new Applications(
     { ...first, applications: all },
-    { log, folder: makeTempFolder(folder), openFiles, isTrustedProxy: () => false },
+    {
+      log,
+      folder: makeTempFolder(folder),
+      openFiles,
+      budget: new MemoryBudget(67_108_864),
+      isTrustedProxy: () => false,
+    },
   );
   await applications.start();
   const reader = new TlsFactsReader();

@@ -2,9 +2,13 @@
 // or a request runs for too long: each is the matter of one stream.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test, type TestContext } from "node:test";
+
+import { WebSocket } from "ws";
 
 import { TestAuthority } from "../support/certificates.ts";
 import { until, within, PATIENCE_MS } from "../support/deadline.ts";
@@ -113,4 +117,99 @@ test("a late request is 504 on its stream, and the others go on", async (t) => {
   assert.match(await late, /^504 /);
   assert.equal((await client.ask("/quick")).status, 200);
   assert.equal(client.isGoing, false);
+});
+
+const SOCKETS = `async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "open"})
+        await receive()
+`;
+
+test("SIGTERM: WebSockets over HTTP/1.1 and HTTP/2 get the close code 1012", async (t) => {
+  const apps = makeScratch(t);
+  writeFileSync(join(apps, "sockets.py"), SOCKETS);
+  const words = ["sockets:app", "--app-dir", apps, "--workers", "1", ...SECURE];
+  const typhon = await startTyphon(t, words);
+  const options = { ca: authority.cert, servername: "a.example" };
+  const one = new WebSocket(`wss://127.0.0.1:${typhon.port}/`, [], options);
+  const opened = once(one, "message");
+  const client = await Http2Client.connect(at(typhon));
+  const two = client.request("/", {
+    ":method": "CONNECT",
+    ":protocol": "websocket",
+    ":scheme": "https",
+    "sec-websocket-version": "13",
+  });
+  let bytes = Buffer.alloc(0);
+  two.on("data", (piece: Buffer) => (bytes = Buffer.concat([bytes, piece])));
+  await within(PATIENCE_MS, opened, "a message by HTTP/1.1");
+  await until("a message by HTTP/2", () => bytes.includes("open"));
+  const closed = once(one, "close");
+  typhon.signal("SIGTERM");
+  const [code] = await within(PATIENCE_MS, closed, "the close of the first WebSocket");
+  assert.equal(code, 1012);
+  // A close frame with its code (RFC 6455 §5.5.1), behind the text frame of 6 bytes.
+  await until("a close frame", () => bytes.length >= 10);
+  assert.equal(bytes.readUInt8(6), 0x88);
+  assert.equal(bytes.readUInt16BE(8), 1012);
+  client.destroy();
+  const exit = await within(PATIENCE_MS, typhon.exited, "the server ends");
+  assert.deepEqual(exit, { code: 0, signal: null });
+});
+
+const LARGE = `def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    size = 16 * 2**20 if environ["PATH_INFO"] == "/large" else 1
+    return [b"x" * size]
+`;
+
+test("a client that does not read a stream holds no worker of WSGI, and no other stream", async (t) => {
+  const apps = makeScratch(t);
+  writeFileSync(join(apps, "large.py"), LARGE);
+  const words = ["large:app", "--app-dir", apps, "--workers", "1", "--threads", "1", ...SECURE];
+  const typhon = await startTyphon(t, words);
+  const client = await Http2Client.connect(at(typhon));
+  const slow = client.request("/large");
+  await once(slow, "response");
+  slow.pause();
+  const other = await openHttp1(at(typhon));
+  assert.equal((await other.get("/")).text, "x");
+  assert.equal((await client.ask("/")).text, "x");
+  let size = 0;
+  slow.on("data", (piece: Buffer) => (size += piece.length));
+  slow.resume();
+  await within(PATIENCE_MS, once(slow, "end"), "the end of the large response");
+  assert.equal(size, 16 * 2 ** 20);
+  other.destroy();
+  client.destroy();
+});
+
+test("typhon reload: a certificate of --certfile that cannot be used is exit code 2, and nothing changes", async (t) => {
+  const scratch = makeScratch(t);
+  const own = join(scratch, "own.pem");
+  const pidFile = join(scratch, "pid");
+  const { cert, key } = authority.issue({ names: ["a.example"] });
+  writeFileSync(own, cert + key);
+  const app = new ChangingApp(t);
+  app.answer("first");
+  const secure = ["--certfile", own, "--bind", "https://127.0.0.1:0", "--pid", pidFile];
+  const typhon = await startTyphon(t, [...app.args, ...secure]);
+  writeFileSync(own, cert);
+  app.answer("second");
+  const refused = await runTyphon(["reload", "--pid", pidFile]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /^typhon: .*own\.pem: there is no private key[^\n]+\n$/);
+  const client = await Http2Client.connect(at(typhon));
+  t.after(() => client.destroy());
+  assert.equal(await ask(client, "/"), "200 first");
+  rmSync(own);
+  execFileSync("mkfifo", [own]);
+  const waiting = await runTyphon(["reload", "--pid", pidFile]);
+  assert.match(waiting.stderr, /^typhon: .*own\.pem: it is no regular file/);
+  rmSync(own);
+  writeFileSync(own, cert + key);
+  assert.equal((await runTyphon(["reload", "--pid", pidFile])).code, 0);
+  assert.equal(await ask(client, "/"), "200 second");
 });

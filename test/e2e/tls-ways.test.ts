@@ -150,3 +150,27 @@ describe("--proxy-protocol", () => {
     plain.destroy();
   });
 });
+
+describe("a reload of typhon.toml that begins or ends TLS", () => {
+  const authority = new TestAuthority("Servers");
+  const { cert, key } = authority.issue({ names: ["a.example"] });
+  const SITE = 'bind = "http://127.0.0.1:0"\npid = "pid"\n[[routes]]\nrespond = 204\n';
+  const SECURE_SITE = `certfile = "a.pem"\nhttp-redirect = true\n${SITE.replace('"http://127.0.0.1:0"', '["https://127.0.0.1:0", "http://127.0.0.1:0"]')}`;
+
+  for (const [name, first, second, status] of [
+    ["begins", SITE, SECURE_SITE, 204],
+    ["ends", SECURE_SITE, SITE, 308],
+  ] as const)
+    test(`${name} it after a restart, and the redirect is as before until then`, async (t) => {
+      const cwd = makeScratch(t);
+      writeFileSync(join(cwd, "a.pem"), cert + key);
+      writeFileSync(join(cwd, "typhon.toml"), first);
+      const typhon = await startTyphon(t, [], { cwd, defaults: false });
+      writeFileSync(join(cwd, "typhon.toml"), second);
+      const run = await runTyphon(["reload", "--pid", join(cwd, "pid")]);
+      assert.equal(run.code, 0, run.stderr);
+      assert.match(run.stdout, /certfile, domain, tls[^\n]*: holds after a restart\n/);
+      const port = name === "begins" ? typhon.port : typhon.secondPort;
+      assert.equal((await getOnce({ port }, "/")).status, status);
+    });
+});

@@ -156,7 +156,7 @@ async function certificateOf(host: string): Promise<string> {
 
 async function reload(): Promise<string> {
   const run = await runTyphon(["reload", "--pid", join(folder, "typhon.pid")]);
-  return `${run.code} ${run.stderr}`;
+  return `${run.code} ${run.stderr}${run.stdout.replace(/^reloaded in \d+ ms\n/, "")}`;
 }
 
 before(async () => {
@@ -366,21 +366,19 @@ describe("certificates that change on disk", () => {
     const kept = await openHttp1(at("a.example"));
     writePair("c", authority.issue({ names: ["c.example"] }));
     writePair("d", authority.issue({ names: ["a.example"] }));
-    const [served, from] = [await certificateOf("a.example"), typhon.output.all.length];
+    const served = await certificateOf("a.example");
     writeSite({ certificates: ["c", "d", "b"] });
     assert.equal(await reload(), "0 ");
     assert.notEqual(await certificateOf("a.example"), served);
     assert.equal((await kept.get("/")).status, 200);
     kept.destroy();
-    assert.doesNotMatch(typhon.output.all.slice(from), /holds after a restart/);
     // A mistake changes neither the certificates nor the routes.
     const later = await certificateOf("a.example");
     writeSite({ certificates: ["missing"] });
     assert.match(await reload(), /^2 typhon: .*missing\.pem/);
     assert.equal(await certificateOf("a.example"), later);
     writeSite({ certificates: ["c", "d", "b"], extra: 'ciphers = "ECDHE+AESGCM"' });
-    assert.equal(await reload(), "0 ");
-    assert.match(typhon.output.all.slice(from), /ciphers: holds after a restart/);
+    assert.equal(await reload(), "0 ciphers: holds after a restart\n");
   });
 
   test("are named where they cannot be used at the start, with exit code 2", async (t) => {

@@ -129,6 +129,36 @@ test("front, launcher and workers are the user, and so is every file; reloads an
   assert.deepEqual(readdirSync(own).toSorted(), ["log", "log.1"]);
 });
 
+test("CGI programs are the user too, cold and warm", async (t) => {
+  if (!mayBecomeNobody(t)) return;
+  const programs = join(folder, "programs");
+  mkdirSync(programs);
+  writeFileSync(join(programs, "cold"), "#!/bin/sh\necho Content-Type: text/plain\necho\nid\n", {
+    mode: 0o755,
+  });
+  const code = `#!${SYSTEM_PYTHON}
+import os
+print("Content-Type: text/plain")
+print()
+try:
+    os.setuid(0)
+except PermissionError:
+    print(os.getresuid(), os.getresgid(), os.getgroups())
+`;
+  writeFileSync(join(programs, "warm"), code, { mode: 0o755 });
+  const words = asNobody("--cgi", `/p=${programs}`, "--bind", "127.0.0.1:0");
+  const typhon = await startTyphon(FILE, words, { defaults: false });
+  const ids = `(${NOBODY}, ${NOBODY}, ${NOBODY})`;
+  // The second run of a program is in a template that the first one has begun.
+  for (const path of ["/p/cold", "/p/warm", "/p/warm"]) {
+    const { text } = await getOnce(typhon, path);
+    if (path === "/p/cold") assert.match(text, new RegExp(`^uid=${NOBODY}\\S* gid=${NOBODY}`));
+    else assert.equal(text, `${ids} ${ids} [${NOBODY}]\n`);
+  }
+  for (const { pid } of typhon.processes()) assert.deepEqual(idsOf(pid), [NOBODY]);
+  await typhon.stop();
+});
+
 test("the file is read anew as the user, and asks for no restart", async (t) => {
   if (!mayBecomeNobody(t)) return;
   const own = folderOfNobody("reloaded");

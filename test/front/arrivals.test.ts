@@ -106,6 +106,15 @@ describe("a connection over TLS", () => {
     assert.equal(server.arrivals.failed, 0);
   });
 
+  it("reaches the engine with its addresses, which are known no more once it is reset", async (t) => {
+    const http1 = new KeepingEngine();
+    const server = await TlsServer.start(t, { certificates: [A], arrivals: { http1 } });
+    await server.connect();
+    const { arrival } = await until("it is accepted", () => http1.accepted[0]);
+    assert.equal(arrival.peers?.remoteAddress, "127.0.0.1");
+    assert.equal(arrival.peers.localPort, server.port);
+  });
+
   it("is the socket that reads into the shared buffer, on this version of Node", async (t) => {
     const http1 = new KeepingEngine();
     const server = await TlsServer.start(t, { certificates: [A], arrivals: { http1 } });

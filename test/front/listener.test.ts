@@ -1,6 +1,7 @@
 // Listening: real ports, both families, Unix sockets with what is left of them, and clear errors.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
@@ -20,6 +21,7 @@ import { after, test } from "node:test";
 import { listen, ListenError } from "../../src/front/listener.ts";
 import { shareReads } from "../../src/front/shared-reads.ts";
 import { setSocketRights } from "../../src/front/socket-rights.ts";
+import { peersOf } from "../../src/net/address.ts";
 import { isWideReader, READ_BYTES } from "../../src/net/wide-reader.ts";
 import { until } from "../support/deadline.ts";
 
@@ -50,6 +52,45 @@ test("reports the real port and hands sockets over", async () => {
   assert.equal(listener.url, `http://127.0.0.1:${listener.address.port}`);
   const client = connect(listener.address.port, "127.0.0.1").on("error", () => undefined);
   await until("the socket", () => accepted === 1);
+  client.destroy();
+  listener.close();
+});
+
+// The process that listens stands still meanwhile, so the reset is there before the connection is accepted.
+const CONNECT_AND_RESET = `
+import socket, struct, sys
+client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+client.send(b"GET / HTTP/1.1\\r\\nHost: a\\r\\nX-Forwarded-For: 192.0.2.1\\r\\n\\r\\n")
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+client.close()
+`;
+
+test("a TCP client without an address, because it has reset its connection, is no client of a Unix socket", async () => {
+  const clients: string[] = [];
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) => {
+    clients.push(peersOf(socket).remoteAddress);
+    socket.on("error", () => undefined).destroy();
+  });
+  assert.ok(listener.address.kind === "tcp");
+  const { port } = listener.address;
+  execFileSync("python3", ["-c", CONNECT_AND_RESET, String(port)]);
+  const client = connect(port, "127.0.0.1").on("error", () => undefined);
+  await until("the client after it", () => clients.includes("127.0.0.1"));
+  assert.deepEqual(clients, ["127.0.0.1"]);
+  client.destroy();
+  listener.close();
+});
+
+test("the address of a client stays known when the connection has ended", async () => {
+  let accepted: Socket | null = null;
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (socket) => {
+    accepted = socket.on("error", () => undefined).destroy();
+  });
+  assert.ok(listener.address.kind === "tcp");
+  const client = connect(listener.address.port, "127.0.0.1").on("error", () => undefined);
+  const socket = await until<Socket | null>("the socket", () => accepted);
+  assert.ok(socket !== null);
+  assert.equal(peersOf(socket).remoteAddress, "127.0.0.1");
   client.destroy();
   listener.close();
 });
@@ -222,7 +263,6 @@ test("a path that is taken keeps its rights", async () => {
 
 test("replaces a socket file without a server", async () => {
   const path = join(folder, "stale.sock");
-  const { execFileSync } = await import("node:child_process");
   execFileSync("python3", [
     "-c",
     "import socket,sys;socket.socket(socket.AF_UNIX).bind(sys.argv[1])",

@@ -111,3 +111,9 @@ test("docs/limits.md says the limits as they are", () => {
   for (const [name, value] of Object.entries({ MAX_EARLY_HINTS, MAX_EARLY_HINT_BYTES }))
     assert.match(page, new RegExp(`\\| \`${name}\` \\| ${value} `), name);
 });
+
+test("blanks around a value are no part of it", () => {
+  const hint = checkedHint({ names: ["link"], values: [" </a>\t"] });
+  assert.deepEqual(hint.values, ["</a>"]);
+  assert.deepEqual(checkedTrailers({ names: ["x-sum"], values: ["1 "] }).values, ["1"]);
+});

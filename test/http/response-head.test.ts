@@ -22,6 +22,16 @@ test("keeps the connection options beside the fields", () => {
   assert.deepEqual([head.connection, head.names], ["close", ["X"]]);
 });
 
+// Django's Set-Cookie begins with a space. Clients of HTTP/2 ignore such a field (RFC 9113 §8.2.1).
+test("blanks around a value are no part of it (RFC 9110 §5.5)", () => {
+  const names = ["Set-Cookie", "Content-Length", "X-Request-ID", "X-A", "X-B"];
+  const values = [" a=1; Path=/", "5 ", "\tabc", " \t ", "b"];
+  const head = checkedHead(200, "OK", { names, values });
+  assert.deepEqual(head.values, ["a=1; Path=/", "5", "abc", "", "b"]);
+  assert.deepEqual([head.contentLength, head.requestId], [5, "abc"]);
+  assert.deepEqual(values[0], " a=1; Path=/");
+});
+
 test("HEAD, 204 and 304 have no body", () => {
   assert.ok(mayHaveBody("GET", 200) && mayHaveBody("POST", 404));
   assert.ok(!mayHaveBody("HEAD", 200) && !mayHaveBody("GET", 204) && !mayHaveBody("GET", 304));

@@ -10,6 +10,7 @@ import { HAS_RANGE, type RequestHead } from "../../src/http/message.ts";
 import { headerField } from "../../src/http2/hpack-tables.ts";
 import { checkTrailers, MalformedRequest, readHead } from "../../src/http2/request-head.ts";
 import { HeadParser } from "../../src/http1/head-parser.ts";
+import { readCases, wholeText } from "../support/http1-cases.ts";
 import type { Field } from "./frame-client.ts";
 
 const BASE: readonly Field[] = [
@@ -79,6 +80,18 @@ test("crumbs of a cookie are one field, where the first stood (RFC 9113 §8.2.3)
     ],
   );
   assert.equal(head([...BASE, ["range", "x"]]).fields, HAS_RANGE);
+});
+
+test("empty crumbs of a cookie leave no space at its end", () => {
+  for (const [crumbs, whole] of [
+    [["a", ""], "a"],
+    [["", "a", "", "b"], "a; b"],
+    [["", ""], ""],
+  ] as const) {
+    const fields = crumbs.map((value): Field => ["cookie", value]);
+    const { names, values } = head([...BASE, ...fields]);
+    assert.equal(values[names.indexOf("cookie")], whole);
+  }
 });
 
 test("the body is as long as Content-Length says, or unknown, or none", () => {
@@ -185,6 +198,28 @@ test("trailers hold no field that is needed before the body", () => {
   assert.throws(() => check("content-length"), RequestFault);
   assert.throws(() => check("X-Sum"), MalformedRequest);
   assert.throws(() => check(":path"), MalformedRequest);
+});
+
+/** Cases whose fault is in the lines, which HTTP/2 does not have. */
+const OF_LINES: ReadonlySet<string> = new Set(["field-no-colon", "field-split-name"]);
+const GROUPS: ReadonlySet<string> = new Set(["target", "host", "field", "length", "coding"]);
+
+test("what HTTP/1.1 refuses in a head is refused in the same fields", () => {
+  const refused = readCases().filter(({ expect, group, id }) => {
+    return expect === "reject" && GROUPS.has(group) && !OF_LINES.has(id);
+  });
+  assert.ok(refused.length > 60, `only ${refused.length} cases`);
+  for (const { id, bytes } of refused) {
+    const [text = "", body = ""] = wholeText(bytes).split(/\r\n\r\n(.*)/s);
+    const [line = "", ...lines] = text.split("\r\n");
+    const [, method = "", path = ""] = /^(\S*) (.*) \S*$/s.exec(line) ?? [];
+    const fields = lines.map((one): Field => {
+      const [, field = one, content = ""] = /^(.[^:]*):[ ]?(.*)$/s.exec(one) ?? [];
+      return [field.toLowerCase(), content];
+    });
+    const all: Field[] = [[":method", method], [":scheme", "http"], [":path", path], ...fields];
+    assert.notEqual(fault(all, { scheme: "http", isLast: body === "" }), "none", id);
+  }
 });
 
 const name = fc.oneof(

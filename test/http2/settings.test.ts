@@ -12,15 +12,15 @@ function read(...pairs: readonly (readonly [id: number, value: number])[]) {
     bytes.writeUInt16BE(id, 6 * index);
     bytes.writeUInt32BE(value, 6 * index + 2);
   }
-  const settings = { headerTableBytes: null, windowBytes: 65_535 };
+  const settings = { headerTableBytes: [], windowBytes: 65_535 };
   readSettings(settings, bytes, 0, bytes.length);
   return settings;
 }
 
 test("takes the settings that concern us, the last of each, and ignores the others", () => {
-  assert.deepEqual(read(), { headerTableBytes: null, windowBytes: 65_535 });
+  assert.deepEqual(read(), { headerTableBytes: [], windowBytes: 65_535 });
   assert.deepEqual(read([1, 0], [4, 7], [4, 8], [2, 0], [3, 0], [5, 16_384], [6, 0], [0xffff, 9]), {
-    headerTableBytes: 0,
+    headerTableBytes: [0],
     windowBytes: 8,
   });
 });

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { Duplex } from "node:stream";
 import { test } from "node:test";
 
+import { STALLED_READER_MS } from "../../src/net/connection-limits.ts";
 import { LINGER_BYTES, LINGER_MS, LingeringClose } from "../../src/net/lingering-close.ts";
 
 /** A stream whose peer never ends. */
@@ -34,6 +35,26 @@ test("a peer that sends on is cut after some bytes", () => {
   assert.equal(stream.destroyed, false);
   lingering.drop(1);
   assert.equal(stream.destroyed, true);
+});
+
+test("a peer that does not take the end of TLS is cut", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const stream = new Duplex({ read: () => undefined, final: () => undefined });
+  new LingeringClose(stream);
+  stream.end();
+  context.mock.timers.tick(STALLED_READER_MS - 1);
+  assert.equal(stream.destroyed, false);
+  context.mock.timers.tick(1);
+  assert.equal(stream.destroyed, true);
+});
+
+test("a peer that takes our last bytes slowly is left to the stream's owner", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const stream = new Duplex({ read: () => undefined, write: () => undefined });
+  new LingeringClose(stream);
+  stream.end("last");
+  context.mock.timers.tick(5 * STALLED_READER_MS);
+  assert.equal(stream.destroyed, false);
 });
 
 test("docs/limits.md says the limits as they are", () => {

@@ -82,6 +82,15 @@ describe("AccessLog as text", () => {
       "2",
     ]);
   });
+  test("has the request as it came, also after a local redirect", async () => {
+    for (const format of ["text", "json"] as const) {
+      const exchange = exchangeOf({ ...head({}), method: "POST" });
+      assert.equal(exchange.redirect("/other", ""), true);
+      const line = await lineOf(format, exchange);
+      assert.match(line, format === "text" ? /"POST \/a\?b=c HTTP/ : /"POST","target":"\/a\?b=c"/);
+    }
+  });
+
   test("names HTTP/2 with its minor version, as other servers do", async () => {
     const line = await lineOf("text", exchangeOf({ ...head({}), version: "2" }));
     assert.match(line, /"GET \/a\?b=c HTTP\/2\.0" 200/);

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 
 import { ERRORS, type HttpError } from "../../src/http/error.ts";
 import { ClientPolicies, type ClientPolicy } from "../../src/routing/client-policies.ts";
-import { tlsFacts } from "../support/tls-facts.ts";
+import { CLIENT, tlsFacts } from "../support/tls-facts.ts";
 
 function policy(host: string, mode: ClientPolicy["mode"], caCerts = ""): ClientPolicy {
   return { host, mode, caCerts };
@@ -24,8 +24,9 @@ const policies = new ClientPolicies([
 /** What a request for `host` gets on a connection whose hello names `serverName`; null: no TLS. */
 function refusal(host: string, serverName: string | null, from = policies): HttpError | null {
   if (serverName === null) return from.refusal(host, null);
-  const clientPolicy = from.of(serverName).host;
-  return from.refusal(host, tlsFacts({ serverName, clientPolicy }));
+  const { host: clientPolicy, mode } = from.of(serverName);
+  const client = mode === "required" ? CLIENT : null;
+  return from.refusal(host, tlsFacts({ serverName, clientPolicy, client }));
 }
 
 describe("the policy of a host", () => {
@@ -90,7 +91,10 @@ describe("a request", () => {
 
   it("may come on a connection whose policy is named by any host that asks for the same", () => {
     for (const clientPolicy of ["staff.example", "*.staff.example"])
-      assert.equal(policies.refusal("staff.example", tlsFacts({ clientPolicy })), null);
+      assert.equal(
+        policies.refusal("staff.example", tlsFacts({ clientPolicy, client: CLIENT })),
+        null,
+      );
     for (const clientPolicy of ["", "open.partners.example"])
       assert.equal(policies.refusal("other.example", tlsFacts({ clientPolicy })), null);
   });
@@ -98,6 +102,11 @@ describe("a request", () => {
   it("is refused on a connection whose policy is gone since a reload", () => {
     const facts = tlsFacts({ clientPolicy: "gone.example" });
     assert.equal(policies.refusal("other.example", facts), ERRORS.HOST_CERTIFICATE);
+  });
+
+  it("is refused on a connection without a certificate where one is required since a reload", () => {
+    const facts = tlsFacts({ serverName: "staff.example", clientPolicy: "staff.example" });
+    assert.equal(policies.refusal("staff.example", facts), ERRORS.HOST_CERTIFICATE);
   });
 
   it("without TLS cannot reach a host that requires a certificate", () => {

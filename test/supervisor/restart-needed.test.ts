@@ -78,6 +78,16 @@ test("health comes and goes with the routes; folders count only where they are w
   assert.deepEqual(restartNeeded(running, { ...running, process: wanted }), []);
 });
 
+test("routes and settings of CGI programs need no restart", () => {
+  const wanted = load(["--cgi", "/p=.", "--cgi-queue", "5"], process.env, "/tmp");
+  for (const [before, after] of [
+    [running, wanted],
+    [wanted, running],
+    [wanted, load(["--cgi", "/q=.", "--cgi-template-idle", "5"], process.env, "/tmp")],
+  ] as const)
+    assert.deepEqual(restartNeeded(before, after), []);
+});
+
 test("changed applications and routes need no restart", () => {
   const wanted = { ...load(["app:app"], process.env, "/tmp"), applications: [], routes: [] };
   assert.deepEqual(restartNeeded(running, wanted), []);

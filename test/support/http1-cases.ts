@@ -77,6 +77,16 @@ export function readCases(): readonly Http1Case[] {
   return cases;
 }
 
+/** All bytes of a case, whatever the client waits for. */
+export function wholeText(bytes: Http1Case["bytes"]): string {
+  const pieces = typeof bytes === "string" ? [bytes] : bytes;
+  const texts = pieces.map((piece) => {
+    if (typeof piece === "string") return piece;
+    return "repeat" in piece ? piece.repeat[0].repeat(piece.repeat[1]) : "";
+  });
+  return texts.join("");
+}
+
 /** Runs one case in one mode; rejects with what is wrong. */
 export async function runCase(server: CaseServer, one: Http1Case, mode: Mode): Promise<void> {
   const client = await server.connect();

@@ -20,7 +20,8 @@ const PYTHON = join(CHECKOUT, ".venv-test/bin/python");
 /** Makes a folder that is removed at the end of the scope. */
 export function makeScratch(scope: Scope): string {
   const folder = mkdtempSync(join(tmpdir(), "typhon-test-"));
-  scope.after(() => rmSync(folder, { recursive: true, force: true }));
+  // A file that is being made meanwhile would end the removal with ENOTEMPTY.
+  scope.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 

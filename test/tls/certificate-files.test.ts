@@ -1,6 +1,7 @@
 // Certificates on disk: read, replaced while connections are open, and kept where the new ones are broken.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -8,6 +9,7 @@ import { describe, it } from "node:test";
 import { CertificateFiles } from "../../src/tls/certificate-files.ts";
 import { CertificateStore } from "../../src/tls/certificate-store.ts";
 import { TestAuthority, type Issued } from "../support/certificates.ts";
+import { PATIENCE_MS, within } from "../support/deadline.ts";
 import { makeScratch, type Scope } from "../support/scratch.ts";
 
 const AUTHORITY = new TestAuthority("Tests");
@@ -31,6 +33,7 @@ async function open(scope: Scope, folder: string, caCerts: string | null = null)
   const files = await CertificateFiles.open(
     {
       certificates: [pathsIn(folder, "a"), pathsIn(folder, "b")],
+      mayWait: true,
       clients: caCerts === null ? [] : [{ host: "", mode: "required", caCerts }],
       onReplaced: (paths) => told.push(`replaced ${paths.map((one) => one.slice(-5)).join()}`),
       onBroken: (message) => told.push(`broken ${message.replaceAll(folder, "")}`),
@@ -126,6 +129,25 @@ describe("certificate files", () => {
       "replaced a.pem",
       "broken /ca.pem: there is no certificate in PEM form",
     ]);
+  });
+
+  it("that are pipes or have no end hold up nothing", async (t) => {
+    const folder = makeScratch(t);
+    write(folder, "a", A);
+    write(folder, "b", B);
+    const { files, told, names } = await open(t, folder);
+    rmSync(join(folder, "a.key"));
+    execFileSync("mkfifo", [join(folder, "a.key")]);
+    rmSync(join(folder, "b.pem"));
+    symlinkSync("/dev/zero", join(folder, "b.pem"));
+    await within(PATIENCE_MS, files.look(), "the first look");
+    await within(PATIENCE_MS, files.look(), "the second look");
+    const reason = "it is no regular file, and can be read by a start only";
+    assert.deepEqual(told.toSorted(), [`broken /a.key: ${reason}`, `broken /b.pem: ${reason}`]);
+    assert.equal(names(), "a.example b.example");
+    rmSync(join(folder, "a.key"));
+    write(folder, "a", A);
+    await assert.rejects(open(t, folder), /b\.pem: the file is too large/);
   });
 
   it("that cannot be used at the start are named with the reason", async (t) => {

@@ -53,7 +53,10 @@ describe("a certificate", () => {
     const issued = AUTHORITY.issue({ names: ["a.example"] });
     const { key } = AUTHORITY.issue({ names: ["a.example"] });
     assert.match(refusal({ ...issued, key }), /the key does not belong to the certificate/);
-    assert.match(refusal({ ...issued, key: "" }), /no private key in PEM form/);
+    assert.match(
+      refusal({ ...issued, key: "" }),
+      /no private key in PEM form; name the file of the key with --keyfile$/,
+    );
     assert.match(refusal({ ...issued, cert: "" }), /no certificate in PEM form/);
     const damaged = issued.cert.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA");
     assert.match(refusal({ ...issued, cert: damaged }), /damaged/);
@@ -68,7 +71,10 @@ describe("a certificate", () => {
         .toString();
       assert.deepEqual(readCertificate({ cert, key, password: "secret" }).names, ["a.example"]);
       assert.match(refusal({ cert, key, password: "wrong" }), /password does not open the key/);
-      assert.match(refusal({ cert, key, password: null }), /the key is encrypted/);
+      assert.match(
+        refusal({ cert, key, password: null }),
+        /the key is encrypted; name .* --keyfile-password-file$/,
+      );
     }
   });
 

@@ -173,6 +173,16 @@ describe("RequestQueue", () => {
     assert.equal(fifo.read()?.readUInt32LE(8), 1);
   });
 
+  it("writes the jobs that take the places of ended ones at the end of the turn as well", async () => {
+    const jobs = Array.from({ length: 20 }, () => newJob());
+    for (const job of jobs) queue.submit(job);
+    assert.equal(readIds().length, 16);
+    for (const job of jobs.slice(0, 3)) queue.release(job);
+    assert.equal(fifo.read(), null);
+    await new Promise(setImmediate);
+    assert.deepEqual(readIds(), [17, 18, 19]);
+  });
+
   it("writes the latest time at which a job may be begun", () => {
     const job = newJob();
     queue.submit(job);

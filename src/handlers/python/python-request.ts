@@ -4,6 +4,7 @@
 //   exchange ──onDrain, onGone──▶ PythonRequest ◀──onHead, onBody, onFault, onLost …── job
 //                              RequestBody, Spool
 
+import type { DroppedFields } from "../../http/connection-fields.ts";
 import { ERRORS, type HttpError } from "../../http/error.ts";
 import type { Exchange, ExchangeListener, Handling, UpgradedStream } from "../../http/exchange.ts";
 import type { FieldSection } from "../../http/field-section.ts";
@@ -24,12 +25,7 @@ import { HandedJob, sendFile } from "./handed-files.ts";
 import { partResponse } from "./handed-heads.ts";
 import { recordNames, recordValues } from "./record.ts";
 import { ResponseCredit } from "./response-credit.ts";
-import {
-  parseEarlyHint,
-  parseResponseHead,
-  parseTrailers,
-  type DroppedFields,
-} from "./response-record.ts";
+import { parseEarlyHint, parseResponseHead, parseTrailers } from "./response-record.ts";
 
 /** RFC 9110 §9.2.1, without TRACE, which no application sees. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

@@ -2,9 +2,8 @@
 // of a WebSocket. Each is a text of parts with NUL between them. What the fields may be is decided in http/.
 // Applications repeat their heads, so heads are cached by their record, bounded.
 
+import { connectionKind, type DroppedFields } from "../../http/connection-fields.ts";
 import { checkedHint, checkedTrailers, type FieldSection } from "../../http/field-section.ts";
-import { listMembers } from "../../http/grammar.ts";
-import { fieldName, HOP_BY_HOP } from "../../http/headers.ts";
 import type { ResponseHead } from "../../http/message.ts";
 import { checkedHead, quote, ResponseFault } from "../../http/response-head.ts";
 
@@ -13,15 +12,6 @@ const MAX_CACHED_RECORDS = 512;
 const MAX_CACHED_RECORD_LENGTH = 2048;
 
 const EARLY_HINTS = "103 Early Hints";
-
-/**
- * What becomes of Transfer-Encoding, Connection and Keep-Alive from an application; those that are not sent do
- * no harm, and the value of Connection is kept for the engine. "restated": fields that only say whether the
- * connection stays open, as most examples of event streams have them, are not sent. Others would change the
- * framing, or name fields of the connection, and are a fault, as PEP 3333 has it. "any": none of the three is
- * sent, as ASGI has it for Transfer-Encoding.
- */
-export type DroppedFields = "restated" | "any";
 
 /** A head, and how many fields its record has. */
 type KnownHead = readonly [head: ResponseHead, count: number];
@@ -122,24 +112,6 @@ function readHead(record: string, count: number, dropped: DroppedFields): Respon
     kept.values.push(value);
   }
   return checkedHead(status, reason, kept, options.join());
-}
-
-/** "option": not sent, and kept for the engine. What is sent is still checked (checkedHead). */
-function connectionKind(
-  name: string,
-  value: string,
-  dropped: DroppedFields,
-): "sent" | "option" | "dropped" {
-  const field = fieldName(name);
-  if (field === null || (field.kind & HOP_BY_HOP) === 0) return "sent";
-  if (field.lower === "keep-alive") return "dropped";
-  if (field.lower === "connection")
-    return dropped === "any" || isRestatement(value) ? "option" : "sent";
-  return dropped === "any" && field.lower === "transfer-encoding" ? "dropped" : "sent";
-}
-
-function isRestatement(value: string): boolean {
-  return listMembers(value).every((option) => /^(?:close|keep-alive)$/i.test(option));
 }
 
 function wrongCount(count: number): ResponseFault {

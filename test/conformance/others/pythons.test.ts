@@ -2,65 +2,20 @@
 // Requests, bodies, WebSockets, deadlines, crashes, reloads and the stop, under WSGI and ASGI.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { WebSocket } from "ws";
 
 import { within } from "../../support/deadline.ts";
+import { findInterpreters } from "../../support/interpreters.ts";
 import { askOnce, getOnce } from "../../support/raw-client.ts";
 import type { Scope } from "../../support/scratch.ts";
 import { startTyphon, type Typhon } from "../../support/typhon.ts";
 
-interface Interpreter {
-  readonly path: string;
-  readonly version: string;
-}
-
-/** Prints where the installation lies and its version, "" for a Python that Typhon does not support. */
-const FACTS =
-  "import sys; print(sys.base_prefix, '%d.%d.%d' % sys.version_info[:3], sep='\\n') " +
-  "if sys.implementation.name == 'cpython' and sys.version_info >= (3, 10) else None";
 const BODY = "x".repeat(300_000);
 
-function candidates(): string[] {
-  const pyenv = join(homedir(), ".pyenv/versions");
-  const versions = existsSync(pyenv) ? readdirSync(pyenv) : [];
-  return [
-    ...(process.env["PATH"] ?? "").split(":").flatMap((folder) => pythonsIn(folder)),
-    ...versions.flatMap((version) => pythonsIn(join(pyenv, version, "bin"))),
-  ];
-}
-
-function pythonsIn(folder: string): string[] {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names
-    .filter((name) => /^python3(?:\.\d+)?t?$/.test(name))
-    .map((name) => join(folder, name));
-}
-
-/** One for each installation. */
-function findInterpreters(): Interpreter[] {
-  const found = new Map<string, Interpreter>();
-  for (const path of candidates()) {
-    try {
-      const stdio = ["ignore", "pipe", "ignore"] as const;
-      const text = execFileSync(path, ["-c", FACTS], { encoding: "utf8", stdio: [...stdio] });
-      const [home = "", version = ""] = text.split("\n");
-      if (version !== "" && !found.has(home + version))
-        found.set(home + version, { path, version });
-    } catch {
-      // A shim of pyenv whose version is not active, or a program of another kind.
-    }
-  }
-  return [...found.values()];
-}
-
-const interpreters = findInterpreters();
+const interpreters = findInterpreters("3.10");
 console.log(
   ["CPython found:", ...interpreters.map(({ version, path }) => `  ${version}  ${path}`)].join(
     "\n",

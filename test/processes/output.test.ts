@@ -7,7 +7,7 @@ import { Socket } from "node:net";
 import { join } from "node:path";
 import { it } from "node:test";
 
-import { eachLine, gatherLines, LineGatherer } from "../../src/workers/output.ts";
+import { eachLine, gatherLines, LineGatherer } from "../../src/processes/output.ts";
 import { until } from "../support/deadline.ts";
 import { makeScratch } from "../support/scratch.ts";
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Backoff } from "../../src/workers/backoff.ts";
+import { Backoff } from "../../src/processes/backoff.ts";
 
 /** When the next start may be, in milliseconds after `now`, to 100 ms, at most 40 s. */
 function pauseOf(backoff: Backoff, now: number): number {

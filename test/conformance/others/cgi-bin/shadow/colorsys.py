@@ -1,0 +1,3 @@
+"""In place of the standard library's module that the program imports."""
+
+SAYS = "colours of our own"
