@@ -37,6 +37,7 @@ async function serve(folder: string): Promise<void> {
     index: ["index.html"],
     listing: false,
     followSymlinks: false,
+    hidden: [],
     fallback: "",
     memory: new CacheMemory(),
     count: new OpenFiles({ workers: 0, connections: () => 0, closeIdle: () => 0 }),

@@ -136,6 +136,8 @@ export interface StaticTarget {
   readonly listing: boolean;
   /** Whether symbolic links may leave the folder. */
   readonly followSymlinks: boolean;
+  /** Folders of CGI programs below the folder, and programs, as bytes like `index`: nothing is sent of them. */
+  readonly hidden: readonly string[];
   /** The file, below the folder, for paths where there is none (single-page applications), as bytes like `index`; "" = none. */
   readonly fallback: string;
 }

@@ -17,7 +17,7 @@ import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
 import { freeBytes, kindOf } from "./paths.ts";
-import { checkProgramSources } from "./program-sources.ts";
+import { checkProgramSources, hidePrograms } from "./program-sources.ts";
 import {
   absentRoute,
   applicationRoute,
@@ -391,9 +391,9 @@ class ConfigurationMaker {
         mistakes.add(`${by} has no app; for example: app = "shop:app"`);
     }
     this.#routeTheRest(drafts);
-    if (given !== null) mistakes.attempt(() => this.#hideSources(given, drafts), undefined);
+    const idle = given === null ? [] : mistakes.attempt(() => this.#hideSources(given, drafts), []);
     mistakes.attempt(() => checkProgramSources(drafts, mistakes), undefined);
-    return { named, drafts };
+    return { named, drafts: mistakes.attempt(() => hidePrograms(drafts, idle), drafts) };
   }
 
   /** What APP, TYPHON_APP or `app` of the file names has every path that is left. Throws OperatorError. */
@@ -411,22 +411,23 @@ class ConfigurationMaker {
     drafts.push(this.#applicationRoute(`${given.by} ${quote(given.text)}`, "", name));
   }
 
-  /** The source of programs in a folder of files is not sent. Throws OperatorError. */
-  #hideSources(given: GivenText, drafts: RouteDraft[]): void {
+  /** The source of programs in a folder of files is not sent. Returns folders that are not run. Throws OperatorError. */
+  #hideSources(given: GivenText, drafts: RouteDraft[]): string[] {
     const folder = siteFolder(given);
-    if (folder === null) return;
+    if (folder === null) return [];
     const usual = join(folder, USUAL_PROGRAMS);
     const places = drafts.flatMap(({ target }) => (target.kind === "cgi" ? [target.place] : []));
     if (kindOf(usual) === "folder") places.push(usual);
     checkSiteFolder(given, new Set(places.map((place) => realpathSync(place))));
     const path = `/${USUAL_PROGRAMS}`;
     const isRouted = drafts.some((one) => one.host === "" && one.path === path);
-    if (isRouted || kindOf(usual) !== "folder") return;
+    if (isRouted || kindOf(usual) !== "folder") return [];
     const policy = readPolicy(this.#sources, this.#mistakes);
     drafts.push(absentRoute(`${given.by} ${quote(given.text)}`, path, policy));
     this.#notices.push(
       `the programs of ${usual} are not run, and their source is not sent; to run them: --cgi ${path}=${usual}`,
     );
+    return [usual];
   }
 
   /** One application without any route serves every path; of several, each needs a route. */

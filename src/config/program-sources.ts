@@ -26,18 +26,40 @@ export function checkProgramSources(drafts: readonly RouteDraft[], mistakes: Mis
     }
 }
 
+/**
+ * Has routes of files send nothing of programs, though a link below their folder may lead there. `idle`: folders of
+ * programs without a route.
+ */
+export function hidePrograms(drafts: readonly RouteDraft[], idle: readonly string[]): RouteDraft[] {
+  const run = drafts.flatMap(({ target }) => (target.kind === "cgi" ? [target.place] : []));
+  const places = [...run, ...idle];
+  return drafts.map((one) => {
+    const { target } = one;
+    if (target.kind !== "static" || places.length === 0) return one;
+    const ways = places.flatMap((place) => waysTo(target, place));
+    const hidden = ways
+      .filter((way) => way !== "")
+      .map((way) => Buffer.from(way).toString("latin1"));
+    return { ...one, target: { ...target, hidden } };
+  });
+}
+
 /** The path at which a route of files would send what is at `place`; null: at none. */
 function pathOfSource({ path, target }: DraftOf<StaticTarget>, place: string): string | null {
-  const { folder, stripPrefix, followSymlinks } = target;
+  const [below] = waysTo(target, place);
+  if (below === undefined) return null;
+  const sent = join("/", target.stripPrefix ? path : "", below).replace(/\/$/, "");
+  return isBelow(sent, path) ? sent : null;
+}
+
+/** The ways from a folder of files down to `place`. */
+function waysTo({ folder, followSymlinks }: StaticTarget, place: string): string[] {
   const ways = [
     relative(realpathSync(folder), realpathSync(place)),
     // A link in the folder that leads to the programs.
     ...(followSymlinks ? [relative(folder, place)] : []),
   ];
-  const below = ways.find((way) => way !== ".." && !way.startsWith("../"));
-  if (below === undefined) return null;
-  const sent = join("/", stripPrefix ? path : "", below).replace(/\/$/, "");
-  return isBelow(sent, path) ? sent : null;
+  return ways.filter((way) => way !== ".." && !way.startsWith("../"));
 }
 
 /** Whether a longer path of the same host has another route. */

@@ -251,6 +251,7 @@ function readStatic(
     index: readIndexNames(sources),
     listing: sources.one(OPTIONS.listing),
     followSymlinks: sources.one(ROUTE_KEYS.followSymlinks),
+    hidden: [],
     fallback: canonicalBytes(fallback?.value ?? ""),
   };
 }

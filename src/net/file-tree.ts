@@ -77,6 +77,8 @@ export interface FileTreeOptions {
   readonly root: string;
   /** Whether links may lead outside the root. */
   readonly followLinks: boolean;
+  /** Places below the root at which nothing is found, also through a link below the root: names joined by "/". */
+  readonly hidden?: readonly string[];
   readonly count: FileCount;
   /** There is something that may not be read. `path`: as the client may know it. */
   readonly onDenied?: (path: string) => void;
@@ -318,7 +320,8 @@ export class FileTree {
   async #step(walk: Walk, name: string): Promise<Stats | "further" | "nothing"> {
     if (name === "" || name === ".") return "further";
     if (name === "..") return await this.#up(walk);
-    const { followLinks } = this.#options;
+    const { followLinks, hidden = [] } = this.#options;
+    if (hidden.length > 0 && hidden.includes([...walk.way, name].join("/"))) return "nothing";
     const at = walk.folder.at(name);
     if (walk.rest.length === 0) {
       const stats = await this.#allowed((followLinks ? statFollowed : statLink)(at), walk, name);

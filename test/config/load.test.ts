@@ -178,6 +178,7 @@ const FILES = {
   index: ["index.html"],
   listing: false,
   followSymlinks: false,
+  hidden: [],
   fallback: "",
 };
 

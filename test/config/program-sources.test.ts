@@ -18,6 +18,12 @@ for (const name of ["bin/python3", "www/app.cgi", "www/cgi-bin/hello"])
 symlinkSync(join(scratch, "elsewhere"), join(scratch, "www/linked"));
 symlinkSync(join(scratch, "www"), join(scratch, "www-link"));
 
+/** What routes of files hide. */
+function hiddenOf(words: readonly string[]): (readonly string[])[] {
+  const { routes } = load(words, { PATH: join(scratch, "bin") }, scratch);
+  return routes.flatMap(({ target }) => (target.kind === "static" ? [target.hidden] : []));
+}
+
 /** The mistakes of a site; none: "". */
 function mistakesOf(text: string): string {
   writeFileSync(join(scratch, "site.toml"), text);
@@ -92,3 +98,14 @@ for (const [name, text] of [
   ],
 ] as const)
   test(`files send no source where ${name}`, () => assert.equal(mistakesOf(text), ""));
+
+test("files hide the programs below their folder, which a link may lead to", () => {
+  const at = (place: string): string[] => ["--cgi", `/cgi-bin=${place}`];
+  assert.deepEqual(hiddenOf(["./www", ...at("www/cgi-bin")]), [["cgi-bin"]]);
+  assert.deepEqual(hiddenOf(["./www", ...at("www/cgi-bin"), "--cgi", "/app.cgi=www/app.cgi"]), [
+    ["cgi-bin", "app.cgi"],
+  ]);
+  assert.deepEqual(hiddenOf(["./www-link", ...at("www/cgi-bin")]), [["cgi-bin"]]);
+  assert.deepEqual(hiddenOf(["./www"]), [["cgi-bin"]]);
+  assert.deepEqual(hiddenOf(["./www/other", ...at("www/cgi-bin")]), [[]]);
+});

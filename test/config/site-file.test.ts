@@ -366,6 +366,7 @@ describe("routes", () => {
         index: ["index.html"],
         listing: true,
         followSymlinks: true,
+        hidden: [],
         fallback: "index.html",
         stripPrefix: false,
       },

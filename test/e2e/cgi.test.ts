@@ -350,3 +350,23 @@ describe("nothing is run or shown of", () => {
       assert.doesNotMatch(response.text, /SECRET|hidden|outside|hello/);
     });
 });
+
+it("files send no source of programs below their folder, also through a link", async () => {
+  const site = join(folder, "site");
+  mkdirSync(join(site, "cgi-bin"), { recursive: true });
+  writeFileSync(join(site, "cgi-bin/hello"), `#!/bin/sh\n# ${SECRET}\n${TYPE}echo ran\n`, {
+    mode: 0o755,
+  });
+  writeFileSync(join(site, "page.txt"), "page");
+  symlinkSync("cgi-bin", join(site, "folder"));
+  symlinkSync("cgi-bin/hello", join(site, "program"));
+  symlinkSync("page.txt", join(site, "link"));
+  const options = { defaults: false, cwd: folder };
+  for (const words of [["--cgi", "/cgi-bin=site/cgi-bin"], []]) {
+    const files = await startTyphon(FILE, ["./site", ...words, "--bind", "127.0.0.1:0"], options);
+    for (const path of ["/folder/hello", "/program", "/folder/"])
+      assert.equal((await getOnce(files, path)).status, 404, path);
+    assert.equal((await getOnce(files, "/link")).text, "page");
+    assert.equal((await getOnce(files, "/cgi-bin/hello")).status, words.length === 0 ? 404 : 200);
+  }
+});

@@ -244,3 +244,14 @@ test("thousands of files in many folders leave no descriptor open", async (t) =>
   assert(openBelow(root).length <= 300, String(openBelow(root).length));
   await until("all are closed", () => openBelow(root).length === 0);
 });
+
+test("nothing is found at a hidden place, by its name or through a link", async (t) => {
+  const { root, count } = makeFixture(t);
+  const tree = new FileTree({ root, followLinks: false, count, hidden: ["a/b", "file.txt"] });
+  symlinkSync("a/b", join(root, "relative"));
+  symlinkSync(join(root, "a/b/deep.txt"), join(root, "absolute"));
+  symlinkSync("../file.txt", join(root, "a/up"));
+  for (const path of ["a/b", "a/b/deep.txt", "file.txt", "relative/deep.txt", "absolute", "a/up"])
+    assert.equal(await read(tree, path), null, path);
+  assert.equal(await read(tree, "a"), "folder");
+});

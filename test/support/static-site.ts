@@ -41,6 +41,7 @@ export function staticConfiguration(routes: readonly StaticRoute[]): Configurati
         index: ["index.html"],
         listing: false,
         followSymlinks: false,
+        hidden: [],
         fallback: "",
         ...target,
       },

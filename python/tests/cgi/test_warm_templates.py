@@ -272,6 +272,40 @@ def test_never_runs_a_program_without_a_request(runner: Runner) -> None:
     assert len((runner.folder / "runs").read_text()) == runner.front.run(program) - 1
 
 
+@pytest.mark.parametrize("when", ["later", "during the probe"])
+def test_never_runs_a_program_without_a_request_where_env_finds_another(
+    runner: Runner, when: str
+) -> None:
+    place = runner.folder / "bin"
+    place.mkdir()
+
+    def put(line: str) -> None:
+        (place / "new").write_text(f"#!/bin/sh\n{line}\n")
+        (place / "new").chmod(0o755)
+        (place / "new").rename(place / "python3")
+
+    program = runner.folder / "program"
+    program.write_text("#!/usr/bin/env python3\nopen('runs', 'a').write('x'); print('ran')\n")
+    program.chmod(0o755)
+    more = {"environment": {**ENVIRONMENT, "PATH": f"{place}:/usr/bin:/bin"}}
+    put(f'sleep 0.2; exec {sys.executable} "$@"')
+    if when == "later":
+        runner.run_warm(program, **more)
+        before = (runner.folder / "runs").read_text()
+        put(f'exec {sys.executable} -I "$@"')
+    else:
+        number, before = runner.start(program, warm=True, **more), "x"
+        wait_until(runner.templates, "a probe begins")
+        put(f'exec {sys.executable} -I "$@"')
+        runner.finish(number)
+    runs = 0
+    while program.name not in runner.reasons and runs < 1000:
+        assert runner.run_any(program, **more) == (False, Run(b"ran\n", "", 0, None))
+        runs += 1
+    assert "start-up module" in runner.reasons[program.name]
+    assert (runner.folder / "runs").read_text() == before + "x" * runs
+
+
 def test_ends_a_warm_run_by_its_group(runner: Runner) -> None:
     program = runner.write(
         """

@@ -82,7 +82,7 @@ _Key = tuple[bytes, bytes, bytes, _Variables, tuple[str, ...]]
 class _Program:
     """What is known of a program with its settings."""
 
-    __slots__ = ("failures", "is_cold", "key", "skipped", "stamp", "template")
+    __slots__ = ("failures", "files", "is_cold", "key", "skipped", "stamp", "template")
 
     def __init__(self, key: _Key) -> None:
         self.key = key
@@ -91,6 +91,8 @@ class _Program:
         self.stamp: _Identity = None
         self.failures = 0
         self.skipped: list[str] = []
+        # What starts its interpreter, before the template began.
+        self.files: list[tuple[bytes, _Identity]] = []
         self.template: _Template | None = None
 
 
@@ -211,7 +213,9 @@ class Templates:
         self._by_fd: dict[int, _Template] = {}
         self._pids: set[int] = set()
         # Commands with their variables, and the identity of the files for which they can be warm.
-        self._interpreters: dict[tuple[tuple[bytes, ...], _Variables], list[_Identity]] = {}
+        self._interpreters: dict[
+            tuple[tuple[bytes, ...], _Variables], list[tuple[bytes, _Identity]]
+        ] = {}
 
     def start(self, run: ProgramRun) -> bool:
         """Whether a template takes the run: `started` or `start_cold` of the listener follows.
@@ -317,8 +321,8 @@ class Templates:
                 if name.startswith(b"PYTHON") and name not in _PYTHON_NAMES:
                     raise CannotBeWarm(f"the environment has {name.decode('latin-1')}")
             command = tuple(command_of(path, python))
-            stamps = [identify(command[0]), identify(_INSIDE)]
-            if self._interpreters.get((command, variables)) == stamps:
+            program.files = _interpreter_files(command, variables)
+            if self._interpreters.get((command, variables)) == program.files:
                 items = [] if "*" in program.skipped else imports_of(path)
                 trusted = [name for name in preload if name not in program.skipped]
                 left = [item for item in items if item not in program.skipped]
@@ -489,11 +493,11 @@ class Templates:
             variables = program.key[3]
             if len(self._interpreters) >= MAX_INTERPRETERS:
                 self._interpreters.clear()
-            stamps = [identify(template.command[0]), identify(_INSIDE)]
-            self._interpreters[template.command, variables] = stamps
+            self._interpreters[template.command, variables] = program.files
             self._forget(template)
             self._start_template(program)
         elif template.watch(files, folders, names):
+            template.files += program.files
             template.is_ready = True
             template.latest = time.monotonic() + self._idle_seconds
             if template.err >= 0:
@@ -606,6 +610,18 @@ def identify(path: bytes) -> _Identity:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+
+
+# What says that an interpreter is the one that was probed. `env` starts the first in PATH, and what
+# stands in front of that one may come to be.
+def _interpreter_files(
+    command: tuple[bytes, ...], variables: _Variables
+) -> list[tuple[bytes, _Identity]]:
+    paths = [command[0], _INSIDE]
+    if command[0].endswith(b"/env"):
+        folders = dict(variables).get(b"PATH", b"").split(b":")
+        paths += [os.path.join(folder, command[1]) for folder in folders]
+    return [(path, identify(path)) for path in paths]
 
 
 # The last line that a template has written; "" if there is none.

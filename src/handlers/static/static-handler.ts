@@ -49,6 +49,8 @@ export interface StaticOptions {
   /** Whether a folder without such a file is shown as a list. */
   readonly listing: boolean;
   readonly followSymlinks: boolean;
+  /** Folders of programs below the folder, and programs: nothing is sent of them. */
+  readonly hidden: readonly string[];
   /** Shown for paths of pages where there is no file; "" = none. */
   readonly fallback: string;
   /** Shared by all static routes. */
@@ -67,11 +69,12 @@ export class StaticHandler implements Handler {
   #nextReport = 0;
 
   constructor(options: StaticOptions) {
-    const { folder, followSymlinks, count } = options;
+    const { folder, followSymlinks, hidden, count } = options;
     this.#options = options;
     this.#tree = new FileTree({
       root: folder,
       followLinks: followSymlinks,
+      hidden,
       count,
       onDenied: (path) => this.#report(path, "EACCES"),
     });
