@@ -30,6 +30,8 @@ const MAX_REASON = 300;
 
 /** What a program says that needs one of the modules which Python 3.13 has dropped. */
 const DROPPED_MODULE = /ModuleNotFoundError: No module named '(cgi|cgitb)'/;
+/** How the page begins that cgitb prints where the program has printed no header block. */
+const CGITB_PAGE = /^the field name "<!--"/;
 
 /** Parts of the server that its programs use. */
 export interface ProgramsContext extends Pick<
@@ -73,7 +75,8 @@ export class Programs implements ProgramRunner {
       queue: this.#queue,
       maxResponseSpill,
       software: `typhon/${readVersion()}`,
-      onFault: (exchange, text) => log.error("program.failed", text, fieldsOf(exchange)),
+      onFault: (exchange, text) =>
+        log.error("program.failed", withAdvice(text), fieldsOf(exchange)),
       onErrorText: (exchange, text) =>
         log.warning("program.output", withHint(text.replace(/\n$/, "")), fieldsOf(exchange)),
       onStoreFailure: (exchange, error) => {
@@ -83,6 +86,10 @@ export class Programs implements ProgramRunner {
       },
       onUnreadable: (path, code) =>
         log.warning("program.unreadable", "a program cannot be looked at", { path, code }),
+      onNoProgram: (path) =>
+        log.warning("program.denied", "a file is not executable: if it is a program, chmod +x", {
+          path,
+        }),
     };
   }
 
@@ -164,6 +171,11 @@ function withHint(text: string): string {
   const name = DROPPED_MODULE.exec(text)?.[1];
   if (name === undefined) return text;
   return `${text}\nPython 3.13 has dropped ${name}: pip install legacy-cgi, for the interpreter of the program`;
+}
+
+function withAdvice(fault: string): string {
+  if (!CGITB_PAGE.test(fault)) return fault;
+  return `${fault}; this is how a page of cgitb begins: without cgitb the traceback is here`;
 }
 
 function hasSameLauncher(one: CgiConfiguration, other: CgiConfiguration): boolean {

@@ -22,6 +22,8 @@ before(() => {
   for (const [name, code] of [
     ["cgi-bin/shows", `${head}echo "$A $LEAKED $PWD"\n`],
     ["cgi-bin/old", `#!/bin/sh\necho "ModuleNotFoundError: No module named 'cgi'" >&2\nexit 1\n`],
+    // As cgitb of Python 3.12 begins its page.
+    ["cgi-bin/traced", `#!/bin/sh\necho '<!--: spam'\necho Content-Type: text/html\necho\n`],
     ["cgi-bin/complains", `#!/bin/sh\necho first >&2\necho second >&2\n`],
     // Writes its process id, and goes on until a file is there.
     [
@@ -59,14 +61,21 @@ test("a program has the variables of its route and none of the server; its error
   const failed = await getOnce(typhon, "/cgi-bin/complains");
   assert.equal(failed.status, 500);
   const id = failed.fields.get("x-request-id")?.[0] ?? "";
-  // The text comes in one event or in two.
-  await typhon.output.waitFor(/WARN {2}first\b/);
   await typhon.output.waitFor(
-    new RegExp(`\\bsecond\\s.*requestId=${id} method=GET path=/cgi-bin/complains`),
+    new RegExp(
+      `WARN {2}first\\n *\\| second\\n *requestId=${id} method=GET path=/cgi-bin/complains`,
+    ),
   );
   await typhon.output.waitFor(new RegExp(`ERROR .*requestId=${id} method=GET`));
   assert.equal((await getOnce(typhon, "/cgi-bin/old")).status, 500);
   await typhon.output.waitFor(/No module named 'cgi'\n.*dropped cgi: pip install legacy-cgi, for/);
+  assert.equal((await getOnce(typhon, "/cgi-bin/traced")).status, 500);
+  await typhon.output.waitFor(/ERROR the field name "<!--" is not a token; .*without cgitb/);
+  writeFileSync(join(folder, "cgi-bin/plain"), "", { mode: 0o644 });
+  assert.equal((await getOnce(typhon, "/cgi-bin/plain")).status, 403);
+  await typhon.output.waitFor(
+    /WARN {2}a file is not executable: .*chmod \+x {2}path=\/cgi-bin\/plain/,
+  );
 });
 
 test("a reload changes routes and settings; a program that runs goes on under its launcher", async () => {

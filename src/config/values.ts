@@ -171,7 +171,7 @@ export function readAssignment(text: string): readonly [string, string] {
   const at = text.indexOf("=");
   const name = text.slice(0, Math.max(at, 0));
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || text.includes("\0"))
-    throw new BadValue("must be NAME=VALUE, such as DJANGO_SETTINGS_MODULE=site.settings");
+    throw new BadValue("must be NAME=VALUE, such as LANG=C.UTF-8");
   return [name, text.slice(at + 1)];
 }
 

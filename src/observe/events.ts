@@ -125,6 +125,8 @@ export interface EventFields {
   "program.failed": ProgramFields;
   /** A Python program cannot run in a fork of a template, for the reason that the text has; told once. */
   "program.cold": { readonly program: string };
+  /** The path of a request leads to a file that is not executable. */
+  "program.denied": { readonly path: string };
   /** A file or folder on the way to a CGI program cannot be looked at. */
   "program.unreadable": { readonly path: string; readonly code: string };
 

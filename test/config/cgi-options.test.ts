@@ -145,6 +145,11 @@ describe("mistakes", () => {
   const modules = Array.from({ length: MAX_PRELOADED + 1 }, (_, at) => `--cgi-preload=m${at}`);
   for (const [words, line] of [
     [["--cgi", "/p=gone"], /^--cgi '\/p=gone' is no folder and no program; name one that exists$/],
+    [["--cgi", "p=programs"], /^--cgi 'p=programs' is no .*; write '\/p=programs'$/],
+    [
+      ["--cgi", "/p=programs", "--cgi-env", "A"],
+      /^--cgi-env 'A' must be NAME=VALUE, such as LANG=/,
+    ],
     [["--cgi", "/p="], /^--cgi '\/p=' must be DIR or \/PREFIX=DIR/],
     [["--cgi", "/p=plain"], /^--cgi '\/p=plain' is a file that this user may not run: chmod \+x /],
     [["--cgi", "/p=module.py"], /may not run: chmod \+x '.*module\.py', or --cgi-run-py$/],

@@ -23,17 +23,22 @@ const OTHERS = /^typhon (?:check|reload|hash-password)\b/;
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-guides-"));
 after(() => rmSync(scratch, { recursive: true }));
-const FOLDERS = ["shop/static", "pages", "api", "static", "dist", "errors", "bin", "cgi-bin"];
-for (const name of [
-  ...FOLDERS,
-  "public/cgi-bin",
-  "tools/venv/bin",
-  "usr/lib/git-core/git-http-backend",
-])
+const FOLDERS = [
+  "shop/static",
+  "pages",
+  "api",
+  "static",
+  "dist",
+  "errors",
+  "bin",
+  "cgi-bin",
+  "tools",
+];
+for (const name of [...FOLDERS, "public/cgi-bin", "venv/bin", "usr/lib/git-core/git-http-backend"])
   mkdirSync(join(scratch, name), { recursive: true });
 for (const name of ["passwords", "dist/index.html", "example.pem", "example.key", "staff.pem"])
   writeFileSync(join(scratch, name), "");
-for (const name of ["bin/python3", "tools/venv/bin/python"])
+for (const name of ["bin/python3", "venv/bin/python"])
   writeFileSync(join(scratch, name), "#!/bin/sh\n", { mode: 0o755 });
 
 /** The fenced blocks of a guide that have this word behind their fence. */

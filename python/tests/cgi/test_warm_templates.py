@@ -163,6 +163,18 @@ def test_preloads_no_module_that_looks_at_a_request(runner: Runner) -> None:
     assert run.output == b"a=1&b=2 a=1&b=2 a=1&b=2\n"
 
 
+def test_says_once_that_a_module_of_the_operator_is_left_out(runner: Runner) -> None:
+    program = runner.write("print(1)")
+    for _ in range(2):
+        runner.run_warm(program, preload=["gone", "json"])
+    output = runner.front.process.stdout
+    assert output is not None
+    os.set_blocking(output.fileno(), False)
+    lines = os.read(output.fileno(), 65536).decode().splitlines()
+    assert len(lines) == 1
+    assert f"{str(program)!a}: --cgi-preload gone is left out" in lines[0]
+
+
 @pytest.mark.parametrize(
     ("source", "flags", "more", "reason"),
     [

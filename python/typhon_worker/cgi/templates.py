@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from array import array
 
@@ -465,6 +466,7 @@ class Templates:
                 program = template.program
                 self._forget(template)
                 program.skipped.append(os.fsdecode(item))
+                self._tell_skipped(program, os.fsdecode(item))
                 if len(program.skipped) >= MAX_SKIPS:
                     program.skipped = ["*", *program.key[4]]
                 self._start_template(program)
@@ -554,6 +556,14 @@ class Templates:
         program.is_cold = True
         if reason:
             self._listener.say(op="cold", program=program.key[0].decode("latin-1"), reason=reason)
+
+    # What the program itself imports is left out silently: the operator has not asked for it.
+    def _tell_skipped(self, program: _Program, item: str) -> None:
+        path, *_, preload = program.key
+        if item in preload:
+            text = f"{os.fsdecode(path)!a}: --cgi-preload {item} is left out, because its import"
+            text += " fails, warns, or reads a variable of the request"
+            print(text, file=sys.stderr, flush=True)
 
     # It takes no further runs, and ends with the last one that it has.
     def _retire(self, template: _Template) -> None:

@@ -28,6 +28,7 @@ import { Spool } from "../../net/spool.ts";
 import { passedHead } from "../python/handed-heads.ts";
 import { ReceivedBody, type ReceivingRequest } from "../python/received-body.ts";
 import type { CgiContext, CgiOptions } from "./context.ts";
+import { ErrorText } from "./error-text.ts";
 import type { FoundProgram } from "./program-finder.ts";
 
 /** For a request to be begun whose client has closed its sending side. */
@@ -60,6 +61,8 @@ export class CgiRequest
   #wasEnded = false;
   /** What was wrong with the output; goes to the log with the exit code. */
   #fault = "";
+  /** Null until the program writes to its standard error. */
+  #errorText: ErrorText | null = null;
   readonly #reader = new HeadReader();
   /** The head of a response without Content-Type, which is sent if no body follows. */
   #head: ResponseHead | null = null;
@@ -184,11 +187,13 @@ export class CgiRequest
   }
 
   onErrorText(text: string): void {
-    this.context.onErrorText(this.exchange, text);
+    this.#errorText ??= new ErrorText((whole) => this.context.onErrorText(this.exchange, whole));
+    this.#errorText.add(text);
   }
 
   onEnd(end: ProgramEnd): void {
     if (this.#run !== "running") return;
+    this.#errorText?.flush();
     if (end.failure === "") this.onOutputEnd();
     else if (this.#response !== "whole" && this.#response !== "done")
       this.fail(this.worker === 0 ? ERRORS.APPLICATION_ERROR : ERRORS.WORKER_DIED);
@@ -368,7 +373,7 @@ export class CgiRequest
   }
 
   #refuseResponse(text: string): void {
-    this.context.onFault(this.exchange, text);
+    this.#tell(text);
     this.#endProgram("end");
     this.fail(ERRORS.RESPONSE_INVALID);
   }
@@ -420,11 +425,14 @@ export class CgiRequest
     const { timeoutMs } = this.#options;
     if (this.#isPaused) this.#timer?.refresh();
     else if (this.#response === "head" || this.#response === "untyped")
-      this.#overdue(`the program has not responded within ${timeoutMs} ms`);
+      this.#overdue(`the program has not responded within ${timeoutMs / 1000} s (--timeout)`);
     else if (this.#response === "body")
-      this.#overdue(`the program has sent nothing of its response for ${timeoutMs} ms`);
+      this.#overdue(
+        `the program has sent nothing of its response for ${timeoutMs / 1000} s (--timeout)`,
+      );
     else {
-      this.#tell(`the program went on for ${timeoutMs} ms after its response and was killed`);
+      const late = `${timeoutMs / 1000} s (--timeout)`;
+      this.#tell(`the program went on for ${late} after its response and was killed`);
       this.#endProgram("kill");
     }
   }
@@ -448,7 +456,9 @@ export class CgiRequest
     if (texts.length > 0) this.#tell(texts.join("; "));
   }
 
+  /** The log has what the program said before. */
   #tell(text: string): void {
+    this.#errorText?.flush();
     this.context.onFault(this.exchange, text);
   }
 }

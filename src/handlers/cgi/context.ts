@@ -30,6 +30,8 @@ export interface CgiContext {
   readonly onStoreFailure: (exchange: Exchange, error: Error) => void;
   /** What a path leads to cannot be looked at. `path`: latin-1; `code`: the system's. */
   readonly onUnreadable: (path: string, code: string) => void;
+  /** A path leads to a file that may not be run. `path`: latin-1. */
+  readonly onNoProgram: (path: string) => void;
 }
 
 /** One CGI route. */

@@ -8,7 +8,7 @@ import { ProgramFinder } from "./program-finder.ts";
 
 /** Errors of the system that end with the request that has met them: too many open files. */
 const BUSY: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
-/** Least time between two reports of what cannot be looked at: clients may ask for it in a loop. */
+/** Least time between two reports of what cannot be run or looked at: clients may ask for it in a loop. */
 const REPORT_MS = 1000;
 
 export class CgiHandler implements Handler {
@@ -24,7 +24,7 @@ export class CgiHandler implements Handler {
     this.#finder = ProgramFinder.open({
       ...options,
       count: options.context.openFiles,
-      onDenied: (path) => this.#report(path, "EACCES"),
+      onDenied: (path) => this.#report(() => options.context.onUnreadable(path, "EACCES")),
     });
   }
 
@@ -38,27 +38,30 @@ export class CgiHandler implements Handler {
   }
 
   async #run(exchange: Exchange): Promise<void> {
+    const { context } = this.#options;
     try {
       const finder = await this.#finder;
       const found = await finder.find(exchange.path);
       if (exchange.isFinished) return;
       if (found === "missing") exchange.fail(ERRORS.NOT_FOUND);
-      else if (found === "denied") exchange.fail(ERRORS.PROGRAM_DENIED);
-      else new CgiRequest(exchange, this.#options, found).start();
+      else if (found === "denied") {
+        exchange.fail(ERRORS.PROGRAM_DENIED);
+        this.#report(() => context.onNoProgram(exchange.path));
+      } else new CgiRequest(exchange, this.#options, found).start();
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
       exchange.fail(BUSY.has(code) ? ERRORS.NO_DESCRIPTORS : ERRORS.SERVER_FAULT);
       // Without a code the fault is ours: the server logs it.
       if (code === "") throw error;
-      this.#report(exchange.path, code);
+      this.#report(() => context.onUnreadable(exchange.path, code));
     }
   }
 
-  #report(path: string, code: string): void {
+  #report(write: () => void): void {
     const now = performance.now();
     if (now < this.#nextReport) return;
     this.#nextReport = now + REPORT_MS;
-    this.#options.context.onUnreadable(path, code);
+    write();
   }
 }
 

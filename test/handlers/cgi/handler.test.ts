@@ -139,6 +139,7 @@ class World {
       onErrorText: (_, text) => void this.errors.push(text),
       onStoreFailure: (_, error) => void this.faults.push(error.message),
       onUnreadable: (path, code) => void this.faults.push(`${code} ${path}`),
+      onNoProgram: (path) => void this.faults.push(`not a program ${path}`),
     };
     const handler = new CgiHandler({
       prefix: "/cgi",
@@ -320,12 +321,12 @@ describe("a program", () => {
     it(`that ${what} is ${status}, and in the log`, async (t) => {
       const world = new World(t);
       const [stream, program] = await world.run();
-      program.complain("Traceback");
+      program.complain("Traceback\n").complain("Error: x\n");
       if (output !== "") program.write(output);
       if (!("failure" in end)) program.close();
       program.exit(end);
       assert.deepEqual([stream.status, stream.state], [status, "whole"]);
-      assert.deepEqual([world.faults, world.errors], [[fault], ["Traceback"]]);
+      assert.deepEqual([world.faults, world.errors], [[fault], ["Traceback\nError: x\n"]]);
       await world.isClean();
     });
 
@@ -403,7 +404,7 @@ describe("the deadline", () => {
     program.write("Content-Type: text/html\n");
     await until("504", () => stream.state === "whole");
     assert.deepEqual([stream.status, program.asked], [504, ["kill"]]);
-    assert.match(world.faults.join(), /not responded within 20 ms/);
+    assert.match(world.faults.join(), /not responded within 0\.02 s \(--timeout\)/);
     program.exit({ code: null, signal: 9 });
     assert.equal(world.faults.length, 1);
     await world.isClean();
@@ -415,7 +416,7 @@ describe("the deadline", () => {
     program.write(`${HTML}one`);
     await until("a cut", () => stream.state === "reset");
     assert.deepEqual(program.asked, ["kill"]);
-    assert.match(world.faults.join(), /sent nothing of its response for 20 ms/);
+    assert.match(world.faults.join(), /sent nothing of its response for 0\.02 s/);
     program.exit({ code: null, signal: 9 });
     await world.isClean();
   });
@@ -441,7 +442,7 @@ describe("the deadline", () => {
     program.write(`${HTML}ok`).close();
     assert.equal(stream.state, "whole");
     await until("it is killed", () => program.asked.includes("kill"));
-    assert.match(world.faults.join(), /went on for 20 ms after its response/);
+    assert.match(world.faults.join(), /went on for 0\.02 s \(--timeout\) after its response/);
     program.exit({ code: null, signal: 9 });
     await world.isClean();
   });
@@ -725,6 +726,7 @@ describe("a path", () => {
     await until("a response", () => stream.state === "whole");
     assert.equal(stream.status, 403);
     assert.doesNotMatch(textOf(stream), /bin/);
+    assert.deepEqual(world.faults, ["not a program /cgi/x"]);
   });
 
   it("of a WebSocket over HTTP/2 is 403", (t) => {
