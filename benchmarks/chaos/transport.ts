@@ -46,7 +46,14 @@ export function openConnection(port: number, isAlone = false): ClientSocket {
   if (chosen === "http2") return new TranslatedConnection(port, isAlone);
   const address = { port, host: "127.0.0.1", noDelay: true };
   if (chosen === "http") return connectSocket(address);
-  return connectTls({ ...address, ...TRUST, ALPNProtocols: ["http/1.1"] });
+  const below = connectSocket(address);
+  const secure = connectTls({ socket: below, ...TRUST, ALPNProtocols: ["http/1.1"] });
+  // Node resets sockets without TLS only.
+  secure.resetAndDestroy = () => {
+    below.resetAndDestroy();
+    return secure.destroy();
+  };
+  return secure;
 }
 
 interface Shared {

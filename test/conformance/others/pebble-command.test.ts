@@ -64,7 +64,7 @@ for (const kind of ["http-01 and tls-alpn-01", "tls-alpn-01"] as const)
     ];
     const first = await startTyphon(t, words);
     const has = (name: string): boolean =>
-      first.output.all.includes(`${name}: certificate ordered from ${pebble.directoryUrl}`);
+      first.output.all.includes(` ${name}: certificate ordered from ${pebble.directoryUrl}`);
     await until("all certificates", () => names.every(has), ORDER_MS);
     for (const name of names)
       assert.match(await certificateOf(https, name), new RegExp(`DNS:${name} by Pebble`));
