@@ -38,9 +38,8 @@ import type { Exchange, Handler } from "./http/exchange.ts";
 import { canOpenBelow, type FileCount } from "./net/file-tree.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { ClientPolicies } from "./routing/client-policies.ts";
-import { hostName } from "./routing/host-names.ts";
 import { routeTimeouts } from "./routing/route-timeouts.ts";
-import { isBelow, Router, type Route } from "./routing/router.ts";
+import { hostName, isBelow, Router, type Route } from "./routing/router.ts";
 
 /** What the handlers of a site share. */
 export interface SiteContext {

@@ -1,15 +1,14 @@
 // Which handler responds to a request, by host and path. Pure: sees heads, never sockets.
 //
 // The most specific host wins (an exact name, then the longest "*." pattern, then every host), and for one host the
-// longest path. A request that
-// matches no path of a specific host is left to the less specific hosts. Paths match at segment borders: "/api" stands for /api and /api/v1, not for /apis.
+// longest path. A request that matches no path of a specific host is left to the less specific hosts. Paths match at
+// segment borders: "/api" stands for /api and /api/v1, not for /apis.
 
 import { ERRORS, type HttpError } from "../http/error.ts";
 import type { Handler } from "../http/exchange.ts";
 import type { RequestHead } from "../http/message.ts";
-import { isHost, specificity } from "../net/host-name.ts";
+import { hostNameOf, isHost, specificity } from "../net/host-name.ts";
 import { decodedPath } from "./canonical-path.ts";
-import { hostName } from "./host-names.ts";
 
 export interface Route {
   /** "example.com", "*.example.com" for every name below it, or "" for every host; as `hostName` writes it. */
@@ -68,4 +67,9 @@ export class Router {
 export function isBelow(path: string, prefix: string): boolean {
   if (!path.startsWith(prefix)) return false;
   return path.length === prefix.length || prefix === "" || path[prefix.length] === "/";
+}
+
+/** The host that Host names, as `hostNameOf` writes it; "" where there is no Host. */
+export function hostName({ names, values }: RequestHead): string {
+  return hostNameOf(values[names.indexOf("host")] ?? "");
 }
