@@ -6,30 +6,18 @@ import type { Socket } from "node:net";
 import { PLAIN, type Arrival, type Engine } from "../http/engine.ts";
 import type { HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
-import {
-  DEFAULT_BODY_TIMEOUT_MS,
-  DEFAULT_KEEP_ALIVE_MS,
-  DEFAULT_MAX_BODY_BYTES,
-  DRAIN_NEW_MS,
-  HEAD_TIMEOUT_MS,
-} from "../net/connection-limits.ts";
-import { ConnectionList } from "../net/connection-list.ts";
-import { ConnectionMemory, memoryLimits } from "../net/connection-memory.ts";
-import { machineMemoryBytes } from "../net/memory-budget.ts";
+import { DEFAULT_BODY_TIMEOUT_MS, DEFAULT_MAX_BODY_BYTES } from "../net/connection-limits.ts";
+import { EngineConnections, type EngineConnectionsOptions } from "../net/engine-connections.ts";
 import { Http1Connection, type ConnectionContext } from "./connection.ts";
 import { HEAD_LIMITS, HeadParser, type HeadLimits } from "./head-parser.ts";
 
-export interface Http1Options {
+export interface Http1Options extends EngineConnectionsOptions {
   /** The largest body of a request → 413. */
   readonly maxBodyBytes?: number;
   /** A body that brings no byte for this time → 408; 0 = without limit. */
   readonly bodyTimeoutMs?: number;
   /** Of a request's head. */
   readonly headLimits?: HeadLimits;
-  /** Memory that all connections of the server together keep for their clients. */
-  readonly memory?: ConnectionMemory;
-  /** An idle connection is closed after this time. */
-  readonly keepAliveMs?: number;
   /** Strict-Transport-Security of responses over TLS; "" = none. */
   readonly hsts?: string;
   /** Called once for each request, in order on one connection. Must not throw. */
@@ -38,39 +26,27 @@ export interface Http1Options {
   readonly onFinish?: (exchange: Exchange) => void;
   /** Bytes were refused before they became an exchange; the address is "" for a Unix socket. */
   readonly onRefused?: (error: HttpError, remoteAddress: string) => void;
-  /** Milliseconds of a monotonic clock. */
-  readonly now?: () => number;
 }
 
-export class Http1Engine implements Engine {
-  readonly #connections = new ConnectionList<Http1Connection>();
-  readonly #now: () => number;
-  readonly #context: ConnectionContext & { now: number; isDraining: boolean };
-  readonly #keepAliveMs: number;
+export class Http1Engine extends EngineConnections<Http1Connection> implements Engine {
+  protected readonly context: ConnectionContext & { now: number; isDraining: boolean };
 
   constructor(options: Http1Options) {
-    this.#keepAliveMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
-    this.#now = options.now ?? (() => performance.now());
-    const memory = options.memory ?? new ConnectionMemory(memoryLimits(machineMemoryBytes()));
-    memory.addHolders(() => this.#connections.all);
-    this.#context = {
+    super(options);
+    this.context = {
       parser: new HeadParser(options.headLimits ?? HEAD_LIMITS),
-      memory,
+      memory: this.memory,
       maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       bodyTimeoutMs: options.bodyTimeoutMs ?? DEFAULT_BODY_TIMEOUT_MS,
       hsts: options.hsts ?? "",
-      idleLimitMs: (isNew) => this.#idleLimitMs(isNew),
-      now: this.#now(),
+      idleLimitMs: (isNew) => this.idleLimitMs(isNew),
+      now: this.now(),
       isDraining: false,
       onExchange: options.onExchange,
       onFinish: options.onFinish ?? ignore,
       onRefused: options.onRefused ?? ignore,
-      onClosed: (connection) => this.#connections.remove(connection),
+      onClosed: (connection) => this.connections.remove(connection),
     };
-  }
-
-  get size(): number {
-    return this.#connections.size;
   }
 
   accept(socket: Socket, arrival: Arrival = PLAIN): void {
@@ -81,34 +57,9 @@ export class Http1Engine implements Engine {
     this.#add(socket, arrival).refuse(error);
   }
 
-  tick(): void {
-    const now = this.#now();
-    this.#context.now = now;
-    this.#connections.tick(now);
-    this.#context.memory.tick();
-  }
-
-  drain(): Promise<void> {
-    this.#context.isDraining = true;
-    return this.#connections.drain();
-  }
-
-  destroyAll(): void {
-    this.#connections.destroyAll();
-  }
-
-  closeOldestIdle(count: number): number {
-    return this.#connections.closeOldestIdle(count);
-  }
-
-  #idleLimitMs(isNew: boolean): number {
-    if (!isNew) return this.#keepAliveMs;
-    return this.#context.isDraining ? DRAIN_NEW_MS : HEAD_TIMEOUT_MS;
-  }
-
   #add(socket: Socket, arrival: Arrival): Http1Connection {
-    const connection = new Http1Connection(socket, arrival, this.#context);
-    this.#connections.add(connection);
+    const connection = new Http1Connection(socket, arrival, this.context);
+    this.connections.add(connection);
     return connection;
   }
 }
