@@ -70,7 +70,7 @@ class Launcher(RunListener):
         # Children of programs that outlive their parents, and warm programs whose template died.
         become_subreaper()
         while not (self._is_stopping and not self._runs and not self._to_kill):
-            for fd, event in self._poll.poll(self._timeout()):
+            for fd, _event in self._poll.poll(self._timeout()):
                 if fd == CONTROL:
                     if not self._receive():
                         return
@@ -81,7 +81,7 @@ class Launcher(RunListener):
                 elif fd in self._left_errors:
                     self._drop_text(fd)
                 elif self._templates is not None and self._templates.takes(fd):
-                    self._templates.on_event(fd, event)
+                    self._templates.on_event(fd)
             self._tick()
 
     def end(self) -> None:

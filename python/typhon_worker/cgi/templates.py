@@ -242,7 +242,7 @@ class Templates:
         """Whether `fd`, registered in the poll object, belongs to a template."""
         return fd in self._by_fd
 
-    def on_event(self, fd: int, event: int) -> None:  # noqa: ARG002
+    def on_event(self, fd: int) -> None:
         """Something has happened on a descriptor of a template."""
         self._read(self._by_fd[fd])
 
