@@ -110,7 +110,7 @@ test("tls-alpn-01 needs no other port than that of TLS", async (t) => {
   const typhon = await startTyphon(t, words);
   await until("both certificates", () => world.authority.issued.length === 2);
   for (const host of domains) {
-    await typhon.output.waitFor(new RegExp(`${host}: certificate ordered`));
+    await typhon.output.waitFor(new RegExp(` ${host}: certificate ordered`));
     const one = await openHttp1(at(world, typhon, host));
     assert.equal((await one.get("/environ")).status, 200);
     one.destroy();
