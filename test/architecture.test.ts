@@ -46,7 +46,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Certificates and the DER that they are made of.
   // Certificates as bytes (X.509, PKCS #10).
   x509: [],
-  config: ["net"],
+  // What a folder holds: reads files, and knows no option.
+  discovery: [],
+  config: ["net", "discovery"],
   http1: ["http", "net"],
   http2: ["http", "net"],
   tls: ["http", "net", "x509"],

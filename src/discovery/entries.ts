@@ -1,0 +1,26 @@
+// What stands in a folder, as this user sees it. Follows symbolic links. Never throws.
+
+import { statSync, type Stats } from "node:fs";
+import { join } from "node:path";
+
+export function isFile(path: string): boolean {
+  return stat(path)?.isFile() ?? false;
+}
+
+export function isFolder(path: string): boolean {
+  return stat(path)?.isDirectory() ?? false;
+}
+
+/** Whether Python imports the folder as a package, before a module of the same name. */
+export function isPackage(folder: string): boolean {
+  return isFile(join(folder, "__init__.py"));
+}
+
+function stat(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    // A closed folder, or a loop of symbolic links.
+    return undefined;
+  }
+}
