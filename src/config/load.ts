@@ -13,6 +13,7 @@ import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { readFlags, type Flags } from "./flags.ts";
 import { readableFile } from "./given-paths.ts";
+import { NO_LAUNCHER, type LaunchedBy } from "./launched-by.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
@@ -83,13 +84,14 @@ export function configurationReader(
   flags: Flags,
   given: Environment,
   cwd: string,
+  launchedBy = NO_LAUNCHER,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
   const files = sources.all(OPTIONS.envFile);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const command = { flags, cwd, envFiles, freeBytes: askedOnce(freeBytes) };
+  const command = { flags, cwd, envFiles, launchedBy, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
@@ -133,7 +135,8 @@ export function programConfiguration(
   cwd: string,
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
+  const asked = { flags, environment, cwd, envFiles: {}, launchedBy: NO_LAUNCHER };
+  const command = { ...asked, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
   if (configuration.process.user === null) return configuration;
@@ -177,6 +180,7 @@ interface CommandLine {
 }
 
 interface Command extends CommandLine {
+  readonly launchedBy: LaunchedBy;
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
@@ -248,6 +252,7 @@ class ConfigurationMaker {
   readonly #given: Environment;
   readonly #environment: Environment;
   readonly #envFiles: Command["envFiles"];
+  readonly #launchedBy: LaunchedBy;
   readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
   readonly #working: WorkingFolder;
@@ -267,6 +272,7 @@ class ConfigurationMaker {
     this.#file = file;
     this.#folder = folder;
     this.#envFiles = envFiles;
+    this.#launchedBy = command.launchedBy;
     this.#mayWait = command.mayWait;
     this.#freeBytes = command.freeBytes;
     const top = tableLayer(tables.top, folder, true);
@@ -280,7 +286,13 @@ class ConfigurationMaker {
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
     const applications = tables.applications.map(({ name }) => name);
-    this.#routeContext = { working: this.#working, environment, applications, mistakes };
+    this.#routeContext = {
+      working: this.#working,
+      environment,
+      launchedBy: this.#launchedBy,
+      applications,
+      mistakes,
+    };
   }
 
   /** Null: this process need not become another user. */
@@ -299,6 +311,7 @@ class ConfigurationMaker {
       .map((one) =>
         loadApplication(one, {
           environment: this.#environment,
+          launchedBy: this.#launchedBy,
           working: this.#working,
           routes: drafts,
           mistakes: this.#mistakes,
