@@ -8,7 +8,7 @@ import { findCandidates } from "./candidates.ts";
 import { Constants } from "./constants.ts";
 import { findDjango, type StaticFiles } from "./django.ts";
 import { isFile, isFolder } from "./entries.ts";
-import { explainAmbiguity, explainNothing } from "./explanation.ts";
+import { explainAmbiguity, explainNothing, type Explanation } from "./explanation.ts";
 import { modulePlace } from "./module-paths.ts";
 import { packageNames, placesOf } from "./places.ts";
 import { findPythonFile } from "./python-files.ts";
@@ -49,8 +49,7 @@ export type Discovery =
       readonly why: string;
       readonly hints: readonly string[];
     }
-  /** `text`: for the user, at most six lines. */
-  | { readonly what: "nothing"; readonly text: string };
+  | ({ readonly what: "nothing" } & Explanation);
 
 /** Looks at a folder. Never throws for what lies in it. */
 export function discover(folder: string, context: DiscoveryContext): Discovery {
@@ -90,7 +89,7 @@ export function discover(folder: string, context: DiscoveryContext): Discovery {
     const place = modulePlace(file, folder);
     const [first, second] = candidates;
     if (first !== undefined && second !== undefined)
-      return { what: "nothing", text: explainAmbiguity(label, candidates, place, folder) };
+      return { what: "nothing", ...explainAmbiguity(label, candidates, place, folder) };
     if (first !== undefined)
       return found(`${place.module}:${first.callable}`, `${first.is} of ${label}`, {
         folder: place.folder,
@@ -103,10 +102,7 @@ export function discover(folder: string, context: DiscoveryContext): Discovery {
   if (isFile(join(folder, "index.html")) && python === null)
     return { what: "site", folder, why: "index.html, and no files of Python", hints: [] };
   const nearest = suggest(folder, files, verdicts, hasPrograms);
-  return {
-    what: "nothing",
-    text: explainNothing({ names, reasons: [...reasons, ...files.faults], nearest }),
-  };
+  return { what: "nothing", ...explainNothing(names, [...reasons, ...files.faults], nearest) };
 }
 
 function findGunicorn(

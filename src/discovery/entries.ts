@@ -16,6 +16,16 @@ export function isPackage(folder: string): boolean {
   return isFile(join(folder, "__init__.py"));
 }
 
+/**
+ * Whether files of the folder are no stranger's: nobody else may write there, and it belongs to this user, to root or
+ * to the owner of `start`. Folders above a project are looked at only if so: /tmp may hold anybody's environment.
+ */
+export function isTrusted(folder: string, start: string): boolean {
+  const found = stat(folder);
+  const owners = [0, process.geteuid?.(), stat(start)?.uid];
+  return found !== undefined && (found.mode & 0o002) === 0 && owners.includes(found.uid);
+}
+
 function stat(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });

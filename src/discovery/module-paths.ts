@@ -3,7 +3,7 @@
 
 import { basename, dirname, join } from "node:path";
 
-import { isFile, isFolder, isPackage } from "./entries.ts";
+import { isFile, isFolder, isPackage, isTrusted } from "./entries.ts";
 import type { SourceFile } from "./source-files.ts";
 
 const IDENTIFIER = /^[\p{L}_][\p{L}\p{M}\p{N}_]*$/u;
@@ -28,7 +28,10 @@ export function modulePlace({ path, module }: SourceFile, top: string): ModulePl
     parts.unshift(basename(folder));
     folder = dirname(folder);
   };
-  for (let level = 0; level < MAX_LEVELS && isPackage(folder); level += 1) goUp();
+  for (let level = 0; level < MAX_LEVELS && isPackage(folder); level += 1) {
+    if (!isTrusted(dirname(folder), top)) break;
+    goUp();
+  }
   const names = new Set(module.imports.map((one) => one.module.split(".")[0] ?? ""));
   const isRelative = module.imports.some(({ level }) => level > 0);
   for (let level = 0; level < MAX_LEVELS && folder.startsWith(join(top, "/")); level += 1) {

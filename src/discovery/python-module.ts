@@ -47,7 +47,7 @@ export interface ImportValue {
   readonly name: string | null;
 }
 
-export interface ExpressionValue {
+interface ExpressionValue {
   readonly kind: "expression";
   readonly expression: Expression;
   /** What the names of the expression had before this value. */

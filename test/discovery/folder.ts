@@ -38,7 +38,8 @@ export function look(folder: string, given: Given = {}): Discovery {
 /** "main:app", "flaskr:create_app() in src", "site", or the text of what is said. */
 export function words(folder: string, discovery: Discovery): string {
   if (discovery.what === "site") return "site";
-  if (discovery.what === "nothing") return discovery.text;
+  if (discovery.what === "nothing")
+    return [discovery.looked, ...discovery.advice].filter((line) => line !== "").join("\n");
   const place = relative(folder, discovery.folder);
   return place === "" ? discovery.app : `${discovery.app} in ${place}`;
 }

@@ -168,7 +168,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     tree: { "cgi-bin/hello.py": "print()" },
     found: /^cgi-bin\/ has CGI programs: typhon --cgi \/cgi-bin=cgi-bin$/m,
   },
-  "an empty folder": { tree: {}, found: /or write a file: typhon init$/ },
+  "an empty folder": { tree: {}, found: /without files of Python$/ },
   "index.html without Python": { tree: { "index.html": "", "a/b.css": "" }, found: "site" },
   "index.html and CGI programs": {
     tree: { "index.html": "", "cgi-bin/hello.py": "" },
