@@ -19,6 +19,7 @@ import { readVersion } from "../config/version.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
+const INIT = "init";
 const HELP_OF: ReadonlyMap<string | null, string> = new Map([
   [CHECK, CHECK_HELP],
   [TRUST, TRUST_HELP],
@@ -36,6 +37,11 @@ export async function run(
   const command = first === RELOAD || first === CHECK || first === TRUST ? first : null;
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
+    if (first === INIT) {
+      const { init } = await import("./init.ts");
+      process.stdout.write(init(words.slice(1), environment, { cwd: workingFolder(), launchedBy }));
+      return 0;
+    }
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {

@@ -12,7 +12,8 @@ export type Found = Exclude<Discovery, { what: "nothing" }>;
 export type Discover = (folder: string, environment: Environment, nameless: string | null) => Found;
 
 /** What to do where nothing is near. */
-const USUAL_ADVICE = "name the application, such as typhon shop:app, or write a file: typhon init";
+const USUAL_ADVICE =
+  "name the application: typhon shop:app, typhon ./public for files; typhon --help has examples";
 
 /** Looks at the first folder that is asked for, and answers the same from then on. */
 export function discoverOnce(): Discover {

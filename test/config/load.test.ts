@@ -698,7 +698,7 @@ describe("the application", () => {
   });
   test("its absence is an error with an example, where nothing is found", () => {
     assert.throws(() => loadHere([]), {
-      text: /^no application given, and none found in this folder\. Looked for: typhon\.toml, .*\n.*\nname the application, such as typhon shop:app, or write a file: typhon init$/,
+      text: /^no application given, and none found in this folder\. Looked for: typhon\.toml, .*\n.*\nname the application: typhon shop:app, .*$/,
     });
   });
   const call = `mod:make("a/b.py:c()", debug=False)`;
