@@ -43,6 +43,8 @@ function choose(file: SourceFile, verdicts: Verdicts): readonly Candidate[] {
   const usual = NAMES.flatMap((name) => applicationAt(name, file, verdicts));
   const [first] = usual;
   if (first !== undefined) {
+    const isOne = usual.every(({ verdict }) => verdict.origin === first.verdict.origin);
+    if (isOne) return [candidateOf(first)];
     const others = separate(usual, file, verdicts).filter(({ name }) => name !== first.name);
     const isInner = verdicts.innerOrigins(file).has(first.verdict.origin);
     // `api` around `app`: the outer one.
@@ -76,6 +78,7 @@ function applicationAt(name: string, file: SourceFile, verdicts: Verdicts): Name
 
 /** Each application once, and none that is mounted in, or wrapped by, another. */
 function separate(all: readonly Named[], file: SourceFile, verdicts: Verdicts): Named[] {
+  if (all.length < 2) return [...all];
   const inner = verdicts.innerOrigins(file);
   const seen = new Set<object>();
   const separated = all.filter(({ verdict: { origin } }) => {
@@ -113,7 +116,7 @@ function reasonsOf(file: SourceFile, label: string, verdicts: Verdicts): string[
         `${name} of ${label} needs arguments: typhon '${label.replace(/(?:\/__init__)?\.py$/, "").replaceAll("/", ".")}:${name}(…)'`,
       );
   if (reasons.length > 0) return reasons;
-  for (const { module, level } of file.module.imports) {
+  for (const { module, level } of file.module.imports()) {
     const words = level > 0 ? undefined : SCRIPTS.get(module.split(".")[0] ?? "");
     if (words !== undefined) return [`${label} ${words.replace("FILE", label)}`];
   }

@@ -91,7 +91,7 @@ export function discover(folder: string, context: DiscoveryContext): Discovery {
     if (first !== undefined && second !== undefined)
       return { what: "nothing", ...explainAmbiguity(label, candidates, place, folder) };
     if (first !== undefined)
-      return found(`${place.module}:${first.callable}`, `${first.is} of ${label}`, {
+      return found(`${place.module}:${first.callable}`, `${first.is} in ${label}`, {
         folder: place.folder,
       });
     reasons.push(...more);

@@ -63,7 +63,7 @@ export function findDjango(context: DjangoContext): DjangoProject | string | nul
 }
 
 function settingsNamedIn({ module }: SourceFile): string | null {
-  for (const { positional } of module.calls) {
+  for (const { positional } of module.calls()) {
     const [key, value] = positional;
     if (key?.kind === "string" && key.text === VARIABLE && value?.kind === "string")
       return value.text;
@@ -76,7 +76,7 @@ function settingsNamedIn({ module }: SourceFile): string | null {
     )
       return constant.expression.text;
   }
-  return module.items.find(([key]) => key === VARIABLE)?.[1] ?? null;
+  return module.items().find(([key]) => key === VARIABLE)?.[1] ?? null;
 }
 
 interface NamedApplication {

@@ -32,11 +32,12 @@ export function modulePlace({ path, module }: SourceFile, top: string): ModulePl
     if (!isTrusted(dirname(folder), top)) break;
     goUp();
   }
-  const names = new Set(module.imports.map((one) => one.module.split(".")[0] ?? ""));
-  const isRelative = module.imports.some(({ level }) => level > 0);
   for (let level = 0; level < MAX_LEVELS && folder.startsWith(join(top, "/")); level += 1) {
     const name = basename(folder);
-    const isMeant = names.has(name) || (isRelative && parts.length < 2);
+    const imports = module.imports();
+    const isRelative = imports.some(({ level }) => level > 0);
+    const isNamed = imports.some((one) => one.module.split(".")[0] === name);
+    const isMeant = isNamed || (isRelative && parts.length < 2);
     if (!isMeant || !IDENTIFIER.test(name)) break;
     goUp();
   }

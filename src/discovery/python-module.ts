@@ -1,5 +1,6 @@
 // What a module of Python binds at its top level: names with their values in the order of the source, functions with
-// their parameters and results, classes with their bases, imports. Pure: sees a source, knows no other file.
+// their parameters and results, classes with their bases, imports. Pure: sees a source, knows no other file. Bodies of
+// functions and classes are read when they are asked for: most never are, and they are most of a source.
 //
 //     app = Flask(__name__)            app ← call of Flask
 //     if DEBUG: app = Wrapper(app)     app ← the call above, or call of Wrapper with the app above
@@ -23,10 +24,14 @@ const MAX_BLOCKS = 50;
 export interface FunctionValue {
   readonly kind: "function";
   readonly isAsync: boolean;
-  /** Whether it yields: its call returns no application. */
-  readonly isGenerator: boolean;
   readonly parameters: Parameters;
   readonly annotation: Expression | null;
+  readonly body: () => FunctionBody;
+}
+
+interface FunctionBody {
+  /** Whether it yields: its call returns no application. */
+  readonly isGenerator: boolean;
   readonly names: Names;
   readonly results: readonly Expression[];
 }
@@ -34,9 +39,8 @@ export interface FunctionValue {
 export interface ClassValue {
   readonly kind: "class";
   readonly bases: readonly Expression[];
-  /** The parameters of `__init__` and `__call__`, self included; null: it has none of its own. */
-  readonly init: Parameters | null;
-  readonly call: Parameters | null;
+  /** The parameters of a method, self included; null: the class has none of its own. */
+  readonly method: (name: string) => Parameters | null;
 }
 
 /** `from module import name`, or `import module` with name null; `level`: the dots of a relative import. */
@@ -66,11 +70,11 @@ export interface PythonModule {
   /** `from module import *`. */
   readonly stars: readonly Pick<ImportValue, "level" | "module">[];
   /** Every module that is imported anywhere. */
-  readonly imports: readonly Pick<ImportValue, "level" | "module">[];
+  readonly imports: () => readonly Pick<ImportValue, "level" | "module">[];
   /** Every call, wherever it stands. */
-  readonly calls: readonly Call[];
+  readonly calls: () => readonly Call[];
   /** `target["key"] = "text"` anywhere, as the texts of key and value. */
-  readonly items: readonly (readonly [key: string, text: string])[];
+  readonly items: () => readonly (readonly [key: string, text: string])[];
 }
 
 /** Null: the source is nested too deeply. */
@@ -79,9 +83,22 @@ export function readPythonModule(source: string): PythonModule | null {
   if (tree === null) return null;
   const scope = new Scope(source);
   scope.readBlock(tree.topNode, 0);
-  const { calls, items, imports } = findEverywhere(tree.topNode, source);
   const { names, scriptNames, stars } = scope;
-  return { names, scriptNames, stars, imports, calls, items };
+  const top = tree.topNode;
+  return {
+    names,
+    scriptNames,
+    stars,
+    imports: once(() => importsIn(top, source)),
+    calls: once(() => callsIn(top, source)),
+    items: once(() => itemsIn(top, source)),
+  };
+}
+
+/** The result of `make`, made when it is asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
 }
 
 class Scope {
@@ -180,39 +197,42 @@ class Scope {
     const name = node.getChild("VariableName");
     const body = node.getChild("Body");
     if (name === null) return;
-    const inside = new Scope(this.#source);
-    if (body !== null && depth < MAX_BLOCKS) inside.readBlock(body, depth + 1);
+    const source = this.#source;
     const annotation = node.getChild("TypeDef")?.lastChild ?? null;
-    const { results, isGenerator } = body === null ? NO_RESULTS : resultsOf(body, this.#source);
     this.#bind(this.#text(name), {
       kind: "function",
       isAsync: node.getChild("async") !== null,
-      isGenerator,
       parameters: readParameters(node.getChild("ParamList")),
-      annotation: annotation === null ? null : readExpression(annotation, this.#source),
-      names: inside.names,
-      results,
+      annotation: annotation === null ? null : readExpression(annotation, source),
+      body: once(() => {
+        const inside = new Scope(source);
+        if (body === null || depth >= MAX_BLOCKS) return NO_BODY;
+        inside.readBlock(body, depth + 1);
+        return { names: inside.names, ...resultsOf(body, source) };
+      }),
     });
   }
 
   #readClass(node: SyntaxNode, depth: number): void {
     const name = node.getChild("VariableName");
     if (name === null) return;
-    const inside = new Scope(this.#source);
-    const body = node.getChild("Body");
-    if (body !== null) inside.readBlock(body, depth + 1);
-    const parametersOf = (method: string): Parameters | null => {
-      const one = inside.names.get(method)?.at(-1);
-      return one?.kind === "function" ? one.parameters : null;
-    };
+    const source = this.#source;
+    const methods = once(() => {
+      const inside = new Scope(source);
+      const body = node.getChild("Body");
+      if (body !== null) inside.readBlock(body, depth + 1);
+      return inside.names;
+    });
     const bases = childrenOf(node.getChild("ArgList") ?? name).filter((one) =>
       ["VariableName", "MemberExpression"].includes(one.name),
     );
     this.#bind(this.#text(name), {
       kind: "class",
-      bases: bases.map((one) => readExpression(one, this.#source)),
-      init: parametersOf("__init__"),
-      call: parametersOf("__call__"),
+      bases: bases.map((one) => readExpression(one, source)),
+      method: (wanted) => {
+        const one = methods().get(wanted)?.at(-1);
+        return one?.kind === "function" ? one.parameters : null;
+      },
     });
   }
 
@@ -265,7 +285,7 @@ class Scope {
 /** Values of one name that are kept. */
 const MAX_VALUES = 8;
 
-const NO_RESULTS = { results: [], isGenerator: false } as const;
+const NO_BODY: FunctionBody = { names: new Map(), results: [], isGenerator: false };
 
 interface ImportedName {
   readonly name: string;
@@ -342,34 +362,37 @@ function resultsOf(
 /** Calls of one module that are looked at. */
 const MAX_CALLS = 5000;
 
-function findEverywhere(
-  top: SyntaxNode,
-  source: string,
-): Pick<PythonModule, "calls" | "items" | "imports"> {
+function callsIn(top: SyntaxNode, source: string): Call[] {
   const calls: Call[] = [];
-  const items: [string, string][] = [];
+  top.cursor().iterate((at) => {
+    if (at.name !== "CallExpression" || calls.length >= MAX_CALLS) return;
+    const call = readExpression(at.node, source);
+    if (call.kind === "call") calls.push(call);
+  });
+  return calls;
+}
+
+function importsIn(top: SyntaxNode, source: string): Pick<ImportValue, "level" | "module">[] {
   const imports: Pick<ImportValue, "level" | "module">[] = [];
   top.cursor().iterate((at) => {
-    const { name } = at;
-    if (name === "CallExpression" && calls.length < MAX_CALLS) {
-      const call = readExpression(at.node, source);
-      if (call.kind === "call") calls.push(call);
-    }
-    if (name === "ImportStatement") {
-      const { level, module, names } = readImportParts(at.node, source);
-      // `from . import x` may import the module x.
-      const isOfFolder = module.length === 0;
-      for (const one of isOfFolder ? (names ?? []) : module)
-        imports.push({ level, module: one.name });
-    }
-    if (name !== "AssignStatement") return;
-    const { node } = at;
-    if (node.firstChild?.name === "MemberExpression") {
-      const target = readExpression(node.firstChild, source);
-      const value = readExpression(node.lastChild, source);
-      if (target.kind === "item" && target.index.kind === "string" && value.kind === "string")
-        items.push([target.index.text, value.text]);
-    }
+    if (at.name !== "ImportStatement") return;
+    const { level, module, names } = readImportParts(at.node, source);
+    // `from . import x` may import the module x.
+    const modules = module.length === 0 ? (names ?? []) : module;
+    for (const { name } of modules) imports.push({ level, module: name });
   });
-  return { calls, items, imports };
+  return imports;
+}
+
+function itemsIn(top: SyntaxNode, source: string): [string, string][] {
+  const items: [string, string][] = [];
+  top.cursor().iterate((at) => {
+    if (at.name !== "AssignStatement") return;
+    const { firstChild, lastChild } = at.node;
+    const target = readExpression(firstChild, source);
+    const value = readExpression(lastChild, source);
+    if (target.kind === "item" && target.index.kind === "string" && value.kind === "string")
+      items.push([target.index.text, value.text]);
+  });
+  return items;
 }

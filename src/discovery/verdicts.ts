@@ -79,10 +79,10 @@ export class Verdicts {
         ? this.#followImport(value, place)
         : ({ kind: "value", name, value, place } as const);
     if (found.kind !== "value" || found.value.kind !== "function") return null;
-    const { isAsync, isGenerator, parameters, results, annotation } = found.value;
-    if (isAsync || isGenerator) return null;
+    const { isAsync, parameters, body, annotation } = found.value;
+    if (isAsync || body().isGenerator) return null;
     const result = this.#ofResult(found.value, found.place);
-    const mayBe = FACTORIES.has(name) && (results.length > 0 || annotation !== null);
+    const mayBe = FACTORIES.has(name) && (body().results.length > 0 || annotation !== null);
     if (result.grade !== "application" && !(mayBe && result.grade === "possible")) return null;
     return { is: result.is, needsArguments: parameters.required > 0 };
   }
@@ -91,7 +91,7 @@ export class Verdicts {
   innerOrigins(file: SourceFile): ReadonlySet<object> {
     const place = topOf(file);
     const inner = new Set<object>();
-    for (const call of file.module.calls) {
+    for (const call of file.module.calls()) {
       const { callee } = call;
       const isMount =
         callee.kind === "attribute" &&
@@ -203,18 +203,20 @@ export class Verdicts {
 
   /** What a function returns. */
   #ofResult(value: FunctionValue, place: Place): Verdict {
-    if (value.isAsync || value.isGenerator) return NONE;
-    const next = { ...deeper(place), names: [value.names, ...place.names.slice(-1)] };
+    const { names, results, isGenerator } = value.body();
+    if (value.isAsync || isGenerator) return NONE;
+    const next = { ...deeper(place), names: [names, ...place.names.slice(-1)] };
     if (next.steps > MAX_STEPS) return NONE;
     const origin = value.annotation === null ? UNKNOWN : this.#originOf(value.annotation, next);
     const known = origin.kind === "outside" ? APPLICATIONS.get(origin.name) : undefined;
     if (known !== undefined) return { grade: "application", ...known, origin: value };
-    return best(value.results.map((one) => this.#of(one, next)));
+    return best(results.map((one) => this.#of(one, next)));
   }
 
   /** An object of a class of the project. */
   #ofInstance(value: ClassValue, place: Place, call: object): Verdict {
-    const own = value.call === null ? NONE : ofCallable(value.call.required - 1, null, call);
+    const method = value.method("__call__");
+    const own = method === null ? NONE : ofCallable(method.required - 1, null, call);
     if (own.grade === "application") return own;
     let isKnown = true;
     for (const base of value.bases) {
@@ -235,14 +237,12 @@ export class Verdicts {
         if (inherited.grade !== "none") return inherited;
       } else isKnown = false;
     }
-    return isKnown && value.call === null
-      ? NONE
-      : { grade: "possible", is: "object", origin: call };
+    return isKnown && method === null ? NONE : { grade: "possible", is: "object", origin: call };
   }
 
   /** A class that is itself the application (PEP 3333): `__init__(self, environ, start_response)`. */
   #ofClassItself(value: ClassValue): Verdict {
-    return value.init?.required === 3
+    return value.method("__init__")?.required === 3
       ? { grade: "application", is: "WSGI class", attribute: "", origin: value }
       : NONE;
   }

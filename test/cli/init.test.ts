@@ -49,7 +49,7 @@ test("writes typhon.toml for what it finds, which typhon check accepts, and whic
   assert.equal(first.err, "");
   assert.equal(
     first.out,
-    "wrote typhon.toml: app:app, the Flask object app of app.py\nnext: typhon check, then typhon\n",
+    "wrote typhon.toml: app:app, the Flask object app in app.py\nnext: typhon check, then typhon\n",
   );
   const path = join(folder, "typhon.toml");
   const text = readFileSync(path, "utf8");

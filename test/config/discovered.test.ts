@@ -36,7 +36,7 @@ describe("without an application", () => {
   test("one is found, and why is kept", () => {
     const folder = folderWith({ "shop/__init__.py": "", "app/main.py": FLASK });
     const { found, applications, routes } = read(folder);
-    assert.deepEqual(found, { what: "main:app", why: "the Flask object app of app/main.py" });
+    assert.deepEqual(found, { what: "main:app", why: "the Flask object app in app/main.py" });
     const [application] = applications;
     assert.equal(application?.app, "main:app");
     assert.equal(application.appDir, join(folder, "app"));

@@ -386,7 +386,7 @@ describe("Django's static files", () => {
 describe("what is chosen is told", () => {
   test("with its place", () => {
     const found = look(folderWith({ "app/main.py": FASTAPI }));
-    assert.equal(found.what === "app" && found.why, "the FastAPI object app of app/main.py");
+    assert.equal(found.what === "app" && found.why, "the FastAPI object app in app/main.py");
   });
   test("and cgi-bin/ is only hinted at", () => {
     const found = look(folderWith({ "app.py": FLASK, "cgi-bin/a.py": "" }));

@@ -18,7 +18,7 @@ const FACTS: InitFacts = {
   app: "app:app",
   appDir: "",
   statics: [],
-  found: "app:app, the Flask object app of app.py",
+  found: "app:app, the Flask object app in app.py",
   python: { path: "/srv/shop/.venv/bin/python", why: ".venv beside the application" },
   command: "/srv/shop/.venv/bin/typhon",
   user: "shop",
