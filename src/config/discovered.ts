@@ -1,7 +1,10 @@
 // What discovery finds for a configuration that names no application and no route: once a start. A reload keeps it, so
 // that a file that is being written changes nothing but code.
 
-import { discover, type Discovery } from "../discovery/discover.ts";
+import { createRequire } from "node:module";
+import { extname } from "node:path";
+
+import type { discover, Discovery } from "../discovery/discover.ts";
 import { OperatorError } from "./operator-error.ts";
 import { projectNames, readProject, stringAt } from "./project-file.ts";
 import type { Environment } from "./sources.ts";
@@ -25,11 +28,23 @@ function look(...[folder, environment, nameless]: Parameters<Discover>): Found {
   const table = readProject(folder);
   const entrypoint = table && stringAt(table, "tool.fastapi", "entrypoint");
   const names = table === null ? [] : projectNames(table);
-  const found = discover(folder, { environment, project: { entrypoint, names } });
+  const found = loadDiscover()(folder, { environment, project: { entrypoint, names } });
   if (found.what !== "nothing") return found;
   const { looked, advice } = found;
   if (nameless !== null) throw new OperatorError([nameless, ...advice].join("\n"));
   const first = looked === "" ? [] : [looked];
   const last = advice.length === 0 ? [USUAL_ADVICE] : advice;
   throw new OperatorError([...first, ...last].join("\n"));
+}
+
+/** The modules of discovery cost 15 ms, which a start with APP does not pay. import() would make every reader wait. */
+function loadDiscover(): typeof discover {
+  const path = `../discovery/discover${extname(import.meta.filename)}`;
+  const found: unknown = createRequire(import.meta.url)(path);
+  if (!hasDiscover(found)) throw new Error(`${path} has no discover`);
+  return found.discover;
+}
+
+function hasDiscover(found: unknown): found is { readonly discover: typeof discover } {
+  return typeof found === "object" && found !== null && "discover" in found;
 }

@@ -35,7 +35,7 @@ export function modulePlace({ path, module }: SourceFile, top: string): ModulePl
   for (let level = 0; level < MAX_LEVELS && folder.startsWith(join(top, "/")); level += 1) {
     const name = basename(folder);
     const imports = module.imports();
-    const isRelative = imports.some(({ level }) => level > 0);
+    const isRelative = imports.some((one) => one.level > 0);
     const isNamed = imports.some((one) => one.module.split(".")[0] === name);
     const isMeant = isNamed || (isRelative && parts.length < 2);
     if (!isMeant || !IDENTIFIER.test(name)) break;
