@@ -12,8 +12,8 @@ import { readPythonModule, type PythonModule } from "./python-module.ts";
 /** Bytes of one source. The parser reads 1 MiB of Python in about a second, of garbage in six. */
 export const MAX_SOURCE_BYTES = 262_144;
 /** Bytes of all sources, and their number. */
-const MAX_ALL_BYTES = 1_048_576;
-const MAX_SOURCES = 100;
+export const MAX_ALL_BYTES = 1_048_576;
+export const MAX_SOURCES = 100;
 
 /** One source, and what it binds. */
 export interface SourceFile {

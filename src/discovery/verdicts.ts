@@ -11,9 +11,9 @@ import type { ClassValue, FunctionValue, ImportValue, Names, Value } from "./pyt
 import type { SourceFile, SourceFiles } from "./source-files.ts";
 
 /** Steps from name to name. */
-const MAX_STEPS = 24;
+export const MAX_STEPS = 24;
 /** Names that are looked up in all; sources of a thousand branches end here, and what is left is unknown. */
-const MAX_LOOK_UPS = 20_000;
+export const MAX_LOOK_UPS = 20_000;
 
 /** What is known of a value. */
 export type Verdict =
