@@ -196,7 +196,7 @@ export class CgiRequest
     this.#errorText?.flush();
     if (end.failure === "") this.onOutputEnd();
     else if (this.#response !== "whole" && this.#response !== "done")
-      this.fail(this.worker === 0 ? ERRORS.APPLICATION_ERROR : ERRORS.WORKER_DIED);
+      this.fail(failureError(end, this.worker));
     this.#tellEnd(end);
     this.#finishRun();
   }
@@ -461,4 +461,10 @@ export class CgiRequest
     this.#errorText?.flush();
     this.context.onFault(this.exchange, text);
   }
+}
+
+/** Why a program that has failed has given no response. `pid`: 0 = it was not started. */
+function failureError({ isForNow }: ProgramEnd, pid: number): HttpError {
+  if (pid !== 0) return ERRORS.WORKER_DIED;
+  return isForNow === true ? ERRORS.NO_WORKERS : ERRORS.APPLICATION_ERROR;
 }

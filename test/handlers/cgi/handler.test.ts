@@ -340,6 +340,16 @@ describe("a program", () => {
     await world.isClean();
   });
 
+  it("that cannot be started at this moment is 503", async (t) => {
+    const world = new World(t);
+    const stream = world.ask();
+    const program = await until("it is asked for", () => world.programs[0] ?? null);
+    program.exit({ code: null, failure: "the launcher has ended", isForNow: true });
+    assert.equal(stream.status, 503);
+    assert.deepEqual(world.faults, ["the program failed: the launcher has ended"]);
+    await world.isClean();
+  });
+
   it("whose launcher ends after its head is cut", async (t) => {
     const world = new World(t);
     const [stream, program] = await world.run();
