@@ -187,7 +187,9 @@ export class CgiRequest
   }
 
   onErrorText(text: string): void {
-    this.#errorText ??= new ErrorText((whole) => this.context.onErrorText(this.exchange, whole));
+    this.#errorText ??= new ErrorText((whole) =>
+      this.context.onErrorText(this.exchange, this.#found.file, whole),
+    );
     this.#errorText.add(text);
   }
 
@@ -285,7 +287,7 @@ export class CgiRequest
     this.#endResponse();
     if (exchange.redirect(path, query)) context.reroute(exchange);
     else {
-      context.onFault(exchange, "too many local redirects follow one another");
+      context.onFault(exchange, this.#found.file, "too many local redirects follow one another");
       exchange.fail(ERRORS.RESPONSE_INVALID);
     }
   }
@@ -459,7 +461,7 @@ export class CgiRequest
   /** The log has what the program said before. */
   #tell(text: string): void {
     this.#errorText?.flush();
-    this.context.onFault(this.exchange, text);
+    this.context.onFault(this.exchange, this.#found.file, text);
   }
 }
 

@@ -135,8 +135,8 @@ class World {
         exchange.path = path;
         handler.handle(exchange);
       },
-      onFault: (_, text) => void this.faults.push(text),
-      onErrorText: (_, text) => void this.errors.push(text),
+      onFault: (_, __, text) => void this.faults.push(text),
+      onErrorText: (_, __, text) => void this.errors.push(text),
       onStoreFailure: (_, error) => void this.faults.push(error.message),
       onUnreadable: (path, code) => void this.faults.push(`${code} ${path}`),
       onNoProgram: (path) => void this.faults.push(`not a program ${path}`),
