@@ -1,0 +1,272 @@
+// The pages of the documentation as programs: reads the fenced blocks of a page, and does what a reader would do
+// with them, in a folder of its own. What a block is, its first line says:
+//     ```python title="app.py"                 a file; "app.py (at the end)" adds to it
+//     ```console                               lines "$ COMMAND", each followed by what it prints
+//     <!-- not run: REASON --> above it        nothing is done with it
+// In what a command prints, "…" stands for anything, and lines between those of the page may be left out. A
+// command that serves runs until the next one that serves, or the end of the page. Three kinds of commands are not
+// run as they are: `python3 -m venv DIR` gives the environment of the tests, `pip install` only looks whether that
+// environment has the packages, and ports of the page are free ones.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+
+import { within } from "./deadline.ts";
+import { freePorts } from "./free-ports.ts";
+import { Output } from "./output.ts";
+import { CHECKOUT, COMMAND, makeScratch, type Scope } from "./scratch.ts";
+import { Typhon } from "./typhon.ts";
+
+/** A command of a page may import a large framework on a loaded machine, ms. */
+const COMMAND_MS = 90_000;
+
+export interface Block {
+  /** Line of its fence, from 1. */
+  readonly line: number;
+  readonly language: string;
+  /** The name of a file, or null. */
+  readonly title: string | null;
+  readonly text: string;
+  /** Why nothing is done with it, or null. */
+  readonly notRun: string | null;
+}
+
+/** A command of a session and the lines that it prints. */
+export interface Step {
+  readonly command: string;
+  readonly expected: readonly string[];
+}
+
+/** The fenced blocks of a page, in their order. */
+export function readBlocks(markdown: string): Block[] {
+  const lines = markdown.split("\n");
+  const blocks: Block[] = [];
+  for (let at = 0; at < lines.length; at += 1) {
+    const [, indent = "", language = "", words = ""] =
+      /^( *)```([\w-]*)(.*)$/.exec(lines[at] ?? "") ?? [];
+    if (!(lines[at] ?? "").startsWith(`${indent}\`\`\``)) continue;
+    const end = lines.indexOf(`${indent}\`\`\``, at + 1);
+    assert.ok(end > 0, `line ${at + 1}: the block does not end`);
+    const before = lines.slice(0, at).findLast((line) => line.trim() !== "") ?? "";
+    const inside = lines.slice(at + 1, end).map((line) => line.slice(indent.length));
+    blocks.push({
+      line: at + 1,
+      language,
+      title: /title="([^"]+)"/.exec(words)?.[1] ?? null,
+      text: inside.map((line) => `${line}\n`).join(""),
+      notRun: /^\s*<!-- not run: (.+) -->$/.exec(before)?.[1] ?? null,
+    });
+    at = end;
+  }
+  return blocks;
+}
+
+/** What the runner does with a block; null: it would do nothing, and no mark says why. */
+export function kindOf(block: Block): "not run" | "file" | "session" | null {
+  if (block.notRun !== null) return "not run";
+  if (block.title !== null) return "file";
+  if (block.language === "console" && block.text.startsWith("$ ")) return "session";
+  return null;
+}
+
+/** The commands of a session. A line that ends with a backslash goes on in the next one. */
+export function readSteps(text: string): Step[] {
+  const steps: { command: string; expected: string[] }[] = [];
+  for (const line of text.replaceAll(/\\\n\s*/g, "").split("\n")) {
+    if (line.startsWith("$ ")) steps.push({ command: line.slice(2), expected: [] });
+    else if (line.trim() !== "") steps.at(-1)?.expected.push(line.trim());
+  }
+  return steps;
+}
+
+/** The environment that a page says it needs, `<!-- environment: guides -->`; else that of all tests. */
+export function environmentOf(markdown: string): string {
+  const name = /^<!-- environment: (\w+) -->$/m.exec(markdown)?.[1] ?? "test";
+  return join(CHECKOUT, `.venv-${name}`);
+}
+
+/** Whether a command serves until it is stopped. */
+export function isServer(command: string): boolean {
+  const words = command.split(" ").filter((word) => !/^\w+=/.test(word));
+  const at = words.indexOf("typhon");
+  if (at < 0 || !["", "ddtrace-run", "opentelemetry-instrument"].includes(words[at - 1] ?? ""))
+    return false;
+  return !/^(?:check|reload|hash-password|trust|init|doctor|--help|--version)$/.test(
+    words[at + 1] ?? "",
+  );
+}
+
+/** Does all that a page says, in a folder of its own, and stops what it has started. */
+export async function runGuide(scope: Scope, page: string): Promise<void> {
+  const markdown = readFileSync(join(CHECKOUT, page), "utf8");
+  const guide = new Guide(makeScratch(scope), environmentOf(markdown), await mapPorts(markdown));
+  scope.after(() => guide.kill());
+  for (const block of readBlocks(markdown)) {
+    const where = `${page}:${block.line}`;
+    const kind = kindOf(block);
+    assert.ok(kind !== null, `${where}: not run, and no mark says why`);
+    if (kind === "file") guide.write(block.title ?? "", block.text);
+    if (kind !== "session") continue;
+    for (const { command, expected } of readSteps(block.text)) {
+      const what = `${where}: $ ${command}`;
+      await within(COMMAND_MS, guide.run(command, expected, what), what);
+    }
+  }
+  await guide.stop();
+}
+
+/** The ports that a page names, each with a free one. */
+async function mapPorts(markdown: string): Promise<ReadonlyMap<string, string>> {
+  const named = [...markdown.matchAll(PORT)].map(([, , port = ""]) => port);
+  const names = [...new Set(["8000", ...named])];
+  const free = await freePorts(names);
+  return new Map(names.map((name) => [name, String(free[name])]));
+}
+
+const PORT =
+  /((?:127\.0\.0\.1|localhost|0\.0\.0\.0):|--port[ =]|-p |PORT=|port=)(\d+)(?=\D|$)/g;
+
+class Guide {
+  readonly #ports: ReadonlyMap<string, string>;
+  readonly #environment: string;
+  readonly #variables: Readonly<Record<string, string>>;
+  #folder: string;
+  #server: Typhon | null = null;
+
+  constructor(scratch: string, environment: string, ports: ReadonlyMap<string, string>) {
+    this.#ports = ports;
+    this.#environment = environment;
+    this.#folder = join(scratch, "project");
+    const commands = join(scratch, "commands");
+    for (const folder of [this.#folder, commands]) mkdirSync(folder);
+    symlinkSync(COMMAND, join(commands, "typhon"));
+    this.#variables = {
+      PATH: `${commands}:${join(environment, "bin")}:${process.env["PATH"] ?? ""}`,
+      VIRTUAL_ENV: environment,
+      HOME: scratch,
+      PYTHONDONTWRITEBYTECODE: "1",
+      NO_PROXY: "*",
+      // Gradio would tell its makers of each start.
+      GRADIO_ANALYTICS_ENABLED: "False",
+    };
+  }
+
+  write(title: string, text: string): void {
+    const name = title.replace(/ \(at the end\)$/, "");
+    const path = join(this.#folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    const local = this.#localize(text);
+    if (name === title) writeFileSync(path, local);
+    else appendFileSync(path, `\n${local}`);
+  }
+
+  async run(command: string, expected: readonly string[], what: string): Promise<void> {
+    const [first = "", ...words] = command.split(" ");
+    const venv = /^python3? -m venv (\S+)$/.exec(command)?.[1];
+    if (first === "cd") this.#folder = join(this.#folder, words[0] ?? "");
+    else if (venv !== undefined) symlinkSync(this.#environment, join(this.#folder, venv));
+    else if (/^(?:\S+\/)?pip$/.test(first)) this.#requireInstalled(words.slice(1), what);
+    else if (isServer(command)) await this.#serve(command, expected, what);
+    else await this.#execute(command, expected, what);
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    await server?.stop();
+  }
+
+  kill(): void {
+    this.#server?.kill();
+  }
+
+  async #serve(command: string, expected: readonly string[], what: string): Promise<void> {
+    await this.stop();
+    const hasAddress =
+      / (?:--bind|-b|--host|--port|-p|--tls|--certfile)\b/.test(command) ||
+      /^bind = /m.test(readIfThere(join(this.#folder, "typhon.toml")));
+    // The shell is replaced by the server, which is stopped by its id.
+    const line = this.#localize(command).replace(/^((?:\w+=\S+ )*)/, "$1exec ");
+    const server = new Typhon(["-c", line], {
+      command: "sh",
+      cwd: this.#folder,
+      env: {
+        ...this.#variables,
+        ...(hasAddress ? {} : { TYPHON_BIND: this.#localize("127.0.0.1:8000") }),
+      },
+    });
+    this.#server = server;
+    await server.waitForStart();
+    for (const text of expected) await server.output.waitFor(this.#pattern(text));
+    assert.ok(!server.hasExited, `${what}\n${server.output.all}`);
+  }
+
+  async #execute(command: string, expected: readonly string[], what: string): Promise<void> {
+    const child = spawn("sh", ["-c", this.#localize(command)], {
+      cwd: this.#folder,
+      env: { ...this.#variables, LANG: "C.UTF-8" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const output = new Output();
+    output.collect(child.stdout, "stdout");
+    output.collect(child.stderr, "stderr");
+    const closed: readonly unknown[] = await once(child, "close");
+    const server = this.#server === null ? "" : `\nthe server:\n${this.#server.output.all}`;
+    const said = `${what}\n${output.all}${server}`;
+    assert.deepEqual(closed, [0, null], said);
+    let from = 0;
+    for (const text of expected) {
+      const found = this.#pattern(text).exec(output.all.slice(from));
+      assert.ok(found !== null, `not printed: ${text}\n${said}`);
+      from += found.index + found[0].length;
+    }
+  }
+
+  #requireInstalled(words: readonly string[], what: string): void {
+    const packages = words.filter((word) => !word.startsWith("-"));
+    const library = join(this.#environment, "lib");
+    const [version = ""] = readdirSync(library);
+    const installed = readdirSync(join(library, version, "site-packages"))
+      .map((name) => /^(.+?)-[^-]+\.dist-info$/.exec(name)?.[1] ?? "")
+      .map(normalizeName);
+    for (const name of packages) {
+      // Typhon itself is the checkout.
+      const wanted = normalizeName(name.replace(/['"]|\[.*|[=<>~].*/g, ""));
+      if (wanted !== "typhon_server") assert.ok(installed.includes(wanted), `${what}: ${name}`);
+    }
+  }
+
+  /** The free port in place of the page's. */
+  #localize(text: string): string {
+    return text.replaceAll(
+      PORT,
+      (all, before: string, port: string) => `${before}${this.#ports.get(port) ?? all}`,
+    );
+  }
+
+  #pattern(text: string): RegExp {
+    const parts = this.#localize(text)
+      .split("…")
+      .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`));
+    return new RegExp(parts.join(".*?"));
+  }
+}
+
+function normalizeName(name: string): string {
+  return name.toLowerCase().replaceAll(/[-.]/g, "_");
+}
+
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
