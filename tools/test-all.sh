@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pebble pythons browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
+all="gunicorn autobahn pebble pythons guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -33,6 +33,13 @@ run_pebble() {
 # A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.
 run_pythons() {
   node_tests test/conformance/others/pythons.test.ts
+}
+
+# The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them.
+run_guides() {
+  sh tools/setup-debian.sh curl
+  sh tools/setup-venv.sh guides
+  node_tests test/conformance/others/guides.test.ts
 }
 
 # A site in Debian's Chromium, over the DevTools protocol.

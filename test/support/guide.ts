@@ -2,9 +2,11 @@
 // with them, in a folder of its own. What a block is, its first line says:
 //     ```python title="app.py"                 a file; "app.py (at the end)" adds to it
 //     ```console                               lines "$ COMMAND", each followed by what it prints
+//     ```console title="The server prints"     lines of the server that was started last, now or soon;
+//                                              "The server at port 9000 prints": of the one there
 //     <!-- not run: REASON --> above it        nothing is done with it
 // In what a command prints, "…" stands for anything, and lines between those of the page may be left out. A
-// command that serves runs until the next one that serves, or the end of the page. Three kinds of commands are not
+// command that serves runs until the next one at the same port, or the end of the page. Three kinds of commands are not
 // run as they are: `python3 -m venv DIR` gives the environment of the tests, `pip install` only looks whether that
 // environment has the packages, and ports of the page are free ones.
 
@@ -14,6 +16,7 @@ import { once } from "node:events";
 import {
   appendFileSync,
   existsSync,
+  globSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -30,6 +33,8 @@ import { Typhon } from "./typhon.ts";
 
 /** A command of a page may import a large framework on a loaded machine, ms. */
 const COMMAND_MS = 90_000;
+
+const SERVER_PRINTS = /^The server(?: at port (\d+))? prints$/;
 
 export interface Block {
   /** Line of its fence, from 1. */
@@ -73,8 +78,9 @@ export function readBlocks(markdown: string): Block[] {
 }
 
 /** What the runner does with a block; null: it would do nothing, and no mark says why. */
-export function kindOf(block: Block): "not run" | "file" | "session" | null {
+export function kindOf(block: Block): "not run" | "file" | "session" | "output" | null {
   if (block.notRun !== null) return "not run";
+  if (SERVER_PRINTS.test(block.title ?? "")) return "output";
   if (block.title !== null) return "file";
   if (block.language === "console" && block.text.startsWith("$ ")) return "session";
   return null;
@@ -90,10 +96,26 @@ export function readSteps(text: string): Step[] {
   return steps;
 }
 
+/** All pages that have blocks to run or to mark. */
+export const PAGES: readonly string[] = ["README.md", "docs/**/*.md", "examples/**/*.md"].flatMap(
+  (pattern) => globSync(pattern, { cwd: CHECKOUT }),
+);
+
+const RUN = PAGES.filter((page) =>
+  readBlocks(readPage(page)).some((block) => kindOf(block) === "session"),
+);
+/** Pages whose packages all tests have. */
+export const LIGHT_PAGES: readonly string[] = RUN.filter((page) => environmentOf(page) === "test");
+/** Pages that need the packages of python/requirements-guides.txt. */
+export const HEAVY_PAGES: readonly string[] = RUN.filter((page) => environmentOf(page) !== "test");
+
+export function readPage(page: string): string {
+  return readFileSync(join(CHECKOUT, page), "utf8");
+}
+
 /** The environment that a page says it needs, `<!-- environment: guides -->`; else that of all tests. */
-export function environmentOf(markdown: string): string {
-  const name = /^<!-- environment: (\w+) -->$/m.exec(markdown)?.[1] ?? "test";
-  return join(CHECKOUT, `.venv-${name}`);
+function environmentOf(page: string): string {
+  return /^<!-- environment: (\w+) -->$/m.exec(readPage(page))?.[1] ?? "test";
 }
 
 /** Whether a command serves until it is stopped. */
@@ -109,14 +131,16 @@ export function isServer(command: string): boolean {
 
 /** Does all that a page says, in a folder of its own, and stops what it has started. */
 export async function runGuide(scope: Scope, page: string): Promise<void> {
-  const markdown = readFileSync(join(CHECKOUT, page), "utf8");
-  const guide = new Guide(makeScratch(scope), environmentOf(markdown), await mapPorts(markdown));
+  const markdown = readPage(page);
+  const environment = join(CHECKOUT, `.venv-${environmentOf(page)}`);
+  const guide = new Guide(makeScratch(scope), environment, await mapPorts(markdown));
   scope.after(() => guide.kill());
   for (const block of readBlocks(markdown)) {
     const where = `${page}:${block.line}`;
     const kind = kindOf(block);
     assert.ok(kind !== null, `${where}: not run, and no mark says why`);
     if (kind === "file") guide.write(block.title ?? "", block.text);
+    if (kind === "output") await guide.awaitOutput(block, where);
     if (kind !== "session") continue;
     for (const { command, expected } of readSteps(block.text)) {
       const what = `${where}: $ ${command}`;
@@ -134,15 +158,15 @@ async function mapPorts(markdown: string): Promise<ReadonlyMap<string, string>> 
   return new Map(names.map((name) => [name, String(free[name])]));
 }
 
-const PORT =
-  /((?:127\.0\.0\.1|localhost|0\.0\.0\.0):|--port[ =]|-p |PORT=|port=)(\d+)(?=\D|$)/g;
+const PORT = /((?:127\.0\.0\.1|localhost|0\.0\.0\.0):|--port[ =]|-p |PORT=|port=)(\d+)(?=\D|$)/g;
 
 class Guide {
   readonly #ports: ReadonlyMap<string, string>;
   readonly #environment: string;
   readonly #variables: Readonly<Record<string, string>>;
   #folder: string;
-  #server: Typhon | null = null;
+  /** By the port that the page names; the last one started is the last one here. */
+  readonly #servers = new Map<string, Typhon>();
 
   constructor(scratch: string, environment: string, ports: ReadonlyMap<string, string>) {
     this.#ports = ports;
@@ -181,21 +205,39 @@ class Guide {
     else await this.#execute(command, expected, what);
   }
 
+  /** Waits for the lines of a block in what a running server prints. */
+  async awaitOutput(block: Block, where: string): Promise<void> {
+    const port = SERVER_PRINTS.exec(block.title ?? "")?.[1];
+    const server =
+      port === undefined ? [...this.#servers.values()].at(-1) : this.#servers.get(port);
+    assert.ok(server !== undefined, `${where}: no server runs`);
+    for (const line of block.text.trim().split("\n"))
+      await server.output.waitFor(this.#pattern(line.trim()));
+  }
+
   async stop(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
-    await server?.stop();
+    for (const port of this.#servers.keys()) await this.#stopAt(port);
   }
 
   kill(): void {
-    this.#server?.kill();
+    for (const server of this.#servers.values()) server.kill();
+  }
+
+  async #stopAt(port: string): Promise<void> {
+    const server = this.#servers.get(port);
+    this.#servers.delete(port);
+    await server?.stop();
   }
 
   async #serve(command: string, expected: readonly string[], what: string): Promise<void> {
-    await this.stop();
-    const hasAddress =
-      / (?:--bind|-b|--host|--port|-p|--tls|--certfile)\b/.test(command) ||
-      /^bind = /m.test(readIfThere(join(this.#folder, "typhon.toml")));
+    // With an application in the command, the file is not read.
+    const settings = / typhon(?: -|$)/.test(` ${command}`)
+      ? readIfThere(join(this.#folder, "typhon.toml"))
+      : "";
+    const address = / (?:--bind|-b|--host|--tls|--certfile)\b/.test(command);
+    const port = / (?:--port|-p)[ =](\d+)/.exec(command)?.[1] ?? "8000";
+    const hasAddress = address || / (?:--port|-p)\b/.test(command) || /^bind = /m.test(settings);
+    await this.#stopAt(port);
     // The shell is replaced by the server, which is stopped by its id.
     const line = this.#localize(command).replace(/^((?:\w+=\S+ )*)/, "$1exec ");
     const server = new Typhon(["-c", line], {
@@ -206,7 +248,7 @@ class Guide {
         ...(hasAddress ? {} : { TYPHON_BIND: this.#localize("127.0.0.1:8000") }),
       },
     });
-    this.#server = server;
+    this.#servers.set(port, server);
     await server.waitForStart();
     for (const text of expected) await server.output.waitFor(this.#pattern(text));
     assert.ok(!server.hasExited, `${what}\n${server.output.all}`);
@@ -222,8 +264,8 @@ class Guide {
     output.collect(child.stdout, "stdout");
     output.collect(child.stderr, "stderr");
     const closed: readonly unknown[] = await once(child, "close");
-    const server = this.#server === null ? "" : `\nthe server:\n${this.#server.output.all}`;
-    const said = `${what}\n${output.all}${server}`;
+    const servers = [...this.#servers.values()].map((server) => server.output.all).join("\n");
+    const said = `${what}\n${output.all}\nservers:\n${servers}`;
     assert.deepEqual(closed, [0, null], said);
     let from = 0;
     for (const text of expected) {
