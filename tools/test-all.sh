@@ -42,10 +42,12 @@ run_guides() {
   node_tests test/conformance/others/guides.test.ts
 }
 
-# A site in Debian's Chromium, over the DevTools protocol.
+# A site, and the documentation, in Debian's Chromium, over the DevTools protocol.
 run_browser() {
   sh tools/setup-debian.sh chromium openssl
-  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts
+  sh tools/build-docs.sh
+  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts \
+    test/conformance/others/browser-docs.test.ts
 }
 
 # h2spec's cases about HTTP/2 and HPACK. It is built by Go.
