@@ -52,7 +52,7 @@ run_pytest() {
 # The documentation site, built strictly, and what is in it.
 run_docs() {
   sh tools/build-docs.sh
-  node_tests test/documentation/*.test.ts
+  node_tests test/docs/*.test.ts
 }
 
 # Folders whose tests compute, and wait for little. A process for each file would cost three times what
@@ -60,7 +60,7 @@ run_docs() {
 computing='^test/(config|http|net|observe|routing|supervisor|workers|x509)/'
 
 unit_tests() {
-  find test -mindepth 2 -name '*.test.ts' | grep -Ev '^test/(e2e|conformance|documentation)/' | sort
+  find test -mindepth 2 -name '*.test.ts' | grep -Ev '^test/(e2e|conformance|docs)/' | sort
 }
 
 run_unit() {

@@ -279,13 +279,14 @@ class Guide {
     const packages = words.filter((word) => !word.startsWith("-"));
     const library = join(this.#environment, "lib");
     const [version = ""] = readdirSync(library);
-    const installed = readdirSync(join(library, version, "site-packages"))
-      .map((name) => /^(.+?)-[^-]+\.dist-info$/.exec(name)?.[1] ?? "")
-      .map(normalizeName);
+    const names = readdirSync(join(library, version, "site-packages")).map(
+      (name) => /^(.+?)-[^-]+\.dist-info$/.exec(name)?.[1] ?? "",
+    );
+    const installed = new Set(names.map(normalizeName));
     for (const name of packages) {
       // Typhon itself is the checkout.
       const wanted = normalizeName(name.replace(/['"]|\[.*|[=<>~].*/g, ""));
-      if (wanted !== "typhon_server") assert.ok(installed.includes(wanted), `${what}: ${name}`);
+      if (wanted !== "typhon_server") assert.ok(installed.has(wanted), `${what}: ${name}`);
     }
   }
 
