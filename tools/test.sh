@@ -111,7 +111,7 @@ if [ $# -gt 0 ]; then
     esac
     printf '\n== %s\n' "$section"
     case $section in acceptance | conformance | e2e | chaos) sh tools/build.sh ;; esac
-    case $section in acceptance | e2e) need strace curl ;; unit) need openssl ;; esac
+    case $section in acceptance | e2e) need strace openssl curl ;; unit) need openssl ;; esac
     if [ "$is_section" = yes ]; then "run_$section"; else node_tests "$section"; fi
   done
 else

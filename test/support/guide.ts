@@ -153,7 +153,7 @@ export async function runGuide(scope: Scope, page: string): Promise<void> {
 /** The ports that a page names, each with a free one. */
 async function mapPorts(markdown: string): Promise<ReadonlyMap<string, string>> {
   const named = [...markdown.matchAll(PORT)].map(([, , port = ""]) => port);
-  const names = [...new Set(["8000", ...named])];
+  const names = [...new Set(["8000", "8443", ...named])];
   const free = await freePorts(names);
   return new Map(names.map((name) => [name, String(free[name])]));
 }
@@ -234,9 +234,10 @@ class Guide {
     const settings = / typhon(?: -|$)/.test(` ${command}`)
       ? readIfThere(join(this.#folder, "typhon.toml"))
       : "";
-    const address = / (?:--bind|-b|--host|--tls|--certfile)\b/.test(command);
-    const port = / (?:--port|-p)[ =](\d+)/.exec(command)?.[1] ?? "8000";
-    const hasAddress = address || / (?:--port|-p)\b/.test(command) || /^bind = /m.test(settings);
+    const usual = / (?:--tls|--certfile)\b/.test(command) ? "8443" : "8000";
+    const port = / (?:--port|-p)[ =](\d+)/.exec(command)?.[1] ?? usual;
+    const hasAddress =
+      / (?:--bind|-b|--host|--port|-p)\b/.test(command) || /^bind = /m.test(settings);
     await this.#stopAt(port);
     // The shell is replaced by the server, which is stopped by its id.
     const line = this.#localize(command).replace(/^((?:\w+=\S+ )*)/, "$1exec ");
@@ -245,7 +246,7 @@ class Guide {
       cwd: this.#folder,
       env: {
         ...this.#variables,
-        ...(hasAddress ? {} : { TYPHON_BIND: this.#localize("127.0.0.1:8000") }),
+        ...(hasAddress ? {} : { TYPHON_BIND: this.#localize(`127.0.0.1:${usual}`) }),
       },
     });
     this.#servers.set(port, server);
