@@ -1,10 +1,12 @@
 // The pages of the documentation as programs: reads the fenced blocks of a page, and does what a reader would do
-// with them, in a folder of its own. What a block is, its first line says:
-//     ```python title="app.py"                 a file; "app.py (at the end)" adds to it
-//     ```console                               lines "$ COMMAND", each followed by what it prints
-//     ```console title="The server prints"     lines of the server that was started last, now or soon;
-//                                              "The server at port 9000 prints": of the one there
-//     <!-- not run: REASON --> above it        nothing is done with it
+// with them, in a folder of its own. What a block is, the line above it says, or its language:
+//     `app.py`:                       a file with this name, in the folder of the page. The line above the block ends
+//                                     so: "In `app.py`:", "Put it there (`app.py`):"
+//     At the end of `app.py`:         added to that file
+//     ```console                      lines "$ COMMAND", each followed by what it prints
+//     The server prints:              lines of the server that was started last, now or soon
+//     The server at port 9000 prints: those of another one
+//     <!-- not run: REASON -->        nothing is done with it
 // In what a command prints, "…" stands for anything, and lines between those of the page may be left out. A
 // command that serves runs until the next one at the same port, or the end of the page. Three kinds of commands are not
 // run as they are: `python3 -m venv DIR` gives the environment of the tests, `pip install` only looks whether that
@@ -34,17 +36,17 @@ import { Typhon } from "./typhon.ts";
 /** A command of a page may import a large framework on a loaded machine, ms. */
 const COMMAND_MS = 90_000;
 
-const SERVER_PRINTS = /^The server(?: at port (\d+))? prints$/;
+const NOT_RUN = /^<!-- not run: (.+) -->$/;
+const FILE = /(at the end of )?`([\w./-]*\.\w+)`\)?:$/i;
+const SERVER_PRINTS = /^The server(?: at port (\d+))? prints:$/;
 
 export interface Block {
   /** Line of its fence, from 1. */
   readonly line: number;
   readonly language: string;
-  /** The name of a file, or null. */
-  readonly title: string | null;
+  /** The line above it that is not empty. */
+  readonly above: string;
   readonly text: string;
-  /** Why nothing is done with it, or null. */
-  readonly notRun: string | null;
 }
 
 /** A command of a session and the lines that it prints. */
@@ -58,19 +60,17 @@ export function readBlocks(markdown: string): Block[] {
   const lines = markdown.split("\n");
   const blocks: Block[] = [];
   for (let at = 0; at < lines.length; at += 1) {
-    const [, indent = "", language = "", words = ""] =
-      /^( *)```([\w-]*)(.*)$/.exec(lines[at] ?? "") ?? [];
-    if (!(lines[at] ?? "").startsWith(`${indent}\`\`\``)) continue;
+    const [fence, indent = "", language = ""] = /^( *)```([\w-]*)$/.exec(lines[at] ?? "") ?? [];
+    if (fence === undefined) continue;
     const end = lines.indexOf(`${indent}\`\`\``, at + 1);
     assert.ok(end > 0, `line ${at + 1}: the block does not end`);
-    const before = lines.slice(0, at).findLast((line) => line.trim() !== "") ?? "";
+    const above = lines.slice(0, at).findLast((line) => line.trim() !== "") ?? "";
     const inside = lines.slice(at + 1, end).map((line) => line.slice(indent.length));
     blocks.push({
       line: at + 1,
       language,
-      title: /title="([^"]+)"/.exec(words)?.[1] ?? null,
+      above: above.trim(),
       text: inside.map((line) => `${line}\n`).join(""),
-      notRun: /^\s*<!-- not run: (.+) -->$/.exec(before)?.[1] ?? null,
     });
     at = end;
   }
@@ -79,11 +79,16 @@ export function readBlocks(markdown: string): Block[] {
 
 /** What the runner does with a block; null: it would do nothing, and no mark says why. */
 export function kindOf(block: Block): "not run" | "file" | "session" | "output" | null {
-  if (block.notRun !== null) return "not run";
-  if (SERVER_PRINTS.test(block.title ?? "")) return "output";
-  if (block.title !== null) return "file";
+  if (NOT_RUN.test(block.above)) return "not run";
+  if (SERVER_PRINTS.test(block.above)) return "output";
   if (block.language === "console" && block.text.startsWith("$ ")) return "session";
+  if (FILE.test(block.above)) return "file";
   return null;
+}
+
+/** Why nothing is done with a block, or null. */
+export function whyNotRun(block: Block): string | null {
+  return NOT_RUN.exec(block.above)?.[1] ?? null;
 }
 
 /** The commands of a session. A line that ends with a backslash goes on in the next one. */
@@ -139,7 +144,7 @@ export async function runGuide(scope: Scope, page: string): Promise<void> {
     const where = `${page}:${block.line}`;
     const kind = kindOf(block);
     assert.ok(kind !== null, `${where}: not run, and no mark says why`);
-    if (kind === "file") guide.write(block.title ?? "", block.text);
+    if (kind === "file") guide.write(block);
     if (kind === "output") await guide.awaitOutput(block, where);
     if (kind !== "session") continue;
     for (const { command, expected } of readSteps(block.text)) {
@@ -186,12 +191,12 @@ class Guide {
     };
   }
 
-  write(title: string, text: string): void {
-    const name = title.replace(/ \(at the end\)$/, "");
+  write({ above, text }: Block): void {
+    const [, end, name = ""] = FILE.exec(above) ?? [];
     const path = join(this.#folder, name);
     mkdirSync(dirname(path), { recursive: true });
     const local = this.#localize(text);
-    if (name === title) writeFileSync(path, local);
+    if (end === undefined) writeFileSync(path, local);
     else appendFileSync(path, `\n${local}`);
   }
 
@@ -207,7 +212,7 @@ class Guide {
 
   /** Waits for the lines of a block in what a running server prints. */
   async awaitOutput(block: Block, where: string): Promise<void> {
-    const port = SERVER_PRINTS.exec(block.title ?? "")?.[1];
+    const port = SERVER_PRINTS.exec(block.above)?.[1];
     const server =
       port === undefined ? [...this.#servers.values()].at(-1) : this.#servers.get(port);
     assert.ok(server !== undefined, `${where}: no server runs`);
