@@ -136,9 +136,18 @@ export function isServer(command: string): boolean {
 
 /** Does all that a page says, in a folder of its own, and stops what it has started. */
 export async function runGuide(scope: Scope, page: string): Promise<void> {
-  const markdown = readPage(page);
-  const environment = join(CHECKOUT, `.venv-${environmentOf(page)}`);
-  const guide = new Guide(makeScratch(scope), environment, await mapPorts(markdown));
+  await runBlocks(scope, page, readPage(page), environmentOf(page));
+}
+
+/** The same for the text of a page; `environment`: "test" or "guides". */
+export async function runBlocks(
+  scope: Scope,
+  page: string,
+  markdown: string,
+  environment: string,
+): Promise<void> {
+  const folder = join(CHECKOUT, `.venv-${environment}`);
+  const guide = new Guide(makeScratch(scope), folder, await mapPorts(markdown));
   scope.after(() => guide.kill());
   for (const block of readBlocks(markdown)) {
     const where = `${page}:${block.line}`;
