@@ -32,6 +32,7 @@ export interface LoadContext {
   readonly environment: Environment;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
+  readonly development: ApplicationConfiguration["development"];
   readonly mistakes: Mistakes;
 }
 
@@ -56,7 +57,7 @@ export function loadApplication(
 
 function configure(
   { name, given, sources, fromFiles }: NamedApplication,
-  { environment, working, routes, mistakes }: LoadContext,
+  { environment, working, routes, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
   const chosen = sources.ask(OPTIONS.appDir);
@@ -80,6 +81,7 @@ function configure(
       ...fromFiles,
       ...Object.fromEntries(sources.merged(OPTIONS.env).map(({ value }) => value)),
     },
+    development,
     rootPath: mistakes.attempt(() => readRootPath(name, sources, routes), ""),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
