@@ -70,6 +70,7 @@ test("a reference is the process's variable, else one before it in the files, el
     ["B", "one-usual-process-$A"],
     ["E", "one-usual-process-$A"],
     ["F", ""],
+    ["__proto__", "x"],
   ]);
 });
 

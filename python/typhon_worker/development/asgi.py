@@ -70,7 +70,8 @@ class _Response:
         kind = message["type"]
         if kind == "http.response.start" and self.may_begin:
             if self._watch.judge(message["status"]):
-                self._held = message
+                # Headers may be an iterator.
+                self._held = {**message, "headers": list(message.get("headers", ()))}
             else:
                 self.may_begin = False
         if self._held is None:
@@ -114,7 +115,7 @@ class _Response:
         await self._send({"type": "http.response.body", "body": body})
 
     def _fields(self) -> list[tuple[str, str]]:
-        headers = self._held.get("headers", ()) if self._held is not None else ()
+        headers = self._held["headers"] if self._held is not None else ()
         return [
             (bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1"))
             for name, value in headers

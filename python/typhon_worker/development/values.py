@@ -31,7 +31,7 @@ _MAX_BITS = 10_000
 MASK = "********"
 # Django masks about the same names in its reports.
 _WORDS = (
-    r"passw|passphrase|passcode|\bpass\b|_pass\b|pwd|token|secret|key|cookie|auth(?!or)|credential|"
+    r"passw|passphrase|passcode|\bpass\b|_pass\b|pwd|token|secret|key|cookie|auth(?!or(?!i))|credential|"
     r"session_?id|signature|csrf|dsn"
 )
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)

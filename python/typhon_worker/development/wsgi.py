@@ -146,14 +146,14 @@ class _Body:
         try:
             if self._chunks is None:
                 self._chunks = iter(self._result)
-            chunk = next(self._chunks, None)
+            chunk: bytes | None = next(self._chunks, None)
             if self._start.held is not None:
                 return self._decide(self._chunks, chunk)
         except BaseException as error:
             if self._shown is not None or not self._watch.may_show(error):
                 raise
             self.show(error)
-            return next(self)
+            chunk = next(iter(self._chunks or ()), None)
         if chunk is None:
             raise StopIteration
         return chunk
