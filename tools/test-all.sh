@@ -38,7 +38,8 @@ run_pythons() {
 # A site in Debian's Chromium, over the DevTools protocol.
 run_browser() {
   sh tools/setup-debian.sh chromium openssl
-  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts
+  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts \
+    test/conformance/others/browser-dev.test.ts
 }
 
 # h2spec's cases about HTTP/2 and HPACK. It is built by Go.
