@@ -16,7 +16,9 @@ export class DevelopedPages implements Handler {
   handle(exchange: Exchange): void {
     const purpose = purposeOf(exchange.effectiveHead);
     if (purpose !== "other") {
+      // Applications read the one, files the other.
       exchange.effectiveHead = withoutConditions(exchange.effectiveHead);
+      exchange.head = withoutConditions(exchange.head);
       exchange.appender = new ScriptTag(purpose, this.#reloads.version);
     }
     this.#inner.handle(exchange);
