@@ -520,9 +520,12 @@ class ConfigurationMaker {
   }
 }
 
-/** The folders of files that routes serve. */
+/** The folders of files and of CGI programs that routes serve. */
 function foldersOf(drafts: readonly RouteDraft[]): string[] {
-  return drafts.flatMap(({ target }) => (target.kind === "static" ? [target.folder] : []));
+  return drafts.flatMap(({ target }) => {
+    if (target.kind === "static") return [target.folder];
+    return target.kind === "cgi" && kindOf(target.place) === "folder" ? [target.place] : [];
+  });
 }
 
 /** Whether a route leads to the application. */

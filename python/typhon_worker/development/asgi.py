@@ -59,26 +59,24 @@ class _Response:
     def __init__(self, send: Send, watch: Watch) -> None:
         self._send = send
         self._watch = watch
-        # The start of a response that may become a page, and its body so far.
+        # The start of a response of which nothing was sent, and its body so far.
         self._held: Message | None = None
         self._body = b""
+        # Whether the response may have to become a page when its body is whole.
+        self._is_doubtful = False
         # Whether no byte of a response has been sent.
         self.may_begin = True
 
     async def send(self, message: Message) -> None:
         """As the server's."""
         kind = message["type"]
-        if kind == "http.response.start" and self.may_begin:
-            if self._watch.judge(message["status"]):
-                # Headers may be an iterator.
-                self._held = {**message, "headers": list(message.get("headers", ()))}
-            else:
-                self.may_begin = False
-        if self._held is None:
-            await self._send(message)
-        elif kind == "http.response.body":
+        if kind == "http.response.start" and self.may_begin and self._held is None:
+            # Headers may be an iterator.
+            self._held = {**message, "headers": list(message.get("headers", ()))}
+            self._is_doubtful = self._watch.judge(message["status"])
+        elif kind == "http.response.body" and self._held is not None and self._is_doubtful:
             await self._hold(message)
-        elif kind != "http.response.start":
+        else:
             await self.release()
             await self._send(message)
 
@@ -90,23 +88,23 @@ class _Response:
         if not has_more and self._watch.may_replace(self._fields(), self._body):
             await self.show()
             return
-        body = self._body
-        await self.release(is_body_next=True)
+        body, self._body = self._body, b""
+        await self.release()
         await self._send({**message, "body": body})
 
-    async def release(self, *, is_body_next: bool = False) -> None:
+    async def release(self) -> None:
         """Sends a held response as it is."""
         if self._held is None:
             return
         held, self._held = self._held, None
         self.may_begin = False
         await self._send(held)
-        if not is_body_next and self._body:
+        if self._body:
             await self._send({"type": "http.response.body", "body": self._body, "more_body": True})
 
     async def show(self) -> None:
         """Sends the page."""
-        status = self._held["status"] if self._held is not None else 500
+        status = max(500, self._held["status"] if self._held is not None else 0)
         head, body = self._watch.make(self._fields())
         self._held = None
         self.may_begin = False

@@ -1,6 +1,6 @@
 """The exceptions of a request that a framework catches, and tells the log of.
 
-A record factory sees every log record with its exception, before any logger's level or handler.
+A record factory sees every log record with its exception, whatever becomes of the record.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Watch:
                 body = decompressobj(47).decompress(body, MAX_REPLACED_BYTES)
             except Exception:
                 return False
-        return b"traceback" not in body.lower()
+        return len(body) <= MAX_REPLACED_BYTES and b"traceback" not in body.lower()
 
     def make(self, fields: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], bytes]:
         """Returns the fields and the body of the page, in place of a response with `fields`."""
@@ -114,8 +114,10 @@ def install() -> None:
     def make_and_note(*words: Any, **named: Any) -> logging.LogRecord:
         record = make(*words, **named)
         watch = _current.get()
-        if watch is not None and record.exc_info:
-            watch.note(record.exc_info[1])
+        # A factory of the application may put anything there.
+        found = record.exc_info
+        if watch is not None and isinstance(found, tuple) and len(found) == 3:
+            watch.note(found[1])
         return record
 
     logging.setLogRecordFactory(make_and_note)
