@@ -52,7 +52,7 @@ run_browser() {
   sh tools/setup-debian.sh chromium openssl
   sh tools/build-docs.sh
   node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts \
-    test/conformance/others/browser-docs.test.ts
+    test/conformance/others/browser-docs.test.ts test/conformance/others/browser-dev.test.ts
 }
 
 # h2spec's cases about HTTP/2 and HPACK. It is built by Go.

@@ -166,6 +166,8 @@ test("gives every option its documented default", () => {
     captureOutput: false,
     pid: null,
     health: false,
+    developing: false,
+    development: "off",
     reload: false,
     reloadDirs: [scratch],
   });

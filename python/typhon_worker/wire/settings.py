@@ -13,6 +13,7 @@ DEFAULT_ABANDON_SECONDS = 120.0
 INTERFACES = ("auto", "wsgi", "asgi")
 LOOPS = ("auto", "asyncio", "uvloop")
 LIFESPANS = ("auto", "on", "off")
+DEVELOPMENT = ("off", "page", "locals")
 
 
 class Settings:
@@ -43,6 +44,8 @@ class Settings:
         if "concurrency" in fields:
             self.concurrency = _count(fields, "concurrency", MAX_CONCURRENCY)
         self.env = _texts(fields, "env")
+        # Whether exceptions are shown as pages, and with their local variables.
+        self.development = _choice({"development": "off", **fields}, "development", DEVELOPMENT)
         self.warmup = _paths(fields, "warmup")
 
     def at(self, place: Mapping[str, object]) -> Settings:
