@@ -1,0 +1,3 @@
+"""Typhon, as Python applications see it."""
+
+__version__ = "0.1.0"
