@@ -173,6 +173,8 @@ export class Exchange {
   handling: Handling = OWN_HANDLING;
   /** X-Request-ID of the application's own response; "" = none. */
   ownRequestId = "";
+  /** Head of the final response, without what the engine adds; null before it. */
+  responseHead: ResponseHead | null = null;
   /** Status of the final response, 0 before it. */
   status = 0;
   /** Bytes of the response's body, or after an upgrade of the new protocol; for the log. */
@@ -268,6 +270,7 @@ export class Exchange {
   #respond(head: ResponseHead, body: Buffer, hasBody: boolean): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "finished";
     if (hasBody) this.bytesSent = body.length;
     const length = this.#statedLength(head, body.length, hasBody);
@@ -364,6 +367,7 @@ export class Exchange {
   #sendHead(head: ResponseHead, body: BodyKind): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "responding";
     this.#writer.sendHead(head, this.requestId, body);
   }
@@ -441,6 +445,7 @@ export class Exchange {
     if (this.#state !== "receiving" || this.head.protocol === "") return null;
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "upgraded";
     this.#upgraded = this.#writer.upgrade(this.head.protocol, head, this.requestId);
     return this.#upgraded;
