@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conftest import Serve
-from front import Front, Worker, response_to
+from front import Front, is_alive, response_to, stop_worker, wait_until
 from typhon_worker.wire import frames
 
 APP = """
@@ -55,13 +55,6 @@ async def app(scope, receive, send):
 """
 
 
-def stop(worker: Worker) -> list[str]:
-    """Ends a worker within a grace; returns its log lines."""
-    worker.send(frames.STOP, 5000)
-    worker.expect(frames.STOPPED)
-    return [frame.text() for frame in worker.frames_to_end() if frame.kind == frames.LOG]
-
-
 @pytest.mark.parametrize(
     ("source", "interface", "seen", "printed"),
     [
@@ -76,7 +69,7 @@ def test_start_and_stop_run_around_everything_else(
     front = serve(source)
     worker = front.start_taking(interface=interface)
     assert response_to(worker, front.ask())[1] == seen
-    assert stop(worker) == []
+    assert stop_worker(worker) == []
     assert front.hear("ended")["code"] == 0
     assert worker.read_out() == printed
 
@@ -119,7 +112,7 @@ def test_a_failed_worker_stop_is_a_line_and_the_others_run(serve: Serve) -> None
         """
     )
     worker = front.start_taking()
-    (line,) = stop(worker)
+    (line,) = stop_worker(worker)
     assert line.startswith("worker_stop site_under_test:first failed\nTraceback")
     assert line.endswith("SystemExit: enough")
     assert front.hear("ended")["code"] == 0
@@ -207,7 +200,8 @@ def test_only_this_one_name_is_found_and_an_installed_package_wins(
             except ImportError:
                 other = "missing"
             own = getattr(typhon_server, "own", "beside")
-            return [f"{own} {other} {[one for one in sys.path if 'typhon' in one and 'test' not in one]}".encode()]
+            folders = [one for one in sys.path if "typhon" in one and "test" not in one]
+            return [f"{own} {other} {folders}".encode()]
     """
     front = serve(source)
     assert response_to(front.start_taking(), front.ask())[1] == b"beside missing []"
@@ -291,8 +285,6 @@ def test_the_end_of_the_front_ends_a_call(serve: Serve, tmp_path: Path) -> None:
             time.sleep(60)
         """
     )
-    from front import is_alive, wait_until
-
     front.say(op="hook", hook=7, functions=["site_under_test:gone"], worker=1, pid=1)
     pid = tmp_path / "pid"
     wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"), "the call")
