@@ -44,6 +44,7 @@ export const ATOMS: ReadonlyMap<string, string> = new Map([
   ["queue_ms", "milliseconds in the queue, with one decimal"],
   ["app_ms", "milliseconds in the application"],
   ["total_ms", "milliseconds in all"],
+  ["error", "the code of the server's own error response (docs/errors.md)"],
   ["received", "bytes of the request's body"],
 ]);
 

@@ -175,6 +175,8 @@ export class Exchange {
   ownRequestId = "";
   /** Head of the final response, without what the engine adds; null before it. */
   responseHead: ResponseHead | null = null;
+  /** Code of the error of this server that is the response; "" = none. */
+  errorCode = "";
   /** Status of the final response, 0 before it. */
   status = 0;
   /** Bytes of the response's body, or after an upgrade of the new protocol; for the log. */
@@ -308,6 +310,7 @@ export class Exchange {
   /** Responds with an error of the table. */
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
+    this.errorCode = error.code;
     const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
     this.respond(head, body);
   }

@@ -40,6 +40,7 @@ const SAFE: Readonly<Record<string, Value>> = {
   queue_ms: ({ handling }) => millisecondsText(handling.queuedMs),
   app_ms: ({ handling }) => millisecondsText(handling.runMs),
   total_ms: (_exchange, _now, totalMs) => millisecondsText(totalMs),
+  error: ({ errorCode }) => errorCode || "-",
   received: ({ bytesReceived }) => String(bytesReceived),
   H: ({ sentHead }) => protocolOf(sentHead),
 };
@@ -61,6 +62,7 @@ const TEXTS: Readonly<Record<string, Value>> = {
 /** A message that was refused before it became a request: what is known of it, but for its client's address. */
 const REFUSED: Readonly<Record<string, (error: HttpError, now: number) => string>> = {
   s: ({ status }) => String(status),
+  error: ({ code }) => code,
   t: (_error, now) => `[${commonTime(now)}]`,
   q: () => "",
   ...Object.fromEntries(
