@@ -123,6 +123,8 @@ export class Pool implements LauncherListener {
   readonly #hooks: HookRuns;
   /** Until when a stop waits for hooks; set when it begins, and again when the last worker has ended. */
   #hooksUntil = Infinity;
+  /** Whether a launcher was opened for hooks alone. */
+  #hasReopened = false;
   /** Whether on_exit of gunicorn.conf.py was called, or cannot be. */
   #hasCalledExit = false;
   #state: PoolState = "new";
@@ -480,6 +482,19 @@ export class Pool implements LauncherListener {
     this.#stopWhenEmpty();
   }
 
+  // The launcher has died at the end of the application: another one, the last, makes the calls.
+  #openForHooks(): void {
+    try {
+      if (!this.#hasReopened)
+        this.#launcher = this.#openLauncher(this.#options, this.#shared, this);
+    } catch {
+      // Without a folder, or a process, nobody can make them.
+    }
+    this.#hasReopened = true;
+    if (this.#launcher === null) this.#hooks.giveUp();
+    else this.#hooks.resume(this.#now());
+  }
+
   #hasHook(name: string): boolean {
     return this.#options.application.gunicornHooks.includes(name);
   }
@@ -534,7 +549,7 @@ export class Pool implements LauncherListener {
 
   #stopWhenEmpty(): void {
     if (this.#state !== "stopping" || !this.#workers.isEmpty) return;
-    if (this.#launcher === null) this.#hooks.giveUp();
+    if (this.#launcher === null && !this.#hooks.isIdle) this.#openForHooks();
     if (!this.#hooks.isIdle) return;
     if (this.#launcher !== null && !this.#hasCalledExit) {
       this.#hasCalledExit = true;

@@ -58,35 +58,31 @@ test("prometheus_client counts the workers that are alive, however the others ha
       .workers()
       .map(({ pid }) => pid)
       .toSorted();
-  /** Two workers, and nobody else has live gauges. */
-  const isCounted = async (): Promise<boolean> => {
+  /** Two workers without `gone`, and nobody else has live gauges. */
+  const isCounted = async (gone: number): Promise<boolean> => {
     const [counted, alive] = [metered(metrics), pids()];
     return (
       alive.length === 2 &&
+      !alive.includes(gone) &&
       counted.join() === alive.join() &&
       /^workers_alive 2\.0$/m.test((await getOnce(typhon, "/")).text)
     );
   };
-  const isCountedAgain = async (what: string, before: readonly number[]): Promise<void> =>
-    await until(`the workers are counted after ${what}\n${typhon.output.all}`, async () => {
-      return (await isCounted()) && before.some((pid) => !pids().includes(pid));
-    });
-  await until("both workers are counted", isCounted);
+  await until("both workers are counted", () => isCounted(0));
 
-  let before = pids();
-  process.kill(before[0] ?? 0, "SIGKILL");
-  await isCountedAgain("a SIGKILL", before);
-
-  before = pids();
-  typhon.signal("SIGHUP");
-  await isCountedAgain("a reload", before);
-
-  before = pids();
+  for (const [what, end] of [
+    ["a SIGKILL", (pid: number): unknown => process.kill(pid, "SIGKILL")],
+    ["a reload", (): void => typhon.signal("SIGHUP")],
+    ["the launcher's end", (): void => killLauncher(typhon)],
+  ] as const) {
+    const [pid = 0] = pids();
+    end(pid);
+    await until(`the workers are counted after ${what}`, () => isCounted(pid));
+  }
+  // The workers have no launcher when they end.
   killLauncher(typhon);
-  await isCountedAgain("the launcher's end", before);
-
   await typhon.stop();
-  assert.deepEqual(metered(metrics), []);
+  assert.deepEqual(metered(metrics), [], typhon.output.all);
 });
 
 test("what a function prints and how it fails is in the log, and a stop waits for it", async (t) => {

@@ -128,7 +128,9 @@ class PlayedPool {
     this.pool.onInterface = (found): void => tell(`interface ${found}`);
     context.after(async () => {
       const stopped = this.pool.stop(0);
-      this.launchers.at(-1)?.listener.onLauncherEnd("");
+      // A further one may be opened for the functions that are called at the end of workers.
+      for (let at = Math.max(0, this.launchers.length - 1); at < this.launchers.length; at += 1)
+        this.launchers[at]?.listener.onLauncherEnd("");
       await stopped;
     });
   }
@@ -313,6 +315,22 @@ describe("functions for the end of a worker", () => {
     assert(played.launcher.isStopped);
     played.endLauncher();
     await stopped;
+  });
+
+  it("get a launcher of their own where the last one has died in a stop, and only one", async (t) => {
+    const played = new PlayedPool(t);
+    await serve(played);
+    const stopped = played.pool.stop(1000);
+    played.endLauncher("killed");
+    assert.equal(played.launchers.length, 2);
+    assert.deepEqual([...played.launcher.hooks.keys()], [1, 2]);
+    played.endLauncher("killed again");
+    await stopped;
+    assert.equal(played.launchers.length, 2);
+    assert.deepEqual(
+      played.events.filter((event) => event.startsWith("hook")).map((event) => event.slice(-29)),
+      ["1001 lost: its launcher ended", "1002 lost: its launcher ended"],
+    );
   });
 
   it("end with the grace of a stop, but have a moment where workers have used it up", async (t) => {
