@@ -81,7 +81,8 @@ export const ATOM_NAMES: readonly string[] = [
 
 /** Makes the lines of a format. */
 export function linesOf(parts: readonly AccessPart[]): AccessLines {
-  const isJson = parts[0] !== undefined && String(parts[0]).trimStart().startsWith("{");
+  const [first] = parts;
+  const isJson = typeof first === "string" && first.trimStart().startsWith("{");
   const values: Value[] = [];
   const refusals: AccessLines["refusal"][] = [];
   const literals = [""];

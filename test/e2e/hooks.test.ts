@@ -33,12 +33,16 @@ function writeApp(context: TestContext, source: string): string {
   return folder;
 }
 
+function byNumber(a: number, b: number): number {
+  return a - b;
+}
+
 /** The processes of which live gauges are left. */
 function metered(folder: string): number[] {
   return readdirSync(folder)
     .flatMap((name) => /^gauge_live.*_(\d+)\.db$/.exec(name)?.[1] ?? [])
     .map(Number)
-    .toSorted();
+    .toSorted(byNumber);
 }
 
 function killLauncher(typhon: Typhon): void {
@@ -57,7 +61,7 @@ test("prometheus_client counts the workers that are alive, however the others ha
     typhon
       .workers()
       .map(({ pid }) => pid)
-      .toSorted();
+      .toSorted(byNumber);
   /** Two workers without `gone`, and nobody else has live gauges. */
   const isCounted = async (gone: number): Promise<boolean> => {
     const [counted, alive] = [metered(metrics), pids()];
@@ -182,8 +186,11 @@ test("--access-log-format writes gunicorn's atoms, also for what was refused", a
   const appDir = writeApp(t, LOGGING);
   const format = '%(h)s "%(r)s" %(s)s %(B)s %({x-kind}o)s "%({x-a}i)s" %(worker)s';
   const typhon = await startTyphon(t, [
-    ...["site_here:app", "--app-dir", appDir, "--workers", "1"],
-    ...["--access-log", "-", "--access-log-format", format],
+    "site_here:app",
+    `--app-dir=${appDir}`,
+    "--workers=1",
+    "--access-log=-",
+    `--access-log-format=${format}`,
   ]);
   await fetch(`${typhon.url}/a?b=c`, { headers: { "X-A": 'b" 200' } });
   await getOnce(typhon, "/b");

@@ -171,7 +171,10 @@ def test_requests_run_between_their_hooks(serve: Serve, tmp_path: Path) -> None:
                 has_ended = frame.is_end
         return body, lines
 
-    assert ask("/list", query="a=b") == (b"1https", ["GET /list", "/list?a=b 201 Made 201 /list list 1"])
+    assert ask("/list", query="a=b") == (
+        b"1https",
+        ["GET /list", "/list?a=b 201 Made 201 /list list 1"],
+    )
     assert ask("/generator")[1][-1] == "/generator 201 Made 201 /generator generator 2"
     assert ask("/file")[1][-1] == "/file 201 Made 201 /file file 3"
     assert ask("/object") == (
