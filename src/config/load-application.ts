@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text.ts";
 import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
-import { readableFolder } from "./given-paths.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
 import { findInterpreter } from "./interpreter.ts";
 import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
@@ -97,6 +97,12 @@ function configure(
         : [{ prefix: canonicalBytes(prefix), folder: asNamed(path, cwd, links) }];
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
+    logConfig: mistakes.attempt(() => {
+      const given = sources.ask(OPTIONS.logConfig);
+      return given === null ? "" : asNamed(readableFile(given), cwd, links);
+    }, ""),
+    gunicornConf: "",
+    gunicornHooks: [],
     // In development one process is enough, and starts soonest.
     workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     areWorkersChosen: workers !== undefined,

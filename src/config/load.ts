@@ -106,20 +106,20 @@ export function configurationReader(
   flags: Flags,
   given: Environment,
   cwd: string,
-  { launchedBy, isDevelopment } = BY_HAND,
+  started: Partial<typeof BY_HAND> = BY_HAND,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
   const files = sources.all(OPTIONS.envFile);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const common = { flags, cwd, launchedBy, isDevelopment };
-  const command = { ...common, freeBytes: askedOnce(freeBytes) };
+  const how = { ...BY_HAND, ...started };
+  const command = { flags, cwd, ...how, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
   const place = findFile({ flags, cwd, environment: environmentNow() });
-  const readsDotEnv = isDevelopment && files.length === 0;
+  const readsDotEnv = how.isDevelopment && files.length === 0;
   const folder = sources.ask(OPTIONS.appDir);
   const dotEnv = resolve(folder?.folder ?? cwd, folder?.value ?? "", DOT_ENV);
   let mayWait = true;
