@@ -62,7 +62,7 @@ export function init(
   for (const name of flags.texts.keys())
     if (!OPTIONS_HERE.has(name))
       throw new OperatorError(`typhon init takes no --${name}; write it into the file`);
-  const reader = configurationReader(flags, environment, cwd, launchedBy);
+  const reader = configurationReader(flags, environment, cwd, { launchedBy });
   if ((kind ?? "toml") === "toml" && reader.hasFile) {
     const name = existsSync(join(cwd, "typhon.toml"))
       ? "typhon.toml"

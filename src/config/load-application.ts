@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text.ts";
 import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
-import { readableFolder } from "./given-paths.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
 import { chooseInterpreter } from "./interpreter.ts";
 import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
@@ -36,6 +36,7 @@ export interface LoadContext {
   readonly launchedBy: LaunchedBy;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
+  readonly development: ApplicationConfiguration["development"];
   readonly mistakes: Mistakes;
 }
 
@@ -60,7 +61,7 @@ export function loadApplication(
 
 function configure(
   { name, given, isFound, sources, fromFiles }: NamedApplication,
-  { environment, launchedBy, working, routes, mistakes }: LoadContext,
+  { environment, launchedBy, working, routes, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
   const chosen = isFound ? null : sources.ask(OPTIONS.appDir);
@@ -87,6 +88,7 @@ function configure(
       ...fromFiles,
       ...Object.fromEntries(sources.merged(OPTIONS.env).map(({ value }) => value)),
     },
+    development,
     rootPath: mistakes.attempt(() => readRootPath(name, sources, routes), ""),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
@@ -99,6 +101,12 @@ function configure(
         : [{ prefix: canonicalBytes(prefix), folder: asNamed(path, cwd, links) }];
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
+    logConfig: mistakes.attempt(() => {
+      const file = sources.ask(OPTIONS.logConfig);
+      return file === null ? "" : asNamed(readableFile(file), cwd, links);
+    }, ""),
+    gunicornConf: "",
+    gunicornHooks: [],
     // In development one process is enough, and starts soonest.
     workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     areWorkersChosen: workers !== undefined,
