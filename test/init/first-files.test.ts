@@ -56,7 +56,8 @@ describe("the unit", () => {
     new RegExp(`^${key}=(.*)$`, "m").exec(text)?.[1] ?? "";
   test("has every line of the guide, whose values fit", () => {
     const guide = readFileSync(join(CHECKOUT, "docs/guide/systemd.md"), "utf8");
-    const [, wanted = ""] = /myapp\.service`:\n(?:<!--.*?-->|\s)*```ini\n(.*?)```/s.exec(guide) ?? [];
+    const [, wanted = ""] =
+      /myapp\.service`:\n(?:<!--.*?-->|\s)*```ini\n(.*?)```/s.exec(guide) ?? [];
     const unit = renderUnit({ ...FACTS, name: "myapp", user: "myapp", folder: "/srv/myapp" });
     const differing = wanted
       .split("\n")
