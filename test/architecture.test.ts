@@ -32,6 +32,7 @@ const PARTS = [
   "front",
   "handlers/builtin",
   "handlers/policy",
+  "handlers/development",
   "handlers/static",
   "handlers/python",
   "handlers/wsgi",
@@ -63,6 +64,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   front: ["http", "net", "tls"],
   "handlers/static": ["http", "net"],
   "handlers/builtin": ["http", "net"],
+  // What a developer sees in a browser.
+  "handlers/development": ["http"],
   // What a route asks of its requests, and changes in its responses.
   "handlers/policy": ["http", "net", "config"],
   // What WSGI and ASGI have in common.

@@ -11,7 +11,7 @@ import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { escapeText } from "../observe/escape.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
-import { CHECK_HELP, renderHelp } from "./help.ts";
+import { CHECK_HELP, DEV_HELP, renderHelp } from "./help.ts";
 import { HASH_PASSWORD, HASH_PASSWORD_HELP, hashPasswordLine } from "./hash-password.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { trust, TRUST, TRUST_HELP } from "./trust.ts";
@@ -19,9 +19,14 @@ import { readVersion } from "../config/version.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
+/** `typhon run APP` is `typhon APP`, for whoever expects a word there; `typhon dev APP` has a developer's defaults. */
+const RUN = "run";
+const DEV = "dev";
+const COMMANDS: ReadonlySet<string | undefined> = new Set([RELOAD, CHECK, TRUST, RUN, DEV]);
 const HELP_OF: ReadonlyMap<string | null, string> = new Map([
   [CHECK, CHECK_HELP],
   [TRUST, TRUST_HELP],
+  [DEV, DEV_HELP],
 ]);
 /** Exit code of a bug in Typhon. sysexits.h has 70 (EX_SOFTWARE), but shells and systemd units expect 1. */
 const EXIT_FAULT = 1;
@@ -33,7 +38,7 @@ export async function run(
   launchedBy: LaunchedBy,
 ): Promise<number> {
   const [first] = words;
-  const command = first === RELOAD || first === CHECK || first === TRUST ? first : null;
+  const command = first !== undefined && COMMANDS.has(first) ? first : null;
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
     const flags = readFlags(command === null ? words : words.slice(1));
@@ -51,7 +56,8 @@ export async function run(
       process.stdout.write(trust(flags, environment, cwd));
       return 0;
     }
-    const readerOf = () => configurationReader(flags, environment, cwd, launchedBy);
+    const readerOf = (): ConfigurationReader =>
+      configurationReader(flags, environment, cwd, { launchedBy, isDevelopment: command === DEV });
     if (command === CHECK) return await check(readerOf());
     if (!isReload) return await serve(readerOf());
     const done = await reload(

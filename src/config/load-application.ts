@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text.ts";
 import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
-import { readableFolder } from "./given-paths.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
 import { findInterpreter } from "./interpreter.ts";
 import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
@@ -34,6 +34,7 @@ export interface LoadContext {
   readonly launchedBy: LaunchedBy;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
+  readonly development: ApplicationConfiguration["development"];
   readonly mistakes: Mistakes;
 }
 
@@ -58,7 +59,7 @@ export function loadApplication(
 
 function configure(
   { name, given, sources, fromFiles }: NamedApplication,
-  { environment, launchedBy, working, routes, mistakes }: LoadContext,
+  { environment, launchedBy, working, routes, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
   const chosen = sources.ask(OPTIONS.appDir);
@@ -83,6 +84,7 @@ function configure(
       ...fromFiles,
       ...Object.fromEntries(sources.merged(OPTIONS.env).map(({ value }) => value)),
     },
+    development,
     rootPath: mistakes.attempt(() => readRootPath(name, sources, routes), ""),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
@@ -95,6 +97,12 @@ function configure(
         : [{ prefix: canonicalBytes(prefix), folder: asNamed(path, cwd, links) }];
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
+    logConfig: mistakes.attempt(() => {
+      const given = sources.ask(OPTIONS.logConfig);
+      return given === null ? "" : asNamed(readableFile(given), cwd, links);
+    }, ""),
+    gunicornConf: "",
+    gunicornHooks: [],
     // In development one process is enough, and starts soonest.
     workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     areWorkersChosen: workers !== undefined,
