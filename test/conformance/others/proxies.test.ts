@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { request } from "node:https";
 import { join } from "node:path";
@@ -117,9 +118,11 @@ async function ask({ certificate, port }: Place): Promise<unknown> {
     },
   });
   sent.end();
-  const [response] = await within(PATIENCE_MS, once(sent, "response"), "a response");
+  const [response]: unknown[] = await within(PATIENCE_MS, once(sent, "response"), "a response");
+  assert.ok(response instanceof IncomingMessage);
   assert.equal(response.statusCode, 200);
-  return JSON.parse(Buffer.concat(await response.toArray()).toString());
+  response.setEncoding("utf8");
+  return JSON.parse((await response.toArray()).join(""));
 }
 
 /** What it knows of a WebSocket. */
