@@ -42,7 +42,7 @@ run_ruff() {
 }
 
 run_mypy() {
-  "$python" -m mypy --strict python/typhon_worker
+  "$python" -m mypy --strict python/typhon_worker python/typhon_server packaging
 }
 
 run_pytest() {
