@@ -40,11 +40,12 @@ run_packages() {
   node_tests test/conformance/others/packages.test.ts
 }
 
-# The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them.
+# The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them, and
+# the configurations of proxies.
 run_guides() {
-  sh tools/setup-debian.sh curl
+  sh tools/setup-debian.sh curl openssl caddy /usr/sbin/haproxy=haproxy /usr/sbin/nginx=nginx
   sh tools/setup-venv.sh guides
-  node_tests test/conformance/others/guides.test.ts
+  node_tests test/conformance/others/guides.test.ts test/conformance/others/proxies.test.ts
 }
 
 # A site, and the documentation, in Debian's Chromium, over the DevTools protocol.
