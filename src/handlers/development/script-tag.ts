@@ -5,7 +5,12 @@
 
 import type { HttpError } from "../../http/error.ts";
 import { hasMember } from "../../http/grammar.ts";
-import { HAS_CONDITION, type RequestHead, type ResponseHead } from "../../http/message.ts";
+import {
+  HAS_CODING,
+  HAS_CONDITION,
+  type RequestHead,
+  type ResponseHead,
+} from "../../http/message.ts";
 import { fieldValue } from "../../http/request-fields.ts";
 import { mayHaveBody, responseHead } from "../../http/response-head.ts";
 import type { Appendix, ResponseAppender } from "../../http/response-policy.ts";
@@ -32,6 +37,7 @@ const FIXES_BODY: ReadonlySet<string> = new Set([
   "repr-digest",
 ]);
 const CONDITIONS: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since"]);
+const CODINGS: ReadonlySet<string> = new Set(["accept-encoding"]);
 const HTML = /^text\/html\s*(?:;(?!.*charset\s*=\s*"?utf-?(?:16|32))|$)/i;
 /** A document, behind a byte order mark, blanks and comments. */
 const DOCUMENT = /^(?:\u00ef\u00bb\u00bf)?(?:\s|<!--[\s\S]*?-->)*<(?:!doctype\s+html|html)[\s>]/i;
@@ -52,13 +58,21 @@ export function purposeOf(head: RequestHead): Purpose {
 
 /** The head without conditions: a page that the browser has kept has no tag, or that of older code. */
 export function withoutConditions(head: RequestHead): RequestHead {
-  if ((head.fields & HAS_CONDITION) === 0) return head;
-  const kept = head.names.map((name) => !CONDITIONS.has(name));
+  return (head.fields & HAS_CONDITION) === 0 ? head : without(head, CONDITIONS, HAS_CONDITION);
+}
+
+/** The head without codings: an application that compresses by itself must not, so that the tag can be put in. */
+export function withoutCodings(head: RequestHead): RequestHead {
+  return (head.fields & HAS_CODING) === 0 ? head : without(head, CODINGS, HAS_CODING);
+}
+
+function without(head: RequestHead, dropped: ReadonlySet<string>, bits: number): RequestHead {
+  const kept = head.names.map((name) => !dropped.has(name));
   return {
     ...head,
     names: head.names.filter((_, index) => kept[index]),
     values: head.values.filter((_, index) => kept[index]),
-    fields: head.fields & ~HAS_CONDITION,
+    fields: head.fields & ~bits,
   };
 }
 

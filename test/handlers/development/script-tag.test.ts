@@ -133,6 +133,8 @@ function testPages(name: string, start: StartEngine): void {
         const seen = await get(handle, [...DOCUMENT, ["Accept-Encoding", "gzip"]]);
         assert.deepEqual(seen.fields.get("content-encoding"), ["gzip"]);
         assert.equal(gunzipSync(seen.body).toString(), long + TAG);
+        // The application is not asked to compress.
+        assert.equal(seenHead?.names.includes("accept-encoding"), false);
       }
     });
 
