@@ -28,6 +28,7 @@ import { PoolLog } from "./pool-log.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
+import { explainUnused } from "./workers/gunicorn-hooks.ts";
 import { cpuMsOf } from "./workers/worker-process.ts";
 import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
@@ -152,6 +153,8 @@ export class PythonApplication implements Handler {
   async start(): Promise<string | null> {
     if (this.configuration.sendfile.length > 0 && !canOpenBelow())
       throw new OperatorError("--sendfile: files are sent only where /proc is mounted");
+    for (const text of explainUnused(this.configuration.gunicornHooks))
+      this.#log.warning("hook.unused", text, {});
     const timer = setTimeout(() => this.#tellSlowStart(), SLOW_START_MS);
     try {
       await this.#pool.start();
@@ -215,6 +218,11 @@ export class PythonApplication implements Handler {
     this.#failurePage =
       this.#failure === null ? null : new FailureHandler(this.#failure, this.#failureHtml);
     for (const exchange of held) if (!exchange.isFinished) this.#answer(exchange);
+  }
+
+  /** The server listens. */
+  listening(): void {
+    this.#pool.listening();
   }
 
   /** Looks at deadlines; to be called every 100 ms. */
@@ -323,6 +331,9 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       development: configuration.development,
       rootPath: configuration.rootPath,
       warmup: configuration.warmup,
+      logConfig: configuration.logConfig,
+      gunicornConf: configuration.gunicornConf,
+      gunicornHooks: configuration.gunicornHooks,
       loop: configuration.loop,
       lifespan: configuration.lifespan,
       pathsend: configuration.pathsend,

@@ -127,6 +127,7 @@ export class Server {
       this.#goOn();
       this.#certificates?.start();
       this.applications.resume();
+      this.applications.listening();
       const { addresses } = this.#connections;
       return { addresses, notice, applications: this.applications.status() };
     } catch (error) {

@@ -281,7 +281,7 @@ test("no test is skipped, put off or run alone", () => {
 });
 
 test("no test module stands beside nothing: each room's tests lie in a folder of its name", () => {
-  const rooms = new Set([...Object.keys(ROOMS), "e2e", "conformance"]);
+  const rooms = new Set([...Object.keys(ROOMS), "e2e", "conformance", "packages"]);
   // Tests of the whole tree, of its sources or of its documentation, stand at the top.
   const isOfTree = (path: string): boolean => /^test\/[\w-]*(?:architecture|docs)/.test(path);
   check(

@@ -189,6 +189,7 @@ const BEFORE_IMPORT = new Set([
   "cgi/run",
   "cgi/templates",
   "main",
+  "process/hook_processes",
   "process/launcher",
   "process/native",
   "process/process_setup",

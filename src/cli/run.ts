@@ -4,8 +4,9 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { readFlags, type Flags } from "../config/flags.ts";
-import { configurationReader } from "../config/load.ts";
+import { readFlags } from "../config/flags.ts";
+import type { LaunchedBy } from "../config/launched-by.ts";
+import { configurationReader, type ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { escapeText } from "../observe/escape.ts";
@@ -31,7 +32,11 @@ const HELP_OF: ReadonlyMap<string | null, string> = new Map([
 const EXIT_FAULT = 1;
 
 /** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
-export async function run(words: readonly string[], environment: Environment): Promise<number> {
+export async function run(
+  words: readonly string[],
+  environment: Environment,
+  launchedBy: LaunchedBy,
+): Promise<number> {
   const [first] = words;
   const command = first !== undefined && COMMANDS.has(first) ? first : null;
   try {
@@ -51,8 +56,10 @@ export async function run(words: readonly string[], environment: Environment): P
       process.stdout.write(trust(flags, environment, cwd));
       return 0;
     }
-    if (command === CHECK) return await check(flags, environment, cwd);
-    if (!isReload) return await serve(flags, environment, cwd, command === DEV);
+    const readerOf = (): ConfigurationReader =>
+      configurationReader(flags, environment, cwd, { launchedBy, isDevelopment: command === DEV });
+    if (command === CHECK) return await check(readerOf());
+    if (!isReload) return await serve(readerOf());
     const done = await reload(
       command === RELOAD ? flags : { ...flags, app: null },
       environment,
@@ -69,10 +76,9 @@ export async function run(words: readonly string[], environment: Environment): P
   }
 }
 
-async function check(flags: Flags, environment: Environment, cwd: string): Promise<number> {
+async function check(reader: ConfigurationReader): Promise<number> {
   const { renderCheck } = await import("./check.ts");
   const { checkFiles } = await import("../server.ts");
-  const reader = configurationReader(flags, environment, cwd);
   const user = reader.readEarly()?.user ?? null;
   // Files are looked for as the server will.
   if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
@@ -89,13 +95,7 @@ async function printHash(words: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function serve(
-  flags: Flags,
-  environment: Environment,
-  cwd: string,
-  isDevelopment: boolean,
-): Promise<number> {
-  const reader = configurationReader(flags, environment, cwd, isDevelopment);
+async function serve(reader: ConfigurationReader): Promise<number> {
   const early = reader.readEarly();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const load = () => import("../supervisor/supervisor.ts");

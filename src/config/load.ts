@@ -13,6 +13,7 @@ import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { readFlags, type Flags } from "./flags.ts";
 import { readableFile } from "./given-paths.ts";
+import { NO_LAUNCHER, type LaunchedBy } from "./launched-by.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
@@ -81,6 +82,9 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
   return configurationReader(flags, given, cwd).read();
 }
 
+/** How the command was started, beside its words: by what, and whether as `typhon dev`. */
+const BY_HAND = { launchedBy: NO_LAUNCHER, isDevelopment: false };
+
 /** Makes a configuration now, and anew for each reload. */
 export interface ConfigurationReader {
   /** Whether there is a file to read anew. */
@@ -102,19 +106,20 @@ export function configurationReader(
   flags: Flags,
   given: Environment,
   cwd: string,
-  isDevelopment = false,
+  started: Partial<typeof BY_HAND> = BY_HAND,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
   const files = sources.all(OPTIONS.envFile);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const command = { flags, cwd, isDevelopment, freeBytes: askedOnce(freeBytes) };
+  const how = { ...BY_HAND, ...started };
+  const command = { flags, cwd, ...how, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
   const place = findFile({ flags, cwd, environment: environmentNow() });
-  const readsDotEnv = isDevelopment && files.length === 0;
+  const readsDotEnv = how.isDevelopment && files.length === 0;
   const folder = sources.ask(OPTIONS.appDir);
   const dotEnv = resolve(folder?.folder ?? cwd, folder?.value ?? "", DOT_ENV);
   let mayWait = true;
@@ -165,8 +170,8 @@ export function programConfiguration(
   cwd: string,
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  const common = { flags, environment, cwd, envFiles: {}, freeBytes };
-  const command = { ...common, isDevelopment: false, mayWait: true };
+  const common = { flags, environment, cwd, envFiles: {}, ...BY_HAND };
+  const command = { ...common, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
   if (configuration.process.user === null) return configuration;
@@ -210,6 +215,7 @@ interface CommandLine {
 }
 
 interface Command extends CommandLine {
+  readonly launchedBy: LaunchedBy;
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
@@ -283,6 +289,7 @@ class ConfigurationMaker {
   readonly #given: Environment;
   readonly #environment: Environment;
   readonly #envFiles: Command["envFiles"];
+  readonly #launchedBy: LaunchedBy;
   readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
   readonly #isDevelopment: boolean;
@@ -303,6 +310,7 @@ class ConfigurationMaker {
     this.#file = file;
     this.#folder = folder;
     this.#envFiles = envFiles;
+    this.#launchedBy = command.launchedBy;
     this.#mayWait = command.mayWait;
     this.#freeBytes = command.freeBytes;
     this.#isDevelopment = command.isDevelopment;
@@ -318,7 +326,13 @@ class ConfigurationMaker {
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
     const applications = tables.applications.map(({ name }) => name);
-    this.#routeContext = { working: this.#working, environment, applications, mistakes };
+    this.#routeContext = {
+      working: this.#working,
+      environment,
+      launchedBy: this.#launchedBy,
+      applications,
+      mistakes,
+    };
   }
 
   /** Null: this process need not become another user. */
@@ -338,6 +352,7 @@ class ConfigurationMaker {
       .map((one) =>
         loadApplication(one, {
           environment: this.#environment,
+          launchedBy: this.#launchedBy,
           working: this.#working,
           routes: drafts,
           development,

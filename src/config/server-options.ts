@@ -84,6 +84,7 @@ export function readLogs(sources: Sources, mistakes: Mistakes): Configuration["l
     accessLog: mistakes.attempt(() => readAccessLog(sources), "off"),
     level: sources.one(OPTIONS.logLevel),
     format: sources.one(OPTIONS.logFormat),
+    accessFormat: sources.ask(OPTIONS.accessLogFormat)?.value ?? null,
     captureOutput: sources.one(OPTIONS.captureOutput),
   };
 }

@@ -182,6 +182,8 @@ export class Exchange {
   handling: Handling = OWN_HANDLING;
   /** X-Request-ID of the application's own response; "" = none. */
   ownRequestId = "";
+  /** Head of the final response, without what the engine adds; null before it. */
+  responseHead: ResponseHead | null = null;
   /** Code of the error of this server that is the response; "" = none. */
   errorCode = "";
   /** Status of the final response, 0 before it. */
@@ -295,6 +297,7 @@ export class Exchange {
   #respond(head: ResponseHead, body: Buffer, hasBody: boolean): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "finished";
     if (hasBody) this.bytesSent = body.length;
     const length = this.#statedLength(head, body.length, hasBody);
@@ -396,6 +399,7 @@ export class Exchange {
   #sendHead(head: ResponseHead, body: BodyKind): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "responding";
     this.#writer.sendHead(head, this.requestId, body);
   }
@@ -482,6 +486,7 @@ export class Exchange {
     if (this.#state !== "receiving" || this.head.protocol === "") return null;
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "upgraded";
     this.#upgraded = this.#writer.upgrade(this.head.protocol, head, this.requestId);
     return this.#upgraded;

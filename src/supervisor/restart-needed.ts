@@ -34,6 +34,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   accessLog: "access-log",
   level: "log-level",
   format: "log-format",
+  accessFormat: "access-log-format",
   captureOutput: "capture-output",
   pid: "pid",
   tempDir: "temp-dir",

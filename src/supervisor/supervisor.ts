@@ -65,14 +65,14 @@ export async function supervise(
   { reread, opened }: SuperviseOptions,
 ): Promise<number> {
   const { pid } = configuration.process;
-  const { accessLog: target, format } = configuration.logs;
+  const { accessLog: target, accessFormat, format } = configuration.logs;
   const apps = configuration.applications.map(({ app }) => app);
   process.title = ["typhon", ...apps].join(" ");
   const signals = new Signals();
   process.once("exit", exitPastBusyThreads);
   try {
     const pidFile = pid === null ? null : await PidFile.claim(pid);
-    const accessLog = openAccessLog(target, format, log);
+    const accessLog = openAccessLog(target, accessFormat ?? format, log);
     signals.onReopen = (): void => {
       log.reopen();
       accessLog?.reopen();

@@ -19,7 +19,9 @@ writeFileSync(join(scratch, "bin", "python3"), "#!/bin/sh\n", { mode: 0o755 });
 function dev(words: readonly string[], variables: Record<string, string> = {}): Configuration {
   const environment = { PATH: join(scratch, "bin"), ...variables };
   const given = ["app:app", ...words];
-  return configurationReader(readFlags(given), environment, scratch, true).read();
+  return configurationReader(readFlags(given), environment, scratch, {
+    isDevelopment: true,
+  }).read();
 }
 
 const LOCAL = { kind: "tcp", scheme: "http", host: "127.0.0.1", port: 8000 };

@@ -80,7 +80,9 @@ describe("typhon dev", () => {
   const read = (words: string[], dotEnv: string, place = folder): Configuration => {
     writeFileSync(join(place, ".env"), dotEnv);
     const flags = readFlags(["app:app", ...words]);
-    return configurationReader(flags, { PATH: join(scratch, "bin") }, folder, true).read();
+    return configurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
+      isDevelopment: true,
+    }).read();
   };
 
   test("reads .env of the current folder, or of that of --app-dir, at each reload", () => {
@@ -93,7 +95,9 @@ describe("typhon dev", () => {
     assert.deepEqual(read(["--app-dir", "app"], "B=2\n", app).applications[0]?.env, { B: "2" });
     writeFileSync(join(folder, ".env"), "A=1\n");
     const environment = { PATH: join(scratch, "bin") };
-    const reader = configurationReader(readFlags(["app:app"]), environment, folder, true);
+    const reader = configurationReader(readFlags(["app:app"]), environment, folder, {
+      isDevelopment: true,
+    });
     assert.equal(reader.hasFile, true);
     assert.deepEqual(reader.read().applications[0]?.env, { A: "1" });
     writeFileSync(join(folder, ".env"), "A=2\n");
@@ -108,7 +112,9 @@ describe("typhon dev", () => {
     assert.deepEqual(applications[0]?.env, { C: "3" });
     writeFileSync(join(folder, "typhon.toml"), 'app = "app:app"\nenv-file = "other.env"\n');
     const flags = readFlags([]);
-    const reader = configurationReader(flags, { PATH: join(scratch, "bin") }, folder, true);
+    const reader = configurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
+      isDevelopment: true,
+    });
     assert.deepEqual(reader.read().applications[0]?.env, { C: "3" });
   });
 
