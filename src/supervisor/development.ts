@@ -70,7 +70,7 @@ export class Development implements Reloader {
     this.#watch = new FolderWatch(
       (path) => this.onChange(path),
       (folder, code) => this.#onWatchFailure(folder, code),
-      options.developing ? (name) => isCodeFile(name) || isPageFile(name) : isCodeFile,
+      (path) => isCodeFile(basename(path)) || (options.developing && isPageFile(path)),
     );
   }
 
@@ -94,7 +94,7 @@ export class Development implements Reloader {
   }
 
   onChange(path: string): void {
-    if (isPageFile(basename(path))) {
+    if (this.#options.developing && isPageFile(path)) {
       this.#schedulePages(path);
       return;
     }
