@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -265,6 +267,31 @@ def test_a_call_that_hangs_is_killed_with_what_it_has_started(serve: Serve) -> N
     front.say(op="end-hook", hook=7)
     ended = front.hear("hook-ended")
     assert (ended["hook"], ended["code"], ended["signal"]) == (7, None, 9)
+
+
+def test_the_launcher_outlives_calls_that_end_in_one_moment(serve: Serve) -> None:
+    front = serve("def gone(pid):\n    print(pid)\n")
+    for call in range(100):
+        front.say(op="hook", hook=call, functions=["site_under_test:gone"], worker=1, pid=call)
+    told = [front.hear("hook-ended") for _ in range(100)]
+    assert {ended["hook"]: ended["text"] for ended in told} == {
+        call: f"{call}\n" for call in range(100)
+    }
+    assert front.launcher.poll() is None
+
+
+def test_what_a_call_leaves_behind_is_not_waited_for(serve: Serve) -> None:
+    front = serve(
+        """
+        import subprocess
+
+        def gone(pid):
+            print(subprocess.Popen(["sh", "-c", "while :; do echo flood; done"]).pid, flush=True)
+        """
+    )
+    ended = call(front, ["site_under_test:gone"])
+    assert ended["code"] == 0
+    os.kill(int(ended["text"].split()[0]), signal.SIGKILL)
 
 
 def test_a_flood_of_output_is_cut(serve: Serve) -> None:
