@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -280,18 +278,22 @@ def test_the_launcher_outlives_calls_that_end_in_one_moment(serve: Serve) -> Non
     assert front.launcher.poll() is None
 
 
-def test_what_a_call_leaves_behind_is_not_waited_for(serve: Serve) -> None:
+def test_what_a_call_leaves_behind_is_not_waited_for(serve: Serve, tmp_path: Path) -> None:
     front = serve(
-        """
+        f"""
         import subprocess
 
         def gone(pid):
-            print(subprocess.Popen(["sh", "-c", "while :; do echo flood; done"]).pid, flush=True)
+            flood = subprocess.Popen(["sh", "-c", "while :; do echo flood; done"])
+            with open({str(tmp_path / "pid")!r}, "w") as file:
+                print(flood.pid, file=file)
         """
     )
     ended = call(front, ["site_under_test:gone"])
     assert ended["code"] == 0
-    os.kill(int(ended["text"].split()[0]), signal.SIGKILL)
+    # Nobody reads what it prints.
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not is_alive(pid), "the end of what has printed")
 
 
 def test_a_flood_of_output_is_cut(serve: Serve) -> None:
