@@ -104,7 +104,11 @@ export class Applications {
     }
     const leaving = this.#all.filter((application) => !all.includes(application));
     this.#all = all;
-    for (const application of leaving) this.#leave(application);
+    for (const application of leaving) {
+      const next = all.find(({ name }) => name === application.name);
+      next?.holdAll(application.takeHeld());
+      this.#leave(application);
+    }
     return failures.length === 0 ? null : failures.join("\n");
   }
 

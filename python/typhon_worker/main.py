@@ -19,6 +19,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from types import ModuleType
 
 from .application.hook_process import run_hook
 from .application.hooks import Hooks
@@ -83,12 +84,17 @@ def _run_worker(context: WorkerContext) -> None:
         context.doubt = loaded.doubt
         app = hooks.after_load(loaded)
         run = run_wsgi if loaded.interface == "wsgi" else _import_asgi(library_path)
+        if context.settings.development != "off":
+            wrap = _import_development(library_path).wrap
+            app = wrap(app, loaded.interface, context.settings.development)
         run(app, context)
         hooks.at_stop()
         context.ending.finish()
         process_setup.ignore_signals_to_the_end()
     except LoadError as error:
         failure = {"kind": error.kind, "text": frames.shorten(str(error))}
+        if context.settings.development != "off":
+            failure["page"] = _import_development(library_path).page_of(error)
         context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
         context.ending.finish_failed()
         os._exit(EXIT_NOT_LOADED)
@@ -105,3 +111,14 @@ def _import_asgi(library_path: list[str]) -> Run:
     finally:
         sys.path[:] = application_path
     return run_asgi
+
+
+# As for ASGI.
+def _import_development(library_path: list[str]) -> ModuleType:
+    application_path = sys.path[:]
+    sys.path[:] = library_path
+    try:
+        from .development import wrap
+    finally:
+        sys.path[:] = application_path
+    return wrap

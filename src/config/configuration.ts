@@ -23,6 +23,8 @@ export interface ApplicationConfiguration {
   readonly cwd: string;
   /** Added to the workers' environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Pages for exceptions (`typhon dev`), and whether they show local variables: if the server listens on this machine only. */
+  readonly development: "off" | "page" | "locals";
   /** "" or "/prefix" without a trailing slash. */
   readonly rootPath: string;
   readonly loop: "auto" | "asyncio" | "uvloop";
@@ -306,6 +308,8 @@ export interface Configuration {
     readonly user: Account | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
+    /** Whether pages in a browser show exceptions, and reload themselves (`typhon dev`). */
+    readonly developing: boolean;
     /** Whether code is loaded anew when a file below `reloadDirs` changes. */
     readonly reload: boolean;
     /** Absolute. */

@@ -27,7 +27,14 @@ import {
 import { MAX_LOCAL_REDIRECTS, redirectedHead } from "./local-redirect.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
-import type { BodyCoder, CodedBody, KeptCodings, ResponsePolicy } from "./response-policy.ts";
+import type {
+  Appendix,
+  BodyCoder,
+  CodedBody,
+  KeptCodings,
+  ResponseAppender,
+  ResponsePolicy,
+} from "./response-policy.ts";
 import type { TlsFacts } from "./tls-facts.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
@@ -164,6 +171,8 @@ export class Exchange {
   policy: ResponsePolicy | null = null;
   /** Codes the body of the response; null = bodies are sent as they are. Set before the response begins. */
   coder: BodyCoder | null = null;
+  /** Puts bytes behind the body, before it is coded; null = none (in all modes but development). */
+  appender: ResponseAppender | null = null;
 
   /** The user whose password a guard has found right; "" = no guard has. */
   user = "";
@@ -193,6 +202,8 @@ export class Exchange {
   #length = 0;
   /** Null: the body is sent as the handler writes it. */
   #codedBody: CodedBody | null = null;
+  /** What is to follow a body that comes in pieces. */
+  #appendix: Appendix | null = null;
   /** Early hints that have been sent. */
   #hints = 0;
   #upgraded: UpgradedStream | null = null;
@@ -265,7 +276,21 @@ export class Exchange {
     if (this.#opensTunnel(head)) this.fail(ERRORS.WEBSOCKET_DENIED);
     else if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
       this.fail(ERRORS.RESPONSE_INVALID);
-    else if (this.coder === null) this.#respond(head, body, hasBody);
+    else {
+      const appendix = this.appender?.appendTo(head, this.head.method) ?? null;
+      if (appendix?.fits(body) === true)
+        this.#respondWhole(appendix.head, Buffer.concat([body, appendix.bytes]), hasBody, null);
+      else this.#respondWhole(head, body, hasBody, kept);
+    }
+  }
+
+  #respondWhole(
+    head: ResponseHead,
+    body: Buffer,
+    hasBody: boolean,
+    kept: KeptCodings | null,
+  ): void {
+    if (this.coder === null) this.#respond(head, body, hasBody);
     else this.#respondCoded(this.coder, head, body, kept);
   }
 
@@ -329,6 +354,7 @@ export class Exchange {
     this.application = "";
     this.policy = null;
     this.coder = null;
+    this.appender = null;
     this.listener = null;
     return true;
   }
@@ -347,7 +373,9 @@ export class Exchange {
   /** Sends the head of a response whose body follows. */
   start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
-    const head = this.policy === null ? first : this.policy.changeHead(first);
+    const changed = this.policy === null ? first : this.policy.changeHead(first);
+    this.#appendix = this.appender?.appendTo(changed, this.head.method) ?? null;
+    const head = this.#appendix?.head ?? changed;
     if (this.#opensTunnel(head)) {
       this.fail(ERRORS.WEBSOCKET_DENIED);
       return;
@@ -400,6 +428,8 @@ export class Exchange {
   write(chunk: Buffer): boolean {
     if (this.#state !== "responding") return true;
     if (this.#body === "none" || chunk.length === 0) return !this.#writer.isFull;
+    if (this.#appendix !== null && this.#written === 0 && !this.#appendix.fits(chunk))
+      this.#appendix = null;
     this.#written += chunk.length;
     if (this.#body === "length" && this.#written > this.#length) {
       this.abort();
@@ -416,6 +446,7 @@ export class Exchange {
    */
   end(trailers: FieldSection | null = null): void {
     if (this.#state !== "responding") return;
+    if (this.#appendix !== null) this.#writeAppendix(this.#appendix);
     if (this.#body === "length" && this.#written < this.#length) {
       this.abort();
       return;
@@ -423,6 +454,12 @@ export class Exchange {
     const sent = trailers !== null && wantsTrailers(this.head) ? trailers : null;
     if (this.#codedBody === null) this.#sendEnd(sent);
     else this.#endCoded(this.#codedBody, sent);
+  }
+
+  #writeAppendix(appendix: Appendix): void {
+    this.#appendix = null;
+    // Nothing was there by which an empty body could be judged.
+    if (this.#written > 0 || appendix.fits(EMPTY)) this.write(appendix.bytes);
   }
 
   #endCoded(body: CodedBody, trailers: FieldSection | null): void {

@@ -43,6 +43,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   user: "user, group",
   // The routes have it.
   health: null,
+  developing: null,
   reload: "reload",
   reloadDirs: "reload-dir",
 };

@@ -31,6 +31,8 @@ export interface LauncherOptions {
     readonly appDir: string;
     readonly cwd: string;
     readonly env: Readonly<Record<string, string>>;
+    /** Whether exceptions become pages, and whether those show local variables. */
+    readonly development: "off" | "page" | "locals";
     readonly rootPath: string;
     /** Paths that a worker requests from itself before it is ready. */
     readonly warmup: readonly string[];

@@ -92,10 +92,13 @@ export interface PoolStatus {
 /** The application did not load, or the launcher did not start. */
 export class StartFailure extends Error {
   readonly kind: string;
+  /** In development; "" = none. */
+  readonly page: string;
 
   constructor(failure: LoadFailure) {
     super(failure.text);
     this.kind = failure.kind;
+    this.page = failure.page ?? "";
   }
 }
 
@@ -395,6 +398,7 @@ export class Pool implements LauncherListener {
         worker.failure = {
           kind: failure.get("kind") ?? "",
           text: this.#workers.isAlone ? text : withLockHint(text, this.#set.workers),
+          page: failure.get("page"),
         };
         if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
           this.onFolderGone(worker.failure.text);

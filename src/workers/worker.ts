@@ -21,6 +21,8 @@ export type PythonInterface = "wsgi" | "asgi";
 export interface LoadFailure {
   readonly kind: string;
   readonly text: string;
+  /** The same as a page, in development. */
+  readonly page?: string | undefined;
 }
 
 /** How a worker's process ended. Null: code or signal is unknown, or does not apply. */

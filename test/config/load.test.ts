@@ -170,6 +170,8 @@ test("gives every option its documented default", () => {
     captureOutput: false,
     pid: null,
     health: false,
+    developing: false,
+    development: "off",
     reload: false,
     reloadDirs: [scratch],
   });

@@ -43,6 +43,7 @@ const OPTIONS: PoolOptions = {
     appDir: "/nowhere",
     cwd: "/nowhere",
     env: {},
+    development: "off",
     rootPath: "",
     warmup: [],
     logConfig: "",

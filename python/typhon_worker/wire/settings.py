@@ -13,6 +13,7 @@ DEFAULT_ABANDON_SECONDS = 120.0
 INTERFACES = ("auto", "wsgi", "asgi")
 LOOPS = ("auto", "asyncio", "uvloop")
 LIFESPANS = ("auto", "on", "off")
+DEVELOPMENT = ("off", "page", "locals")
 
 
 class Settings:
@@ -43,6 +44,8 @@ class Settings:
         if "concurrency" in fields:
             self.concurrency = _count(fields, "concurrency", MAX_CONCURRENCY)
         self.env = _texts(fields, "env")
+        # Whether exceptions are shown as pages, and with their local variables.
+        self.development = _choice({"development": "off", **fields}, "development", DEVELOPMENT)
         # Absolute paths, "" for none, and the names of the hooks that the second file has.
         self.log_config = _text({"log_config": "", **fields}, "log_config")
         self.gunicorn_conf = _text({"gunicorn_conf": "", **fields}, "gunicorn_conf")
