@@ -569,6 +569,14 @@ const TIMES = inGroup("Times", "application", {
     doc: "How long running requests may take to finish when the server stops, or when their worker is replaced (a reload, `--max-requests` and the like). The default is below the 30 s that containers commonly get.",
     read: seconds(0),
   },
+  drainDelay: {
+    scope: "server",
+    placeholder: "SECONDS",
+    fallback: "0",
+    help: "how long the server serves on after SIGTERM, with /readyz failing",
+    doc: "How long the server serves on as before after SIGTERM or SIGINT, while `/readyz` (`--health`) already responds with 503. Load balancers learn only some seconds later that a server will be gone, and send it new connections until then. A second signal ends the delay. Then the stop begins: no new connections, and `--graceful-timeout` for running requests. Kubernetes gives a pod 30 s for both, so with `--drain-delay 5` write `--graceful-timeout 20`. 0: the stop begins at once.",
+    read: seconds(0),
+  },
   keepAlive: {
     scope: "server",
     placeholder: "SECONDS",

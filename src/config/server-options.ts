@@ -105,6 +105,7 @@ export function readProcess(
     maxTempSize:
       sources.ask(OPTIONS.maxTempSize)?.value ??
       usualTempSize(tempDir === null ? 0 : freeBytes(tempDir)),
+    drainDelayMs: sources.one(OPTIONS.drainDelay),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     user,
     health: sources.one(OPTIONS.health),

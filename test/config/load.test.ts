@@ -150,6 +150,7 @@ test("gives every option its documented default", () => {
     abandonTimeoutMs: 120_000,
     cancelOnDisconnect: false,
     startTimeoutMs: 120_000,
+    drainDelayMs: 0,
     drainTimeoutMs: 25_000,
     gracefulTimeoutMs: 25_000,
     keepAliveMs: 75_000,
@@ -525,6 +526,7 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
   ["timeout", "2.5", { timeoutMs: 2500, asgiTimeoutMs: 2500 }, "-1", /number of seconds/],
   ["loop-timeout", "0.5", { loopTimeoutMs: 500 }, "soon", /number of seconds/],
+  ["drain-delay", "2.5", { drainDelayMs: 2500 }, "-1", /number of seconds/],
   [
     "graceful-timeout",
     "0",
