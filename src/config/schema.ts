@@ -165,7 +165,7 @@ const ADDRESS = inGroup("Address", "server", {
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer, and so does an empty `FORWARDED_ALLOW_IPS`.",
     read: listOf(readNetwork),
   },
   proxyProtocol: {
