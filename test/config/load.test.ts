@@ -872,6 +872,8 @@ describe("sources", () => {
       forwardedAllowIps: ["10.0.0.0/8", "::1"],
       bind: [{ kind: "tcp", scheme: "http", host: "0.0.0.0", port: 81 }],
     });
+    // Heroku writes a leading zero.
+    assert.equal(loadHere(["app:app"], { WEB_CONCURRENCY: "02" }).workers, 2);
     for (const blank of ["", "  "]) {
       const { areWorkersChosen, bind } = loadHere(["app:app"], {
         WEB_CONCURRENCY: blank,
