@@ -18,6 +18,7 @@ import { readVersion } from "../config/version.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
+const DOCTOR = "doctor";
 const HELP_OF: ReadonlyMap<string | null, string> = new Map([
   [CHECK, CHECK_HELP],
   [TRUST, TRUST_HELP],
@@ -31,6 +32,7 @@ export async function run(words: readonly string[], environment: Environment): P
   const command = first === RELOAD || first === CHECK || first === TRUST ? first : null;
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
+    if (first === DOCTOR) return await examine(words.slice(1), environment);
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
@@ -75,6 +77,13 @@ async function check(flags: Flags, environment: Environment, cwd: string): Promi
   await checkFiles(configuration);
   process.stdout.write(renderCheck(configuration));
   return 0;
+}
+
+async function examine(words: readonly string[], environment: Environment): Promise<number> {
+  const { doctor } = await import("./doctor.ts");
+  const { text, exitCode } = await doctor(words, environment, workingFolder());
+  process.stdout.write(text);
+  return exitCode;
 }
 
 async function printHash(words: readonly string[]): Promise<number> {
