@@ -21,6 +21,8 @@ const DESCRIPTORS_A_WORKER = 5;
 const FEW_CONNECTIONS = 1000;
 /** The queue's pipe, as Linux has it. */
 const USUAL_PIPE_BYTES = MIB;
+/** A user's pipes have room for eight such queues; Linux's own limit is 16,384 pages. */
+const FEW_PIPE_PAGES = 2048;
 /** The backlog that Typhon asks for (front/listener.ts). */
 const BACKLOG = 2048;
 /** A project with its packages may have so many folders. */
@@ -49,6 +51,8 @@ export interface MachineFacts {
   /** Infinity: no limit; null: not known, as below. */
   readonly openFiles: number | null;
   readonly pipeBytes: number | null;
+  /** Pages of all pipes of a user without rights; 0: no limit. */
+  readonly pipePages: number | null;
   readonly somaxconn: number | null;
   readonly watches: number | null;
   /** Null: there is none. */
@@ -68,6 +72,7 @@ export function readMachine(now: number): MachineFacts {
     availableBytes: process.availableMemory(),
     openFiles: openFilesIn(readText("/proc/self/limits") ?? ""),
     pipeBytes: numberIn("/proc/sys/fs/pipe-max-size"),
+    pipePages: numberIn("/proc/sys/fs/pipe-user-pages-soft"),
     somaxconn: numberIn("/proc/sys/net/core/somaxconn"),
     watches: numberIn("/proc/sys/fs/inotify/max_user_watches"),
     sharedMemory: readFolder("/dev/shm"),
@@ -163,7 +168,13 @@ function checkOpenFiles(limit: number | null, workers: number): readonly Finding
   return [finding("warn", "open files", fact, "ulimit -n 65536, or LimitNOFILE=65536 in a unit")];
 }
 
-function checkKernelLimits({ pipeBytes, somaxconn, watches }: MachineFacts): readonly Finding[] {
+function checkKernelLimits({
+  pipeBytes,
+  pipePages,
+  somaxconn,
+  watches,
+  isRoot,
+}: MachineFacts): readonly Finding[] {
   const findings: Finding[] = [];
   if (pipeBytes !== null && pipeBytes < USUAL_PIPE_BYTES)
     findings.push(
@@ -172,6 +183,15 @@ function checkKernelLimits({ pipeBytes, somaxconn, watches }: MachineFacts): rea
         "pipes",
         `fs.pipe-max-size is ${size(pipeBytes)}: fewer requests wait in the kernel's queue, the others in the main process`,
         `sysctl fs.pipe-max-size=${USUAL_PIPE_BYTES}`,
+      ),
+    );
+  if (pipePages !== null && pipePages > 0 && pipePages < FEW_PIPE_PAGES && !isRoot)
+    findings.push(
+      finding(
+        "note",
+        "pipes",
+        `fs.pipe-user-pages-soft is ${pipePages}: this user's pipes become small when together they have more pages`,
+        "sysctl fs.pipe-user-pages-soft=16384",
       ),
     );
   if (somaxconn !== null && somaxconn < BACKLOG)
