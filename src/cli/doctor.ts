@@ -3,6 +3,7 @@
 
 import type { Configuration } from "../config/configuration.ts";
 import { readFlags, type Flags } from "../config/flags.ts";
+import type { LaunchedBy } from "../config/launched-by.ts";
 import { configurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
@@ -19,6 +20,12 @@ import { DOCTOR_HELP } from "./help.ts";
 const ONLINE = "--online";
 const JSON_FORM = "--json";
 
+/** Where the command was called, and what has started it. */
+export interface Place {
+  readonly cwd: string;
+  readonly launchedBy: LaunchedBy;
+}
+
 export interface DoctorReport {
   /** Ends in a line end. */
   readonly text: string;
@@ -29,18 +36,18 @@ export interface DoctorReport {
 export async function doctor(
   words: readonly string[],
   environment: Environment,
-  cwd: string,
+  place: Place,
 ): Promise<DoctorReport> {
   const flags = readFlags(words.filter((word) => word !== ONLINE && word !== JSON_FORM));
   if (flags.wantsHelp) return { text: DOCTOR_HELP, exitCode: 0 };
-  const chosen = await readAll(flags, environment, cwd);
-  const usual = chosen.configuration === null ? standIn(environment, cwd) : chosen;
+  const chosen = await readAll(flags, environment, place);
+  const usual = chosen.configuration === null ? standIn(environment, place) : chosen;
   const found = await examine({
     configuration: usual.configuration,
     isChosen: chosen === usual,
     ports: chosen.ports,
     environment,
-    cwd,
+    cwd: place.cwd,
     isOnline: words.includes(ONLINE),
   });
   const all = [...chosen.mistakes, ...(chosen === usual ? [] : usual.mistakes), ...found];
@@ -71,11 +78,15 @@ interface Read {
   readonly mistakes: readonly Finding[];
 }
 
-async function readAll(flags: Flags, environment: Environment, cwd: string): Promise<Read> {
+async function readAll(
+  flags: Flags,
+  environment: Environment,
+  { cwd, launchedBy }: Place,
+): Promise<Read> {
   let configuration: Configuration | null = null;
   let ports: readonly PortFacts[] = [];
   try {
-    const reader = configurationReader(flags, environment, cwd);
+    const reader = configurationReader(flags, environment, cwd, { launchedBy });
     const early = reader.readEarly();
     // As the start does: addresses as root, everything else as the user.
     if (early !== null) ports = await askPorts(early.bind);
@@ -97,13 +108,15 @@ async function readAll(flags: Flags, environment: Environment, cwd: string): Pro
 }
 
 /** The defaults here, without what an operator has chosen. No application of that name is needed. */
-function standIn(environment: Environment, cwd: string): Read {
+function standIn(environment: Environment, { cwd, launchedBy }: Place): Read {
   const others = new Set(["PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"]);
   const left = Object.entries(environment).filter(
     ([name]) => !name.startsWith("TYPHON_") && !others.has(name),
   );
   try {
-    const reader = configurationReader(readFlags(["app:app"]), Object.fromEntries(left), cwd);
+    const reader = configurationReader(readFlags(["app:app"]), Object.fromEntries(left), cwd, {
+      launchedBy,
+    });
     return { configuration: reader.read(), ports: [], mistakes: [] };
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
