@@ -145,7 +145,7 @@ describe("mistakes", () => {
   const modules = Array.from({ length: MAX_PRELOADED + 1 }, (_, at) => `--cgi-preload=m${at}`);
   for (const [words, line] of [
     [["--cgi", "/p=gone"], /^--cgi '\/p=gone' is no folder and no program; name one that exists$/],
-    [["--cgi", "p=programs"], /^--cgi 'p=programs': a prefix begins .*; write --cgi \/p=programs$/],
+    [["--cgi", "p=programs"], /^--cgi 'p=programs' is no .*; write '\/p=programs'$/],
     [
       ["--cgi", "/p=programs", "--cgi-env", "A"],
       /^--cgi-env 'A' must be NAME=VALUE, such as LANG=/,
