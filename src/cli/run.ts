@@ -4,7 +4,8 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { readFlags, type Flags } from "../config/flags.ts";
+import { asksForCheck, readFlags, type Flags } from "../config/flags.ts";
+import type { Configuration } from "../config/configuration.ts";
 import { configurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
@@ -46,7 +47,7 @@ export async function run(words: readonly string[], environment: Environment): P
       process.stdout.write(trust(flags, environment, cwd));
       return 0;
     }
-    if (command === CHECK) return await check(flags, environment, cwd);
+    if (command === CHECK || asksForCheck(flags)) return await check(flags, environment, cwd);
     if (!isReload) return await serve(flags, environment, cwd);
     const done = await reload(
       command === RELOAD ? flags : { ...flags, app: null },
@@ -68,6 +69,7 @@ async function check(flags: Flags, environment: Environment, cwd: string): Promi
   const { renderCheck } = await import("./check.ts");
   const { checkFiles } = await import("../server.ts");
   const reader = configurationReader(flags, environment, cwd);
+  await reader.prepare();
   const user = reader.readEarly()?.user ?? null;
   // Files are looked for as the server will.
   if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
@@ -86,14 +88,21 @@ async function printHash(words: readonly string[]): Promise<number> {
 
 async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
   const reader = configurationReader(flags, environment, cwd);
+  await reader.prepare();
   const early = reader.readEarly();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const load = () => import("../supervisor/supervisor.ts");
   const opened = early === null ? null : await (await load()).openAsRoot(early);
   const configuration = reader.read();
+  const { umask } = configuration.process;
+  if (umask !== null) process.umask(umask);
   const { supervise } = await load();
   const log = openLog(configuration.logs);
-  const reread = reader.hasFile ? reader.read : null;
+  const readAgain = async (): Promise<Configuration> => {
+    await reader.prepare();
+    return reader.read();
+  };
+  const reread = reader.hasFile ? readAgain : null;
   try {
     return await supervise(configuration, log, { reread, opened });
   } finally {

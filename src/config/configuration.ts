@@ -29,6 +29,9 @@ export interface ApplicationConfiguration {
   readonly sendfile: readonly { readonly prefix: string; readonly folder: string }[];
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
+  /** A gunicorn.conf.py whose hooks are called, absolute, "" = none; and the hooks that it has. */
+  readonly gunicornConf: string;
+  readonly gunicornHooks: readonly string[];
   readonly workers: number;
   /** Whether the user has chosen `workers`; else an application that needs a single process gets one. */
   readonly areWorkersChosen: boolean;
@@ -293,6 +296,8 @@ export interface Configuration {
     readonly gracefulTimeoutMs: number;
     /** The user and the group that the server becomes when its ports are bound; null = it stays who it is. */
     readonly user: Account | null;
+    /** The umask of the server and its applications; null = as it is. */
+    readonly umask: number | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
     /** Whether code is loaded anew when a file below `reloadDirs` changes. */

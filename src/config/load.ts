@@ -1,6 +1,6 @@
 // Makes a checked Configuration from the command line, the environment and the file. A flag wins over its TYPHON_…
-// variable, that over the file, that over the variable of other servers, that over the default. This file decides
-// which applications and routes there are.
+// variable, that over GUNICORN_CMD_ARGS, UVICORN_… and gunicorn.conf.py, those over the file, that over variables such
+// as PORT, that over the default. This file decides which applications and routes there are.
 
 import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -11,8 +11,11 @@ import { readCgi } from "./cgi-options.ts";
 import type { CgiConfiguration, Configuration } from "./configuration.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
-import { readFlags, type Flags } from "./flags.ts";
-import { readableFile } from "./given-paths.ts";
+import { NO_FLAGS, readFlags, type Flags } from "./flags.ts";
+import { foreignSources, NO_FOREIGN, USUAL_CONF, type ForeignSources } from "./foreign-sources.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
+import { readGunicornConf, type ConfRun, type GunicornConf } from "./gunicorn-conf.ts";
+import { findInterpreter } from "./interpreter.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
@@ -36,6 +39,7 @@ import {
   readGiven,
   Sources,
   tableLayer,
+  translatedLayer,
   variableLayer,
   type Environment,
   type Layer,
@@ -66,6 +70,8 @@ export function loadConfiguration(flags: Flags, given: Environment, cwd: string)
 export interface ConfigurationReader {
   /** Whether there is a file to read anew. */
   readonly hasFile: boolean;
+  /** Runs gunicorn.conf.py, if one is given, for the `read` that follows. Rejects with OperatorError. */
+  readonly prepare: () => Promise<void>;
   /**
    * The addresses and the user that this process has to become before `read`; null: nobody. Looks at no other
    * file that the configuration names. Throws OperatorError.
@@ -85,20 +91,40 @@ export function configurationReader(
   cwd: string,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
-  const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
+  const foreign = foreignSources(given);
+  const layers = [flagLayer(flags, cwd), variableLayer(given, cwd), ...foreign.layers(cwd)];
+  const sources = new Sources(layers, mistakes);
   const files = sources.all(OPTIONS.envFile);
+  const givenConf = sources.ask(OPTIONS.gunicornConf);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const command = { flags, cwd, envFiles, freeBytes: askedOnce(freeBytes) };
+  const command = { flags, cwd, envFiles, foreign, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
   const place = findFile({ flags, cwd, environment: environmentNow() });
   let mayWait = true;
+  let conf: GunicornConf | null = null;
+  // The file that `prepare` has read, for the read that follows: a pipe can be read only once.
+  let held: { readonly file: SiteFile | null } | null = null;
   const begin = (): Begun => {
-    const current = { ...command, environment: environmentNow(), mayWait };
+    if (givenConf !== null && conf === null) throw new Error("prepare() comes before a read");
+    const current = { ...command, conf, environment: environmentNow(), mayWait };
     mayWait = false;
-    return beginWith(current, readFile(place, current));
+    const { file } = held ?? { file: readFile(place, current) };
+    held = null;
+    return beginWith(current, file);
+  };
+  const prepare = async (): Promise<void> => {
+    if (givenConf === null) return;
+    const current = { ...command, conf: null, environment: environmentNow(), mayWait };
+    const file = readFile(place, current);
+    const first = beginWith(current, file);
+    const run = first.maker.confRun(givenConf);
+    // Before a mistake in --user the program would run as root.
+    first.mistakes.end();
+    if (run !== null) conf = await readGunicornConf(run);
+    held = { file };
   };
   // What readEarly has begun, the first read goes on with: pipes can be read only once.
   let begun: Begun | null = null;
@@ -113,7 +139,7 @@ export function configurationReader(
     begun = null;
     return finish(current);
   };
-  return { hasFile: place !== null, readEarly, read };
+  return { hasFile: place !== null || givenConf !== null, prepare, readEarly, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -132,8 +158,8 @@ export function programConfiguration(
   environment: Environment,
   cwd: string,
 ): Configuration {
-  const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
+  const given = { flags: NO_FLAGS, foreign: NO_FOREIGN, conf: null, envFiles: {} };
+  const command = { ...given, environment, cwd, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
   if (configuration.process.user === null) return configuration;
@@ -180,6 +206,9 @@ interface Command extends CommandLine {
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
+  /** The variables of gunicorn and uvicorn, and the gunicorn.conf.py of --gunicorn-conf. */
+  readonly foreign: ForeignSources;
+  readonly conf: GunicornConf | null;
 }
 
 /** The top table of the file, its name in error lines, and the folder where its relative paths start. */
@@ -251,6 +280,7 @@ class ConfigurationMaker {
   readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
   readonly #working: WorkingFolder;
+  readonly #conf: GunicornConf | null;
   /** The layers before and behind the table of an application or a route. */
   readonly #before: readonly Layer[];
   readonly #behind: readonly Layer[];
@@ -259,8 +289,8 @@ class ConfigurationMaker {
   readonly #notices: string[] = [];
 
   constructor(command: Command, file: SiteFile | null, mistakes: Mistakes) {
-    const { flags, cwd, envFiles } = command;
-    const folder = file?.folder ?? cwd;
+    const { flags, cwd: start, envFiles, foreign, conf } = command;
+    const folder = file?.folder ?? start;
     const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
     this.#mistakes = mistakes;
     this.#tables = tables;
@@ -273,9 +303,21 @@ class ConfigurationMaker {
     this.#given = command.environment;
     const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
     this.#environment = environment;
+    const layersAt = (working: string): Layer[] => [
+      flagLayer(flags, working),
+      variableLayer(environment, working),
+      ...foreign.layers(working),
+      ...(conf === null ? [] : [translatedLayer(conf.texts, working)]),
+    ];
+    const changed = new Sources(layersAt(start), mistakes).ask(OPTIONS.chdir);
+    const cwd = mistakes.attempt(() => changed && readableFolder(changed), null) ?? start;
+    this.#conf = conf;
     this.#working = { cwd, links: environment["PWD"] ?? "" };
-    this.#before = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
+    this.#before = layersAt(cwd);
     this.#behind = [top, otherVariableLayer(environment, cwd)];
+    this.#notices.push(...flags.foreign.notices, ...foreign.notices, ...(conf?.notices ?? []));
+    if (foreign !== NO_FOREIGN && conf === null && kindOf(resolve(start, USUAL_CONF)) === "file")
+      this.#notices.push(`${USUAL_CONF} is here; --gunicorn-conf ${USUAL_CONF} reads it`);
     this.#sources = new Sources([...this.#before, ...this.#behind], mistakes);
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
@@ -291,6 +333,28 @@ class ConfigurationMaker {
     return early.user === null || isThisUser(early.user) ? null : early;
   }
 
+  /** How to run the gunicorn.conf.py that `given` names; null: a mistake was found. */
+  confRun(given: ConfRun["given"]): ConfRun | null {
+    const { cwd } = this.#working;
+    const environment = this.#environment;
+    return this.#mistakes.attempt(() => {
+      const user = this.makeEarly()?.user ?? null;
+      const python = this.#sources.ask(OPTIONS.python);
+      const asked =
+        python === null ? null : { by: python.by, text: python.value, folder: python.folder };
+      const folders = [this.#sources.ask(OPTIONS.appDir), { folder: cwd, value: "." }].flatMap(
+        (one) => (one === null ? [] : [resolve(one.folder, one.value)]),
+      );
+      return {
+        given,
+        python: findInterpreter({ asked, environment, cwd, folders }),
+        user,
+        environment,
+        cwd,
+      };
+    }, null);
+  }
+
   make(): Configuration {
     this.#checkFile();
     const early = this.#early();
@@ -301,6 +365,7 @@ class ConfigurationMaker {
           environment: this.#environment,
           working: this.#working,
           routes: drafts,
+          conf: this.#conf,
           mistakes: this.#mistakes,
         }),
       )
@@ -445,7 +510,11 @@ class ConfigurationMaker {
 
   #named(name: string, given: GivenText, sources: Sources): NamedApplication {
     const tables = sources.layers.filter((layer) => layer.isFile);
-    const fromFiles = { ...this.#readEnvFiles(tables), ...this.#envFiles };
+    const fromFiles = {
+      ...this.#conf?.env,
+      ...this.#readEnvFiles(tables),
+      ...this.#envFiles,
+    };
     return { name, given, sources, fromFiles };
   }
 

@@ -9,6 +9,7 @@ import {
   mappedFolder,
   readFieldValue,
   readHeader,
+  readHeaderLine,
   readHostPattern,
   readIndex,
   readInnerFile,
@@ -31,6 +32,7 @@ import {
   readApp,
   readAssignment,
   readBoolean,
+  readMask,
   readMode,
   readModule,
   readNetwork,
@@ -110,6 +112,15 @@ const SITE = inGroup("Site", "server", {
     scope: "route",
     help: "list the files of a folder without index.html",
     doc: "Shows a folder without its index file (`index`) as a list of its files. Without this option it is 404.",
+  },
+  header: {
+    scope: "route",
+    placeholder: "'NAME: VALUE'",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "a field of each response; a NAME alone removes it; may be repeated",
+    doc: "A field that is set on each response, in place of the application's own: `--header 'X-Frame-Options: DENY'`. A name alone removes the field: `--header Server`. May be given several times; `TYPHON_HEADER` has one field on each line. `headers` of a route wins over it.",
+    read: readHeaderLine,
   },
   compress: {
     scope: "route",
@@ -360,6 +371,19 @@ const APPLICATION = inGroup("Application", "application", {
     fallbackWords: "the current folder",
     help: "the folder put first on sys.path",
     doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in. An application that the file names has the file's folder, if nothing else is given. In the file the key may also be `dir`.",
+    read: readText,
+  },
+  factory: {
+    ...SWITCH,
+    help: "APP is a function that returns the application",
+    doc: "APP names a function without arguments that returns the application, as with uvicorn: `--factory shop:create_app` is `shop:create_app()`.",
+  },
+  chdir: {
+    scope: "server",
+    placeholder: "DIR",
+    fallbackWords: "the current folder",
+    help: "the working directory of applications, where relative paths start",
+    doc: "The working directory of applications, and the folder at which relative paths of flags and variables start, but not those of `--config`, `--gunicorn-conf` and `--env-file`. It is also the folder with the code, unless `--app-dir` names another.",
     read: readText,
   },
   env: {
@@ -742,6 +766,20 @@ const PROCESS = inGroup("Process", "server", {
     doc: "A file that holds the process id while the server runs. Beside it, at FILE.sock, is the socket for `typhon reload --pid FILE`; only the server's user, and root, may open it. With `--user` that user makes both, and must be able to write to the folder.",
     read: readText,
   },
+  gunicornConf: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    help: "a gunicorn.conf.py, or python:MODULE, whose settings are used",
+    doc: "A configuration file of gunicorn, or `python:MODULE`. It is a program: the application's interpreter runs it in a process of its own, as the user of `--user`, at the start and at each reload, for at most 10 seconds. Settings that have an option here are used; the log names the others once. A flag or a variable wins over the file, and the file over `typhon.toml`. [Options of other servers](guide/options-of-others.md) lists all settings.",
+    read: readText,
+  },
+  umask: {
+    placeholder: "MODE",
+    fallbackWords: "that of the process which starts it",
+    help: "rights that new files do not get, such as 0027",
+    doc: "The rights that files of the application and of the server do not get, in octal digits (umask(2)). A Unix socket has `--socket-mode` all the same.",
+    read: readMask,
+  },
   user: {
     placeholder: "USER",
     fallbackWords: "the user who starts it",
@@ -934,9 +972,16 @@ export const ROUTE_KEYS = {
   timeout: TIMES.timeout,
 } as const;
 
+/** Options that say where the file is, or are read before it. */
+const NOT_IN_FILE: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
+  SITE.config,
+  APPLICATION.chdir,
+  PROCESS.gunicornConf,
+]);
+
 /** The keys at the top level of the file and of its tables: `[apps.NAME]`, `[[routes]]` and those of TLS. */
 export const FILE_KEYS = {
-  top: [APP, ...OPTION_LIST.filter((option) => option !== SITE.config)],
+  top: [APP, ...OPTION_LIST.filter((option) => !NOT_IN_FILE.has(option))],
   app: [APP, ...OPTION_LIST.filter(({ scope }) => scope === "application")],
   route: Object.values(ROUTE_KEYS),
   certificate: [TLS.certfile, TLS.keyfile, TLS.keyfilePasswordFile],

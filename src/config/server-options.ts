@@ -107,6 +107,7 @@ export function readProcess(
       usualTempSize(tempDir === null ? 0 : freeBytes(tempDir)),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     user,
+    umask: sources.ask(OPTIONS.umask)?.value ?? null,
     health: sources.one(OPTIONS.health),
     reload: sources.one(OPTIONS.reload),
     reloadDirs:

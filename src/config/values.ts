@@ -120,6 +120,13 @@ export function readMode(text: string): number {
   return Number.parseInt(text, 8);
 }
 
+/** "0027" or "27" → 0o027, the rights that new files do not get (umask(2)). */
+export function readMask(text: string): number {
+  if (!/^0?[0-7]{1,3}$/.test(text))
+    throw new BadValue("must be rights of files in octal digits, such as 0022 or 027");
+  return Number.parseInt(text, 8);
+}
+
 /** A user and a group, each a name or a number; "" = not given. */
 export interface OwnerNames {
   readonly user: string;

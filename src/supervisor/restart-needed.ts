@@ -40,6 +40,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   maxTempSize: "max-temp-size",
   gracefulTimeoutMs: "graceful-timeout",
   user: "user, group",
+  umask: "umask",
   // The routes have it.
   health: null,
   reload: "reload",

@@ -30,8 +30,8 @@ import { ENDING, Signals } from "./signals.ts";
 const LAST_RESORT_MS = 3000;
 const EXIT_STUCK = 1;
 
-/** Reads the configuration file anew. Throws OperatorError. */
-export type Reread = () => Configuration;
+/** Reads the configuration file anew. Rejects with OperatorError. */
+export type Reread = () => Promise<Configuration>;
 
 export interface SuperviseOptions {
   /** For each reload; null without a file. */
@@ -219,7 +219,7 @@ class MainProcess {
   // the files that the configuration names, is found before any code is loaded, so that it changes nothing.
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
-    const wanted = reread?.();
+    const wanted = await reread?.();
     await checkFiles(wanted ?? running);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
     this.#restartNeeded = fixed;

@@ -41,6 +41,7 @@ type Flat = ApplicationConfiguration &
     /** Routes but for the application's own, as host, path and target. */
     readonly others: readonly unknown[];
     readonly compress: string;
+    readonly setHeaders: readonly (readonly [string, string])[];
   };
 
 /** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
@@ -53,7 +54,7 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
   const [application] = applications;
   const own = routes.at(-1);
   assert.ok(application !== undefined && own !== undefined);
-  const { compress, ...policy } = own.policy;
+  const { compress, setHeaders, ...policy } = own.policy;
   assert.deepEqual(
     { ...own, policy },
     {
@@ -64,7 +65,6 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
         allow: [],
         deny: [],
         basicAuth: null,
-        setHeaders: [],
         removeHeaders: [],
         cacheControl: "",
         errorPages: null,
@@ -72,7 +72,17 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
     },
   );
   const others = routes.slice(0, -1).map(({ host, path, target }) => ({ host, path, target }));
-  return { ...listeners, ...application, ...logs, ...process, tls, cgi, others, compress };
+  return {
+    ...listeners,
+    ...application,
+    ...logs,
+    ...process,
+    tls,
+    cgi,
+    others,
+    compress,
+    setHeaders,
+  };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -128,6 +138,10 @@ test("gives every option its documented default", () => {
     tls: null,
     cgi: null,
     compress: "files",
+    setHeaders: [],
+    gunicornConf: "",
+    gunicornHooks: [],
+    umask: null,
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
     proxyProtocol: false,
@@ -575,6 +589,16 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
   ["capture-output", "true", { captureOutput: true }, "maybe", /true, false/],
   ["log-format", "json", { format: "json" }, "xml", /text, json/],
+  ["factory", "true", { app: "app:app()" }, "maybe", /true, false/],
+  [
+    "chdir",
+    "folder",
+    { cwd: join(scratch, "folder"), appDir: join(scratch, "folder") },
+    "gone",
+    /is no folder/,
+  ],
+  ["header", "X-A: b", { setHeaders: [["X-A", "b"]] }, "X A: b", /the name of a field/],
+  ["umask", "0027", { umask: 0o27 }, "rw", /octal digits/],
   ["warmup", "/a?b=1", { warmup: ["/a?b=1"] }, "a", /a path that begins with \//],
   ["loop", "uvloop", { loop: "uvloop" }, "tokio", /auto, asyncio, uvloop/],
   ["lifespan", "on", { lifespan: "on" }, "always", /auto, on, off/],
@@ -655,7 +679,10 @@ test("a switch needs no value", () => {
 test("the cases cover every option of the table", () => {
   assert.deepEqual(
     CASES.map(([name]) => name).toSorted(),
-    OPTION_LIST.map((option) => option.name).toSorted(),
+    // A program is run for --gunicorn-conf: gunicorn-conf.test.ts.
+    OPTION_LIST.map((option) => option.name)
+      .filter((name) => name !== "gunicorn-conf")
+      .toSorted(),
   );
 });
 
