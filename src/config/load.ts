@@ -371,7 +371,7 @@ class ConfigurationMaker {
       )
       .filter((one) => one !== null);
     return {
-      listeners: readListeners(this.#sources, early),
+      listeners: readListeners(this.#sources, early, this.#mistakes),
       tls: readTls(this.#sources, early.bind, {
         tables: this.#tables,
         folder: this.#folder,

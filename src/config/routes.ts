@@ -1,7 +1,7 @@
 // Routes of the file and of flags. A route is read as a draft: the root path of an application, which is read
 // later, comes from the paths of all its routes.
 
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import { specificity } from "../net/host-name.ts";
 import type {
@@ -98,6 +98,13 @@ export function folderRoute(
   const { prefix: path, folder } = given.value;
   const by = `${given.by} ${quote(given.text)}`;
   return context.mistakes.attempt(() => {
+    const [first = "", ...rest] = folder.split("=");
+    if (
+      rest.length > 0 &&
+      !first.includes("/") &&
+      kindOf(resolve(given.folder, folder)) === "missing"
+    )
+      throw new OperatorError(`${by}: a prefix begins with a slash; write ${given.by} /${folder}`);
     const target = readFolderTarget(kind, { ...given, value: folder }, sources, context);
     const policy = readPolicy(sources, context.mistakes);
     return [{ by, host: "", path, stripPrefix: null, target, policy }];

@@ -55,14 +55,20 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
 export function readListeners(
   sources: Sources,
   { bind, socketRights }: Early,
+  mistakes: Mistakes,
 ): Configuration["listeners"] {
+  const proxies = sources.one(OPTIONS.forwardedAllowIps);
+  if (sources.one(OPTIONS.proxyProtocol) && proxies.length === 0)
+    mistakes.add(
+      "--proxy-protocol needs a proxy to trust; name its address in --forwarded-allow-ips",
+    );
   return {
     bind,
     socketRights,
     proxyProtocol: sources.one(OPTIONS.proxyProtocol),
     http2: sources.one(OPTIONS.http2),
     h2c: sources.one(OPTIONS.h2c),
-    forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+    forwardedAllowIps: proxies,
     headerMap: sources.one(OPTIONS.headerMap),
     keepAliveMs: sources.one(OPTIONS.keepAlive),
     bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),

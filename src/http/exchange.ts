@@ -173,6 +173,8 @@ export class Exchange {
   handling: Handling = OWN_HANDLING;
   /** X-Request-ID of the application's own response; "" = none. */
   ownRequestId = "";
+  /** Code of the error of this server that is the response; "" = none. */
+  errorCode = "";
   /** Status of the final response, 0 before it. */
   status = 0;
   /** Bytes of the response's body, or after an upgrade of the new protocol; for the log. */
@@ -305,6 +307,7 @@ export class Exchange {
   /** Responds with an error of the table. */
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
+    this.errorCode = error.code;
     const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
     this.respond(head, body);
   }

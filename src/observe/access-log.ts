@@ -60,12 +60,13 @@ function textLine(exchange: Exchange, now: number, totalMs: number): string {
   const application = exchange.application === "" ? "" : ` application=${exchange.application}`;
   const ownId = ownIdOf(exchange);
   const responseId = ownId === "" ? "" : ` response_id=${escapeWord(ownId)}`;
+  const error = exchange.errorCode === "" ? "" : ` error=${exchange.errorCode}`;
   return (
     `${address} - ${userWord(exchange.user)} [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
     `${protocolOf(head)}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
     `"${quoted(head, "referer")}" "${quoted(head, "user-agent")}" id=${id} ` +
     `queue_ms=${tenths(handling.queuedMs)} app_ms=${tenths(handling.runMs)} ` +
-    `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}${application}${responseId}\n`
+    `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}${application}${responseId}${error}\n`
   );
 }
 
@@ -99,6 +100,8 @@ function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
     worker: handling.worker === 0 ? null : handling.worker,
     // undefined: the field is left out if there is only one application.
     application: exchange.application || undefined,
+    // undefined: the response is not an error of the server's own.
+    error: exchange.errorCode || undefined,
   })}\n`;
 }
 

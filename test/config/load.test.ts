@@ -806,6 +806,12 @@ describe("the address", () => {
       /^TYPHON_BIND and TYPHON_PORT exclude/,
     );
   });
+  test("--proxy-protocol needs a proxy to trust", () => {
+    assert.match(
+      failure(["app:app", "--proxy-protocol", "--forwarded-allow-ips", ""]),
+      /^--proxy-protocol needs a proxy to trust; name its address in --forwarded-allow-ips$/,
+    );
+  });
   test("--port wins over TYPHON_BIND", () => {
     assert.deepEqual(loadHere(["app:app", "-p", "1"], { TYPHON_BIND: ":80" }).bind, [
       tcp("127.0.0.1", 1),
