@@ -388,7 +388,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   refused("paste-global", GUNICORN, "is not read: give the values to paste.deploy.loadapp", {
     setting: "raw_paste_global_conf",
   }),
-  same("preload", GUNICORN, "", { takesValue: false, setting: "preload_app" }),
+  same("preload", GUNICORN, "", { ...SWITCH, setting: "preload_app" }),
   row(["config"], ["gunicorn", "Hypercorn"], {
     kind: "same",
     ours: "config",

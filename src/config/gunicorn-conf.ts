@@ -58,14 +58,14 @@ const BY_SETTING = new Map(
 /** Settings with an entry for each element of their list; others have commas between them. */
 const LISTS: ReadonlySet<string> = new Set(["bind", "raw_env"]);
 
-/** Runs the file and reads its settings. Rejects with OperatorError. */
-export async function readGunicornConf(run: ConfRun): Promise<GunicornConf> {
+/** Runs the file for at most `limitMs`, and reads its settings. Rejects with OperatorError. */
+export async function readGunicornConf(run: ConfRun, limitMs = CONF_MS): Promise<GunicornConf> {
   const { by, text, value, folder } = run.given;
   const isModule = value.startsWith(MODULE);
   const path = isModule ? value : resolve(folder, value);
   if (!isModule && kindOf(path) === "missing")
     throw new OperatorError(`${by} ${quote(text)} is no file; name one that exists`);
-  const { line, output, end } = await runProgram(run, path);
+  const { line, output, end } = await runProgram(run, path, limitMs);
   const printed = output.split("\n").filter((one) => one.trim() !== "");
   const result = parse(line, value) ?? { fault: `${value}: ${end}` };
   if ("fault" in result)
@@ -98,6 +98,7 @@ interface Ended {
 async function runProgram(
   { python, user, environment, cwd }: ConfRun,
   path: string,
+  limitMs: number,
 ): Promise<Ended> {
   const names = [...BY_SETTING.keys()].join(",");
   const child = spawn(python, [SCRIPT, path, names], {
@@ -114,8 +115,8 @@ async function runProgram(
     done(reason);
   };
   const timer = setTimeout(
-    () => kill(`it was stopped after ${CONF_MS / 1000} s, and has no settings yet`),
-    CONF_MS,
+    () => kill(`it was stopped after ${limitMs / 1000} s, and has no settings yet`),
+    limitMs,
   );
   const output = new Text(MAX_OUTPUT);
   const result = new Text(MAX_RESULT);

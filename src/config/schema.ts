@@ -952,7 +952,7 @@ export const OPTIONS = {
 /** Flags that show a text, after which the command ends. */
 export const SWITCHES = [
   { name: "help", short: "h", placeholder: null, help: "show this help" },
-  { name: "version", short: null, placeholder: null, help: "show the version" },
+  { name: "version", short: "v", placeholder: null, help: "show the version" },
 ] as const;
 
 /** All options in the order of the table. */
