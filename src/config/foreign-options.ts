@@ -147,11 +147,10 @@ function durationText(text: string): string {
   return String(seconds.reduce((sum, one) => sum + one, 0));
 }
 
-/** gunicorn's 0o22, 18 or 022; without a prefix Python's int(text, 0) reads decimal digits. */
+/** gunicorn's int(text, 0): 022 and 0o22 are octal, 18 is decimal. */
 function umaskText(text: string): string {
-  const octal = /^0o?([0-7]+)$/i.exec(text)?.[1];
-  const mask = octal ?? (/^[1-9]\d*$/.test(text) ? Number(text).toString(8) : null);
-  return mask === null ? text : `0${mask.padStart(3, "0")}`;
+  if (/^0o[0-7]+$/i.test(text)) return `0${text.slice(2)}`;
+  return /^[1-9]\d*$/.test(text) ? `0${Number(text).toString(8)}` : text;
 }
 
 /** `ssl.PROTOCOL_…` by name or number: 3 and 4 are TLS 1.0 and 1.1. */

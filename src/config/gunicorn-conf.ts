@@ -101,7 +101,9 @@ async function runProgram(
   limitMs: number,
 ): Promise<Ended> {
   const names = [...BY_SETTING.keys()].join(",");
-  const child = spawn(python, [SCRIPT, path, names], {
+  // Its own alarm ends it where this process is killed meanwhile.
+  const seconds = String(Math.ceil(limitMs / 1000) + 1);
+  const child = spawn(python, [SCRIPT, path, names, seconds], {
     cwd,
     env: environmentOf(user, environment),
     stdio: ["ignore", "pipe", "pipe", "pipe"],

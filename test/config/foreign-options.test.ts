@@ -17,6 +17,7 @@ import { renderForeign } from "../../tools/render-foreign.ts";
 import {
   GUNICORN_FLAGS,
   GUNICORN_SETTINGS,
+  HOOKS,
   UVICORN_FLAGS,
   type FlagNames,
 } from "../support/foreign-names.ts";
@@ -28,9 +29,6 @@ writeFileSync(join(scratch, "bin/python3"), "#!/bin/sh\n", { mode: 0o755 });
 writeFileSync(join(scratch, "one.env"), "A=1\n");
 
 const OWN = new Map(OPTION_LIST.map((option) => [option.name, option]));
-/** Hooks of gunicorn.conf.py are called, or told, by the workers. */
-const HOOKS =
-  /^(?:on_(?:starting|reload|exit)|when_ready|pre_(?:fork|exec|request)|post_(?:fork|worker_init|request)|worker_(?:int|abort|exit)|child_exit|nworkers_changed)$/;
 
 type Loaded = Configuration & { readonly app: ApplicationConfiguration };
 

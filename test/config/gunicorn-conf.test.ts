@@ -2,6 +2,7 @@
 // in time, and with everything that it has started.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
@@ -13,7 +14,7 @@ import { configurationReader } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
 import { until } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
-import { makeScratch, requirePython } from "../support/scratch.ts";
+import { CHECKOUT, makeScratch, requirePython } from "../support/scratch.ts";
 
 let folder = "";
 let files = 0;
@@ -120,7 +121,7 @@ def post_fork(server, worker): pass
         "access-log=-",
         "log-level=error",
         "pid=/tmp/x.pid",
-        "umask=0027",
+        "umask=027",
         "forwarded-allow-ips=10.0.0.1,10.0.0.2",
         "env=A=1",
         "env=B=two words",
@@ -150,13 +151,10 @@ def post_fork(server, worker): pass
       [["workers", "7", "python:shop.conf: workers"]],
     );
     assert.equal(path, join(folder, "shop/conf.py"));
-    assert.deepEqual(
-      await settings("from shop.conf import *\nthreads = workers"),
-      [
-        ["threads", "7"],
-        ["workers", "7"],
-      ].toSorted(),
-    );
+    assert.deepEqual(await settings("from shop.conf import *\nthreads = workers"), [
+      ["workers", "7"],
+      ["threads", "7"],
+    ]);
   });
   test("an ASGI class makes the timeout one of the event loop, and the log says so", async () => {
     const { texts, notices } = await run(
@@ -266,6 +264,16 @@ test("what the program has started ends with it", async () => {
   const pid = Number(/prints: (\d+)$/.exec(notices[0] ?? "")?.[1]);
   assert.ok(pid > 1);
   await until("the process is gone", () => !isAlive(pid));
+});
+
+test("a program whose server was killed ends by its own alarm", () => {
+  const script = join(CHECKOUT, "python/typhon_worker/conf/gunicorn_settings.py");
+  const words = [script, join(folder, conf("while True: pass\n")), "workers", "1"];
+  const { signal } = spawnSync(requirePython(), words, {
+    cwd: folder,
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+  });
+  assert.equal(signal, "SIGALRM");
 });
 
 function isAlive(pid: number): boolean {

@@ -62,3 +62,7 @@ export const UVICORN_FLAGS: FlagNames = {
     --help --version --reload --http2 --access-log --no-access-log --use-colors --no-use-colors --proxy-headers
     --no-proxy-headers --server-header --no-server-header --date-header --no-date-header --reset-contextvars --factory`),
 };
+
+/** The hooks of gunicorn.conf.py, which workers call, or tell why they do not. */
+export const HOOKS =
+  /^(?:on_(?:starting|reload|exit)|when_ready|pre_(?:fork|exec|request)|post_(?:fork|worker_init|request)|worker_(?:int|abort|exit)|child_exit|nworkers_changed)$/;

@@ -1,7 +1,7 @@
 """Runs a gunicorn.conf.py and writes its settings to descriptor 3, as one line of JSON.
 
 A script, run by the interpreter of the application in the folder where the server was started:
-gunicorn_settings.py FILE|python:MODULE NAME,…   (the names of settings)
+gunicorn_settings.py FILE|python:MODULE NAME,… SECONDS   (names of settings; time for the file)
 
 The line is {"file", "settings", "hooks", "env", "patched"} or {"error", "line", "trace"}; each
 setting is a list of texts.
@@ -22,6 +22,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import signal
 
 RESULT_FD = 3
 MAX_TRACE = 4000
@@ -48,8 +49,10 @@ HOOKS = (
 
 
 def main() -> None:
-    target, names = sys.argv[1:3]
+    target, names, seconds = sys.argv[1:4]
     sys.argv[1:] = []
+    # The server stops it earlier, unless it has been killed itself.
+    signal.alarm(int(seconds))
     folder = os.getcwd()
     sys.path.insert(0, folder)
     before = dict(os.environ)
