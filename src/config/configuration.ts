@@ -249,6 +249,8 @@ export interface Configuration {
      * "domains": ports 443 and 80, or no start, because an authority has to connect to them.
      */
     readonly bind: "default" | "default-https" | "domains" | readonly BoundAddress[];
+    /** Sockets that the parent process has opened, by their numbers, in place of all addresses. */
+    readonly descriptors: readonly number[];
     /** Of the files of Unix sockets. */
     readonly socketRights: SocketRights;
     /** Whether trusted proxies begin each connection with a PROXY header, version 1 or 2. */

@@ -42,6 +42,11 @@ export const NO_FLAGS: Flags = {
   foreign: NO_FOREIGN_TEXTS,
 };
 
+/** The names of all options that are given. */
+export function givenOptions({ texts, foreign }: Flags): string[] {
+  return [...texts.keys(), ...foreign.texts.map(({ option }) => option)];
+}
+
 /** Whether a word of the command line says what `typhon check` says. */
 export function asksForCheck({ foreign }: Flags): boolean {
   return foreign.texts.some(({ option }) => option === "check");

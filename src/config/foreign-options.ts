@@ -115,13 +115,11 @@ function oneOfWords(words: Readonly<Record<string, string>>): (text: string) => 
 }
 
 /** gunicorn's and Hypercorn's other ways to write an address. */
-function bindText(text: string): string {
-  if (/^fd:\/\//i.test(text)) throw new BadValue(NO_DESCRIPTOR);
-  return text.replace(/^tcp:\/\//i, "").replace(/^unix:\/\/(?=\/)/i, "unix:");
+function bindTexts(text: string): readonly OwnText[] {
+  const fd = /^fd:\/\/(.*)$/i.exec(text)?.[1];
+  if (fd !== undefined) return [["fd", fd]];
+  return [["bind", text.replace(/^tcp:\/\//i, "").replace(/^unix:\/\/(?=\/)/i, "unix:")]];
 }
-
-const NO_DESCRIPTOR =
-  "is no address here: a socket of the parent process comes by LISTEN_FDS, as systemd passes it (systemd-socket-activate -l PORT)";
 
 const LEVELS = oneOfWords({ critical: "error", trace: "debug", warn: "warning", notset: "debug" });
 
@@ -176,9 +174,9 @@ const OFF = { ...SWITCH, setting: "" } as const;
 
 export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   // Address
-  same("bind", ["gunicorn", "Hypercorn"], "with a port: HOST:PORT", {
+  same("bind", ["gunicorn", "Hypercorn"], "with a port: HOST:PORT; fd://N is --fd N", {
     short: "b",
-    convert: bindText,
+    read: bindTexts,
   }),
   same("host", ["uvicorn", "Granian", "Waitress"]),
   same("port", ["uvicorn", "Granian", "Waitress"]),
@@ -193,10 +191,10 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   }),
   renamed(["http-socket", "http11-socket"], "bind", UWSGI),
   renamed("insecure-bind", "bind", HYPERCORN, "an address with `http://` has no TLS", {
-    convert: (text) => (text.startsWith("unix:") ? text : `http://${bindText(text)}`),
+    convert: (text) => (text.startsWith("unix:") ? text : `http://${text}`),
   }),
   idle("quic-bind", HYPERCORN, "HTTP/3 is not spoken; clients use HTTP/2"),
-  refused("fd", UVICORN, NO_DESCRIPTOR),
+  same("fd", UVICORN),
   refused(
     ["socket", "uwsgi-socket"],
     UWSGI,

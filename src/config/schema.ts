@@ -32,6 +32,7 @@ import {
   readApp,
   readAssignment,
   readBoolean,
+  readDescriptor,
   readMask,
   readMode,
   readModule,
@@ -156,6 +157,14 @@ const ADDRESS = inGroup("Address", "server", {
     help: "port, instead of --bind",
     doc: "The port to listen on, if `--bind` is not used. With `--host` but without `--port` it is the variable `PORT`, else 8000, or 8443 with certificates. The scheme is that of `--bind` without a scheme. A `TYPHON_PORT` that begins with `tcp://` or `udp://` is ignored: Kubernetes sets such a variable for a service named typhon.",
     read: readPort,
+  },
+  fd: {
+    placeholder: "N",
+    isRepeatable: true,
+    fallbackWords: "those of LISTEN_FDS, else none",
+    help: "a listening socket of the parent process, by its number",
+    doc: "A socket that the parent process has opened, by the number of its descriptor: of supervisord (`fcgi-program`: 0), circus and others. No other address is used then. A socket speaks TLS if there are certificates and its port is not 80. May be given several times. Sockets of systemd need no option: docs/guide/systemd.md.",
+    read: readDescriptor,
   },
   socketMode: {
     placeholder: "MODE",

@@ -26,7 +26,7 @@ const USUAL_TEMP_BYTES = 4_294_967_296;
 const LEAST_TEMP_BYTES = 268_435_456;
 
 /** Where the server listens, and as whom: root binds the ports before anything else is read. */
-export type Early = Pick<Configuration["listeners"], "bind" | "socketRights"> & {
+export type Early = Pick<Configuration["listeners"], "bind" | "descriptors" | "socketRights"> & {
   readonly user: Account | null;
   /** Whether there are certificates, and whether requests without TLS are redirected. */
   readonly hasTls: boolean;
@@ -45,6 +45,7 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
   const user = mistakes.attempt(() => readUser(sources), null);
   return {
     bind: mistakes.attempt(() => readBind(sources, context), "default"),
+    descriptors: sources.all(OPTIONS.fd).map(({ value }) => value),
     socketRights: mistakes.attempt(() => readSocketRights(sources, user), { mode: 0, owner: null }),
     user,
     hasTls,
@@ -54,7 +55,7 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
 
 export function readListeners(
   sources: Sources,
-  { bind, socketRights }: Early,
+  { bind, descriptors, socketRights }: Early,
   mistakes: Mistakes,
 ): Configuration["listeners"] {
   const proxies = sources.one(OPTIONS.forwardedAllowIps);
@@ -64,6 +65,7 @@ export function readListeners(
     );
   return {
     bind,
+    descriptors,
     socketRights,
     proxyProtocol: sources.one(OPTIONS.proxyProtocol),
     http2: sources.one(OPTIONS.http2),

@@ -94,6 +94,16 @@ const SIZE: ValueSchema = {
   ],
 };
 
+/** The number of an open descriptor; standard output and standard error are the server's. */
+export const readDescriptor: Reader<number> = withSchema(
+  { type: "integer", minimum: 0 },
+  (text) => {
+    if (!/^(?:0|[3-9]|[1-9]\d{1,5})$/.test(text))
+      throw new BadValue("must be the number of an open socket: 0, or 3 and more");
+    return Number(text);
+  },
+);
+
 /** A size such as 512k, 10M, 1.5G (powers of 1,024) → bytes. */
 export const readSize: Reader<number> = withSchema(SIZE, (text) => {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text);

@@ -11,6 +11,7 @@ type Setting = { [P in keyof Fixed]: keyof Fixed[P] }[keyof Fixed];
 /** The options that make a setting; null: a reload changes it. */
 const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   bind: "bind",
+  descriptors: "fd",
   socketRights: "socket-mode, socket-owner",
   proxyProtocol: "proxy-protocol",
   http2: "http2",

@@ -121,6 +121,7 @@ test("gives every option its documented default", () => {
     name: "",
     app: "app:app",
     bind: "default",
+    descriptors: [],
     threads: 4,
     interface: "auto",
     loop: "auto",
@@ -589,6 +590,7 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
   ["capture-output", "true", { captureOutput: true }, "maybe", /true, false/],
   ["log-format", "json", { format: "json" }, "xml", /text, json/],
+  ["fd", "3", { descriptors: [3] }, "2", /number of an open socket/],
   ["factory", "true", { app: "app:app()" }, "maybe", /true, false/],
   [
     "chdir",
