@@ -102,7 +102,11 @@ export function configurationReader(
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
-  const place = findFile({ flags, cwd, environment: environmentNow() });
+  const place = findFile(cwd, [
+    flagLayer(flags, cwd),
+    variableLayer(environmentNow(), cwd),
+    ...foreign.layers(cwd),
+  ]);
   let mayWait = true;
   let conf: GunicornConf | null = null;
   // The file that `prepare` has read, for the read that follows: a pipe can be read only once.
@@ -184,9 +188,13 @@ function pathOf(
   cwd: string,
 ): string | null {
   const mistakes = new Mistakes();
-  const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
+  const layers = [
+    flagLayer(flags, cwd),
+    variableLayer(environment, cwd),
+    ...foreignSources(environment).layers(cwd),
+  ];
   let given = new Sources(layers, mistakes).ask(option);
-  const place = given === null ? findFile({ flags, environment, cwd }) : null;
+  const place = given === null ? findFile(cwd, layers) : null;
   const file = readFile(place, { mayWait: false });
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(option);
@@ -228,9 +236,9 @@ interface FilePlace {
 }
 
 /** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
-function findFile({ flags, environment, cwd }: Omit<CommandLine, "mayWait">): FilePlace | null {
+function findFile(cwd: string, layers: readonly Layer[]): FilePlace | null {
   const mistakes = new Mistakes();
-  const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
+  const sources = new Sources(layers, mistakes);
   const given = sources.ask(OPTIONS.config);
   mistakes.end();
   if (given !== null) {

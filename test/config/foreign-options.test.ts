@@ -10,7 +10,7 @@ import { after, describe, test } from "node:test";
 import type { ApplicationConfiguration, Configuration } from "../../src/config/configuration.ts";
 import { asksForCheck, readFlags } from "../../src/config/flags.ts";
 import { FOREIGN_OPTIONS, SERVERS } from "../../src/config/foreign-options.ts";
-import { load } from "../../src/config/load.ts";
+import { load, pidFileOf } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
 import { OPTION_LIST, SWITCHES } from "../../src/config/schema.ts";
 import { renderForeign } from "../../tools/render-foreign.ts";
@@ -431,6 +431,12 @@ describe("GUNICORN_CMD_ARGS", () => {
       loadHere(["a:a"], args("--worker-tmp-dir /tmp")).notices[0] ?? "",
       /^GUNICORN_CMD_ARGS --worker-tmp-dir has no meaning/,
     );
+  });
+  test("may name typhon.toml, and the PID file for typhon reload", () => {
+    writeFileSync(join(scratch, "named.toml"), 'app = "shop:app"\nthreads = 6\n');
+    assert.equal(loadHere([], args("-c named.toml")).app.threads, 6);
+    const pid = pidFileOf(readFlags([]), args("--pid run/x.pid"), scratch);
+    assert.equal(pid, join(scratch, "run/x.pid"));
   });
   test("wins over typhon.toml, and an empty one is none", () => {
     writeFileSync(join(scratch, "typhon.toml"), 'app = "shop:app"\nworkers = 5\nthreads = 6\n');
