@@ -7,6 +7,7 @@ import type { Exchange } from "./http/exchange.ts";
 import type { Log } from "./observe/log.ts";
 import type { Job, Overdue } from "./workers/job.ts";
 import { eachLine } from "./processes/output.ts";
+import { HOOK_MS, type HookCall, type HookOutcome } from "./workers/hook-runs.ts";
 import type { PoolListener } from "./workers/pool.ts";
 import type { WorkerExit } from "./workers/worker-exits.ts";
 import type { Worker, WorkerEnd } from "./workers/worker.ts";
@@ -140,6 +141,27 @@ export class PoolLog implements PoolListener {
       `${(loop.blockedMs / 1000).toFixed(1)} s (--loop-timeout):\n${this.#nameRequests(stacks, find)}`;
     const ms = Math.round(loop.blockedMs);
     this.#log.error("worker.loop-blocked", text, { worker: number, ms });
+  }
+
+  onHook({ functions, worker, pid }: HookCall, outcome: HookOutcome, text: string): void {
+    const about =
+      worker === 0 ? this.#ofApplication : ` for ${this.#name(worker)} (process ${pid})`;
+    const name = `${functions.join(", ")}${about}`;
+    const fields = { hooks: functions.join(" "), worker, pid };
+    const printed = text.trimEnd();
+    const told = printed === "" ? "" : `:${printed.includes("\n") ? "\n" : " "}${printed}`;
+    if (outcome === "done")
+      this.#log.write(printed === "" ? "debug" : "info", "hook.ended", `${name}${told}`, fields);
+    else if (outcome === "lost")
+      this.#log.warning("hook.lost", `${name} was not called to its end: ${printed}`, fields);
+    else
+      this.#log.error(
+        "hook.failed",
+        outcome === "late"
+          ? `${name} was killed, because it ran for ${HOOK_MS / 1000} s${told}`
+          : `${name} failed${told}`,
+        fields,
+      );
   }
 
   onLauncherEnd(text: string): void {

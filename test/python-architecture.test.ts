@@ -21,7 +21,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   cgi: ["wire", "process"],
   // A program of its own: it runs configuration files that are programs.
   conf: [],
-  "": ["wire", "process", "application", "wsgi", "asgi"],
+  // What a developer sees of exceptions; imported only then.
+  development: ["wire", "process", "application"],
+  "": ["wire", "process", "application", "wsgi", "asgi", "development"],
 };
 
 /** Modules of the standard library that take long to import. Only asgi/ and functions may. */
@@ -189,6 +191,7 @@ const BEFORE_IMPORT = new Set([
   "cgi/run",
   "cgi/templates",
   "main",
+  "process/hook_processes",
   "process/launcher",
   "process/native",
   "process/process_setup",

@@ -1,7 +1,8 @@
 """The entry point: runs the launcher, and in each process that it forks a worker.
 
-    launcher ── fork ──▶ set-up ─▶ import ─▶ serving, as the interface does ─▶ exit 0
-                                      └─ FAILED ─▶ exit 3
+    launcher ─┬ fork ──▶ set-up ─▶ import ─▶ serving, as the interface does ─▶ exit 0
+              │                       └─ FAILED ─▶ exit 3
+              └ fork ──▶ functions that the application wants called outside of its workers
 
 Started as `python -c BOOT FOLDER HIGHEST PASSED` with control on descriptor 3. FOLDER holds this
 package. HIGHEST is the last descriptor that is meant for the launcher: 3, or 6 if an earlier
@@ -18,9 +19,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from types import ModuleType
 
+from .application.hook_process import run_hook
+from .application.hooks import Hooks
 from .application.importer import LoadError, load
 from .process import process_setup, sd_notify
+from .process.hook_processes import HookContext
 from .process.launcher import CONTROL, EXIT_FAULT, Launcher, explain
 from .process.worker_context import WorkerContext
 from .wire import frames
@@ -55,7 +60,10 @@ def main() -> None:
         launcher.end()
         os._exit(0)
     del launcher
-    _run_worker(context)
+    if isinstance(context, HookContext):
+        run_hook(context)
+    else:
+        _run_worker(context)
 
 
 # Imports once, in the launcher, what ASGI needs. A worker whose interface has yet to be detected
@@ -70,14 +78,23 @@ def _run_worker(context: WorkerContext) -> None:
     context.open()
     library_path = sys.path[:]
     try:
+        hooks = Hooks(context)
+        hooks.before_load()
         loaded = load(context.settings)
         context.doubt = loaded.doubt
+        app = hooks.after_load(loaded)
         run = run_wsgi if loaded.interface == "wsgi" else _import_asgi(library_path)
-        run(loaded.app, context)
+        if context.settings.development != "off":
+            wrap = _import_development(library_path).wrap
+            app = wrap(app, loaded.interface, context.settings.development)
+        run(app, context)
+        hooks.at_stop()
         context.ending.finish()
         process_setup.ignore_signals_to_the_end()
     except LoadError as error:
         failure = {"kind": error.kind, "text": frames.shorten(str(error))}
+        if context.settings.development != "off":
+            failure["page"] = _import_development(library_path).page_of(error)
         context.channel.send(frames.encode(frames.FAILED, 0, json.dumps(failure).encode()))
         context.ending.finish_failed()
         os._exit(EXIT_NOT_LOADED)
@@ -94,3 +111,14 @@ def _import_asgi(library_path: list[str]) -> Run:
     finally:
         sys.path[:] = application_path
     return run_asgi
+
+
+# As for ASGI.
+def _import_development(library_path: list[str]) -> ModuleType:
+    application_path = sys.path[:]
+    sys.path[:] = library_path
+    try:
+        from .development import wrap
+    finally:
+        sys.path[:] = application_path
+    return wrap

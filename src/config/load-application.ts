@@ -6,9 +6,10 @@ import { dirname } from "node:path";
 import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text.ts";
 import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
-import { readableFolder } from "./given-paths.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
 import type { GunicornConf } from "./gunicorn-conf.ts";
 import { findInterpreter } from "./interpreter.ts";
+import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
 import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
@@ -31,10 +32,12 @@ export interface NamedApplication {
 
 export interface LoadContext {
   readonly environment: Environment;
+  readonly launchedBy: LaunchedBy;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
   /** The gunicorn.conf.py whose hooks are called; null: none. */
   readonly conf: Pick<GunicornConf, "path" | "hooks"> | null;
+  readonly development: ApplicationConfiguration["development"];
   readonly mistakes: Mistakes;
 }
 
@@ -59,7 +62,7 @@ export function loadApplication(
 
 function configure(
   { name, given, sources, fromFiles }: NamedApplication,
-  { environment, working, routes, conf, mistakes }: LoadContext,
+  { environment, launchedBy, working, routes, conf, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
   const chosen = sources.ask(OPTIONS.appDir);
@@ -74,6 +77,7 @@ function configure(
     python: findInterpreter({
       asked: python === null ? null : { by: python.by, text: python.value, folder: python.folder },
       environment,
+      launchedBy,
       cwd,
       folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
     }),
@@ -83,6 +87,7 @@ function configure(
       ...fromFiles,
       ...Object.fromEntries(sources.merged(OPTIONS.env).map(({ value }) => value)),
     },
+    development,
     rootPath: mistakes.attempt(() => readRootPath(name, sources, routes), ""),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
@@ -95,6 +100,10 @@ function configure(
         : [{ prefix: canonicalBytes(prefix), folder: asNamed(path, cwd, links) }];
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
+    logConfig: mistakes.attempt(() => {
+      const given = sources.ask(OPTIONS.logConfig);
+      return given === null ? "" : asNamed(readableFile(given), cwd, links);
+    }, ""),
     gunicornConf: conf?.path ?? "",
     gunicornHooks: conf?.hooks ?? [],
     // In development one process is enough, and starts soonest.

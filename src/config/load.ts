@@ -16,6 +16,7 @@ import { foreignSources, NO_FOREIGN, USUAL_CONF, type ForeignSources } from "./f
 import { readableFile, readableFolder } from "./given-paths.ts";
 import { readGunicornConf, type ConfRun, type GunicornConf } from "./gunicorn-conf.ts";
 import { findInterpreter } from "./interpreter.ts";
+import { NO_LAUNCHER, type LaunchedBy } from "./launched-by.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
@@ -32,7 +33,14 @@ import {
   type RouteContext,
 } from "./routes.ts";
 import { APP, OPTION_LIST, OPTIONS, type Option } from "./schema.ts";
-import { earlyOf, readListeners, readLogs, readProcess, type Early } from "./server-options.ts";
+import {
+  earlyOf,
+  isLocalOnly,
+  readListeners,
+  readLogs,
+  readProcess,
+  type Early,
+} from "./server-options.ts";
 import {
   flagLayer,
   otherVariableLayer,
@@ -51,6 +59,16 @@ import { readTomlFile } from "./toml-file.ts";
 const USUAL_FILE = "typhon.toml";
 /** The usual name of a folder of CGI programs, and its usual path. */
 const USUAL_PROGRAMS = "cgi-bin";
+/** What `typhon dev` reads without --env-file, in the folder of --app-dir or the current one. */
+const DOT_ENV = ".env";
+/** The defaults of `typhon dev`. */
+const DEVELOPMENT: Flags = {
+  ...NO_FLAGS,
+  texts: new Map([
+    [OPTIONS.reload.name, ["true"]],
+    [OPTIONS.accessLog.name, ["-"]],
+  ]),
+};
 
 /** Reads the words after the command's name and the environment. Throws OperatorError. */
 export function load(
@@ -65,6 +83,9 @@ export function load(
 export function loadConfiguration(flags: Flags, given: Environment, cwd: string): Configuration {
   return configurationReader(flags, given, cwd).read();
 }
+
+/** How the command was started, beside its words: by what, and whether as `typhon dev`. */
+const BY_HAND = { launchedBy: NO_LAUNCHER, isDevelopment: false };
 
 /** Makes a configuration now, and anew for each reload. */
 export interface ConfigurationReader {
@@ -89,6 +110,7 @@ export function configurationReader(
   flags: Flags,
   given: Environment,
   cwd: string,
+  started: Partial<typeof BY_HAND> = BY_HAND,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
   const foreign = foreignSources(given);
@@ -98,7 +120,8 @@ export function configurationReader(
   const givenConf = sources.ask(OPTIONS.gunicornConf);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const command = { flags, cwd, envFiles, foreign, freeBytes: askedOnce(freeBytes) };
+  const how = { ...BY_HAND, ...started };
+  const command = { flags, cwd, foreign, ...how, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
@@ -107,43 +130,59 @@ export function configurationReader(
     variableLayer(environmentNow(), cwd),
     ...foreign.layers(cwd),
   ]);
+  const readsDotEnv = how.isDevelopment && files.length === 0;
+  const folder = sources.ask(OPTIONS.appDir);
+  const dotEnv = resolve(folder?.folder ?? cwd, folder?.value ?? "", DOT_ENV);
   let mayWait = true;
   let conf: GunicornConf | null = null;
   // The file that `prepare` has read, for the read that follows: a pipe can be read only once.
   let held: { readonly file: SiteFile | null } | null = null;
-  const begin = (): Begun => {
-    if (givenConf !== null && conf === null) throw new Error("prepare() comes before a read");
-    const current = { ...command, conf, environment: environmentNow(), mayWait };
-    mayWait = false;
-    const { file } = held ?? { file: readFile(place, current) };
+  const begin = (settings: GunicornConf | null): Begun => {
+    const { file } = held ?? { file: readFile(place, { mayWait }) };
     held = null;
+    const usual = file?.table.has(OPTIONS.envFile.name) === true ? {} : readUsual(given);
+    const environment = { ...environmentNow(), ...usual };
+    const variables = { ...envFiles, ...usual };
+    const current = { ...command, conf: settings, envFiles: variables, environment, mayWait };
+    mayWait = false;
     return beginWith(current, file);
+  };
+  // Read at each reload: a saved .env is a change like that of code.
+  const readUsual = (environment: Environment): Record<string, string> => {
+    if (!readsDotEnv || kindOf(dotEnv) !== "file") return {};
+    const one = { by: "typhon dev", text: dotEnv, value: dotEnv, folder: cwd, kind: null };
+    return readEnvFiles([one], environment, false);
   };
   const prepare = async (): Promise<void> => {
     if (givenConf === null) return;
-    const current = { ...command, conf: null, environment: environmentNow(), mayWait };
-    const file = readFile(place, current);
-    const first = beginWith(current, file);
+    const file = readFile(place, { mayWait });
+    held = { file };
+    const first = begin(null);
+    held = { file };
     const run = first.maker.confRun(givenConf);
     // Before a mistake in --user the program would run as root.
     first.mistakes.end();
     if (run !== null) conf = await readGunicornConf(run);
-    held = { file };
+  };
+  const beginPrepared = (): Begun => {
+    if (givenConf !== null && conf === null) throw new Error("prepare() comes before a read");
+    return begin(conf);
   };
   // What readEarly has begun, the first read goes on with: pipes can be read only once.
   let begun: Begun | null = null;
   const readEarly = (): Early | null => {
-    begun = begin();
+    begun = beginPrepared();
     const early = begun.maker.makeEarly();
     begun.mistakes.end();
     return early;
   };
   const read = (): Configuration => {
-    const current = begun ?? begin();
+    const current = begun ?? beginPrepared();
     begun = null;
     return finish(current);
   };
-  return { hasFile: place !== null || givenConf !== null, prepare, readEarly, read };
+  const hasFile = place !== null || givenConf !== null || readsDotEnv;
+  return { hasFile, prepare, readEarly, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -163,7 +202,7 @@ export function programConfiguration(
   cwd: string,
 ): Configuration {
   const given = { flags: NO_FLAGS, foreign: NO_FOREIGN, conf: null, envFiles: {} };
-  const command = { ...given, environment, cwd, freeBytes, mayWait: true };
+  const command = { ...given, environment, cwd, ...BY_HAND, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
   if (configuration.process.user === null) return configuration;
@@ -211,12 +250,15 @@ interface CommandLine {
 }
 
 interface Command extends CommandLine {
+  readonly launchedBy: LaunchedBy;
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
   /** The variables of gunicorn and uvicorn, and the gunicorn.conf.py of --gunicorn-conf. */
   readonly foreign: ForeignSources;
   readonly conf: GunicornConf | null;
+  /** `typhon dev`. */
+  readonly isDevelopment: boolean;
 }
 
 /** The top table of the file, its name in error lines, and the folder where its relative paths start. */
@@ -285,8 +327,10 @@ class ConfigurationMaker {
   readonly #given: Environment;
   readonly #environment: Environment;
   readonly #envFiles: Command["envFiles"];
+  readonly #launchedBy: LaunchedBy;
   readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
+  readonly #isDevelopment: boolean;
   readonly #working: WorkingFolder;
   readonly #conf: GunicornConf | null;
   /** The layers before and behind the table of an application or a route. */
@@ -305,8 +349,10 @@ class ConfigurationMaker {
     this.#file = file;
     this.#folder = folder;
     this.#envFiles = envFiles;
+    this.#launchedBy = command.launchedBy;
     this.#mayWait = command.mayWait;
     this.#freeBytes = command.freeBytes;
+    this.#isDevelopment = command.isDevelopment;
     const top = tableLayer(tables.top, folder, true);
     this.#given = command.environment;
     const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
@@ -321,8 +367,9 @@ class ConfigurationMaker {
     const cwd = mistakes.attempt(() => changed && readableFolder(changed), null) ?? start;
     this.#conf = conf;
     this.#working = { cwd, links: environment["PWD"] ?? "" };
+    const usual = this.#isDevelopment ? [flagLayer(DEVELOPMENT, cwd)] : [];
     this.#before = layersAt(cwd);
-    this.#behind = [top, otherVariableLayer(environment, cwd)];
+    this.#behind = [top, otherVariableLayer(environment, cwd), ...usual];
     this.#notices.push(...flags.foreign.notices, ...foreign.notices, ...(conf?.notices ?? []));
     if (foreign !== NO_FOREIGN && conf === null && kindOf(resolve(start, USUAL_CONF)) === "file")
       this.#notices.push(`${USUAL_CONF} is here; --gunicorn-conf ${USUAL_CONF} reads it`);
@@ -330,7 +377,13 @@ class ConfigurationMaker {
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
     const applications = tables.applications.map(({ name }) => name);
-    this.#routeContext = { working: this.#working, environment, applications, mistakes };
+    this.#routeContext = {
+      working: this.#working,
+      environment,
+      launchedBy: this.#launchedBy,
+      applications,
+      mistakes,
+    };
   }
 
   /** Null: this process need not become another user. */
@@ -345,6 +398,7 @@ class ConfigurationMaker {
   confRun(given: ConfRun["given"]): ConfRun | null {
     const { cwd } = this.#working;
     const environment = this.#environment;
+    const launchedBy = this.#launchedBy;
     return this.#mistakes.attempt(() => {
       const user = this.makeEarly()?.user ?? null;
       const python = this.#sources.ask(OPTIONS.python);
@@ -355,7 +409,7 @@ class ConfigurationMaker {
       );
       return {
         given,
-        python: findInterpreter({ asked, environment, cwd, folders }),
+        python: findInterpreter({ asked, environment, launchedBy, cwd, folders }),
         user,
         environment,
         cwd,
@@ -367,13 +421,16 @@ class ConfigurationMaker {
     this.#checkFile();
     const early = this.#early();
     const { named, drafts } = this.#site();
+    const development = this.#development(early);
     const loaded = named
       .map((one) =>
         loadApplication(one, {
           environment: this.#environment,
+          launchedBy: this.#launchedBy,
           working: this.#working,
           routes: drafts,
           conf: this.#conf,
+          development,
           mistakes: this.#mistakes,
         }),
       )
@@ -396,7 +453,11 @@ class ConfigurationMaker {
         user: early.user,
         environment: this.#environment,
         cwd: this.#working.cwd,
-        codeFolders: loaded.map(({ codeFolder }) => codeFolder),
+        codeFolders: [
+          ...loaded.map(({ codeFolder }) => codeFolder),
+          ...(this.#isDevelopment ? foldersOf(drafts) : []),
+        ],
+        isDevelopment: this.#isDevelopment,
         freeBytes: this.#freeBytes,
         mistakes: this.#mistakes,
       }),
@@ -407,8 +468,19 @@ class ConfigurationMaker {
     return earlyOf(this.#sources, {
       environment: this.#environment,
       hasTls: hasCertificates(this.#sources, this.#tables),
+      isDevelopment: this.#isDevelopment,
       mistakes: this.#mistakes,
     });
+  }
+
+  /** What pages of exceptions show; also says in the log that others may see them. */
+  #development({ bind }: Early): "off" | "page" | "locals" {
+    if (!this.#isDevelopment) return "off";
+    if (isLocalOnly(bind)) return "locals";
+    this.#notices.push(
+      "typhon dev shows source code to everybody who may connect; others than this machine may (--bind, --host), so error pages show no local variables",
+    );
+    return "page";
   }
 
   // The user of --user has not read it yet, and reads it at each reload.
@@ -540,6 +612,14 @@ class ConfigurationMaker {
   #applicationRoute(by: string, prefix: string, name: string): RouteDraft {
     return applicationRoute(by, prefix, name, readPolicy(this.#sources, this.#mistakes));
   }
+}
+
+/** The folders of files and of CGI programs that routes serve. */
+function foldersOf(drafts: readonly RouteDraft[]): string[] {
+  return drafts.flatMap(({ target }) => {
+    if (target.kind === "static") return [target.folder];
+    return target.kind === "cgi" && kindOf(target.place) === "folder" ? [target.place] : [];
+  });
 }
 
 /** Whether a route leads to the application. */

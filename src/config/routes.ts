@@ -15,6 +15,7 @@ import type { WorkingFolder } from "./app-text.ts";
 import { readCgiTarget } from "./cgi-options.ts";
 import type { ArrayTable } from "./file-tables.ts";
 import { existingFile, readableFolder } from "./given-paths.ts";
+import type { LaunchedBy } from "./launched-by.ts";
 import { asNamed } from "./named-paths.ts";
 import { nearestWord } from "./nearest.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
@@ -60,6 +61,7 @@ export interface RouteContext {
   readonly working: WorkingFolder;
   /** For the interpreter of CGI programs. */
   readonly environment: Environment;
+  readonly launchedBy: LaunchedBy;
   /** The names of [apps.NAME]. */
   readonly applications: readonly string[];
   readonly mistakes: Mistakes;

@@ -35,6 +35,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   accessLog: "access-log",
   level: "log-level",
   format: "log-format",
+  accessFormat: "access-log-format",
   captureOutput: "capture-output",
   pid: "pid",
   tempDir: "temp-dir",
@@ -44,6 +45,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   umask: "umask",
   // The routes have it.
   health: null,
+  developing: null,
   reload: "reload",
   reloadDirs: "reload-dir",
 };

@@ -18,6 +18,7 @@ from types import FrameType
 from typhon_worker.wire.settings import Settings
 
 from . import sd_notify
+from .hook_processes import HookContext, HookProcesses
 from .process_setup import explain_unencodable, ignore_signals
 from .reaper import Reaper, become_subreaper
 from .run_directory import RunFiles
@@ -65,17 +66,19 @@ class Launcher:
         # applications have started, as it would if they were in that group.
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._pass_on)
+        self._poll = select.poll()
+        self._hooks = HookProcesses(self._poll, self.say)
         # Process ids by worker number.
         self._running: dict[int, int] = {}
         self._received = b""
         self._is_subreaper = False
 
-    def run(self) -> WorkerContext | None:
-        """Serves the front until its end → None; in a forked worker → that worker's context."""
+    def run(self) -> WorkerContext | HookContext | None:
+        """Serves the front until its end → None; in a forked process → that process's context."""
         # Orphans would go to a front that is process 1, and Node reaps none.
         if os.getppid() == 1:
             self._become_subreaper()
-        poll = select.poll()
+        poll = self._poll
         poll.register(CONTROL, select.POLLIN)
         poll.register(self._reaper.fd, select.POLLIN)
         while True:
@@ -85,11 +88,13 @@ class Launcher:
             for fd, _event in events:
                 if fd == self._reaper.fd:
                     self._reap()
+                elif self._hooks.read(fd):
+                    continue
                 elif fd != CONTROL or not self._receive():
                     # End of the lifeline, or of control.
                     return None
                 else:
-                    context = self._obey(poll)
+                    context = self._obey()
                     if context is not None:
                         return context
             if self._files is not None:
@@ -99,7 +104,8 @@ class Launcher:
         """Kills the workers and removes the run directories that are left."""
         for pid in self._running.values():
             self._kill(pid, signal.SIGKILL)
-        self._reaper.wait(set(self._running.values()), LAST_REAP_SECONDS)
+        self._hooks.kill_all()
+        self._reaper.wait({*self._running.values(), *self._hooks.pids}, LAST_REAP_SECONDS)
         if self._files is not None:
             self._files.remove()
 
@@ -123,17 +129,23 @@ class Launcher:
             raise ControlFault("a control message of more than 1 MiB")
         return bool(chunk)
 
-    def _obey(self, poll: select.poll) -> WorkerContext | None:
+    def _obey(self) -> WorkerContext | HookContext | None:
         while b"\n" in self._received:
             line, self._received = self._received.split(b"\n", 1)
             message = json.loads(line)
             match message:
                 case {"op": "open"} if self._files is None:
-                    poll.register(self._open(message).lifeline, 0)
+                    self._poll.register(self._open(message).lifeline, 0)
                 case {"op": "start", "worker": int(number), "directory": str(directory)}:
                     context = self._start(number, directory, message)
                     if context is not None:
                         return context
+                case {"op": "hook", "hook": int(call)}:
+                    hook = self._start_hook(call, message)
+                    if hook is not None:
+                        return hook
+                case {"op": "end-hook", "hook": int(call)}:
+                    self._hooks.end(call)
                 case {"op": "signal", "worker": int(number), "signal": int(which)}:
                     if number in self._running:
                         self._kill(self._running[number], which)
@@ -186,17 +198,35 @@ class Launcher:
             # A process group of its own: a killpg(0) of the application, or `kill 0` in a shell
             # that it starts, ends no other worker and not the front.
             os.setpgid(0, 0)
-            self._reaper.leave_in_child()
-            ignore_signals()
-            context.to_close += [CONTROL, *self._reaper.descriptors()]
+            context.to_close += self._leave_in_child()
             return context
         files.started(context)
         self._running[number] = pid
         self.say(op="started", worker=number, pid=pid)
         return None
 
+    # Forks a process that calls functions of the application, in its folders.
+    def _start_hook(self, call: int, message: Mapping[str, object]) -> HookContext | None:
+        files, settings = self._files, self._settings
+        if files is None or settings is None:
+            raise ControlFault("'hook' before 'open'")
+        context = HookContext(message, settings.at(message))
+        if not self._hooks.start(call, context, files.lifeline, files.descriptors):
+            return None
+        for fd in self._leave_in_child():
+            os.close(fd)
+        return context
+
+    # What a forked process gives up: the launcher's signals, and the descriptors that it returns.
+    def _leave_in_child(self) -> list[int]:
+        self._reaper.leave_in_child()
+        ignore_signals()
+        return [CONTROL, *self._reaper.descriptors(), *self._hooks.descriptors]
+
     def _reap(self) -> None:
         for end in self._reaper.reap():
+            if self._hooks.ended(end):
+                continue
             for number, pid in self._running.items():
                 if pid == end.pid:
                     del self._running[number]
