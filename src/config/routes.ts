@@ -101,12 +101,11 @@ export function folderRoute(
   const by = `${given.by} ${quote(given.text)}`;
   return context.mistakes.attempt(() => {
     const [first = "", ...rest] = folder.split("=");
-    if (
-      rest.length > 0 &&
-      !first.includes("/") &&
-      kindOf(resolve(given.folder, folder)) === "missing"
-    )
-      throw new OperatorError(`${by}: a prefix begins with a slash; write ${given.by} /${folder}`);
+    const isPair = rest.length > 0 && !first.includes("/");
+    if (isPair && kindOf(resolve(given.folder, folder)) === "missing")
+      throw new OperatorError(
+        `${by} is no folder, and a prefix begins with a slash; write ${quote(`/${folder}`)}`,
+      );
     const target = readFolderTarget(kind, { ...given, value: folder }, sources, context);
     const policy = readPolicy(sources, context.mistakes);
     return [{ by, host: "", path, stripPrefix: null, target, policy }];
