@@ -318,5 +318,10 @@ export interface Configuration {
     readonly reload: boolean;
     /** Absolute. */
     readonly reloadDirs: readonly string[];
+    /** Glob patterns of files that are code beside the usual ones, and of those that are none. */
+    readonly reloadFiles: {
+      readonly include: readonly string[];
+      readonly exclude: readonly string[];
+    };
   };
 }

@@ -833,21 +833,10 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     setting: "reload_extra_files",
     harmless: /^$/,
   }),
-  idle(
-    "reload-include",
-    UVICORN,
-    "files of code, templates and settings are watched: .py .toml .ini .cfg .html .jinja .env",
-  ),
-  idle(
-    "reload-exclude",
-    UVICORN,
-    "hidden folders, virtual environments and files that editors leave are never watched",
-  ),
-  idle(
-    ["reload-ignore-dirs", "reload-ignore-patterns", "reload-ignore-paths"],
-    GRANIAN,
-    "hidden folders, virtual environments and files that editors leave are never watched",
-  ),
+  same("reload-include", UVICORN),
+  same("reload-exclude", UVICORN),
+  renamed(["reload-ignore-dirs", "reload-ignore-paths"], "reload-exclude", GRANIAN),
+  idle("reload-ignore-patterns", GRANIAN, "regular expressions; --reload-exclude takes globs"),
   idle(
     ["reload-delay", "reload-tick"],
     ["uvicorn", "Granian"],

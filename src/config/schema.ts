@@ -40,6 +40,7 @@ import {
   readNetwork,
   readOwner,
   readPath,
+  readPattern,
   readPrefix,
   readSize,
   readText,
@@ -834,6 +835,22 @@ const PROCESS = inGroup("Process", "server", {
     help: "a folder that --reload watches; may be repeated",
     doc: "A folder whose files `--reload` watches, with all folders below it. May be given several times. Without this option it is the folder of `--app-dir`, or the folder of the application if that is a file elsewhere.",
     read: readText,
+  },
+  reloadInclude: {
+    placeholder: "GLOB",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "further files that are code for --reload, such as '*.yaml'",
+    doc: "A pattern of names, or of ends of paths, of further files whose change loads the code anew: `--reload-include '*.yaml'`. Files of Python, templates and settings always do (`.py`, `.html`, `.jinja`, `.toml`, `.ini`, `.cfg`, `.env`). May be given several times, and wins over `--reload-exclude`.",
+    read: readPattern,
+  },
+  reloadExclude: {
+    placeholder: "GLOB",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "files and folders whose changes --reload ignores, such as tests",
+    doc: "A pattern of names, or of ends of paths, of files and folders whose changes load nothing: `--reload-exclude tests`, `--reload-exclude 'test_*.py'`. Hidden folders, virtual environments, `node_modules` and files that editors leave are never watched. May be given several times.",
+    read: readPattern,
   },
 });
 

@@ -122,6 +122,10 @@ export function readProcess(
     health: sources.one(OPTIONS.health),
     developing: isDevelopment,
     reload: sources.one(OPTIONS.reload),
+    reloadFiles: {
+      include: sources.all(OPTIONS.reloadInclude).map(({ value }) => value),
+      exclude: sources.all(OPTIONS.reloadExclude).map(({ value }) => value),
+    },
     reloadDirs:
       watched.length === 0
         ? [...new Set(codeFolders)]

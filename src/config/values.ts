@@ -94,6 +94,15 @@ const SIZE: ValueSchema = {
   ],
 };
 
+/** A glob pattern of names, or of ends of paths in a watched folder. */
+export function readPattern(text: string): string {
+  if (text === "" || text.split("/").includes("..") || /\p{Cc}/u.test(text))
+    throw new BadValue(
+      "must be a pattern of files in the watched folders, such as *.yaml or tests",
+    );
+  return text;
+}
+
 /** The number of an open descriptor; standard output and standard error are the server's. */
 export const readDescriptor: Reader<number> = withSchema(
   { type: "integer", minimum: 0 },

@@ -48,6 +48,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   developing: null,
   reload: "reload",
   reloadDirs: "reload-dir",
+  reloadFiles: "reload-include, reload-exclude",
 };
 
 /** Where one of the two has TLS and the other has none. */

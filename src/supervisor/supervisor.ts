@@ -132,9 +132,15 @@ class MainProcess {
     this.#service = new SdNotify(process.env, (text) => {
       if (!server.applications.all.some((one) => one.notify(text))) this.#notifyCommand.send(text);
     });
-    const { reload, reloadDirs, developing } = configuration.process;
+    const { reload, reloadDirs, reloadFiles, developing } = configuration.process;
     this.#development = reload
-      ? new Development({ server: this.#developed(), log, folders: reloadDirs, developing })
+      ? new Development({
+          server: this.#developed(),
+          log,
+          folders: reloadDirs,
+          files: reloadFiles,
+          developing,
+        })
       : null;
     this.#reloader = this.#development ?? new Reloads(() => this.#loadAll(), log);
   }

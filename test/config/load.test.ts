@@ -187,6 +187,7 @@ test("gives every option its documented default", () => {
     development: "off",
     reload: false,
     reloadDirs: [scratch],
+    reloadFiles: { include: [], exclude: [] },
   });
 });
 
@@ -637,6 +638,20 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
     "no-such-group",
     /no group is named/,
     ["--user", String(me.uid)],
+  ],
+  [
+    "reload-include",
+    "*.yaml",
+    { reloadFiles: { include: ["*.yaml"], exclude: [] } },
+    "../a",
+    /must be a pattern/,
+  ],
+  [
+    "reload-exclude",
+    "tests",
+    { reloadFiles: { include: [], exclude: ["tests"] } },
+    "../a",
+    /must be a pattern/,
   ],
   ["reload-dir", "folder", { reloadDirs: [join(scratch, "folder")] }, "gone", /is no folder/],
 ];
