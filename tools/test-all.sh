@@ -8,11 +8,17 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pebble deploy image pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
+all="gunicorn foreign autobahn pebble deploy image pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
   node_tests test/conformance/others/gunicorn-asgi.test.ts
+}
+
+# The options of the newest gunicorn and uvicorn: none is unexplained.
+run_foreign() {
+  sh tools/setup-foreign.sh >/dev/null
+  node_tests test/conformance/others/foreign-options.test.ts
 }
 
 # The Autobahn cases for WebSocket, against the real command (tools/setup-autobahn.sh).
