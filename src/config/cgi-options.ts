@@ -79,11 +79,8 @@ function placeOf(given: GivenValue<string>, runsPython: boolean): string {
     throw new OperatorError(
       `${what} is closed to this user; give this user the right to enter it, or name another`,
     );
-  if (kind !== "file") {
-    const isPair = text.includes("=") && !text.startsWith("/");
-    const advice = isPair ? `write ${quote(`/${text}`)}` : "name one that exists";
-    throw new OperatorError(`${what} is no folder and no program; ${advice}`);
-  }
+  if (kind !== "file")
+    throw new OperatorError(`${what} is no folder and no program; name one that exists`);
   const other = isPython(place) ? ", or --cgi-run-py" : "";
   throw new OperatorError(
     `${what} is a file that this user may not run: chmod +x ${quote(place)}${other}`,

@@ -101,12 +101,11 @@ export function folderRoute(
   const by = `${given.by} ${quote(given.text)}`;
   return context.mistakes.attempt(() => {
     const [first = "", ...rest] = folder.split("=");
-    if (
-      rest.length > 0 &&
-      !first.includes("/") &&
-      kindOf(resolve(given.folder, folder)) === "missing"
-    )
-      throw new OperatorError(`${by}: a prefix begins with a slash; write ${given.by} /${folder}`);
+    const isPair = rest.length > 0 && !first.includes("/");
+    if (isPair && kindOf(resolve(given.folder, folder)) === "missing")
+      throw new OperatorError(
+        `${by} is no folder, and a prefix begins with a slash; write ${quote(`/${folder}`)}`,
+      );
     const target = readFolderTarget(kind, { ...given, value: folder }, sources, context);
     const policy = readPolicy(sources, context.mistakes);
     return [{ by, host: "", path, stripPrefix: null, target, policy }];
@@ -157,13 +156,17 @@ export function finishRoutes(
 
 /** The policy of a route; without keys of a route it asks and changes nothing. */
 export function readPolicy(sources: Sources, mistakes: Mistakes): RoutePolicy {
-  const headers = sources.all(ROUTE_KEYS.headers);
+  const own = sources.all(ROUTE_KEYS.headers);
   const names = new Set<string>();
-  for (const { by, value } of headers) {
+  for (const { by, value } of own) {
     const name = value[0].toLowerCase();
     if (names.has(name)) mistakes.add(`${by} stands twice: names of fields ignore case`);
     names.add(name);
   }
+  const common = sources
+    .all(OPTIONS.header)
+    .filter(({ value }) => !names.has(value[0].toLowerCase()));
+  const headers = [...common, ...own];
   const password = sources.ask(ROUTE_KEYS.basicAuth);
   const pages = sources.ask(ROUTE_KEYS.errorPages);
   return {

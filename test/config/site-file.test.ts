@@ -486,7 +486,7 @@ describe("flags of a site", () => {
   test("a prefix without its slash is named", () => {
     assert.match(
       failure("--static", "static=public"),
-      /^--static 'static=public': a prefix begins with a slash; write --static \/static=public$/,
+      /^--static 'static=public' is no folder, and a prefix begins with a slash; write '\/static=public'$/,
     );
   });
   test("a folder with Python files is refused, however deep they are", () => {
