@@ -11,11 +11,21 @@ const OPENING = `# Options of other servers
 <!-- Rendered from src/config/foreign-options.ts by tools/render-foreign.ts; changes by hand are lost. -->
 
 Typhon takes the options of gunicorn and uvicorn, and the usual ones of Hypercorn, Granian, Waitress and uWSGI. Your
-command keeps working when \`gunicorn\` or \`uvicorn\` in it becomes \`typhon\`:
+command keeps working when \`gunicorn\` or \`uvicorn\` in it becomes \`typhon\`. With \`shop/wsgi.py\`:
 
-\`\`\`sh
-typhon shop.wsgi:application -w 4 -k gthread --worker-tmp-dir /dev/shm --access-logfile -
-typhon shop.main:app --host 0.0.0.0 --port 8000 --proxy-headers --timeout-keep-alive 65
+\`\`\`python
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"the shop\\n"]
+\`\`\`
+
+\`\`\`console
+$ typhon shop.wsgi:application -w 4 -k gthread --worker-tmp-dir /dev/shm --access-logfile -
+$ curl -s http://127.0.0.1:8000/
+the shop
+$ typhon shop.wsgi --host 127.0.0.1 --port 8000 --proxy-headers --timeout-keep-alive 65
+$ curl -s http://127.0.0.1:8000/
+the shop
 \`\`\`
 
 An option that is called otherwise is used, and one line of the log says its name here. An option that has no meaning
