@@ -4,7 +4,7 @@
 // deleted before a load, and Python compiles the files again.
 
 import { readdir, stat, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, matchesGlob, relative } from "node:path";
 
 /** The file that marks a folder as a virtual environment. */
 export const VENV_MARK = "pyvenv.cfg";
@@ -32,6 +32,29 @@ export function isCodeFile(name: string): boolean {
 /** Whether a change of the file at `path` means another page, and no new code. */
 export function isPageFile(path: string): boolean {
   return (PAGE_FILE.test(path) || ASSET.test(path)) && !TEMPORARY_FILE.test(basename(path));
+}
+
+/** Glob patterns of further files that are code, and of files and folders that are none: "*.yaml", "tests/*". */
+export interface FilePatterns {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** Whether a file in one of `folders`, or a folder above it, fits a pattern by its name or the end of its path. */
+export function fitsPattern(
+  path: string,
+  folders: readonly string[],
+  patterns: readonly string[],
+): boolean {
+  const below = folders
+    .map((folder) => relative(folder, path))
+    .find((way) => !way.startsWith(".."));
+  return patterns.some((pattern) => {
+    const isAbsolute = pattern.startsWith("/");
+    const [name, glob] = isAbsolute ? [path, pattern] : [below ?? path, `**/${pattern}`];
+    const whole = glob.replace(/\/+$/, "");
+    return matchesGlob(name, whole) || matchesGlob(name, `${whole}/**`);
+  });
 }
 
 /** Whether a folder of that name may hold code of the application. */

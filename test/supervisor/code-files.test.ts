@@ -8,6 +8,7 @@ import { test } from "node:test";
 import {
   dropBytecode,
   dropOutdatedBytecode,
+  fitsPattern,
   isCodeFile,
   isPageFile,
   isCodeFolder,
@@ -91,3 +92,22 @@ test("deletes bytecode older than its source, in all folders of the application"
   for (const place of ["", "pkg"]) assert.deepEqual(left(place).sort(), ["alone", "new", "same"]);
   for (const place of [".venv", "env"]) assert.equal(left(place).length, 4);
 });
+
+for (const [path, pattern, expected] of [
+  ["menu.yaml", "*.yaml", true],
+  ["deep/er/menu.yaml", "*.yaml", true],
+  ["menu.yml", "*.yaml", false],
+  ["tests/test_a.py", "tests", true],
+  ["tests/test_a.py", "tests/", true],
+  ["shop/tests/unit/test_a.py", "tests", true],
+  ["shop/tests/unit/test_a.py", "tests/*.py", false],
+  ["shop/tests/test_a.py", "tests/*.py", true],
+  ["contests/a.py", "tests", false],
+  ["a.py", "/root/of/.hidden/code/a.py", true],
+  ["sub/a.py", "/root/of/.hidden/code/sub", true],
+] as const)
+  test(`${path} ${expected ? "fits" : "does not fit"} the pattern ${pattern}`, () => {
+    // A folder above the watched one may be hidden.
+    const folder = "/root/of/.hidden/code";
+    assert.equal(fitsPattern(join(folder, path), ["/elsewhere", folder], [pattern]), expected);
+  });
