@@ -725,8 +725,8 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   idle(
     [],
     GUNICORN,
-    "a dictionary of logging goes into a file for --log-config, or into the application",
-    { setting: "logconfig_dict", harmless: /^\{\}$/ },
+    "a dictionary of logging is applied in each worker, unless --log-config is given",
+    { setting: "logconfig_dict", harmless: /(?:)/ },
   ),
   idle(
     "logger-class",
