@@ -8,11 +8,17 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pebble deploy image pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
+all="gunicorn foreign autobahn pebble deploy image pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
   node_tests test/conformance/others/gunicorn-asgi.test.ts
+}
+
+# The options of the newest gunicorn and uvicorn: none is unexplained.
+run_foreign() {
+  sh tools/setup-foreign.sh >/dev/null
+  node_tests test/conformance/others/foreign-options.test.ts
 }
 
 # The Autobahn cases for WebSocket, against the real command (tools/setup-autobahn.sh).
@@ -58,11 +64,12 @@ run_packages() {
   node_tests test/conformance/others/packages.test.ts
 }
 
-# The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them.
+# The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them, and
+# the configurations of proxies.
 run_guides() {
-  sh tools/setup-debian.sh curl
+  sh tools/setup-debian.sh curl openssl caddy /usr/sbin/haproxy=haproxy /usr/sbin/nginx=nginx
   sh tools/setup-venv.sh guides
-  node_tests test/conformance/others/guides.test.ts
+  node_tests test/conformance/others/guides.test.ts test/conformance/others/proxies.test.ts
 }
 
 # A site, and the documentation, in Debian's Chromium, over the DevTools protocol.

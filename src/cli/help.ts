@@ -91,6 +91,7 @@ export function renderHelp(): string {
     `Each option may also come from a variable: --max-body from ${variableOf("max-body")},`,
     'or from typhon.toml: max-body = "10M".',
     "Sizes: 512k, 10M, 1G. Seconds may have fractions. Details: docs/options.md.",
+    "Options of gunicorn and uvicorn are understood, also in GUNICORN_CMD_ARGS.",
     "",
     "Examples:",
     ...EXAMPLES.map(([command, what]) => `  ${command.padEnd(42)}${what}`),

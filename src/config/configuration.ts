@@ -257,6 +257,8 @@ export interface Configuration {
      * "domains": ports 443 and 80, or no start, because an authority has to connect to them.
      */
     readonly bind: "default" | "default-https" | "domains" | readonly BoundAddress[];
+    /** Sockets that the parent process has opened, by their numbers, in place of all addresses. */
+    readonly descriptors: readonly number[];
     /** Of the files of Unix sockets. */
     readonly socketRights: SocketRights;
     /** Whether trusted proxies begin each connection with a PROXY header, version 1 or 2. */
@@ -308,6 +310,8 @@ export interface Configuration {
     readonly gracefulTimeoutMs: number;
     /** The user and the group that the server becomes when its ports are bound; null = it stays who it is. */
     readonly user: Account | null;
+    /** The umask of the server and its applications; null = as it is. */
+    readonly umask: number | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
     /** Whether pages in a browser show exceptions, and reload themselves (`typhon dev`). */
@@ -316,5 +320,10 @@ export interface Configuration {
     readonly reload: boolean;
     /** Absolute. */
     readonly reloadDirs: readonly string[];
+    /** Glob patterns of files that are code beside the usual ones, and of those that are none. */
+    readonly reloadFiles: {
+      readonly include: readonly string[];
+      readonly exclude: readonly string[];
+    };
   };
 }

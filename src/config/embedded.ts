@@ -30,7 +30,10 @@ type ClientCertificateOptions = Keys<"host" | "caCerts" | "certReqs", OptionValu
 
 /** `{ app: "shop:app", bind: "127.0.0.1:8000", workers: 2, timeout: 10 }`: see docs/options.md. */
 export interface ServerOptions extends Keys<
-  Exclude<keyof typeof OPTIONS, "config" | "user" | "group" | "drainDelay">,
+  Exclude<
+    keyof typeof OPTIONS,
+    "config" | "user" | "group" | "drainDelay" | "chdir" | "gunicornConf" | "umask"
+  >,
   OptionValue
 > {
   /** The application: module:callable, module, path/to/file.py[:callable] or module:factory(). */

@@ -32,7 +32,7 @@ const USUAL_TEMP_BYTES = 4_294_967_296;
 const LEAST_TEMP_BYTES = 268_435_456;
 
 /** Where the server listens, and as whom: root binds the ports before anything else is read. */
-export type Early = Pick<Configuration["listeners"], "bind" | "socketRights"> & {
+export type Early = Pick<Configuration["listeners"], "bind" | "descriptors" | "socketRights"> & {
   readonly user: Account | null;
   /** Whether there are certificates, and whether requests without TLS are redirected. */
   readonly hasTls: boolean;
@@ -52,6 +52,7 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
   const user = mistakes.attempt(() => readUser(sources), null);
   return {
     bind: mistakes.attempt(() => readBind(sources, context), "default"),
+    descriptors: sources.all(OPTIONS.fd).map(({ value }) => value),
     socketRights: mistakes.attempt(() => readSocketRights(sources, user), { mode: 0, owner: null }),
     user,
     hasTls,
@@ -61,7 +62,7 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
 
 export function readListeners(
   sources: Sources,
-  { bind, socketRights }: Early,
+  { bind, descriptors, socketRights }: Early,
   mistakes: Mistakes,
 ): Configuration["listeners"] {
   const proxies = sources.one(OPTIONS.forwardedAllowIps);
@@ -71,6 +72,7 @@ export function readListeners(
     );
   return {
     bind,
+    descriptors,
     socketRights,
     proxyProtocol: sources.one(OPTIONS.proxyProtocol),
     http2: sources.one(OPTIONS.http2),
@@ -123,9 +125,14 @@ export function readProcess(
     drainDelayMs: sources.one(OPTIONS.drainDelay),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     user,
+    umask: sources.ask(OPTIONS.umask)?.value ?? null,
     health: sources.one(OPTIONS.health),
     developing: isDevelopment,
     reload: sources.one(OPTIONS.reload),
+    reloadFiles: {
+      include: sources.all(OPTIONS.reloadInclude).map(({ value }) => value),
+      exclude: sources.all(OPTIONS.reloadExclude).map(({ value }) => value),
+    },
     reloadDirs:
       watched.length === 0
         ? [...new Set(codeFolders)]

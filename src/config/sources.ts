@@ -3,6 +3,7 @@
 // line of a bad value names the flag, the variable or the line of the file that gave it.
 
 import type { Flags } from "./flags.ts";
+import type { TranslatedText } from "./foreign-texts.ts";
 import { checkKind, textsOf, type GivenText, type Table } from "./located.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { APP, OPTIONS, variableOf, type Option } from "./schema.ts";
@@ -25,15 +26,35 @@ export interface Layer {
   readonly texts: (option: Option<unknown>) => readonly GivenText[];
 }
 
-/** The flags. `folder`: where relative paths start. */
-export function flagLayer(flags: Flags, folder: string): Layer {
+/** The flags. `folder`: where relative paths start; `prefix`: of their names in error lines. */
+export function flagLayer(flags: Flags, folder: string, prefix = ""): Layer {
   const texts: Layer["texts"] = (option) => {
     if (option === APP)
       return flags.app === null ? [] : [{ by: "application", text: flags.app, folder, kind: null }];
-    const given = (option.isFlag && flags.texts.get(option.name)) || [];
-    return given.map((text) => ({ by: `--${option.name}`, text, folder, kind: null }));
+    const own = (option.isFlag && flags.texts.get(option.name)) || [];
+    // The own name comes last, and wins.
+    return [
+      ...textsFor(flags.foreign.texts, option, folder),
+      ...own.map((text) => ({ by: `--${option.name}`, text, folder, kind: null })),
+    ].map((given) => ({ ...given, by: prefix + given.by }));
   };
   return { isFile: false, texts };
+}
+
+/** Texts of other servers' options. `folder`: where relative paths start. */
+export function translatedLayer(texts: readonly TranslatedText[], folder: string): Layer {
+  return { isFile: false, texts: (option) => textsFor(texts, option, folder) };
+}
+
+function textsFor(
+  texts: readonly TranslatedText[],
+  option: Option<unknown>,
+  folder: string,
+): readonly GivenText[] {
+  if (!option.isFlag) return [];
+  return texts.flatMap(({ option: name, by, text }) =>
+    name === option.name ? [{ by, text, folder, kind: null }] : [],
+  );
 }
 
 /** The TYPHON_… variables. */
@@ -159,6 +180,7 @@ const LINE_BY_LINE: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
   OPTIONS.env,
   OPTIONS.cgiEnv,
   OPTIONS.mount,
+  OPTIONS.header,
 ]);
 
 // A variable holds all values of a repeatable option, separated by commas or spaces. Values of --env and --cgi-env,

@@ -32,8 +32,8 @@ import { ENDING, Signals, type Ending } from "./signals.ts";
 const LAST_RESORT_MS = 3000;
 const EXIT_STUCK = 1;
 
-/** Reads the configuration file anew. Throws OperatorError. */
-export type Reread = () => Configuration;
+/** Reads the configuration file anew. Rejects with OperatorError. */
+export type Reread = () => Promise<Configuration>;
 
 export interface SuperviseOptions {
   /** For each reload; null without a file. */
@@ -134,9 +134,15 @@ class MainProcess {
     this.#service = new SdNotify(process.env, (text) => {
       if (!server.applications.all.some((one) => one.notify(text))) this.#notifyCommand.send(text);
     });
-    const { reload, reloadDirs, developing } = configuration.process;
+    const { reload, reloadDirs, reloadFiles, developing } = configuration.process;
     this.#development = reload
-      ? new Development({ server: this.#developed(), log, folders: reloadDirs, developing })
+      ? new Development({
+          server: this.#developed(),
+          log,
+          folders: reloadDirs,
+          files: reloadFiles,
+          developing,
+        })
       : null;
     this.#reloader = this.#development ?? new Reloads(() => this.#loadAll(), log);
   }
@@ -238,7 +244,7 @@ class MainProcess {
   // the files that the configuration names, is found before any code is loaded, so that it changes nothing.
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
-    const wanted = reread?.();
+    const wanted = await reread?.();
     await checkFiles(wanted ?? running);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
     this.#restartNeeded = fixed;

@@ -41,6 +41,7 @@ type Flat = ApplicationConfiguration &
     /** Routes but for the application's own, as host, path and target. */
     readonly others: readonly unknown[];
     readonly compress: string;
+    readonly setHeaders: readonly (readonly [string, string])[];
   };
 
 /** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
@@ -53,7 +54,7 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
   const [application] = applications;
   const own = routes.at(-1);
   assert.ok(application !== undefined && own !== undefined);
-  const { compress, ...policy } = own.policy;
+  const { compress, setHeaders, ...policy } = own.policy;
   assert.deepEqual(
     { ...own, policy },
     {
@@ -64,7 +65,6 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
         allow: [],
         deny: [],
         basicAuth: null,
-        setHeaders: [],
         removeHeaders: [],
         cacheControl: "",
         errorPages: null,
@@ -72,7 +72,17 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
     },
   );
   const others = routes.slice(0, -1).map(({ host, path, target }) => ({ host, path, target }));
-  return { ...listeners, ...application, ...logs, ...process, tls, cgi, others, compress };
+  return {
+    ...listeners,
+    ...application,
+    ...logs,
+    ...process,
+    tls,
+    cgi,
+    others,
+    compress,
+    setHeaders,
+  };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -111,6 +121,7 @@ test("gives every option its documented default", () => {
     name: "",
     app: "app:app",
     bind: "default",
+    descriptors: [],
     threads: 4,
     interface: "auto",
     loop: "auto",
@@ -128,6 +139,8 @@ test("gives every option its documented default", () => {
     tls: null,
     cgi: null,
     compress: "files",
+    setHeaders: [],
+    umask: null,
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
     proxyProtocol: false,
@@ -175,6 +188,7 @@ test("gives every option its documented default", () => {
     development: "off",
     reload: false,
     reloadDirs: [scratch],
+    reloadFiles: { include: [], exclude: [] },
   });
 });
 
@@ -583,6 +597,17 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
   ["capture-output", "true", { captureOutput: true }, "maybe", /true, false/],
   ["log-format", "json", { format: "json" }, "xml", /text, json/],
+  ["fd", "3", { descriptors: [3] }, "2", /number of an open socket/],
+  ["factory", "true", { app: "app:app()" }, "maybe", /true, false/],
+  [
+    "chdir",
+    "folder",
+    { cwd: join(scratch, "folder"), appDir: join(scratch, "folder") },
+    "gone",
+    /is no folder/,
+  ],
+  ["header", "X-A: b", { setHeaders: [["X-A", "b"]] }, "X A: b", /the name of a field/],
+  ["umask", "0027", { umask: 0o27 }, "rw", /octal digits/],
   [
     "access-log-format",
     "%(h)s\t%({X-Tenant}i)s",
@@ -615,6 +640,20 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
     "no-such-group",
     /no group is named/,
     ["--user", String(me.uid)],
+  ],
+  [
+    "reload-include",
+    "*.yaml",
+    { reloadFiles: { include: ["*.yaml"], exclude: [] } },
+    "../a",
+    /must be a pattern/,
+  ],
+  [
+    "reload-exclude",
+    "tests",
+    { reloadFiles: { include: [], exclude: ["tests"] } },
+    "../a",
+    /must be a pattern/,
   ],
   ["reload-dir", "folder", { reloadDirs: [join(scratch, "folder")] }, "gone", /is no folder/],
 ];
@@ -671,7 +710,10 @@ test("a switch needs no value", () => {
 test("the cases cover every option of the table", () => {
   assert.deepEqual(
     CASES.map(([name]) => name).toSorted(),
-    OPTION_LIST.map((option) => option.name).toSorted(),
+    // A program is run for --gunicorn-conf: gunicorn-conf.test.ts.
+    OPTION_LIST.map((option) => option.name)
+      .filter((name) => name !== "gunicorn-conf")
+      .toSorted(),
   );
 });
 
