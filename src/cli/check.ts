@@ -37,7 +37,7 @@ export function renderCheck(configuration: Configuration): string {
       "Limits",
       [
         `request line ${size(listeners.maxRequestLine)}, head ${size(listeners.maxRequestHead)}, body ${size(listeners.maxBody)}`,
-        `idle connection ${seconds(listeners.keepAliveMs)}, silent body ${seconds(listeners.bodyTimeoutMs)}, stop ${seconds(process.gracefulTimeoutMs)}`,
+        `idle connection ${seconds(listeners.keepAliveMs)}, silent body ${seconds(listeners.bodyTimeoutMs)}, stop ${stopWords(process)}`,
       ],
     ],
   ];
@@ -183,6 +183,11 @@ function userWords({ uid, gid, name }: Account): string {
 
 function seconds(ms: number): string {
   return ms === 0 ? "no limit" : `${ms / 1000} s`;
+}
+
+function stopWords({ drainDelayMs, gracefulTimeoutMs }: Configuration["process"]): string {
+  const delay = drainDelayMs === 0 ? "" : ` after ${seconds(drainDelayMs)} more of serving`;
+  return `${seconds(gracefulTimeoutMs)}${delay}`;
 }
 
 function size(bytes: number): string {

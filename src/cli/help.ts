@@ -31,6 +31,24 @@ Exit codes: 0 no mistake; 2 mistakes, each in one line with the file, the line,
 the key and what is allowed.
 `;
 
+export const DOCTOR_HELP = `Usage: typhon doctor [APP] [options] [--online] [--json]
+
+Looks at Python, Node, the machine's or container's limits, addresses and
+certificates that a start with the same words would need. One line for each,
+and what to do:
+
+  ok    well
+  note  worth knowing
+  warn  serves, but not well
+  fail  does not start, or does not serve
+
+  --online  asks name servers for the addresses of each --domain
+  --json    an array of {"level", "topic", "fact", "remedy"}
+
+Starts nothing, and loads no application; each address is opened for a moment.
+Exit codes: 0 nothing fails; 1 something does.
+`;
+
 export const DEV_HELP = `Usage: typhon dev [APP] [options]
 
 For development: new code when a file is saved (--reload), pages in the browser
@@ -48,6 +66,7 @@ export function renderHelp(): string {
     "       typhon dev [APP] [options]  for development: reload, error pages, .env",
     "       typhon --config FILE        a site: applications, files, routes",
     "       typhon check [options]      shows what would be served, or mistakes",
+    "       typhon doctor [options]     what a start would need, and what to do",
     "       typhon reload --pid FILE    a running server loads new code",
     "       typhon hash-password [USER] a line for the file of basic-auth",
     "       typhon trust                how to trust the authority of --tls internal",

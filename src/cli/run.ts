@@ -20,6 +20,7 @@ import { readVersion } from "../config/version.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
+const DOCTOR = "doctor";
 /** `typhon run APP` is `typhon APP`, for whoever expects a word there; `typhon dev APP` has a developer's defaults. */
 const RUN = "run";
 const DEV = "dev";
@@ -42,6 +43,7 @@ export async function run(
   const command = first !== undefined && COMMANDS.has(first) ? first : null;
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
+    if (first === DOCTOR) return await examine(words.slice(1), environment, launchedBy);
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
@@ -88,6 +90,17 @@ async function check(reader: ConfigurationReader): Promise<number> {
   await checkFiles(configuration);
   process.stdout.write(renderCheck(configuration));
   return 0;
+}
+
+async function examine(
+  words: readonly string[],
+  environment: Environment,
+  launchedBy: LaunchedBy,
+): Promise<number> {
+  const { doctor } = await import("./doctor.ts");
+  const { text, exitCode } = await doctor(words, environment, { cwd: workingFolder(), launchedBy });
+  process.stdout.write(text);
+  return exitCode;
 }
 
 async function printHash(words: readonly string[]): Promise<number> {

@@ -304,6 +304,8 @@ export interface Configuration {
     readonly tempDir: string;
     /** Bytes of all files in it together. */
     readonly maxTempSize: number;
+    /** How long the server serves on after the signal to stop, while /readyz says no. */
+    readonly drainDelayMs: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** The user and the group that the server becomes when its ports are bound; null = it stays who it is. */

@@ -101,8 +101,8 @@ function configure(
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
     logConfig: mistakes.attempt(() => {
-      const given = sources.ask(OPTIONS.logConfig);
-      return given === null ? "" : asNamed(readableFile(given), cwd, links);
+      const file = sources.ask(OPTIONS.logConfig);
+      return file === null ? "" : asNamed(readableFile(file), cwd, links);
     }, ""),
     gunicornConf: conf?.path ?? "",
     gunicornHooks: conf?.hooks ?? [],

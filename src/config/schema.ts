@@ -187,7 +187,7 @@ const ADDRESS = inGroup("Address", "server", {
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer, and so does an empty `FORWARDED_ALLOW_IPS`.",
     read: listOf(readNetwork),
   },
   proxyProtocol: {
@@ -608,6 +608,14 @@ const TIMES = inGroup("Times", "application", {
     fallback: "25",
     help: "how long requests may run on when the server stops",
     doc: "How long running requests may take to finish when the server stops, or when their worker is replaced (a reload, `--max-requests` and the like). The default is below the 30 s that containers commonly get.",
+    read: seconds(0),
+  },
+  drainDelay: {
+    scope: "server",
+    placeholder: "SECONDS",
+    fallback: "0",
+    help: "how long the server serves on after SIGTERM, with /readyz failing",
+    doc: "How long the server serves on as before after SIGTERM or SIGINT, while `/readyz` (`--health`) already responds with 503. Load balancers learn only some seconds later that a server will be gone, and send it new connections until then. A second signal ends the delay. Then the stop begins: no new connections, and `--graceful-timeout` for running requests. Kubernetes gives a pod 30 s for both, so with `--drain-delay 5` write `--graceful-timeout 20`. 0: the stop begins at once.",
     read: seconds(0),
   },
   keepAlive: {

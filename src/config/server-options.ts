@@ -13,7 +13,13 @@ import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { kindOf, mayWriteIn } from "./paths.ts";
 import { OPTIONS } from "./schema.ts";
 import { readRedirect } from "./tls-options.ts";
-import { readValue, type Environment, type GivenValue, type Sources } from "./sources.ts";
+import {
+  otherVariable,
+  readValue,
+  type Environment,
+  type GivenValue,
+  type Sources,
+} from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
@@ -116,6 +122,7 @@ export function readProcess(
     maxTempSize:
       sources.ask(OPTIONS.maxTempSize)?.value ??
       usualTempSize(tempDir === null ? 0 : freeBytes(tempDir)),
+    drainDelayMs: sources.one(OPTIONS.drainDelay),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     user,
     umask: sources.ask(OPTIONS.umask)?.value ?? null,
@@ -176,8 +183,8 @@ function readBind(sources: Sources, context: ListenContext): Bind {
     // There anybody who may connect sees source code and runs code that is not finished.
     return [joinAddress(sources, context)];
   }
-  const text = environment["PORT"] ?? "";
-  if (text !== "") {
+  const text = otherVariable("PORT", environment);
+  if (text !== null) {
     const port = readValue("PORT", text, OPTIONS.port.read);
     return [withScheme({ kind: "tcp", host: ALL_ADDRESSES, port, scheme: null }, hasTls)];
   }
@@ -219,9 +226,9 @@ function withScheme(address: GivenAddress, hasTls: boolean): BoundAddress {
 }
 
 function joinAddress(sources: Sources, { environment, hasTls }: ListenContext): BoundAddress {
-  const text = environment["PORT"] ?? "";
+  const text = otherVariable("PORT", environment);
   const given = sources.ask(OPTIONS.port)?.value;
-  const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
+  const fromPlatform = text === null ? null : readValue("PORT", text, OPTIONS.port.read);
   const address = {
     kind: "tcp",
     scheme: null,

@@ -9,6 +9,8 @@ import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { APP, OPTIONS, variableOf, type Option } from "./schema.ts";
 import { BadValue, type Reader } from "./values.ts";
 
+const FORWARDED = OPTIONS.forwardedAllowIps.otherVariable;
+
 /** Variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -64,11 +66,21 @@ export function variableLayer(environment: Environment, folder: string): Layer {
 
 /** The variables of other servers, such as WEB_CONCURRENCY. */
 export function otherVariableLayer(environment: Environment, folder: string): Layer {
-  const texts: Layer["texts"] = (option) =>
-    option.otherVariable === null
-      ? []
-      : variableTexts(option, option.otherVariable, environment, folder);
+  const texts: Layer["texts"] = ({ otherVariable: by }) => {
+    const text = by === null ? null : otherVariable(by, environment);
+    return by === null || text === null ? [] : [{ by, text, folder, kind: null }];
+  };
   return { isFile: false, texts };
+}
+
+/**
+ * The variable of a platform, such as PORT, without the blanks around it, which Python's int() allows as well; null:
+ * it is not set. An empty FORWARDED_ALLOW_IPS trusts no proxy, as with gunicorn and uvicorn.
+ */
+export function otherVariable(name: string, environment: Environment): string | null {
+  const text = environment[name]?.trim() ?? "";
+  const isSet = text !== "" || (name === FORWARDED && environment[name] !== undefined);
+  return isSet ? text : null;
 }
 
 /** A table of the file. At its top level `static` is the option, not the key of a route. */

@@ -90,7 +90,7 @@ export class Development implements Reloader {
 
   #isPage(path: string): boolean {
     const { files, folders } = this.#options;
-    return isPageFile(basename(path)) && !fitsPattern(path, folders, files.exclude);
+    return isPageFile(path) && !fitsPattern(path, folders, files.exclude);
   }
 
   /** Begins to watch; changes before `begin` cause a load then. */
@@ -113,7 +113,7 @@ export class Development implements Reloader {
   }
 
   onChange(path: string): void {
-    if (!this.#isCode(path) && this.#isPage(path)) {
+    if (this.#options.developing && !this.#isCode(path) && this.#isPage(path)) {
       this.#schedulePages(path);
       return;
     }

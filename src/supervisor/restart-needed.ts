@@ -40,6 +40,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   pid: "pid",
   tempDir: "temp-dir",
   maxTempSize: "max-temp-size",
+  drainDelayMs: "drain-delay",
   gracefulTimeoutMs: "graceful-timeout",
   user: "user, group",
   umask: "umask",

@@ -26,7 +26,7 @@ export class FolderWatch {
   /**
    * `onChange` gets the path of a changed file or of a folder that disappeared. `onFailure` is called for
    * the first folder that cannot be watched and not again, because the reason mostly holds for the others.
-   * `isWatched`: whether a file matters.
+   * `isWatched`: whether the file at a path matters.
    */
   constructor(
     onChange: (path: string) => void,

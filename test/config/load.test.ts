@@ -166,6 +166,7 @@ test("gives every option its documented default", () => {
     abandonTimeoutMs: 120_000,
     cancelOnDisconnect: false,
     startTimeoutMs: 120_000,
+    drainDelayMs: 0,
     drainTimeoutMs: 25_000,
     gracefulTimeoutMs: 25_000,
     keepAliveMs: 75_000,
@@ -545,6 +546,7 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
   ["timeout", "2.5", { timeoutMs: 2500, asgiTimeoutMs: 2500 }, "-1", /number of seconds/],
   ["loop-timeout", "0.5", { loopTimeoutMs: 500 }, "soon", /number of seconds/],
+  ["drain-delay", "2.5", { drainDelayMs: 2500 }, "-1", /number of seconds/],
   [
     "graceful-timeout",
     "0",
@@ -866,7 +868,20 @@ describe("the address", () => {
     assert.deepEqual(loadHere(["app:app", "--reload", "-b", ":80"]).bind, [tcp("0.0.0.0", 80)]);
   });
   test("a TYPHON_PORT set by Kubernetes is ignored", () => {
-    assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");
+    // What Kubernetes sets in a container beside a service named typhon.
+    const service = {
+      TYPHON_PORT: "tcp://10.0.0.1:80",
+      TYPHON_PORT_80_TCP: "tcp://10.0.0.1:80",
+      TYPHON_PORT_80_TCP_ADDR: "10.0.0.1",
+      TYPHON_PORT_80_TCP_PORT: "80",
+      TYPHON_PORT_80_TCP_PROTO: "tcp",
+      TYPHON_SERVICE_HOST: "10.0.0.1",
+      TYPHON_SERVICE_PORT: "80",
+    };
+    assert.equal(loadHere(["app:app"], service).bind, "default");
+    assert.deepEqual(loadHere(["app:app"], { ...service, PORT: "5000" }).bind, [
+      tcp("0.0.0.0", 5000),
+    ]);
   });
   test("the path of a Unix socket may not be too long", () => {
     assert.match(failure(["app:app", "-b", `unix:/${"a".repeat(107)}`]), /too long for a socket/);
@@ -902,7 +917,36 @@ describe("sources", () => {
       forwardedAllowIps: ["*"],
     });
     assert.equal(loadHere(["app:app"], { ...others, TYPHON_WORKERS: "2" }).workers, 2);
-    assert.match(failure(["app:app"], { WEB_CONCURRENCY: "x" }), /^WEB_CONCURRENCY 'x' must/);
+    for (const text of ["x", "auto", "0", "2.5", "1 2"])
+      assert.match(
+        failure(["app:app"], { WEB_CONCURRENCY: text }),
+        new RegExp(`^WEB_CONCURRENCY '${text}' must be a whole number from 1 `),
+      );
+  });
+  test("blanks around the variables of platforms do not count, and nothing but blanks is nothing", () => {
+    const padded = {
+      WEB_CONCURRENCY: " 7\n",
+      FORWARDED_ALLOW_IPS: " 10.0.0.0/8 , ::1 ",
+      PORT: "81 ",
+    };
+    assert.partialDeepStrictEqual(loadHere(["app:app"], padded), {
+      workers: 7,
+      forwardedAllowIps: ["10.0.0.0/8", "::1"],
+      bind: [{ kind: "tcp", scheme: "http", host: "0.0.0.0", port: 81 }],
+    });
+    // Heroku writes a leading zero.
+    assert.equal(loadHere(["app:app"], { WEB_CONCURRENCY: "02" }).workers, 2);
+    for (const blank of ["", "  "]) {
+      const { areWorkersChosen, bind } = loadHere(["app:app"], {
+        WEB_CONCURRENCY: blank,
+        PORT: blank,
+      });
+      assert.deepEqual([areWorkersChosen, bind], [false, "default"]);
+    }
+  });
+  test("an empty FORWARDED_ALLOW_IPS trusts no peer, as with gunicorn and uvicorn", () => {
+    for (const blank of ["", " "])
+      assert.deepEqual(loadHere(["app:app"], { FORWARDED_ALLOW_IPS: blank }).forwardedAllowIps, []);
   });
   test("a missing $TMPDIR falls back to the folders that every system has", () => {
     const usual = { TMPDIR: join(scratch, "folder") };

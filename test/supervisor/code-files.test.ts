@@ -10,6 +10,7 @@ import {
   dropOutdatedBytecode,
   fitsPattern,
   isCodeFile,
+  isPageFile,
   isCodeFolder,
 } from "../../src/supervisor/code-files.ts";
 import { makeScratch } from "../support/scratch.ts";
@@ -22,6 +23,15 @@ for (const name of CODE.split(" "))
 const NO_CODE =
   "app.pyc app.py~ .app.py.swp 4913 .#app.py #app.py# app.py___jb_tmp___ flycheck_app.py app_flymake.py " +
   ".goutputstream-X1 ~app.py pyvenv.cfg db.sqlite3 app.log a.css .coverage py .env~ .hidden.py";
+const PAGE_FILES =
+  "a.css js/a.js a.mjs static/a.png x/assets/b/c.woff2 public/logo.svg cgi-bin/a.cgi";
+const NO_PAGE_FILES =
+  "a.py a.html .a.css.swp a.css~ #a.css# uploads/a.png plot.png a.txt a.sqlite3 static/a.csv";
+for (const name of PAGE_FILES.split(" "))
+  test(`${name} is a page's`, () => assert(isPageFile(`/srv/${name}`)));
+for (const name of NO_PAGE_FILES.split(" "))
+  test(`${name} is no page's`, () => assert(!isPageFile(`/srv/${name}`)));
+
 for (const name of NO_CODE.split(" ")) test(`${name} is not`, () => assert(!isCodeFile(name)));
 
 for (const [name, expected] of [

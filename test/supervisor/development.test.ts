@@ -86,6 +86,21 @@ async function develop(
   return subject;
 }
 
+test("a file of pages is told to the pages and loads nothing, a style sheet as such", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin();
+  subject.save("a.css");
+  await subject.does("refresh styles");
+  for (const name of ["b.css", "b.js", "c.css"])
+    subject.development.onChange(join(subject.folder, name));
+  await subject.does("refresh page");
+  assert.deepEqual(subject.calls, ["refresh styles", "refresh page"]);
+  subject.save("app.py");
+  await subject.does("reload");
+  subject.endLoad();
+  await subject.does("resume");
+});
+
 test("requests wait from a change until the new code serves", async (t) => {
   const subject = await develop(t);
   subject.development.begin();
