@@ -97,10 +97,22 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
+  // What a start would need; starts nothing.
+  doctor: ["config", "net", "tls"],
   // The first files of a project.
   init: [],
   // hash-password makes the hashes that a route checks.
-  cli: ["net", "config", "init", "observe", "supervisor", "handlers/policy", "tls", "server.ts"],
+  cli: [
+    "net",
+    "config",
+    "doctor",
+    "init",
+    "observe",
+    "supervisor",
+    "handlers/policy",
+    "tls",
+    "server.ts",
+  ],
 };
 
 interface Import {
