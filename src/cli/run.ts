@@ -45,11 +45,7 @@ export async function run(
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
     if (first === DOCTOR) return await examine(words.slice(1), environment, launchedBy);
-    if (first === INIT) {
-      const { init } = await import("./init.ts");
-      process.stdout.write(init(words.slice(1), environment, { cwd: workingFolder(), launchedBy }));
-      return 0;
-    }
+    if (first === INIT) return await writeFirstFile(words.slice(1), environment, launchedBy);
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
@@ -107,6 +103,16 @@ async function examine(
   const { text, exitCode } = await doctor(words, environment, { cwd: workingFolder(), launchedBy });
   process.stdout.write(text);
   return exitCode;
+}
+
+async function writeFirstFile(
+  words: readonly string[],
+  environment: Environment,
+  launchedBy: LaunchedBy,
+): Promise<number> {
+  const { init } = await import("./init.ts");
+  process.stdout.write(init(words, environment, { cwd: workingFolder(), launchedBy }));
+  return 0;
 }
 
 async function printHash(words: readonly string[]): Promise<number> {
