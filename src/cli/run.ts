@@ -31,6 +31,15 @@ const HELP_OF: ReadonlyMap<string | null, string> = new Map([
   [TRUST, TRUST_HELP],
   [DEV, DEV_HELP],
 ]);
+/** Commands that read their words themselves. */
+const OWN_COMMANDS: ReadonlyMap<
+  string | undefined,
+  (words: readonly string[], environment: Environment, launchedBy: LaunchedBy) => Promise<number>
+> = new Map([
+  [HASH_PASSWORD, printHash],
+  [DOCTOR, examine],
+  [INIT, writeFirstFile],
+]);
 /** Exit code of a bug in Typhon. sysexits.h has 70 (EX_SOFTWARE), but shells and systemd units expect 1. */
 const EXIT_FAULT = 1;
 
@@ -43,9 +52,8 @@ export async function run(
   const [first] = words;
   const command = first !== undefined && COMMANDS.has(first) ? first : null;
   try {
-    if (first === HASH_PASSWORD) return await printHash(words.slice(1));
-    if (first === DOCTOR) return await examine(words.slice(1), environment, launchedBy);
-    if (first === INIT) return await writeFirstFile(words.slice(1), environment, launchedBy);
+    const own = OWN_COMMANDS.get(first);
+    if (own !== undefined) return await own(words.slice(1), environment, launchedBy);
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
