@@ -762,9 +762,14 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     setting: "pidfile",
   }),
   renamed(["pid-file", "pidfile"], "pid", ["Granian", "uWSGI"]),
-  same("user", GUNICORN, "the main process becomes that user too, when its ports are bound", {
-    short: "u",
-  }),
+  same(
+    "user",
+    GUNICORN,
+    "the main process becomes that user too, when its ports are bound; Hypercorn's names the owner of a socket: --socket-owner",
+    {
+      short: "u",
+    },
+  ),
   same("group", GUNICORN, "needs --user", { short: "g" }),
   renamed("uid", "user", UWSGI),
   renamed("gid", "group", UWSGI),
