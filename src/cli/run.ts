@@ -21,6 +21,7 @@ import { readVersion } from "../config/version.ts";
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
 const DOCTOR = "doctor";
+const INIT = "init";
 /** `typhon run APP` is `typhon APP`, for whoever expects a word there; `typhon dev APP` has a developer's defaults. */
 const RUN = "run";
 const DEV = "dev";
@@ -44,6 +45,11 @@ export async function run(
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
     if (first === DOCTOR) return await examine(words.slice(1), environment, launchedBy);
+    if (first === INIT) {
+      const { init } = await import("./init.ts");
+      process.stdout.write(init(words.slice(1), environment, { cwd: workingFolder(), launchedBy }));
+      return 0;
+    }
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
