@@ -91,8 +91,14 @@ export interface EventFields {
     readonly workers: number;
     readonly reason: string;
   };
-  /** The start takes long. `cpuMs`: CPU time of the worker that loads the application. */
+  /** The application is loading, at a start or a reload. `workers`: how many it is to have. */
+  "application.loading": { readonly workers: number };
+  /**
+   * A start or a reload takes long. `cpuMs`: CPU time of the process that loads the application; `place`: the module
+   * that is being imported, and the line.
+   */
   "application.waiting": {
+    readonly place?: string;
     readonly worker?: number;
     readonly pid?: number;
     readonly cpuMs?: number;
@@ -116,6 +122,12 @@ export interface EventFields {
   "worker.message": { readonly worker: number; readonly requestId?: string };
   /** The event loop did not come back within --loop-timeout; the text holds the worker's stacks. */
   "worker.loop-blocked": { readonly worker: number; readonly ms: number };
+  /** A template (--preload) ended; its workers go on. */
+  "template.ended": {
+    readonly pid: number;
+    readonly code: number | null;
+    readonly signal: number | null;
+  };
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
 
