@@ -424,6 +424,8 @@ export class Pool implements LauncherListener {
     if (found !== "wsgi" && found !== "asgi")
       throw new FrameFault(`READY with the interface ${found ?? ""}`);
     const { threads, concurrency } = this.#options.application;
+    const pid = Number(ready.get("pid") ?? worker.pid);
+    if (pid !== worker.pid) worker.process?.forked(pid);
     worker.interface = found;
     // Under ASGI as many requests whose clients have left may run beside the others.
     worker.slots = found === "asgi" ? 2 * concurrency : threads;

@@ -312,6 +312,20 @@ describe("templates", () => {
     await start;
   });
 
+  it("fork workers that say themselves who they are, where the launcher has died", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.end(1, { signal: SIGKILL });
+    played.tickAt(6000);
+    played.launcher.listener.onStarted(3, 900);
+    const process = played.launcher.processOf(3);
+    const [launcher] = played.launchers;
+    played.endLauncher("killed");
+    launcher?.say(3, FrameType.READY, JSON.stringify({ interface: "wsgi", pid: "901" }));
+    assert.equal(process.pid, 901);
+    assert.match(played.states, /3 taking/);
+  });
+
   it("are of a generation, and retire with it", async (t) => {
     const played = new PlayedPool(t);
     await played.serve();

@@ -290,7 +290,8 @@ def test_an_application_without_hazards_is_not_doubted(serve: Serve) -> None:
     front.say_start(1, generation=1)
     worker = front.started()
     front.hear("started")
-    assert worker.expect(frames.READY).json() == {"interface": "wsgi"}
+    ready = worker.expect(frames.READY).json()
+    assert ready == {"interface": "wsgi", "pid": ready["pid"]}
 
 
 @pytest.mark.parametrize("library", ["gevent", "eventlet"])
@@ -331,8 +332,8 @@ async def app(scope, receive, send):
     front.say_start(1, generation=1)
     worker = front.started()
     template = worker.pid
-    front.hear("started")
-    assert worker.expect(frames.READY).json() == {"interface": "asgi"}
+    pid = front.hear("started")["pid"]
+    assert worker.expect(frames.READY).json() == {"interface": "asgi", "pid": str(pid)}
     worker.send(frames.TAKE)
     assert answer(front, worker) == str(template)
 

@@ -103,6 +103,8 @@ class WorkerContext:
 
     def say_ready(self, interface: str) -> None:
         """Tells the front that the application is loaded."""
-        facts = {"interface": interface, "single": self.single, "doubt": self.doubt}
+        # A launcher that has died could not say which process the template has forked.
+        pid = str(os.getpid()) if self.is_from_template else ""
+        facts = {"interface": interface, "single": self.single, "doubt": self.doubt, "pid": pid}
         told = {name: fact for name, fact in facts.items() if fact}
         self.channel.send(frames.encode(frames.READY, 0, json.dumps(told).encode()))
