@@ -118,7 +118,7 @@ def test_a_template_that_dies_while_it_loads_takes_all_that_wait_along(serve: Se
     front = serve(source, preload=True, workers=2)
     front.say_start(1, generation=1)
     front.say_start(2, generation=1)
-    front.started()
+    front.hear("started")
     for number in (1, 2):
         ended = front.hear("ended")
         assert (ended["worker"], ended["signal"]) == (number, signal.SIGSEGV)
@@ -219,10 +219,10 @@ def test_a_worker_is_as_it_would_be_without_a_template(serve: Serve) -> None:
     alone = serve(STATE).start_taking()
     front = serve(STATE, preload=True)
     worker, _ = first(front)
-    second = another(front, 2)
     told = [eval(answer(one.front, one)) for one in (alone, worker)]
     front.say(op="signal", worker=1, signal=signal.SIGKILL)
     front.hear("ended")
+    second = another(front, 2)
     told.append(eval(answer(front, second)))
     assert len({one[0] for one in told}) == 3
     assert told[0][1:] == told[1][1:] == told[2][1:] == ([True, True], [], True, 1)

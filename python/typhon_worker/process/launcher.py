@@ -218,16 +218,17 @@ class Launcher(WorkerParent):
     def _relay(self, link: TemplateLink, message: dict[str, Any]) -> None:
         match message:
             case {"op": "loaded", "ok": bool(is_usable)}:
-                link.has_loaded = True
                 link.is_leaving |= not is_usable
                 return
             case {"op": "started", "worker": int(number), "pid": int(pid)}:
+                link.has_loaded = True
                 link.answered(number)
                 link.workers.add(number)
                 self._running[number] = pid
                 if self.files is not None and number in link.directories:
                     self.files.note_started(number, link.directories.pop(number))
             case {"op": "not-started", "worker": int(number)}:
+                link.has_loaded = True
                 link.answered(number)
             case {"op": "ended", "worker": int(number)}:
                 link.workers.discard(number)
