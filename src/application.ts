@@ -12,7 +12,7 @@ import type { ApplicationConfiguration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { readVersion } from "./config/version.ts";
 import { AsgiHandler } from "./handlers/asgi/handler.ts";
-import { FailureHandler } from "./handlers/builtin/failure.ts";
+import { FailureHandler } from "./handlers/development/failure.ts";
 import { exchangeOf } from "./handlers/python/python-request.ts";
 import { HandedFiles } from "./handlers/python/handed-files.ts";
 import { WsgiHandler } from "./handlers/wsgi/handler.ts";
@@ -28,6 +28,7 @@ import { PoolLog } from "./pool-log.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
+import { explainUnused } from "./workers/gunicorn-hooks.ts";
 import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
 /** Requests of one application that wait for a reload in development. */
@@ -84,6 +85,7 @@ export class PythonApplication implements Handler {
   #held: Exchange[] | null = null;
   /** Why the last load failed, in development. */
   #failure: string | null = null;
+  #failureHtml = "";
   #failurePage: FailureHandler | null = null;
   /** Whether `onReloadNeeded` was called and no load has ended since. */
   #isReloadAsked = false;
@@ -148,13 +150,15 @@ export class PythonApplication implements Handler {
   async start(): Promise<string | null> {
     if (this.configuration.sendfile.length > 0 && !canOpenBelow())
       throw new OperatorError("--sendfile: files are sent only where /proc is mounted");
+    for (const text of explainUnused(this.configuration.gunicornHooks))
+      this.#log.warning("hook.unused", text, {});
     try {
       await this.#pool.start();
     } catch (error) {
       if (!(error instanceof StartFailure)) throw error;
       if (error.kind === "launcher") throw this.#launcherFailure(error);
       if (!this.#isDevelopment) throw new OperatorError(error.message, 3);
-      this.#fail(error.message);
+      this.#fail(error.message, error.page);
     }
     return this.#failure;
   }
@@ -180,7 +184,7 @@ export class PythonApplication implements Handler {
     // A launcher that was killed leaves no words.
     const text = failure === null ? null : failure.text || "the launcher ended";
     // A load that another one has overtaken says nothing about the code.
-    if (failure?.kind !== "superseded") this.#fail(text);
+    if (failure?.kind !== "superseded") this.#fail(text, failure?.page);
     return text;
   }
 
@@ -189,12 +193,30 @@ export class PythonApplication implements Handler {
     this.#held ??= [];
   }
 
+  /** Development: the requests that wait, for another application that has the new code. */
+  takeHeld(): readonly Exchange[] {
+    const held = this.#held ?? [];
+    this.#held = null;
+    return held;
+  }
+
+  /** Development: takes over requests, which wait for `resume`. */
+  holdAll(exchanges: readonly Exchange[]): void {
+    if (exchanges.length > 0) this.#held = [...(this.#held ?? []), ...exchanges];
+  }
+
   /** Development: the requests that waited go on; after a failed load every request gets a page that shows it. */
   resume(): void {
     const held = this.#held ?? [];
     this.#held = null;
-    this.#failurePage = this.#failure === null ? null : new FailureHandler(this.#failure);
+    this.#failurePage =
+      this.#failure === null ? null : new FailureHandler(this.#failure, this.#failureHtml);
     for (const exchange of held) if (!exchange.isFinished) this.#answer(exchange);
+  }
+
+  /** The server listens. */
+  listening(): void {
+    this.#pool.listening();
   }
 
   /** Looks at deadlines; to be called every 100 ms. */
@@ -226,8 +248,10 @@ export class PythonApplication implements Handler {
     this.onReloadNeeded(reason);
   }
 
-  #fail(failure: string | null): void {
-    if (this.#isDevelopment) this.#failure = failure;
+  #fail(failure: string | null, page = ""): void {
+    if (!this.#isDevelopment) return;
+    this.#failure = failure;
+    this.#failureHtml = page;
   }
 
   /** Resolves when no request runs or waits, at the latest at `end`. */
@@ -277,8 +301,12 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       appDir: configuration.appDir,
       cwd: configuration.cwd,
       env: configuration.env,
+      development: configuration.development,
       rootPath: configuration.rootPath,
       warmup: configuration.warmup,
+      logConfig: configuration.logConfig,
+      gunicornConf: configuration.gunicornConf,
+      gunicornHooks: configuration.gunicornHooks,
       loop: configuration.loop,
       lifespan: configuration.lifespan,
       pathsend: configuration.pathsend,

@@ -9,6 +9,7 @@ import type { Job, Overdue } from "./workers/job.ts";
 import type { TemplateEnd } from "./workers/launcher.ts";
 import { describePlace } from "./workers/loading-stack.ts";
 import { eachLine } from "./processes/output.ts";
+import { HOOK_MS, type HookCall, type HookOutcome } from "./workers/hook-runs.ts";
 import type { PoolListener } from "./workers/pool.ts";
 import { cpuMsOf } from "./workers/worker-process.ts";
 import type { WorkerExit } from "./workers/worker-exits.ts";
@@ -195,6 +196,27 @@ export class PoolLog implements PoolListener {
       `the template${this.#ofApplication} ended ${how}; its workers go on, and the next worker that starts loads the application again`,
       { pid, code, signal },
     );
+  }
+
+  onHook({ functions, worker, pid }: HookCall, outcome: HookOutcome, text: string): void {
+    const about =
+      worker === 0 ? this.#ofApplication : ` for ${this.#name(worker)} (process ${pid})`;
+    const name = `${functions.join(", ")}${about}`;
+    const fields = { hooks: functions.join(" "), worker, pid };
+    const printed = text.trimEnd();
+    const told = printed === "" ? "" : `:${printed.includes("\n") ? "\n" : " "}${printed}`;
+    if (outcome === "done")
+      this.#log.write(printed === "" ? "debug" : "info", "hook.ended", `${name}${told}`, fields);
+    else if (outcome === "lost")
+      this.#log.warning("hook.lost", `${name} was not called to its end: ${printed}`, fields);
+    else
+      this.#log.error(
+        "hook.failed",
+        outcome === "late"
+          ? `${name} was killed, because it ran for ${HOOK_MS / 1000} s${told}`
+          : `${name} failed${told}`,
+        fields,
+      );
   }
 
   onLauncherEnd(text: string): void {

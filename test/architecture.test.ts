@@ -32,6 +32,7 @@ const PARTS = [
   "front",
   "handlers/builtin",
   "handlers/policy",
+  "handlers/development",
   "handlers/static",
   "handlers/python",
   "handlers/wsgi",
@@ -63,6 +64,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   front: ["http", "net", "tls"],
   "handlers/static": ["http", "net"],
   "handlers/builtin": ["http", "net"],
+  // What a developer sees in a browser.
+  "handlers/development": ["http"],
   // What a route asks of its requests, and changes in its responses.
   "handlers/policy": ["http", "net", "config"],
   // What WSGI and ASGI have in common.
@@ -278,7 +281,7 @@ test("no test is skipped, put off or run alone", () => {
 });
 
 test("no test module stands beside nothing: each room's tests lie in a folder of its name", () => {
-  const rooms = new Set([...Object.keys(ROOMS), "e2e", "conformance"]);
+  const rooms = new Set([...Object.keys(ROOMS), "e2e", "conformance", "packages"]);
   // Tests of the whole tree, of its sources or of its documentation, stand at the top.
   const isOfTree = (path: string): boolean => /^test\/[\w-]*(?:architecture|docs)/.test(path);
   check(

@@ -19,7 +19,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   wsgi: ["wire", "process", "application"],
   asgi: ["wire", "process", "application"],
   cgi: ["wire", "process"],
-  "": ["wire", "process", "application", "wsgi", "asgi"],
+  // What a developer sees of exceptions; imported only then.
+  development: ["wire", "process", "application"],
+  "": ["wire", "process", "application", "wsgi", "asgi", "development"],
 };
 
 /** Modules of the standard library that take long to import. Only asgi/ and functions may. */
@@ -187,6 +189,7 @@ const BEFORE_IMPORT = new Set([
   "cgi/run",
   "cgi/templates",
   "main",
+  "process/hook_processes",
   "process/launcher",
   "process/native",
   "process/process_setup",

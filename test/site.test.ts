@@ -78,6 +78,7 @@ async function open(options: SiteOptions = {}): Promise<Ask> {
     applications: new Map(handlers),
     isReady: (name) => ready.includes(name),
     programs: null,
+    reloads: null,
     keyAuthorizationOf: tokens && (async (token) => await Promise.resolve(tokens[token] ?? null)),
     httpsPort: () => options.httpsPort ?? 443,
     fileMemory: new CacheMemory(),

@@ -36,6 +36,7 @@ Each mistake is reported in one line that names the option, the variable or the 
 
 const FILE = `## The file \`typhon.toml\`
 
+<!-- not run: only checked, by test/config/typhon-schema.test.ts -->
 \`\`\`toml
 #:schema ./typhon.schema.json
 bind = ["0.0.0.0:8000", "unix:typhon.sock"]

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pebble pythons browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
+all="gunicorn autobahn pebble pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -35,10 +35,24 @@ run_pythons() {
   node_tests test/conformance/others/pythons.test.ts
 }
 
-# A site in Debian's Chromium, over the DevTools protocol.
+# Everything that is published: built twice, installed by pip, uv, pipx and npm, and used.
+run_packages() {
+  node_tests test/conformance/others/packages.test.ts
+}
+
+# The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them.
+run_guides() {
+  sh tools/setup-debian.sh curl
+  sh tools/setup-venv.sh guides
+  node_tests test/conformance/others/guides.test.ts
+}
+
+# A site, and the documentation, in Debian's Chromium, over the DevTools protocol.
 run_browser() {
   sh tools/setup-debian.sh chromium openssl
-  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts
+  sh tools/build-docs.sh
+  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts \
+    test/conformance/others/browser-docs.test.ts test/conformance/others/browser-dev.test.ts
 }
 
 # h2spec's cases about HTTP/2 and HPACK. It is built by Go.

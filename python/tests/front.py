@@ -424,3 +424,10 @@ def offered_file(worker: Worker, request: int) -> tuple[list[str], bytes]:
         # The worker may have closed and removed it.
         file.seek(offset)
         return frame.head(), file.read(length)
+
+
+def stop_worker(worker: Worker) -> list[str]:
+    """Ends a worker within a grace; returns its log lines."""
+    worker.send(frames.STOP, 5000)
+    worker.expect(frames.STOPPED)
+    return [frame.text() for frame in worker.frames_to_end() if frame.kind == frames.LOG]

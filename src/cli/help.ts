@@ -31,10 +31,21 @@ Exit codes: 0 no mistake; 2 mistakes, each in one line with the file, the line,
 the key and what is allowed.
 `;
 
+export const DEV_HELP = `Usage: typhon dev [APP] [options]
+
+For development: new code when a file is saved (--reload), pages in the browser
+that show exceptions and reload themselves, the access log on the terminal, and
+the variables of .env in the folder of --app-dir or the current one. Listens at
+127.0.0.1:8000. All options of typhon --help hold; --env-file FILE is read in
+place of .env, and --no-reload and --access-log off turn these off.
+`;
+
 /** The whole help, ending in a line end. */
 export function renderHelp(): string {
   const lines = [
     "Usage: typhon APP [options]",
+    "       typhon run APP [options]    the same",
+    "       typhon dev [APP] [options]  for development: reload, error pages, .env",
     "       typhon --config FILE        a site: applications, files, routes",
     "       typhon check [options]      shows what would be served, or mistakes",
     "       typhon reload --pid FILE    a running server loads new code",

@@ -4,13 +4,14 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { readFlags, type Flags } from "../config/flags.ts";
-import { configurationReader } from "../config/load.ts";
+import { readFlags } from "../config/flags.ts";
+import type { LaunchedBy } from "../config/launched-by.ts";
+import { configurationReader, type ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { escapeText } from "../observe/escape.ts";
 import { flushStandardStreams, openLog } from "../observe/log-targets.ts";
-import { CHECK_HELP, renderHelp } from "./help.ts";
+import { CHECK_HELP, DEV_HELP, renderHelp } from "./help.ts";
 import { HASH_PASSWORD, HASH_PASSWORD_HELP, hashPasswordLine } from "./hash-password.ts";
 import { reload, RELOAD, RELOAD_HELP } from "./reload.ts";
 import { trust, TRUST, TRUST_HELP } from "./trust.ts";
@@ -18,17 +19,26 @@ import { readVersion } from "../config/version.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
+/** `typhon run APP` is `typhon APP`, for whoever expects a word there; `typhon dev APP` has a developer's defaults. */
+const RUN = "run";
+const DEV = "dev";
+const COMMANDS: ReadonlySet<string | undefined> = new Set([RELOAD, CHECK, TRUST, RUN, DEV]);
 const HELP_OF: ReadonlyMap<string | null, string> = new Map([
   [CHECK, CHECK_HELP],
   [TRUST, TRUST_HELP],
+  [DEV, DEV_HELP],
 ]);
 /** Exit code of a bug in Typhon. sysexits.h has 70 (EX_SOFTWARE), but shells and systemd units expect 1. */
 const EXIT_FAULT = 1;
 
 /** Runs the command. `words`: the arguments after its name. Resolves with the exit code when the logs are written. */
-export async function run(words: readonly string[], environment: Environment): Promise<number> {
+export async function run(
+  words: readonly string[],
+  environment: Environment,
+  launchedBy: LaunchedBy,
+): Promise<number> {
   const [first] = words;
-  const command = first === RELOAD || first === CHECK || first === TRUST ? first : null;
+  const command = first !== undefined && COMMANDS.has(first) ? first : null;
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
     const flags = readFlags(command === null ? words : words.slice(1));
@@ -46,8 +56,10 @@ export async function run(words: readonly string[], environment: Environment): P
       process.stdout.write(trust(flags, environment, cwd));
       return 0;
     }
-    if (command === CHECK) return await check(flags, environment, cwd);
-    if (!isReload) return await serve(flags, environment, cwd);
+    const readerOf = (): ConfigurationReader =>
+      configurationReader(flags, environment, cwd, { launchedBy, isDevelopment: command === DEV });
+    if (command === CHECK) return await check(readerOf());
+    if (!isReload) return await serve(readerOf());
     const done = await reload(
       command === RELOAD ? flags : { ...flags, app: null },
       environment,
@@ -64,10 +76,9 @@ export async function run(words: readonly string[], environment: Environment): P
   }
 }
 
-async function check(flags: Flags, environment: Environment, cwd: string): Promise<number> {
+async function check(reader: ConfigurationReader): Promise<number> {
   const { renderCheck } = await import("./check.ts");
   const { checkFiles } = await import("../server.ts");
-  const reader = configurationReader(flags, environment, cwd);
   const user = reader.readEarly()?.user ?? null;
   // Files are looked for as the server will.
   if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
@@ -84,8 +95,7 @@ async function printHash(words: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function serve(flags: Flags, environment: Environment, cwd: string): Promise<number> {
-  const reader = configurationReader(flags, environment, cwd);
+async function serve(reader: ConfigurationReader): Promise<number> {
   const early = reader.readEarly();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const load = () => import("../supervisor/supervisor.ts");

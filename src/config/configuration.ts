@@ -4,6 +4,10 @@
 
 import type { BoundAddress, SocketRights } from "../net/address.ts";
 
+/** A part of an access log's format: literal text, or an atom; `name`: of a header field, "" for other atoms. */
+export type AccessPart = string | { readonly atom: string; readonly name: string };
+export type AccessFormat = "text" | "json" | readonly AccessPart[];
+
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
   /** The application's name in routes and logs; "" if it is the only one, "/prefix" for one of --mount. */
@@ -19,6 +23,8 @@ export interface ApplicationConfiguration {
   readonly cwd: string;
   /** Added to the workers' environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Pages for exceptions (`typhon dev`), and whether they show local variables: if the server listens on this machine only. */
+  readonly development: "off" | "page" | "locals";
   /** "" or "/prefix" without a trailing slash. */
   readonly rootPath: string;
   readonly loop: "auto" | "asyncio" | "uvloop";
@@ -29,6 +35,11 @@ export interface ApplicationConfiguration {
   readonly sendfile: readonly { readonly prefix: string; readonly folder: string }[];
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
+  /** A file that sets up `logging` in the workers; absolute, "" = none. */
+  readonly logConfig: string;
+  /** A gunicorn.conf.py whose hooks are called, absolute, "" = none; and the hooks that it has. */
+  readonly gunicornConf: string;
+  readonly gunicornHooks: readonly string[];
   readonly workers: number;
   /** Whether the user has chosen `workers`; else an application that needs a single process gets one. */
   readonly areWorkersChosen: boolean;
@@ -281,6 +292,8 @@ export interface Configuration {
     readonly accessLog: string;
     readonly level: "debug" | "info" | "warning" | "error";
     readonly format: "text" | "json";
+    /** Of the access log; null = as `format`. */
+    readonly accessFormat: AccessFormat | null;
     /** Whether the output of applications is written into the server's log, as lines that name the worker. */
     readonly captureOutput: boolean;
   };
@@ -297,6 +310,8 @@ export interface Configuration {
     readonly user: Account | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
+    /** Whether pages in a browser show exceptions, and reload themselves (`typhon dev`). */
+    readonly developing: boolean;
     /** Whether code is loaded anew when a file below `reloadDirs` changes. */
     readonly reload: boolean;
     /** Absolute. */

@@ -1,10 +1,12 @@
 // Finds the Python that runs the application: the interpreter of --python, else the active virtual
-// environment, else `.venv` beside the application, else python3 on PATH. The result is an absolute path.
+// environment, else the one that Typhon itself was installed in, else `.venv` beside the application, else the
+// Python that has started Typhon, else python3 on PATH. The result is an absolute path.
 // Symbolic links are not resolved, because Python finds its virtual environment by the path of its program. An
 // environment that is there but cannot be used is an error: another Python would lack its packages.
 
 import { delimiter, join, resolve } from "node:path";
 
+import type { LaunchedBy } from "./launched-by.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { isLink, kindOf, mayRun } from "./paths.ts";
 
@@ -12,6 +14,7 @@ interface Search {
   /** The text of --python, what gave it, and where its relative path starts; null: not given. */
   readonly asked: { readonly by: string; readonly text: string; readonly folder: string } | null;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly launchedBy: LaunchedBy;
   /** The folder that relative paths start at. */
   readonly cwd: string;
   /** Folders that may hold `.venv`, in the order of the search. */
@@ -20,7 +23,7 @@ interface Search {
 
 /** The absolute path of the interpreter. Throws OperatorError if none is found. */
 export function findInterpreter(search: Search): string {
-  const { asked, environment, folders } = search;
+  const { asked, environment, folders, launchedBy } = search;
   if (asked !== null) return findAsked(asked, search);
   const active = environment["VIRTUAL_ENV"] ?? "";
   if (active !== "") {
@@ -30,11 +33,12 @@ export function findInterpreter(search: Search): string {
       `VIRTUAL_ENV names ${quote(active)}, which holds no bin/python; unset it, or name an interpreter with --python`,
     );
   }
+  if (launchedBy.kind === "venv" && launchedBy.python !== null) return launchedBy.python;
   for (const folder of folders) {
     const python = pythonIn(join(folder, ".venv"));
     if (python !== null) return python;
   }
-  const python = onPath("python3", environment["PATH"], search.cwd);
+  const python = launchedBy.python ?? onPath("python3", environment["PATH"], search.cwd);
   if (python !== null) return python;
   throw new OperatorError(
     "no python3 on PATH; install Python 3.10 or newer, or name one with --python",

@@ -6,8 +6,9 @@ import { dirname } from "node:path";
 import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text.ts";
 import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
-import { readableFolder } from "./given-paths.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
 import { findInterpreter } from "./interpreter.ts";
+import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
 import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
@@ -30,8 +31,10 @@ export interface NamedApplication {
 
 export interface LoadContext {
   readonly environment: Environment;
+  readonly launchedBy: LaunchedBy;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
+  readonly development: ApplicationConfiguration["development"];
   readonly mistakes: Mistakes;
 }
 
@@ -56,7 +59,7 @@ export function loadApplication(
 
 function configure(
   { name, given, sources, fromFiles }: NamedApplication,
-  { environment, working, routes, mistakes }: LoadContext,
+  { environment, launchedBy, working, routes, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
   const chosen = sources.ask(OPTIONS.appDir);
@@ -71,6 +74,7 @@ function configure(
     python: findInterpreter({
       asked: python === null ? null : { by: python.by, text: python.value, folder: python.folder },
       environment,
+      launchedBy,
       cwd,
       folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
     }),
@@ -80,6 +84,7 @@ function configure(
       ...fromFiles,
       ...Object.fromEntries(sources.merged(OPTIONS.env).map(({ value }) => value)),
     },
+    development,
     rootPath: mistakes.attempt(() => readRootPath(name, sources, routes), ""),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
@@ -92,6 +97,12 @@ function configure(
         : [{ prefix: canonicalBytes(prefix), folder: asNamed(path, cwd, links) }];
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
+    logConfig: mistakes.attempt(() => {
+      const given = sources.ask(OPTIONS.logConfig);
+      return given === null ? "" : asNamed(readableFile(given), cwd, links);
+    }, ""),
+    gunicornConf: "",
+    gunicornHooks: [],
     // In development one process is enough, and starts soonest.
     workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     areWorkersChosen: workers !== undefined,

@@ -13,6 +13,7 @@ import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { readFlags, type Flags } from "./flags.ts";
 import { readableFile } from "./given-paths.ts";
+import { NO_LAUNCHER, type LaunchedBy } from "./launched-by.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
@@ -29,7 +30,14 @@ import {
   type RouteContext,
 } from "./routes.ts";
 import { APP, OPTION_LIST, OPTIONS, type Option } from "./schema.ts";
-import { earlyOf, readListeners, readLogs, readProcess, type Early } from "./server-options.ts";
+import {
+  earlyOf,
+  isLocalOnly,
+  readListeners,
+  readLogs,
+  readProcess,
+  type Early,
+} from "./server-options.ts";
 import {
   flagLayer,
   otherVariableLayer,
@@ -47,6 +55,18 @@ import { readTomlFile } from "./toml-file.ts";
 const USUAL_FILE = "typhon.toml";
 /** The usual name of a folder of CGI programs, and its usual path. */
 const USUAL_PROGRAMS = "cgi-bin";
+/** What `typhon dev` reads without --env-file, in the folder of --app-dir or the current one. */
+const DOT_ENV = ".env";
+/** The defaults of `typhon dev`. */
+const DEVELOPMENT: Flags = {
+  wantsHelp: false,
+  wantsVersion: false,
+  app: null,
+  texts: new Map([
+    [OPTIONS.reload.name, ["true"]],
+    [OPTIONS.accessLog.name, ["-"]],
+  ]),
+};
 
 /** Reads the words after the command's name and the environment. Throws OperatorError. */
 export function load(
@@ -61,6 +81,9 @@ export function load(
 export function loadConfiguration(flags: Flags, given: Environment, cwd: string): Configuration {
   return configurationReader(flags, given, cwd).read();
 }
+
+/** How the command was started, beside its words: by what, and whether as `typhon dev`. */
+const BY_HAND = { launchedBy: NO_LAUNCHER, isDevelopment: false };
 
 /** Makes a configuration now, and anew for each reload. */
 export interface ConfigurationReader {
@@ -83,22 +106,36 @@ export function configurationReader(
   flags: Flags,
   given: Environment,
   cwd: string,
+  started: Partial<typeof BY_HAND> = BY_HAND,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
   const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
   const files = sources.all(OPTIONS.envFile);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const command = { flags, cwd, envFiles, freeBytes: askedOnce(freeBytes) };
+  const how = { ...BY_HAND, ...started };
+  const command = { flags, cwd, ...how, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
   const place = findFile({ flags, cwd, environment: environmentNow() });
+  const readsDotEnv = how.isDevelopment && files.length === 0;
+  const folder = sources.ask(OPTIONS.appDir);
+  const dotEnv = resolve(folder?.folder ?? cwd, folder?.value ?? "", DOT_ENV);
   let mayWait = true;
   const begin = (): Begun => {
-    const current = { ...command, environment: environmentNow(), mayWait };
+    const file = readFile(place, { mayWait });
+    const usual = file?.table.has(OPTIONS.envFile.name) === true ? {} : readUsual(given);
+    const environment = { ...environmentNow(), ...usual };
+    const current = { ...command, envFiles: { ...envFiles, ...usual }, environment, mayWait };
     mayWait = false;
-    return beginWith(current, readFile(place, current));
+    return beginWith(current, file);
+  };
+  // Read at each reload: a saved .env is a change like that of code.
+  const readUsual = (environment: Environment): Record<string, string> => {
+    if (!readsDotEnv || kindOf(dotEnv) !== "file") return {};
+    const one = { by: "typhon dev", text: dotEnv, value: dotEnv, folder: cwd, kind: null };
+    return readEnvFiles([one], environment, false);
   };
   // What readEarly has begun, the first read goes on with: pipes can be read only once.
   let begun: Begun | null = null;
@@ -113,7 +150,7 @@ export function configurationReader(
     begun = null;
     return finish(current);
   };
-  return { hasFile: place !== null, readEarly, read };
+  return { hasFile: place !== null || readsDotEnv, readEarly, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -133,7 +170,8 @@ export function programConfiguration(
   cwd: string,
 ): Configuration {
   const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  const command = { flags, environment, cwd, envFiles: {}, freeBytes, mayWait: true };
+  const common = { flags, environment, cwd, envFiles: {}, ...BY_HAND };
+  const command = { ...common, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
   if (configuration.process.user === null) return configuration;
@@ -177,9 +215,12 @@ interface CommandLine {
 }
 
 interface Command extends CommandLine {
+  readonly launchedBy: LaunchedBy;
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
+  /** `typhon dev`. */
+  readonly isDevelopment: boolean;
 }
 
 /** The top table of the file, its name in error lines, and the folder where its relative paths start. */
@@ -248,8 +289,10 @@ class ConfigurationMaker {
   readonly #given: Environment;
   readonly #environment: Environment;
   readonly #envFiles: Command["envFiles"];
+  readonly #launchedBy: LaunchedBy;
   readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
+  readonly #isDevelopment: boolean;
   readonly #working: WorkingFolder;
   /** The layers before and behind the table of an application or a route. */
   readonly #before: readonly Layer[];
@@ -267,20 +310,29 @@ class ConfigurationMaker {
     this.#file = file;
     this.#folder = folder;
     this.#envFiles = envFiles;
+    this.#launchedBy = command.launchedBy;
     this.#mayWait = command.mayWait;
     this.#freeBytes = command.freeBytes;
+    this.#isDevelopment = command.isDevelopment;
     const top = tableLayer(tables.top, folder, true);
     this.#given = command.environment;
     const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
     this.#environment = environment;
     this.#working = { cwd, links: environment["PWD"] ?? "" };
     this.#before = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
-    this.#behind = [top, otherVariableLayer(environment, cwd)];
+    const usual = this.#isDevelopment ? [flagLayer(DEVELOPMENT, cwd)] : [];
+    this.#behind = [top, otherVariableLayer(environment, cwd), ...usual];
     this.#sources = new Sources([...this.#before, ...this.#behind], mistakes);
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
     const applications = tables.applications.map(({ name }) => name);
-    this.#routeContext = { working: this.#working, environment, applications, mistakes };
+    this.#routeContext = {
+      working: this.#working,
+      environment,
+      launchedBy: this.#launchedBy,
+      applications,
+      mistakes,
+    };
   }
 
   /** Null: this process need not become another user. */
@@ -295,18 +347,21 @@ class ConfigurationMaker {
     this.#checkFile();
     const early = this.#early();
     const { named, drafts } = this.#site();
+    const development = this.#development(early);
     const loaded = named
       .map((one) =>
         loadApplication(one, {
           environment: this.#environment,
+          launchedBy: this.#launchedBy,
           working: this.#working,
           routes: drafts,
+          development,
           mistakes: this.#mistakes,
         }),
       )
       .filter((one) => one !== null);
     return {
-      listeners: readListeners(this.#sources, early),
+      listeners: readListeners(this.#sources, early, this.#mistakes),
       tls: readTls(this.#sources, early.bind, {
         tables: this.#tables,
         folder: this.#folder,
@@ -323,7 +378,11 @@ class ConfigurationMaker {
         user: early.user,
         environment: this.#environment,
         cwd: this.#working.cwd,
-        codeFolders: loaded.map(({ codeFolder }) => codeFolder),
+        codeFolders: [
+          ...loaded.map(({ codeFolder }) => codeFolder),
+          ...(this.#isDevelopment ? foldersOf(drafts) : []),
+        ],
+        isDevelopment: this.#isDevelopment,
         freeBytes: this.#freeBytes,
         mistakes: this.#mistakes,
       }),
@@ -334,8 +393,19 @@ class ConfigurationMaker {
     return earlyOf(this.#sources, {
       environment: this.#environment,
       hasTls: hasCertificates(this.#sources, this.#tables),
+      isDevelopment: this.#isDevelopment,
       mistakes: this.#mistakes,
     });
+  }
+
+  /** What pages of exceptions show; also says in the log that others may see them. */
+  #development({ bind }: Early): "off" | "page" | "locals" {
+    if (!this.#isDevelopment) return "off";
+    if (isLocalOnly(bind)) return "locals";
+    this.#notices.push(
+      "typhon dev shows source code to everybody who may connect; others than this machine may (--bind, --host), so error pages show no local variables",
+    );
+    return "page";
   }
 
   // The user of --user has not read it yet, and reads it at each reload.
@@ -463,6 +533,14 @@ class ConfigurationMaker {
   #applicationRoute(by: string, prefix: string, name: string): RouteDraft {
     return applicationRoute(by, prefix, name, readPolicy(this.#sources, this.#mistakes));
   }
+}
+
+/** The folders of files and of CGI programs that routes serve. */
+function foldersOf(drafts: readonly RouteDraft[]): string[] {
+  return drafts.flatMap(({ target }) => {
+    if (target.kind === "static") return [target.folder];
+    return target.kind === "cgi" && kindOf(target.place) === "folder" ? [target.place] : [];
+  });
 }
 
 /** Whether a route leads to the application. */

@@ -3,6 +3,7 @@
 // form of its value. What depends on the machine (cores, interpreter, folders) or on two options at once is decided
 // in load.ts, applications.ts and routes.ts.
 
+import { readAccessFormat } from "./access-format.ts";
 import { readBindAddress, readHost, readPort } from "./bind-address.ts";
 import { inGroup, SWITCH, type Option } from "./option.ts";
 import {
@@ -375,7 +376,7 @@ const APPLICATION = inGroup("Application", "application", {
     placeholder: "FILE",
     isRepeatable: true,
     help: "a file of variables, NAME=VALUE; may be repeated",
-    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files of the flag and of `TYPHON_ENV_FILE` are read at the start, and not again by a reload; files that typhon.toml names are read anew. `TYPHON_…` variables in the `env-file` of one `[apps.NAME]` do not count. An application has the variables of the files of the top level too.",
+    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored; python-dotenv reads the same from it. `${NAME}` in a value is replaced by that variable of the process, else by one that stands before it, else by nothing; `${NAME:-default}` has a default, and `$NAME` stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files of the flag and of `TYPHON_ENV_FILE` are read at the start, and not again by a reload; files that typhon.toml names are read anew. `TYPHON_…` variables in the `env-file` of one `[apps.NAME]` do not count. An application has the variables of the files of the top level too.",
     read: readText,
   },
   rootPath: {
@@ -400,6 +401,12 @@ const APPLICATION = inGroup("Application", "application", {
     help: "a path that each new worker runs once before it takes requests; may be repeated",
     doc: "A path, such as `/`. Each new worker runs a GET request for it before it takes requests of clients, so that no client waits for work that the application does only once. May be given several times. A status of 400 or more, or an exception, is a warning in the log; the worker still takes requests.",
     read: readPath,
+  },
+  logConfig: {
+    placeholder: "FILE",
+    help: "a file that sets up the application's logging, by logging.config",
+    doc: "A file that sets up Python's `logging` in each worker, before the application is imported: `.json`, `.toml` (Python 3.11, or tomli in the application's environment), `.yaml` and `.yml` (PyYAML in the application's environment) hold what `logging.config.dictConfig` takes; any other file is one of `logging.config.fileConfig`, whose existing loggers stay. A mistake in it is a failed start. The file is read again by a reload.",
+    read: readText,
   },
   loop: {
     placeholder: "KIND",
@@ -731,6 +738,13 @@ const LOGS = inGroup("Logs", "server", {
     help: "text or json",
     doc: "The format of both logs: `text` for people, `json` for programs (one object a line).",
     read: oneOf(["text", "json"]),
+  },
+  accessLogFormat: {
+    placeholder: "FORMAT",
+    fallbackWords: "that of --log-format",
+    help: "text, json, common, combined, or gunicorn's atoms",
+    doc: "The format of the access log: `text` (Typhon's own, the combined log and more), `json`, `common` or `combined`, as web servers have them, or a text with gunicorn's atoms, such as `%(h)s \"%(r)s\" %(s)s %({x-tenant}i)s`. docs/guide/logging.md has all atoms. An unknown atom is a mistake at the start.",
+    read: readAccessFormat,
   },
   captureOutput: {
     ...SWITCH,

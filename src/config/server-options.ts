@@ -37,6 +37,7 @@ export interface ListenContext {
   readonly environment: Environment;
   /** Whether the server has certificates. */
   readonly hasTls: boolean;
+  readonly isDevelopment: boolean;
   readonly mistakes: Mistakes;
 }
 
@@ -55,14 +56,20 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
 export function readListeners(
   sources: Sources,
   { bind, socketRights }: Early,
+  mistakes: Mistakes,
 ): Configuration["listeners"] {
+  const proxies = sources.one(OPTIONS.forwardedAllowIps);
+  if (sources.one(OPTIONS.proxyProtocol) && proxies.length === 0)
+    mistakes.add(
+      "--proxy-protocol needs a proxy to trust; name its address in --forwarded-allow-ips",
+    );
   return {
     bind,
     socketRights,
     proxyProtocol: sources.one(OPTIONS.proxyProtocol),
     http2: sources.one(OPTIONS.http2),
     h2c: sources.one(OPTIONS.h2c),
-    forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+    forwardedAllowIps: proxies,
     headerMap: sources.one(OPTIONS.headerMap),
     keepAliveMs: sources.one(OPTIONS.keepAlive),
     bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
@@ -77,6 +84,7 @@ export function readLogs(sources: Sources, mistakes: Mistakes): Configuration["l
     accessLog: mistakes.attempt(() => readAccessLog(sources), "off"),
     level: sources.one(OPTIONS.logLevel),
     format: sources.one(OPTIONS.logFormat),
+    accessFormat: sources.ask(OPTIONS.accessLogFormat)?.value ?? null,
     captureOutput: sources.one(OPTIONS.captureOutput),
   };
 }
@@ -85,8 +93,9 @@ interface ProcessContext {
   readonly user: Account | null;
   readonly environment: Environment;
   readonly cwd: string;
-  /** The folders with the code of the applications. */
+  /** The folders with the code of the applications, and in development those of files. */
   readonly codeFolders: readonly string[];
+  readonly isDevelopment: boolean;
   /** Free bytes of a folder's disk; the same at each reload. */
   readonly freeBytes: (folder: string) => number;
   readonly mistakes: Mistakes;
@@ -94,7 +103,7 @@ interface ProcessContext {
 
 export function readProcess(
   sources: Sources,
-  { user, environment, cwd, codeFolders, freeBytes, mistakes }: ProcessContext,
+  { user, environment, cwd, codeFolders, isDevelopment, freeBytes, mistakes }: ProcessContext,
 ): Configuration["process"] {
   const pid = sources.ask(OPTIONS.pid);
   const watched = sources.all(OPTIONS.reloadDir);
@@ -108,12 +117,23 @@ export function readProcess(
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     user,
     health: sources.one(OPTIONS.health),
+    developing: isDevelopment,
     reload: sources.one(OPTIONS.reload),
     reloadDirs:
       watched.length === 0
         ? [...new Set(codeFolders)]
         : watched.flatMap((one) => mistakes.attempt(() => [readableFolder(one)], [])),
   };
+}
+
+/** Whether nobody but this machine reaches the addresses. A proxy may stand before a Unix socket. */
+export function isLocalOnly(bind: Bind): boolean {
+  if (typeof bind === "string") return false;
+  return bind.every((one) => one.kind === "tcp" && isLoopbackHost(one.host));
+}
+
+function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** The limit of all temporary files where none was chosen; `free`: bytes in their folder. */
@@ -140,12 +160,13 @@ function readBind(sources: Sources, context: ListenContext): Bind {
     if (other !== undefined) return [joinAddress(sources, context)];
   }
   const domain = sources.text(OPTIONS.domain);
-  if (sources.one(OPTIONS.reload)) {
+  if (context.isDevelopment || sources.one(OPTIONS.reload)) {
+    const what = context.isDevelopment ? "typhon dev" : "--reload";
     if (domain !== null)
       throw new OperatorError(
-        `${domain.by} needs ports that everybody reaches, and --reload is for this machine only; write --tls internal instead, or choose addresses with --bind`,
+        `${domain.by} needs ports that everybody reaches, and ${what} is for this machine only; write --tls internal instead, or choose addresses with --bind`,
       );
-    // Under --reload anybody who may connect sees source code and runs code that is not finished.
+    // There anybody who may connect sees source code and runs code that is not finished.
     return [joinAddress(sources, context)];
   }
   const text = environment["PORT"] ?? "";

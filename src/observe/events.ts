@@ -15,6 +15,14 @@ interface ProgramFields {
   readonly path: string;
 }
 
+interface HookFields {
+  /** Functions, between spaces. */
+  readonly hooks: string;
+  /** The worker that has ended and its process; both 0 for hooks that are about none. */
+  readonly worker: number;
+  readonly pid: number;
+}
+
 /** The fields of each event by its name. */
 export interface EventFields {
   /** The application is loaded and the server listens. */
@@ -128,6 +136,14 @@ export interface EventFields {
     readonly code: number | null;
     readonly signal: number | null;
   };
+  /** Functions of an application have run outside of its workers (typhon_server.hooks, gunicorn.conf.py). */
+  "hook.ended": HookFields;
+  /** One of them has failed, or was killed because it took too long; the text has the traceback. */
+  "hook.failed": HookFields;
+  /** They could not run: no launcher was there, or the application stopped. */
+  "hook.lost": HookFields;
+  /** A hook of gunicorn.conf.py that is never called. */
+  "hook.unused": Record<string, never>;
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
 

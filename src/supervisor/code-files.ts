@@ -14,6 +14,9 @@ export const MAX_FOLDERS = 8000;
 const CACHE_FOLDER = "__pycache__";
 const IGNORED_FOLDERS = new Set([CACHE_FOLDER, "node_modules", "site-packages"]);
 const CODE_FILE = /(?:\.(?:py|toml|ini|cfg|html|jinja|jinja2|env)|^\.env(?:\.[\w-]+)?)$/;
+/** Files of which a page consists, beside its document, and CGI programs: nothing is loaded of them. */
+const PAGE_FILE =
+  /\.(?:css|m?js|map|svg|png|jpe?g|gif|webp|avif|ico|woff2?|ttf|otf|wasm|webmanifest|htm|xhtml|cgi|pl|php)$/;
 /** Files that editors and checkers write beside a file: .#app.py, .app.py, ~app.py, flycheck_app.py, app_flymake.py. */
 const TEMPORARY_FILE = /^(?:\.(?!env\b)|[~#]|flycheck_)|_flymake\.py$/;
 /** "app.cpython-311.pyc", "app.cpython-311.opt-1.pyc" → "app". */
@@ -22,6 +25,11 @@ const COMPILED = /^(.+?)\.[^.]+(?:\.opt-\w+)?\.pyc$/;
 /** Whether a change of a file of that name means new code. */
 export function isCodeFile(name: string): boolean {
   return CODE_FILE.test(name) && !TEMPORARY_FILE.test(name) && name !== VENV_MARK;
+}
+
+/** Whether a change of a file of that name means another page, and no new code. */
+export function isPageFile(name: string): boolean {
+  return PAGE_FILE.test(name) && !TEMPORARY_FILE.test(name);
 }
 
 /** Whether a folder of that name may hold code of the application. */

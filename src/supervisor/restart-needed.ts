@@ -34,6 +34,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   accessLog: "access-log",
   level: "log-level",
   format: "log-format",
+  accessFormat: "access-log-format",
   captureOutput: "capture-output",
   pid: "pid",
   tempDir: "temp-dir",
@@ -42,6 +43,7 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   user: "user, group",
   // The routes have it.
   health: null,
+  developing: null,
   reload: "reload",
   reloadDirs: "reload-dir",
 };

@@ -65,14 +65,14 @@ export async function supervise(
   { reread, opened }: SuperviseOptions,
 ): Promise<number> {
   const { pid } = configuration.process;
-  const { accessLog: target, format } = configuration.logs;
+  const { accessLog: target, accessFormat, format } = configuration.logs;
   const apps = configuration.applications.map(({ app }) => app);
   process.title = ["typhon", ...apps].join(" ");
   const signals = new Signals();
   process.once("exit", exitPastBusyThreads);
   try {
     const pidFile = pid === null ? null : await PidFile.claim(pid);
-    const accessLog = openAccessLog(target, format, log);
+    const accessLog = openAccessLog(target, accessFormat ?? format, log);
     signals.onReopen = (): void => {
       log.reopen();
       accessLog?.reopen();
@@ -132,9 +132,9 @@ class MainProcess {
     this.#service = new SdNotify(process.env, (text) => {
       if (!server.applications.all.some((one) => one.notify(text))) this.#notifyCommand.send(text);
     });
-    const { reload, reloadDirs } = configuration.process;
+    const { reload, reloadDirs, developing } = configuration.process;
     this.#development = reload
-      ? new Development({ server: this.#developed(), log, folders: reloadDirs })
+      ? new Development({ server: this.#developed(), log, folders: reloadDirs, developing })
       : null;
     this.#reloader = this.#development ?? new Reloads(() => this.#loadAll(), log);
   }
@@ -207,11 +207,12 @@ class MainProcess {
   }
 
   #developed(): DevelopedServer {
-    const { applications } = this.#options.server;
+    const { server } = this.#options;
     return {
       reload: () => this.#load(),
-      hold: () => applications.hold(),
-      resume: () => applications.resume(),
+      hold: () => server.hold(),
+      resume: () => server.resume(),
+      refresh: (change) => server.refresh(change),
     };
   }
 

@@ -2,6 +2,7 @@
 // their ends (docs/worker-protocol.md, "Launcher"). Knows nothing of requests.
 
 import { PythonProcess, type Message } from "../processes/python-process.ts";
+import type { HookCall } from "./hook-runs.ts";
 import { SLOT_BYTES } from "./page.ts";
 import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
@@ -32,9 +33,15 @@ export interface LauncherOptions {
     readonly appDir: string;
     readonly cwd: string;
     readonly env: Readonly<Record<string, string>>;
+    /** Whether exceptions become pages, and whether those show local variables. */
+    readonly development: "off" | "page" | "locals";
     readonly rootPath: string;
     /** Paths that a worker requests from itself before it is ready. */
     readonly warmup: readonly string[];
+    /** A file for `logging`, and a gunicorn.conf.py, absolute, "" = none; the hooks that the second one has. */
+    readonly logConfig: string;
+    readonly gunicornConf: string;
+    readonly gunicornHooks: readonly string[];
     readonly threads: number;
     readonly workers: number;
     /** Whether the operator has chosen `workers`. */
@@ -68,6 +75,8 @@ export interface LauncherListener {
   onEnded(end: WorkerEnd): void;
   /** A template has ended though its workers, or the generation, go on. */
   onTemplateEnd(end: TemplateEnd): void;
+  /** A call of the application's functions has ended (`startHook`). `text`: what it has printed, or why it failed. */
+  onHookEnded(id: number, isDone: boolean, text: string): void;
   /** The launcher has ended, on request or not; its workers may still run. `text`: the reason, if known. */
   onLauncherEnd(text: string): void;
   /** A line of the launcher's own output. */
@@ -130,6 +139,9 @@ export class Launcher {
       rootPath,
       abandonTimeoutMs,
       cancelOnDisconnect,
+      logConfig,
+      gunicornConf,
+      gunicornHooks,
       cwd: _,
       areWorkersChosen,
       ...sameNames
@@ -145,6 +157,9 @@ export class Launcher {
         abandon_timeout: abandonTimeoutMs / 1000,
         cancel_on_disconnect: cancelOnDisconnect,
         workers_chosen: areWorkersChosen,
+        log_config: logConfig,
+        gunicorn_conf: gunicornConf,
+        gunicorn_hooks: gunicornHooks,
       },
     });
   }
@@ -168,6 +183,16 @@ export class Launcher {
   /** Ends the template of a generation once it has no worker. */
   retire(generation: number): void {
     this.#process.say({ op: "retire", generation });
+  }
+
+  /** Forks a process that calls functions of the application; `onHookEnded` follows. */
+  startHook(id: number, { place: { appDir, ...sameNames }, ...call }: HookCall): void {
+    this.#process.say({ op: "hook", hook: id, ...call, app_dir: appDir, ...sameNames });
+  }
+
+  /** Kills the process of a call. */
+  endHook(id: number): void {
+    this.#process.say({ op: "end-hook", hook: id });
   }
 
   /** Opens the files of a worker that was forked. Throws the system's error. */
@@ -218,6 +243,12 @@ export class Launcher {
           signal: message.nullable("signal"),
           peakRss: message.number("peak_rss"),
         });
+      case "hook-ended":
+        return this.#listener.onHookEnded(
+          message.number("hook"),
+          message.nullable("code") === 0,
+          message.text("text"),
+        );
       default:
         // "fault": the launcher cannot go on, and exits.
         this.#process.explainEnd(message.text("text"));

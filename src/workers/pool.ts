@@ -6,6 +6,7 @@ import { openSocket } from "./application-socket.ts";
 import { readJson } from "./channel.ts";
 import { monotonicMs } from "./clock.ts";
 import { FrameFault, FrameType, isLastFrame } from "./frame.ts";
+import { HookRuns, LEAST_HOOK_MS, type HookCall, type HookOutcome } from "./hook-runs.ts";
 import { JobTable } from "./job-table.ts";
 import type { Job, Overdue } from "./job.ts";
 import {
@@ -71,6 +72,8 @@ export interface PoolListener {
   onLoopBlocked(worker: Worker, stacks: string, find: (id: number) => Job | undefined): void;
   /** A template has ended unexpectedly; its workers go on, and the next worker gets a new template. */
   onTemplateEnd(end: TemplateEnd): void;
+  /** Functions of the application have run outside of its workers, or have not; `text`: what they have printed. */
+  onHook(call: HookCall, outcome: HookOutcome, text: string): void;
   /** The launcher has ended unexpectedly; a new launcher replaces it. */
   onLauncherEnd(text: string): void;
   onLauncherLine(line: string): void;
@@ -100,10 +103,13 @@ export interface PoolStatus {
 /** The application did not load, or the launcher did not start. */
 export class StartFailure extends Error {
   readonly kind: string;
+  /** In development; "" = none. */
+  readonly page: string;
 
   constructor(failure: LoadFailure) {
     super(failure.text);
     this.kind = failure.kind;
+    this.page = failure.page ?? "";
   }
 }
 
@@ -128,6 +134,13 @@ export class Pool implements LauncherListener {
   readonly #jobs: JobTable;
   readonly #set: WorkerSet;
   readonly #exits: WorkerExits;
+  readonly #hooks: HookRuns;
+  /** Until when a stop waits for hooks; set when it begins, and again when the last worker has ended. */
+  #hooksUntil = Infinity;
+  /** Whether a launcher was opened for hooks alone. */
+  #hasReopened = false;
+  /** Whether on_exit of gunicorn.conf.py was called, or cannot be. */
+  #hasCalledExit = false;
   #state: PoolState = "new";
   #launcher: LauncherPort | null = null;
   #shared: SharedFiles | null = null;
@@ -181,11 +194,20 @@ export class Pool implements LauncherListener {
       },
     );
     this.#exits = new WorkerExits(this.#workers, this.#jobs, (exit) => this.#onExit(exit));
+    const port = {
+      start: (id: number, call: HookCall): boolean => {
+        this.#launcher?.startHook(id, call);
+        return this.#launcher !== null;
+      },
+      end: (id: number): void => this.#launcher?.endHook(id),
+    };
+    this.#hooks = new HookRuns(port, (call, outcome, text) => listener.onHook(call, outcome, text));
   }
 
   /** Resolves when the first worker has loaded the application; rejects with StartFailure if a worker fails. */
   async start(): Promise<void> {
     this.#state = "running";
+    if (this.#hasHook("on_starting")) await this.#begin();
     const failure = await this.#set.load(this.#now());
     if (failure !== null) throw new StartFailure(failure);
   }
@@ -195,7 +217,13 @@ export class Pool implements LauncherListener {
     // Nothing would end workers that start before `start` or after `stop`.
     if (this.#state !== "running")
       return { kind: "stopped", text: "the application is not running" };
+    this.#callOfServer("on_reload");
     return await this.#set.load(this.#now());
+  }
+
+  /** The server listens: calls when_ready of gunicorn.conf.py. */
+  listening(): void {
+    if (this.#state === "running") this.#callOfServer("when_ready");
   }
 
   /** The application's interface; "" until a worker has loaded the application. */
@@ -264,7 +292,12 @@ export class Pool implements LauncherListener {
       this.#onOverdue(overdue, now);
     for (const worker of this.#workers.all) worker.process?.tick();
     this.#exits.tick(now);
+    this.#hooks.tick(now);
     this.#set.tick(now);
+    if (this.#state !== "stopping" || !this.#workers.isEmpty || now < this.#hooksUntil) return;
+    this.#hasCalledExit = true;
+    this.#hooks.giveUp();
+    this.#stopWhenEmpty();
   }
 
   /** Lets workers finish running requests for at most `graceMs`, then kills them. */
@@ -274,6 +307,7 @@ export class Pool implements LauncherListener {
       this.#state = "stopping";
       this.#exits.isStopping = true;
       const now = this.#now();
+      this.#hooksUntil = now + graceMs;
       this.#set.stop(now + graceMs, now);
       this.#stopWhenEmpty();
     }
@@ -340,6 +374,11 @@ export class Pool implements LauncherListener {
     if (this.#state === "running") this.#listener.onTemplateEnd(end);
   }
 
+  onHookEnded(id: number, isDone: boolean, text: string): void {
+    this.#hooks.ended(id, isDone, text, this.#now());
+    this.#stopWhenEmpty();
+  }
+
   onLauncherLine(line: string): void {
     // The output of a launcher that does not start is in StartFailure.
     if (this.#hasOpened) this.#listener.onLauncherLine(line);
@@ -347,6 +386,7 @@ export class Pool implements LauncherListener {
 
   onLauncherEnd(text: string): void {
     this.#launcher = null;
+    this.#hooks.launcherEnded();
     const hasUsableWorkers = this.#hasOpened && !this.#isPoisoned && this.#state === "running";
     if (hasUsableWorkers) this.#exits.orphanAll();
     if (this.#state === "running") {
@@ -383,6 +423,7 @@ export class Pool implements LauncherListener {
         worker.failure = {
           kind: failure.get("kind") ?? "",
           text: this.#workers.isAlone ? text : withLockHint(text, this.#set.workers),
+          page: failure.get("page"),
         };
         if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
           this.onFolderGone(worker.failure.text);
@@ -430,6 +471,7 @@ export class Pool implements LauncherListener {
     // Under ASGI as many requests whose clients have left may run beside the others.
     worker.slots = found === "asgi" ? 2 * concurrency : threads;
     worker.single = ready.get("single") ?? "";
+    worker.exitHooks = (ready.get("exit_hooks") ?? "").split(" ").filter((name) => name !== "");
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
     if (worker.state !== "taking") return;
@@ -465,7 +507,57 @@ export class Pool implements LauncherListener {
     const pauseMs = this.#set.exited(exit, this.#now());
     if (pauseMs !== null) this.#listener.onWorkerEnd(exit, pauseMs);
     this.#fence();
+    this.#callExitHooks(exit.worker);
+    if (this.#state === "stopping" && this.#workers.isEmpty)
+      this.#hooksUntil = Math.max(this.#hooksUntil, this.#now() + LEAST_HOOK_MS);
     this.#stopWhenEmpty();
+  }
+
+  // The launcher has died at the end of the application: another one, the last, makes the calls.
+  #openForHooks(): void {
+    try {
+      if (!this.#hasReopened)
+        this.#launcher = this.#openLauncher(this.#options, this.#shared, this);
+    } catch {
+      // Without a folder, or a process, nobody can make them.
+    }
+    this.#hasReopened = true;
+    if (this.#launcher === null) this.#hooks.giveUp();
+    else this.#hooks.resume(this.#now());
+  }
+
+  #hasHook(name: string): boolean {
+    return this.#options.application.gunicornHooks.includes(name);
+  }
+
+  // As under gunicorn, no worker starts before on_starting has returned.
+  async #begin(): Promise<void> {
+    try {
+      this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
+    } catch {
+      return; // The load that follows fails in the same way, and says why.
+    }
+    const [outcome, text] = await this.#hooks.run(this.#serverCall("on_starting"), this.#now());
+    if (this.#state !== "running")
+      throw new StartFailure({ kind: "stopped", text: "the application was stopped" });
+    // "lost": the launcher has not come up, and the load that follows says why.
+    if (outcome === "failed" || outcome === "late")
+      throw new StartFailure({ kind: "hook", text: `on_starting failed\n${text}` });
+  }
+
+  #callOfServer(hook: string): void {
+    if (this.#hasHook(hook)) void this.#hooks.run(this.#serverCall(hook), this.#now());
+  }
+
+  #serverCall(hook: string): HookCall {
+    const place = resolvePlace(this.#options.application);
+    return { functions: [hook], worker: 0, pid: 0, place };
+  }
+
+  #callExitHooks({ number, pid, exitHooks, place }: Worker): void {
+    const functions = this.#hasHook("child_exit") ? [...exitHooks, "child_exit"] : exitHooks;
+    if (functions.length === 0 || pid === 0 || place === null) return;
+    void this.#hooks.run({ functions, worker: number, pid, place }, this.#now());
   }
 
   #onOverdue(overdue: Overdue, now: number): void {
@@ -514,6 +606,13 @@ export class Pool implements LauncherListener {
 
   #stopWhenEmpty(): void {
     if (this.#state !== "stopping" || !this.#workers.isEmpty) return;
+    if (this.#launcher === null && !this.#hooks.isIdle) this.#openForHooks();
+    if (!this.#hooks.isIdle) return;
+    if (this.#launcher !== null && !this.#hasCalledExit) {
+      this.#hasCalledExit = true;
+      this.#callOfServer("on_exit");
+      if (!this.#hooks.isIdle) return;
+    }
     if (this.#launcher !== null) {
       this.#launcher.stop();
       return;
@@ -530,10 +629,14 @@ export class Pool implements LauncherListener {
     this.#queue?.fence(Math.max(1, this.#workers.takers.length), () => this.#jobs.nextId());
   }
 
-  #startWorker({ number, generation }: Worker): void {
+  #startWorker(worker: Worker): void {
+    const { number, generation } = worker;
     try {
       this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
-      this.#launcher.start(number, generation, this.#placeOf(generation));
+      worker.place = this.#placeOf(generation);
+      this.#launcher.start(number, generation, worker.place);
+      // Those of workers that ended while no launcher ran.
+      this.#hooks.resume(this.#now());
     } catch (error) {
       // Later, as all ends of workers: the caller is in the middle of its rules.
       setImmediate(() => this.onNotStarted(number, textOf(error)));

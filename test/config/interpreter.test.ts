@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 
 import { findInterpreter } from "../../src/config/interpreter.ts";
+import { NO_LAUNCHER, type LaunchedBy } from "../../src/config/launched-by.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-python-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -31,12 +32,20 @@ interface Asked {
   text?: string;
   environment?: Record<string, string>;
   folders?: string[];
+  launchedBy?: LaunchedBy;
 }
 
-function find({ by = "--python", text, environment = {}, folders = [] }: Asked): string {
+function find({
+  by = "--python",
+  text,
+  environment = {},
+  folders = [],
+  launchedBy = NO_LAUNCHER,
+}: Asked): string {
   return findInterpreter({
     asked: text === undefined ? null : { by, text, folder: scratch },
     environment: { PATH: join(scratch, "bin"), ...environment },
+    launchedBy,
     cwd: scratch,
     folders,
   });
@@ -61,6 +70,17 @@ describe("findInterpreter", () => {
   test("then .venv beside the application, then python3 on PATH", () => {
     assert.equal(find({ folders: [join(scratch, "empty"), join(scratch, "project")] }), beside);
     assert.equal(find({ folders: [join(scratch, "empty")] }), system);
+  });
+  test("the environment that Typhon was installed in wins over .venv, that of a tool does not", () => {
+    const python = join(scratch, "installed/bin/python");
+    const folders = [join(scratch, "project")];
+    assert.equal(find({ folders, launchedBy: { python, kind: "venv" } }), python);
+    const environment = { VIRTUAL_ENV: join(scratch, "active") };
+    assert.equal(find({ environment, launchedBy: { python, kind: "venv" } }), active);
+    for (const kind of ["tool", "system"] as const) {
+      assert.equal(find({ folders, launchedBy: { python, kind } }), beside);
+      assert.equal(find({ launchedBy: { python, kind } }), python);
+    }
   });
   test("a .venv that cannot be used is not passed over", () => {
     program("plain-venv/.venv/bin/python", 0o644);

@@ -139,6 +139,9 @@ test("gives every option its documented default", () => {
     maxRequestLine: 8192,
     maxRequestHead: 32_768,
     warmup: [],
+    logConfig: "",
+    gunicornConf: "",
+    gunicornHooks: [],
     retry: "safe",
     maxRequests: 0,
     maxRequestsJitter: 0,
@@ -164,9 +167,12 @@ test("gives every option its documented default", () => {
     accessLog: "off",
     level: "info",
     format: "text",
+    accessFormat: null,
     captureOutput: false,
     pid: null,
     health: false,
+    developing: false,
+    development: "off",
     reload: false,
     reloadDirs: [scratch],
   });
@@ -576,6 +582,14 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
   ["capture-output", "true", { captureOutput: true }, "maybe", /true, false/],
   ["log-format", "json", { format: "json" }, "xml", /text, json/],
+  [
+    "access-log-format",
+    "%(h)s\t%({X-Tenant}i)s",
+    { accessFormat: [{ atom: "h", name: "" }, "\t", { atom: "i", name: "x-tenant" }] },
+    "%(z)s",
+    /unknown atom %\(z\)s; there are h, l/,
+  ],
+  ["log-config", "a.env", { logConfig: join(scratch, "a.env") }, "gone.json", /is no file/],
   ["warmup", "/a?b=1", { warmup: ["/a?b=1"] }, "a", /a path that begins with \//],
   ["loop", "uvloop", { loop: "uvloop" }, "tokio", /auto, asyncio, uvloop/],
   ["lifespan", "on", { lifespan: "on" }, "always", /auto, on, off/],
@@ -779,6 +793,12 @@ describe("the address", () => {
     assert.match(
       failure(["app:app"], { TYPHON_BIND: ":80", TYPHON_PORT: "1" }),
       /^TYPHON_BIND and TYPHON_PORT exclude/,
+    );
+  });
+  test("--proxy-protocol needs a proxy to trust", () => {
+    assert.match(
+      failure(["app:app", "--proxy-protocol", "--forwarded-allow-ips", ""]),
+      /^--proxy-protocol needs a proxy to trust; name its address in --forwarded-allow-ips$/,
     );
   });
   test("--port wins over TYPHON_BIND", () => {

@@ -483,6 +483,12 @@ describe("flags of a site", () => {
     for (const gone of ["./gone/", "gone/", "/gone"])
       assert.match(failure(gone), /is no folder that exists, and no file of Python: write /);
   });
+  test("a prefix without its slash is named", () => {
+    assert.match(
+      failure("--static", "static=public"),
+      /^--static 'static=public' is no folder, and a prefix begins with a slash; write '\/static=public'$/,
+    );
+  });
   test("a folder with Python files is refused, however deep they are", () => {
     assert.match(
       failure("./code"),

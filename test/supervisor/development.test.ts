@@ -34,6 +34,7 @@ class Subject implements DevelopedServer {
       server: this,
       log: new Log(sink, { level: "info", format: "json" }),
       folders: [folder],
+      developing: true,
     });
   }
 
@@ -48,6 +49,10 @@ class Subject implements DevelopedServer {
 
   hold(): void {
     if (this.calls.at(-1) !== "hold") this.calls.push("hold");
+  }
+
+  async refresh(change: string): Promise<void> {
+    this.calls.push(`refresh ${change}`);
   }
 
   resume(): void {

@@ -38,6 +38,7 @@ test("each option of listeners, logs and process makes one setting, under its ow
     "--access-log=-",
     "--log-level=debug",
     "--log-format=json",
+    "--access-log-format=common",
     "--capture-output",
     "--pid=pid",
     "--temp-dir=/var/tmp",

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 
 import { monotonicMs } from "../../src/workers/clock.ts";
 import { FrameType } from "../../src/workers/frame.ts";
+import type { HookCall } from "../../src/workers/hook-runs.ts";
 import type { LauncherListener, LauncherPort } from "../../src/workers/launcher.ts";
 import type { Note } from "../../src/workers/page.ts";
 import type { Place } from "../../src/workers/place.ts";
@@ -100,6 +101,9 @@ export class FakeLauncher implements LauncherPort {
   readonly places = new Map<number, Place>();
   readonly signals: (readonly [worker: number, signal: number])[] = [];
   readonly notified: string[] = [];
+  /** Calls of functions by their ids, and the ids of those that were killed. */
+  readonly hooks = new Map<number, HookCall>();
+  readonly endedHooks: number[] = [];
   readonly processes = new Map<number, FakeProcess>();
   isStopped = false;
   /** Whether the files of workers cannot be opened. */
@@ -122,6 +126,14 @@ export class FakeLauncher implements LauncherPort {
 
   signal(worker: number, signal: number): void {
     this.signals.push([worker, signal]);
+  }
+
+  startHook(id: number, call: HookCall): void {
+    this.hooks.set(id, call);
+  }
+
+  endHook(id: number): void {
+    this.endedHooks.push(id);
   }
 
   notify(text: string): void {

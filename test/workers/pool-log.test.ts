@@ -45,6 +45,8 @@ async function linesOf(
     .map((line) => line.replace(/^\S+ \S+ (?=[DIWE])/, ""));
 }
 
+const place = { app: "shop:app", appDir: "/srv", cwd: "/srv", moved: {} };
+
 /** One of each event. */
 function writeAll(log: PoolLog): void {
   const worker = makeWorker();
@@ -61,6 +63,16 @@ function writeAll(log: PoolLog): void {
     400,
   );
   log.onTemplateEnd({ pid: 1000, code: null, signal: 9 });
+  const hook = { functions: ["shop:gone"], worker: 1, pid: 1001, place };
+  log.onHook(hook, "done", "");
+  log.onHook(hook, "done", "bye\n");
+  log.onHook(hook, "failed", "Traceback\nValueError: no\n");
+  log.onHook(hook, "late", "");
+  log.onHook(
+    { ...hook, functions: ["on_exit"], worker: 0, pid: 0 },
+    "lost",
+    "the application stops",
+  );
   log.onLauncherEnd("killed");
   log.onLauncherLine("oh");
 }
@@ -78,6 +90,16 @@ describe("PoolLog", () => {
     assert(
       lines.some((line) => line.startsWith("ERROR a request went on for 2.0 s after its client")),
     );
+    const fields = "hooks=shop:gone worker=1 pid=1001";
+    const text = lines.join("\n");
+    for (const line of [
+      `DEBUG shop:gone for worker 1 (process 1001)  ${fields}`,
+      `INFO  shop:gone for worker 1 (process 1001): bye  ${fields}`,
+      `ERROR shop:gone for worker 1 (process 1001) failed:\n    | Traceback\n    | ValueError: no\n    ${fields}`,
+      `ERROR shop:gone for worker 1 (process 1001) was killed, because it ran for 10 s  ${fields}`,
+      "WARN  on_exit was not called to its end: the application stops  hooks=on_exit worker=0 pid=0",
+    ])
+      assert(text.includes(line), `${line}\n\n${text}`);
     assert(lines.includes("ERROR the launcher ended and is replaced: killed"));
     assert(lines.every((line) => !line.includes("application=")));
   });

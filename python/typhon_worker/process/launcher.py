@@ -18,6 +18,7 @@ from typhon_worker.wire.settings import Settings
 
 from . import sd_notify
 from .control import ControlFault
+from .hook_processes import HookContext, HookProcesses
 from .native import POLLIN, fork
 from .process_setup import explain_unencodable, ignore_signals
 from .reaper import ProcessEnd, become_subreaper, is_child
@@ -56,12 +57,13 @@ class Launcher(WorkerParent):
         # applications have started, as it would if they were in that group.
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._pass_on)
+        self._hooks = HookProcesses(self._poll, self.control.say)
         # Templates by generation. One that is to end is left out as soon as it has no worker.
         self._templates: dict[int, TemplateLink] = {}
         self._is_subreaper = False
 
-    def run(self) -> WorkerContext | None:
-        """Serves the front until its end → None; in a forked process → the context of its worker.
+    def run(self) -> WorkerContext | HookContext | None:
+        """Serves the front until its end → None; in a forked process → that process's context.
 
         A context with a `control_fd` is that of a template, which loads for this worker first.
         """
@@ -80,7 +82,8 @@ class Launcher(WorkerParent):
         workers = {pid for pid in self._running.values() if is_child(pid)}
         for pid in workers:
             self._kill(pid, signal.SIGKILL)
-        self._reaper.wait(workers, LAST_REAP_SECONDS)
+        self._hooks.kill_all()
+        self._reaper.wait(workers | self._hooks.pids, LAST_REAP_SECONDS)
         if self.files is not None:
             self.files.remove()
 
@@ -88,12 +91,16 @@ class Launcher(WorkerParent):
     def _files(self) -> RunFiles | None:
         return self.files
 
-    def _obey(self, message: dict[str, Any]) -> WorkerContext | None:
+    def _obey(self, message: dict[str, Any]) -> WorkerContext | HookContext | None:
         match message:
             case {"op": "open"} if self.files is None:
                 self._poll.register(self._open(message).lifeline, 0)
             case {"op": "start", "worker": int(number), "directory": str(directory)}:
                 return self._start_worker(number, directory, message)
+            case {"op": "hook", "hook": int(call)}:
+                return self._start_hook(call, message)
+            case {"op": "end-hook", "hook": int(call)}:
+                self._hooks.end(call)
             case {"op": "signal", "worker": int(number), "signal": int(which)}:
                 self._signal(number, which)
             case {"op": "retire", "generation": int(generation)}:
@@ -173,7 +180,7 @@ class Launcher(WorkerParent):
         if pid == 0:
             ours.close()
             os.setpgid(0, 0)
-            self._leave_in_child(context)
+            context.to_close += self._leave_in_child()
             context.control_fd = theirs.detach()
             return context
         theirs.close()
@@ -186,12 +193,26 @@ class Launcher(WorkerParent):
             self._become_subreaper()
         return None
 
-    def _leave_in_child(self, context: WorkerContext) -> None:
-        super()._leave_in_child(context)
+    # Forks a process that calls functions of the application, in its folders.
+    def _start_hook(self, call: int, message: Mapping[str, object]) -> HookContext | None:
+        files, settings = self.files, self._settings
+        if files is None or settings is None:
+            raise ControlFault("'hook' before 'open'")
+        context = HookContext(message, settings.at(message))
+        if not self._hooks.start(call, context, files.lifeline, files.descriptors):
+            return None
+        for fd in self._leave_in_child():
+            os.close(fd)
+        return context
+
+    def _leave_in_child(self) -> list[int]:
         ignore_signals()
-        context.to_close += [link.control.fd for link in self._templates.values()]
+        links = [link.control.fd for link in self._templates.values() if link.control.fd >= 0]
+        return [*super()._leave_in_child(), *self._hooks.descriptors, *links]
 
     def _on_event(self, fd: int) -> bool:
+        if self._hooks.read(fd):
+            return True
         for link in self._templates.values():
             if fd == link.control.fd:
                 if self._hear(link) is None:
@@ -199,7 +220,7 @@ class Launcher(WorkerParent):
                     self._close(link)
                     self._kill(link.pid, signal.SIGKILL)
                 return True
-        # The end of the lifeline, or a template that has just ended.
+        # The end of the lifeline, or what has just been reaped.
         return self.files is not None and fd != self.files.lifeline
 
     # Reads what a template says, and passes on what concerns the front; None at its end.
@@ -256,6 +277,8 @@ class Launcher(WorkerParent):
         return sorted(super()._reap(), key=lambda end: end.pid not in templates)
 
     def _on_end(self, end: ProcessEnd) -> None:
+        if self._hooks.ended(end):
+            return
         for link in self._templates.values():
             if link.pid == end.pid:
                 self._on_template_end(link, end)

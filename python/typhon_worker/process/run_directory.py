@@ -65,6 +65,12 @@ class RunFiles:
         """Whether the front has not opened every file yet."""
         return bool(self._kept)
 
+    @property
+    def descriptors(self) -> list[int]:
+        """The launcher's descriptors, which a forked process has to close."""
+        kept = [fd for fds in self._kept.values() for fd in fds]
+        return [self.queue, self.lifeline, self.cancels, *kept]
+
     def prepare(self, context: WorkerContext, directory: str) -> None:
         """Makes the files of one worker. Fails with an OSError that names file or directory."""
         context.run_directory = directory
@@ -78,8 +84,7 @@ class RunFiles:
         context.lifeline_fd = self.lifeline
         context.cancels_fd = self.cancels
         context.is_exclusive = self.is_exclusive
-        kept = [fd for fds in self._kept.values() for fd in fds]
-        context.to_close = [self.queue, self.lifeline, self.cancels, *kept]
+        context.to_close = self.descriptors
 
     def _make_files(self, context: WorkerContext, directory: str) -> None:
         for stream in STREAMS:
@@ -99,18 +104,15 @@ class RunFiles:
         """A template has started this worker in the run directory."""
         self._started_in[number] = directory
 
-    def descriptors(self) -> list[int]:
-        """Lists queue, lifeline and cancels."""
-        return [self.queue, self.lifeline, self.cancels]
-
     def take_to_template(self, context: WorkerContext) -> set[int]:
         """In a template: moves the files of the application and of its first worker high.
 
         Returns the numbers that they had. The files of other workers are the launcher's.
         """
-        files = self.descriptors()
+        files = [self.queue, self.lifeline, self.cancels]
         self.queue, self.lifeline, self.cancels = map(move_high, files)
-        context.queue_fd, context.lifeline_fd, context.cancels_fd = self.descriptors()
+        context.queue_fd, context.lifeline_fd = self.queue, self.lifeline
+        context.cancels_fd = self.cancels
         moved = set(files)
         for name in ("out_fd", "err_fd", "stacks_fd", "listener_fd", "notes_fd"):
             fd = getattr(context, name)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from . import process_setup
 from .fork_hazards import Hazards
+from .hook_processes import HookContext
 from .native import find_green_library, renew_green_library
 from .process_setup import FRONT_DECIDES, move_high
 from .reaper import ProcessEnd
@@ -48,7 +49,7 @@ class Template:
         context, files = self._context, self._files
         for fd in set(context.to_close) - files.take_to_template(context):
             os.close(fd)
-        context.to_close = [*files.descriptors(), *context.streams()]
+        context.to_close = [*files.descriptors, *context.streams()]
         self._control = move_high(context.control_fd)
         context.control_fd = -1
         context.enter()
@@ -72,7 +73,9 @@ class Template:
         if hasattr(gc, "freeze"):
             gc.freeze()
         is_usable = self._failure is None
-        return _Parent(self._context, self._files, self._control).serve(is_usable=is_usable)
+        context = _Parent(self._context, self._files, self._control).serve(is_usable=is_usable)
+        assert not isinstance(context, HookContext)  # A template is asked for none.
+        return context
 
     def take(self) -> Any:
         """In a worker: returns what was loaded, or raises why it was not."""
@@ -111,7 +114,7 @@ class _Parent(WorkerParent):
         # A handler of the application must not end the template before its workers.
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, FRONT_DECIDES)
 
-    def serve(self, *, is_usable: bool) -> WorkerContext | None:
+    def serve(self, *, is_usable: bool) -> WorkerContext | HookContext | None:
         context = self._fork(self._own_files, self._first)
         if context is not None:
             return context
@@ -139,15 +142,17 @@ class _Parent(WorkerParent):
     def _fork(self, files: RunFiles, context: WorkerContext) -> WorkerContext | None:
         # A worker must not print again what waits in the buffers.
         process_setup.flush_streams()
-        return super()._fork(files, context)
+        forked = super()._fork(files, context)
+        if forked is not None:
+            forked.is_from_template = forked.settings.is_entered = True
+        return forked
 
     # Other children are the application's own affair.
     def _reap(self) -> list[ProcessEnd]:
         return self._reaper.reap_some(self._running.values())
 
-    def _leave_in_child(self, context: WorkerContext) -> None:
-        super()._leave_in_child(context)
-        context.to_close += self._private
-        context.is_from_template = True
+    def _leave_in_child(self) -> list[int]:
+        left = super()._leave_in_child()
         renew_green_library()
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        return [*left, *self._private]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 
 from typhon_worker.wire import frames
 from typhon_worker.wire.settings import Settings
@@ -40,6 +41,8 @@ class WorkerContext:
         # The launcher's descriptors; `queue_fd` is the worker's own after `open`.
         self.queue_fd = self.lifeline_fd = self.cancels_fd = self.listener_fd = self.notes_fd = -1
         self.out_fd = self.err_fd = self.stacks_fd = -1
+        # Names the functions that another process calls when this one has ended.
+        self.find_exit_hooks: Callable[[], list[str]] = list
         # Descriptors of the launcher that the worker has to close.
         self.to_close: list[int] = []
         # In a template: its socket to the launcher.
@@ -103,8 +106,13 @@ class WorkerContext:
 
     def say_ready(self, interface: str) -> None:
         """Tells the front that the application is loaded."""
-        # A launcher that has died could not say which process the template has forked.
-        pid = str(os.getpid()) if self.is_from_template else ""
-        facts = {"interface": interface, "single": self.single, "doubt": self.doubt, "pid": pid}
+        facts = {
+            "interface": interface,
+            "single": self.single,
+            "doubt": self.doubt,
+            "exit_hooks": " ".join(self.find_exit_hooks()),
+            # A launcher that has died could not say which process the template has forked.
+            "pid": str(os.getpid()) if self.is_from_template else "",
+        }
         told = {name: fact for name, fact in facts.items() if fact}
         self.channel.send(frames.encode(frames.READY, 0, json.dumps(told).encode()))

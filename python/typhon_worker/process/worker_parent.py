@@ -15,6 +15,7 @@ import sys
 from typhon_worker.wire.settings import Settings
 
 from .control import Control, ControlFault, encode
+from .hook_processes import HookContext
 from .native import POLLIN, poll
 from .process_setup import fork_own
 from .reaper import ProcessEnd, Reaper
@@ -47,8 +48,8 @@ class WorkerParent:
         self._poll.register(control, POLLIN)
         self._poll.register(self._reaper.fd, POLLIN)
 
-    def run(self) -> WorkerContext | None:
-        """Serves control until its end → None; in a forked process → that worker's context."""
+    def run(self) -> WorkerContext | HookContext | None:
+        """Serves control until its end → None; in a forked process → that process's context."""
         while True:
             events = self._poll.poll(self._timeout())
             if not events:
@@ -75,7 +76,7 @@ class WorkerParent:
         raise NotImplementedError
 
     # Returns the context in a process that was forked meanwhile.
-    def _obey(self, message: dict[str, Any]) -> WorkerContext | None:
+    def _obey(self, message: dict[str, Any]) -> WorkerContext | HookContext | None:
         raise NotImplementedError
 
     # Another descriptor than control and the reaper's is readable; False ends `run`.
@@ -92,10 +93,10 @@ class WorkerParent:
     def _on_timeout(self) -> None:
         pass
 
-    # In the forked worker.
-    def _leave_in_child(self, context: WorkerContext) -> None:
+    # What a forked process gives up: the parent's signals, and the descriptors that it returns.
+    def _leave_in_child(self) -> list[int]:
         self._reaper.leave_in_child()
-        context.to_close += [self.control.fd, *self._reaper.descriptors()]
+        return [self.control.fd, *self._reaper.descriptors()]
 
     def _start(
         self, files: RunFiles, number: int, directory: str, settings: Settings
@@ -119,7 +120,7 @@ class WorkerParent:
             # A process group of its own: a killpg(0) of the application, or `kill 0` in a shell
             # that it starts, ends no other worker and not the front.
             os.setpgid(0, 0)
-            self._leave_in_child(context)
+            context.to_close += self._leave_in_child()
             return context
         files.started(context)
         self._running[context.number] = pid

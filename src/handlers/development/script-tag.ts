@@ -1,0 +1,117 @@
+// Which responses get the reload script, and where. The tag is put behind the document, so that nothing of a stream
+// is held back; a browser takes it for the end of the body. A document is what a browser loads as one: it says so
+// (Sec-Fetch-Dest), and else the response must begin as a document does, because fragments of pages (htmx, fetch)
+// stay as they are. A page with the tag is not stored, because the tag has the version of the code.
+
+import { hasMember } from "../../http/grammar.ts";
+import { HAS_CONDITION, type RequestHead, type ResponseHead } from "../../http/message.ts";
+import { fieldValue } from "../../http/request-fields.ts";
+import { mayHaveBody } from "../../http/response-head.ts";
+import type { Appendix, ResponseAppender } from "../../http/response-policy.ts";
+
+/** Fields that hold for the bytes of the application's body alone, or would let a browser keep the page. */
+const DROPPED: ReadonlySet<string> = new Set([
+  "accept-ranges",
+  "cache-control",
+  "content-length",
+  "etag",
+  "expires",
+  "last-modified",
+]);
+/** With these the body must stay as it is: it has a coding, is a part, is no page, or has a checksum. */
+const FIXES_BODY: ReadonlySet<string> = new Set([
+  "content-digest",
+  "content-disposition",
+  "content-encoding",
+  "content-md5",
+  "content-range",
+  "digest",
+  "repr-digest",
+]);
+const CONDITIONS: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since"]);
+const HTML = /^text\/html\s*(?:;(?!.*charset\s*=\s*"?utf-?(?:16|32))|$)/i;
+/** A document, behind a byte order mark, blanks and comments. */
+const DOCUMENT = /^(?:\u00ef\u00bb\u00bf)?(?:\s|<!--[\s\S]*?-->)*<(?:!doctype\s+html|html)[\s>]/i;
+/** So much of a body is looked at. */
+const BEGIN_BYTES = 1024;
+const NONCE = /'nonce-([A-Za-z0-9+/_-]+={0,2})'/;
+
+/** "document": a browser loads a page. "unknown": perhaps. "other": a part of one, or no browser. */
+export type Purpose = "document" | "unknown" | "other";
+
+export function purposeOf(head: RequestHead): Purpose {
+  const destination = fieldValue(head, "sec-fetch-dest");
+  if (destination !== null) return destination === "document" ? "document" : "other";
+  const isPart = ["hx-request", "x-requested-with"].some((name) => head.names.includes(name));
+  const takesHtml = fieldValue(head, "accept")?.includes("text/html") === true;
+  return takesHtml && !isPart ? "unknown" : "other";
+}
+
+/** The head without conditions: a page that the browser has kept has no tag, or that of older code. */
+export function withoutConditions(head: RequestHead): RequestHead {
+  if ((head.fields & HAS_CONDITION) === 0) return head;
+  const kept = head.names.map((name) => !CONDITIONS.has(name));
+  return {
+    ...head,
+    names: head.names.filter((_, index) => kept[index]),
+    values: head.values.filter((_, index) => kept[index]),
+    fields: head.fields & ~HAS_CONDITION,
+  };
+}
+
+/** Puts the tag behind the documents of one exchange. `version`: of the code that responds. */
+export class ScriptTag implements ResponseAppender {
+  readonly #purpose: Purpose;
+  readonly #version: string;
+
+  constructor(purpose: Purpose, version: string) {
+    this.#purpose = purpose;
+    this.#version = version;
+  }
+
+  appendTo(head: ResponseHead, method: string): Appendix | null {
+    if (this.#purpose === "other" || !isPage(head) || !mayHaveBody(method, head.status))
+      return null;
+    const isSure = this.#purpose === "document";
+    const bytes = Buffer.from(tagOf(this.#version, head));
+    const length = isSure && head.contentLength !== null ? head.contentLength + bytes.length : null;
+    return {
+      head: changedHead(head, length),
+      bytes,
+      fits: (begin) => isSure || DOCUMENT.test(begin.subarray(0, BEGIN_BYTES).toString("latin1")),
+    };
+  }
+}
+
+function isPage({ status, names, values }: ResponseHead): boolean {
+  if (status === 206 || names.some((name) => FIXES_BODY.has(name.toLowerCase()))) return false;
+  return HTML.test(valueOf(names, values, "content-type"));
+}
+
+function changedHead(head: ResponseHead, contentLength: number | null): ResponseHead {
+  const kept = head.names.map((name) => !DROPPED.has(name.toLowerCase()));
+  const isFixed = hasMember(valueOf(head.names, head.values, "cache-control"), "no-transform");
+  const fields: [string, string][] = [
+    ["Cache-Control", isFixed ? "no-store, no-transform" : "no-store"],
+    ...(contentLength === null
+      ? []
+      : ([["Content-Length", String(contentLength)]] satisfies [string, string][])),
+  ];
+  return {
+    ...head,
+    names: [...head.names.filter((_, index) => kept[index]), ...fields.map(([name]) => name)],
+    values: [...head.values.filter((_, index) => kept[index]), ...fields.map(([, value]) => value)],
+    contentLength,
+  };
+}
+
+/** A page whose policy for scripts has a nonce runs no script without it. */
+function tagOf(version: string, { names, values }: ResponseHead): string {
+  const nonce = NONCE.exec(valueOf(names, values, "content-security-policy"))?.[1];
+  const attribute = nonce === undefined ? "" : ` nonce="${nonce}"`;
+  return `\n<script src="/.typhon/reload.js" data-version="${version}"${attribute} async></script>\n`;
+}
+
+function valueOf(names: readonly string[], values: readonly string[], name: string): string {
+  return values.filter((_, index) => names[index]?.toLowerCase() === name).join(", ");
+}
