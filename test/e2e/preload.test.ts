@@ -234,6 +234,32 @@ test("threads of the load are named once, with what to do", async (t) => {
   assert.equal(typhon.output.all.split('"sender"').length, 2);
 });
 
+test("hooks of workers run in each worker, those of logging before the load", async (t) => {
+  const folder = makeScratch(t);
+  const logging = `{"version": 1, "root": {"level": "INFO", "handlers": ["out"]},
+    "handlers": {"out": {"class": "logging.StreamHandler"}}}`;
+  writeFileSync(join(folder, "logging.json"), logging);
+  const hooks = `
+import logging
+from typhon_server import hooks
+logging.getLogger("shop").info("loads in %d", os.getpid())
+@hooks.worker_start
+def begin():
+    logging.getLogger("shop").info("begins in %d", os.getpid())
+`;
+  write(folder, "old", hooks);
+  const args = ["shop:app", "--app-dir", folder, "--preload", "--workers", "2"];
+  const more = ["--log-config", join(folder, "logging.json")];
+  const typhon = await startTyphon(t, [...args, ...more]);
+  await until("both workers run", () => typhon.output.all.split("begins in").length === 3);
+  const [template = 0] = templates(typhon);
+  const pids = (text: RegExp): Set<number> =>
+    new Set([...typhon.output.all.matchAll(text)].map(([, pid]) => Number(pid)));
+  assert.deepEqual(pids(/loads in (\d+)/g), new Set([template]));
+  const workers = typhon.processes().filter(({ parent }) => parent === template);
+  assert.deepEqual(pids(/begins in (\d+)/g), new Set(workers.map(({ pid }) => pid)));
+});
+
 test("an application that needs a single process has one worker", async (t) => {
   const folder = makeScratch(t);
   const app = "import os\nimport gradio\napp = gradio.App()\n";

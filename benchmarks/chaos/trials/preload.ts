@@ -75,12 +75,16 @@ function nameOf(pid: number): string {
   }
 }
 
+function requestsOf(stage: Stage): number {
+  return counts(stage, 1_200, 20_000, 100_000);
+}
+
 function loadOf(stage: Stage, subject: Subject): ClosedLoad {
   return new ClosedLoad({
     port: subject.port,
     keptAlive: 6,
     fresh: 2,
-    requests: counts(stage, 1_200, 20_000, 100_000),
+    requests: requestsOf(stage),
     request: mixedRequest,
   });
 }
@@ -89,10 +93,9 @@ async function runKilled(stage: Stage, victimsOf: (subject: Subject) => number[]
   const { verdict } = stage;
   const subject = await start(stage, `--max-requests=${MAX_REQUESTS}`);
   const load = loadOf(stage, subject);
-  let isOver = false;
-  const going = load.run().finally(() => (isOver = true));
+  const going = load.run();
   let kills = 0;
-  while (!isOver) {
+  while (load.right + load.failed < requestsOf(stage)) {
     for (const pid of victimsOf(subject)) if (pid > 1 && killProcess(pid)) kills += 1;
     await sleep(KILL_EVERY_MS);
   }
@@ -123,10 +126,9 @@ async function runReload(stage: Stage): Promise<void> {
   const { verdict } = stage;
   const subject = await start(stage);
   const load = loadOf(stage, subject);
-  let isOver = false;
-  const going = load.run().finally(() => (isOver = true));
+  const going = load.run();
   let reloads = 0;
-  while (!isOver) {
+  while (load.right + load.failed < requestsOf(stage)) {
     subject.signal("SIGHUP");
     reloads += 1;
     const isReloaded = (): boolean => subject.events("server.reloaded").length >= reloads;
