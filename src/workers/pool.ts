@@ -466,6 +466,7 @@ export class Pool implements LauncherListener {
       throw new FrameFault(`READY with the interface ${found ?? ""}`);
     const { threads, concurrency } = this.#options.application;
     const pid = Number(ready.get("pid") ?? worker.pid);
+    if (!Number.isSafeInteger(pid) || pid < 0) throw new FrameFault("READY with a wrong process");
     if (pid !== worker.pid) worker.process?.forked(pid);
     worker.interface = found;
     // Under ASGI as many requests whose clients have left may run beside the others.
