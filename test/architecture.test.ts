@@ -95,8 +95,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
+  // What a start would need; starts nothing.
+  doctor: ["config", "net", "tls"],
   // hash-password makes the hashes that a route checks.
-  cli: ["net", "config", "observe", "supervisor", "handlers/policy", "tls", "server.ts"],
+  cli: ["net", "config", "doctor", "observe", "supervisor", "handlers/policy", "tls", "server.ts"],
 };
 
 interface Import {

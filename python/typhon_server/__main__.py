@@ -7,9 +7,14 @@ else it is the best (nodes.py) of the one that pip has brought and `node` on PAT
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    # `python -m` looks for modules in the working folder first: those are the application's.
+    del sys.path[0]
+
 import os
 import signal
-import sys
 
 from . import nodes
 

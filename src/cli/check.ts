@@ -37,7 +37,7 @@ export function renderCheck(configuration: Configuration): string {
       "Limits",
       [
         `request line ${size(listeners.maxRequestLine)}, head ${size(listeners.maxRequestHead)}, body ${size(listeners.maxBody)}`,
-        `idle connection ${seconds(listeners.keepAliveMs)}, silent body ${seconds(listeners.bodyTimeoutMs)}, stop ${seconds(process.gracefulTimeoutMs)}`,
+        `idle connection ${seconds(listeners.keepAliveMs)}, silent body ${seconds(listeners.bodyTimeoutMs)}, stop ${stopWords(process)}`,
       ],
     ],
   ];
@@ -48,13 +48,15 @@ export function renderCheck(configuration: Configuration): string {
 }
 
 function listenerLines({ listeners, tls }: Configuration): string[] {
-  const { bind, proxyProtocol, http2, h2c } = listeners;
+  const { bind, descriptors, proxyProtocol, http2, h2c } = listeners;
   const notes = [
     proxyProtocol ? "trusted proxies begin with a PROXY header" : "",
     h2c ? "HTTP/2 without TLS for clients with prior knowledge" : "",
     tls !== null && !http2 ? "no HTTP/2" : "",
   ].filter((note) => note !== "");
-  return [...addressLines(bind), ...notes];
+  const places =
+    descriptors.length > 0 ? descriptors.map((fd) => `descriptor ${fd}`) : addressLines(bind);
+  return [...places, ...notes];
 }
 
 function addressLines(bind: Configuration["listeners"]["bind"]): string[] {
@@ -157,7 +159,8 @@ function policyNotes(policy: RoutePolicy): string[] {
 }
 
 function applicationLines(application: ApplicationConfiguration): string[] {
-  const { name, app, appDir, python, workers, threads, rootPath, sendfile } = application;
+  const { name, app, appDir, python, workers, threads, rootPath, sendfile, gunicornConf } =
+    application;
   const timeout =
     application.asgiTimeoutMs === 0
       ? `${seconds(application.timeoutMs)} (ASGI: no limit)`
@@ -169,6 +172,7 @@ function applicationLines(application: ApplicationConfiguration): string[] {
     `  ${application.queue} requests may wait ${seconds(application.queueTimeoutMs)}; a response begins within ${timeout}`,
     ...application.routeTimeouts.map(({ prefix, ms }) => `  ${prefix}: ${seconds(ms)}`),
     ...(rootPath === "" ? [] : [`  root path ${rootPath}`]),
+    ...(gunicornConf === "" ? [] : [`  settings of ${gunicornConf}`]),
     ...sendfile.map(({ prefix, folder }) => `  hands over files of ${folder} as ${prefix || "/"}`),
   ];
 }
@@ -179,6 +183,11 @@ function userWords({ uid, gid, name }: Account): string {
 
 function seconds(ms: number): string {
   return ms === 0 ? "no limit" : `${ms / 1000} s`;
+}
+
+function stopWords({ drainDelayMs, gracefulTimeoutMs }: Configuration["process"]): string {
+  const delay = drainDelayMs === 0 ? "" : ` after ${seconds(drainDelayMs)} more of serving`;
+  return `${seconds(gracefulTimeoutMs)}${delay}`;
 }
 
 function size(bytes: number): string {

@@ -7,6 +7,7 @@ import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text
 import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
 import { readableFile, readableFolder } from "./given-paths.ts";
+import type { GunicornConf } from "./gunicorn-conf.ts";
 import { findInterpreter } from "./interpreter.ts";
 import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
@@ -15,7 +16,7 @@ import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { canonicalBytes, isBelow } from "./route-values.ts";
 import type { RouteDraft } from "./routes.ts";
 import { OPTIONS } from "./schema.ts";
-import type { Environment, Sources } from "./sources.ts";
+import type { Environment, GivenValue, Sources } from "./sources.ts";
 import { readTimeouts } from "./timeouts.ts";
 
 /** An application that something has named. */
@@ -34,6 +35,8 @@ export interface LoadContext {
   readonly launchedBy: LaunchedBy;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
+  /** The gunicorn.conf.py whose hooks are called; null: none. */
+  readonly conf: Pick<GunicornConf, "path" | "hooks"> | null;
   readonly development: ApplicationConfiguration["development"];
   readonly mistakes: Mistakes;
 }
@@ -59,12 +62,12 @@ export function loadApplication(
 
 function configure(
   { name, given, sources, fromFiles }: NamedApplication,
-  { environment, launchedBy, working, routes, development, mistakes }: LoadContext,
+  { environment, launchedBy, working, routes, conf, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
   const chosen = sources.ask(OPTIONS.appDir);
   const appDir = asNamed(chosen === null ? given.folder : readableFolder(chosen), cwd, links);
-  const app = resolveApp(given, appDir, working);
+  const app = asFactory(given, resolveApp(given, appDir, working), sources.ask(OPTIONS.factory));
   const python = sources.ask(OPTIONS.python);
   const workers = sources.ask(OPTIONS.workers)?.value;
   return {
@@ -98,11 +101,11 @@ function configure(
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
     logConfig: mistakes.attempt(() => {
-      const given = sources.ask(OPTIONS.logConfig);
-      return given === null ? "" : asNamed(readableFile(given), cwd, links);
+      const file = sources.ask(OPTIONS.logConfig);
+      return file === null ? "" : asNamed(readableFile(file), cwd, links);
     }, ""),
-    gunicornConf: "",
-    gunicornHooks: [],
+    gunicornConf: conf?.path ?? "",
+    gunicornHooks: conf?.hooks ?? [],
     // In development one process is enough, and starts soonest.
     workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     areWorkersChosen: workers !== undefined,
@@ -131,6 +134,19 @@ function configure(
       mayCompress: sources.one(OPTIONS.wsPerMessageDeflate),
     },
   };
+}
+
+/** The application with the call that --factory means. */
+function asFactory(
+  { by, text }: GivenText,
+  app: string,
+  factory: GivenValue<boolean> | null,
+): string {
+  if (factory?.value !== true || app.endsWith(")")) return app;
+  if (text.includes(":")) return `${app}()`;
+  throw new OperatorError(
+    `${factory.by} needs the name of the function: ${by} ${quote(text)} has none; for example ${text}:create_app`,
+  );
 }
 
 // The one path of the application's routes. Several paths have no root path in common, unless routes say which.

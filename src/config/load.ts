@@ -1,6 +1,6 @@
 // Makes a checked Configuration from the command line, the environment and the file. A flag wins over its TYPHON_…
-// variable, that over the file, that over the variable of other servers, that over the default. This file decides
-// which applications and routes there are.
+// variable, that over GUNICORN_CMD_ARGS, UVICORN_… and gunicorn.conf.py, those over the file, that over variables such
+// as PORT, that over the default. This file decides which applications and routes there are.
 
 import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -11,8 +11,11 @@ import { readCgi } from "./cgi-options.ts";
 import type { CgiConfiguration, Configuration } from "./configuration.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
-import { readFlags, type Flags } from "./flags.ts";
-import { readableFile } from "./given-paths.ts";
+import { NO_FLAGS, readFlags, type Flags } from "./flags.ts";
+import { foreignSources, NO_FOREIGN, USUAL_CONF, type ForeignSources } from "./foreign-sources.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
+import { readGunicornConf, type ConfRun, type GunicornConf } from "./gunicorn-conf.ts";
+import { findInterpreter } from "./interpreter.ts";
 import { NO_LAUNCHER, type LaunchedBy } from "./launched-by.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
@@ -44,6 +47,7 @@ import {
   readGiven,
   Sources,
   tableLayer,
+  translatedLayer,
   variableLayer,
   type Environment,
   type Layer,
@@ -59,9 +63,7 @@ const USUAL_PROGRAMS = "cgi-bin";
 const DOT_ENV = ".env";
 /** The defaults of `typhon dev`. */
 const DEVELOPMENT: Flags = {
-  wantsHelp: false,
-  wantsVersion: false,
-  app: null,
+  ...NO_FLAGS,
   texts: new Map([
     [OPTIONS.reload.name, ["true"]],
     [OPTIONS.accessLog.name, ["-"]],
@@ -89,6 +91,8 @@ const BY_HAND = { launchedBy: NO_LAUNCHER, isDevelopment: false };
 export interface ConfigurationReader {
   /** Whether there is a file to read anew. */
   readonly hasFile: boolean;
+  /** Runs gunicorn.conf.py, if one is given, for the `read` that follows. Rejects with OperatorError. */
+  readonly prepare: () => Promise<void>;
   /**
    * The addresses and the user that this process has to become before `read`; null: nobody. Looks at no other
    * file that the configuration names. Throws OperatorError.
@@ -109,25 +113,37 @@ export function configurationReader(
   started: Partial<typeof BY_HAND> = BY_HAND,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
-  const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
+  const foreign = foreignSources(given);
+  const layers = [flagLayer(flags, cwd), variableLayer(given, cwd), ...foreign.layers(cwd)];
+  const sources = new Sources(layers, mistakes);
   const files = sources.all(OPTIONS.envFile);
+  const givenConf = sources.ask(OPTIONS.gunicornConf);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
   const how = { ...BY_HAND, ...started };
-  const command = { flags, cwd, ...how, freeBytes: askedOnce(freeBytes) };
+  const command = { flags, cwd, foreign, ...how, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
-  const place = findFile({ flags, cwd, environment: environmentNow() });
+  const place = findFile(cwd, [
+    flagLayer(flags, cwd),
+    variableLayer(environmentNow(), cwd),
+    ...foreign.layers(cwd),
+  ]);
   const readsDotEnv = how.isDevelopment && files.length === 0;
   const folder = sources.ask(OPTIONS.appDir);
   const dotEnv = resolve(folder?.folder ?? cwd, folder?.value ?? "", DOT_ENV);
   let mayWait = true;
-  const begin = (): Begun => {
-    const file = readFile(place, { mayWait });
+  let conf: GunicornConf | null = null;
+  // The file that `prepare` has read, for the read that follows: a pipe can be read only once.
+  let held: { readonly file: SiteFile | null } | null = null;
+  const begin = (settings: GunicornConf | null): Begun => {
+    const { file } = held ?? { file: readFile(place, { mayWait }) };
+    held = null;
     const usual = file?.table.has(OPTIONS.envFile.name) === true ? {} : readUsual(given);
     const environment = { ...environmentNow(), ...usual };
-    const current = { ...command, envFiles: { ...envFiles, ...usual }, environment, mayWait };
+    const variables = { ...envFiles, ...usual };
+    const current = { ...command, conf: settings, envFiles: variables, environment, mayWait };
     mayWait = false;
     return beginWith(current, file);
   };
@@ -137,20 +153,36 @@ export function configurationReader(
     const one = { by: "typhon dev", text: dotEnv, value: dotEnv, folder: cwd, kind: null };
     return readEnvFiles([one], environment, false);
   };
+  const prepare = async (): Promise<void> => {
+    if (givenConf === null) return;
+    const file = readFile(place, { mayWait });
+    held = { file };
+    const first = begin(null);
+    held = { file };
+    const run = first.maker.confRun(givenConf);
+    // Before a mistake in --user the program would run as root.
+    first.mistakes.end();
+    if (run !== null) conf = await readGunicornConf(run);
+  };
+  const beginPrepared = (): Begun => {
+    if (givenConf !== null && conf === null) throw new Error("prepare() comes before a read");
+    return begin(conf);
+  };
   // What readEarly has begun, the first read goes on with: pipes can be read only once.
   let begun: Begun | null = null;
   const readEarly = (): Early | null => {
-    begun = begin();
+    begun = beginPrepared();
     const early = begun.maker.makeEarly();
     begun.mistakes.end();
     return early;
   };
   const read = (): Configuration => {
-    const current = begun ?? begin();
+    const current = begun ?? beginPrepared();
     begun = null;
     return finish(current);
   };
-  return { hasFile: place !== null || readsDotEnv, readEarly, read };
+  const hasFile = place !== null || givenConf !== null || readsDotEnv;
+  return { hasFile, prepare, readEarly, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -169,9 +201,8 @@ export function programConfiguration(
   environment: Environment,
   cwd: string,
 ): Configuration {
-  const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  const common = { flags, environment, cwd, envFiles: {}, ...BY_HAND };
-  const command = { ...common, freeBytes, mayWait: true };
+  const given = { flags: NO_FLAGS, foreign: NO_FOREIGN, conf: null, envFiles: {} };
+  const command = { ...given, environment, cwd, ...BY_HAND, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
   if (configuration.process.user === null) return configuration;
@@ -196,9 +227,13 @@ function pathOf(
   cwd: string,
 ): string | null {
   const mistakes = new Mistakes();
-  const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
+  const layers = [
+    flagLayer(flags, cwd),
+    variableLayer(environment, cwd),
+    ...foreignSources(environment).layers(cwd),
+  ];
   let given = new Sources(layers, mistakes).ask(option);
-  const place = given === null ? findFile({ flags, environment, cwd }) : null;
+  const place = given === null ? findFile(cwd, layers) : null;
   const file = readFile(place, { mayWait: false });
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(option);
@@ -219,6 +254,9 @@ interface Command extends CommandLine {
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
+  /** The variables of gunicorn and uvicorn, and the gunicorn.conf.py of --gunicorn-conf. */
+  readonly foreign: ForeignSources;
+  readonly conf: GunicornConf | null;
   /** `typhon dev`. */
   readonly isDevelopment: boolean;
 }
@@ -240,9 +278,9 @@ interface FilePlace {
 }
 
 /** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
-function findFile({ flags, environment, cwd }: Omit<CommandLine, "mayWait">): FilePlace | null {
+function findFile(cwd: string, layers: readonly Layer[]): FilePlace | null {
   const mistakes = new Mistakes();
-  const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
+  const sources = new Sources(layers, mistakes);
   const given = sources.ask(OPTIONS.config);
   mistakes.end();
   if (given !== null) {
@@ -294,6 +332,7 @@ class ConfigurationMaker {
   readonly #freeBytes: Command["freeBytes"];
   readonly #isDevelopment: boolean;
   readonly #working: WorkingFolder;
+  readonly #conf: GunicornConf | null;
   /** The layers before and behind the table of an application or a route. */
   readonly #before: readonly Layer[];
   readonly #behind: readonly Layer[];
@@ -302,8 +341,8 @@ class ConfigurationMaker {
   readonly #notices: string[] = [];
 
   constructor(command: Command, file: SiteFile | null, mistakes: Mistakes) {
-    const { flags, cwd, envFiles } = command;
-    const folder = file?.folder ?? cwd;
+    const { flags, cwd: start, envFiles, foreign, conf } = command;
+    const folder = file?.folder ?? start;
     const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
     this.#mistakes = mistakes;
     this.#tables = tables;
@@ -318,10 +357,22 @@ class ConfigurationMaker {
     this.#given = command.environment;
     const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
     this.#environment = environment;
+    const layersAt = (working: string): Layer[] => [
+      flagLayer(flags, working),
+      variableLayer(environment, working),
+      ...foreign.layers(working),
+      ...(conf === null ? [] : [translatedLayer(conf.texts, working)]),
+    ];
+    const changed = new Sources(layersAt(start), mistakes).ask(OPTIONS.chdir);
+    const cwd = mistakes.attempt(() => changed && readableFolder(changed), null) ?? start;
+    this.#conf = conf;
     this.#working = { cwd, links: environment["PWD"] ?? "" };
-    this.#before = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
     const usual = this.#isDevelopment ? [flagLayer(DEVELOPMENT, cwd)] : [];
+    this.#before = layersAt(cwd);
     this.#behind = [top, otherVariableLayer(environment, cwd), ...usual];
+    this.#notices.push(...flags.foreign.notices, ...foreign.notices, ...(conf?.notices ?? []));
+    if (foreign !== NO_FOREIGN && conf === null && kindOf(resolve(start, USUAL_CONF)) === "file")
+      this.#notices.push(`${USUAL_CONF} is here; --gunicorn-conf ${USUAL_CONF} reads it`);
     this.#sources = new Sources([...this.#before, ...this.#behind], mistakes);
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
@@ -343,6 +394,29 @@ class ConfigurationMaker {
     return early.user === null || isThisUser(early.user) ? null : early;
   }
 
+  /** How to run the gunicorn.conf.py that `given` names; null: a mistake was found. */
+  confRun(given: ConfRun["given"]): ConfRun | null {
+    const { cwd } = this.#working;
+    const environment = this.#environment;
+    const launchedBy = this.#launchedBy;
+    return this.#mistakes.attempt(() => {
+      const user = this.makeEarly()?.user ?? null;
+      const python = this.#sources.ask(OPTIONS.python);
+      const asked =
+        python === null ? null : { by: python.by, text: python.value, folder: python.folder };
+      const folders = [this.#sources.ask(OPTIONS.appDir), { folder: cwd, value: "." }].flatMap(
+        (one) => (one === null ? [] : [resolve(one.folder, one.value)]),
+      );
+      return {
+        given,
+        python: findInterpreter({ asked, environment, launchedBy, cwd, folders }),
+        user,
+        environment,
+        cwd,
+      };
+    }, null);
+  }
+
   make(): Configuration {
     this.#checkFile();
     const early = this.#early();
@@ -355,6 +429,7 @@ class ConfigurationMaker {
           launchedBy: this.#launchedBy,
           working: this.#working,
           routes: drafts,
+          conf: this.#conf,
           development,
           mistakes: this.#mistakes,
         }),
@@ -515,7 +590,11 @@ class ConfigurationMaker {
 
   #named(name: string, given: GivenText, sources: Sources): NamedApplication {
     const tables = sources.layers.filter((layer) => layer.isFile);
-    const fromFiles = { ...this.#readEnvFiles(tables), ...this.#envFiles };
+    const fromFiles = {
+      ...this.#conf?.env,
+      ...this.#readEnvFiles(tables),
+      ...this.#envFiles,
+    };
     return { name, given, sources, fromFiles };
   }
 

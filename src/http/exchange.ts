@@ -336,7 +336,8 @@ export class Exchange {
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
     this.errorCode = error.code;
-    const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
+    const page = this.policy?.errorPage(error) ?? this.appender?.errorPage(error) ?? null;
+    const [head, body] = page ?? errorResponse(error);
     this.respond(head, body);
   }
 

@@ -16,6 +16,8 @@ export interface ResponsePolicy {
 
 /** Puts bytes behind the bodies of responses (development). */
 export interface ResponseAppender {
+  /** A page that can have them, in place of the usual text of an error; null: the usual text. */
+  errorPage(error: HttpError): readonly [head: ResponseHead, body: Buffer] | null;
   /** Null: a response with this head to this method stays as it is. */
   appendTo(head: ResponseHead, method: string): Appendix | null;
 }

@@ -74,6 +74,8 @@ export interface EventFields {
   /** No message reaches the service manager (sd_notify(3)). */
   "manager.unreachable": Record<string, never>;
   "server.stopping": { readonly signal: string };
+  /** --drain-delay: the server serves on for a while before it stops, and /readyz responds with 503. */
+  "server.draining": { readonly signal: string; readonly delayMs: number };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;
   /** A file below a served folder cannot be read; at most one line a second for each route. */

@@ -101,6 +101,19 @@ describe("the installed package", () => {
       await typhon.stop();
     });
 
+  test("python -m takes no module of the application for one of its own", async () => {
+    const shadows = join(folder, "shadows");
+    mkdirSync(shadows);
+    for (const name of ["signal", "select", "typhon_server_node"])
+      writeFileSync(join(shadows, `${name}.py`), `raise SystemExit("${name} of the application")`);
+    const args = ["-m", "typhon_server", "--version"];
+    for (const flags of [[], ["-I"]]) {
+      const options = { command: python, cwd: shadows, env: { PATH: empty } };
+      const { stdout, stderr } = await runTyphon([...flags, ...args], options);
+      assert.match(stdout, /^typhon \d/, stderr);
+    }
+  });
+
   test("the application notices nothing of how Typhon was installed", async (t) => {
     const env = { NODE_OPTIONS: "--max-old-space-size=77", SHOP: "ü b", PWD: folder };
     const typhon = await start(t, [join(bin, "typhon")], env);

@@ -128,8 +128,10 @@ def test_requests_run_between_their_hooks(serve: Serve, tmp_path: Path) -> None:
             yield b"a generator"
 
         class Closing:
+            # As the objects of some tracers do.
             def __iter__(self):
-                return iter([b"an object"])
+                yield b"an object"
+                self.close()
             def close(self):
                 print("closed")
 
@@ -181,7 +183,7 @@ def test_requests_run_between_their_hooks(serve: Serve, tmp_path: Path) -> None:
         b"an object",
         ["GET /object", "/object 201 Made 201 /object object 4"],
     )
-    assert worker.read_out() == "closed\n"
+    assert worker.read_out() == "closed\nclosed\n"
     assert ask("/fail")[1][-1] == "/fail 500 Internal Server Error 500 /fail None 5"
 
 

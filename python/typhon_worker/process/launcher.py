@@ -211,8 +211,6 @@ class Launcher(WorkerParent):
         return [*super()._leave_in_child(), *self._hooks.descriptors, *links]
 
     def _on_event(self, fd: int) -> bool:
-        if self._hooks.read(fd):
-            return True
         for link in self._templates.values():
             if fd == link.control.fd:
                 if self._hear(link) is None:
@@ -220,8 +218,11 @@ class Launcher(WorkerParent):
                     self._close(link)
                     self._kill(link.pid, signal.SIGKILL)
                 return True
-        # The end of the lifeline, or what has just been reaped.
-        return self.files is not None and fd != self.files.lifeline
+        if self.files is None or fd == self.files.lifeline:
+            return False
+        # Of a call that runs, or of what has just been reaped.
+        self._hooks.read(fd)
+        return True
 
     # Reads what a template says, and passes on what concerns the front; None at its end.
     def _hear(self, link: TemplateLink) -> list[dict[str, Any]] | None:

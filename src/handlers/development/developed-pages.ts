@@ -2,7 +2,7 @@
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import type { PageReloads } from "./page-reloads.ts";
-import { purposeOf, ScriptTag, withoutConditions } from "./script-tag.ts";
+import { purposeOf, ScriptTag, withoutCodings, withoutConditions } from "./script-tag.ts";
 
 export class DevelopedPages implements Handler {
   readonly #inner: Handler;
@@ -16,8 +16,8 @@ export class DevelopedPages implements Handler {
   handle(exchange: Exchange): void {
     const purpose = purposeOf(exchange.effectiveHead);
     if (purpose !== "other") {
-      // Applications read the one, files the other.
-      exchange.effectiveHead = withoutConditions(exchange.effectiveHead);
+      // Applications read the one; files, and the server's own compression, the other.
+      exchange.effectiveHead = withoutCodings(withoutConditions(exchange.effectiveHead));
       exchange.head = withoutConditions(exchange.head);
       exchange.appender = new ScriptTag(purpose, this.#reloads.version);
     }

@@ -141,11 +141,13 @@ describe("pip", () => {
   });
 
   test("another user runs it from folders that nobody may write, without a home", () => {
-    const venv = environment(requirePython(), "typhon-server", "flask==3.1.3");
+    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    const base = interpreters.find(({ path }) => spawnSync(path, ["-c", ""], user).status === 0);
+    assert(base !== undefined, "no CPython that another user may run");
+    const venv = environment(base.path, "typhon-server", "flask==3.1.3");
     run("/bin/chmod", ["-R", "a+rX,a-w", dirname(venv)]);
     chmodSync(folder, 0o755);
     chmodSync(project, 0o755);
-    const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
     const { status, stdout, stderr } = spawnSync(join(venv, "bin/typhon"), ["check", "app:app"], {
       cwd: project,
       encoding: "utf8",
