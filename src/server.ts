@@ -62,6 +62,8 @@ export class Server {
   #site: Site | null = null;
   #hasStarted = false;
   #isStopped = false;
+  /** Whether /readyz may say yes. */
+  #mayBeReady = true;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { listeners, tls, process } = configuration;
@@ -158,6 +160,11 @@ export class Server {
     });
   }
 
+  /** From now on /readyz responds with 503, so that load balancers choose other servers; all else goes on. */
+  failReadiness(): void {
+    this.#mayBeReady = false;
+  }
+
   /** Development: requests wait for new code until `resume`. */
   hold(): void {
     this.#reloads?.begin();
@@ -181,6 +188,7 @@ export class Server {
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true;
+    this.failReadiness();
     this.#reloads?.close();
     const drained = this.#connections.drain(graceMs);
     await Promise.all([
@@ -203,7 +211,7 @@ export class Server {
   ): Promise<Site> {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
-      isReady: (name) => this.applications.isReady(name),
+      isReady: (name) => this.#mayBeReady && (name === null || this.applications.isReady(name)),
       keyAuthorizationOf:
         (configuration.tls?.acme ?? null) === null
           ? null

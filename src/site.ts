@@ -47,8 +47,8 @@ import { hostName, isBelow, Router, type Route } from "./routing/router.ts";
 export interface SiteContext {
   /** The handler of each application, by its name. */
   readonly applications: ReadonlyMap<string, Handler>;
-  /** Whether the application of a name can take requests. */
-  readonly isReady: (application: string) => boolean;
+  /** Whether the application of a name can take requests; null: the server itself. */
+  readonly isReady: (application: string | null) => boolean;
   /** Of CGI routes; null: there is none. */
   readonly programs: CgiContext | null;
   /** Responds to challenges of certificate authorities; null: no certificate is ordered. */
@@ -159,7 +159,7 @@ function readinessPaths(
   { isReady }: SiteContext,
 ): ReadonlyMap<string, () => boolean> {
   const first = defaultApplication(configuration);
-  const paths = new Map([[READINESS_PATH, () => first === null || isReady(first)]]);
+  const paths = new Map([[READINESS_PATH, () => isReady(first)]]);
   for (const { name } of configuration.applications) {
     // The name of a mounted application begins with a slash; the only application may have no name.
     const words = Buffer.from(name).toString("latin1").replace(/^\//, "");

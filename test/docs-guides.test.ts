@@ -35,6 +35,16 @@ test("each block of a page is run, or says why it is not", (t) => {
   t.diagnostic(`${run} of ${BLOCKS.length} blocks are run`);
 });
 
+test("code stands between fences: no block escapes by four spaces", () => {
+  const found = PAGES.flatMap((page) =>
+    indentedCode(readPage(page)).map((line) => `${page}:${line}`),
+  );
+  assert.deepEqual(found, []);
+  assert.deepEqual(indentedCode("Run:\n\n    typhon app:app\n"), [3]);
+  assert.deepEqual(indentedCode("- a\n\n    more of a\n\n1. b\n    c\n"), []);
+  assert.deepEqual(indentedCode("```\nx:\n\n    y\n```\n"), []);
+});
+
 test("a file or a server's output stands only on a page that runs something", () => {
   const run = new Set([...LIGHT_PAGES, ...HEAVY_PAGES]);
   for (const { page, line, kind } of BLOCKS)
@@ -97,3 +107,17 @@ test("a server is a command of Typhon that does not end by itself", () => {
   ];
   assert.deepEqual([...servers, ...others].filter(isServer), servers);
 });
+
+/** Numbers of lines at which Markdown sees code by its indentation: below a line that is no list. */
+function indentedCode(markdown: string): number[] {
+  const plain = markdown.replaceAll(/^( *)```.*?^\1```$/gms, (block) =>
+    block.replaceAll(/.+/g, "x"),
+  );
+  const lines = plain.split("\n");
+  return lines.flatMap((line, at) => {
+    const above = lines.slice(0, at).findLast((other) => other.trim() !== "") ?? "";
+    const isCode =
+      /^ {4}\S/.test(line) && lines[at - 1] === "" && !/^(?:\s|[-*] |\d+\. )/.test(above);
+    return isCode ? [at + 1] : [];
+  });
+}

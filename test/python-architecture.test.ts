@@ -19,6 +19,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   wsgi: ["wire", "process", "application"],
   asgi: ["wire", "process", "application"],
   cgi: ["wire", "process"],
+  // A program of its own: it runs configuration files that are programs.
+  conf: [],
   // What a developer sees of exceptions; imported only then.
   development: ["wire", "process", "application"],
   "": ["wire", "process", "application", "wsgi", "asgi", "development"],
@@ -197,6 +199,7 @@ const BEFORE_IMPORT = new Set([
   "process/run_directory",
   "process/sd_notify",
   "wsgi/client_socket",
+  "conf/gunicorn_settings",
 ]);
 
 test("code that runs after the application's import waits by process/native alone", () => {

@@ -4,7 +4,8 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { readFlags } from "../config/flags.ts";
+import type { Configuration } from "../config/configuration.ts";
+import { asksForCheck, readFlags } from "../config/flags.ts";
 import type { LaunchedBy } from "../config/launched-by.ts";
 import { configurationReader, type ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
@@ -19,6 +20,8 @@ import { readVersion } from "../config/version.ts";
 
 /** Only as the first word: an application in a module of that name is `typhon check:app`. */
 const CHECK = "check";
+const DOCTOR = "doctor";
+const INIT = "init";
 /** `typhon run APP` is `typhon APP`, for whoever expects a word there; `typhon dev APP` has a developer's defaults. */
 const RUN = "run";
 const DEV = "dev";
@@ -41,6 +44,12 @@ export async function run(
   const command = first !== undefined && COMMANDS.has(first) ? first : null;
   try {
     if (first === HASH_PASSWORD) return await printHash(words.slice(1));
+    if (first === DOCTOR) return await examine(words.slice(1), environment, launchedBy);
+    if (first === INIT) {
+      const { init } = await import("./init.ts");
+      process.stdout.write(init(words.slice(1), environment, { cwd: workingFolder(), launchedBy }));
+      return 0;
+    }
     const flags = readFlags(command === null ? words : words.slice(1));
     const isReload = command === RELOAD || (command === null && flags.app === RELOAD);
     if (flags.wantsHelp) {
@@ -58,7 +67,7 @@ export async function run(
     }
     const readerOf = (): ConfigurationReader =>
       configurationReader(flags, environment, cwd, { launchedBy, isDevelopment: command === DEV });
-    if (command === CHECK) return await check(readerOf());
+    if (command === CHECK || asksForCheck(flags)) return await check(readerOf());
     if (!isReload) return await serve(readerOf());
     const done = await reload(
       command === RELOAD ? flags : { ...flags, app: null },
@@ -79,6 +88,7 @@ export async function run(
 async function check(reader: ConfigurationReader): Promise<number> {
   const { renderCheck } = await import("./check.ts");
   const { checkFiles } = await import("../server.ts");
+  await reader.prepare();
   const user = reader.readEarly()?.user ?? null;
   // Files are looked for as the server will.
   if (user !== null) (await import("../supervisor/privileges.ts")).becomeUser(user);
@@ -86,6 +96,17 @@ async function check(reader: ConfigurationReader): Promise<number> {
   await checkFiles(configuration);
   process.stdout.write(renderCheck(configuration));
   return 0;
+}
+
+async function examine(
+  words: readonly string[],
+  environment: Environment,
+  launchedBy: LaunchedBy,
+): Promise<number> {
+  const { doctor } = await import("./doctor.ts");
+  const { text, exitCode } = await doctor(words, environment, { cwd: workingFolder(), launchedBy });
+  process.stdout.write(text);
+  return exitCode;
 }
 
 async function printHash(words: readonly string[]): Promise<number> {
@@ -96,14 +117,21 @@ async function printHash(words: readonly string[]): Promise<number> {
 }
 
 async function serve(reader: ConfigurationReader): Promise<number> {
+  await reader.prepare();
   const early = reader.readEarly();
   // A dynamic import: --help and a mistyped option must not wait for the server's modules.
   const load = () => import("../supervisor/supervisor.ts");
   const opened = early === null ? null : await (await load()).openAsRoot(early);
   const configuration = reader.read();
+  const { umask } = configuration.process;
+  if (umask !== null) process.umask(umask);
   const { supervise } = await load();
   const log = openLog(configuration.logs);
-  const reread = reader.hasFile ? reader.read : null;
+  const readAgain = async (): Promise<Configuration> => {
+    await reader.prepare();
+    return reader.read();
+  };
+  const reread = reader.hasFile ? readAgain : null;
   try {
     return await supervise(configuration, log, { reread, opened });
   } finally {

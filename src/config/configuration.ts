@@ -17,6 +17,8 @@ export interface ApplicationConfiguration {
   readonly interface: "auto" | "wsgi" | "asgi";
   /** The interpreter's path or name. */
   readonly python: string;
+  /** Why this one, such as ".venv beside the application"; "" where --python names it. */
+  readonly pythonWhy: string;
   /** Absolute; through symbolic links, as the user names it, and so is `cwd`. */
   readonly appDir: string;
   /** The working directory of the workers. */
@@ -257,6 +259,8 @@ export interface Configuration {
      * "domains": ports 443 and 80, or no start, because an authority has to connect to them.
      */
     readonly bind: "default" | "default-https" | "domains" | readonly BoundAddress[];
+    /** Sockets that the parent process has opened, by their numbers, in place of all addresses. */
+    readonly descriptors: readonly number[];
     /** Of the files of Unix sockets. */
     readonly socketRights: SocketRights;
     /** Whether trusted proxies begin each connection with a PROXY header, version 1 or 2. */
@@ -283,6 +287,8 @@ export interface Configuration {
   /** The names differ; none for a site of files alone. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
+  /** What was found where nobody has named an application, and why it is this; null: somebody has. */
+  readonly found: { readonly what: string; readonly why: string } | null;
   /** What the operator may want to change, such as programs that are not run; a line each. */
   readonly notices: readonly string[];
   readonly logs: {
@@ -302,10 +308,14 @@ export interface Configuration {
     readonly tempDir: string;
     /** Bytes of all files in it together. */
     readonly maxTempSize: number;
+    /** How long the server serves on after the signal to stop, while /readyz says no. */
+    readonly drainDelayMs: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** The user and the group that the server becomes when its ports are bound; null = it stays who it is. */
     readonly user: Account | null;
+    /** The umask of the server and its applications; null = as it is. */
+    readonly umask: number | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
     /** Whether pages in a browser show exceptions, and reload themselves (`typhon dev`). */
@@ -314,5 +324,10 @@ export interface Configuration {
     readonly reload: boolean;
     /** Absolute. */
     readonly reloadDirs: readonly string[];
+    /** Glob patterns of files that are code beside the usual ones, and of those that are none. */
+    readonly reloadFiles: {
+      readonly include: readonly string[];
+      readonly exclude: readonly string[];
+    };
   };
 }

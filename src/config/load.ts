@@ -1,23 +1,28 @@
 // Makes a checked Configuration from the command line, the environment and the file. A flag wins over its TYPHON_…
-// variable, that over the file, that over the variable of other servers, that over the default. This file decides
-// which applications and routes there are.
+// variable, that over GUNICORN_CMD_ARGS, UVICORN_… and gunicorn.conf.py, those over the file, that over variables such
+// as PORT, that over the default. This file decides which applications and routes there are.
 
 import { realpathSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { environmentOf, isThisUser } from "./accounts.ts";
 import { checkSiteFolder, siteFolder, type WorkingFolder } from "./app-text.ts";
 import { readCgi } from "./cgi-options.ts";
 import type { CgiConfiguration, Configuration } from "./configuration.ts";
+import { discoverOnce, type Discover, type Found } from "./discovered.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
-import { readFlags, type Flags } from "./flags.ts";
-import { readableFile } from "./given-paths.ts";
+import { NO_FLAGS, readFlags, type Flags } from "./flags.ts";
+import { foreignSources, NO_FOREIGN, USUAL_CONF, type ForeignSources } from "./foreign-sources.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
+import { readGunicornConf, type ConfRun, type GunicornConf } from "./gunicorn-conf.ts";
+import { findInterpreter } from "./interpreter.ts";
 import { NO_LAUNCHER, type LaunchedBy } from "./launched-by.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
 import { freeBytes, kindOf } from "./paths.ts";
+import { PROJECT_FILE, readProject, tableAt } from "./project-file.ts";
 import { checkProgramSources, hidePrograms } from "./program-sources.ts";
 import {
   absentRoute,
@@ -44,6 +49,7 @@ import {
   readGiven,
   Sources,
   tableLayer,
+  translatedLayer,
   variableLayer,
   type Environment,
   type Layer,
@@ -53,15 +59,15 @@ import { readTomlFile } from "./toml-file.ts";
 
 /** The file that is read without --config. */
 const USUAL_FILE = "typhon.toml";
+/** The table of pyproject.toml that is the same. */
+const PROJECT_TABLE = "tool.typhon";
 /** The usual name of a folder of CGI programs, and its usual path. */
 const USUAL_PROGRAMS = "cgi-bin";
 /** What `typhon dev` reads without --env-file, in the folder of --app-dir or the current one. */
 const DOT_ENV = ".env";
 /** The defaults of `typhon dev`. */
 const DEVELOPMENT: Flags = {
-  wantsHelp: false,
-  wantsVersion: false,
-  app: null,
+  ...NO_FLAGS,
   texts: new Map([
     [OPTIONS.reload.name, ["true"]],
     [OPTIONS.accessLog.name, ["-"]],
@@ -89,6 +95,8 @@ const BY_HAND = { launchedBy: NO_LAUNCHER, isDevelopment: false };
 export interface ConfigurationReader {
   /** Whether there is a file to read anew. */
   readonly hasFile: boolean;
+  /** Runs gunicorn.conf.py, if one is given, for the `read` that follows. Rejects with OperatorError. */
+  readonly prepare: () => Promise<void>;
   /**
    * The addresses and the user that this process has to become before `read`; null: nobody. Looks at no other
    * file that the configuration names. Throws OperatorError.
@@ -109,25 +117,37 @@ export function configurationReader(
   started: Partial<typeof BY_HAND> = BY_HAND,
 ): ConfigurationReader {
   const mistakes = new Mistakes();
-  const sources = new Sources([flagLayer(flags, cwd), variableLayer(given, cwd)], mistakes);
+  const foreign = foreignSources(given);
+  const layers = [flagLayer(flags, cwd), variableLayer(given, cwd), ...foreign.layers(cwd)];
+  const sources = new Sources(layers, mistakes);
   const files = sources.all(OPTIONS.envFile);
+  const givenConf = sources.ask(OPTIONS.gunicornConf);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const how = { ...BY_HAND, ...started };
-  const command = { flags, cwd, ...how, freeBytes: askedOnce(freeBytes) };
+  const how = { ...BY_HAND, ...started, discover: discoverOnce() };
+  const command = { flags, cwd, foreign, ...how, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
   // Found once: a file that is missing at a reload, such as between two steps of an editor, is a mistake.
-  const place = findFile({ flags, cwd, environment: environmentNow() });
+  const place = findFile(cwd, [
+    flagLayer(flags, cwd),
+    variableLayer(environmentNow(), cwd),
+    ...foreign.layers(cwd),
+  ]);
   const readsDotEnv = how.isDevelopment && files.length === 0;
   const folder = sources.ask(OPTIONS.appDir);
   const dotEnv = resolve(folder?.folder ?? cwd, folder?.value ?? "", DOT_ENV);
   let mayWait = true;
-  const begin = (): Begun => {
-    const file = readFile(place, { mayWait });
+  let conf: GunicornConf | null = null;
+  // The file that `prepare` has read, for the read that follows: a pipe can be read only once.
+  let held: { readonly file: SiteFile | null } | null = null;
+  const begin = (settings: GunicornConf | null): Begun => {
+    const { file } = held ?? { file: readFile(place, { mayWait }) };
+    held = null;
     const usual = file?.table.has(OPTIONS.envFile.name) === true ? {} : readUsual(given);
     const environment = { ...environmentNow(), ...usual };
-    const current = { ...command, envFiles: { ...envFiles, ...usual }, environment, mayWait };
+    const variables = { ...envFiles, ...usual };
+    const current = { ...command, conf: settings, envFiles: variables, environment, mayWait };
     mayWait = false;
     return beginWith(current, file);
   };
@@ -137,20 +157,36 @@ export function configurationReader(
     const one = { by: "typhon dev", text: dotEnv, value: dotEnv, folder: cwd, kind: null };
     return readEnvFiles([one], environment, false);
   };
+  const prepare = async (): Promise<void> => {
+    if (givenConf === null) return;
+    const file = readFile(place, { mayWait });
+    held = { file };
+    const first = begin(null);
+    held = { file };
+    const run = first.maker.confRun(givenConf);
+    // Before a mistake in --user the program would run as root.
+    first.mistakes.end();
+    if (run !== null) conf = await readGunicornConf(run);
+  };
+  const beginPrepared = (): Begun => {
+    if (givenConf !== null && conf === null) throw new Error("prepare() comes before a read");
+    return begin(conf);
+  };
   // What readEarly has begun, the first read goes on with: pipes can be read only once.
   let begun: Begun | null = null;
   const readEarly = (): Early | null => {
-    begun = begin();
+    begun = beginPrepared();
     const early = begun.maker.makeEarly();
     begun.mistakes.end();
     return early;
   };
   const read = (): Configuration => {
-    const current = begun ?? begin();
+    const current = begun ?? beginPrepared();
     begun = null;
     return finish(current);
   };
-  return { hasFile: place !== null || readsDotEnv, readEarly, read };
+  const hasFile = place !== null || givenConf !== null || readsDotEnv;
+  return { hasFile, prepare, readEarly, read };
 }
 
 /** The first answer for each folder, so that a reload sees no change of a setting that nobody has changed. */
@@ -169,9 +205,8 @@ export function programConfiguration(
   environment: Environment,
   cwd: string,
 ): Configuration {
-  const flags = { wantsHelp: false, wantsVersion: false, app: null, texts: new Map() };
-  const common = { flags, environment, cwd, envFiles: {}, ...BY_HAND };
-  const command = { ...common, freeBytes, mayWait: true };
+  const given = { flags: NO_FLAGS, foreign: NO_FOREIGN, conf: null, envFiles: {}, discover: null };
+  const command = { ...given, environment, cwd, ...BY_HAND, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
   if (configuration.process.user === null) return configuration;
@@ -196,9 +231,13 @@ function pathOf(
   cwd: string,
 ): string | null {
   const mistakes = new Mistakes();
-  const layers = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
+  const layers = [
+    flagLayer(flags, cwd),
+    variableLayer(environment, cwd),
+    ...foreignSources(environment).layers(cwd),
+  ];
   let given = new Sources(layers, mistakes).ask(option);
-  const place = given === null ? findFile({ flags, environment, cwd }) : null;
+  const place = given === null ? findFile(cwd, layers) : null;
   const file = readFile(place, { mayWait: false });
   if (file !== null)
     given = new Sources([tableLayer(file.table, file.folder, true)], mistakes).ask(option);
@@ -219,6 +258,11 @@ interface Command extends CommandLine {
   /** The variables of --env-file. */
   readonly envFiles: Readonly<Record<string, string>>;
   readonly freeBytes: (folder: string) => number;
+  /** The variables of gunicorn and uvicorn, and the gunicorn.conf.py of --gunicorn-conf. */
+  readonly foreign: ForeignSources;
+  readonly conf: GunicornConf | null;
+  /** Null: a program names its applications itself. */
+  readonly discover: Discover | null;
   /** `typhon dev`. */
   readonly isDevelopment: boolean;
 }
@@ -239,19 +283,25 @@ interface FilePlace {
   readonly by: string;
 }
 
-/** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
-function findFile({ flags, environment, cwd }: Omit<CommandLine, "mayWait">): FilePlace | null {
+/**
+ * The file of --config; where no application is named typhon.toml of the working folder, else its pyproject.toml if that
+ * has [tool.typhon]; null: there is none. Throws OperatorError.
+ */
+function findFile(cwd: string, layers: readonly Layer[]): FilePlace | null {
   const mistakes = new Mistakes();
-  const sources = new Sources([flagLayer(flags, cwd), variableLayer(environment, cwd)], mistakes);
+  const sources = new Sources(layers, mistakes);
   const given = sources.ask(OPTIONS.config);
   mistakes.end();
   if (given !== null) {
     const { by, text, value } = given;
     return { path: resolve(cwd, value), name: value, by: `${by} ${quote(text)}` };
   }
+  if (sources.text(APP) !== null) return null;
   const path = resolve(cwd, USUAL_FILE);
-  if (sources.text(APP) !== null || kindOf(path) === "missing") return null;
-  return { path, name: USUAL_FILE, by: USUAL_FILE };
+  if (kindOf(path) !== "missing") return { path, name: USUAL_FILE, by: USUAL_FILE };
+  const project = readProject(cwd);
+  if (project === null || tableAt(project, PROJECT_TABLE) === null) return null;
+  return { path: resolve(cwd, PROJECT_FILE), name: PROJECT_FILE, by: PROJECT_FILE };
 }
 
 function readFile(
@@ -260,7 +310,11 @@ function readFile(
 ): SiteFile | null {
   if (place === null) return null;
   const { path, name, by } = place;
-  return { name, path, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
+  const top = readTomlFile(path, { name, by, mayWait });
+  const isProject = basename(path) === PROJECT_FILE;
+  const table = isProject ? tableAt(top, PROJECT_TABLE) : top;
+  if (table === null) throw new OperatorError(`${by} has no [${PROJECT_TABLE}]; write one`);
+  return { name, path, table, folder: dirname(path) };
 }
 
 interface Begun {
@@ -292,8 +346,11 @@ class ConfigurationMaker {
   readonly #launchedBy: LaunchedBy;
   readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
+  readonly #discover: Command["discover"];
+  #found: Found | null = null;
   readonly #isDevelopment: boolean;
   readonly #working: WorkingFolder;
+  readonly #conf: GunicornConf | null;
   /** The layers before and behind the table of an application or a route. */
   readonly #before: readonly Layer[];
   readonly #behind: readonly Layer[];
@@ -302,8 +359,8 @@ class ConfigurationMaker {
   readonly #notices: string[] = [];
 
   constructor(command: Command, file: SiteFile | null, mistakes: Mistakes) {
-    const { flags, cwd, envFiles } = command;
-    const folder = file?.folder ?? cwd;
+    const { flags, cwd: start, envFiles, foreign, conf } = command;
+    const folder = file?.folder ?? start;
     const tables = file === null ? EMPTY_TABLES : readTables(file.table, folder, mistakes);
     this.#mistakes = mistakes;
     this.#tables = tables;
@@ -313,15 +370,28 @@ class ConfigurationMaker {
     this.#launchedBy = command.launchedBy;
     this.#mayWait = command.mayWait;
     this.#freeBytes = command.freeBytes;
+    this.#discover = command.discover;
     this.#isDevelopment = command.isDevelopment;
     const top = tableLayer(tables.top, folder, true);
     this.#given = command.environment;
     const environment = { ...this.#given, ...this.#readEnvFiles([top]) };
     this.#environment = environment;
+    const layersAt = (working: string): Layer[] => [
+      flagLayer(flags, working),
+      variableLayer(environment, working),
+      ...foreign.layers(working),
+      ...(conf === null ? [] : [translatedLayer(conf.texts, working)]),
+    ];
+    const changed = new Sources(layersAt(start), mistakes).ask(OPTIONS.chdir);
+    const cwd = mistakes.attempt(() => changed && readableFolder(changed), null) ?? start;
+    this.#conf = conf;
     this.#working = { cwd, links: environment["PWD"] ?? "" };
-    this.#before = [flagLayer(flags, cwd), variableLayer(environment, cwd)];
     const usual = this.#isDevelopment ? [flagLayer(DEVELOPMENT, cwd)] : [];
+    this.#before = layersAt(cwd);
     this.#behind = [top, otherVariableLayer(environment, cwd), ...usual];
+    this.#notices.push(...flags.foreign.notices, ...foreign.notices, ...(conf?.notices ?? []));
+    if (foreign !== NO_FOREIGN && conf === null && kindOf(resolve(start, USUAL_CONF)) === "file")
+      this.#notices.push(`${USUAL_CONF} is here; --gunicorn-conf ${USUAL_CONF} reads it`);
     this.#sources = new Sources([...this.#before, ...this.#behind], mistakes);
     // Also what this site has no use for, such as --listing without a folder.
     for (const option of OPTION_LIST) this.#sources.all(option);
@@ -343,6 +413,29 @@ class ConfigurationMaker {
     return early.user === null || isThisUser(early.user) ? null : early;
   }
 
+  /** How to run the gunicorn.conf.py that `given` names; null: a mistake was found. */
+  confRun(given: ConfRun["given"]): ConfRun | null {
+    const { cwd } = this.#working;
+    const environment = this.#environment;
+    const launchedBy = this.#launchedBy;
+    return this.#mistakes.attempt(() => {
+      const user = this.makeEarly()?.user ?? null;
+      const python = this.#sources.ask(OPTIONS.python);
+      const asked =
+        python === null ? null : { by: python.by, text: python.value, folder: python.folder };
+      const folders = [this.#sources.ask(OPTIONS.appDir), { folder: cwd, value: "." }].flatMap(
+        (one) => (one === null ? [] : [resolve(one.folder, one.value)]),
+      );
+      return {
+        given,
+        python: findInterpreter({ asked, environment, launchedBy, cwd, folders }),
+        user,
+        environment,
+        cwd,
+      };
+    }, null);
+  }
+
   make(): Configuration {
     this.#checkFile();
     const early = this.#early();
@@ -355,6 +448,7 @@ class ConfigurationMaker {
           launchedBy: this.#launchedBy,
           working: this.#working,
           routes: drafts,
+          conf: this.#conf,
           development,
           mistakes: this.#mistakes,
         }),
@@ -372,6 +466,10 @@ class ConfigurationMaker {
       cgi: this.#cgi(drafts),
       applications: loaded.map(({ configuration }) => configuration),
       routes: finishRoutes(drafts, this.#mistakes),
+      found: this.#found && {
+        what: this.#found.what === "app" ? this.#found.app : "the files of this folder",
+        why: this.#found.why,
+      },
       notices: this.#notices,
       logs: readLogs(this.#sources, this.#mistakes),
       process: readProcess(this.#sources, {
@@ -436,12 +534,8 @@ class ConfigurationMaker {
     const drafts: RouteDraft[] = [];
     const given = sources.text(APP);
     const hasSite = [APP, mount, folders, cgi].some((one) => sources.text(one) !== null);
-    if (!this.#tables.hasSite && !hasSite)
-      mistakes.add(
-        this.#file === null
-          ? `no application given, and no ${USUAL_FILE} in this folder; for example: typhon app:app (see typhon --help)`
-          : `${this.#file.name} names no application and no route; for example: app = "shop:app"`,
-      );
+    const isNamed = this.#tables.hasSite || hasSite;
+    if (!isNamed) mistakes.attempt(() => this.#addFound(named, drafts), undefined);
     if (given !== null) mistakes.attempt(() => this.#addMain(given, named, drafts), undefined);
     for (const one of sources.all(mount)) {
       const { prefix, app } = one.value;
@@ -464,6 +558,46 @@ class ConfigurationMaker {
     const idle = given === null ? [] : mistakes.attempt(() => this.#hideSources(given, drafts), []);
     mistakes.attempt(() => checkProgramSources(drafts, mistakes), undefined);
     return { named, drafts: mistakes.attempt(() => hidePrograms(drafts, idle), drafts) };
+  }
+
+  /** What discovery finds, where nobody has named an application or a route. Throws OperatorError. */
+  #addFound(named: NamedApplication[], drafts: RouteDraft[]): void {
+    const found = this.#askDiscovery();
+    this.#found = found;
+    const { folder, why: by } = found;
+    this.#notices.push(...found.hints);
+    if (found.what === "site") {
+      const given = { by, text: ".", folder, kind: null };
+      this.#addMain(given, named, drafts);
+      this.#hideSources(given, drafts);
+      return;
+    }
+    for (const { prefix, folder: files, by: option } of found.routes) {
+      const given = {
+        by: option,
+        text: files,
+        folder,
+        kind: null,
+        value: { prefix, folder: files },
+      };
+      drafts.push(...folderRoute("static", given, this.#sources, this.#routeContext));
+    }
+    const given = { by, text: found.app, folder, kind: null };
+    readGiven(given, APP);
+    named.push({ ...this.#named("", given, this.#sources), isFound: true });
+    drafts.push(this.#applicationRoute(`${by} ${quote(found.app)}`, "", ""));
+  }
+
+  #askDiscovery(): Found {
+    const file = this.#file;
+    const chosen = this.#sources.ask(OPTIONS.appDir);
+    const folder = chosen === null ? this.#working.cwd : readableFolder(chosen);
+    const nameless =
+      file && `${file.name} names no application and no route; for example: app = "shop:app"`;
+    // Where `app` is of a wrong form, that is the mistake.
+    if (this.#discover === null || this.#tables.top.has(APP.name))
+      throw new OperatorError(nameless ?? "");
+    return this.#discover(folder, this.#environment, nameless);
   }
 
   /** What APP, TYPHON_APP or `app` of the file names has every path that is left. Throws OperatorError. */
@@ -515,8 +649,12 @@ class ConfigurationMaker {
 
   #named(name: string, given: GivenText, sources: Sources): NamedApplication {
     const tables = sources.layers.filter((layer) => layer.isFile);
-    const fromFiles = { ...this.#readEnvFiles(tables), ...this.#envFiles };
-    return { name, given, sources, fromFiles };
+    const fromFiles = {
+      ...this.#conf?.env,
+      ...this.#readEnvFiles(tables),
+      ...this.#envFiles,
+    };
+    return { name, given, isFound: false, sources, fromFiles };
   }
 
   /** The variables of the files that tables of the file name. */

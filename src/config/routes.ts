@@ -156,13 +156,17 @@ export function finishRoutes(
 
 /** The policy of a route; without keys of a route it asks and changes nothing. */
 export function readPolicy(sources: Sources, mistakes: Mistakes): RoutePolicy {
-  const headers = sources.all(ROUTE_KEYS.headers);
+  const own = sources.all(ROUTE_KEYS.headers);
   const names = new Set<string>();
-  for (const { by, value } of headers) {
+  for (const { by, value } of own) {
     const name = value[0].toLowerCase();
     if (names.has(name)) mistakes.add(`${by} stands twice: names of fields ignore case`);
     names.add(name);
   }
+  const common = sources
+    .all(OPTIONS.header)
+    .filter(({ value }) => !names.has(value[0].toLowerCase()));
+  const headers = [...common, ...own];
   const password = sources.ask(ROUTE_KEYS.basicAuth);
   const pages = sources.ask(ROUTE_KEYS.errorPages);
   return {

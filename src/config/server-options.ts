@@ -13,7 +13,13 @@ import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { kindOf, mayWriteIn } from "./paths.ts";
 import { OPTIONS } from "./schema.ts";
 import { readRedirect } from "./tls-options.ts";
-import { readValue, type Environment, type GivenValue, type Sources } from "./sources.ts";
+import {
+  otherVariable,
+  readValue,
+  type Environment,
+  type GivenValue,
+  type Sources,
+} from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
@@ -26,7 +32,7 @@ const USUAL_TEMP_BYTES = 4_294_967_296;
 const LEAST_TEMP_BYTES = 268_435_456;
 
 /** Where the server listens, and as whom: root binds the ports before anything else is read. */
-export type Early = Pick<Configuration["listeners"], "bind" | "socketRights"> & {
+export type Early = Pick<Configuration["listeners"], "bind" | "descriptors" | "socketRights"> & {
   readonly user: Account | null;
   /** Whether there are certificates, and whether requests without TLS are redirected. */
   readonly hasTls: boolean;
@@ -46,6 +52,7 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
   const user = mistakes.attempt(() => readUser(sources), null);
   return {
     bind: mistakes.attempt(() => readBind(sources, context), "default"),
+    descriptors: sources.all(OPTIONS.fd).map(({ value }) => value),
     socketRights: mistakes.attempt(() => readSocketRights(sources, user), { mode: 0, owner: null }),
     user,
     hasTls,
@@ -55,7 +62,7 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
 
 export function readListeners(
   sources: Sources,
-  { bind, socketRights }: Early,
+  { bind, descriptors, socketRights }: Early,
   mistakes: Mistakes,
 ): Configuration["listeners"] {
   const proxies = sources.one(OPTIONS.forwardedAllowIps);
@@ -65,6 +72,7 @@ export function readListeners(
     );
   return {
     bind,
+    descriptors,
     socketRights,
     proxyProtocol: sources.one(OPTIONS.proxyProtocol),
     http2: sources.one(OPTIONS.http2),
@@ -114,11 +122,17 @@ export function readProcess(
     maxTempSize:
       sources.ask(OPTIONS.maxTempSize)?.value ??
       usualTempSize(tempDir === null ? 0 : freeBytes(tempDir)),
+    drainDelayMs: sources.one(OPTIONS.drainDelay),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     user,
+    umask: sources.ask(OPTIONS.umask)?.value ?? null,
     health: sources.one(OPTIONS.health),
     developing: isDevelopment,
     reload: sources.one(OPTIONS.reload),
+    reloadFiles: {
+      include: sources.all(OPTIONS.reloadInclude).map(({ value }) => value),
+      exclude: sources.all(OPTIONS.reloadExclude).map(({ value }) => value),
+    },
     reloadDirs:
       watched.length === 0
         ? [...new Set(codeFolders)]
@@ -169,8 +183,8 @@ function readBind(sources: Sources, context: ListenContext): Bind {
     // There anybody who may connect sees source code and runs code that is not finished.
     return [joinAddress(sources, context)];
   }
-  const text = environment["PORT"] ?? "";
-  if (text !== "") {
+  const text = otherVariable("PORT", environment);
+  if (text !== null) {
     const port = readValue("PORT", text, OPTIONS.port.read);
     return [withScheme({ kind: "tcp", host: ALL_ADDRESSES, port, scheme: null }, hasTls)];
   }
@@ -212,9 +226,9 @@ function withScheme(address: GivenAddress, hasTls: boolean): BoundAddress {
 }
 
 function joinAddress(sources: Sources, { environment, hasTls }: ListenContext): BoundAddress {
-  const text = environment["PORT"] ?? "";
+  const text = otherVariable("PORT", environment);
   const given = sources.ask(OPTIONS.port)?.value;
-  const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
+  const fromPlatform = text === null ? null : readValue("PORT", text, OPTIONS.port.read);
   const address = {
     kind: "tcp",
     scheme: null,

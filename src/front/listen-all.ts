@@ -27,6 +27,8 @@ export type Listening = { readonly listeners: readonly Listener[]; readonly noti
 
 export interface ListenOptions {
   readonly bind: "default" | "default-https" | "domains" | readonly BoundAddress[];
+  /** Sockets of the parent process, by their numbers; empty: those of the service manager, else `bind`. */
+  readonly descriptors: readonly number[];
   /** Whether there are certificates. */
   readonly hasTls: boolean;
   /** Whether requests without TLS are redirected. */
@@ -37,12 +39,13 @@ export interface ListenOptions {
 
 /** Rejects with ListenError. */
 export async function listenAll(
-  { bind, hasTls, redirect, socketRights }: ListenOptions,
+  { bind, descriptors, hasTls, redirect, socketRights }: ListenOptions,
   accept: Accept,
 ): Promise<Listening> {
-  const inherited = await listenInherited(accept, hasTls);
+  const inherited = await listenInherited(accept, hasTls, descriptors);
   if (inherited !== null) {
-    const notice = "listening at the sockets of LISTEN_FDS; no other address is used";
+    const source = descriptors.length > 0 ? "--fd" : "LISTEN_FDS";
+    const notice = `listening at the sockets of ${source}; no other address is used`;
     return { listeners: inherited, notice: typeof bind === "string" ? null : notice };
   }
   if (bind === "default") return listenDefault(accept);

@@ -278,9 +278,9 @@ export class Exchange {
       this.fail(ERRORS.RESPONSE_INVALID);
     else {
       const appendix = this.appender?.appendTo(head, this.head.method) ?? null;
-      if (appendix?.fits(body) === true)
-        this.#respondWhole(appendix.head, Buffer.concat([body, appendix.bytes]), hasBody, null);
-      else this.#respondWhole(head, body, hasBody, kept);
+      if (appendix?.fits(body) !== true) this.#respondWhole(head, body, hasBody, kept);
+      else if (appendix.bytes.length === 0) this.#respondWhole(appendix.head, body, hasBody, kept);
+      else this.#respondWhole(appendix.head, Buffer.concat([body, appendix.bytes]), hasBody, null);
     }
   }
 
@@ -336,7 +336,8 @@ export class Exchange {
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
     this.errorCode = error.code;
-    const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
+    const page = this.policy?.errorPage(error) ?? this.appender?.errorPage(error) ?? null;
+    const [head, body] = page ?? errorResponse(error);
     this.respond(head, body);
   }
 

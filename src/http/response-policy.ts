@@ -16,6 +16,8 @@ export interface ResponsePolicy {
 
 /** Puts bytes behind the bodies of responses (development). */
 export interface ResponseAppender {
+  /** A page that can have them, in place of the usual text of an error; null: the usual text. */
+  errorPage(error: HttpError): readonly [head: ResponseHead, body: Buffer] | null;
   /** Null: a response with this head to this method stays as it is. */
   appendTo(head: ResponseHead, method: string): Appendix | null;
 }
@@ -23,6 +25,7 @@ export interface ResponseAppender {
 export interface Appendix {
   /** The head to send, with the whole length where that is known. */
   readonly head: ResponseHead;
+  /** May be empty: the head alone changes. */
   readonly bytes: Buffer;
   /** Whether the bytes belong behind a body that begins so. */
   fits(begin: Buffer): boolean;

@@ -59,6 +59,8 @@ export interface EventFields {
   "connection.failed": { readonly client: string; readonly reason: string };
   /** A file that a route uses has changed and cannot be used; the earlier content stays. */
   "route.failed": Record<string, never>;
+  /** What was found to be served where nobody has named an application; the text says why. */
+  "server.found": { readonly app: string; readonly python: string };
   /** What the operator should know about the start, such as why the port is not 80. */
   "server.notice": { readonly address?: string };
   /** A reload begins: new workers load the application's code. */
@@ -74,6 +76,8 @@ export interface EventFields {
   /** No message reaches the service manager (sd_notify(3)). */
   "manager.unreachable": Record<string, never>;
   "server.stopping": { readonly signal: string };
+  /** --drain-delay: the server serves on for a while before it stops, and /readyz responds with 503. */
+  "server.draining": { readonly signal: string; readonly delayMs: number };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;
   /** A file below a served folder cannot be read; at most one line a second for each route. */

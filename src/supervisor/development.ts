@@ -10,7 +10,13 @@
 import { basename, relative } from "node:path";
 
 import type { Log } from "../observe/log.ts";
-import { dropBytecode, isCodeFile, isPageFile } from "./code-files.ts";
+import {
+  dropBytecode,
+  fitsPattern,
+  isCodeFile,
+  isPageFile,
+  type FilePatterns,
+} from "./code-files.ts";
 import { asFailure, logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reloads.ts";
 import { FolderWatch } from "./watch.ts";
 
@@ -44,6 +50,8 @@ export interface DevelopmentOptions {
   readonly log: Log;
   /** Absolute. */
   readonly folders: readonly string[];
+  /** --reload-include and --reload-exclude. */
+  readonly files: FilePatterns;
   /** Whether files of pages are watched as well. */
   readonly developing: boolean;
 }
@@ -70,8 +78,19 @@ export class Development implements Reloader {
     this.#watch = new FolderWatch(
       (path) => this.onChange(path),
       (folder, code) => this.#onWatchFailure(folder, code),
-      options.developing ? (name) => isCodeFile(name) || isPageFile(name) : isCodeFile,
+      (path) => this.#isCode(path) || (options.developing && this.#isPage(path)),
     );
+  }
+
+  #isCode(path: string): boolean {
+    const { files, folders } = this.#options;
+    if (fitsPattern(path, folders, files.include)) return true;
+    return isCodeFile(basename(path)) && !fitsPattern(path, folders, files.exclude);
+  }
+
+  #isPage(path: string): boolean {
+    const { files, folders } = this.#options;
+    return isPageFile(path) && !fitsPattern(path, folders, files.exclude);
   }
 
   /** Begins to watch; changes before `begin` cause a load then. */
@@ -94,7 +113,7 @@ export class Development implements Reloader {
   }
 
   onChange(path: string): void {
-    if (isPageFile(basename(path))) {
+    if (this.#options.developing && !this.#isCode(path) && this.#isPage(path)) {
       this.#schedulePages(path);
       return;
     }

@@ -103,8 +103,9 @@ export class HookRuns {
 
   /** The launcher has ended, and nobody will tell how its calls end; those that wait go to the next one. */
   launcherEnded(): void {
-    this.#lose(this.#running.values(), "its launcher ended");
+    const all = [...this.#running.values()];
     this.#running.clear();
+    this.#lose(all, "its launcher ended");
   }
 
   /** Nothing is waited for any more. */
@@ -123,7 +124,7 @@ export class HookRuns {
     }
   }
 
-  #lose(runs: Iterable<Run>, why: string): void {
-    for (const run of [...runs]) run.settle("lost", why);
+  #lose(runs: readonly Run[], why: string): void {
+    for (const run of runs) run.settle("lost", why);
   }
 }

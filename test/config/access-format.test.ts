@@ -1,11 +1,14 @@
 // --access-log-format: what a format is made of, and which mistakes are found at the start.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { ATOMS, readAccessFormat } from "../../src/config/access-format.ts";
 import { BadValue } from "../../src/config/values.ts";
 import { ATOM_NAMES } from "../../src/observe/access-format.ts";
+import { CHECKOUT } from "../support/scratch.ts";
 
 function atom(name: string): { atom: string; name: string } {
   return { atom: name, name: "" };
@@ -58,6 +61,11 @@ describe("readAccessFormat", () => {
         (error) => error instanceof BadValue && mistake.test(error.message),
       );
     });
+
+  it("has each atom in docs/guide/logging.md", () => {
+    const guide = readFileSync(join(CHECKOUT, "docs/guide/logging.md"), "utf8");
+    for (const [name, what] of ATOMS) assert(guide.includes(`| \`%(${name})s\` | ${what} |`), name);
+  });
 
   it("knows the same atoms as the log", () => {
     assert.deepEqual([...ATOMS.keys()].toSorted(), ATOM_NAMES.toSorted());

@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 
+import { ChangingApp } from "../supervisor/changing-app.ts";
 import { until, within, PATIENCE_MS } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
 import { RawClient, type RawResponse } from "../support/raw-client.ts";
@@ -18,6 +19,8 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/html")])
     if environ["PATH_INFO"] == "/boom":
         raise ValueError("boom")
+    while environ["PATH_INFO"] == "/loop":
+        pass
     return [b"<!doctype html>" + os.environ.get("NAME", "nobody").encode()]
 `;
 
@@ -150,6 +153,36 @@ describe("one developer's server", () => {
     await typhon.output.waitFor(/"GET \/logged HTTP\/1\.1" 200/);
     assert.doesNotMatch(typhon.output.all, /\/\.typhon/);
   });
+});
+
+test("requests that come while a saved .env is loaded get its variables, and none the old", async (t) => {
+  const app = new ChangingApp(t);
+  const first = "import os\nif 'GATE' in os.environ: wait_for('gate')";
+  writeFileSync(app.file, app.source("TEXT", first).replace('"TEXT"', 'os.environ["TEXT"]'));
+  const env = join(app.folder, ".env");
+  writeFileSync(env, "TEXT=old\n");
+  const typhon = await startTyphon(t, ["dev", ...app.args]);
+  writeFileSync(env, "TEXT=new\nGATE=1\n");
+  await until("it is loading", () => app.waitsFor("gate"));
+  const clients = await Promise.all([1, 2, 3].map(() => RawClient.connect(typhon)));
+  for (const client of clients) client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  app.go("gate");
+  for (const client of clients) {
+    assert.equal((await client.readResponse()).text, "new");
+    client.destroy();
+  }
+});
+
+test("a deadline reaches the application through its pages", async (t) => {
+  const { words } = project(t);
+  const options = ["--threads", "1", "--timeout", "1"];
+  const typhon = await startTyphon(t, ["dev", ...words, ...options]);
+  const late = await get(typhon, "/loop");
+  assert.equal(late.status, 504);
+  assert.match(late.text, /DEADLINE[\s\S]*<script src="\/\.typhon/);
+  // By the only thread of the same worker.
+  assert.equal((await get(typhon, "/")).status, 200);
+  await typhon.output.waitFor(/"GET \/ HTTP\/1\.1" 200.* worker=1\b/);
 });
 
 test("pages that wait for events do not hold up the end", async (t) => {

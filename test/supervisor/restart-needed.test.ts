@@ -43,6 +43,7 @@ test("each option of listeners, logs and process makes one setting, under its ow
     "--pid=pid",
     "--temp-dir=/var/tmp",
     "--max-temp-size=1G",
+    "--drain-delay=1",
     "--graceful-timeout=1",
     "--reload",
     "--reload-dir=/var/tmp",

@@ -1,15 +1,19 @@
 // Calls outside of workers: how many run at once, how long, and what becomes of those that nobody can run.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import {
   HOOK_MS,
   HookRuns,
+  LEAST_HOOK_MS,
   MAX_RUNNING_HOOKS,
   MAX_WAITING_HOOKS,
   type HookCall,
 } from "../../src/workers/hook-runs.ts";
+import { CHECKOUT } from "../support/scratch.ts";
 
 function callOf(pid: number): HookCall {
   const place = { app: "shop:app", appDir: "/srv", cwd: "/srv", moved: {} };
@@ -38,6 +42,13 @@ class Played {
 }
 
 describe("HookRuns", () => {
+  it("has the limits of docs/limits.md", () => {
+    const page = readFileSync(join(CHECKOUT, "docs/limits.md"), "utf8");
+    const row = `\`MAX_WAITING_HOOKS\` | ${HOOK_MS} ms | ${MAX_RUNNING_HOOKS} processes, and ${MAX_WAITING_HOOKS} calls`;
+    assert(page.includes(row), row);
+    assert(page.includes(`at least ${LEAST_HOOK_MS} ms`));
+  });
+
   it("tells the outcome of a call and its output", async () => {
     const { runs, events } = new Played();
     const done = runs.run(callOf(1), 0);

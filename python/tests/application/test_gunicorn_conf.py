@@ -128,8 +128,10 @@ def test_requests_run_between_their_hooks(serve: Serve, tmp_path: Path) -> None:
             yield b"a generator"
 
         class Closing:
+            # As the objects of some tracers do.
             def __iter__(self):
-                return iter([b"an object"])
+                yield b"an object"
+                self.close()
             def close(self):
                 print("closed")
 
@@ -181,7 +183,7 @@ def test_requests_run_between_their_hooks(serve: Serve, tmp_path: Path) -> None:
         b"an object",
         ["GET /object", "/object 201 Made 201 /object object 4"],
     )
-    assert worker.read_out() == "closed\n"
+    assert worker.read_out() == "closed\nclosed\n"
     assert ask("/fail")[1][-1] == "/fail 500 Internal Server Error 500 /fail None 5"
 
 
@@ -310,3 +312,29 @@ def test_a_conf_file_imports_from_the_folder_of_the_application(tmp_path: Path) 
     with Front("main:app", str(tmp_path / "app"), **conf_of(tmp_path, source)) as front:
         worker = front.start_taking()
         assert worker.read_out() == "traced\n"
+
+
+def test_what_the_file_changes_holds_in_the_worker(serve: Serve, tmp_path: Path) -> None:
+    settings = conf_of(
+        tmp_path,
+        """
+        import sys
+        from gevent import monkey
+        monkey.patch_all()
+        sys.path.insert(0, "/from/the/conf")
+        """,
+    )
+    front = serve(
+        """
+        import sys
+        from gevent import monkey
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            found = monkey.is_module_patched("socket"), "/from/the/conf" in sys.path
+            return [repr(found).encode()]
+        """,
+        **settings,
+    )
+    worker = front.start_taking()
+    assert response_to(worker, front.ask())[1] == b"(True, True)"

@@ -267,6 +267,35 @@ def test_a_call_that_hangs_is_killed_with_what_it_has_started(serve: Serve) -> N
     assert (ended["hook"], ended["code"], ended["signal"]) == (7, None, 9)
 
 
+def test_the_launcher_outlives_calls_that_end_in_one_moment(serve: Serve) -> None:
+    front = serve("def gone(pid):\n    print(pid)\n")
+    for call in range(40):
+        front.say(op="hook", hook=call, functions=["site_under_test:gone"], worker=1, pid=call)
+    told = [front.hear("hook-ended") for _ in range(40)]
+    assert {ended["hook"]: ended["text"] for ended in told} == {
+        call: f"{call}\n" for call in range(40)
+    }
+    assert front.launcher.poll() is None
+
+
+def test_what_a_call_leaves_behind_is_not_waited_for(serve: Serve, tmp_path: Path) -> None:
+    front = serve(
+        f"""
+        import subprocess
+
+        def gone(pid):
+            flood = subprocess.Popen(["sh", "-c", "while :; do echo flood; done"])
+            with open({str(tmp_path / "pid")!r}, "w") as file:
+                print(flood.pid, file=file)
+        """
+    )
+    ended = call(front, ["site_under_test:gone"])
+    assert ended["code"] == 0
+    # Nobody reads what it prints.
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not is_alive(pid), "the end of what has printed")
+
+
 def test_a_flood_of_output_is_cut(serve: Serve) -> None:
     front = serve("def gone(pid):\n    print('x' * 3_000_000)\n")
     ended = call(front, ["site_under_test:gone"])

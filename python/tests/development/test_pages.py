@@ -159,6 +159,8 @@ def test_a_failure_without_code_of_the_application_has_no_page() -> None:
         ({"host": "localhost"}, "127.0.0.1", True, ""),
         ({"host": "LOCALHOST:8000"}, "127.0.0.1", True, ""),
         ({"host": "127.0.0.1:8000"}, "127.0.0.1", True, ""),
+        ({"host": "shop.localhost:8000"}, "127.0.0.1", True, ""),
+        ({"host": "evillocalhost"}, "127.0.0.1", True, "another host"),
         ({"host": "[::1]:8000"}, "::1", True, ""),
         ({"host": "localhost"}, "127.0.0.1", False, "others than this machine"),
         ({"host": "localhost.evil.example"}, "127.0.0.1", True, "another host"),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from typhon_worker.process.tracebacks import describe
 
+from .cancellation import INNER_CALLERS
 from .stand_in import StandIn
 
 TYPE_CHECKING = False
@@ -64,6 +65,7 @@ class Response(StandIn):
         self.status_code = 500
         self.headers: list[tuple[str, str]] = []
         self.response_length: int | None = None
+        self.has_ended = False
 
     def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
         """Takes the arguments of start_response, which checks them."""
@@ -109,6 +111,10 @@ class RequestHooks:
             return write
 
         def end() -> None:
+            # An iterable may close itself, and is then closed again by the server.
+            if response.has_ended:
+                return
+            response.has_ended = True
             self._worker.nr += 1
             try:
                 after(self._worker, request, environ, response)
@@ -154,3 +160,6 @@ class _Ended:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._result)
+
+
+INNER_CALLERS.add(RequestHooks.__call__.__code__)

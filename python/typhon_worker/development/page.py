@@ -18,7 +18,7 @@ POLICY = (
 )
 # Characters of a whole page; the variables and then the frames of a longer one are left out.
 MAX_CHARACTERS = 1_000_000
-# A page of code that does not load has to fit into one frame, with each character as an escape.
+# A page of code that does not load has to fit into one frame, beside its text.
 MAX_LOAD_CHARACTERS = 150_000
 MAX_FIELDS = 100
 
@@ -45,6 +45,8 @@ def render_failure(error: BaseException) -> str:
     reports = make_reports(error, Secrets(), has_locals=False)
     hint = "<p>The page reloads when a file is saved.</p>"
     page = _page(reports, "The application does not load", hint)
+    # The frame escapes other characters with up to twelve bytes each.
+    page = page.encode("ascii", "xmlcharrefreplace").decode("ascii")
     return page if len(page) <= MAX_LOAD_CHARACTERS else ""
 
 

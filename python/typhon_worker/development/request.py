@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     # "page": HTML. "text": the traceback. "": what the application responds with.
     Wish = str
 
-_LOCAL_HOST = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
+# Names below localhost are never looked up in the DNS (RFC 6761 §6.3).
+_LOCAL_HOST = re.compile(
+    r"(?:(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE
+)
 _LOCAL_ADDRESS = re.compile(r"127(?:\.\d{1,3}){3}|::1|::ffff:127(?:\.\d{1,3}){3}")
 _NO_HTML = re.compile(r"text/html\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 

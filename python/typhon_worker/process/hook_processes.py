@@ -58,8 +58,9 @@ class _Call:
         self.out = out
         self.output = b""
 
-    def read(self) -> None:
-        while True:
+    # What is left at the end. What the call has started may go on printing.
+    def read_rest(self) -> None:
+        while len(self.output) < MAX_OUTPUT_BYTES:
             try:
                 chunk = os.read(self.out, _READ_BYTES)
             except BlockingIOError:
@@ -109,19 +110,18 @@ class HookProcesses:
         self._poll.register(reading, select.POLLIN)
         return False
 
-    def read(self, fd: int) -> bool:
-        """Reads the output of a call; False: `fd` belongs to none."""
+    def read(self, fd: int) -> None:
+        """Reads the output of a call; does nothing if the call has ended."""
         call = self._by_fd.get(fd)
         if call is None:
-            return False
+            return
         try:
             chunk = os.read(fd, _READ_BYTES)
         except BlockingIOError:
-            return True
+            return
         call.output += chunk[: MAX_OUTPUT_BYTES - len(call.output)]
         if not chunk:
             self._poll.unregister(fd)
-        return True
 
     def end(self, number: int) -> None:
         """Kills a call and what it has started."""
@@ -134,7 +134,7 @@ class HookProcesses:
         call = self._calls.pop(end.pid, None)
         if call is None:
             return False
-        call.read()
+        call.read_rest()
         del self._by_fd[call.out]
         try:
             self._poll.unregister(call.out)

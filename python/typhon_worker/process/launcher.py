@@ -88,10 +88,12 @@ class Launcher:
             for fd, _event in events:
                 if fd == self._reaper.fd:
                     self._reap()
-                elif self._hooks.read(fd):
-                    continue
-                elif fd != CONTROL or not self._receive():
-                    # End of the lifeline, or of control.
+                elif fd != CONTROL:
+                    if self._files is not None and fd == self._files.lifeline:
+                        return None
+                    # Of a call that runs, or that has just been reaped.
+                    self._hooks.read(fd)
+                elif not self._receive():
                     return None
                 else:
                     context = self._obey()

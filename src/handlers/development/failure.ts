@@ -6,10 +6,10 @@ import type { Exchange, Handler } from "../../http/exchange.ts";
 import { fieldValue } from "../../http/request-fields.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { ERROR_STYLE } from "./error-style.ts";
+import { escapeHtml } from "./escape-html.ts";
 
 const HTML = headOf("text/html; charset=utf-8");
 const TEXT = headOf("text/plain; charset=utf-8");
-const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
 export class FailureHandler implements Handler {
   readonly #text: string;
@@ -47,13 +47,9 @@ function page(text: string): string {
 <style>
 ${ERROR_STYLE}</style>
 <p class="about">The application does not load</p>
-<h1>${escape(lines.at(-1) ?? "")}</h1>
-<pre>${escape(lines.join("\n"))}</pre>
+<h1>${escapeHtml(lines.at(-1) ?? "")}</h1>
+<pre>${escapeHtml(lines.join("\n"))}</pre>
 <p>Typhon looks at the files and loads them again when one is saved.</p>
 </html>
 `;
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>]/g, (character) => ENTITIES[character] ?? "");
 }

@@ -9,6 +9,7 @@ import { CompressingHandler } from "../../../src/handlers/policy/compression.ts"
 import { DevelopedPages } from "../../../src/handlers/development/developed-pages.ts";
 import { PageReloads } from "../../../src/handlers/development/page-reloads.ts";
 import { purposeOf } from "../../../src/handlers/development/script-tag.ts";
+import { ERRORS } from "../../../src/http/error.ts";
 import type { Exchange } from "../../../src/http/exchange.ts";
 import { HAS_CONDITION, type RequestHead } from "../../../src/http/message.ts";
 import { responseHead } from "../../../src/http/response-head.ts";
@@ -96,6 +97,17 @@ function testPages(name: string, start: StartEngine): void {
       assert.equal(seen.body.toString(), PAGE + TAG);
     });
 
+    it("are what the server itself responds with to a browser", async () => {
+      const fail = (exchange: Exchange): void => exchange.fail(ERRORS.QUEUE_FULL);
+      const seen = await get(fail);
+      assert.equal(seen.status, 503);
+      assert.deepEqual(seen.fields.get("retry-after"), ["1"]);
+      assert.match(seen.body.toString(), /^<!doctype html>[\s\S]*<h1>503 Service[\s\S]*QUEUE_FULL/);
+      assert(seen.body.toString().endsWith(TAG));
+      const plain = await get(fail, [["Accept", "*/*"]]);
+      assert.match(plain.body.toString(), /^503 Service Unavailable\n/);
+    });
+
     it("are not stored, and asked for without conditions", async () => {
       const stored: Fields = [
         HTML,
@@ -121,6 +133,8 @@ function testPages(name: string, start: StartEngine): void {
         const seen = await get(handle, [...DOCUMENT, ["Accept-Encoding", "gzip"]]);
         assert.deepEqual(seen.fields.get("content-encoding"), ["gzip"]);
         assert.equal(gunzipSync(seen.body).toString(), long + TAG);
+        // The application is not asked to compress.
+        assert.equal(seenHead?.names.includes("accept-encoding"), false);
       }
     });
 
@@ -183,6 +197,11 @@ function testPages(name: string, start: StartEngine): void {
         isPage(seen, body, String(body.length));
         assert.deepEqual(seen.fields.get("etag"), ['"a"']);
         isPage(await get(pieces([body], fields), request), body, undefined);
+        // Of a fragment it is known too late that it is none of a page's own files.
+        const asked = request === OLD_BROWSER ? undefined : ["no-cache"];
+        assert.deepEqual(seen.fields.get("cache-control"), asked);
+        const kept = await get(whole(body, [...fields, ["Cache-Control", "max-age=9"]]), request);
+        assert.deepEqual(kept.fields.get("cache-control"), ["max-age=9"]);
       });
 
     it("leave a part, an unchanged page and a response without a body as they are", async () => {
