@@ -17,7 +17,7 @@ import { isTrusted } from "../discovery/entries.ts";
 import type { LaunchedBy } from "./launched-by.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { isLink, kindOf, mayRun } from "./paths.ts";
-import { projectEnvironments, uvEnvironment } from "./project-environments.ts";
+import { projectEnvironments, uvEnvironment, wantedVersion } from "./project-environments.ts";
 
 interface Search {
   /** The text of --python, what gave it, and where its relative path starts; null: not given. */
@@ -75,7 +75,11 @@ export function chooseInterpreter(search: Search): Interpreter {
   if (launchedBy.python !== null)
     return { path: launchedBy.python, why: "the Python that has started Typhon" };
   const path = onPath("python3", environment["PATH"], search.cwd);
-  if (path !== null) return { path, why: "python3 on PATH; no virtual environment was found" };
+  if (path !== null) {
+    const wanted = search.folders.flatMap((folder) => wantedVersion(folder) ?? [])[0];
+    const note = wanted === undefined ? "" : `, and .python-version asks for ${wanted}`;
+    return { path, why: `python3 on PATH; no virtual environment was found${note}` };
+  }
   throw new OperatorError(
     "no python3 on PATH; install Python 3.10 or newer, or name one with --python",
   );

@@ -17,7 +17,7 @@ export interface ProjectEnvironment {
   readonly why: string;
 }
 
-/** Most bytes of .pdm-python. */
+/** Characters of a file of one line. */
 const MAX_PATH_BYTES = 4096;
 /** As both tools shorten names. */
 const MAX_NAME = 42;
@@ -42,6 +42,12 @@ export function uvEnvironment(folder: string, environment: Environment): Project
   return named !== "" && isProject && kindOf(place) === "folder"
     ? { place, why: "UV_PROJECT_ENVIRONMENT" }
     : null;
+}
+
+/** The version in .python-version, which tools such as uv and pyenv read; null: there is none. */
+export function wantedVersion(folder: string): string | null {
+  const text = firstBytes(join(folder, ".python-version"));
+  return /^\s*([\w.-]+)/.exec(text ?? "")?.[1] ?? null;
 }
 
 function poetryEnvironment(folder: string, environment: Environment): ProjectEnvironment[] {
@@ -110,14 +116,16 @@ function pipenvEnvironment(folder: string, environment: Environment): ProjectEnv
 }
 
 function pdmInterpreter(folder: string): ProjectEnvironment[] {
-  const file = join(folder, ".pdm-python");
-  if (kindOf(file) !== "file") return [];
+  const place = firstBytes(join(folder, ".pdm-python"))?.trim() ?? "";
+  return place.startsWith("/") ? [{ place, why: "the interpreter that PDM has chosen" }] : [];
+}
+
+function firstBytes(file: string): string | null {
   try {
-    const place = readFileSync(file, "utf8").slice(0, MAX_PATH_BYTES).trim();
-    return place.startsWith("/") ? [{ place, why: "the interpreter that PDM has chosen" }] : [];
+    return kindOf(file) === "file" ? readFileSync(file, "utf8").slice(0, MAX_PATH_BYTES) : null;
   } catch {
     // Closed to this user.
-    return [];
+    return null;
   }
 }
 

@@ -9,6 +9,8 @@ import type { Verdict, Verdicts } from "./verdicts.ts";
 const NAMES = ["app", "application", "api"] as const;
 /** Names of tests and the like, which make applications for themselves. */
 const INNER_NAME = /^_|^test/;
+/** Applications of no framework: many functions have their form, so that they need a usual name. */
+const PLAIN = /callable$|class$/;
 
 export interface Candidate {
   /** What follows the colon: "app", "app.server", "create_app()". */
@@ -57,7 +59,7 @@ function choose(file: SourceFile, verdicts: Verdicts): readonly Candidate[] {
   const objects = [...file.module.names.keys()]
     .filter((name) => !INNER_NAME.test(name))
     .flatMap((name) => applicationAt(name, file, verdicts))
-    .filter(({ verdict }) => !verdict.is.endsWith("callable") && !verdict.is.endsWith("class"));
+    .filter(({ verdict }) => !PLAIN.test(verdict.is));
   const separated = separate(objects, file, verdicts);
   if (separated.length > 0) return separated.map(candidateOf);
   const factories = [...file.module.names.keys()].flatMap((name) => {
@@ -65,7 +67,8 @@ function choose(file: SourceFile, verdicts: Verdicts): readonly Candidate[] {
     return made === null || made.needsArguments ? [] : [{ name, is: made.is }];
   });
   const named = factories.filter(({ name }) => FACTORIES.has(name));
-  return (named.length > 0 ? named : factories).map(({ name, is }) => ({
+  const ofFrameworks = factories.filter(({ is }) => is !== "object" && !PLAIN.test(is));
+  return (named.length > 0 ? named : ofFrameworks).map(({ name, is }) => ({
     callable: `${name}()`,
     is: is === "object" ? `what ${name}() returns` : `the ${is} that ${name}() returns`,
   }));

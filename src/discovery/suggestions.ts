@@ -28,7 +28,7 @@ export function suggest(
   const modules = entries
     .filter((one) => one.isFile() && one.name.endsWith(".py") && one.name !== "manage.py")
     .map(({ name }) => join(folder, name));
-  const folders = entries.filter((one) => one.isDirectory()).map(({ name }) => join(folder, name));
+  const folders = [...foldersIn(folder), ...foldersIn(join(folder, "src"))];
   for (const path of [...modules, ...folders.flatMap(modulesIn)].slice(0, MAX_LOOKED_AT)) {
     const file = files.read(path);
     if (file === null) continue;
@@ -53,6 +53,12 @@ export function command(
   const app = quoted(`${module}:${callable}`);
   const relative = folder.startsWith(`${from}/`) ? folder.slice(from.length + 1) : folder;
   return folder === from ? `typhon ${app}` : `typhon ${app} --app-dir ${quoted(relative)}`;
+}
+
+function foldersIn(folder: string): string[] {
+  return entriesOf(folder)
+    .filter((one) => one.isDirectory() && !OTHERS.test(one.name))
+    .map(({ name }) => join(folder, name));
 }
 
 function modulesIn(folder: string): string[] {

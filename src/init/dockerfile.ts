@@ -28,7 +28,9 @@ export function renderDockerfile(facts: InitFacts): string {
   const isSite = app === ".";
   const compile = isSite
     ? ""
-    : "# Bytecode for a user who may not write here.\nRUN python -m compileall -qq . || true\n";
+    : `# Bytecode for a user who may not write here. A file that does not compile, such as a template, has none.
+RUN python -m compileall -qq . || true
+`;
   const words = ["typhon", ...servingWords(facts)];
   return `# ${name} by Typhon: ${found}.
 #     docker build -t ${name.toLowerCase()} .
@@ -60,15 +62,23 @@ CMD [${words.map((word) => JSON.stringify(word)).join(", ")}]
 }
 
 /** What does not belong into an image. */
-export const DOCKERIGNORE = `.git
+export const DOCKERIGNORE = `# What is no part of the application, or a secret: it comes into no layer of the image.
+.git
 .venv
 venv
 env
+.env
+.env.*
+*.pem
+*.key
+*.sqlite3
 **/__pycache__
 **/*.pyc
-.env
-*.sqlite3
+.pytest_cache
+.mypy_cache
+.ruff_cache
 node_modules
 Dockerfile
 .dockerignore
+compose.yaml
 `;

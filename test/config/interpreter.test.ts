@@ -203,6 +203,12 @@ describe("the environment of a project", () => {
     const folders = [file("pdm/.pdm-python", `${python}\n`)];
     assert.deepEqual(why({ folders }), [python, "the interpreter that PDM has chosen"]);
   });
+  test(".python-version is only told of", () => {
+    const folders = [file("versioned/.python-version", "3.12\n")];
+    const note =
+      "python3 on PATH; no virtual environment was found, and .python-version asks for 3.12";
+    assert.deepEqual(why({ folders }), [system, note]);
+  });
   test("that of the Python that has started Typhon comes before PATH", () => {
     assert.deepEqual(why({ launchedBy: { python: "/usr/x", kind: "tool" } }), [
       "/usr/x",

@@ -160,6 +160,13 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
     },
     found: /^flaskr\/__init__.py has .*: typhon 'flaskr:create_app\(\)'$/m,
   },
+  "a package in src/ is told": {
+    tree: {
+      "src/task_app/__init__.py":
+        "from flask import Flask\ndef create_app() -> Flask:\n    return Flask('x')",
+    },
+    found: /^src\/task_app\/__init__.py has .*: typhon 'task_app:create_app\(\)' --app-dir src$/m,
+  },
   "a Django project below is told": {
     tree: { "site/manage.py": MANAGE },
     found: /^site\/ has manage.py: typhon --app-dir site$/m,

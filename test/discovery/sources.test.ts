@@ -151,6 +151,11 @@ const SOURCES: readonly (readonly [string, string, string | RegExp])[] = [
     "main:create_app()",
   ],
   [
+    "a function that returns a function of two arguments",
+    "def compare():\n    def inner(a, b):\n        return a\n    return inner",
+    NOTHING,
+  ],
+  [
     "a factory that is a coroutine",
     "from flask import Flask\nasync def create_app():\n    return Flask(__name__)",
     NOTHING,

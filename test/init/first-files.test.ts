@@ -110,6 +110,13 @@ describe("the Dockerfile", () => {
     assert.match(text, /^CMD \["typhon", "app:app"\]$/m);
     assert.match(text, /^RUN pip install --no-cache-dir typhon-server -r requirements.txt$/m);
   });
+  test("is docker/Dockerfile with the packages and the application of the project", () => {
+    const wanted = readFileSync(join(CHECKOUT, "docker/Dockerfile"), "utf8").split("\n");
+    const text = renderDockerfile(FACTS);
+    const differing = wanted.filter((line) => !line.startsWith("#") && !text.includes(`${line}\n`));
+    assert.deepEqual(differing, ["RUN pip install --no-cache-dir -r requirements.txt"]);
+    assert.equal(DOCKERIGNORE, readFileSync(join(CHECKOUT, "docker/.dockerignore"), "utf8"));
+  });
   for (const [packages, line] of [
     ["uv.lock", /uv export --frozen .* -o \/tmp\/requirements.txt/],
     ["Pipfile.lock", /pipenv requirements > /],
