@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Which Node goes into the wheels of typhon-server-node, and the checksums of its npm packages.
 NODE_FACTS = ROOT / "packaging" / "node.json"
 _MODULE = "typhon_server"
-# What runs of an npm package; its types, pages and commands stay away.
-_RUNS = {".js", ".mjs", ".cjs", ".json"}
-_IDLE_FOLDERS = {"bin", "src", "umd", "types"}
+# What runs of an npm package: its ES modules, which are all that Typhon imports.
+_RUNS = {".js", ".mjs", ".json"}
+_IDLE_FOLDERS = {"bin", "src", "test", "types", "umd"}
 # To build dist/ from the sources anew.
 _SOURCES = ("package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json")
 _PAGES = ("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml")

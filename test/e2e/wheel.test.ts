@@ -12,7 +12,7 @@ import { FILE } from "../support/file-scope.ts";
 import { buildPackage, installTyphon } from "../support/installed.ts";
 import { MARK_VARIABLE } from "../support/processes.ts";
 import { getOnce } from "../support/raw-client.ts";
-import { COMMAND, makeScratch, requirePython } from "../support/scratch.ts";
+import { CHECKOUT, COMMAND, makeScratch, requirePython } from "../support/scratch.ts";
 import { runTyphon, startTyphon, type Typhon } from "../support/typhon.ts";
 
 const FACTS = `
@@ -178,6 +178,17 @@ describe("the installed package", () => {
     const options = { command: join(bin, "typhon"), cwd: place, defaults: false };
     const typhon = await startTyphon(t, args, { ...options, env: { PATH: empty } });
     assert.equal((await getOnce(typhon, "/")).text, `started None ${join(dirname(bin), "lib")}`);
+  });
+
+  test("every npm package that Typhon imports is there, and finds what it needs", () => {
+    const text = readFileSync(join(CHECKOUT, "package.json"), "utf8");
+    const { dependencies }: { dependencies: Readonly<Record<string, string>> } = JSON.parse(text);
+    const names = Object.keys(dependencies);
+    assert(names.length > 0);
+    const program = names.map((name) => `await import("${name}");`).join("\n");
+    // A program without a file imports from the working folder.
+    const cwd = join(dirname(dirname(dirname(node))), "typhon_server");
+    execFileSync(node, ["--input-type=module", "--eval", program], { cwd });
   });
 
   test("brings no modules beside its own two", () => {
