@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Which Node goes into the wheels of typhon-server-node, and the checksums of its npm packages.
 NODE_FACTS = ROOT / "packaging" / "node.json"
 _MODULE = "typhon_server"
-# What runs of an npm package; its types, pages and commands stay away.
-_RUNS = {".js", ".mjs", ".cjs", ".json"}
-_IDLE_FOLDERS = {"bin", "src", "umd", "types"}
+# What runs of an npm package: its ES modules, which are all that Typhon imports.
+_RUNS = {".js", ".mjs", ".json"}
+_IDLE_FOLDERS = {"bin", "src", "test", "types", "umd"}
 # To build dist/ from the sources anew.
 _SOURCES = ("package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json")
 _PAGES = ("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml")
@@ -54,7 +54,7 @@ def wheel_files() -> dict[str, Entry]:
     # Without "type" Node would not take dist/ for modules.
     package = {"name": "typhon-server", "version": version(), "type": "module"}
     inside = {
-        **_python_files(),
+        **_python_files("typhon_worker", "typhon_template"),
         **_built_files(),
         **_npm_files(),
         "package.json": Entry(json.dumps(package).encode()),
@@ -70,7 +70,7 @@ def sdist_files() -> dict[str, Entry]:
     tools = [*(ROOT / "packaging").glob("*.*"), ROOT / "tools" / "build.sh"]
     pages = [ROOT / name for name in (*_SOURCES, *_PAGES)]
     return {
-        **_python_files(),
+        **_python_files("typhon_worker", "typhon_template", _MODULE),
         **_built_files(),
         **_npm_files(),
         **read_files(ROOT, [*sources, *tools, *pages]),
@@ -111,8 +111,8 @@ def third_party() -> bytes:
     return b"".join(parts)
 
 
-def _python_files() -> dict[str, Entry]:
-    folders = sorted((ROOT / "python").glob("typhon_*"))
+def _python_files(*names: str) -> dict[str, Entry]:
+    folders = [ROOT / "python" / name for name in names]
     return read_files(ROOT, [path for folder in folders for path in _python_sources(folder)])
 
 

@@ -47,7 +47,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Certificates and the DER that they are made of.
   // Certificates as bytes (X.509, PKCS #10).
   x509: [],
-  config: ["net"],
+  // What a folder holds: reads files, and knows no option.
+  discovery: [],
+  config: ["net", "discovery"],
   http1: ["http", "net"],
   http2: ["http", "net"],
   tls: ["http", "net", "x509"],
@@ -97,8 +99,20 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
   // What a start would need; starts nothing.
   doctor: ["config", "net", "tls"],
+  // The first files of a project.
+  init: [],
   // hash-password makes the hashes that a route checks.
-  cli: ["net", "config", "doctor", "observe", "supervisor", "handlers/policy", "tls", "server.ts"],
+  cli: [
+    "net",
+    "config",
+    "doctor",
+    "init",
+    "observe",
+    "supervisor",
+    "handlers/policy",
+    "tls",
+    "server.ts",
+  ],
 };
 
 interface Import {

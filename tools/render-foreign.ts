@@ -13,9 +13,26 @@ const OPENING = `# Options of other servers
 Typhon takes the options of gunicorn and uvicorn, and the usual ones of Hypercorn, Granian, Waitress and uWSGI. Your
 command keeps working when \`gunicorn\` or \`uvicorn\` in it becomes \`typhon\`:
 
-\`\`\`sh
-typhon shop.wsgi:application -w 4 -k gthread --worker-tmp-dir /dev/shm --access-logfile -
-typhon shop.main:app --host 0.0.0.0 --port 8000 --proxy-headers --timeout-keep-alive 65
+\`shop.py\`:
+
+\`\`\`python
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+\`\`\`
+
+\`\`\`console
+$ typhon shop:app -w 2 -k gthread --worker-tmp-dir /dev/shm --access-logfile -
+--worker-tmp-dir has no meaning here: there are no heartbeat files
+--access-logfile is --access-log here
+Typhon serves shop:app at http://127.0.0.1:8000
+$ curl -s http://127.0.0.1:8000/
+hello
+$ typhon shop:app --host 127.0.0.1 --port 8000 --proxy-headers --timeout-keep-alive 65
+--timeout-keep-alive is --keep-alive here
+$ GUNICORN_CMD_ARGS="--workers=3" typhon check shop:app --daemon || echo refused
+--daemon is refused: a service manager starts it in the background
+refused
 \`\`\`
 
 An option that is called otherwise is used, and one line of the log says its name here. An option that has no meaning
@@ -41,6 +58,28 @@ gunicorn itself reads the file before the variable, and its flags last; the orde
 \`--gunicorn-conf gunicorn.conf.py\`, or \`-c gunicorn.conf.py\`, or \`--gunicorn-conf python:shop.gunicorn\`. Without the
 option the file is not read, and the log says that it is there.
 
+\`gunicorn.conf.py\`:
+
+\`\`\`python
+import multiprocessing
+
+wsgi_app = "shop:app"
+workers = multiprocessing.cpu_count() * 2 + 1
+max_requests = 1000
+statsd_host = "localhost:8125"
+
+
+def post_fork(server, worker):
+    server.log.info("worker %s has been forked", worker.pid)
+\`\`\`
+
+\`\`\`console
+$ typhon -c gunicorn.conf.py --workers 2
+gunicorn.conf.py: statsd_host has no meaning here: no metrics are sent
+has been forked
+Typhon serves shop:app
+\`\`\`
+
 The file is a program. The interpreter of the application runs it, in a process of its own that ends with its last line:
 
 - It has 10 seconds. Its folder is the one where Typhon was started, which also leads \`sys.path\`. What it prints is in
@@ -51,6 +90,7 @@ The file is a program. The interpreter of the application runs it, in a process 
 - A mistake ends the start in one line with the file and the line. At a reload the old settings stay.
 - A reload (\`typhon reload\`, SIGHUP) runs it anew. Addresses, logs and settings of the process hold after a restart.
 - Variables that it puts into \`os.environ\` are variables of the application; those of \`--env\` win.
+- Its hooks are called as far as they make sense here; the log says which are not.
 - \`gevent.monkey.patch_all()\` in it has no effect on the workers, and the log says so.
 
 ## A short form that has two meanings

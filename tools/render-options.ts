@@ -20,7 +20,7 @@ const OPENING = `# Options
 
 <!-- Rendered from src/config/schema.ts by tools/render-options.ts; changes by hand are lost. -->
 
-\`typhon APP [options]\`, \`typhon --config FILE [options]\`, \`typhon check [APP] [options]\`, \`typhon reload\`
+\`typhon [APP] [options]\`, \`typhon --config FILE [options]\`, \`typhon check [APP] [options]\`, \`typhon init\`, \`typhon reload\`
 
 Each option can also be set by the environment variable that is named with it, and in [the file](#the-file-typhontoml).
 A flag wins over the variable, the variable over the file, the file over variables of other servers such as
@@ -75,7 +75,8 @@ redirect = "https://shop.example.com{path}{query}"
 \`\`\`
 
 The syntax is [TOML](https://toml.io). \`--config FILE\` names the file; without it \`typhon.toml\` of the working folder is read, if no APP is
-given. Relative paths in the file start at the file's own folder. \`typhon check\` shows what would be served, or every mistake
+given, else \`[tool.typhon]\` of its \`pyproject.toml\`, whose keys and tables are the same (\`[tool.typhon.apps.shop]\`, \`[[tool.typhon.routes]]\`). A file that names no
+application and no route is completed by [what is found](guide/discovery.md). Relative paths in the file start at the file's own folder. \`typhon check\` shows what would be served, or every mistake
 with its line. [typhon.schema.json](typhon.schema.json) is a JSON Schema: editors with taplo (VS Code: Even Better TOML) complete and check the file
 with it.
 

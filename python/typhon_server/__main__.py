@@ -29,7 +29,8 @@ class CannotStartError(Exception):
 def main() -> None:
     """Become the server. Raise SystemExit(2) after one line that says why there is none."""
     if os.name != "posix":
-        sys.exit("typhon: this system is not supported; Linux is")
+        sys.stderr.write("typhon: this system has no fork and no Unix sockets; use Linux or WSL\n")
+        raise SystemExit(2)
     # SIGUSR1 opens the logs of a running server again; a server that still starts ignores it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # Python ignores these two, and Ctrl-C would show a traceback of this file.

@@ -16,8 +16,10 @@ import { formatUrl } from "../net/address.ts";
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {
-  const { listeners, tls, cgi, applications, routes, notices, logs, process } = configuration;
+  const { listeners, tls, cgi, applications, routes, found, notices, logs, process } =
+    configuration;
   const sections: [string, readonly string[]][] = [
+    ["Found", found === null ? [] : [`${found.what}: ${found.why}`]],
     ["Listeners", listenerLines(configuration)],
     ["TLS", tlsLines(tls)],
     ["Routes, in the order in which they match", routes.map(routeLine)],
@@ -159,15 +161,25 @@ function policyNotes(policy: RoutePolicy): string[] {
 }
 
 function applicationLines(application: ApplicationConfiguration): string[] {
-  const { name, app, appDir, python, workers, threads, rootPath, sendfile, gunicornConf } =
-    application;
+  const {
+    name,
+    app,
+    appDir,
+    python,
+    pythonWhy,
+    workers,
+    threads,
+    rootPath,
+    sendfile,
+    gunicornConf,
+  } = application;
   const timeout =
     application.asgiTimeoutMs === 0
       ? `${seconds(application.timeoutMs)} (ASGI: no limit)`
       : seconds(application.timeoutMs);
   return [
     `${name === "" ? "" : `${name}: `}${app}`,
-    `  in ${appDir}, by ${python}`,
+    `  in ${appDir}, by ${python}${pythonWhy === "" ? "" : ` (${pythonWhy})`}`,
     `  ${workers} ${workers === 1 ? "worker" : "workers"}, WSGI ${threads} threads each, ASGI ${application.concurrency} requests each`,
     `  ${application.queue} requests may wait ${seconds(application.queueTimeoutMs)}; a response begins within ${timeout}`,
     ...application.routeTimeouts.map(({ prefix, ms }) => `  ${prefix}: ${seconds(ms)}`),

@@ -47,7 +47,6 @@ export async function doctor(
     isChosen: chosen === usual,
     ports: chosen.ports,
     environment,
-    cwd: place.cwd,
     isOnline: words.includes(ONLINE),
   });
   const all = [...chosen.mistakes, ...(chosen === usual ? [] : usual.mistakes), ...found];
@@ -87,6 +86,7 @@ async function readAll(
   let ports: readonly PortFacts[] = [];
   try {
     const reader = configurationReader(flags, environment, cwd, { launchedBy });
+    await reader.prepare();
     const early = reader.readEarly();
     // As the start does: addresses as root, everything else as the user.
     if (early !== null) ports = await askPorts(early.bind);

@@ -10,6 +10,7 @@ const INDENT = 30;
 const NO_BREAK = "\u00a0";
 
 const EXAMPLES = [
+  ["typhon", "what is found: app.py, manage.py …"],
   ["typhon app:app", "Flask: the object app in app.py"],
   ["typhon mysite.wsgi -p 9000 -w 4", "Django: port 9000, four processes"],
   ["typhon 'shop:create_app()'", "a function that returns the app"],
@@ -61,12 +62,13 @@ place of .env, and --no-reload and --access-log off turn these off.
 /** The whole help, ending in a line end. */
 export function renderHelp(): string {
   const lines = [
-    "Usage: typhon APP [options]",
-    "       typhon run APP [options]    the same",
+    "Usage: typhon [APP] [options]      without APP: what is found in this folder",
+    "       typhon run [APP] [options]  the same",
     "       typhon dev [APP] [options]  for development: reload, error pages, .env",
     "       typhon --config FILE        a site: applications, files, routes",
     "       typhon check [options]      shows what would be served, or mistakes",
     "       typhon doctor [options]     what a start would need, and what to do",
+    "       typhon init [KIND]          a first typhon.toml, unit or Dockerfile",
     "       typhon reload --pid FILE    a running server loads new code",
     "       typhon hash-password [USER] a line for the file of basic-auth",
     "       typhon trust                how to trust the authority of --tls internal",

@@ -17,6 +17,8 @@ export interface ApplicationConfiguration {
   readonly interface: "auto" | "wsgi" | "asgi";
   /** The interpreter's path or name. */
   readonly python: string;
+  /** Why this one, such as ".venv beside the application"; "" where --python names it. */
+  readonly pythonWhy: string;
   /** Absolute; through symbolic links, as the user names it, and so is `cwd`. */
   readonly appDir: string;
   /** The working directory of the workers. */
@@ -287,6 +289,8 @@ export interface Configuration {
   /** The names differ; none for a site of files alone. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
+  /** What was found where nobody has named an application, and why it is this; null: somebody has. */
+  readonly found: { readonly what: string; readonly why: string } | null;
   /** What the operator may want to change, such as programs that are not run; a line each. */
   readonly notices: readonly string[];
   readonly logs: {

@@ -38,7 +38,7 @@ export interface ForeignOption {
   readonly read: (text: string) => readonly OwnText[];
 }
 
-type Details = Partial<Omit<ForeignOption, "flags" | "servers" | "kind" | "ours" | "note">>;
+type Details = Partial<Omit<ForeignOption, "flags" | "servers" | "ours" | "note">>;
 
 const GUNICORN = ["gunicorn"] as const;
 const UVICORN = ["uvicorn"] as const;
@@ -725,8 +725,8 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   idle(
     [],
     GUNICORN,
-    "a dictionary of logging goes into a file for --log-config, or into the application",
-    { setting: "logconfig_dict", harmless: /^\{\}$/ },
+    "a dictionary of logging is applied in each worker, unless --log-config is given",
+    { kind: "same", setting: "logconfig_dict", harmless: /(?:)/ },
   ),
   idle(
     "logger-class",
@@ -762,9 +762,14 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     setting: "pidfile",
   }),
   renamed(["pid-file", "pidfile"], "pid", ["Granian", "uWSGI"]),
-  same("user", GUNICORN, "the main process becomes that user too, when its ports are bound", {
-    short: "u",
-  }),
+  same(
+    "user",
+    GUNICORN,
+    "the main process becomes that user too, when its ports are bound; Hypercorn's names the owner of a socket: --socket-owner",
+    {
+      short: "u",
+    },
+  ),
   same("group", GUNICORN, "needs --user", { short: "g" }),
   renamed("uid", "user", UWSGI),
   renamed("gid", "group", UWSGI),

@@ -80,10 +80,6 @@ export async function readGunicornConf(run: ConfRun, limitMs = CONF_MS): Promise
     notices: [
       ...printed.slice(0, MAX_OUTPUT_LINES).map((one) => `${name} prints: ${one}`),
       ...notices,
-      ...result.patched.map(
-        (library) =>
-          `${name} patches by ${library}, which the workers do not see: patch in the first lines of the application`,
-      ),
     ],
   };
 }
@@ -174,7 +170,6 @@ interface Result {
   readonly settings: ReadonlyMap<string, readonly string[]>;
   readonly hooks: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  readonly patched: readonly string[];
 }
 
 /** The mistake of the file, in lines. */
@@ -201,7 +196,6 @@ function parse(line: string, value: string): Result | Fault | null {
     settings: new Map(lists),
     hooks: textsOf(fields.get("hooks")),
     env: Object.fromEntries(variables),
-    patched: textsOf(fields.get("patched")),
   };
 }
 

@@ -8,7 +8,7 @@ import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
 import { readableFile, readableFolder } from "./given-paths.ts";
 import type { GunicornConf } from "./gunicorn-conf.ts";
-import { findInterpreter } from "./interpreter.ts";
+import { chooseInterpreter } from "./interpreter.ts";
 import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
 import { asNamed, nameOfCwd } from "./named-paths.ts";
@@ -24,6 +24,8 @@ export interface NamedApplication {
   readonly name: string;
   /** The text that names its code, and the folder where that text counts from. */
   readonly given: GivenText;
+  /** Whether discovery has named it; imports begin in its folder then, whatever --app-dir is. */
+  readonly isFound: boolean;
   /** The flags and variables, then the application's table and the top level of the file. */
   readonly sources: Sources;
   /** The variables of its --env-file. */
@@ -61,26 +63,28 @@ export function loadApplication(
 }
 
 function configure(
-  { name, given, sources, fromFiles }: NamedApplication,
+  { name, given, isFound, sources, fromFiles }: NamedApplication,
   { environment, launchedBy, working, routes, conf, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
-  const chosen = sources.ask(OPTIONS.appDir);
+  const chosen = isFound ? null : sources.ask(OPTIONS.appDir);
   const appDir = asNamed(chosen === null ? given.folder : readableFolder(chosen), cwd, links);
   const app = asFactory(given, resolveApp(given, appDir, working), sources.ask(OPTIONS.factory));
   const python = sources.ask(OPTIONS.python);
   const workers = sources.ask(OPTIONS.workers)?.value;
+  const interpreter = chooseInterpreter({
+    asked: python === null ? null : { by: python.by, text: python.value, folder: python.folder },
+    environment,
+    launchedBy,
+    cwd,
+    folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
+  });
   return {
     name,
     app,
     interface: sources.one(OPTIONS.interface),
-    python: findInterpreter({
-      asked: python === null ? null : { by: python.by, text: python.value, folder: python.folder },
-      environment,
-      launchedBy,
-      cwd,
-      folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
-    }),
+    python: interpreter.path,
+    pythonWhy: interpreter.why,
     appDir,
     cwd: nameOfCwd(cwd, appDir, links),
     env: {

@@ -3,12 +3,13 @@
 // as PORT, that over the default. This file decides which applications and routes there are.
 
 import { realpathSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { environmentOf, isThisUser } from "./accounts.ts";
 import { checkSiteFolder, siteFolder, type WorkingFolder } from "./app-text.ts";
 import { readCgi } from "./cgi-options.ts";
 import type { CgiConfiguration, Configuration } from "./configuration.ts";
+import { discoverOnce, type Discover, type Found } from "./discovered.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
 import { NO_FLAGS, readFlags, type Flags } from "./flags.ts";
@@ -21,6 +22,7 @@ import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { Mistakes, OperatorError, quote } from "./operator-error.ts";
 import { freeBytes, kindOf } from "./paths.ts";
+import { PROJECT_FILE, readProject, tableAt } from "./project-file.ts";
 import { checkProgramSources, hidePrograms } from "./program-sources.ts";
 import {
   absentRoute,
@@ -57,6 +59,8 @@ import { readTomlFile } from "./toml-file.ts";
 
 /** The file that is read without --config. */
 const USUAL_FILE = "typhon.toml";
+/** The table of pyproject.toml that is the same. */
+const PROJECT_TABLE = "tool.typhon";
 /** The usual name of a folder of CGI programs, and its usual path. */
 const USUAL_PROGRAMS = "cgi-bin";
 /** What `typhon dev` reads without --env-file, in the folder of --app-dir or the current one. */
@@ -120,7 +124,7 @@ export function configurationReader(
   const givenConf = sources.ask(OPTIONS.gunicornConf);
   mistakes.end();
   const envFiles = readEnvFiles(files, given, true);
-  const how = { ...BY_HAND, ...started };
+  const how = { ...BY_HAND, ...started, discover: discoverOnce() };
   const command = { flags, cwd, foreign, ...how, freeBytes: askedOnce(freeBytes) };
   // Anew each time, because the variables of a user change with --user.
   const environmentNow = (): Environment => ({ ...given, ...envFiles });
@@ -201,7 +205,7 @@ export function programConfiguration(
   environment: Environment,
   cwd: string,
 ): Configuration {
-  const given = { flags: NO_FLAGS, foreign: NO_FOREIGN, conf: null, envFiles: {} };
+  const given = { flags: NO_FLAGS, foreign: NO_FOREIGN, conf: null, envFiles: {}, discover: null };
   const command = { ...given, environment, cwd, ...BY_HAND, freeBytes, mayWait: true };
   const file = { name: "createServer", path: null, table, folder: cwd };
   const configuration = finish(beginWith(command, file));
@@ -257,6 +261,8 @@ interface Command extends CommandLine {
   /** The variables of gunicorn and uvicorn, and the gunicorn.conf.py of --gunicorn-conf. */
   readonly foreign: ForeignSources;
   readonly conf: GunicornConf | null;
+  /** Null: a program names its applications itself. */
+  readonly discover: Discover | null;
   /** `typhon dev`. */
   readonly isDevelopment: boolean;
 }
@@ -277,7 +283,10 @@ interface FilePlace {
   readonly by: string;
 }
 
-/** The file of --config, or typhon.toml of the working folder where no application is named; null: there is none. */
+/**
+ * The file of --config; where no application is named typhon.toml of the working folder, else its pyproject.toml if that
+ * has [tool.typhon]; null: there is none. Throws OperatorError.
+ */
 function findFile(cwd: string, layers: readonly Layer[]): FilePlace | null {
   const mistakes = new Mistakes();
   const sources = new Sources(layers, mistakes);
@@ -287,9 +296,12 @@ function findFile(cwd: string, layers: readonly Layer[]): FilePlace | null {
     const { by, text, value } = given;
     return { path: resolve(cwd, value), name: value, by: `${by} ${quote(text)}` };
   }
+  if (sources.text(APP) !== null) return null;
   const path = resolve(cwd, USUAL_FILE);
-  if (sources.text(APP) !== null || kindOf(path) === "missing") return null;
-  return { path, name: USUAL_FILE, by: USUAL_FILE };
+  if (kindOf(path) !== "missing") return { path, name: USUAL_FILE, by: USUAL_FILE };
+  const project = readProject(cwd);
+  if (project === null || tableAt(project, PROJECT_TABLE) === null) return null;
+  return { path: resolve(cwd, PROJECT_FILE), name: PROJECT_FILE, by: PROJECT_FILE };
 }
 
 function readFile(
@@ -298,7 +310,11 @@ function readFile(
 ): SiteFile | null {
   if (place === null) return null;
   const { path, name, by } = place;
-  return { name, path, table: readTomlFile(path, { name, by, mayWait }), folder: dirname(path) };
+  const top = readTomlFile(path, { name, by, mayWait });
+  const isProject = basename(path) === PROJECT_FILE;
+  const table = isProject ? tableAt(top, PROJECT_TABLE) : top;
+  if (table === null) throw new OperatorError(`${by} has no [${PROJECT_TABLE}]; write one`);
+  return { name, path, table, folder: dirname(path) };
 }
 
 interface Begun {
@@ -330,6 +346,8 @@ class ConfigurationMaker {
   readonly #launchedBy: LaunchedBy;
   readonly #mayWait: boolean;
   readonly #freeBytes: Command["freeBytes"];
+  readonly #discover: Command["discover"];
+  #found: Found | null = null;
   readonly #isDevelopment: boolean;
   readonly #working: WorkingFolder;
   readonly #conf: GunicornConf | null;
@@ -352,6 +370,7 @@ class ConfigurationMaker {
     this.#launchedBy = command.launchedBy;
     this.#mayWait = command.mayWait;
     this.#freeBytes = command.freeBytes;
+    this.#discover = command.discover;
     this.#isDevelopment = command.isDevelopment;
     const top = tableLayer(tables.top, folder, true);
     this.#given = command.environment;
@@ -447,6 +466,10 @@ class ConfigurationMaker {
       cgi: this.#cgi(drafts),
       applications: loaded.map(({ configuration }) => configuration),
       routes: finishRoutes(drafts, this.#mistakes),
+      found: this.#found && {
+        what: this.#found.what === "app" ? this.#found.app : "the files of this folder",
+        why: this.#found.why,
+      },
       notices: this.#notices,
       logs: readLogs(this.#sources, this.#mistakes),
       process: readProcess(this.#sources, {
@@ -511,12 +534,8 @@ class ConfigurationMaker {
     const drafts: RouteDraft[] = [];
     const given = sources.text(APP);
     const hasSite = [APP, mount, folders, cgi].some((one) => sources.text(one) !== null);
-    if (!this.#tables.hasSite && !hasSite)
-      mistakes.add(
-        this.#file === null
-          ? `no application given, and no ${USUAL_FILE} in this folder; for example: typhon app:app (see typhon --help)`
-          : `${this.#file.name} names no application and no route; for example: app = "shop:app"`,
-      );
+    const isNamed = this.#tables.hasSite || hasSite;
+    if (!isNamed) mistakes.attempt(() => this.#addFound(named, drafts), undefined);
     if (given !== null) mistakes.attempt(() => this.#addMain(given, named, drafts), undefined);
     for (const one of sources.all(mount)) {
       const { prefix, app } = one.value;
@@ -539,6 +558,46 @@ class ConfigurationMaker {
     const idle = given === null ? [] : mistakes.attempt(() => this.#hideSources(given, drafts), []);
     mistakes.attempt(() => checkProgramSources(drafts, mistakes), undefined);
     return { named, drafts: mistakes.attempt(() => hidePrograms(drafts, idle), drafts) };
+  }
+
+  /** What discovery finds, where nobody has named an application or a route. Throws OperatorError. */
+  #addFound(named: NamedApplication[], drafts: RouteDraft[]): void {
+    const found = this.#askDiscovery();
+    this.#found = found;
+    const { folder, why: by } = found;
+    this.#notices.push(...found.hints);
+    if (found.what === "site") {
+      const given = { by, text: ".", folder, kind: null };
+      this.#addMain(given, named, drafts);
+      this.#hideSources(given, drafts);
+      return;
+    }
+    for (const { prefix, folder: files, by: option } of found.routes) {
+      const given = {
+        by: option,
+        text: files,
+        folder,
+        kind: null,
+        value: { prefix, folder: files },
+      };
+      drafts.push(...folderRoute("static", given, this.#sources, this.#routeContext));
+    }
+    const given = { by, text: found.app, folder, kind: null };
+    readGiven(given, APP);
+    named.push({ ...this.#named("", given, this.#sources), isFound: true });
+    drafts.push(this.#applicationRoute(`${by} ${quote(found.app)}`, "", ""));
+  }
+
+  #askDiscovery(): Found {
+    const file = this.#file;
+    const chosen = this.#sources.ask(OPTIONS.appDir);
+    const folder = chosen === null ? this.#working.cwd : readableFolder(chosen);
+    const nameless =
+      file && `${file.name} names no application and no route; for example: app = "shop:app"`;
+    // Where `app` is of a wrong form, that is the mistake.
+    if (this.#discover === null || this.#tables.top.has(APP.name))
+      throw new OperatorError(nameless ?? "");
+    return this.#discover(folder, this.#environment, nameless);
   }
 
   /** What APP, TYPHON_APP or `app` of the file names has every path that is left. Throws OperatorError. */
@@ -595,7 +654,7 @@ class ConfigurationMaker {
       ...this.#readEnvFiles(tables),
       ...this.#envFiles,
     };
-    return { name, given, sources, fromFiles };
+    return { name, given, isFound: false, sources, fromFiles };
   }
 
   /** The variables of the files that tables of the file name. */

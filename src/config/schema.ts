@@ -72,7 +72,7 @@ export const APP: Option<string> = inGroup("Application", "application", {
   app: {
     placeholder: "APP",
     help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory(); or ./DIR, a folder of files",
-    doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`. A path with a slash that is a folder, such as `./public`, or `.`, is a site of files; a folder with Python files in it is refused, because their source would be served: if that is meant, write `--static /=DIR`. Without APP the file `typhon.toml` of the working folder is read, if there is one.",
+    doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`. A path with a slash that is a folder, such as `./public`, or `.`, is a site of files; a folder with Python files in it is refused, because their source would be served: if that is meant, write `--static /=DIR`. Without APP the file `typhon.toml` of the working folder is read, if there is one; where nothing names an application, [the folder is looked at](guide/discovery.md).",
     read: readApp,
   },
 }).app;
@@ -83,7 +83,7 @@ const SITE = inGroup("Site", "server", {
     placeholder: "FILE",
     fallbackWords: "typhon.toml, if no APP is given",
     help: "a file of options, applications and routes",
-    doc: "A file in the syntax of TOML with options, applications and routes: see [the file](#the-file-typhontoml).",
+    doc: "A file in the syntax of TOML with options, applications and routes: see [the file](#the-file-typhontoml). Of a `pyproject.toml` the table `[tool.typhon]` is read; without the option, that of the working folder where there is no `typhon.toml`.",
     read: readText,
   },
   static: {
@@ -372,7 +372,7 @@ const APPLICATION = inGroup("Application", "application", {
     placeholder: "PATH",
     fallbackWords: "virtual environment, else python3",
     help: "the interpreter, or its virtual environment",
-    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it. For CGI programs it is the interpreter of `--cgi-run-py`, and `.venv/` is looked for beside the folder of the programs.",
+    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`, `CONDA_PREFIX`), else the one that Typhon is installed in, else that of the project (`.venv`, `venv` or `env` beside the application or above it, or the one of uv, Poetry, Pipenv or PDM), else `python3` on `PATH`: [which Python](guide/discovery.md#which-python) has the whole order. `typhon check` says which it is, and why. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it. For CGI programs it is the interpreter of `--cgi-run-py`, and `.venv/` is looked for beside the folder of the programs.",
     read: readText,
   },
   appDir: {
@@ -381,7 +381,7 @@ const APPLICATION = inGroup("Application", "application", {
     fallback: ".",
     fallbackWords: "the current folder",
     help: "the folder put first on sys.path",
-    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in. An application that the file names has the file's folder, if nothing else is given. In the file the key may also be `dir`.",
+    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in. Where no application is named, it is the folder in which one is looked for. An application that the file names has the file's folder, if nothing else is given. In the file the key may also be `dir`.",
     read: readText,
   },
   factory: {

@@ -1,9 +1,6 @@
 // Everything that `typhon doctor` looks at, in the order in which it is shown. Facts are collected side by side; nothing
 // of the application runs, and without `isOnline` nothing leaves the machine.
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-
 import type { Configuration, TlsConfiguration } from "../config/configuration.ts";
 import {
   checkCertificate,
@@ -20,7 +17,7 @@ import { checkMachine, checkTempFolder, readFolder, readMachine } from "./machin
 import { checkNode } from "./node.ts";
 import { checkPorts, type PortFacts } from "./ports.ts";
 import { askPython, checkPython } from "./python.ts";
-import { checkGunicornFile, checkSettings } from "./settings.ts";
+import { checkNotices, checkSettings } from "./settings.ts";
 
 export interface Examined {
   /** Null: there is no interpreter, and no configuration. */
@@ -29,13 +26,12 @@ export interface Examined {
   readonly isChosen: boolean;
   readonly ports: readonly PortFacts[];
   readonly environment: Environment;
-  readonly cwd: string;
   /** Whether name servers may be asked. */
   readonly isOnline: boolean;
 }
 
 export async function examine(examined: Examined): Promise<readonly Finding[]> {
-  const { configuration, isChosen, ports, cwd } = examined;
+  const { configuration, isChosen, ports } = examined;
   const now = Date.now();
   const machine = readMachine(now);
   const chosen = isChosen ? configuration : null;
@@ -47,6 +43,7 @@ export async function examine(examined: Examined): Promise<readonly Finding[]> {
   ]);
   return [
     ...(chosen === null ? [] : checkSettings(chosen, machine.isRoot)),
+    ...(configuration === null ? [] : checkNotices(configuration)),
     ...pythons,
     checkNode(process.versions.node, process.execPath),
     ...checkMachine(machine, workers),
@@ -55,7 +52,6 @@ export async function examine(examined: Examined): Promise<readonly Finding[]> {
       : [checkTempFolder(readFolder(configuration.process.tempDir), configuration.process)]),
     ...checkPorts(ports),
     ...certificates,
-    ...checkGunicornFile(existsSync(join(cwd, "gunicorn.conf.py"))),
   ];
 }
 
@@ -68,8 +64,10 @@ async function checkPythons(
   const variables = new Map<string, Environment>();
   if (cgi !== null) variables.set(cgi.python, environment);
   for (const { python, env } of applications) variables.set(python, { ...environment, ...env });
+  const reasons = new Map(applications.map(({ python, pythonWhy }) => [python, pythonWhy]));
   const asked = [...variables].map(async ([path, own]) => ({
     path,
+    why: reasons.get(path) ?? "",
     facts: await askPython(path, own),
   }));
   return (await Promise.all(asked)).flatMap((one) => checkPython(one, now));

@@ -8,16 +8,18 @@ export function checkMistakes(text: string): readonly Finding[] {
   return text.split("\n").map((line) => finding("fail", "configuration", line));
 }
 
+/** What the start would note, such as a gunicorn.conf.py that is not read. */
+export function checkNotices({ notices }: Configuration): readonly Finding[] {
+  return notices.map((text) => finding("note", "configuration", text));
+}
+
 export function checkSettings(
-  { applications, listeners, notices, process: settings }: Configuration,
+  { applications, listeners, process: settings }: Configuration,
   isRoot: boolean,
 ): readonly Finding[] {
-  const findings = [
-    ...applications.map(({ app, name }) =>
-      finding("ok", "application", name === "" ? app : `${name}: ${app}`),
-    ),
-    ...notices.map((text) => finding("note", "configuration", text)),
-  ];
+  const findings = applications.map(({ app, name }) =>
+    finding("ok", "application", name === "" ? app : `${name}: ${app}`),
+  );
   if (isRoot && settings.user === null)
     findings.push(
       finding(
@@ -45,17 +47,4 @@ function isLocal(bind: Configuration["listeners"]["bind"]): boolean {
   return (
     typeof bind !== "string" && bind.every((one) => one.kind === "unix" || isLoopback(one.host))
   );
-}
-
-/** The file of gunicorn's settings in the working folder, which is read on demand only. */
-export function checkGunicornFile(isThere: boolean): readonly Finding[] {
-  if (!isThere) return [];
-  return [
-    finding(
-      "note",
-      "gunicorn",
-      "gunicorn.conf.py is here and is not read by itself",
-      "typhon --gunicorn-conf gunicorn.conf.py reads it",
-    ),
-  ];
 }

@@ -278,9 +278,9 @@ export class Exchange {
       this.fail(ERRORS.RESPONSE_INVALID);
     else {
       const appendix = this.appender?.appendTo(head, this.head.method) ?? null;
-      if (appendix?.fits(body) === true)
-        this.#respondWhole(appendix.head, Buffer.concat([body, appendix.bytes]), hasBody, null);
-      else this.#respondWhole(head, body, hasBody, kept);
+      if (appendix?.fits(body) !== true) this.#respondWhole(head, body, hasBody, kept);
+      else if (appendix.bytes.length === 0) this.#respondWhole(appendix.head, body, hasBody, kept);
+      else this.#respondWhole(appendix.head, Buffer.concat([body, appendix.bytes]), hasBody, null);
     }
   }
 

@@ -25,6 +25,7 @@ export interface ResponseAppender {
 export interface Appendix {
   /** The head to send, with the whole length where that is known. */
   readonly head: ResponseHead;
+  /** May be empty: the head alone changes. */
   readonly bytes: Buffer;
   /** Whether the bytes belong behind a body that begins so. */
   fits(begin: Buffer): boolean;

@@ -79,6 +79,7 @@ export async function supervise(
       log.reopen();
       accessLog?.reopen();
     };
+    tellFound(configuration, log);
     const server = new Server(configuration, log, accessLog);
     const mainProcess = new MainProcess({
       configuration,
@@ -98,6 +99,16 @@ export async function supervise(
   } finally {
     signals.close();
   }
+}
+
+/** Before the application is loaded, so that a traceback is about something that the user knows of. */
+function tellFound({ found, applications }: Configuration, log: Log): void {
+  if (found === null) return;
+  const [application] = applications;
+  const python = application?.python ?? "";
+  const why = application?.pythonWhy === "" ? "--python" : application?.pythonWhy;
+  const by = application === undefined ? "" : `, by ${python} (${why})`;
+  log.info("server.found", `found ${found.what}: ${found.why}${by}`, { app: found.what, python });
 }
 
 interface MainProcessOptions extends SuperviseOptions {

@@ -188,14 +188,6 @@ def post_fork(server, worker): pass
     ]);
     assert.equal((await run(conf("for n in range(1000): print(n)"))).notices.length, 20);
   });
-  test("a library that patches in it is told", async () => {
-    const lines =
-      'import sys, types\nfake = types.ModuleType("gevent.monkey")\nfake.saved = {"socket": {}}\nsys.modules["gevent.monkey"] = fake\n';
-    assert.match(
-      (await run(conf(lines))).notices.join("\n"),
-      /patches by gevent, which the workers do not see/,
-    );
-  });
 });
 
 describe("mistakes", () => {

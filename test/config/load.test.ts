@@ -129,6 +129,7 @@ test("gives every option its documented default", () => {
     pathsend: false,
     concurrency: 1024,
     python: join(bin, "python3"),
+    pythonWhy: "python3 on PATH; no virtual environment was found",
     appDir: scratch,
     cwd: scratch,
     areWorkersChosen: false,
@@ -755,11 +756,10 @@ describe("the application", () => {
     assert.equal(loadHere([], { TYPHON_APP: "a:b" }).app, "a:b");
     assert.equal(loadHere(["c:d"], { TYPHON_APP: "a:b" }).app, "c:d");
   });
-  test("its absence is an error with an example", () => {
-    assert.match(
-      failure([]),
-      /no application given, and no typhon\.toml in this folder; for example: typhon app:app/,
-    );
+  test("its absence is an error with an example, where nothing is found", () => {
+    assert.throws(() => loadHere([]), {
+      text: /^no application given, and none found in this folder\. Looked for: typhon\.toml, .*\n.*\nname the application: typhon shop:app, .*$/,
+    });
   });
   const call = `mod:make("a/b.py:c()", debug=False)`;
   for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app", call])

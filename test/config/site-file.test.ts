@@ -18,7 +18,7 @@ import { after, describe, test } from "node:test";
 
 import fc from "fast-check";
 
-import { MAX_ENTRIES } from "../../src/config/app-text.ts";
+import { MAX_ENTRIES } from "../../src/discovery/python-files.ts";
 import type {
   ApplicationConfiguration,
   Configuration,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { load } from "../../src/config/load.ts";
-import { checkGunicornFile, checkMistakes, checkSettings } from "../../src/doctor/settings.ts";
+import { checkMistakes, checkNotices, checkSettings } from "../../src/doctor/settings.ts";
 
 function amiss(words: readonly string[], isRoot = false): string[] {
   return checkSettings(load(["app:app", ...words], { PATH: process.env["PATH"] }, "/tmp"), isRoot)
@@ -20,7 +20,7 @@ test("names applications, and tells of root and of proxies that are everybody", 
   assert.deepEqual(amiss(["--forwarded-allow-ips=*", "--bind=unix:/tmp/typhon-s"]), []);
 });
 
-test("each mistake is a line, and gunicorn's file is a note", () => {
+test("each mistake is a line, and a notice of the start is a note", () => {
   assert.deepEqual(
     checkMistakes("a\nb").map(({ level, fact }) => [level, fact]),
     [
@@ -28,6 +28,7 @@ test("each mistake is a line, and gunicorn's file is a note", () => {
       ["fail", "b"],
     ],
   );
-  assert.equal(checkGunicornFile(false).length, 0);
-  assert.equal(checkGunicornFile(true)[0]?.level, "note");
+  const configuration = load(["app:app"], { PATH: process.env["PATH"] }, "/tmp");
+  const [found] = checkNotices({ ...configuration, notices: ["a gunicorn.conf.py is here"] });
+  assert.deepEqual([found?.level, found?.fact], ["note", "a gunicorn.conf.py is here"]);
 });

@@ -19,6 +19,8 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/html")])
     if environ["PATH_INFO"] == "/boom":
         raise ValueError("boom")
+    while environ["PATH_INFO"] == "/loop":
+        pass
     return [b"<!doctype html>" + os.environ.get("NAME", "nobody").encode()]
 `;
 
@@ -169,6 +171,18 @@ test("requests that come while a saved .env is loaded get its variables, and non
     assert.equal((await client.readResponse()).text, "new");
     client.destroy();
   }
+});
+
+test("a deadline reaches the application through its pages", async (t) => {
+  const { words } = project(t);
+  const options = ["--threads", "1", "--timeout", "1"];
+  const typhon = await startTyphon(t, ["dev", ...words, ...options]);
+  const late = await get(typhon, "/loop");
+  assert.equal(late.status, 504);
+  assert.match(late.text, /DEADLINE[\s\S]*<script src="\/\.typhon/);
+  // By the only thread of the same worker.
+  assert.equal((await get(typhon, "/")).status, 200);
+  await typhon.output.waitFor(/"GET \/ HTTP\/1\.1" 200.* worker=1\b/);
 });
 
 test("pages that wait for events do not hold up the end", async (t) => {

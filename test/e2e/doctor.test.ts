@@ -40,7 +40,7 @@ test("an application that would start: exit code 0, and it has not run", async (
     /^ok {4}environment {4}virtual environment \//m,
     /^\w+ +node +Node 2/m,
     /^ok {4}address {8}http:\/\/127\.0\.0\.1:0 is free$/m,
-    /^note {2}gunicorn {7}gunicorn\.conf\.py is here/m,
+    /^note {2}configuration {2}gunicorn\.conf\.py is here/m,
   ])
     assert.match(stdout, line);
   assert(!existsSync(ran), "the doctor has run the application");
@@ -51,6 +51,15 @@ test("a folder without an application: what the machine has, and exit code 0", a
   assert.equal(code, 0, stdout);
   assert.match(stdout, /^note {2}application +no application given/m);
   assert.match(stdout, /^ok {4}system/m);
+});
+
+test("settings of gunicorn count where they are asked for", async (t) => {
+  const folder = makeScratch(t);
+  writeFileSync(join(folder, "gunicorn.conf.py"), "workers = 3\n");
+  const words = ["app:app", "--bind", "127.0.0.1:0", "--gunicorn-conf", "gunicorn.conf.py"];
+  const { code, stdout, stderr } = await doctor(folder, ...words);
+  assert.deepEqual([code, stderr], [0, ""], stdout);
+  assert.match(stdout, /^\w+ +cores +.*; 3 workers$/m);
 });
 
 test("mistakes are lines like the others, and the exit code is 1", async (t) => {

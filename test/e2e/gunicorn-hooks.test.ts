@@ -1,16 +1,13 @@
 // The hooks of a gunicorn.conf.py in a server with real workers: each in its moment, and what they log.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { load } from "../../src/config/load.ts";
-import { Log } from "../../src/observe/log.ts";
-import { Sink } from "../../src/observe/sink.ts";
-import { Server } from "../../src/server.ts";
-import { until } from "../support/deadline.ts";
-import { makeScratch, requirePython } from "../support/scratch.ts";
+import { getOnce } from "../support/raw-client.ts";
+import { makeScratch } from "../support/scratch.ts";
+import { runTyphon, startTyphon, withDefaults } from "../support/typhon.ts";
 
 const APP = `
 from flask import Flask
@@ -64,59 +61,54 @@ def on_reload(server):
 def on_exit(server):
     print("on_exit")
 `;
-const HOOKS = [...CONF.matchAll(/^def (\w+)/gm)].map(([, name = ""]) => name);
 
 test("each hook of a gunicorn.conf.py has its moment", async (t) => {
   const folder = makeScratch(t);
-  const conf = join(folder, "gunicorn.conf.py");
   writeFileSync(join(folder, "shop.py"), APP);
-  writeFileSync(conf, CONF);
-  mkdirSync(join(folder, "run"));
-  const metrics = join(folder, "run", "metrics");
-  const configuration = load(
-    [
-      "shop:app",
-      `--app-dir=${folder}`,
-      `--python=${requirePython()}`,
-      "--bind=127.0.0.1:0",
-      "--workers=1",
-      `--env=PROMETHEUS_MULTIPROC_DIR=${metrics}`,
-    ],
-    process.env,
-    folder,
+  writeFileSync(join(folder, "gunicorn.conf.py"), CONF);
+  const typhon = await startTyphon(t, [
+    "shop:app",
+    `--app-dir=${folder}`,
+    "--workers=1",
+    `--gunicorn-conf=${join(folder, "gunicorn.conf.py")}`,
+    `--env=PROMETHEUS_MULTIPROC_DIR=${join(folder, "metrics")}`,
+  ]);
+  const { output } = typhon;
+  await output.waitFor(/INFO {2}when_ready: Server is ready\. Spawning workers/);
+  assert.equal((await getOnce(typhon, "/")).text, "hello");
+  await output.waitFor(/INFO {2}worker 1: \/ -> 200/);
+  typhon.signal("SIGHUP");
+  await output.waitFor(
+    /INFO {2}child_exit for worker 1 \(process (\d+)\): Worker exited \(pid: \1\)/,
   );
-  const applications = configuration.applications.map((one) => {
-    return { ...one, gunicornConf: conf, gunicornHooks: HOOKS };
-  });
-  const file = join(folder, "server.log");
-  const log = new Log(new Sink(file), { level: "info", format: "text" });
-  const server = new Server({ ...configuration, applications }, log, null);
-  const text = (): string => readFileSync(file, "utf8");
-  const logged = (pattern: RegExp): Promise<unknown> =>
-    until(`${String(pattern)} is logged\n${text()}`, () => pattern.test(text()));
-  let isStopped = false;
-  t.after(async () => {
-    if (!isStopped) await server.stop(0);
-  });
-  const { addresses } = await server.start();
-  const [url = ""] = addresses;
-  await logged(/INFO {2}when_ready: Server is ready\. Spawning workers/);
-  assert.equal(await (await fetch(url)).text(), "hello");
-  await logged(/INFO {2}worker 1: \/ -> 200/);
-  assert.equal(await server.reload(), null);
-  await logged(/INFO {2}child_exit for worker 1 \(process (\d+)\): Worker exited \(pid: \1\)/);
-  await server.stop(10_000);
-  isStopped = true;
-  await logged(/INFO {2}on_exit: on_exit/);
+  await typhon.stop();
   for (const pattern of [
     /WARN {2}worker_int is not called: workers get no SIGINT or SIGQUIT/,
     /INFO {2}on_starting: on_starting with 1 workers[^]*INFO {2}worker 1: Worker spawned \(pid: \d+\)/,
     /INFO {2}worker 1: Worker initialized \(pid: \d+\)/,
     /INFO {2}worker 1: GET \/ [^]*INFO {2}worker 1: \/ -> 200/,
     /INFO {2}worker 2: Worker spawned[^]*INFO {2}worker 1: Worker exiting \(pid: \d+\)/,
+    /INFO {2}on_reload: Reloading/,
     /INFO {2}child_exit for worker 2[^]*INFO {2}on_exit: on_exit/,
   ])
-    assert.match(text(), pattern);
-  assert.match(text(), /INFO {2}on_reload: Reloading/);
-  assert.doesNotMatch(text(), /ERROR|received INT/);
+    assert.match(output.stderr, pattern);
+  assert.doesNotMatch(output.stderr, /ERROR|received INT/);
+});
+
+test("a failed on_starting ends the start", async (t) => {
+  const folder = makeScratch(t);
+  writeFileSync(join(folder, "shop.py"), APP);
+  writeFileSync(
+    join(folder, "gunicorn.conf.py"),
+    "def on_starting(server):\n    raise ValueError('no folder')\n",
+  );
+  const { code, stderr } = await runTyphon(
+    withDefaults([
+      "shop:app",
+      `--app-dir=${folder}`,
+      `--gunicorn-conf=${join(folder, "gunicorn.conf.py")}`,
+    ]),
+  );
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /on_starting failed\n[^]*ValueError: no folder/);
 });

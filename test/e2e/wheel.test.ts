@@ -5,14 +5,14 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, test } from "node:test";
 
 import { FILE } from "../support/file-scope.ts";
 import { buildPackage, installTyphon } from "../support/installed.ts";
 import { MARK_VARIABLE } from "../support/processes.ts";
 import { getOnce } from "../support/raw-client.ts";
-import { COMMAND, makeScratch } from "../support/scratch.ts";
+import { CHECKOUT, COMMAND, makeScratch, requirePython } from "../support/scratch.ts";
 import { runTyphon, startTyphon, type Typhon } from "../support/typhon.ts";
 
 const FACTS = `
@@ -36,6 +36,23 @@ def facts():
 @app.get("/hello")
 def hello():
     return "hello"
+`;
+
+const HOOKED = `
+import importlib.util
+from typhon_server import hooks
+
+state = []
+
+@hooks.worker_start
+def start():
+    state.append("started")
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    node = importlib.util.find_spec("typhon_server_node")
+    library = hooks.__file__.split("/python")[0]
+    return [f"{state[0]} {node} {library}".encode()]
 `;
 
 const { bin, python, node } = installTyphon(FILE, ["flask==3.1.3"]);
@@ -152,6 +169,26 @@ describe("the installed package", () => {
         .trim(),
     );
     assert.equal(facts.path[0], folder);
+  });
+
+  test("an application of another environment finds typhon_server.hooks, and nothing else of ours", async (t) => {
+    const place = makeScratch(t);
+    writeFileSync(join(place, "app.py"), HOOKED);
+    const args = [...WORDS, "--python", requirePython()];
+    const options = { command: join(bin, "typhon"), cwd: place, defaults: false };
+    const typhon = await startTyphon(t, args, { ...options, env: { PATH: empty } });
+    assert.equal((await getOnce(typhon, "/")).text, `started None ${join(dirname(bin), "lib")}`);
+  });
+
+  test("every npm package that Typhon imports is there, and finds what it needs", () => {
+    const text = readFileSync(join(CHECKOUT, "package.json"), "utf8");
+    const { dependencies }: { dependencies: Readonly<Record<string, string>> } = JSON.parse(text);
+    const names = Object.keys(dependencies);
+    assert(names.length > 0);
+    const program = names.map((name) => `await import("${name}");`).join("\n");
+    // A program without a file imports from the working folder.
+    const cwd = join(dirname(dirname(dirname(node))), "typhon_server");
+    execFileSync(node, ["--input-type=module", "--eval", program], { cwd });
   });
 
   test("brings no modules beside its own two", () => {

@@ -312,3 +312,29 @@ def test_a_conf_file_imports_from_the_folder_of_the_application(tmp_path: Path) 
     with Front("main:app", str(tmp_path / "app"), **conf_of(tmp_path, source)) as front:
         worker = front.start_taking()
         assert worker.read_out() == "traced\n"
+
+
+def test_what_the_file_changes_holds_in_the_worker(serve: Serve, tmp_path: Path) -> None:
+    settings = conf_of(
+        tmp_path,
+        """
+        import sys
+        from gevent import monkey
+        monkey.patch_all()
+        sys.path.insert(0, "/from/the/conf")
+        """,
+    )
+    front = serve(
+        """
+        import sys
+        from gevent import monkey
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            found = monkey.is_module_patched("socket"), "/from/the/conf" in sys.path
+            return [repr(found).encode()]
+        """,
+        **settings,
+    )
+    worker = front.start_taking()
+    assert response_to(worker, front.ask())[1] == b"(True, True)"

@@ -20,7 +20,7 @@ from typhon_worker.wire.settings import Settings
 
 from .gunicorn_requests import RequestHooks
 from .importer import LoadError
-from .log_config import apply_file, apply_object
+from .log_config import apply_object
 from .stand_in import StandIn
 
 TYPE_CHECKING = False
@@ -137,6 +137,7 @@ class GunicornConf:
         """
         self.path = settings.gunicorn_conf
         self._wanted = settings.gunicorn_hooks
+        self._has_log_config = bool(settings.log_config)
         self._channel = channel
         self._names = _run_file(self.path)
         cfg = Cfg(self._names, settings)
@@ -145,13 +146,13 @@ class GunicornConf:
         self.worker = Worker(cfg, log, number, pid or os.getpid())
 
     def set_up_logging(self, *, is_applied: bool = False) -> None:
-        """Applies the file's logconfig settings, unless --log-config has come before.
+        """Applies the file's logconfig_dict, unless there is a --log-config.
 
         Lines of gunicorn's logger go into the server's log, if nothing else was said.
         `is_applied`: a template has applied the settings.
         """
         logger = logging.getLogger("gunicorn.error")
-        if not logger.handlers and not is_applied:
+        if not is_applied:
             self.apply_log_settings()
         if not logger.handlers:
             handler = logging.StreamHandler() if self._channel is None else _Handler(self._channel)
@@ -203,14 +204,9 @@ class GunicornConf:
         return f"{doubt}\n{text}" if doubt else text
 
     def apply_log_settings(self) -> None:
-        """Applies logconfig, logconfig_json and logconfig_dict of the file. Raises LoadError."""
-        names = self._names
-        if names.get("logconfig_dict"):
-            apply_object(names["logconfig_dict"], "logconfig_dict of", self.path)
-        for name in ("logconfig_json", "logconfig"):
-            if names.get(name):
-                apply_file(str(names[name]), f"{name} of {self.path}:")
-                return
+        """Applies logconfig_dict of the file, unless there is a --log-config. Raises LoadError."""
+        if self._names.get("logconfig_dict") and not self._has_log_config:
+            apply_object(self._names["logconfig_dict"], "logconfig_dict of", self.path)
 
 
 class _Handler(logging.Handler):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from typhon_worker.process.tracebacks import describe
 
+from .cancellation import INNER_CALLERS
 from .stand_in import StandIn
 
 TYPE_CHECKING = False
@@ -159,3 +160,6 @@ class _Ended:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._result)
+
+
+INNER_CALLERS.add(RequestHooks.__call__.__code__)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def apply_file(path: str, option: str = "--log-config") -> None:
-    """Configures `logging` as the file says. Raises LoadError, with the option and the file."""
+def apply_file(path: str) -> None:
+    """Configures `logging` as the file of --log-config says. Raises LoadError, with its name."""
     import logging.config
 
     suffix = os.path.splitext(path)[1].lower()
@@ -28,7 +28,7 @@ def apply_file(path: str, option: str = "--log-config") -> None:
         else:
             logging.config.fileConfig(path, disable_existing_loggers=False, encoding="utf-8")
     except Exception as error:
-        raise _failure(option, path, error) from None
+        raise _failure("--log-config", path, error) from None
 
 
 def apply_object(config: dict[str, Any], option: str, path: str) -> None:

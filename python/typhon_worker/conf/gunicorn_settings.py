@@ -3,7 +3,7 @@
 A script, run by the interpreter of the application in the folder where the server was started:
 gunicorn_settings.py FILE|python:MODULE NAME,… SECONDS   (names of settings; time for the file)
 
-The line is {"file", "settings", "hooks", "env", "patched"} or {"error", "line", "trace"}; each
+The line is {"file", "settings", "hooks", "env"} or {"error", "line", "trace"}; each
 setting is a list of texts.
 As under gunicorn the file is a module named __config__, that folder leads sys.path, and names that
 are no setting count for nothing.
@@ -66,7 +66,6 @@ def main() -> None:
             "settings": {name: _texts(found[name]) for name in names.split(",") if name in found},
             "hooks": [name for name in HOOKS if callable(found.get(name))],
             "env": {name: text for name, text in os.environ.items() if before.get(name) != text},
-            "patched": _patched(),
         }
     except BaseException as error:  # sys.exit() and KeyboardInterrupt, too
         result = _explain(error, target)
@@ -117,20 +116,6 @@ def _text(value: object) -> str:
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
     return str(value) if isinstance(value, (str, float)) else repr(value)[:MAX_WORDS]
-
-
-# gevent's and eventlet's patches would hold in this process alone.
-def _patched() -> list[str]:
-    gevent = sys.modules.get("gevent.monkey")
-    eventlet = sys.modules.get("eventlet.patcher")
-    return [
-        name
-        for name, is_patched in (
-            ("gevent", bool(getattr(gevent, "saved", None))),
-            ("eventlet", bool(getattr(eventlet, "already_patched", None))),
-        )
-        if is_patched
-    ]
 
 
 def _explain(error: BaseException, target: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-// The handler of a route in development: pages get the reload script.
+// The handler of a route in development: pages get the reload script, and a browser asks anew for what they consist of.
 
 import type { Exchange, Handler } from "../../http/exchange.ts";
 import type { PageReloads } from "./page-reloads.ts";
@@ -19,8 +19,8 @@ export class DevelopedPages implements Handler {
       // Applications read the one; files, and the server's own compression, the other.
       exchange.effectiveHead = withoutCodings(withoutConditions(exchange.effectiveHead));
       exchange.head = withoutConditions(exchange.head);
-      exchange.appender = new ScriptTag(purpose, this.#reloads.version);
     }
+    exchange.appender = new ScriptTag(purpose, this.#reloads.version);
     this.#inner.handle(exchange);
   }
 }

@@ -43,6 +43,7 @@ const HTML = /^text\/html\s*(?:;(?!.*charset\s*=\s*"?utf-?(?:16|32))|$)/i;
 const DOCUMENT = /^(?:\u00ef\u00bb\u00bf)?(?:\s|<!--[\s\S]*?-->)*<(?:!doctype\s+html|html)[\s>]/i;
 /** So much of a body is looked at. */
 const BEGIN_BYTES = 1024;
+const EMPTY = Buffer.alloc(0);
 const NONCE = /'nonce-([A-Za-z0-9+/_-]+={0,2})'/;
 
 /** "document": a browser loads a page. "unknown": perhaps. "other": a part of one, or no browser. */
@@ -76,7 +77,7 @@ function without(head: RequestHead, dropped: ReadonlySet<string>, bits: number):
   };
 }
 
-/** Puts the tag behind the documents of one exchange. `version`: of the code that responds. */
+/** Puts the tag behind the documents of one exchange; all other responses are revalidated by the browser. `version`: of the code that responds. */
 export class ScriptTag implements ResponseAppender {
   readonly #purpose: Purpose;
   readonly #version: string;
@@ -108,7 +109,7 @@ export class ScriptTag implements ResponseAppender {
 
   appendTo(head: ResponseHead, method: string): Appendix | null {
     if (this.#purpose === "other" || !isPage(head) || !mayHaveBody(method, head.status))
-      return null;
+      return revalidated(head);
     const isSure = this.#purpose === "document";
     const bytes = Buffer.from(tagOf(this.#version, head));
     const length = isSure && head.contentLength !== null ? head.contentLength + bytes.length : null;
@@ -118,6 +119,21 @@ export class ScriptTag implements ResponseAppender {
       fits: (begin) => isSure || DOCUMENT.test(begin.subarray(0, BEGIN_BYTES).toString("latin1")),
     };
   }
+}
+
+/**
+ * A browser may keep for days what says nothing of it (RFC 9111 §4.2.2), and does not ask anew for the scripts and
+ * pictures of a page that reloads.
+ */
+function revalidated(head: ResponseHead): Appendix | null {
+  const { names, values } = head;
+  if (names.some((name) => name.toLowerCase() === "cache-control")) return null;
+  const asked = {
+    ...head,
+    names: [...names, "Cache-Control"],
+    values: [...values, "no-cache"],
+  };
+  return { head: asked, bytes: EMPTY, fits: () => true };
 }
 
 function isPage({ status, names, values }: ResponseHead): boolean {

@@ -2,7 +2,7 @@
 // a hand on the browser; styles change in the page that is there.
 
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 
@@ -134,6 +134,18 @@ test("a page that is a file reloads when it is saved", async () => {
   const page = await open("/static/plain.html");
   save("public/plain.html", "<!doctype html><title>plain</title><p>saved</p>");
   await shows(page, /saved/);
+});
+
+test("a page that reloads has no old script, even if its file was old", async () => {
+  save("public/word.js", "document.querySelector('#text').textContent = 'old word'");
+  const old = new Date("2020-01-01");
+  utimesSync(join(folder, "public/word.js"), old, old);
+  const tag = "<!doctype html><p id=text></p><script src=/static/word.js></script>";
+  save("public/script.html", tag);
+  const page = await open("/static/script.html");
+  await shows(page, /old word/);
+  save("public/word.js", "document.querySelector('#text').textContent = 'new word'");
+  await shows(page, /new word/);
 });
 
 test("a page that was not seen is new when it is seen", async () => {

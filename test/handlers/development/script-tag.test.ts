@@ -197,6 +197,11 @@ function testPages(name: string, start: StartEngine): void {
         isPage(seen, body, String(body.length));
         assert.deepEqual(seen.fields.get("etag"), ['"a"']);
         isPage(await get(pieces([body], fields), request), body, undefined);
+        // Of a fragment it is known too late that it is none of a page's own files.
+        const asked = request === OLD_BROWSER ? undefined : ["no-cache"];
+        assert.deepEqual(seen.fields.get("cache-control"), asked);
+        const kept = await get(whole(body, [...fields, ["Cache-Control", "max-age=9"]]), request);
+        assert.deepEqual(kept.fields.get("cache-control"), ["max-age=9"]);
       });
 
     it("leave a part, an unchanged page and a response without a body as they are", async () => {
