@@ -29,15 +29,12 @@ import { canonicalPath } from "./routing/canonical-path.ts";
 import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
 import { explainUnused } from "./workers/gunicorn-hooks.ts";
-import { cpuMsOf } from "./workers/worker-process.ts";
 import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
 /** Requests of one application that wait for a reload in development. */
 const MAX_HELD = 1000;
 /** Time over which the WebSockets of a worker that leaves are closed, at most. */
 const LEAVE_MS = 5000;
-/** Time after which a start says what it waits for. */
-const SLOW_START_MS = 2000;
 /** How often a stopping application looks whether requests still run. */
 const IDLE_CHECK_MS = 20;
 
@@ -104,7 +101,7 @@ export class PythonApplication implements Handler {
     const output = captureOutput ? null : writeOutput;
     this.#pool = new Pool(
       poolOptions(configuration, tempDir),
-      new PoolLog(this.#log, exchangeOf, output),
+      new PoolLog(this.#log, exchangeOf, configuration, output),
     );
     const context = {
       pool: this.#pool,
@@ -155,7 +152,6 @@ export class PythonApplication implements Handler {
       throw new OperatorError("--sendfile: files are sent only where /proc is mounted");
     for (const text of explainUnused(this.configuration.gunicornHooks))
       this.#log.warning("hook.unused", text, {});
-    const timer = setTimeout(() => this.#tellSlowStart(), SLOW_START_MS);
     try {
       await this.#pool.start();
     } catch (error) {
@@ -163,8 +159,6 @@ export class PythonApplication implements Handler {
       if (error.kind === "launcher") throw this.#launcherFailure(error);
       if (!this.#isDevelopment) throw new OperatorError(error.message, 3);
       this.#fail(error.message, error.page);
-    } finally {
-      clearTimeout(timer);
     }
     return this.#failure;
   }
@@ -266,27 +260,6 @@ export class PythonApplication implements Handler {
       await new Promise((resolve) => setTimeout(resolve, IDLE_CHECK_MS));
   }
 
-  // The CPU time tells an application that computes from one that waits for something else, such as a database.
-  #tellSlowStart(): void {
-    const { app, python, startTimeoutMs } = this.configuration;
-    const waited = `not ready after ${SLOW_START_MS / 1000} s`;
-    const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
-    const { workers } = this.#pool.status();
-    const starting = workers.find(({ state, pid }) => state === "starting" && pid > 0);
-    if (starting === undefined) {
-      this.#log.info(
-        "application.waiting",
-        `${waited}: ${python} has not started a worker; ${limit}`,
-        {},
-      );
-      return;
-    }
-    const { number: worker, pid } = starting;
-    const cpuMs = cpuMsOf(pid);
-    const doing = `worker ${worker} (process ${pid}) loads ${app}, ${cpuMs / 1000} s of that on a CPU`;
-    this.#log.info("application.waiting", `${waited}: ${doing}; ${limit}`, { worker, pid, cpuMs });
-  }
-
   /** What kept the launcher from coming up: its interpreter, mostly. */
   #launcherFailure(error: StartFailure): OperatorError {
     // Python tells what is wrong in its last line, and so does a program that is no Python.
@@ -343,6 +316,7 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       threads: configuration.threads,
       workers: configuration.workers,
       areWorkersChosen: configuration.areWorkersChosen,
+      preload: configuration.preload,
       software: `typhon/${readVersion()}`,
     },
     queueTimeoutMs: configuration.queueTimeoutMs,

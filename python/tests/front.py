@@ -276,12 +276,18 @@ class Front:
     def say(self, **message: object) -> None:
         self.control.sendall(json.dumps(message).encode() + b"\n")
 
-    def hear(self, op: str) -> dict[str, Any]:
-        """The next message from the launcher, which has to be this one."""
+    def peek(self) -> str:
+        """What the next message from the launcher is, which `hear` then takes."""
         while b"\n" not in self._received:
-            chunk = read_some(self.control.fileno(), f"'{op}' from the launcher")
+            chunk = read_some(self.control.fileno(), "a message from the launcher")
             assert chunk, "the launcher has closed control"
             self._received += chunk
+        op: str = json.loads(self._received.split(b"\n", 1)[0])["op"]
+        return op
+
+    def hear(self, op: str) -> dict[str, Any]:
+        """The next message from the launcher, which has to be this one."""
+        self.peek()
         line, self._received = self._received.split(b"\n", 1)
         message: dict[str, Any] = json.loads(line)
         assert message["op"] == op, message

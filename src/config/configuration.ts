@@ -45,6 +45,8 @@ export interface ApplicationConfiguration {
   readonly workers: number;
   /** Whether the user has chosen `workers`; else an application that needs a single process gets one. */
   readonly areWorkersChosen: boolean;
+  /** Whether a template loads the application once, and forks the workers. */
+  readonly preload: boolean;
   readonly threads: number;
   /** Requests that a worker runs at once under ASGI. */
   readonly concurrency: number;

@@ -38,7 +38,7 @@ export interface ForeignOption {
   readonly read: (text: string) => readonly OwnText[];
 }
 
-type Details = Partial<Omit<ForeignOption, "flags" | "servers" | "kind" | "ours" | "note">>;
+type Details = Partial<Omit<ForeignOption, "flags" | "servers" | "ours" | "note">>;
 
 const GUNICORN = ["gunicorn"] as const;
 const UVICORN = ["uvicorn"] as const;
@@ -726,7 +726,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     [],
     GUNICORN,
     "a dictionary of logging is applied in each worker, unless --log-config is given",
-    { setting: "logconfig_dict", harmless: /(?:)/ },
+    { kind: "same", setting: "logconfig_dict", harmless: /(?:)/ },
   ),
   idle(
     "logger-class",

@@ -113,6 +113,7 @@ function configure(
     // In development one process is enough, and starts soonest.
     workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     areWorkersChosen: workers !== undefined,
+    preload: sources.one(OPTIONS.preload),
     threads: sources.one(OPTIONS.threads),
     concurrency: sources.one(OPTIONS.concurrency),
     retry: sources.one(OPTIONS.retry),

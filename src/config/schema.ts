@@ -534,6 +534,11 @@ const WORKERS = inGroup("Workers", "application", {
     doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity; it is 1 for an application that needs a single process (Gradio, NiceGUI, Socket.IO, MCP sessions and others: docs/guide/application-processes.md), and the log says why.",
     read: wholeNumber(1, MAX_WORKERS),
   },
+  preload: {
+    ...SWITCH,
+    help: "load the application once, in a process that forks the workers",
+    doc: 'Loads the application once, in a process of its own (the template), which then forks the workers: they share its memory, and a further worker starts in milliseconds. Each reload loads the new code in a new template. What a fork does not copy, such as threads, has to start in the workers; the log names what it finds. gunicorn has the same option (docs/guide/application-processes.md, "Loading once").',
+  },
   threads: {
     placeholder: "N",
     fallback: "4",
@@ -573,7 +578,7 @@ const WORKERS = inGroup("Workers", "application", {
     placeholder: "SIZE",
     fallback: "0",
     help: "replace a worker that uses more memory; 0 = never",
-    doc: "The resident memory, such as `512M`, above which a worker is replaced, in the same way as with `--max-requests`. Checked every second. 0: never.",
+    doc: "The resident memory, such as `512M`, above which a worker is replaced, in the same way as with `--max-requests`. Checked every second. With `--preload` the memory that a worker shares with its template counts in full for each worker. 0: never.",
     read: readSize,
   },
   maxAge: {
@@ -657,7 +662,7 @@ const TIMES = inGroup("Times", "application", {
     placeholder: "SECONDS",
     fallback: "120",
     help: "how long a worker may take to load the application",
-    doc: "How long a new worker may take to load the application and to warm up. After that the worker is killed, and the start or the reload has failed.",
+    doc: "How long a new worker may take to load the application and to warm up. After that the worker is killed, and the start or the reload has failed; the message has the stack of what was being imported. With `--preload` it is the time for the template, and for the workers that wait for it.",
     read: seconds(0.1),
   },
 });

@@ -64,8 +64,10 @@ async function checkPythons(
   const variables = new Map<string, Environment>();
   if (cgi !== null) variables.set(cgi.python, environment);
   for (const { python, env } of applications) variables.set(python, { ...environment, ...env });
+  const reasons = new Map(applications.map(({ python, pythonWhy }) => [python, pythonWhy]));
   const asked = [...variables].map(async ([path, own]) => ({
     path,
+    why: reasons.get(path) ?? "",
     facts: await askPython(path, own),
   }));
   return (await Promise.all(asked)).flatMap((one) => checkPython(one, now));

@@ -72,17 +72,19 @@ function isFacts(told: unknown): told is PythonFacts {
 
 export interface AskedPython {
   readonly path: string;
+  /** Why this interpreter was chosen, in words; "" = it was named. */
+  readonly why: string;
   readonly facts: PythonFacts | string;
 }
 
 /** `now`: ms since 1970. */
-export function checkPython({ path, facts }: AskedPython, now: number): readonly Finding[] {
+export function checkPython({ path, why, facts }: AskedPython, now: number): readonly Finding[] {
   if (typeof facts === "string")
     return [
       finding("fail", "python", `${path} cannot be used: ${facts}`, "name another by --python"),
     ];
   return [
-    checkVersion(path, facts, now),
+    checkVersion(why === "" ? path : `${path} (${why})`, facts, now),
     checkEnvironment(facts),
     checkEncoding(facts),
     facts.hasUvloop

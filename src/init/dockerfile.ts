@@ -28,7 +28,7 @@ export function renderDockerfile(facts: InitFacts): string {
   const isSite = app === ".";
   const compile = isSite
     ? ""
-    : "# Bytecode for a user who may not write here.\nRUN python -m compileall -q .\n";
+    : "# Bytecode for a user who may not write here.\nRUN python -m compileall -qq . || true\n";
   const words = ["typhon", ...servingWords(facts)];
   return `# ${name} by Typhon: ${found}.
 #     docker build -t ${name.toLowerCase()} .

@@ -103,8 +103,14 @@ export interface EventFields {
     readonly workers: number;
     readonly reason: string;
   };
-  /** The start takes long. `cpuMs`: CPU time of the worker that loads the application. */
+  /** The application is loading, at a start or a reload. `workers`: how many it is to have. */
+  "application.loading": { readonly workers: number };
+  /**
+   * A start or a reload takes long. `cpuMs`: CPU time of the process that loads the application; `place`: the module
+   * that is being imported, and the line.
+   */
   "application.waiting": {
+    readonly place?: string;
     readonly worker?: number;
     readonly pid?: number;
     readonly cpuMs?: number;
@@ -128,6 +134,12 @@ export interface EventFields {
   "worker.message": { readonly worker: number; readonly requestId?: string };
   /** The event loop did not come back within --loop-timeout; the text holds the worker's stacks. */
   "worker.loop-blocked": { readonly worker: number; readonly ms: number };
+  /** A template (--preload) ended; its workers go on. */
+  "template.ended": {
+    readonly pid: number;
+    readonly code: number | null;
+    readonly signal: number | null;
+  };
   /** Functions of an application have run outside of its workers (typhon_server.hooks, gunicorn.conf.py). */
   "hook.ended": HookFields;
   /** One of them has failed, or was killed because it took too long; the text has the traceback. */

@@ -26,6 +26,8 @@ export interface LauncherOptions {
     /** For a handler whose client has left, 0 = no limit; and whether it is cancelled at once (ASGI). */
     readonly abandonTimeoutMs: number;
     readonly cancelOnDisconnect: boolean;
+    /** Whether a template loads the application once for all workers of a generation. */
+    readonly preload: boolean;
     /** Requests that a worker runs at once under ASGI. */
     readonly concurrency: number;
     readonly appDir: string;
@@ -49,18 +51,30 @@ export interface LauncherOptions {
   };
 }
 
+/** How the process of a template ended; null: code or signal does not apply. */
+export interface TemplateEnd {
+  readonly pid: number;
+  readonly code: number | null;
+  readonly signal: number | null;
+}
+
 export interface LauncherListener {
   /**
    * The launcher is ready to start workers. `pipePages`: pages that fit into the queue. `python`: such as
    * "CPython 3.11.7". `shared`: the inherited files, else new ones.
    */
   onOpened(pipePages: number, python: string, shared: SharedFiles): void;
-  /** A worker was forked, and its files exist (`openWorker`). */
+  /**
+   * A process loads the application for this worker, and its files exist (`openWorker`). Told again with another
+   * process when the first one was a template, which has forked the worker.
+   */
   onStarted(worker: number, pid: number): void;
   /** No process of this worker could be started; `text` says why. */
   onNotStarted(worker: number, text: string): void;
   /** A worker's process has ended. */
   onEnded(end: WorkerEnd): void;
+  /** A template has ended though its workers, or the generation, go on. */
+  onTemplateEnd(end: TemplateEnd): void;
   /** A call of the application's functions has ended (`startHook`). `text`: what it has printed, or why it failed. */
   onHookEnded(id: number, isDone: boolean, text: string): void;
   /** The launcher has ended, on request or not; its workers may still run. `text`: the reason, if known. */
@@ -150,10 +164,25 @@ export class Launcher {
     });
   }
 
-  /** Forks worker `worker`, which runs the application in `place`. Throws if no run directory can be made. */
-  start(worker: number, { appDir, ...sameNames }: Place): void {
+  /**
+   * Forks worker `worker`, which runs the application in `place`. With `preload` the generation's template forks it,
+   * and loads the application before if it is the first. Throws if no run directory can be made.
+   */
+  start(worker: number, generation: number, { appDir, ...sameNames }: Place): void {
     const directory = this.#makeDirectory(worker).path;
-    this.#process.say({ op: "start", worker, directory, app_dir: appDir, ...sameNames });
+    this.#process.say({
+      op: "start",
+      worker,
+      generation,
+      directory,
+      app_dir: appDir,
+      ...sameNames,
+    });
+  }
+
+  /** Ends the template of a generation once it has no worker. */
+  retire(generation: number): void {
+    this.#process.say({ op: "retire", generation });
   }
 
   /** Forks a process that calls functions of the application; `onHookEnded` follows. */
@@ -197,6 +226,12 @@ export class Launcher {
         );
       case "started":
         return this.#listener.onStarted(worker, message.number("pid"));
+      case "template-ended":
+        return this.#listener.onTemplateEnd({
+          pid: message.number("pid"),
+          code: message.nullable("code"),
+          signal: message.nullable("signal"),
+        });
       case "not-started":
         this.#removeDirectory(worker);
         return this.#listener.onNotStarted(worker, message.text("text"));

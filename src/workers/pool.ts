@@ -14,14 +14,16 @@ import {
   type LauncherListener,
   type LauncherOptions,
   type LauncherPort,
+  type TemplateEnd,
 } from "./launcher.ts";
+import { formatMainStack } from "./loading-stack.ts";
 import { withLockHint } from "./lock-hint.ts";
 import { resolvePlace, type Place } from "./place.ts";
 import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
 import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
 import { WorkerSet, type WorkerSetOptions } from "./worker-set.ts";
-import type { WorkerProcessListener } from "./worker-process.ts";
+import type { WorkerPort, WorkerProcessListener } from "./worker-process.ts";
 import { WorkerTable } from "./worker-table.ts";
 import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
@@ -43,6 +45,13 @@ export interface PoolOptions
 }
 
 export interface PoolListener {
+  /** The application is loading in `workers` workers, of the number that it is to have. */
+  onLoading(workers: number, wanted: number): void;
+  /**
+   * The load still lasts. `worker`: one that loads, null if none has been started; `stack`: faulthandler's report
+   * about it, "" if it cannot be read.
+   */
+  onStillLoading(lastedMs: number, worker: Worker | null, stack: string): void;
   onWorkerReady(worker: Worker): void;
   /** `pauseMs`: until the next worker is started; 0: at once. */
   onWorkerEnd(exit: WorkerExit, pauseMs: number): void;
@@ -61,6 +70,8 @@ export interface PoolListener {
   onOverdue(overdue: Overdue, stacks: string, find: (id: number) => Job | undefined): void;
   /** The event loop of the worker has not come back within the loop's timeout. */
   onLoopBlocked(worker: Worker, stacks: string, find: (id: number) => Job | undefined): void;
+  /** A template has ended unexpectedly; its workers go on, and the next worker gets a new template. */
+  onTemplateEnd(end: TemplateEnd): void;
   /** Functions of the application have run outside of its workers, or have not; `text`: what they have printed. */
   onHook(call: HookCall, outcome: HookOutcome, text: string): void;
   /** The launcher has ended unexpectedly; a new launcher replaces it. */
@@ -171,6 +182,10 @@ export class Pool implements LauncherListener {
       this.#workers,
       { ...options, workers, areWorkersChosen },
       {
+        onLoading: (count) => listener.onLoading(count, workers),
+        onStillLoading: (lastedMs) => this.#onStillLoading(lastedMs),
+        onRetired: (generation) => this.#launcher?.retire(generation),
+        onStartOverdue: (worker) => this.#onStartOverdue(worker),
         start: (worker) => this.#startWorker(worker),
         kill: (worker) => this.#kill(worker),
         onReady: (worker) => listener.onWorkerReady(worker),
@@ -318,6 +333,17 @@ export class Pool implements LauncherListener {
   onStarted(number: number, pid: number): void {
     const worker = this.#workers.get(number);
     if (worker === undefined || this.#launcher === null) return;
+    try {
+      if (worker.process === null) worker.process = this.#openWorker(worker, pid, this.#launcher);
+      else worker.process.forked(pid);
+    } catch (error) {
+      worker.failure = { kind: "start", text: `worker ${number}: ${textOf(error)}` };
+      this.#set.kill(worker, this.#now());
+    }
+  }
+
+  #openWorker(worker: Worker, pid: number, launcher: LauncherPort): WorkerPort {
+    const { number } = worker;
     const listener: WorkerProcessListener = {
       onFrame: (type, id, isEnd, count, payload) => {
         if (!this.#jobs.onFrame(number, type, id, isEnd, count, payload))
@@ -330,12 +356,7 @@ export class Pool implements LauncherListener {
         return this.#listener.onOutput(worker, stream, lines);
       },
     };
-    try {
-      worker.process = this.#launcher.openWorker(number, pid, listener);
-    } catch (error) {
-      worker.failure = { kind: "start", text: `worker ${number}: ${textOf(error)}` };
-      this.#set.kill(worker, this.#now());
-    }
+    return launcher.openWorker(number, pid, listener);
   }
 
   onNotStarted(number: number, text: string): void {
@@ -347,6 +368,10 @@ export class Pool implements LauncherListener {
 
   onEnded(end: WorkerEnd): void {
     this.#exits.ended(end, this.#now());
+  }
+
+  onTemplateEnd(end: TemplateEnd): void {
+    if (this.#state === "running") this.#listener.onTemplateEnd(end);
   }
 
   onHookEnded(id: number, isDone: boolean, text: string): void {
@@ -440,6 +465,9 @@ export class Pool implements LauncherListener {
     if (found !== "wsgi" && found !== "asgi")
       throw new FrameFault(`READY with the interface ${found ?? ""}`);
     const { threads, concurrency } = this.#options.application;
+    const pid = Number(ready.get("pid") ?? worker.pid);
+    if (!Number.isSafeInteger(pid) || pid < 0) throw new FrameFault("READY with a wrong process");
+    if (pid !== worker.pid) worker.process?.forked(pid);
     worker.interface = found;
     // Under ASGI as many requests whose clients have left may run beside the others.
     worker.slots = found === "asgi" ? 2 * concurrency : threads;
@@ -544,6 +572,32 @@ export class Pool implements LauncherListener {
     this.#jobs.interrupt(overdue);
   }
 
+  #onStillLoading(lastedMs: number): void {
+    const worker = this.#workers.all.findLast(
+      ({ state, process }) => state === "starting" && process !== null,
+    );
+    if (!worker?.process) this.#listener.onStillLoading(lastedMs, null, "");
+    else
+      worker.process.askLoadingStacks((stack) => {
+        // It may have loaded in the meantime.
+        if (worker.state === "starting") this.#listener.onStillLoading(lastedMs, worker, stack);
+      });
+  }
+
+  #onStartOverdue(worker: Worker): void {
+    worker.process?.askLoadingStacks((report) => {
+      if (worker.state !== "starting" || worker.failure === null) return;
+      const stack = formatMainStack(report);
+      const { kind, text } = worker.failure;
+      const failure = { kind, text: stack === "" ? text : `${text}; it was here:\n${stack}` };
+      worker.failure = failure;
+      // Workers without a process wait for the template that loads for this one, and end with it.
+      for (const one of this.#workers.all)
+        if (one.state === "starting" && one.process === null) one.failure = failure;
+      this.#set.kill(worker, this.#now());
+    });
+  }
+
   #onLoopBlocked(worker: Worker): void {
     worker.process?.askStacks(0, (stacks) =>
       this.#listener.onLoopBlocked(worker, stacks, (id) => this.#jobs.get(id)),
@@ -581,7 +635,7 @@ export class Pool implements LauncherListener {
     try {
       this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
       worker.place = this.#placeOf(generation);
-      this.#launcher.start(number, worker.place);
+      this.#launcher.start(number, generation, worker.place);
       // Those of workers that ended while no launcher ran.
       this.#hooks.resume(this.#now());
     } catch (error) {

@@ -308,7 +308,7 @@ describe("the command of this checkout", () => {
   test("--help goes to standard output", () => {
     const outcome = run(COMMAND, ["--help"], { env });
     assert.equal(outcome.status, 0, outcome.stderr);
-    assert.match(outcome.stdout, /^Usage: typhon APP \[options\]\n/);
+    assert.match(outcome.stdout, /^Usage: typhon \[APP\] \[options\] /);
     assert.equal(outcome.stderr, "");
   });
   test("a mistake is one line on standard error and exit code 2", () => {

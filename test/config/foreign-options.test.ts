@@ -120,7 +120,7 @@ describe("the table", () => {
     const missing = FOREIGN_OPTIONS.map(({ ours }) => ours).filter(
       (name) => name !== "" && !OWN.has(name),
     );
-    const mayMiss = new Set(["app", "check", "preload"]);
+    const mayMiss = new Set(["app", "check"]);
     assert.deepEqual(
       missing.filter((name) => !mayMiss.has(name)),
       [],

@@ -35,7 +35,7 @@ for (const [why, facts, level, text] of [
   ["a beta", { version: [3, 14, 0], isFinal: false }, "note", /not a final release/],
 ] as const) {
   test(`python: ${why}`, () => {
-    const [found] = checkPython({ path: "/p", facts: { ...GOOD, ...facts } }, NOW);
+    const [found] = checkPython({ path: "/p", why: "", facts: { ...GOOD, ...facts } }, NOW);
     assert.equal(found?.level, level);
     assert.match(found.fact, text);
     assert(level === "ok" || level === "note" || found.remedy !== "");
@@ -44,20 +44,22 @@ for (const [why, facts, level, text] of [
 
 test("the last day of a release line is the end of October", () => {
   const levelAt = (now: number) =>
-    checkPython({ path: "/p", facts: { ...GOOD, version: [3, 10, 18] } }, now)[0]?.level;
+    checkPython({ path: "/p", why: "", facts: { ...GOOD, version: [3, 10, 18] } }, now)[0]?.level;
   assert.equal(levelAt(Date.UTC(2026, 9, 31, 23)), "ok");
   assert.equal(levelAt(Date.UTC(2026, 10, 1)), "warn");
 });
 
 test("an interpreter that cannot be run is told with its reason", () => {
-  const [found, ...more] = checkPython({ path: "/p", facts: "no such file" }, NOW);
+  const [found, ...more] = checkPython({ path: "/p", why: "", facts: "no such file" }, NOW);
   assert.deepEqual([found?.level, more.length], ["fail", 0]);
   assert.match(found?.fact ?? "", /^\/p cannot be used: no such file$/);
 });
 
 test("environment, encoding and packages", () => {
   const levels = (facts: Partial<PythonFacts>) =>
-    checkPython({ path: "/p", facts: { ...GOOD, ...facts } }, NOW).map(({ level }) => level);
+    checkPython({ path: "/p", why: "", facts: { ...GOOD, ...facts } }, NOW).map(
+      ({ level }) => level,
+    );
   assert.deepEqual(levels({}), ["ok", "ok", "ok", "ok"]);
   assert.deepEqual(levels({ prefix: "/usr/local" }), ["ok", "note", "ok", "ok"]);
   assert.deepEqual(levels({ encoding: "utf8" }), ["ok", "ok", "ok", "ok"]);

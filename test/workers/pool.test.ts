@@ -52,6 +52,7 @@ const OPTIONS: PoolOptions = {
     threads: 2,
     workers: 2,
     areWorkersChosen: true,
+    preload: false,
     software: "typhon",
   },
   queueTimeoutMs: 60_000,
@@ -81,6 +82,7 @@ function makeShared(context: TestContext): SharedFiles {
 class PlayedPool {
   readonly pool: Pool;
   readonly events: string[] = [];
+  readonly loads: string[] = [];
   /** All launchers so far, and the files that each inherited. */
   readonly launchers: FakeLauncher[] = [];
   readonly inherited: (SharedFiles | null)[] = [];
@@ -93,6 +95,12 @@ class PlayedPool {
     this.#context = context;
     const tell = (text: string): void => void this.events.push(text);
     const listener: PoolListener = {
+      onLoading: (workers, wanted) => void this.loads.push(`load in ${workers} of ${wanted}`),
+      onStillLoading: (ms, worker, stack) =>
+        void this.loads.push(
+          `still loading ${Math.floor(ms / 1000)} s: ${worker?.number ?? "none"} ${stack}`,
+        ),
+      onTemplateEnd: ({ pid, code, signal }) => tell(`template ${pid} ended ${code} ${signal}`),
       onWorkerReady: ({ number }) => tell(`ready ${number}`),
       onWorkerEnd: ({ worker, end, lost, retried }) =>
         tell(
@@ -245,12 +253,109 @@ describe("the start of a pool", () => {
     const start = played.pool.start();
     played.open();
     played.tickAt(10_000);
+    assert.deepEqual(played.launcher.signals, [], "a template may load for it");
+    played.tickAt(11_000);
     assert.deepEqual(played.launcher.signals, [
       [1, SIGKILL],
       [2, SIGKILL],
     ]);
     played.launcher.end(1, { signal: SIGKILL });
     await assert.rejects(start, /did not load within 10 s/);
+  });
+});
+
+const STACK = `Current thread 0x1 (most recent call first):
+  File "/nowhere/db.py", line 4 in connect
+  File "/nowhere/shop.py", line 2 in <module>
+  File "<frozen importlib._bootstrap>", line 241 in _call_with_frames_removed`;
+
+describe("a load that lasts", () => {
+  it("says so with the stack of a worker that loads", async (t) => {
+    const played = new PlayedPool(t, { startTimeoutMs: 60_000 });
+    const start = played.pool.start();
+    played.tickAt(1000);
+    played.tickAt(5000);
+    played.open();
+    played.fork(1);
+    played.launcher.processOf(1).loadingStacks = "one\ntwo";
+    played.tickAt(10_000);
+    assert.deepEqual(played.loads, [
+      "load in 2 of 2",
+      "still loading 5 s: none ",
+      "still loading 10 s: 1 one\ntwo",
+    ]);
+    played.ready(1);
+    await start;
+  });
+
+  it("fails with the stack at --start-timeout", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.fork(1);
+    played.launcher.processOf(1).loadingStacks = STACK;
+    played.tickAt(10_000);
+    assert.deepEqual(played.launcher.signals[0], [1, SIGKILL]);
+    // The second has no process, and its end is seen first.
+    played.launcher.end(2, { signal: SIGKILL });
+    await assert.rejects(start, {
+      message:
+        "the application did not load within 10 s (--start-timeout); it was here:\n" +
+        '  File "/nowhere/shop.py", line 2, in <module>\n  File "/nowhere/db.py", line 4, in connect',
+    });
+  });
+});
+
+describe("templates", () => {
+  it("fork workers, whose process is then another one", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.launcher.listener.onStarted(1, 900);
+    const process = played.launcher.processOf(1);
+    played.launcher.listener.onStarted(1, 901);
+    assert.equal(played.launcher.processOf(1), process, "its files are opened once");
+    assert.equal(process.pid, 901);
+    played.ready(1);
+    await start;
+  });
+
+  it("fork workers that say themselves who they are, where the launcher has died", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.end(1, { signal: SIGKILL });
+    played.tickAt(6000);
+    played.launcher.listener.onStarted(3, 900);
+    const process = played.launcher.processOf(3);
+    const [launcher] = played.launchers;
+    played.endLauncher("killed");
+    launcher?.say(3, FrameType.READY, JSON.stringify({ interface: "wsgi", pid: "901" }));
+    assert.equal(process.pid, 901);
+    assert.match(played.states, /3 taking/);
+  });
+
+  it("are of a generation, and retire with it", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const load = played.pool.load();
+    played.fork(3, 4);
+    assert.deepEqual([...played.launcher.generations.values()], [1, 1, 2, 2]);
+    played.ready(3);
+    assert.deepEqual(played.launcher.retired, []);
+    played.ready(4);
+    assert.deepEqual(played.launcher.retired, [1]);
+    for (const worker of [1, 2]) played.launcher.say(worker, FrameType.STOPPED);
+    assert.equal(await load, null);
+  });
+
+  it("that die are told of, but not while the pool stops", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.listener.onTemplateEnd({ pid: 900, code: null, signal: 9 });
+    assert.deepEqual(played.events, ["template 900 ended null 9"]);
+    void played.pool.stop(0);
+    played.launcher.listener.onTemplateEnd({ pid: 901, code: null, signal: 9 });
+    assert.equal(played.events.filter((event) => event.startsWith("template")).length, 1);
   });
 });
 

@@ -145,14 +145,15 @@ class GunicornConf:
         self.server = Server(cfg, log, number)
         self.worker = Worker(cfg, log, number, pid or os.getpid())
 
-    def set_up_logging(self) -> None:
+    def set_up_logging(self, *, is_applied: bool = False) -> None:
         """Applies the file's logconfig_dict, unless there is a --log-config.
 
         Lines of gunicorn's logger go into the server's log, if nothing else was said.
+        `is_applied`: a template has applied the settings.
         """
         logger = logging.getLogger("gunicorn.error")
-        if self._names.get("logconfig_dict") and not self._has_log_config:
-            apply_object(self._names["logconfig_dict"], "logconfig_dict of", self.path)
+        if not is_applied:
+            self.apply_log_settings()
         if not logger.handlers:
             handler = logging.StreamHandler() if self._channel is None else _Handler(self._channel)
             logger.addHandler(handler)
@@ -201,6 +202,11 @@ class GunicornConf:
             "gunicorn with the workers of uvicorn; an ASGI application has middleware"
         )
         return f"{doubt}\n{text}" if doubt else text
+
+    def apply_log_settings(self) -> None:
+        """Applies logconfig_dict of the file, unless there is a --log-config. Raises LoadError."""
+        if self._names.get("logconfig_dict") and not self._has_log_config:
+            apply_object(self._names["logconfig_dict"], "logconfig_dict of", self.path)
 
 
 class _Handler(logging.Handler):

@@ -13,6 +13,7 @@ from typhon_worker.process.ending import GraceOver
 from typhon_worker.process.tracebacks import describe
 from typhon_worker.process.worker_context import WorkerContext
 from typhon_worker.wire import frames
+from typhon_worker.wire.settings import Settings
 
 from .importer import Loaded, LoadError, enter
 
@@ -36,17 +37,18 @@ class Hooks:
         settings = self._context.settings
         if not settings.log_config and not settings.gunicorn_conf:
             return
+        context = self._context
         enter(settings)
-        if settings.log_config:
+        # A template has set up logging before it has loaded the application.
+        if settings.log_config and not context.is_from_template:
             from . import log_config
 
             log_config.apply_file(settings.log_config)
         if settings.gunicorn_conf:
             from .gunicorn_conf import GunicornConf
 
-            context = self._context
             self._gunicorn = GunicornConf(settings, context.number, context.channel)
-            self._gunicorn.set_up_logging()
+            self._gunicorn.set_up_logging(is_applied=context.is_from_template)
             self._gunicorn.call("pre_fork", "post_fork")
 
     def after_load(self, loaded: Loaded) -> Callable[..., Any]:
@@ -88,6 +90,20 @@ class Hooks:
                 self._context.channel.log(frames.LEVEL_ERROR, f"{name} failed\n{told}")
 
         self._context.ending.wait(name, run)
+
+
+def set_up_template(settings: Settings) -> None:
+    """Sets up logging in a template (--preload), before it loads the application. LoadError."""
+    if settings.log_config:
+        from . import log_config
+
+        enter(settings)
+        log_config.apply_file(settings.log_config)
+    elif settings.gunicorn_conf:
+        from .gunicorn_conf import GunicornConf
+
+        enter(settings)
+        GunicornConf(settings, 0).apply_log_settings()
 
 
 # The application may never have imported the module.

@@ -32,6 +32,8 @@ class Settings:
         self.loop = _choice(fields, "loop", LOOPS)
         self.lifespan = _choice(fields, "lifespan", LIFESPANS)
         self.pathsend = _switch(fields, "pathsend")
+        # Whether a template loads the application once, for all workers of a generation.
+        self.preload = _switch(fields, "preload")
         self.cancel_on_disconnect = _switch(fields, "cancel_on_disconnect")
         self.abandon_seconds = _seconds(fields, "abandon_timeout", DEFAULT_ABANDON_SECONDS)
         self.root_path = _text(fields, "root_path")
