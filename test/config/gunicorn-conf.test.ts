@@ -121,6 +121,7 @@ def post_fork(server, worker): pass
         "access-log=-",
         "log-level=error",
         "pid=/tmp/x.pid",
+        "preload=false",
         "umask=027",
         "forwarded-allow-ips=10.0.0.1,10.0.0.2",
         "env=A=1",

@@ -59,7 +59,10 @@ async function takePort(scope: Scope): Promise<number> {
   return address.port;
 }
 
-test("no application: exit 2", () => expectOneLine([], 2, [/no application/, /typhon app:app/]));
+test("no application, and none is found: exit 2, and what to do", async () => {
+  const text = await readRefusal([], 2, [/no application/, /typhon shop:app/]);
+  assert(text.trimEnd().split("\n").length <= 6, text);
+});
 
 test("a bad value of an option: exit 2, and the option's name", () =>
   expectOneLine(["raw:app", "--workers", "0"], 2, [/--workers/]));

@@ -343,3 +343,21 @@ def test_application_that_closes_descriptors_while_it_loads(serve: Serve) -> Non
     worker, _ = first(front)
     assert answer(front, worker) == "hello"
     assert another(front, 2)
+
+
+# gevent's loop notices a fork by itself. eventlet's would share its descriptor with all workers.
+HUB = """
+import eventlet
+eventlet.monkey_patch()
+eventlet.sleep(0.001)
+loaded = eventlet.hubs.get_hub()
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [repr(eventlet.hubs.get_hub() is loaded).encode()]
+"""
+
+
+def test_each_worker_has_a_loop_of_eventlet_of_its_own(serve: Serve) -> None:
+    front = serve(HUB, preload=True)
+    worker, _ = first(front)
+    assert answer(front, worker) == "False"
