@@ -12,7 +12,7 @@ import type { ApplicationConfiguration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { readVersion } from "./config/version.ts";
 import { AsgiHandler } from "./handlers/asgi/handler.ts";
-import { FailureHandler } from "./handlers/builtin/failure.ts";
+import { FailureHandler } from "./handlers/development/failure.ts";
 import { exchangeOf } from "./handlers/python/python-request.ts";
 import { HandedFiles } from "./handlers/python/handed-files.ts";
 import { WsgiHandler } from "./handlers/wsgi/handler.ts";
@@ -28,15 +28,13 @@ import { PoolLog } from "./pool-log.ts";
 import { canonicalPath } from "./routing/canonical-path.ts";
 import { leastTimeoutMs, routeTimeouts } from "./routing/route-timeouts.ts";
 import { CloseCode } from "./websocket/close-code.ts";
-import { cpuMsOf } from "./workers/worker-process.ts";
+import { explainUnused } from "./workers/gunicorn-hooks.ts";
 import { Pool, StartFailure, type PoolOptions, type PoolStatus } from "./workers/pool.ts";
 
 /** Requests of one application that wait for a reload in development. */
 const MAX_HELD = 1000;
 /** Time over which the WebSockets of a worker that leaves are closed, at most. */
 const LEAVE_MS = 5000;
-/** Time after which a start says what it waits for. */
-const SLOW_START_MS = 2000;
 /** How often a stopping application looks whether requests still run. */
 const IDLE_CHECK_MS = 20;
 
@@ -87,6 +85,7 @@ export class PythonApplication implements Handler {
   #held: Exchange[] | null = null;
   /** Why the last load failed, in development. */
   #failure: string | null = null;
+  #failureHtml = "";
   #failurePage: FailureHandler | null = null;
   /** Whether `onReloadNeeded` was called and no load has ended since. */
   #isReloadAsked = false;
@@ -102,7 +101,7 @@ export class PythonApplication implements Handler {
     const output = captureOutput ? null : writeOutput;
     this.#pool = new Pool(
       poolOptions(configuration, tempDir),
-      new PoolLog(this.#log, exchangeOf, output),
+      new PoolLog(this.#log, exchangeOf, configuration, output),
     );
     const context = {
       pool: this.#pool,
@@ -151,16 +150,15 @@ export class PythonApplication implements Handler {
   async start(): Promise<string | null> {
     if (this.configuration.sendfile.length > 0 && !canOpenBelow())
       throw new OperatorError("--sendfile: files are sent only where /proc is mounted");
-    const timer = setTimeout(() => this.#tellSlowStart(), SLOW_START_MS);
+    for (const text of explainUnused(this.configuration.gunicornHooks))
+      this.#log.warning("hook.unused", text, {});
     try {
       await this.#pool.start();
     } catch (error) {
       if (!(error instanceof StartFailure)) throw error;
       if (error.kind === "launcher") throw this.#launcherFailure(error);
       if (!this.#isDevelopment) throw new OperatorError(error.message, 3);
-      this.#fail(error.message);
-    } finally {
-      clearTimeout(timer);
+      this.#fail(error.message, error.page);
     }
     return this.#failure;
   }
@@ -186,7 +184,7 @@ export class PythonApplication implements Handler {
     // A launcher that was killed leaves no words.
     const text = failure === null ? null : failure.text || "the launcher ended";
     // A load that another one has overtaken says nothing about the code.
-    if (failure?.kind !== "superseded") this.#fail(text);
+    if (failure?.kind !== "superseded") this.#fail(text, failure?.page);
     return text;
   }
 
@@ -195,12 +193,30 @@ export class PythonApplication implements Handler {
     this.#held ??= [];
   }
 
+  /** Development: the requests that wait, for another application that has the new code. */
+  takeHeld(): readonly Exchange[] {
+    const held = this.#held ?? [];
+    this.#held = null;
+    return held;
+  }
+
+  /** Development: takes over requests, which wait for `resume`. */
+  holdAll(exchanges: readonly Exchange[]): void {
+    if (exchanges.length > 0) this.#held = [...(this.#held ?? []), ...exchanges];
+  }
+
   /** Development: the requests that waited go on; after a failed load every request gets a page that shows it. */
   resume(): void {
     const held = this.#held ?? [];
     this.#held = null;
-    this.#failurePage = this.#failure === null ? null : new FailureHandler(this.#failure);
+    this.#failurePage =
+      this.#failure === null ? null : new FailureHandler(this.#failure, this.#failureHtml);
     for (const exchange of held) if (!exchange.isFinished) this.#answer(exchange);
+  }
+
+  /** The server listens. */
+  listening(): void {
+    this.#pool.listening();
   }
 
   /** Looks at deadlines; to be called every 100 ms. */
@@ -232,35 +248,16 @@ export class PythonApplication implements Handler {
     this.onReloadNeeded(reason);
   }
 
-  #fail(failure: string | null): void {
-    if (this.#isDevelopment) this.#failure = failure;
+  #fail(failure: string | null, page = ""): void {
+    if (!this.#isDevelopment) return;
+    this.#failure = failure;
+    this.#failureHtml = page;
   }
 
   /** Resolves when no request runs or waits, at the latest at `end`. */
   async #lastRequest(end: number): Promise<void> {
     while (this.#pool.requests > 0 && performance.now() < end)
       await new Promise((resolve) => setTimeout(resolve, IDLE_CHECK_MS));
-  }
-
-  // The CPU time tells an application that computes from one that waits for something else, such as a database.
-  #tellSlowStart(): void {
-    const { app, python, startTimeoutMs } = this.configuration;
-    const waited = `not ready after ${SLOW_START_MS / 1000} s`;
-    const limit = `the limit is ${startTimeoutMs / 1000} s (--start-timeout)`;
-    const { workers } = this.#pool.status();
-    const starting = workers.find(({ state, pid }) => state === "starting" && pid > 0);
-    if (starting === undefined) {
-      this.#log.info(
-        "application.waiting",
-        `${waited}: ${python} has not started a worker; ${limit}`,
-        {},
-      );
-      return;
-    }
-    const { number: worker, pid } = starting;
-    const cpuMs = cpuMsOf(pid);
-    const doing = `worker ${worker} (process ${pid}) loads ${app}, ${cpuMs / 1000} s of that on a CPU`;
-    this.#log.info("application.waiting", `${waited}: ${doing}; ${limit}`, { worker, pid, cpuMs });
   }
 
   /** What kept the launcher from coming up: its interpreter, mostly. */
@@ -304,8 +301,12 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       appDir: configuration.appDir,
       cwd: configuration.cwd,
       env: configuration.env,
+      development: configuration.development,
       rootPath: configuration.rootPath,
       warmup: configuration.warmup,
+      logConfig: configuration.logConfig,
+      gunicornConf: configuration.gunicornConf,
+      gunicornHooks: configuration.gunicornHooks,
       loop: configuration.loop,
       lifespan: configuration.lifespan,
       pathsend: configuration.pathsend,
@@ -315,6 +316,7 @@ function poolOptions(configuration: ApplicationConfiguration, tempDir: string): 
       threads: configuration.threads,
       workers: configuration.workers,
       areWorkersChosen: configuration.areWorkersChosen,
+      preload: configuration.preload,
       software: `typhon/${readVersion()}`,
     },
     queueTimeoutMs: configuration.queueTimeoutMs,

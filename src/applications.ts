@@ -66,6 +66,11 @@ export class Applications {
     await Promise.all(this.#all.map((application) => application.start()));
   }
 
+  /** The server listens. */
+  listening(): void {
+    for (const application of this.#all) application.listening();
+  }
+
   /** Lets begun requests finish for at most `graceMs`; `lastExchange` resolves when no request can come any more. */
   async stop(graceMs: number, lastExchange: Promise<void>): Promise<void> {
     await Promise.all(this.#all.map((application) => application.stop(graceMs, lastExchange)));
@@ -99,7 +104,11 @@ export class Applications {
     }
     const leaving = this.#all.filter((application) => !all.includes(application));
     this.#all = all;
-    for (const application of leaving) this.#leave(application);
+    for (const application of leaving) {
+      const next = all.find(({ name }) => name === application.name);
+      next?.holdAll(application.takeHeld());
+      this.#leave(application);
+    }
     return failures.length === 0 ? null : failures.join("\n");
   }
 

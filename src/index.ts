@@ -29,7 +29,7 @@ export function createServer(options: ServerOptions): EmbeddedServer {
   const configuration = embeddedConfiguration(options, process.cwd());
   const { logs } = configuration;
   const log = openLog(logs);
-  const accessLog = openAccessLog(logs.accessLog, logs.format, log);
+  const accessLog = openAccessLog(logs.accessLog, logs.accessFormat ?? logs.format, log);
   const server = new Server(configuration, log, accessLog);
   return {
     start: () => server.start(),

@@ -6,10 +6,14 @@ import { constants } from "node:os";
 import type { Exchange } from "./http/exchange.ts";
 import type { Log } from "./observe/log.ts";
 import type { Job, Overdue } from "./workers/job.ts";
+import type { TemplateEnd } from "./workers/launcher.ts";
+import { describePlace } from "./workers/loading-stack.ts";
 import { eachLine } from "./processes/output.ts";
+import { HOOK_MS, type HookCall, type HookOutcome } from "./workers/hook-runs.ts";
 import type { PoolListener } from "./workers/pool.ts";
+import { cpuMsOf } from "./workers/worker-process.ts";
 import type { WorkerExit } from "./workers/worker-exits.ts";
-import type { Worker, WorkerEnd } from "./workers/worker.ts";
+import type { Worker } from "./workers/worker.ts";
 
 const SIGKILL = constants.signals.SIGKILL;
 const SIGNAL_NAMES = new Map(
@@ -18,11 +22,21 @@ const SIGNAL_NAMES = new Map(
 const LEVELS = ["debug", "info", "warning", "error"] as const;
 
 /** Takes whole lines that an application has printed; false: the application should wait a moment. */
+/** What lines about a load name. */
+export interface LoadedApplication {
+  readonly app: string;
+  readonly appDir: string;
+  readonly python: string;
+  readonly preload: boolean;
+  readonly startTimeoutMs: number;
+}
+
 type WriteOutput = (stream: "stdout" | "stderr", lines: Buffer) => boolean;
 
 export class PoolLog implements PoolListener {
   readonly #log: Log;
   readonly #exchangeOf: (job: Job) => Exchange | null;
+  readonly #application: LoadedApplication;
   readonly #output: WriteOutput | null;
   /** " of NAME", where there are several applications. */
   readonly #ofApplication: string;
@@ -34,12 +48,45 @@ export class PoolLog implements PoolListener {
   constructor(
     log: Log,
     exchangeOf: (job: Job) => Exchange | null,
+    application: LoadedApplication,
     output: WriteOutput | null = null,
   ) {
     this.#log = log;
     this.#exchangeOf = exchangeOf;
+    this.#application = application;
     this.#output = output;
     this.#ofApplication = log.application === "" ? "" : ` of ${log.application}`;
+  }
+
+  onLoading(workers: number, wanted: number): void {
+    const { app, preload } = this.#application;
+    const more = wanted - workers;
+    const follow = more > 0 ? `; up to ${more} more follow it` : "";
+    const where = preload
+      ? `a template, from which ${countWorkers(wanted)} will be forked`
+      : `${countWorkers(workers)}${follow}`;
+    this.#log.info("application.loading", `${app} is loading in ${where}`, { workers: wanted });
+  }
+
+  // The CPU time tells an application that computes from one that waits for something else, such as a database.
+  onStillLoading(lastedMs: number, worker: Worker | null, stack: string): void {
+    const { app, appDir, python, startTimeoutMs } = this.#application;
+    const after = `after ${Math.floor(lastedMs / 1000)} s`;
+    const limit = `the limit is ${startTimeoutMs / 1000} s: --start-timeout`;
+    if (worker === null) {
+      const text = `${app} is not loading ${after}: ${python} has not started a worker (${limit})`;
+      this.#log.info("application.waiting", text, {});
+      return;
+    }
+    const { number, pid } = worker;
+    const cpuMs = cpuMsOf(pid);
+    const place = describePlace(stack, appDir);
+    const at = place === "" ? "its stack cannot be read" : place;
+    this.#log.info(
+      "application.waiting",
+      `${app} is still loading ${after}: ${at} (process ${pid}, ${cpuMs / 1000} s on a CPU; ${limit})`,
+      { worker: number, pid, cpuMs, ...(place === "" ? {} : { place }) },
+    );
   }
 
   onWorkerReady(worker: Worker): void {
@@ -142,6 +189,36 @@ export class PoolLog implements PoolListener {
     this.#log.error("worker.loop-blocked", text, { worker: number, ms });
   }
 
+  onTemplateEnd({ pid, code, signal }: TemplateEnd): void {
+    const how = describeEnd({ code, signal }, false);
+    this.#log.error(
+      "template.ended",
+      `the template${this.#ofApplication} ended ${how}; its workers go on, and the next worker that starts loads the application again`,
+      { pid, code, signal },
+    );
+  }
+
+  onHook({ functions, worker, pid }: HookCall, outcome: HookOutcome, text: string): void {
+    const about =
+      worker === 0 ? this.#ofApplication : ` for ${this.#name(worker)} (process ${pid})`;
+    const name = `${functions.join(", ")}${about}`;
+    const fields = { hooks: functions.join(" "), worker, pid };
+    const printed = text.trimEnd();
+    const told = printed === "" ? "" : `:${printed.includes("\n") ? "\n" : " "}${printed}`;
+    if (outcome === "done")
+      this.#log.write(printed === "" ? "debug" : "info", "hook.ended", `${name}${told}`, fields);
+    else if (outcome === "lost")
+      this.#log.warning("hook.lost", `${name} was not called to its end: ${printed}`, fields);
+    else
+      this.#log.error(
+        "hook.failed",
+        outcome === "late"
+          ? `${name} was killed, because it ran for ${HOOK_MS / 1000} s${told}`
+          : `${name} failed${told}`,
+        fields,
+      );
+  }
+
   onLauncherEnd(text: string): void {
     this.#log.error(
       "launcher.ended",
@@ -182,8 +259,12 @@ export class PoolLog implements PoolListener {
   }
 }
 
+function countWorkers(count: number): string {
+  return count === 1 ? "1 worker" : `${count} workers`;
+}
+
 /** `isKilled`: by the front. */
-function describeEnd({ code, signal }: WorkerEnd, isKilled: boolean): string {
+function describeEnd({ code, signal }: Omit<TemplateEnd, "pid">, isKilled: boolean): string {
   if (signal === null) return code === null ? "in an unknown way" : `with exit code ${code}`;
   const name = SIGNAL_NAMES.get(signal);
   const how = name === undefined ? `by signal ${signal}` : `by signal ${signal} (${name})`;

@@ -75,10 +75,14 @@ export class Programs implements ProgramRunner {
       queue: this.#queue,
       maxResponseSpill,
       software: `typhon/${readVersion()}`,
-      onFault: (exchange, text) =>
-        log.error("program.failed", withAdvice(text), fieldsOf(exchange)),
-      onErrorText: (exchange, text) =>
-        log.warning("program.output", withHint(text.replace(/\n$/, "")), fieldsOf(exchange)),
+      onFault: (exchange, program, text) =>
+        log.error("program.failed", withAdvice(text), fieldsOf(exchange, program)),
+      onErrorText: (exchange, program, text) =>
+        log.warning(
+          "program.output",
+          withHint(text.replace(/\n$/, "")),
+          fieldsOf(exchange, program),
+        ),
       onStoreFailure: (exchange, error) => {
         const text = `a temporary file could not be used: ${error.message}`;
         const code = "code" in error ? String(error.code) : error.message;
@@ -182,10 +186,14 @@ function hasSameLauncher(one: CgiConfiguration, other: CgiConfiguration): boolea
   return one.python === other.python && one.templateIdleMs === other.templateIdleMs;
 }
 
-function fieldsOf({ requestId, head }: Exchange): {
+function fieldsOf(
+  { requestId, head }: Exchange,
+  program: string,
+): {
   requestId: string;
   method: string;
   path: string;
+  program: string;
 } {
-  return { requestId, method: head.method, path: head.path };
+  return { requestId, method: head.method, path: head.path, program };
 }

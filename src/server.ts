@@ -10,6 +10,11 @@ import type { Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
 import { Connections, type OpenedListeners } from "./connections.ts";
 import type { CgiContext } from "./handlers/cgi/context.ts";
+import {
+  DEVELOPMENT_PATH,
+  PageReloads,
+  type PageChange,
+} from "./handlers/development/page-reloads.ts";
 import { readPolicyFiles } from "./handlers/policy/policy-handler.ts";
 import { CacheMemory } from "./handlers/static/file-cache.ts";
 import { ERRORS } from "./http/error.ts";
@@ -20,6 +25,7 @@ import type { AccessLog } from "./observe/access-log.ts";
 import type { Log } from "./observe/log.ts";
 import { Programs } from "./programs.ts";
 import { requestIds } from "./routing/request-ids.ts";
+import { isBelow } from "./routing/router.ts";
 import { TrustedProxies } from "./routing/trusted-proxies.ts";
 import { Site } from "./site.ts";
 
@@ -47,6 +53,8 @@ export class Server {
   readonly #folder: TempFolder;
   readonly #fileMemory = new CacheMemory();
   readonly #budget = new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES);
+  /** Null in all modes but development (typhon dev). */
+  readonly #reloads: PageReloads | null;
   /** Null before the first configuration with routes of programs. */
   #programs: Programs | null = null;
   #configuration: Configuration;
@@ -54,11 +62,14 @@ export class Server {
   #site: Site | null = null;
   #hasStarted = false;
   #isStopped = false;
+  /** Whether /readyz may say yes. */
+  #mayBeReady = true;
 
   constructor(configuration: Configuration, log: Log, accessLog: AccessLog | null) {
     const { listeners, tls, process } = configuration;
     this.#configuration = configuration;
     this.#log = log;
+    this.#reloads = process.developing ? new PageReloads() : null;
     this.#proxies = new TrustedProxies(
       listeners.forwardedAllowIps,
       requestIds(),
@@ -71,7 +82,11 @@ export class Server {
       certificates: this.#certificates?.store ?? null,
       isTrustedProxy,
       onExchange: (exchange) => this.#route(exchange),
-      onFinish: (exchange) => accessLog?.write(exchange),
+      onFinish: (exchange) => {
+        // A developer's browser asks for these all the time.
+        const isOwn = this.#reloads !== null && isBelow(exchange.path, DEVELOPMENT_PATH);
+        if (!isOwn) accessLog?.write(exchange);
+      },
       onRefused: (error, address) => accessLog?.writeRefused(address, error),
       onFailed: ({ reason, remoteAddress: client }) =>
         log.debug(
@@ -114,6 +129,7 @@ export class Server {
       this.#goOn();
       this.#certificates?.start();
       this.applications.resume();
+      this.applications.listening();
       const { addresses } = this.#connections;
       return { addresses, notice, applications: this.applications.status() };
     } catch (error) {
@@ -144,9 +160,36 @@ export class Server {
     });
   }
 
+  /** From now on /readyz responds with 503, so that load balancers choose other servers; all else goes on. */
+  failReadiness(): void {
+    this.#mayBeReady = false;
+  }
+
+  /** Development: requests wait for new code until `resume`. */
+  hold(): void {
+    this.#reloads?.begin();
+    this.applications.hold();
+  }
+
+  /** Development: the requests that waited go on, and pages of a browser reload. */
+  resume(): void {
+    this.applications.resume();
+    this.#reloads?.tell("page");
+  }
+
+  /** Development: files that pages consist of have changed. Routes forget what they know of files. */
+  async refresh(change: PageChange): Promise<void> {
+    if (this.#site === null || this.#reloads === null) return;
+    this.#site = await this.#openSite(this.#configuration, this.applications.all);
+    this.#reloads.begin();
+    this.#reloads.tell(change);
+  }
+
   /** Stops accepting, lets requests finish for at most `graceMs`, then cuts what is left and ends the workers. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true;
+    this.failReadiness();
+    this.#reloads?.close();
     const drained = this.#connections.drain(graceMs);
     await Promise.all([
       this.applications.stop(graceMs, drained),
@@ -168,12 +211,13 @@ export class Server {
   ): Promise<Site> {
     return await Site.open(configuration, {
       applications: new Map(applications.map((one) => [one.name, one])),
-      isReady: (name) => this.applications.isReady(name),
+      isReady: (name) => this.#mayBeReady && (name === null || this.applications.isReady(name)),
       keyAuthorizationOf:
         (configuration.tls?.acme ?? null) === null
           ? null
           : async (token) => (await this.#certificates?.keyAuthorization(token)) ?? null,
       programs: this.#programsOf(configuration),
+      reloads: this.#reloads,
       httpsPort: () => this.#connections.httpsPort,
       fileMemory: this.#fileMemory,
       openFiles: this.#connections.openFiles,

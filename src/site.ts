@@ -29,6 +29,8 @@ import {
 import type { CgiContext } from "./handlers/cgi/context.ts";
 import { CgiHandler } from "./handlers/cgi/handler.ts";
 import { HttpsRedirectHandler } from "./handlers/builtin/https-redirect.ts";
+import { DevelopedPages } from "./handlers/development/developed-pages.ts";
+import { DEVELOPMENT_PATH, type PageReloads } from "./handlers/development/page-reloads.ts";
 import { CompressingHandler } from "./handlers/policy/compression.ts";
 import { PolicyHandler } from "./handlers/policy/policy-handler.ts";
 import type { CacheMemory } from "./handlers/static/file-cache.ts";
@@ -45,12 +47,14 @@ import { hostName, isBelow, Router, type Route } from "./routing/router.ts";
 export interface SiteContext {
   /** The handler of each application, by its name. */
   readonly applications: ReadonlyMap<string, Handler>;
-  /** Whether the application of a name can take requests. */
-  readonly isReady: (application: string) => boolean;
+  /** Whether the application of a name can take requests; null: the server itself. */
+  readonly isReady: (application: string | null) => boolean;
   /** Of CGI routes; null: there is none. */
   readonly programs: CgiContext | null;
   /** Responds to challenges of certificate authorities; null: no certificate is ordered. */
   readonly keyAuthorizationOf: KeyAuthorizationOf | null;
+  /** Pages that reload themselves (typhon dev); null: in all other modes. */
+  readonly reloads: PageReloads | null;
   /** The port at which this server speaks TLS. */
   readonly httpsPort: () => number;
   /** Memory of the files of all static routes, also of sites that follow one another. */
@@ -134,7 +138,7 @@ function isRedirected({ scheme, path }: Exchange): boolean {
 }
 
 function openPages(configuration: SiteConfiguration, context: SiteContext): readonly Page[] {
-  const { keyAuthorizationOf } = context;
+  const { keyAuthorizationOf, reloads } = context;
   const pages: Page[] = [];
   if (configuration.process.health) {
     const readiness = new ReadinessHandler(readinessPaths(configuration, context));
@@ -145,6 +149,7 @@ function openPages(configuration: SiteConfiguration, context: SiteContext): read
     const handler = new AcmeChallengeHandler(keyAuthorizationOf);
     pages.push({ path: CHALLENGE_PATH, isExact: false, handler });
   }
+  if (reloads !== null) pages.push({ path: DEVELOPMENT_PATH, isExact: false, handler: reloads });
   return pages;
 }
 
@@ -154,7 +159,7 @@ function readinessPaths(
   { isReady }: SiteContext,
 ): ReadonlyMap<string, () => boolean> {
   const first = defaultApplication(configuration);
-  const paths = new Map([[READINESS_PATH, () => first === null || isReady(first)]]);
+  const paths = new Map([[READINESS_PATH, () => isReady(first)]]);
   for (const { name } of configuration.applications) {
     // The name of a mounted application begins with a slash; the only application may have no name.
     const words = Buffer.from(name).toString("latin1").replace(/^\//, "");
@@ -176,7 +181,9 @@ async function openRoute(route: RouteConfiguration, context: SiteContext): Promi
   const { host, path, target, policy } = route;
   const inner = targetHandler(target, path, context);
   const guarded = await PolicyHandler.open(policy, inner, context.onFailure);
-  const handler = isCompressed(target, policy) ? new CompressingHandler(guarded) : guarded;
+  const coded = isCompressed(target, policy) ? new CompressingHandler(guarded) : guarded;
+  const { reloads } = context;
+  const handler = reloads === null ? coded : new DevelopedPages(coded, reloads);
   const readsSentPath = target.kind === "application";
   return { host, path, readsSentPath, handler };
 }

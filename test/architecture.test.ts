@@ -32,6 +32,7 @@ const PARTS = [
   "front",
   "handlers/builtin",
   "handlers/policy",
+  "handlers/development",
   "handlers/static",
   "handlers/python",
   "handlers/wsgi",
@@ -46,7 +47,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   // Certificates and the DER that they are made of.
   // Certificates as bytes (X.509, PKCS #10).
   x509: [],
-  config: ["net"],
+  // What a folder holds: reads files, and knows no option.
+  discovery: [],
+  config: ["net", "discovery"],
   http1: ["http", "net"],
   http2: ["http", "net"],
   tls: ["http", "net", "x509"],
@@ -63,6 +66,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   front: ["http", "net", "tls"],
   "handlers/static": ["http", "net"],
   "handlers/builtin": ["http", "net"],
+  // What a developer sees in a browser.
+  "handlers/development": ["http"],
   // What a route asks of its requests, and changes in its responses.
   "handlers/policy": ["http", "net", "config"],
   // What WSGI and ASGI have in common.
@@ -92,8 +97,22 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   supervisor: ["config", "observe", "application.ts", "connections.ts", "server.ts"],
   "index.ts": ["config", "observe", "application.ts", "server.ts"],
+  // What a start would need; starts nothing.
+  doctor: ["config", "net", "tls"],
+  // The first files of a project.
+  init: [],
   // hash-password makes the hashes that a route checks.
-  cli: ["net", "config", "observe", "supervisor", "handlers/policy", "tls", "server.ts"],
+  cli: [
+    "net",
+    "config",
+    "doctor",
+    "init",
+    "observe",
+    "supervisor",
+    "handlers/policy",
+    "tls",
+    "server.ts",
+  ],
 };
 
 interface Import {
@@ -278,7 +297,7 @@ test("no test is skipped, put off or run alone", () => {
 });
 
 test("no test module stands beside nothing: each room's tests lie in a folder of its name", () => {
-  const rooms = new Set([...Object.keys(ROOMS), "e2e", "conformance"]);
+  const rooms = new Set([...Object.keys(ROOMS), "e2e", "conformance", "packages"]);
   // Tests of the whole tree, of its sources or of its documentation, stand at the top.
   const isOfTree = (path: string): boolean => /^test\/[\w-]*(?:architecture|docs)/.test(path);
   check(

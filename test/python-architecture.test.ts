@@ -19,7 +19,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   wsgi: ["wire", "process", "application"],
   asgi: ["wire", "process", "application"],
   cgi: ["wire", "process"],
-  "": ["wire", "process", "application", "wsgi", "asgi"],
+  // A program of its own: it runs configuration files that are programs.
+  conf: [],
+  // What a developer sees of exceptions; imported only then.
+  development: ["wire", "process", "application"],
+  "": ["wire", "process", "application", "wsgi", "asgi", "development"],
 };
 
 /** Modules of the standard library that take long to import. Only asgi/ and functions may. */
@@ -187,6 +191,7 @@ const BEFORE_IMPORT = new Set([
   "cgi/run",
   "cgi/templates",
   "main",
+  "process/hook_processes",
   "process/launcher",
   "process/native",
   "process/process_setup",
@@ -194,6 +199,7 @@ const BEFORE_IMPORT = new Set([
   "process/run_directory",
   "process/sd_notify",
   "wsgi/client_socket",
+  "conf/gunicorn_settings",
 ]);
 
 test("code that runs after the application's import waits by process/native alone", () => {

@@ -76,8 +76,9 @@ async function open(options: SiteOptions = {}): Promise<Ask> {
   });
   const context: SiteContext = {
     applications: new Map(handlers),
-    isReady: (name) => ready.includes(name),
+    isReady: (name) => name === null || ready.includes(name),
     programs: null,
+    reloads: null,
     keyAuthorizationOf: tokens && (async (token) => await Promise.resolve(tokens[token] ?? null)),
     httpsPort: () => options.httpsPort ?? 443,
     fileMemory: new CacheMemory(),

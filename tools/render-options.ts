@@ -10,7 +10,6 @@ import {
   FILE_KEYS,
   GROUPS,
   OPTION_LIST,
-  OPTIONS,
   ROUTE_KEYS,
   SWITCHES,
   variableOf,
@@ -21,13 +20,13 @@ const OPENING = `# Options
 
 <!-- Rendered from src/config/schema.ts by tools/render-options.ts; changes by hand are lost. -->
 
-\`typhon APP [options]\`, \`typhon --config FILE [options]\`, \`typhon check [APP] [options]\`, \`typhon reload\`
+\`typhon [APP] [options]\`, \`typhon --config FILE [options]\`, \`typhon check [APP] [options]\`, \`typhon init\`, \`typhon reload\`
 
 Each option can also be set by the environment variable that is named with it, and in [the file](#the-file-typhontoml).
 A flag wins over the variable, the variable over the file, the file over variables of other servers such as
 \`WEB_CONCURRENCY\`, and these over the default. An empty variable counts as not set. If a flag is given twice but cannot be repeated, the
 last one wins. \`--no-NAME\` turns off an option without a value, such as \`--no-health\`. A file of \`--env-file\` may hold these variables too. The variable of a repeatable option holds all values, separated by commas or spaces; only
-\`TYPHON_ENV\`, \`TYPHON_CGI_ENV\` and \`TYPHON_MOUNT\` have one value on each line.
+\`TYPHON_ENV\`, \`TYPHON_CGI_ENV\`, \`TYPHON_MOUNT\` and \`TYPHON_HEADER\` have one value on each line.
 
 Durations are in seconds and may have fractions (\`2.5\`). Sizes are in bytes, or \`512k\`, \`10M\`, \`1G\` in powers of 1,024.
 
@@ -36,6 +35,7 @@ Each mistake is reported in one line that names the option, the variable or the 
 
 const FILE = `## The file \`typhon.toml\`
 
+<!-- not run: only checked, by test/config/typhon-schema.test.ts -->
 \`\`\`toml
 #:schema ./typhon.schema.json
 bind = ["0.0.0.0:8000", "unix:typhon.sock"]
@@ -75,14 +75,15 @@ redirect = "https://shop.example.com{path}{query}"
 \`\`\`
 
 The syntax is [TOML](https://toml.io). \`--config FILE\` names the file; without it \`typhon.toml\` of the working folder is read, if no APP is
-given. Relative paths in the file start at the file's own folder. \`typhon check\` shows what would be served, or every mistake
+given, else \`[tool.typhon]\` of its \`pyproject.toml\`, whose keys and tables are the same (\`[tool.typhon.apps.shop]\`, \`[[tool.typhon.routes]]\`). A file that names no
+application and no route is completed by [what is found](guide/discovery.md). Relative paths in the file start at the file's own folder. \`typhon check\` shows what would be served, or every mistake
 with its line. [typhon.schema.json](typhon.schema.json) is a JSON Schema: editors with taplo (VS Code: Even Better TOML) complete and check the file
 with it.
 
 The file has a top level and tables:
 
 - The top level has the options of this page under the names of their flags, without \`--\`. Options of applications and of routes hold for each of
-  them there. \`app = "shop:app"\` alone is a whole site: that application has every path that no route has. Not in the file: \`config\`.
+  them there. \`app = "shop:app"\` alone is a whole site: that application has every path that no route has. Not in the file: \`config\`, \`chdir\`, \`gunicorn-conf\`.
 - \`[apps.NAME]\` has the options of one application: \`app\`, and those below that say so. An option stands above the same option of the top level;
   the variables of \`env\` are added to those of the top level. Each application needs a route; a single one without any route has every path.
   At most 100.
@@ -150,7 +151,7 @@ interface Title extends Pick<Option<unknown>, "name" | "short" | "placeholder"> 
 
 /** Where the option may stand in the file, if not only at the top level. */
 function levels(option: Option<unknown>): string {
-  if (option === OPTIONS.config) return " Not in the file.";
+  if (!isIn(FILE_KEYS.top, option)) return " Not in the file.";
   const places = [
     ...(isIn(FILE_KEYS.app, option) ? ["`[apps.NAME]`"] : []),
     ...(isIn(FILE_KEYS.route, option) ? ["`[[routes]]`"] : []),

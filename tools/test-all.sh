@@ -8,11 +8,17 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn autobahn pebble pythons browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
+all="gunicorn foreign autobahn pebble deploy image pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
   node_tests test/conformance/others/gunicorn-asgi.test.ts
+}
+
+# The options of the newest gunicorn and uvicorn: none is unexplained.
+run_foreign() {
+  sh tools/setup-foreign.sh >/dev/null
+  node_tests test/conformance/others/foreign-options.test.ts
 }
 
 # The Autobahn cases for WebSocket, against the real command (tools/setup-autobahn.sh).
@@ -30,15 +36,48 @@ run_pebble() {
     test/conformance/others/pebble-command.test.ts
 }
 
+# docker/ and deploy/ by hadolint, Helm, kubeconform, honcho and, where it is, systemd-analyze.
+run_deploy() {
+  status=0
+  sh tools/setup-deploy.sh || status=$?
+  [ "$status" != 3 ] || skip "there is no Go to build Helm and kubeconform with"
+  [ "$status" = 0 ] || exit "$status"
+  node_tests test/conformance/others/deploy.test.ts
+  command -v systemd-analyze >/dev/null 2>&1 || skip "the units: there is no systemd-analyze"
+  node_tests test/conformance/others/systemd-units.test.ts
+}
+
+# The steps of docker/Dockerfile and its command in namespaces, with the wheels of npm run release.
+run_image() {
+  unshare --mount --pid --fork true 2>/dev/null || skip "this user, or this machine, may make no namespaces"
+  [ release/SHA256SUMS -nt dist/.built ] || npm run --silent release
+  node_tests test/conformance/others/image.test.ts
+}
+
 # A short end-to-end part with every CPython from 3.10 on that is on PATH or in ~/.pyenv/versions.
 run_pythons() {
   node_tests test/conformance/others/pythons.test.ts
 }
 
-# A site in Debian's Chromium, over the DevTools protocol.
+# Everything that is published: built twice, installed by pip, uv, pipx and npm, and used.
+run_packages() {
+  node_tests test/conformance/others/packages.test.ts
+}
+
+# The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them, and
+# the configurations of proxies.
+run_guides() {
+  sh tools/setup-debian.sh curl openssl caddy /usr/sbin/haproxy=haproxy /usr/sbin/nginx=nginx
+  sh tools/setup-venv.sh guides
+  node_tests test/conformance/others/guides.test.ts test/conformance/others/proxies.test.ts
+}
+
+# A site, and the documentation, in Debian's Chromium, over the DevTools protocol.
 run_browser() {
   sh tools/setup-debian.sh chromium openssl
-  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts
+  sh tools/build-docs.sh
+  node_tests test/conformance/others/browser.test.ts test/conformance/others/browser-http2.test.ts \
+    test/conformance/others/browser-docs.test.ts test/conformance/others/browser-dev.test.ts
 }
 
 # h2spec's cases about HTTP/2 and HPACK. It is built by Go.

@@ -22,7 +22,7 @@ node_tests() {
 }
 
 setup=
-# need npm | python | strace | openssl: installs npm's packages, the virtual environment of the tests, or the Debian
+# need npm | python | strace | openssl | curl: installs npm's packages, the virtual environment of the tests, or the Debian
 # package, unless they are there. They fetch for a while: the virtual environment is made in the background
 # from the first call on.
 need() {
@@ -50,6 +50,10 @@ need_npm() {
 
 need_strace() {
   debian_package strace
+}
+
+need_curl() {
+  debian_package curl
 }
 
 need_openssl() {

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
 static="format lint types unused architecture"
-all="$static ruff mypy pytest unit acceptance chaos"
+all="$static ruff mypy pytest docs unit acceptance chaos"
 
 run_format() {
   tool oxfmt --check
@@ -42,11 +42,17 @@ run_ruff() {
 }
 
 run_mypy() {
-  "$python" -m mypy --strict python/typhon_worker
+  "$python" -m mypy --strict python/typhon_worker python/typhon_server packaging
 }
 
 run_pytest() {
   "$python" -m pytest python/tests -q --numprocesses auto
+}
+
+# The documentation site, built strictly, and what is in it.
+run_docs() {
+  sh tools/build-docs.sh
+  node_tests test/docs/*.test.ts
 }
 
 # Folders whose tests compute, and wait for little. A process for each file would cost three times what
@@ -54,7 +60,7 @@ run_pytest() {
 computing='^test/(config|http|net|observe|routing|supervisor|workers|x509)/'
 
 unit_tests() {
-  find test -mindepth 2 -name '*.test.ts' | grep -Ev '^test/(e2e|conformance)/' | sort
+  find test -mindepth 2 -name '*.test.ts' | grep -Ev '^test/(e2e|conformance|docs)/' | sort
 }
 
 run_unit() {
@@ -105,15 +111,15 @@ if [ $# -gt 0 ]; then
     esac
     printf '\n== %s\n' "$section"
     case $section in acceptance | conformance | e2e | chaos) sh tools/build.sh ;; esac
-    case $section in acceptance | e2e) need strace ;; unit) need openssl ;; esac
+    case $section in acceptance | e2e) need strace openssl curl ;; unit) need openssl ;; esac
     if [ "$is_section" = yes ]; then "run_$section"; else node_tests "$section"; fi
   done
 else
   need npm
   side_by_side $static
-  need python strace openssl
+  need python strace openssl curl
   sh tools/build.sh
-  side_by_side ruff mypy pytest unit
+  side_by_side ruff mypy pytest docs unit
   side_by_side acceptance chaos
 fi
 printf '\n== all passed: %s\n' "${*:-$all}"

@@ -381,6 +381,25 @@ export const CHAPTERS: readonly Chapter[] = [
       ),
     ],
   },
+  {
+    title: "Loading once",
+    words:
+      "With `--preload`: three workers from a template, each replaced after 150 requests, under load from 8 clients, 2 of them on new connections. Every 500 ms the template is killed, or the launcher; or one reload follows another.",
+    sentences: [
+      say(
+        "the death of a template or of its launcher loses no request",
+        "preload.template-killed",
+        "preload.template-killed-idle",
+        "preload.launcher-killed",
+        "e2e/preload.test.ts",
+      ),
+      say(
+        "a reload loads the code once, in a new template, and no request fails",
+        "preload.reload",
+        "e2e/preload.test.ts",
+      ),
+    ],
+  },
 ];
 
 /** The trials of a chapter, in its order. */

@@ -59,7 +59,8 @@ export function faultsPage(runs: readonly ChaosResults[]): string {
   const parts = [
     `# Faults\n`,
     `Faults that were caused in Typhon and in other servers under load, and what happened to the requests. \`npm run chaos -- --peers --keep\` makes this page; [lifecycle.md](lifecycle.md) describes what Typhon promises.\n`,
-    `\`\`\`
+    `<!-- not run: it takes minutes -->
+\`\`\`
 npm run chaos                              all trials, a quarter of an hour
 npm run chaos -- --short                   a part of npm test: promises that no end-to-end test shows, small numbers, trials in parallel
 npm run chaos -- --full                    the full numbers of every promise: longer

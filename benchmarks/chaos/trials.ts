@@ -18,6 +18,7 @@ import { MEMORY } from "./trials/memory.ts";
 import { NEW_CODE } from "./trials/new-code.ts";
 import { OUT_OF_MEMORY } from "./trials/out-of-memory.ts";
 import { OVERLOAD } from "./trials/overload.ts";
+import { PRELOAD } from "./trials/preload.ts";
 import { QUEUE_TRIALS } from "./trials/queue.ts";
 import { RECYCLING } from "./trials/recycling.ts";
 import { RELOAD } from "./trials/reload.ts";
@@ -44,6 +45,7 @@ export const TRIALS: readonly Trial[] = [
   ...CLIENT_LEAVES,
   ...CLIENT_TOLD,
   ...RECYCLING,
+  ...PRELOAD,
   ...FRONT_KILLED,
   ...TOKENS,
   ...TEMP_SPACE,

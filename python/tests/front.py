@@ -276,12 +276,18 @@ class Front:
     def say(self, **message: object) -> None:
         self.control.sendall(json.dumps(message).encode() + b"\n")
 
-    def hear(self, op: str) -> dict[str, Any]:
-        """The next message from the launcher, which has to be this one."""
+    def peek(self) -> str:
+        """What the next message from the launcher is, which `hear` then takes."""
         while b"\n" not in self._received:
-            chunk = read_some(self.control.fileno(), f"'{op}' from the launcher")
+            chunk = read_some(self.control.fileno(), "a message from the launcher")
             assert chunk, "the launcher has closed control"
             self._received += chunk
+        op: str = json.loads(self._received.split(b"\n", 1)[0])["op"]
+        return op
+
+    def hear(self, op: str) -> dict[str, Any]:
+        """The next message from the launcher, which has to be this one."""
+        self.peek()
         line, self._received = self._received.split(b"\n", 1)
         message: dict[str, Any] = json.loads(line)
         assert message["op"] == op, message
@@ -418,3 +424,10 @@ def offered_file(worker: Worker, request: int) -> tuple[list[str], bytes]:
         # The worker may have closed and removed it.
         file.seek(offset)
         return frame.head(), file.read(length)
+
+
+def stop_worker(worker: Worker) -> list[str]:
+    """Ends a worker within a grace; returns its log lines."""
+    worker.send(frames.STOP, 5000)
+    worker.expect(frames.STOPPED)
+    return [frame.text() for frame in worker.frames_to_end() if frame.kind == frames.LOG]

@@ -121,9 +121,12 @@ export class CgiLauncher implements ProgramRunner {
     const id = this.#lastId;
     const run = new ProgramRun(id, this.#port, listener);
     this.#runs.set(id, run);
-    const failure = this.#submit(id, request);
+    const isTooLarge = environmentBytes(request.environment, request.args) > MAX_ENVIRONMENT_BYTES;
+    const failure = isTooLarge
+      ? `its arguments and environment have more than ${MAX_ENVIRONMENT_BYTES} bytes`
+      : this.#submit(id, request);
     // Not in this call: the caller does not have the run yet.
-    if (failure !== "") process.nextTick(() => run.abandon(failure));
+    if (failure !== "") process.nextTick(() => run.abandon(failure, !isTooLarge));
     return run;
   }
 
@@ -148,16 +151,12 @@ export class CgiLauncher implements ProgramRunner {
   }
 
   #submit(id: number, request: ProgramRequest): string {
-    if (environmentBytes(request.environment, request.args) > MAX_ENVIRONMENT_BYTES)
-      return `its arguments and environment have more than ${MAX_ENVIRONMENT_BYTES} bytes`;
     if (!this.#options.count.mayOpen()) return "the server may open no further file";
     const failure = this.start();
     if (failure !== "") return failure;
     const { mayBeWarm, input, ...sameNames } = request;
     const message = { op: "run", id, ...sameNames, input: encode(input), warm: mayBeWarm };
-    return this.#process?.say(message) === true
-      ? ""
-      : "it has too much input, or the launcher ends";
+    return this.#process?.say(message) === true ? "" : "the launcher of CGI programs takes no more";
   }
 
   #read(message: Message): void {
@@ -202,13 +201,14 @@ export class CgiLauncher implements ProgramRunner {
 
   #onProcessEnd(text: string): void {
     const now = performance.now();
-    const livedMs = this.#readyAt === 0 ? 0 : now - this.#readyAt;
+    const wasReady = this.#readyAt !== 0;
+    const livedMs = wasReady ? now - this.#readyAt : 0;
     this.#backoff.note(livedMs, this.#served, now);
     this.#process = null;
     this.#pid = this.#readyAt = this.#served = 0;
     // A listener may begin new runs meanwhile.
     const runs = [...this.#runs.values()];
-    for (const run of runs) run.abandon("the launcher of CGI programs has ended");
+    for (const run of runs) run.abandon("the launcher of CGI programs has ended", !wasReady);
     this.#onOpened?.(text || "it ended without a word");
     if (this.#isStopped) this.#stopping?.resolve();
     else if (this.#onOpened === null) this.#listener.onLauncherEnd(text);

@@ -105,11 +105,11 @@ export class ProgramRun implements RunningProgram {
     else this.#awaitOutput();
   }
 
-  /** Nobody will report the end of the program: its process group is killed. */
-  abandon(failure: string): void {
+  /** Nobody will report the end of the program: its process group is killed. `isForNow`: as in ProgramEnd. */
+  abandon(failure: string, isForNow = false): void {
     if (this.#end === null) this.#killGroup();
     this.#dropOutput();
-    this.#finish(this.#end ?? { code: null, signal: null, failure });
+    this.#finish(this.#end ?? { code: null, signal: null, failure, isForNow });
   }
 
   #onOpened(error: Error | null, fd: number): void {

@@ -33,6 +33,8 @@ export interface ProgramEnd {
   readonly signal: number | null;
   /** Why the program could not be started, or read, or ended; "" = none of these. */
   readonly failure: string;
+  /** Whether the program could not be started at this moment, and a later request may start it. */
+  readonly isForNow?: boolean;
 }
 
 /** Hears of one run. `onEnd` comes last, and exactly once. */

@@ -16,8 +16,10 @@ import { formatUrl } from "../net/address.ts";
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {
-  const { listeners, tls, cgi, applications, routes, notices, logs, process } = configuration;
+  const { listeners, tls, cgi, applications, routes, found, notices, logs, process } =
+    configuration;
   const sections: [string, readonly string[]][] = [
+    ["Found", found === null ? [] : [`${found.what}: ${found.why}`]],
     ["Listeners", listenerLines(configuration)],
     ["TLS", tlsLines(tls)],
     ["Routes, in the order in which they match", routes.map(routeLine)],
@@ -37,7 +39,7 @@ export function renderCheck(configuration: Configuration): string {
       "Limits",
       [
         `request line ${size(listeners.maxRequestLine)}, head ${size(listeners.maxRequestHead)}, body ${size(listeners.maxBody)}`,
-        `idle connection ${seconds(listeners.keepAliveMs)}, silent body ${seconds(listeners.bodyTimeoutMs)}, stop ${seconds(process.gracefulTimeoutMs)}`,
+        `idle connection ${seconds(listeners.keepAliveMs)}, silent body ${seconds(listeners.bodyTimeoutMs)}, stop ${stopWords(process)}`,
       ],
     ],
   ];
@@ -48,13 +50,15 @@ export function renderCheck(configuration: Configuration): string {
 }
 
 function listenerLines({ listeners, tls }: Configuration): string[] {
-  const { bind, proxyProtocol, http2, h2c } = listeners;
+  const { bind, descriptors, proxyProtocol, http2, h2c } = listeners;
   const notes = [
     proxyProtocol ? "trusted proxies begin with a PROXY header" : "",
     h2c ? "HTTP/2 without TLS for clients with prior knowledge" : "",
     tls !== null && !http2 ? "no HTTP/2" : "",
   ].filter((note) => note !== "");
-  return [...addressLines(bind), ...notes];
+  const places =
+    descriptors.length > 0 ? descriptors.map((fd) => `descriptor ${fd}`) : addressLines(bind);
+  return [...places, ...notes];
 }
 
 function addressLines(bind: Configuration["listeners"]["bind"]): string[] {
@@ -157,18 +161,30 @@ function policyNotes(policy: RoutePolicy): string[] {
 }
 
 function applicationLines(application: ApplicationConfiguration): string[] {
-  const { name, app, appDir, python, workers, threads, rootPath, sendfile } = application;
+  const {
+    name,
+    app,
+    appDir,
+    python,
+    pythonWhy,
+    workers,
+    threads,
+    rootPath,
+    sendfile,
+    gunicornConf,
+  } = application;
   const timeout =
     application.asgiTimeoutMs === 0
       ? `${seconds(application.timeoutMs)} (ASGI: no limit)`
       : seconds(application.timeoutMs);
   return [
     `${name === "" ? "" : `${name}: `}${app}`,
-    `  in ${appDir}, by ${python}`,
+    `  in ${appDir}, by ${python}${pythonWhy === "" ? "" : ` (${pythonWhy})`}`,
     `  ${workers} ${workers === 1 ? "worker" : "workers"}, WSGI ${threads} threads each, ASGI ${application.concurrency} requests each`,
     `  ${application.queue} requests may wait ${seconds(application.queueTimeoutMs)}; a response begins within ${timeout}`,
     ...application.routeTimeouts.map(({ prefix, ms }) => `  ${prefix}: ${seconds(ms)}`),
     ...(rootPath === "" ? [] : [`  root path ${rootPath}`]),
+    ...(gunicornConf === "" ? [] : [`  settings of ${gunicornConf}`]),
     ...sendfile.map(({ prefix, folder }) => `  hands over files of ${folder} as ${prefix || "/"}`),
   ];
 }
@@ -179,6 +195,11 @@ function userWords({ uid, gid, name }: Account): string {
 
 function seconds(ms: number): string {
   return ms === 0 ? "no limit" : `${ms / 1000} s`;
+}
+
+function stopWords({ drainDelayMs, gracefulTimeoutMs }: Configuration["process"]): string {
+  const delay = drainDelayMs === 0 ? "" : ` after ${seconds(drainDelayMs)} more of serving`;
+  return `${seconds(gracefulTimeoutMs)}${delay}`;
 }
 
 function size(bytes: number): string {

@@ -10,6 +10,7 @@ const INDENT = 30;
 const NO_BREAK = "\u00a0";
 
 const EXAMPLES = [
+  ["typhon", "what is found: app.py, manage.py …"],
   ["typhon app:app", "Flask: the object app in app.py"],
   ["typhon mysite.wsgi -p 9000 -w 4", "Django: port 9000, four processes"],
   ["typhon 'shop:create_app()'", "a function that returns the app"],
@@ -31,12 +32,43 @@ Exit codes: 0 no mistake; 2 mistakes, each in one line with the file, the line,
 the key and what is allowed.
 `;
 
+export const DOCTOR_HELP = `Usage: typhon doctor [APP] [options] [--online] [--json]
+
+Looks at Python, Node, the machine's or container's limits, addresses and
+certificates that a start with the same words would need. One line for each,
+and what to do:
+
+  ok    well
+  note  worth knowing
+  warn  serves, but not well
+  fail  does not start, or does not serve
+
+  --online  asks name servers for the addresses of each --domain
+  --json    an array of {"level", "topic", "fact", "remedy"}
+
+Starts nothing, and loads no application; each address is opened for a moment.
+Exit codes: 0 nothing fails; 1 something does.
+`;
+
+export const DEV_HELP = `Usage: typhon dev [APP] [options]
+
+For development: new code when a file is saved (--reload), pages in the browser
+that show exceptions and reload themselves, the access log on the terminal, and
+the variables of .env in the folder of --app-dir or the current one. Listens at
+127.0.0.1:8000. All options of typhon --help hold; --env-file FILE is read in
+place of .env, and --no-reload and --access-log off turn these off.
+`;
+
 /** The whole help, ending in a line end. */
 export function renderHelp(): string {
   const lines = [
-    "Usage: typhon APP [options]",
+    "Usage: typhon [APP] [options]      without APP: what is found in this folder",
+    "       typhon run [APP] [options]  the same",
+    "       typhon dev [APP] [options]  for development: reload, error pages, .env",
     "       typhon --config FILE        a site: applications, files, routes",
     "       typhon check [options]      shows what would be served, or mistakes",
+    "       typhon doctor [options]     what a start would need, and what to do",
+    "       typhon init [KIND]          a first typhon.toml, unit or Dockerfile",
     "       typhon reload --pid FILE    a running server loads new code",
     "       typhon hash-password [USER] a line for the file of basic-auth",
     "       typhon trust                how to trust the authority of --tls internal",
@@ -61,6 +93,7 @@ export function renderHelp(): string {
     `Each option may also come from a variable: --max-body from ${variableOf("max-body")},`,
     'or from typhon.toml: max-body = "10M".',
     "Sizes: 512k, 10M, 1G. Seconds may have fractions. Details: docs/options.md.",
+    "Options of gunicorn and uvicorn are understood, also in GUNICORN_CMD_ARGS.",
     "",
     "Examples:",
     ...EXAMPLES.map(([command, what]) => `  ${command.padEnd(42)}${what}`),

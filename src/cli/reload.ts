@@ -1,7 +1,7 @@
 // `typhon reload`: asks a running server to load the application's code again, and waits for the outcome.
 // Only the word alone is the command; an application in a module named reload is `typhon reload:app`.
 
-import type { Flags } from "../config/flags.ts";
+import { givenOptions, type Flags } from "../config/flags.ts";
 import { pidFileOf } from "../config/load.ts";
 import { OperatorError, quote } from "../config/operator-error.ts";
 import { OPTIONS } from "../config/schema.ts";
@@ -44,7 +44,7 @@ export async function reload(flags: Flags, environment: Environment, cwd: string
 
 function readPidFile(flags: Flags, environment: Environment, cwd: string): string {
   const { pid, config } = OPTIONS;
-  const other = [...flags.texts.keys()].find((name) => name !== pid.name && name !== config.name);
+  const other = givenOptions(flags).find((name) => name !== pid.name && name !== config.name);
   if (flags.app !== null || other !== undefined)
     throw new OperatorError(
       `typhon reload takes --pid FILE or --config FILE and nothing else, not ${quote(flags.app ?? `--${other}`)}`,

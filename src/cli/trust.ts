@@ -4,7 +4,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-import type { Flags } from "../config/flags.ts";
+import { givenOptions, type Flags } from "../config/flags.ts";
 import { stateDirOf } from "../config/load.ts";
 import { OperatorError, quote } from "../config/operator-error.ts";
 import { OPTIONS } from "../config/schema.ts";
@@ -30,9 +30,7 @@ Exit codes: 0 the certificate is there; 2 it is not there yet, or is damaged.
 /** The text for the operator, ending in a line end. Throws OperatorError if there is no authority yet. */
 export function trust(flags: Flags, environment: Environment, cwd: string): string {
   const { acmeDir, config } = OPTIONS;
-  const other = [...flags.texts.keys()].find(
-    (name) => name !== acmeDir.name && name !== config.name,
-  );
+  const other = givenOptions(flags).find((name) => name !== acmeDir.name && name !== config.name);
   if (flags.app !== null || other !== undefined)
     throw new OperatorError(
       `typhon trust takes --acme-dir DIR or --config FILE and nothing else, not ${quote(flags.app ?? `--${other}`)}`,

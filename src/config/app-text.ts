@@ -1,16 +1,14 @@
 // What the text of an application names: a module, a file of Python, or a folder of files.
 
-import { readdirSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
+import { findPythonFile } from "../discovery/python-files.ts";
 import type { GivenText } from "./located.ts";
 import { asNamed } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { kindOf, mayReadIn } from "./paths.ts";
 import { mayBeFolder } from "./values.ts";
-
-/** Files and folders that are looked at for Python files; a folder of more is taken for a site. */
-export const MAX_ENTRIES = 10_000;
 
 /** The working directory, and how the user's shell names it ($PWD). */
 export interface WorkingFolder {
@@ -68,21 +66,4 @@ export function checkSiteFolder(
   throw new OperatorError(
     `${by} ${quote(text)} is a folder with Python files (${quote(relative(path, python))}), whose source would be served; name the application, or write --static /=${text} if that is meant`,
   );
-}
-
-/** A Python file in the folder or below it, but not in `programs`; null: none was found. */
-function findPythonFile(folder: string, programs: ReadonlySet<string>): string | null {
-  const folders = [folder];
-  let entries = 0;
-  for (const here of folders) {
-    for (const entry of mayReadIn(here) ? readdirSync(here, { withFileTypes: true }) : []) {
-      const path = join(here, entry.name);
-      if (programs.has(path)) continue;
-      if (entry.isFile() && entry.name.endsWith(".py")) return path;
-      if (entry.isDirectory()) folders.push(path);
-      entries += 1;
-      if (entries >= MAX_ENTRIES) return null;
-    }
-  }
-  return null;
 }

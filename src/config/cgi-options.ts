@@ -6,6 +6,7 @@ import type { WorkingFolder } from "./app-text.ts";
 import type { CgiConfiguration, CgiTarget } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
 import { findInterpreter } from "./interpreter.ts";
+import type { LaunchedBy } from "./launched-by.ts";
 import { asNamed } from "./named-paths.ts";
 import { OperatorError, quote } from "./operator-error.ts";
 import { kindOf, mayEnter, mayRead, mayRun } from "./paths.ts";
@@ -20,6 +21,7 @@ export const MAX_PRELOADED = 64;
 
 export interface CgiContext {
   readonly environment: Environment;
+  readonly launchedBy: LaunchedBy;
   readonly working: WorkingFolder;
 }
 
@@ -27,9 +29,9 @@ export interface CgiContext {
 export function readCgiTarget(
   given: GivenValue<string>,
   sources: Sources,
-  { environment, working }: CgiContext,
+  context: CgiContext,
 ): CgiTarget {
-  const { cwd, links } = working;
+  const { cwd, links } = context.working;
   const runsPython = sources.one(OPTIONS.cgiRunPy);
   const place = asNamed(placeOf(given, runsPython), cwd, links);
   const preload = sources.all(OPTIONS.cgiPreload);
@@ -42,7 +44,7 @@ export function readCgiTarget(
   return {
     kind: "cgi",
     place,
-    python: runsPython ? interpreterOf(sources, environment, cwd, dirname(place)) : "",
+    python: runsPython ? interpreterOf(sources, context, dirname(place)) : "",
     isWarm: sources.one(OPTIONS.cgiWarm) === "auto",
     preload: preload.map(({ value }) => value),
     passesAuthorization: sources.one(OPTIONS.cgiPassAuthorization),
@@ -53,13 +55,9 @@ export function readCgiTarget(
 }
 
 /** What the CGI programs of a server share. `folder`: where `.venv` may be. Throws OperatorError. */
-export function readCgi(
-  sources: Sources,
-  { environment, working }: CgiContext,
-  folder: string,
-): CgiConfiguration {
+export function readCgi(sources: Sources, context: CgiContext, folder: string): CgiConfiguration {
   return {
-    python: interpreterOf(sources, environment, working.cwd, folder),
+    python: interpreterOf(sources, context, folder),
     concurrency: sources.ask(OPTIONS.cgiConcurrency)?.value ?? PROGRAMS_A_CORE * usableCores(),
     queue: sources.one(OPTIONS.cgiQueue),
     queueTimeoutMs: sources.one(OPTIONS.queueTimeout),
@@ -81,11 +79,8 @@ function placeOf(given: GivenValue<string>, runsPython: boolean): string {
     throw new OperatorError(
       `${what} is closed to this user; give this user the right to enter it, or name another`,
     );
-  if (kind !== "file") {
-    const isPair = text.includes("=") && !text.startsWith("/");
-    const advice = isPair ? `write ${quote(`/${text}`)}` : "name one that exists";
-    throw new OperatorError(`${what} is no folder and no program; ${advice}`);
-  }
+  if (kind !== "file")
+    throw new OperatorError(`${what} is no folder and no program; name one that exists`);
   const other = isPython(place) ? ", or --cgi-run-py" : "";
   throw new OperatorError(
     `${what} is a file that this user may not run: chmod +x ${quote(place)}${other}`,
@@ -98,11 +93,10 @@ function isPython(file: string): boolean {
 
 function interpreterOf(
   sources: Sources,
-  environment: Environment,
-  cwd: string,
+  { environment, launchedBy, working }: CgiContext,
   folder: string,
 ): string {
   const python = sources.ask(OPTIONS.python);
   const asked = python && { by: python.by, text: python.value, folder: python.folder };
-  return findInterpreter({ asked, environment, cwd, folders: [folder] });
+  return findInterpreter({ asked, environment, launchedBy, cwd: working.cwd, folders: [folder] });
 }

@@ -1,8 +1,12 @@
 // The operator's configuration, checked, as plain data: listeners, applications, routes, logs, process. Made by
-// load.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
+// configuration-maker.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
 // Times are milliseconds, sizes bytes.
 
 import type { BoundAddress, SocketRights } from "../net/address.ts";
+
+/** A part of an access log's format: literal text, or an atom; `name`: of a header field, "" for other atoms. */
+export type AccessPart = string | { readonly atom: string; readonly name: string };
+export type AccessFormat = "text" | "json" | readonly AccessPart[];
 
 /** One Python application: its program, its workers, its times and limits. */
 export interface ApplicationConfiguration {
@@ -13,12 +17,16 @@ export interface ApplicationConfiguration {
   readonly interface: "auto" | "wsgi" | "asgi";
   /** The interpreter's path or name. */
   readonly python: string;
+  /** Why this one, such as ".venv beside the application"; "" where --python names it. */
+  readonly pythonWhy: string;
   /** Absolute; through symbolic links, as the user names it, and so is `cwd`. */
   readonly appDir: string;
   /** The working directory of the workers. */
   readonly cwd: string;
   /** Added to the workers' environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Pages for exceptions (`typhon dev`), and whether they show local variables: if the server listens on this machine only. */
+  readonly development: "off" | "page" | "locals";
   /** "" or "/prefix" without a trailing slash. */
   readonly rootPath: string;
   readonly loop: "auto" | "asyncio" | "uvloop";
@@ -29,9 +37,16 @@ export interface ApplicationConfiguration {
   readonly sendfile: readonly { readonly prefix: string; readonly folder: string }[];
   /** Paths that each new worker is asked for before it takes requests. */
   readonly warmup: readonly string[];
+  /** A file that sets up `logging` in the workers; absolute, "" = none. */
+  readonly logConfig: string;
+  /** A gunicorn.conf.py whose hooks are called, absolute, "" = none; and the hooks that it has. */
+  readonly gunicornConf: string;
+  readonly gunicornHooks: readonly string[];
   readonly workers: number;
   /** Whether the user has chosen `workers`; else an application that needs a single process gets one. */
   readonly areWorkersChosen: boolean;
+  /** Whether a template loads the application once, and forks the workers. */
+  readonly preload: boolean;
   readonly threads: number;
   /** Requests that a worker runs at once under ASGI. */
   readonly concurrency: number;
@@ -246,6 +261,8 @@ export interface Configuration {
      * "domains": ports 443 and 80, or no start, because an authority has to connect to them.
      */
     readonly bind: "default" | "default-https" | "domains" | readonly BoundAddress[];
+    /** Sockets that the parent process has opened, by their numbers, in place of all addresses. */
+    readonly descriptors: readonly number[];
     /** Of the files of Unix sockets. */
     readonly socketRights: SocketRights;
     /** Whether trusted proxies begin each connection with a PROXY header, version 1 or 2. */
@@ -272,6 +289,8 @@ export interface Configuration {
   /** The names differ; none for a site of files alone. */
   readonly applications: readonly ApplicationConfiguration[];
   readonly routes: readonly RouteConfiguration[];
+  /** What was found where nobody has named an application, and why it is this; null: somebody has. */
+  readonly found: { readonly what: string; readonly why: string } | null;
   /** What the operator may want to change, such as programs that are not run; a line each. */
   readonly notices: readonly string[];
   readonly logs: {
@@ -279,6 +298,8 @@ export interface Configuration {
     readonly accessLog: string;
     readonly level: "debug" | "info" | "warning" | "error";
     readonly format: "text" | "json";
+    /** Of the access log; null = as `format`. */
+    readonly accessFormat: AccessFormat | null;
     /** Whether the output of applications is written into the server's log, as lines that name the worker. */
     readonly captureOutput: boolean;
   };
@@ -289,15 +310,26 @@ export interface Configuration {
     readonly tempDir: string;
     /** Bytes of all files in it together. */
     readonly maxTempSize: number;
+    /** How long the server serves on after the signal to stop, while /readyz says no. */
+    readonly drainDelayMs: number;
     /** Time for running requests when the server stops. */
     readonly gracefulTimeoutMs: number;
     /** The user and the group that the server becomes when its ports are bound; null = it stays who it is. */
     readonly user: Account | null;
+    /** The umask of the server and its applications; null = as it is. */
+    readonly umask: number | null;
     /** Whether /livez and /readyz are served. */
     readonly health: boolean;
+    /** Whether pages in a browser show exceptions, and reload themselves (`typhon dev`). */
+    readonly developing: boolean;
     /** Whether code is loaded anew when a file below `reloadDirs` changes. */
     readonly reload: boolean;
     /** Absolute. */
     readonly reloadDirs: readonly string[];
+    /** Glob patterns of files that are code beside the usual ones, and of those that are none. */
+    readonly reloadFiles: {
+      readonly include: readonly string[];
+      readonly exclude: readonly string[];
+    };
   };
 }

@@ -30,7 +30,10 @@ type ClientCertificateOptions = Keys<"host" | "caCerts" | "certReqs", OptionValu
 
 /** `{ app: "shop:app", bind: "127.0.0.1:8000", workers: 2, timeout: 10 }`: see docs/options.md. */
 export interface ServerOptions extends Keys<
-  Exclude<keyof typeof OPTIONS, "config" | "user" | "group">,
+  Exclude<
+    keyof typeof OPTIONS,
+    "config" | "user" | "group" | "drainDelay" | "chdir" | "gunicornConf" | "umask"
+  >,
   OptionValue
 > {
   /** The application: module:callable, module, path/to/file.py[:callable] or module:factory(). */
@@ -54,7 +57,9 @@ export function embeddedConfiguration(options: ServerOptions, cwd: string): Conf
   // The interpreter is looked for on PATH, and a virtual environment that is active is used.
   const { PATH, VIRTUAL_ENV, HOME, XDG_DATA_HOME, PWD } = process.env;
   const environment = { PATH, VIRTUAL_ENV, HOME, XDG_DATA_HOME, PWD };
-  return programConfiguration(tableOf(options, ""), environment, cwd);
+  const configuration = programConfiguration(tableOf(options, ""), environment, cwd);
+  if (configuration.process.drainDelayMs === 0) return configuration;
+  throw new OperatorError("--drain-delay is for the command; a program decides when it stops");
 }
 
 /** `at`: the place of the object in the options, such as "routes[0]"; "" for the whole. */

@@ -1,10 +1,10 @@
-// The files of --env-file: variables for the application, and TYPHON_… variables for the server, in the syntax
-// of .env files as Node reads it (util.parseEnv): comments, quotes, `export`, values of several lines. `$NAME` in
-// a value is not replaced. A variable of the process wins over every file, and a later file over an earlier one.
+// The files of --env-file, and the .env of `typhon dev`: variables for the application, and TYPHON_… variables for the
+// server, with the syntax of env-text.ts. `${NAME}` in a value is a variable of the process, else one that stands
+// before it. A variable of the process wins over every file, and a later file over an earlier one.
 
 import { resolve } from "node:path";
-import { parseEnv } from "node:util";
 
+import { expandReferences, parseEnvText } from "./env-text.ts";
 import { quote } from "./operator-error.ts";
 import type { Environment, GivenValue } from "./sources.ts";
 import { readTextFile } from "./text-file.ts";
@@ -18,14 +18,18 @@ export function readEnvFiles(
   environment: Environment,
   mayWait: boolean,
 ): Record<string, string> {
-  const variables: Record<string, string> = {};
+  const variables = new Map<string, string>();
+  const known = new Map(Object.entries(environment));
   for (const { by, text, value, folder } of files) {
     const what = `${by} ${quote(text)}`;
     const path = resolve(folder, value);
     const limits = { maxBytes: MAX_ENV_FILE_BYTES, form: "with lines NAME=VALUE", mayWait };
     const content = readTextFile(what, path, limits);
-    for (const [name, given] of Object.entries(parseEnv(content)))
-      if (given !== undefined && environment[name] === undefined) variables[name] = given;
+    for (const [name, given] of parseEnvText(content)) {
+      const valueOf = (other: string): string | undefined =>
+        known.get(other) ?? variables.get(other);
+      if (known.get(name) === undefined) variables.set(name, expandReferences(given, valueOf));
+    }
   }
-  return variables;
+  return Object.fromEntries(variables);
 }

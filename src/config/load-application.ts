@@ -6,15 +6,17 @@ import { dirname } from "node:path";
 import { codeFolder, filePart, resolveApp, type WorkingFolder } from "./app-text.ts";
 import type { ApplicationConfiguration } from "./configuration.ts";
 import { usableCores } from "./cores.ts";
-import { readableFolder } from "./given-paths.ts";
-import { findInterpreter } from "./interpreter.ts";
+import { readableFile, readableFolder } from "./given-paths.ts";
+import type { GunicornConf } from "./gunicorn-conf.ts";
+import { chooseInterpreter } from "./interpreter.ts";
+import type { LaunchedBy } from "./launched-by.ts";
 import type { GivenText } from "./located.ts";
 import { asNamed, nameOfCwd } from "./named-paths.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { canonicalBytes, isBelow } from "./route-values.ts";
 import type { RouteDraft } from "./routes.ts";
 import { OPTIONS } from "./schema.ts";
-import type { Environment, Sources } from "./sources.ts";
+import type { Environment, GivenValue, Sources } from "./sources.ts";
 import { readTimeouts } from "./timeouts.ts";
 
 /** An application that something has named. */
@@ -22,6 +24,8 @@ export interface NamedApplication {
   readonly name: string;
   /** The text that names its code, and the folder where that text counts from. */
   readonly given: GivenText;
+  /** Whether discovery has named it; imports begin in its folder then, whatever --app-dir is. */
+  readonly isFound: boolean;
   /** The flags and variables, then the application's table and the top level of the file. */
   readonly sources: Sources;
   /** The variables of its --env-file. */
@@ -30,8 +34,12 @@ export interface NamedApplication {
 
 export interface LoadContext {
   readonly environment: Environment;
+  readonly launchedBy: LaunchedBy;
   readonly working: WorkingFolder;
   readonly routes: readonly RouteDraft[];
+  /** The gunicorn.conf.py whose hooks are called; null: none. */
+  readonly conf: Pick<GunicornConf, "path" | "hooks"> | null;
+  readonly development: ApplicationConfiguration["development"];
   readonly mistakes: Mistakes;
 }
 
@@ -55,31 +63,35 @@ export function loadApplication(
 }
 
 function configure(
-  { name, given, sources, fromFiles }: NamedApplication,
-  { environment, working, routes, mistakes }: LoadContext,
+  { name, given, isFound, sources, fromFiles }: NamedApplication,
+  { environment, launchedBy, working, routes, conf, development, mistakes }: LoadContext,
 ): ApplicationConfiguration {
   const { cwd, links } = working;
-  const chosen = sources.ask(OPTIONS.appDir);
+  const chosen = isFound ? null : sources.ask(OPTIONS.appDir);
   const appDir = asNamed(chosen === null ? given.folder : readableFolder(chosen), cwd, links);
-  const app = resolveApp(given, appDir, working);
+  const app = asFactory(given, resolveApp(given, appDir, working), sources.ask(OPTIONS.factory));
   const python = sources.ask(OPTIONS.python);
   const workers = sources.ask(OPTIONS.workers)?.value;
+  const interpreter = chooseInterpreter({
+    asked: python === null ? null : { by: python.by, text: python.value, folder: python.folder },
+    environment,
+    launchedBy,
+    cwd,
+    folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
+  });
   return {
     name,
     app,
     interface: sources.one(OPTIONS.interface),
-    python: findInterpreter({
-      asked: python === null ? null : { by: python.by, text: python.value, folder: python.folder },
-      environment,
-      cwd,
-      folders: filePart(app) === null ? [appDir] : [dirname(app), appDir],
-    }),
+    python: interpreter.path,
+    pythonWhy: interpreter.why,
     appDir,
     cwd: nameOfCwd(cwd, appDir, links),
     env: {
       ...fromFiles,
       ...Object.fromEntries(sources.merged(OPTIONS.env).map(({ value }) => value)),
     },
+    development,
     rootPath: mistakes.attempt(() => readRootPath(name, sources, routes), ""),
     loop: sources.one(OPTIONS.loop),
     lifespan: sources.one(OPTIONS.lifespan),
@@ -92,9 +104,16 @@ function configure(
         : [{ prefix: canonicalBytes(prefix), folder: asNamed(path, cwd, links) }];
     }),
     warmup: sources.all(OPTIONS.warmup).map(({ value }) => value),
+    logConfig: mistakes.attempt(() => {
+      const file = sources.ask(OPTIONS.logConfig);
+      return file === null ? "" : asNamed(readableFile(file), cwd, links);
+    }, ""),
+    gunicornConf: conf?.path ?? "",
+    gunicornHooks: conf?.hooks ?? [],
     // In development one process is enough, and starts soonest.
     workers: workers ?? (sources.one(OPTIONS.reload) ? 1 : usableCores()),
     areWorkersChosen: workers !== undefined,
+    preload: sources.one(OPTIONS.preload),
     threads: sources.one(OPTIONS.threads),
     concurrency: sources.one(OPTIONS.concurrency),
     retry: sources.one(OPTIONS.retry),
@@ -119,6 +138,19 @@ function configure(
       mayCompress: sources.one(OPTIONS.wsPerMessageDeflate),
     },
   };
+}
+
+/** The application with the call that --factory means. */
+function asFactory(
+  { by, text }: GivenText,
+  app: string,
+  factory: GivenValue<boolean> | null,
+): string {
+  if (factory?.value !== true || app.endsWith(")")) return app;
+  if (text.includes(":")) return `${app}()`;
+  throw new OperatorError(
+    `${factory.by} needs the name of the function: ${by} ${quote(text)} has none; for example ${text}:create_app`,
+  );
 }
 
 // The one path of the application's routes. Several paths have no root path in common, unless routes say which.

@@ -109,6 +109,11 @@ export const readHeader: Reader<readonly [name: string, value: string | null]> =
   },
 );
 
+/** The same as one text of a command line, "Name: value" or "Name:value". */
+export function readHeaderLine(text: string): readonly [name: string, value: string | null] {
+  return readHeader(text.replace(/^([^:]*):[\t ]*/, "$1: "));
+}
+
 /** The value of a field. */
 export function readFieldValue(text: string): string {
   if (!FIELD_VALUE.test(text))

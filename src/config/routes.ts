@@ -1,7 +1,7 @@
 // Routes of the file and of flags. A route is read as a draft: the root path of an application, which is read
 // later, comes from the paths of all its routes.
 
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import { specificity } from "../net/host-name.ts";
 import type {
@@ -15,6 +15,7 @@ import type { WorkingFolder } from "./app-text.ts";
 import { readCgiTarget } from "./cgi-options.ts";
 import type { ArrayTable } from "./file-tables.ts";
 import { existingFile, readableFolder } from "./given-paths.ts";
+import type { LaunchedBy } from "./launched-by.ts";
 import { asNamed } from "./named-paths.ts";
 import { nearestWord } from "./nearest.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
@@ -60,6 +61,7 @@ export interface RouteContext {
   readonly working: WorkingFolder;
   /** For the interpreter of CGI programs. */
   readonly environment: Environment;
+  readonly launchedBy: LaunchedBy;
   /** The names of [apps.NAME]. */
   readonly applications: readonly string[];
   readonly mistakes: Mistakes;
@@ -98,6 +100,12 @@ export function folderRoute(
   const { prefix: path, folder } = given.value;
   const by = `${given.by} ${quote(given.text)}`;
   return context.mistakes.attempt(() => {
+    const [first = "", ...rest] = folder.split("=");
+    const isPair = rest.length > 0 && !first.includes("/");
+    if (isPair && kindOf(resolve(given.folder, folder)) === "missing")
+      throw new OperatorError(
+        `${by} is no folder, and a prefix begins with a slash; write ${quote(`/${folder}`)}`,
+      );
     const target = readFolderTarget(kind, { ...given, value: folder }, sources, context);
     const policy = readPolicy(sources, context.mistakes);
     return [{ by, host: "", path, stripPrefix: null, target, policy }];
@@ -148,13 +156,17 @@ export function finishRoutes(
 
 /** The policy of a route; without keys of a route it asks and changes nothing. */
 export function readPolicy(sources: Sources, mistakes: Mistakes): RoutePolicy {
-  const headers = sources.all(ROUTE_KEYS.headers);
+  const own = sources.all(ROUTE_KEYS.headers);
   const names = new Set<string>();
-  for (const { by, value } of headers) {
+  for (const { by, value } of own) {
     const name = value[0].toLowerCase();
     if (names.has(name)) mistakes.add(`${by} stands twice: names of fields ignore case`);
     names.add(name);
   }
+  const common = sources
+    .all(OPTIONS.header)
+    .filter(({ value }) => !names.has(value[0].toLowerCase()));
+  const headers = [...common, ...own];
   const password = sources.ask(ROUTE_KEYS.basicAuth);
   const pages = sources.ask(ROUTE_KEYS.errorPages);
   return {

@@ -1,14 +1,16 @@
 // The one table of options. Flags, TYPHON_… variables, keys of typhon.toml, checks, `typhon --help`,
 // docs/options.md and docs/typhon.schema.json all come from here; no other file knows the name of an option or the
 // form of its value. What depends on the machine (cores, interpreter, folders) or on two options at once is decided
-// in load.ts, applications.ts and routes.ts.
+// in load-application.ts, server-options.ts and routes.ts.
 
+import { readAccessFormat } from "./access-format.ts";
 import { readBindAddress, readHost, readPort } from "./bind-address.ts";
 import { inGroup, SWITCH, type Option } from "./option.ts";
 import {
   mappedFolder,
   readFieldValue,
   readHeader,
+  readHeaderLine,
   readHostPattern,
   readIndex,
   readInnerFile,
@@ -31,11 +33,14 @@ import {
   readApp,
   readAssignment,
   readBoolean,
+  readDescriptor,
+  readMask,
   readMode,
   readModule,
   readNetwork,
   readOwner,
   readPath,
+  readPattern,
   readPrefix,
   readSize,
   readText,
@@ -67,7 +72,7 @@ export const APP: Option<string> = inGroup("Application", "application", {
   app: {
     placeholder: "APP",
     help: "the application: module:callable, module, path/to/file.py[:callable] or module:factory(); or ./DIR, a folder of files",
-    doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`. A path with a slash that is a folder, such as `./public`, or `.`, is a site of files; a folder with Python files in it is refused, because their source would be served: if that is meant, write `--static /=DIR`. Without APP the file `typhon.toml` of the working folder is read, if there is one.",
+    doc: "The application: `module:callable`, `module` (then its `app`, else its `application`), `path/to/file.py[:callable]`, or `module:factory()`, a function that returns the application. The function's arguments may be literals of Python: `module:create_app('prod', debug=False)`. The name after the colon may have dots: `shop:site.app`. A path with a slash that is a folder, such as `./public`, or `.`, is a site of files; a folder with Python files in it is refused, because their source would be served: if that is meant, write `--static /=DIR`. Without APP the file `typhon.toml` of the working folder is read, if there is one; where nothing names an application, [the folder is looked at](guide/discovery.md).",
     read: readApp,
   },
 }).app;
@@ -78,7 +83,7 @@ const SITE = inGroup("Site", "server", {
     placeholder: "FILE",
     fallbackWords: "typhon.toml, if no APP is given",
     help: "a file of options, applications and routes",
-    doc: "A file in the syntax of TOML with options, applications and routes: see [the file](#the-file-typhontoml).",
+    doc: "A file in the syntax of TOML with options, applications and routes: see [the file](#the-file-typhontoml). Of a `pyproject.toml` the table `[tool.typhon]` is read; without the option, that of the working folder where there is no `typhon.toml`.",
     read: readText,
   },
   static: {
@@ -110,6 +115,15 @@ const SITE = inGroup("Site", "server", {
     scope: "route",
     help: "list the files of a folder without index.html",
     doc: "Shows a folder without its index file (`index`) as a list of its files. Without this option it is 404.",
+  },
+  header: {
+    scope: "route",
+    placeholder: "'NAME: VALUE'",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "a field of each response; a NAME alone removes it; may be repeated",
+    doc: "A field that is set on each response, in place of the application's own: `--header 'X-Frame-Options: DENY'`. A name alone removes the field: `--header Server`. May be given several times; `TYPHON_HEADER` has one field on each line. `headers` of a route wins over it.",
+    read: readHeaderLine,
   },
   compress: {
     scope: "route",
@@ -146,6 +160,14 @@ const ADDRESS = inGroup("Address", "server", {
     doc: "The port to listen on, if `--bind` is not used. With `--host` but without `--port` it is the variable `PORT`, else 8000, or 8443 with certificates. The scheme is that of `--bind` without a scheme. A `TYPHON_PORT` that begins with `tcp://` or `udp://` is ignored: Kubernetes sets such a variable for a service named typhon.",
     read: readPort,
   },
+  fd: {
+    placeholder: "N",
+    isRepeatable: true,
+    fallbackWords: "those of LISTEN_FDS, else none",
+    help: "a listening socket of the parent process, by its number",
+    doc: "A socket that the parent process has opened, by the number of its descriptor: of supervisord (`fcgi-program`: 0), circus and others. No other address is used then. A socket speaks TLS if there are certificates and its port is not 80. May be given several times. Sockets of systemd need no option: docs/guide/systemd.md.",
+    read: readDescriptor,
+  },
   socketMode: {
     placeholder: "MODE",
     fallback: "0666",
@@ -165,7 +187,7 @@ const ADDRESS = inGroup("Address", "server", {
     fallback: "127.0.0.1,::1",
     otherVariable: "FORWARDED_ALLOW_IPS",
     help: "proxies whose X-Forwarded-… and Forwarded fields are trusted",
-    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer.",
+    doc: "Addresses and CIDR ranges, separated by commas, of the proxies whose `X-Forwarded-For`, `-Proto`, `-Host`, `Forwarded` and `X-Request-ID` fields are trusted. The lists in these fields are read from right to left. From all other peers these fields are removed, and so are the other fields of proxies that applications read, such as `X-Forwarded-Port` and `X-Real-IP` (docs/behavior.md has the list). `unix` trusts every peer on a Unix socket (whoever may connect to it, see `--socket-mode`); `*` trusts every peer. An empty value trusts no peer, and so does an empty `FORWARDED_ALLOW_IPS`.",
     read: listOf(readNetwork),
   },
   proxyProtocol: {
@@ -350,7 +372,7 @@ const APPLICATION = inGroup("Application", "application", {
     placeholder: "PATH",
     fallbackWords: "virtual environment, else python3",
     help: "the interpreter, or its virtual environment",
-    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`), else `.venv/` beside the application (in `--app-dir`, or in the folder of the file), else `python3` on `PATH`. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it. For CGI programs it is the interpreter of `--cgi-run-py`, and `.venv/` is looked for beside the folder of the programs.",
+    doc: "The Python interpreter that runs the application: a path, the name of a program on `PATH`, or the folder of a virtual environment. Without this option Typhon uses the active virtual environment (`VIRTUAL_ENV`, `CONDA_PREFIX`), else the one that Typhon is installed in, else that of the project (`.venv`, `venv` or `env` beside the application or above it, or the one of uv, Poetry, Pipenv or PDM), else `python3` on `PATH`: [which Python](guide/discovery.md#which-python) has the whole order. `typhon check` says which it is, and why. A virtual environment that is there but cannot be used, because this user may not enter it or its Python is gone, is an error; no other Python replaces it. For CGI programs it is the interpreter of `--cgi-run-py`, and `.venv/` is looked for beside the folder of the programs.",
     read: readText,
   },
   appDir: {
@@ -359,7 +381,20 @@ const APPLICATION = inGroup("Application", "application", {
     fallback: ".",
     fallbackWords: "the current folder",
     help: "the folder put first on sys.path",
-    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in. An application that the file names has the file's folder, if nothing else is given. In the file the key may also be `dir`.",
+    doc: "The folder that is put first on `sys.path`. A symbolic link is followed at the start and at each reload. It does not change the working directory of the application, which is the one that Typhon was started in. Where no application is named, it is the folder in which one is looked for. An application that the file names has the file's folder, if nothing else is given. In the file the key may also be `dir`.",
+    read: readText,
+  },
+  factory: {
+    ...SWITCH,
+    help: "APP is a function that returns the application",
+    doc: "APP names a function without arguments that returns the application, as with uvicorn: `--factory shop:create_app` is `shop:create_app()`.",
+  },
+  chdir: {
+    scope: "server",
+    placeholder: "DIR",
+    fallbackWords: "the current folder",
+    help: "the working directory of applications, where relative paths start",
+    doc: "The working directory of applications, and the folder at which relative paths of flags and variables start, but not those of `--config`, `--gunicorn-conf` and `--env-file`. It is also the folder with the code, unless `--app-dir` names another.",
     read: readText,
   },
   env: {
@@ -375,7 +410,7 @@ const APPLICATION = inGroup("Application", "application", {
     placeholder: "FILE",
     isRepeatable: true,
     help: "a file of variables, NAME=VALUE; may be repeated",
-    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored. `$NAME` in a value stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files of the flag and of `TYPHON_ENV_FILE` are read at the start, and not again by a reload; files that typhon.toml names are read anew. `TYPHON_…` variables in the `env-file` of one `[apps.NAME]` do not count. An application has the variables of the files of the top level too.",
+    doc: "A file with variables for the application, and with `TYPHON_…` variables for Typhon itself. The syntax is that of `.env` files: one `NAME=VALUE` on a line, `#` begins a comment, a value may be in quotes and then have several lines, `export` before a name is ignored; python-dotenv reads the same from it. `${NAME}` in a value is replaced by that variable of the process, else by one that stands before it, else by nothing; `${NAME:-default}` has a default, and `$NAME` stays as it is. A variable of the process's own environment wins over the file, `--env` wins over both, and of several files the last one that has the variable. The files of the flag and of `TYPHON_ENV_FILE` are read at the start, and not again by a reload; files that typhon.toml names are read anew. `TYPHON_…` variables in the `env-file` of one `[apps.NAME]` do not count. An application has the variables of the files of the top level too.",
     read: readText,
   },
   rootPath: {
@@ -400,6 +435,12 @@ const APPLICATION = inGroup("Application", "application", {
     help: "a path that each new worker runs once before it takes requests; may be repeated",
     doc: "A path, such as `/`. Each new worker runs a GET request for it before it takes requests of clients, so that no client waits for work that the application does only once. May be given several times. A status of 400 or more, or an exception, is a warning in the log; the worker still takes requests.",
     read: readPath,
+  },
+  logConfig: {
+    placeholder: "FILE",
+    help: "a file that sets up the application's logging, by logging.config",
+    doc: "A file that sets up Python's `logging` in each worker, before the application is imported: `.json`, `.toml` (Python 3.11, or tomli in the application's environment), `.yaml` and `.yml` (PyYAML in the application's environment) hold what `logging.config.dictConfig` takes; any other file is one of `logging.config.fileConfig`, whose existing loggers stay. A mistake in it is a failed start. The file is read again by a reload.",
+    read: readText,
   },
   loop: {
     placeholder: "KIND",
@@ -493,6 +534,11 @@ const WORKERS = inGroup("Workers", "application", {
     doc: "The number of Python processes that run the application. Without this option it is the number of processor cores that Typhon may use, within the limits of its control group (containers) and its CPU affinity; it is 1 for an application that needs a single process (Gradio, NiceGUI, Socket.IO, MCP sessions and others: docs/guide/application-processes.md), and the log says why.",
     read: wholeNumber(1, MAX_WORKERS),
   },
+  preload: {
+    ...SWITCH,
+    help: "load the application once, in a process that forks the workers",
+    doc: 'Loads the application once, in a process of its own (the template), which then forks the workers: they share its memory, and a further worker starts in milliseconds. Each reload loads the new code in a new template. What a fork does not copy, such as threads, has to start in the workers; the log names what it finds. gunicorn has the same option (docs/guide/application-processes.md, "Loading once").',
+  },
   threads: {
     placeholder: "N",
     fallback: "4",
@@ -532,7 +578,7 @@ const WORKERS = inGroup("Workers", "application", {
     placeholder: "SIZE",
     fallback: "0",
     help: "replace a worker that uses more memory; 0 = never",
-    doc: "The resident memory, such as `512M`, above which a worker is replaced, in the same way as with `--max-requests`. Checked every second. 0: never.",
+    doc: "The resident memory, such as `512M`, above which a worker is replaced, in the same way as with `--max-requests`. Checked every second. With `--preload` the memory that a worker shares with its template counts in full for each worker. 0: never.",
     read: readSize,
   },
   maxAge: {
@@ -567,6 +613,14 @@ const TIMES = inGroup("Times", "application", {
     fallback: "25",
     help: "how long requests may run on when the server stops",
     doc: "How long running requests may take to finish when the server stops, or when their worker is replaced (a reload, `--max-requests` and the like). The default is below the 30 s that containers commonly get.",
+    read: seconds(0),
+  },
+  drainDelay: {
+    scope: "server",
+    placeholder: "SECONDS",
+    fallback: "0",
+    help: "how long the server serves on after SIGTERM, with /readyz failing",
+    doc: "How long the server serves on as before after SIGTERM or SIGINT, while `/readyz` (`--health`) already responds with 503. Load balancers learn only some seconds later that a server will be gone, and send it new connections until then. A second signal ends the delay. Then the stop begins: no new connections, and `--graceful-timeout` for running requests. Kubernetes gives a pod 30 s for both, so with `--drain-delay 5` write `--graceful-timeout 20`. 0: the stop begins at once.",
     read: seconds(0),
   },
   keepAlive: {
@@ -608,7 +662,7 @@ const TIMES = inGroup("Times", "application", {
     placeholder: "SECONDS",
     fallback: "120",
     help: "how long a worker may take to load the application",
-    doc: "How long a new worker may take to load the application and to warm up. After that the worker is killed, and the start or the reload has failed.",
+    doc: "How long a new worker may take to load the application and to warm up. After that the worker is killed, and the start or the reload has failed; the message has the stack of what was being imported. With `--preload` it is the time for the template, and for the workers that wait for it.",
     read: seconds(0.1),
   },
 });
@@ -727,6 +781,13 @@ const LOGS = inGroup("Logs", "server", {
     doc: "The format of both logs: `text` for people, `json` for programs (one object a line).",
     read: oneOf(["text", "json"]),
   },
+  accessLogFormat: {
+    placeholder: "FORMAT",
+    fallbackWords: "that of --log-format",
+    help: "text, json, common, combined, or gunicorn's atoms",
+    doc: "The format of the access log: `text` (Typhon's own, the combined log and more), `json`, `common` or `combined`, as web servers have them, or a text with gunicorn's atoms, such as `%(h)s \"%(r)s\" %(s)s %({x-tenant}i)s`. docs/guide/logging.md has all atoms. An unknown atom is a mistake at the start.",
+    read: readAccessFormat,
+  },
   captureOutput: {
     ...SWITCH,
     help: "write the application's output into the server's log",
@@ -741,6 +802,20 @@ const PROCESS = inGroup("Process", "server", {
     help: "file for the process id; typhon reload needs it",
     doc: "A file that holds the process id while the server runs. Beside it, at FILE.sock, is the socket for `typhon reload --pid FILE`; only the server's user, and root, may open it. With `--user` that user makes both, and must be able to write to the folder.",
     read: readText,
+  },
+  gunicornConf: {
+    placeholder: "FILE",
+    fallbackWords: "none",
+    help: "a gunicorn.conf.py, or python:MODULE, whose settings are used",
+    doc: "A configuration file of gunicorn, or `python:MODULE`. It is a program: the application's interpreter runs it in a process of its own, as the user of `--user`, at the start and at each reload, for at most 10 seconds. Settings that have an option here are used; the log names the others once. A flag or a variable wins over the file, and the file over `typhon.toml`. [Options of other servers](guide/options-of-others.md) lists all settings.",
+    read: readText,
+  },
+  umask: {
+    placeholder: "MODE",
+    fallbackWords: "that of the process which starts it",
+    help: "rights that new files do not get, such as 0027",
+    doc: "The rights that files of the application and of the server do not get, in octal digits (umask(2)). A Unix socket has `--socket-mode` all the same.",
+    read: readMask,
   },
   user: {
     placeholder: "USER",
@@ -773,6 +848,22 @@ const PROCESS = inGroup("Process", "server", {
     help: "a folder that --reload watches; may be repeated",
     doc: "A folder whose files `--reload` watches, with all folders below it. May be given several times. Without this option it is the folder of `--app-dir`, or the folder of the application if that is a file elsewhere.",
     read: readText,
+  },
+  reloadInclude: {
+    placeholder: "GLOB",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "further files that are code for --reload, such as '*.yaml'",
+    doc: "A pattern of names, or of ends of paths, of further files whose change loads the code anew: `--reload-include '*.yaml'`. Files of Python, templates and settings always do (`.py`, `.html`, `.jinja`, `.toml`, `.ini`, `.cfg`, `.env`). May be given several times, and wins over `--reload-exclude`.",
+    read: readPattern,
+  },
+  reloadExclude: {
+    placeholder: "GLOB",
+    isRepeatable: true,
+    fallbackWords: "none",
+    help: "files and folders whose changes --reload ignores, such as tests",
+    doc: "A pattern of names, or of ends of paths, of files and folders whose changes load nothing: `--reload-exclude tests`, `--reload-exclude 'test_*.py'`. Hidden folders, virtual environments, `node_modules` and files that editors leave are never watched. May be given several times.",
+    read: readPattern,
   },
 });
 
@@ -914,7 +1005,7 @@ export const OPTIONS = {
 /** Flags that show a text, after which the command ends. */
 export const SWITCHES = [
   { name: "help", short: "h", placeholder: null, help: "show this help" },
-  { name: "version", short: null, placeholder: null, help: "show the version" },
+  { name: "version", short: "v", placeholder: null, help: "show the version" },
 ] as const;
 
 /** All options in the order of the table. */
@@ -934,9 +1025,16 @@ export const ROUTE_KEYS = {
   timeout: TIMES.timeout,
 } as const;
 
+/** Options that say where the file is, or are read before it. */
+const NOT_IN_FILE: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
+  SITE.config,
+  APPLICATION.chdir,
+  PROCESS.gunicornConf,
+]);
+
 /** The keys at the top level of the file and of its tables: `[apps.NAME]`, `[[routes]]` and those of TLS. */
 export const FILE_KEYS = {
-  top: [APP, ...OPTION_LIST.filter((option) => option !== SITE.config)],
+  top: [APP, ...OPTION_LIST.filter((option) => !NOT_IN_FILE.has(option))],
   app: [APP, ...OPTION_LIST.filter(({ scope }) => scope === "application")],
   route: Object.values(ROUTE_KEYS),
   certificate: [TLS.certfile, TLS.keyfile, TLS.keyfilePasswordFile],

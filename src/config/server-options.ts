@@ -13,7 +13,13 @@ import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { kindOf, mayWriteIn } from "./paths.ts";
 import { OPTIONS } from "./schema.ts";
 import { readRedirect } from "./tls-options.ts";
-import { readValue, type Environment, type GivenValue, type Sources } from "./sources.ts";
+import {
+  otherVariable,
+  readValue,
+  type Environment,
+  type GivenValue,
+  type Sources,
+} from "./sources.ts";
 
 const LOOPBACK = "127.0.0.1";
 const DEFAULT_PORT = 8000;
@@ -26,7 +32,7 @@ const USUAL_TEMP_BYTES = 4_294_967_296;
 const LEAST_TEMP_BYTES = 268_435_456;
 
 /** Where the server listens, and as whom: root binds the ports before anything else is read. */
-export type Early = Pick<Configuration["listeners"], "bind" | "socketRights"> & {
+export type Early = Pick<Configuration["listeners"], "bind" | "descriptors" | "socketRights"> & {
   readonly user: Account | null;
   /** Whether there are certificates, and whether requests without TLS are redirected. */
   readonly hasTls: boolean;
@@ -37,6 +43,7 @@ export interface ListenContext {
   readonly environment: Environment;
   /** Whether the server has certificates. */
   readonly hasTls: boolean;
+  readonly isDevelopment: boolean;
   readonly mistakes: Mistakes;
 }
 
@@ -45,6 +52,7 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
   const user = mistakes.attempt(() => readUser(sources), null);
   return {
     bind: mistakes.attempt(() => readBind(sources, context), "default"),
+    descriptors: sources.all(OPTIONS.fd).map(({ value }) => value),
     socketRights: mistakes.attempt(() => readSocketRights(sources, user), { mode: 0, owner: null }),
     user,
     hasTls,
@@ -54,15 +62,22 @@ export function earlyOf(sources: Sources, context: ListenContext): Early {
 
 export function readListeners(
   sources: Sources,
-  { bind, socketRights }: Early,
+  { bind, descriptors, socketRights }: Early,
+  mistakes: Mistakes,
 ): Configuration["listeners"] {
+  const proxies = sources.one(OPTIONS.forwardedAllowIps);
+  if (sources.one(OPTIONS.proxyProtocol) && proxies.length === 0)
+    mistakes.add(
+      "--proxy-protocol needs a proxy to trust; name its address in --forwarded-allow-ips",
+    );
   return {
     bind,
+    descriptors,
     socketRights,
     proxyProtocol: sources.one(OPTIONS.proxyProtocol),
     http2: sources.one(OPTIONS.http2),
     h2c: sources.one(OPTIONS.h2c),
-    forwardedAllowIps: sources.one(OPTIONS.forwardedAllowIps),
+    forwardedAllowIps: proxies,
     headerMap: sources.one(OPTIONS.headerMap),
     keepAliveMs: sources.one(OPTIONS.keepAlive),
     bodyTimeoutMs: sources.one(OPTIONS.bodyTimeout),
@@ -77,6 +92,7 @@ export function readLogs(sources: Sources, mistakes: Mistakes): Configuration["l
     accessLog: mistakes.attempt(() => readAccessLog(sources), "off"),
     level: sources.one(OPTIONS.logLevel),
     format: sources.one(OPTIONS.logFormat),
+    accessFormat: sources.ask(OPTIONS.accessLogFormat)?.value ?? null,
     captureOutput: sources.one(OPTIONS.captureOutput),
   };
 }
@@ -85,8 +101,9 @@ interface ProcessContext {
   readonly user: Account | null;
   readonly environment: Environment;
   readonly cwd: string;
-  /** The folders with the code of the applications. */
+  /** The folders with the code of the applications, and in development those of files. */
   readonly codeFolders: readonly string[];
+  readonly isDevelopment: boolean;
   /** Free bytes of a folder's disk; the same at each reload. */
   readonly freeBytes: (folder: string) => number;
   readonly mistakes: Mistakes;
@@ -94,7 +111,7 @@ interface ProcessContext {
 
 export function readProcess(
   sources: Sources,
-  { user, environment, cwd, codeFolders, freeBytes, mistakes }: ProcessContext,
+  { user, environment, cwd, codeFolders, isDevelopment, freeBytes, mistakes }: ProcessContext,
 ): Configuration["process"] {
   const pid = sources.ask(OPTIONS.pid);
   const watched = sources.all(OPTIONS.reloadDir);
@@ -105,15 +122,32 @@ export function readProcess(
     maxTempSize:
       sources.ask(OPTIONS.maxTempSize)?.value ??
       usualTempSize(tempDir === null ? 0 : freeBytes(tempDir)),
+    drainDelayMs: sources.one(OPTIONS.drainDelay),
     gracefulTimeoutMs: sources.one(OPTIONS.gracefulTimeout),
     user,
+    umask: sources.ask(OPTIONS.umask)?.value ?? null,
     health: sources.one(OPTIONS.health),
+    developing: isDevelopment,
     reload: sources.one(OPTIONS.reload),
+    reloadFiles: {
+      include: sources.all(OPTIONS.reloadInclude).map(({ value }) => value),
+      exclude: sources.all(OPTIONS.reloadExclude).map(({ value }) => value),
+    },
     reloadDirs:
       watched.length === 0
         ? [...new Set(codeFolders)]
         : watched.flatMap((one) => mistakes.attempt(() => [readableFolder(one)], [])),
   };
+}
+
+/** Whether nobody but this machine reaches the addresses. A proxy may stand before a Unix socket. */
+export function isLocalOnly(bind: Bind): boolean {
+  if (typeof bind === "string") return false;
+  return bind.every((one) => one.kind === "tcp" && isLoopbackHost(one.host));
+}
+
+function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** The limit of all temporary files where none was chosen; `free`: bytes in their folder. */
@@ -140,16 +174,17 @@ function readBind(sources: Sources, context: ListenContext): Bind {
     if (other !== undefined) return [joinAddress(sources, context)];
   }
   const domain = sources.text(OPTIONS.domain);
-  if (sources.one(OPTIONS.reload)) {
+  if (context.isDevelopment || sources.one(OPTIONS.reload)) {
+    const what = context.isDevelopment ? "typhon dev" : "--reload";
     if (domain !== null)
       throw new OperatorError(
-        `${domain.by} needs ports that everybody reaches, and --reload is for this machine only; write --tls internal instead, or choose addresses with --bind`,
+        `${domain.by} needs ports that everybody reaches, and ${what} is for this machine only; write --tls internal instead, or choose addresses with --bind`,
       );
-    // Under --reload anybody who may connect sees source code and runs code that is not finished.
+    // There anybody who may connect sees source code and runs code that is not finished.
     return [joinAddress(sources, context)];
   }
-  const text = environment["PORT"] ?? "";
-  if (text !== "") {
+  const text = otherVariable("PORT", environment);
+  if (text !== null) {
     const port = readValue("PORT", text, OPTIONS.port.read);
     return [withScheme({ kind: "tcp", host: ALL_ADDRESSES, port, scheme: null }, hasTls)];
   }
@@ -191,9 +226,9 @@ function withScheme(address: GivenAddress, hasTls: boolean): BoundAddress {
 }
 
 function joinAddress(sources: Sources, { environment, hasTls }: ListenContext): BoundAddress {
-  const text = environment["PORT"] ?? "";
+  const text = otherVariable("PORT", environment);
   const given = sources.ask(OPTIONS.port)?.value;
-  const fromPlatform = text === "" ? null : readValue("PORT", text, OPTIONS.port.read);
+  const fromPlatform = text === null ? null : readValue("PORT", text, OPTIONS.port.read);
   const address = {
     kind: "tcp",
     scheme: null,

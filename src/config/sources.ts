@@ -3,10 +3,13 @@
 // line of a bad value names the flag, the variable or the line of the file that gave it.
 
 import type { Flags } from "./flags.ts";
+import type { TranslatedText } from "./foreign-texts.ts";
 import { checkKind, textsOf, type GivenText, type Table } from "./located.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
 import { APP, OPTIONS, variableOf, type Option } from "./schema.ts";
 import { BadValue, type Reader } from "./values.ts";
+
+const FORWARDED = OPTIONS.forwardedAllowIps.otherVariable;
 
 /** Variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,15 +26,35 @@ export interface Layer {
   readonly texts: (option: Option<unknown>) => readonly GivenText[];
 }
 
-/** The flags. `folder`: where relative paths start. */
-export function flagLayer(flags: Flags, folder: string): Layer {
+/** The flags. `folder`: where relative paths start; `prefix`: of their names in error lines. */
+export function flagLayer(flags: Flags, folder: string, prefix = ""): Layer {
   const texts: Layer["texts"] = (option) => {
     if (option === APP)
       return flags.app === null ? [] : [{ by: "application", text: flags.app, folder, kind: null }];
-    const given = (option.isFlag && flags.texts.get(option.name)) || [];
-    return given.map((text) => ({ by: `--${option.name}`, text, folder, kind: null }));
+    const own = (option.isFlag && flags.texts.get(option.name)) || [];
+    // The own name comes last, and wins.
+    return [
+      ...textsFor(flags.foreign.texts, option, folder),
+      ...own.map((text) => ({ by: `--${option.name}`, text, folder, kind: null })),
+    ].map((given) => ({ ...given, by: prefix + given.by }));
   };
   return { isFile: false, texts };
+}
+
+/** Texts of other servers' options. `folder`: where relative paths start. */
+export function translatedLayer(texts: readonly TranslatedText[], folder: string): Layer {
+  return { isFile: false, texts: (option) => textsFor(texts, option, folder) };
+}
+
+function textsFor(
+  texts: readonly TranslatedText[],
+  option: Option<unknown>,
+  folder: string,
+): readonly GivenText[] {
+  if (!option.isFlag) return [];
+  return texts.flatMap(({ option: name, by, text }) =>
+    name === option.name ? [{ by, text, folder, kind: null }] : [],
+  );
 }
 
 /** The TYPHON_… variables. */
@@ -43,11 +66,21 @@ export function variableLayer(environment: Environment, folder: string): Layer {
 
 /** The variables of other servers, such as WEB_CONCURRENCY. */
 export function otherVariableLayer(environment: Environment, folder: string): Layer {
-  const texts: Layer["texts"] = (option) =>
-    option.otherVariable === null
-      ? []
-      : variableTexts(option, option.otherVariable, environment, folder);
+  const texts: Layer["texts"] = ({ otherVariable: by }) => {
+    const text = by === null ? null : otherVariable(by, environment);
+    return by === null || text === null ? [] : [{ by, text, folder, kind: null }];
+  };
   return { isFile: false, texts };
+}
+
+/**
+ * The variable of a platform, such as PORT, without the blanks around it, which Python's int() allows as well; null:
+ * it is not set. An empty FORWARDED_ALLOW_IPS trusts no proxy, as with gunicorn and uvicorn.
+ */
+export function otherVariable(name: string, environment: Environment): string | null {
+  const text = environment[name]?.trim() ?? "";
+  const isSet = text !== "" || (name === FORWARDED && environment[name] !== undefined);
+  return isSet ? text : null;
 }
 
 /** A table of the file. At its top level `static` is the option, not the key of a route. */
@@ -147,6 +180,7 @@ const LINE_BY_LINE: ReadonlySet<Option<unknown>> = new Set<Option<unknown>>([
   OPTIONS.env,
   OPTIONS.cgiEnv,
   OPTIONS.mount,
+  OPTIONS.header,
 ]);
 
 // A variable holds all values of a repeatable option, separated by commas or spaces. Values of --env and --cgi-env,

@@ -94,6 +94,25 @@ const SIZE: ValueSchema = {
   ],
 };
 
+/** A glob pattern of names, or of ends of paths in a watched folder. */
+export function readPattern(text: string): string {
+  if (text === "" || text.split("/").includes("..") || /\p{Cc}/u.test(text))
+    throw new BadValue(
+      "must be a pattern of files in the watched folders, such as *.yaml or tests",
+    );
+  return text;
+}
+
+/** The number of an open descriptor; standard output and standard error are the server's. */
+export const readDescriptor: Reader<number> = withSchema(
+  { type: "integer", minimum: 0 },
+  (text) => {
+    if (!/^(?:0|[3-9]|[1-9]\d{1,5})$/.test(text))
+      throw new BadValue("must be the number of an open socket: 0, or 3 and more");
+    return Number(text);
+  },
+);
+
 /** A size such as 512k, 10M, 1.5G (powers of 1,024) → bytes. */
 export const readSize: Reader<number> = withSchema(SIZE, (text) => {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text);
@@ -117,6 +136,13 @@ export function sizeWithin(min: number, max: number, words: string): Reader<numb
 export function readMode(text: string): number {
   if (!/^0?[0-7]{3}$/.test(text))
     throw new BadValue("must be rights of a file in three octal digits, such as 660 or 0666");
+  return Number.parseInt(text, 8);
+}
+
+/** "0027" or "27" → 0o027, the rights that new files do not get (umask(2)). */
+export function readMask(text: string): number {
+  if (!/^0?[0-7]{1,3}$/.test(text))
+    throw new BadValue("must be rights of files in octal digits, such as 0022 or 027");
   return Number.parseInt(text, 8);
 }
 

@@ -1,5 +1,5 @@
 // Listening sockets that the parent process opened and passed on: systemd's socket activation
-// (sd_listen_fds(3)). Connections that arrive before the start or during a restart wait in these sockets.
+// (sd_listen_fds(3)), or descriptors that --fd names. Connections that arrive before the start or during a restart wait in these sockets.
 // The sockets belong to the parent process, so this file never binds or unlinks one.
 
 import { readFileSync, readlinkSync } from "node:fs";
@@ -61,17 +61,24 @@ export function inheritedScheme(
 }
 
 /**
- * Listens at all sockets that were passed to this process; null if there are none. If one of them cannot be
- * listened at, all are closed and the result is a rejection with ListenError.
+ * Listens at `chosen` descriptors, else at all sockets that were passed to this process; null if there are none. If
+ * one of them cannot be listened at, all are closed and the result is a rejection with ListenError.
  */
-export async function listenInherited(accept: Accept, hasTls: boolean): Promise<Listener[] | null> {
-  const descriptors = inheritedDescriptors(process.env, process.pid);
+export async function listenInherited(
+  accept: Accept,
+  hasTls: boolean,
+  chosen: readonly number[],
+): Promise<Listener[] | null> {
+  const isChosen = chosen.length > 0;
+  const descriptors = isChosen ? chosen : inheritedDescriptors(process.env, process.pid);
   if (descriptors.length === 0) return null;
-  const names = inheritedNames(process.env);
+  const names = isChosen ? [] : inheritedNames(process.env);
   const listeners: Listener[] = [];
   try {
-    for (const [at, fd] of descriptors.entries())
-      listeners.push(await listenAt(fd, names[at] ?? "", hasTls, accept));
+    for (const [at, fd] of descriptors.entries()) {
+      const what = `descriptor ${fd} of ${isChosen ? "--fd" : "LISTEN_FDS"}`;
+      listeners.push(await listenAt({ fd, what, name: names[at] ?? "" }, hasTls, accept));
+    }
   } catch (error) {
     for (const listener of listeners) listener.close();
     throw error;
@@ -80,8 +87,7 @@ export async function listenInherited(accept: Accept, hasTls: boolean): Promise<
 }
 
 async function listenAt(
-  fd: number,
-  name: string,
+  { fd, what, name }: { readonly fd: number; readonly what: string; readonly name: string },
   hasTls: boolean,
   accept: Accept,
 ): Promise<Listener> {
@@ -96,7 +102,7 @@ async function listenAt(
       new ListenError(
         "OTHER",
         place,
-        `descriptor ${fd} of LISTEN_FDS is not a stream socket that can listen ` +
+        `${what} is not a stream socket that can listen ` +
           `(${"code" in error ? String(error.code) : error.message}); in a .socket unit use ListenStream= and Accept=no`,
       ),
     );
@@ -112,7 +118,7 @@ async function listenAt(
     throw new ListenError(
       "OTHER",
       address,
-      `descriptor ${fd} of LISTEN_FDS is named https, and ${hasTls ? "is a Unix socket, which has no TLS" : "there is no certificate; give --certfile, --domain or --tls internal"}`,
+      `${what} is named https, and ${hasTls ? "is a Unix socket, which has no TLS" : "there is no certificate; give --certfile, --domain or --tls internal"}`,
     );
   }
   bound = { kind: address.kind, scheme: chosen };

@@ -27,7 +27,14 @@ import {
 import { MAX_LOCAL_REDIRECTS, redirectedHead } from "./local-redirect.ts";
 import type { RequestHead, ResponseHead } from "./message.ts";
 import { mayHaveBody, responseHead } from "./response-head.ts";
-import type { BodyCoder, CodedBody, KeptCodings, ResponsePolicy } from "./response-policy.ts";
+import type {
+  Appendix,
+  BodyCoder,
+  CodedBody,
+  KeptCodings,
+  ResponseAppender,
+  ResponsePolicy,
+} from "./response-policy.ts";
 import type { TlsFacts } from "./tls-facts.ts";
 
 /** Receives a request's body. A chunk is valid during the call only; bytes to keep must be copied. */
@@ -164,6 +171,8 @@ export class Exchange {
   policy: ResponsePolicy | null = null;
   /** Codes the body of the response; null = bodies are sent as they are. Set before the response begins. */
   coder: BodyCoder | null = null;
+  /** Puts bytes behind the body, before it is coded; null = none (in all modes but development). */
+  appender: ResponseAppender | null = null;
 
   /** The user whose password a guard has found right; "" = no guard has. */
   user = "";
@@ -173,6 +182,10 @@ export class Exchange {
   handling: Handling = OWN_HANDLING;
   /** X-Request-ID of the application's own response; "" = none. */
   ownRequestId = "";
+  /** Head of the final response, without what the engine adds; null before it. */
+  responseHead: ResponseHead | null = null;
+  /** Code of the error of this server that is the response; "" = none. */
+  errorCode = "";
   /** Status of the final response, 0 before it. */
   status = 0;
   /** Bytes of the response's body, or after an upgrade of the new protocol; for the log. */
@@ -189,6 +202,8 @@ export class Exchange {
   #length = 0;
   /** Null: the body is sent as the handler writes it. */
   #codedBody: CodedBody | null = null;
+  /** What is to follow a body that comes in pieces. */
+  #appendix: Appendix | null = null;
   /** Early hints that have been sent. */
   #hints = 0;
   #upgraded: UpgradedStream | null = null;
@@ -261,13 +276,28 @@ export class Exchange {
     if (this.#opensTunnel(head)) this.fail(ERRORS.WEBSOCKET_DENIED);
     else if (hasBody && head.contentLength !== null && head.contentLength !== body.length)
       this.fail(ERRORS.RESPONSE_INVALID);
-    else if (this.coder === null) this.#respond(head, body, hasBody);
+    else {
+      const appendix = this.appender?.appendTo(head, this.head.method) ?? null;
+      if (appendix?.fits(body) !== true) this.#respondWhole(head, body, hasBody, kept);
+      else if (appendix.bytes.length === 0) this.#respondWhole(appendix.head, body, hasBody, kept);
+      else this.#respondWhole(appendix.head, Buffer.concat([body, appendix.bytes]), hasBody, null);
+    }
+  }
+
+  #respondWhole(
+    head: ResponseHead,
+    body: Buffer,
+    hasBody: boolean,
+    kept: KeptCodings | null,
+  ): void {
+    if (this.coder === null) this.#respond(head, body, hasBody);
     else this.#respondCoded(this.coder, head, body, kept);
   }
 
   #respond(head: ResponseHead, body: Buffer, hasBody: boolean): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "finished";
     if (hasBody) this.bytesSent = body.length;
     const length = this.#statedLength(head, body.length, hasBody);
@@ -305,7 +335,9 @@ export class Exchange {
   /** Responds with an error of the table. */
   fail(error: HttpError): void {
     if (this.#state !== "receiving") return;
-    const [head, body] = this.policy?.errorPage(error) ?? errorResponse(error);
+    this.errorCode = error.code;
+    const page = this.policy?.errorPage(error) ?? this.appender?.errorPage(error) ?? null;
+    const [head, body] = page ?? errorResponse(error);
     this.respond(head, body);
   }
 
@@ -323,6 +355,7 @@ export class Exchange {
     this.application = "";
     this.policy = null;
     this.coder = null;
+    this.appender = null;
     this.listener = null;
     return true;
   }
@@ -341,7 +374,9 @@ export class Exchange {
   /** Sends the head of a response whose body follows. */
   start(first: ResponseHead): void {
     if (this.#state !== "receiving") return;
-    const head = this.policy === null ? first : this.policy.changeHead(first);
+    const changed = this.policy === null ? first : this.policy.changeHead(first);
+    this.#appendix = this.appender?.appendTo(changed, this.head.method) ?? null;
+    const head = this.#appendix?.head ?? changed;
     if (this.#opensTunnel(head)) {
       this.fail(ERRORS.WEBSOCKET_DENIED);
       return;
@@ -364,6 +399,7 @@ export class Exchange {
   #sendHead(head: ResponseHead, body: BodyKind): void {
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "responding";
     this.#writer.sendHead(head, this.requestId, body);
   }
@@ -393,6 +429,8 @@ export class Exchange {
   write(chunk: Buffer): boolean {
     if (this.#state !== "responding") return true;
     if (this.#body === "none" || chunk.length === 0) return !this.#writer.isFull;
+    if (this.#appendix !== null && this.#written === 0 && !this.#appendix.fits(chunk))
+      this.#appendix = null;
     this.#written += chunk.length;
     if (this.#body === "length" && this.#written > this.#length) {
       this.abort();
@@ -409,6 +447,7 @@ export class Exchange {
    */
   end(trailers: FieldSection | null = null): void {
     if (this.#state !== "responding") return;
+    if (this.#appendix !== null) this.#writeAppendix(this.#appendix);
     if (this.#body === "length" && this.#written < this.#length) {
       this.abort();
       return;
@@ -416,6 +455,12 @@ export class Exchange {
     const sent = trailers !== null && wantsTrailers(this.head) ? trailers : null;
     if (this.#codedBody === null) this.#sendEnd(sent);
     else this.#endCoded(this.#codedBody, sent);
+  }
+
+  #writeAppendix(appendix: Appendix): void {
+    this.#appendix = null;
+    // Nothing was there by which an empty body could be judged.
+    if (this.#written > 0 || appendix.fits(EMPTY)) this.write(appendix.bytes);
   }
 
   #endCoded(body: CodedBody, trailers: FieldSection | null): void {
@@ -441,6 +486,7 @@ export class Exchange {
     if (this.#state !== "receiving" || this.head.protocol === "") return null;
     this.status = head.status;
     this.ownRequestId = head.requestId;
+    this.responseHead = head;
     this.#state = "upgraded";
     this.#upgraded = this.#writer.upgrade(this.head.protocol, head, this.requestId);
     return this.#upgraded;

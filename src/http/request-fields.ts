@@ -19,6 +19,7 @@ import {
   HAS_MISTAKABLE,
   HAS_RANGE,
   HAS_REQUEST_ID,
+  type RequestHead,
 } from "./message.ts";
 
 /** Reads Content-Length: one decimal number. Throws RequestFault: 400, or 413 for a length of 2^53 or more. */
@@ -28,6 +29,11 @@ export function readContentLength(value: string): number {
   const length = Number(value);
   if (!Number.isSafeInteger(length)) throw new RequestFault(ERRORS.BODY_TOO_LARGE);
   return length;
+}
+
+/** The first value of a field, by its name in lower case; null: the head does not have it. */
+export function fieldValue({ names, values }: RequestHead, name: string): string | null {
+  return values[names.indexOf(name)] ?? null;
 }
 
 /** The bits of RequestHead.fields for all kinds of fields (headers.ts) of a head. */

@@ -14,6 +14,23 @@ export interface ResponsePolicy {
   changeHead(head: ResponseHead): ResponseHead;
 }
 
+/** Puts bytes behind the bodies of responses (development). */
+export interface ResponseAppender {
+  /** A page that can have them, in place of the usual text of an error; null: the usual text. */
+  errorPage(error: HttpError): readonly [head: ResponseHead, body: Buffer] | null;
+  /** Null: a response with this head to this method stays as it is. */
+  appendTo(head: ResponseHead, method: string): Appendix | null;
+}
+
+export interface Appendix {
+  /** The head to send, with the whole length where that is known. */
+  readonly head: ResponseHead;
+  /** May be empty: the head alone changes. */
+  readonly bytes: Buffer;
+  /** Whether the bytes belong behind a body that begins so. */
+  fits(begin: Buffer): boolean;
+}
+
 /** Codes the bodies of responses (Content-Encoding). */
 export interface BodyCoder {
   /** `length`: bytes of the body, -1 = not known. */

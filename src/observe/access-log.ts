@@ -1,33 +1,27 @@
-// The access log: one line for each request, written when its response has ended. The text format is the
-// combined log of web servers, followed by fields of our own; the JSON format has the same values by name.
-// A client's bytes are quoted and escaped, so a client can forge neither a field nor a line.
-//
-//   127.0.0.1 - anna [21/Nov/2026:09:30:01 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8" id=… queue_ms=0.1
-//   app_ms=2.3 total_ms=2.6 received=0 worker=2                                        (one line)
-//
-// The user is the one whose password a route has found right (basic-auth); a name that a client only claims is "-".
-// A time that nobody knows is "-": the client left while a worker may or may not have had the request.
+// The access log: one line for each request, written when its response has ended. access-line.ts has the formats that
+// have a name, access-format.ts those of the operator.
 
 import type { HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { protocolOf, type RequestHead } from "../http/message.ts";
-import { commonTime, isoTime } from "./clock-text.ts";
-import { escapeBytes, jsonText } from "./escape.ts";
+import { linesOf, type AccessPart } from "./access-format.ts";
+import { JSON_LINES, TEXT_LINES, type AccessLines } from "./access-line.ts";
 import type { Sink } from "./sink.ts";
 
-// The status of a request whose client left before a response began; nginx writes the same number.
-const STATUS_CLIENT_GONE = 499;
+/** A format with a name, or the parts of one. */
+export type AccessFormat = "text" | "json" | readonly AccessPart[];
 
 /** Writes one line for each exchange to a sink. */
 export class AccessLog {
   readonly #sink: Sink;
-  readonly #line: (exchange: Exchange, now: number, totalMs: number) => string;
-  readonly #refusal: (address: string, error: HttpError, now: number) => string;
+  readonly #line: AccessLines["line"];
+  readonly #refusal: AccessLines["refusal"];
 
-  constructor(sink: Sink, format: "text" | "json") {
+  constructor(sink: Sink, format: AccessFormat) {
     this.#sink = sink;
-    this.#line = format === "json" ? jsonLine : textLine;
-    this.#refusal = format === "json" ? jsonRefusal : textRefusal;
+    const { line, refusal } =
+      format === "json" ? JSON_LINES : format === "text" ? TEXT_LINES : linesOf(format);
+    this.#line = line;
+    this.#refusal = refusal;
   }
 
   /** Writes the line of an exchange that has ended, with or without a response. */
@@ -50,109 +44,4 @@ export class AccessLog {
   flush(): Promise<void> {
     return this.#sink.flush();
   }
-}
-
-function textLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { sentHead: head, handling } = exchange;
-  const address = exchange.remoteAddress === "" ? "-" : escapeWord(exchange.remoteAddress);
-  const id = exchange.requestId === "" ? "-" : escapeWord(exchange.requestId);
-  const worker = handling.worker === 0 ? "-" : String(handling.worker);
-  const application = exchange.application === "" ? "" : ` application=${exchange.application}`;
-  const ownId = ownIdOf(exchange);
-  const responseId = ownId === "" ? "" : ` response_id=${escapeWord(ownId)}`;
-  return (
-    `${address} - ${userWord(exchange.user)} [${commonTime(now)}] "${head.method} ${escapeBytes(head.target)} ` +
-    `${protocolOf(head)}" ${statusOf(exchange)} ${exchange.bytesSent} ` +
-    `"${quoted(head, "referer")}" "${quoted(head, "user-agent")}" id=${id} ` +
-    `queue_ms=${tenths(handling.queuedMs)} app_ms=${tenths(handling.runMs)} ` +
-    `total_ms=${tenths(totalMs)} received=${exchange.bytesReceived} worker=${worker}${application}${responseId}\n`
-  );
-}
-
-function jsonLine(exchange: Exchange, now: number, totalMs: number): string {
-  const { sentHead: head, handling } = exchange;
-  // A client's text is latin-1, one character a byte.
-  return `${jsonText({
-    time: isoTime(now),
-    event: "access",
-    address: exchange.remoteAddress,
-    // undefined: the field is left out where no password was asked for.
-    user: exchange.user || undefined,
-    scheme: exchange.scheme,
-    method: head.method,
-    target: head.target,
-    protocol: protocolOf(head),
-    // undefined: the fields are left out without TLS.
-    tls: exchange.tls?.version,
-    cipher: exchange.tls?.cipher,
-    status: statusOf(exchange),
-    bytes: exchange.bytesSent,
-    received: exchange.bytesReceived,
-    referer: fieldOf(head, "referer"),
-    userAgent: fieldOf(head, "user-agent"),
-    requestId: exchange.requestId,
-    // undefined: the field is left out, as responses mostly have no id of their own.
-    responseId: ownIdOf(exchange) || undefined,
-    queueMs: round(handling.queuedMs),
-    applicationMs: round(handling.runMs),
-    totalMs: round(totalMs),
-    worker: handling.worker === 0 ? null : handling.worker,
-    // undefined: the field is left out if there is only one application.
-    application: exchange.application || undefined,
-  })}\n`;
-}
-
-function textRefusal(address: string, error: HttpError, now: number): string {
-  const client = address === "" ? "-" : escapeWord(address);
-  return `${client} - - [${commonTime(now)}] "-" ${error.status} 0 "-" "-" error=${error.code}\n`;
-}
-
-function jsonRefusal(address: string, error: HttpError, now: number): string {
-  const { status, code } = error;
-  return `${jsonText({ time: isoTime(now), event: "refused", address, status, error: code })}\n`;
-}
-
-function statusOf(exchange: Exchange): number {
-  return exchange.status === 0 ? STATUS_CLIENT_GONE : exchange.status;
-}
-
-// A user who is named "-" must not look like nobody.
-function userWord(user: string): string {
-  if (user === "") return "-";
-  return user === "-" ? String.raw`\x2d` : escapeWord(user);
-}
-
-/** The X-Request-ID that the application has set, unless it is the request's. */
-function ownIdOf({ ownRequestId, requestId }: Exchange): string {
-  return ownRequestId === requestId ? "" : ownRequestId;
-}
-
-function fieldOf(head: RequestHead, name: string): string | null {
-  const at = head.names.indexOf(name);
-  return at === -1 ? null : (head.values[at] ?? null);
-}
-
-function quoted(head: RequestHead, name: string): string {
-  const value = fieldOf(head, name);
-  return value === null ? "-" : escapeBytes(value);
-}
-
-// Escapes a field without quotes: a space would end the field, so spaces are escaped as well.
-function escapeWord(text: string): string {
-  const escaped = escapeBytes(text);
-  return escaped.includes(" ") ? escaped.replaceAll(" ", String.raw`\x20`) : escaped;
-}
-
-// Milliseconds with one decimal. A line has three of these numbers. toFixed costs 87 ns each, this function
-// 38 ns, because V8 caches the texts of small whole numbers.
-function tenths(milliseconds: number | null): string {
-  if (milliseconds === null) return "-";
-  const total = Math.max(0, Math.round(milliseconds * 10));
-  const whole = Math.floor(total / 10);
-  return `${whole}.${total - whole * 10}`;
-}
-
-function round(milliseconds: number | null): number | null {
-  if (milliseconds === null) return null;
-  return Math.max(0, Math.round(milliseconds * 10)) / 10;
 }

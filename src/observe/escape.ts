@@ -12,6 +12,17 @@ export function escapeBytes(text: string): string {
   return UNSAFE_BYTES.test(text) ? text.replaceAll(UNSAFE_BYTES_ALL, hex) : text;
 }
 
+/** The same for a field without quotes, which a space would end. */
+export function escapeWord(text: string): string {
+  const escaped = escapeBytes(text);
+  return escaped.includes(" ") ? escaped.replaceAll(" ", String.raw`\x20`) : escaped;
+}
+
+/** The same for a text of JSON. */
+export function escapeBytesAsJson(text: string): string {
+  return UNSAFE_BYTES.test(text) ? text.replaceAll(UNSAFE_BYTES_ALL, jsonEscape) : text;
+}
+
 // Controls (C0, DEL, C1), line and paragraph separators, half characters, and format characters: marks of the
 // direction of writing, zero-width characters, tags. They break a line, command a terminal, or make a line look
 // like another one.

@@ -15,6 +15,14 @@ interface ProgramFields {
   readonly path: string;
 }
 
+interface HookFields {
+  /** Functions, between spaces. */
+  readonly hooks: string;
+  /** The worker that has ended and its process; both 0 for hooks that are about none. */
+  readonly worker: number;
+  readonly pid: number;
+}
+
 /** The fields of each event by its name. */
 export interface EventFields {
   /** The application is loaded and the server listens. */
@@ -51,6 +59,8 @@ export interface EventFields {
   "connection.failed": { readonly client: string; readonly reason: string };
   /** A file that a route uses has changed and cannot be used; the earlier content stays. */
   "route.failed": Record<string, never>;
+  /** What was found to be served where nobody has named an application; the text says why. */
+  "server.found": Record<string, never>;
   /** What the operator should know about the start, such as why the port is not 80. */
   "server.notice": { readonly address?: string };
   /** A reload begins: new workers load the application's code. */
@@ -66,6 +76,8 @@ export interface EventFields {
   /** No message reaches the service manager (sd_notify(3)). */
   "manager.unreachable": Record<string, never>;
   "server.stopping": { readonly signal: string };
+  /** --drain-delay: the server serves on for a while before it stops, and /readyz responds with 503. */
+  "server.draining": { readonly signal: string; readonly delayMs: number };
   /** Workers that were killed have not ended; the main process exits without them. */
   "server.stuck": Record<string, never>;
   /** A file below a served folder cannot be read; at most one line a second for each route. */
@@ -91,8 +103,14 @@ export interface EventFields {
     readonly workers: number;
     readonly reason: string;
   };
-  /** The start takes long. `cpuMs`: CPU time of the worker that loads the application. */
+  /** The application is loading, at a start or a reload. `workers`: how many it is to have. */
+  "application.loading": { readonly workers: number };
+  /**
+   * A start or a reload takes long. `cpuMs`: CPU time of the process that loads the application; `place`: the module
+   * that is being imported, and the line.
+   */
   "application.waiting": {
+    readonly place?: string;
     readonly worker?: number;
     readonly pid?: number;
     readonly cpuMs?: number;
@@ -116,6 +134,20 @@ export interface EventFields {
   "worker.message": { readonly worker: number; readonly requestId?: string };
   /** The event loop did not come back within --loop-timeout; the text holds the worker's stacks. */
   "worker.loop-blocked": { readonly worker: number; readonly ms: number };
+  /** A template (--preload) ended; its workers go on. */
+  "template.ended": {
+    readonly pid: number;
+    readonly code: number | null;
+    readonly signal: number | null;
+  };
+  /** Functions of an application have run outside of its workers (typhon_server.hooks, gunicorn.conf.py). */
+  "hook.ended": HookFields;
+  /** One of them has failed, or was killed because it took too long; the text has the traceback. */
+  "hook.failed": HookFields;
+  /** They could not run: no launcher was there, or the application stopped. */
+  "hook.lost": HookFields;
+  /** A hook of gunicorn.conf.py that is never called. */
+  "hook.unused": Record<string, never>;
   "launcher.ended": { readonly pid?: number };
   "launcher.output": { readonly pid?: number };
 

@@ -1,7 +1,7 @@
 // Opens both logs and the output of applications on their targets. Problems of a target are written to the server's log: lines that were
 // dropped because the target was too slow, and a target that cannot be written.
 
-import { AccessLog } from "./access-log.ts";
+import { AccessLog, type AccessFormat } from "./access-log.ts";
 import { Log, type LogOptions } from "./log.ts";
 import { Sink, type SinkFailure } from "./sink.ts";
 
@@ -45,7 +45,7 @@ export async function flushStandardStreams(): Promise<void> {
  * The access log on standard output ("-") or in a file; null for "off". Throws the system's error if the
  * file cannot be opened.
  */
-export function openAccessLog(target: string, format: "text" | "json", log: Log): AccessLog | null {
+export function openAccessLog(target: string, format: AccessFormat, log: Log): AccessLog | null {
   if (target === "off") return null;
   const sink = target === "-" ? standardSink("stdout") : new Sink(target);
   reportTroubles(sink, log);

@@ -36,6 +36,8 @@ const O_CLOEXEC = 0o2000000;
 const MAX_LINE_BYTES = 1_048_576;
 /** Characters of a line on control that is told because it is no message. */
 const MAX_QUOTED = 200;
+/** For the last output of a process that has ended. */
+const LAST_OUTPUT_MS = 1000;
 /** Characters of the process's output that are kept, because they tell why it ended. */
 const STDERR_TAIL = 4096;
 
@@ -50,6 +52,7 @@ export class PythonProcess {
   readonly #child: ChildProcess;
   readonly #control: Socket;
   #stderrTail = "";
+  #lastOutput: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
   /** Throws if no process can be spawned; an interpreter that cannot be run is an end. */
@@ -64,6 +67,7 @@ export class PythonProcess {
         stdio: ["ignore", "pipe", "pipe", "pipe", ...options.passed],
       });
       this.#child.on("error", (error) => this.#end(error.message));
+      this.#child.on("exit", () => this.#awaitOutput());
       this.#child.on("close", () => this.#end(this.#stderrTail.trim()));
       this.#control = controlOf(this.#child);
     } catch (error) {
@@ -122,10 +126,18 @@ export class PythonProcess {
     for (const line of text.split("\n")) if (line !== "") this.#listener.onLine(line);
   }
 
+  // A process that it has left may keep its output open, and "close" would never come.
+  #awaitOutput(): void {
+    this.#lastOutput = setTimeout(() => this.#end(this.#stderrTail.trim()), LAST_OUTPUT_MS);
+  }
+
   #end(text: string): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    clearTimeout(this.#lastOutput);
     this.#control.destroy();
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
     this.#listener.onEnd(text);
   }
 }

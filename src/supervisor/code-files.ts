@@ -4,7 +4,7 @@
 // deleted before a load, and Python compiles the files again.
 
 import { readdir, stat, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, matchesGlob, relative } from "node:path";
 
 /** The file that marks a folder as a virtual environment. */
 export const VENV_MARK = "pyvenv.cfg";
@@ -14,6 +14,11 @@ export const MAX_FOLDERS = 8000;
 const CACHE_FOLDER = "__pycache__";
 const IGNORED_FOLDERS = new Set([CACHE_FOLDER, "node_modules", "site-packages"]);
 const CODE_FILE = /(?:\.(?:py|toml|ini|cfg|html|jinja|jinja2|env)|^\.env(?:\.[\w-]+)?)$/;
+/** Files of which a page consists, beside its document, and CGI programs: no code is loaded of them. */
+const PAGE_FILE = /\.(?:css|m?js|htm|xhtml|cgi|pl|php)$/;
+/** Elsewhere applications write pictures themselves, such as uploads and plots: a page that reloads would lose a form. */
+const ASSET =
+  /\/(?:static|assets|public)\/.*\.(?:svg|png|jpe?g|gif|webp|avif|ico|woff2?|ttf|otf|wasm|webmanifest|map)$/;
 /** Files that editors and checkers write beside a file: .#app.py, .app.py, ~app.py, flycheck_app.py, app_flymake.py. */
 const TEMPORARY_FILE = /^(?:\.(?!env\b)|[~#]|flycheck_)|_flymake\.py$/;
 /** "app.cpython-311.pyc", "app.cpython-311.opt-1.pyc" → "app". */
@@ -22,6 +27,34 @@ const COMPILED = /^(.+?)\.[^.]+(?:\.opt-\w+)?\.pyc$/;
 /** Whether a change of a file of that name means new code. */
 export function isCodeFile(name: string): boolean {
   return CODE_FILE.test(name) && !TEMPORARY_FILE.test(name) && name !== VENV_MARK;
+}
+
+/** Whether a change of the file at `path` means another page, and no new code. */
+export function isPageFile(path: string): boolean {
+  return (PAGE_FILE.test(path) || ASSET.test(path)) && !TEMPORARY_FILE.test(basename(path));
+}
+
+/** Glob patterns of further files that are code, and of files and folders that are none: "*.yaml", "tests/*". */
+export interface FilePatterns {
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+}
+
+/** Whether a file in one of `folders`, or a folder above it, fits a pattern by its name or the end of its path. */
+export function fitsPattern(
+  path: string,
+  folders: readonly string[],
+  patterns: readonly string[],
+): boolean {
+  const below = folders
+    .map((folder) => relative(folder, path))
+    .find((way) => !way.startsWith(".."));
+  return patterns.some((pattern) => {
+    const isAbsolute = pattern.startsWith("/");
+    const [name, glob] = isAbsolute ? [path, pattern] : [below ?? path, `**/${pattern}`];
+    const whole = glob.replace(/\/+$/, "");
+    return matchesGlob(name, whole) || matchesGlob(name, `${whole}/**`);
+  });
 }
 
 /** Whether a folder of that name may hold code of the application. */

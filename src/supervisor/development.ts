@@ -3,16 +3,27 @@
 //
 //   starting ──begin──▶ idle ──change──▶ settling ──20 ms of quiet──▶ loading ──done──▶ idle
 //                        requests wait:  │◀──change─┘◀────change─────────┘
+//
+// Where pages reload themselves (typhon dev), a change of a style sheet, a script or a picture is told to the pages
+// and loads no code.
 
-import { relative } from "node:path";
+import { basename, relative } from "node:path";
 
 import type { Log } from "../observe/log.ts";
-import { dropBytecode } from "./code-files.ts";
+import {
+  dropBytecode,
+  fitsPattern,
+  isCodeFile,
+  isPageFile,
+  type FilePatterns,
+} from "./code-files.ts";
 import { asFailure, logOutcome, outcomeOf, type Reloader, type ReloadOutcome } from "./reloads.ts";
 import { FolderWatch } from "./watch.ts";
 
 /** Time without changes before a load, ms: one save is several events, and a formatter may follow it. */
 const QUIET_MS = 20;
+/** Time from the first change of a page's files until the pages are told, ms: a bundler writes many files. */
+const PAGE_SETTLING_MS = 50;
 /** Longest wait for QUIET_MS without changes, as in a checkout of thousands of files, ms. */
 const MAX_SETTLING_MS = 500;
 /** Most names of changed files that are kept. The bytecode of further files is left to Python's own check. */
@@ -30,6 +41,8 @@ export interface DevelopedServer {
   reload(): Promise<string | null>;
   hold(): void;
   resume(): void;
+  /** Pages show their style sheets, or all, anew. */
+  refresh(change: "page" | "styles"): Promise<void>;
 }
 
 export interface DevelopmentOptions {
@@ -37,16 +50,17 @@ export interface DevelopmentOptions {
   readonly log: Log;
   /** Absolute. */
   readonly folders: readonly string[];
+  /** --reload-include and --reload-exclude. */
+  readonly files: FilePatterns;
+  /** Whether files of pages are watched as well. */
+  readonly developing: boolean;
 }
 
 type State = "starting" | "idle" | "settling" | "loading" | "closed";
 
 export class Development implements Reloader {
   readonly #options: DevelopmentOptions;
-  readonly #watch = new FolderWatch(
-    (path) => this.onChange(path),
-    (folder, code) => this.#onWatchFailure(folder, code),
-  );
+  readonly #watch: FolderWatch;
   #state: State = "starting";
   #timer: NodeJS.Timeout | null = null;
   /** When the first change of the current series came (performance.now()). */
@@ -54,11 +68,29 @@ export class Development implements Reloader {
   readonly #changed = new Set<string>();
   /** Counts changes: a load that began before the last change is outdated. */
   #changes = 0;
+  #pageTimer: NodeJS.Timeout | null = null;
+  #pageChange: "page" | "styles" = "styles";
   /** Resolved with the next outcome. */
   #settle: PromiseWithResolvers<ReloadOutcome> | null = null;
 
   constructor(options: DevelopmentOptions) {
     this.#options = options;
+    this.#watch = new FolderWatch(
+      (path) => this.onChange(path),
+      (folder, code) => this.#onWatchFailure(folder, code),
+      (path) => this.#isCode(path) || (options.developing && this.#isPage(path)),
+    );
+  }
+
+  #isCode(path: string): boolean {
+    const { files, folders } = this.#options;
+    if (fitsPattern(path, folders, files.include)) return true;
+    return isCodeFile(basename(path)) && !fitsPattern(path, folders, files.exclude);
+  }
+
+  #isPage(path: string): boolean {
+    const { files, folders } = this.#options;
+    return isPageFile(path) && !fitsPattern(path, folders, files.exclude);
   }
 
   /** Begins to watch; changes before `begin` cause a load then. */
@@ -81,6 +113,10 @@ export class Development implements Reloader {
   }
 
   onChange(path: string): void {
+    if (this.#options.developing && !this.#isCode(path) && this.#isPage(path)) {
+      this.#schedulePages(path);
+      return;
+    }
     if (this.#changed.size < MAX_CHANGED) this.#changed.add(path);
     this.#scheduleLoad();
   }
@@ -100,9 +136,29 @@ export class Development implements Reloader {
     this.#state = "closed";
     this.#watch.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#pageTimer !== null) clearTimeout(this.#pageTimer);
     this.#settle?.resolve({ kind: "stopped" });
     // Waiting requests get their responses before the server ends.
     if (isHolding) this.#options.server.resume();
+  }
+
+  #schedulePages(path: string): void {
+    if (this.#state === "closed") return;
+    if (this.#pageTimer === null) {
+      this.#pageChange = "styles";
+      this.#pageTimer = setTimeout(() => void this.#refreshPages(), PAGE_SETTLING_MS);
+    }
+    if (!path.endsWith(".css")) this.#pageChange = "page";
+  }
+
+  // Never rejects. A load that runs tells the pages at its end.
+  async #refreshPages(): Promise<void> {
+    this.#pageTimer = null;
+    if (this.#state !== "idle") return;
+    const { server, log } = this.#options;
+    await server.refresh(this.#pageChange).catch((error: unknown) => {
+      log.error("server.reload-failed", `pages do not reload: ${String(error)}`, { ms: 0 });
+    });
   }
 
   // A load begins when the files have been quiet for QUIET_MS; a load that runs is outdated.

@@ -11,6 +11,7 @@ type Setting = { [P in keyof Fixed]: keyof Fixed[P] }[keyof Fixed];
 /** The options that make a setting; null: a reload changes it. */
 const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   bind: "bind",
+  descriptors: "fd",
   socketRights: "socket-mode, socket-owner",
   proxyProtocol: "proxy-protocol",
   http2: "http2",
@@ -34,16 +35,21 @@ const OPTIONS_OF: Readonly<Record<Setting, string | null>> = {
   accessLog: "access-log",
   level: "log-level",
   format: "log-format",
+  accessFormat: "access-log-format",
   captureOutput: "capture-output",
   pid: "pid",
   tempDir: "temp-dir",
   maxTempSize: "max-temp-size",
+  drainDelayMs: "drain-delay",
   gracefulTimeoutMs: "graceful-timeout",
   user: "user, group",
+  umask: "umask",
   // The routes have it.
   health: null,
+  developing: null,
   reload: "reload",
   reloadDirs: "reload-dir",
+  reloadFiles: "reload-include, reload-exclude",
 };
 
 /** Where one of the two has TLS and the other has none. */

@@ -37,6 +37,13 @@ export class SdNotify {
     this.#send("STOPPING=1\nSTATUS=finishing running requests");
   }
 
+  /** The server serves on for a while before it stops; all of that takes at most `totalMs`. */
+  draining(totalMs: number): void {
+    this.#send(
+      `STOPPING=1\nEXTEND_TIMEOUT_USEC=${totalMs * 1000}\nSTATUS=not ready any more, serving on before the stop`,
+    );
+  }
+
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;

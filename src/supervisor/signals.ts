@@ -11,22 +11,27 @@ export type Ending = keyof typeof ENDING;
 const TAKEN = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1"] as const;
 
 export class Signals {
-  /** Resolve with the first and the second signal that asks the server to end. */
+  /** Resolve with the first, second and third signal that asks the server to end. */
   readonly first: Promise<Ending>;
   readonly second: Promise<Ending>;
+  readonly third: Promise<Ending>;
   /** Called on SIGHUP: load the application's code again. */
   onReload: (() => void) | null = null;
   /** Called on SIGUSR1: open the log files again. */
   onReopen: (() => void) | null = null;
-  readonly #ends = [Promise.withResolvers<Ending>(), Promise.withResolvers<Ending>()] as const;
+  /** Those that no signal has resolved. */
+  readonly #ends: PromiseWithResolvers<Ending>[];
   readonly #hasTerminal = [0, 1, 2].some(isatty) && isTerminalThere();
   readonly #onSignal = (signal: NodeJS.Signals): void => this.#take(signal);
-  #count = 0;
 
   constructor() {
-    const [first, second] = this.#ends;
+    const first = Promise.withResolvers<Ending>();
+    const second = Promise.withResolvers<Ending>();
+    const third = Promise.withResolvers<Ending>();
     this.first = first.promise;
     this.second = second.promise;
+    this.third = third.promise;
+    this.#ends = [first, second, third];
     for (const signal of TAKEN) process.on(signal, this.#onSignal);
   }
 
@@ -45,8 +50,7 @@ export class Signals {
   }
 
   #end(signal: Ending): void {
-    this.#ends[this.#count === 0 ? 0 : 1].resolve(signal);
-    this.#count += 1;
+    this.#ends.shift()?.resolve(signal);
   }
 }
 

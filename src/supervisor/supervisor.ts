@@ -1,5 +1,6 @@
 // The life of the main process: start, report the addresses, reload on request, wait for a signal, stop. A
-// first SIGTERM or SIGINT lets requests finish; a second one ends everything at once. The pool replaces
+// first SIGTERM or SIGINT lets requests finish; a second one ends everything at once. With --drain-delay the
+// server serves on for a while after the first, and the next one ends that while. The pool replaces
 // workers. PID file, control socket and messages to the service manager begin when the server listens, and end
 // with it.
 
@@ -16,6 +17,7 @@ import { ControlError } from "./control-client.ts";
 import { controlPath } from "./control-protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { Development, type DevelopedServer } from "./development.ts";
+import { waitOut } from "./drain-delay.ts";
 import { exitPastBusyThreads } from "./last-exit.ts";
 import { NotifyCommand } from "./notify-command.ts";
 import { PidFile } from "./pid-file.ts";
@@ -24,14 +26,14 @@ import type { Reloader, ReloadOutcome } from "./reloads.ts";
 import { Reloads } from "./reloads.ts";
 import { restartNeeded } from "./restart-needed.ts";
 import { SdNotify } from "./sd-notify.ts";
-import { ENDING, Signals } from "./signals.ts";
+import { ENDING, Signals, type Ending } from "./signals.ts";
 
 /** Time for killed workers to end, after the graceful timeout, ms. */
 const LAST_RESORT_MS = 3000;
 const EXIT_STUCK = 1;
 
-/** Reads the configuration file anew. Throws OperatorError. */
-export type Reread = () => Configuration;
+/** Reads the configuration file anew. Rejects with OperatorError. */
+export type Reread = () => Promise<Configuration>;
 
 export interface SuperviseOptions {
   /** For each reload; null without a file. */
@@ -65,18 +67,19 @@ export async function supervise(
   { reread, opened }: SuperviseOptions,
 ): Promise<number> {
   const { pid } = configuration.process;
-  const { accessLog: target, format } = configuration.logs;
+  const { accessLog: target, accessFormat, format } = configuration.logs;
   const apps = configuration.applications.map(({ app }) => app);
   process.title = ["typhon", ...apps].join(" ");
   const signals = new Signals();
   process.once("exit", exitPastBusyThreads);
   try {
     const pidFile = pid === null ? null : await PidFile.claim(pid);
-    const accessLog = openAccessLog(target, format, log);
+    const accessLog = openAccessLog(target, accessFormat ?? format, log);
     signals.onReopen = (): void => {
       log.reopen();
       accessLog?.reopen();
     };
+    tellFound(configuration, log);
     const server = new Server(configuration, log, accessLog);
     const mainProcess = new MainProcess({
       configuration,
@@ -96,6 +99,15 @@ export async function supervise(
   } finally {
     signals.close();
   }
+}
+
+/** Before the application is loaded, so that a traceback is about something that the user knows of. */
+function tellFound({ found, applications }: Configuration, log: Log): void {
+  if (found === null) return;
+  const [application] = applications;
+  const why = application?.pythonWhy === "" ? "--python" : application?.pythonWhy;
+  const by = application === undefined ? "" : `, by ${application.python} (${why})`;
+  log.info("server.found", `found ${found.what}: ${found.why}${by}`, {});
 }
 
 interface MainProcessOptions extends SuperviseOptions {
@@ -132,9 +144,15 @@ class MainProcess {
     this.#service = new SdNotify(process.env, (text) => {
       if (!server.applications.all.some((one) => one.notify(text))) this.#notifyCommand.send(text);
     });
-    const { reload, reloadDirs } = configuration.process;
+    const { reload, reloadDirs, reloadFiles, developing } = configuration.process;
     this.#development = reload
-      ? new Development({ server: this.#developed(), log, folders: reloadDirs })
+      ? new Development({
+          server: this.#developed(),
+          log,
+          folders: reloadDirs,
+          files: reloadFiles,
+          developing,
+        })
       : null;
     this.#reloader = this.#development ?? new Reloads(() => this.#loadAll(), log);
   }
@@ -164,13 +182,29 @@ class MainProcess {
     signals.onReload = (): void => void this.#reload("SIGHUP");
     server.applications.onReloadNeeded = (reason): void => void this.#reload(reason);
     const signal = await signals.first;
-    log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     signals.onReload = null;
     this.#reloader.close();
+    const last = await this.#drain(signal);
+    log.info("server.stopping", `${signal}: finishing what runs`, { signal });
     this.#service.stopping();
     const stopped = server.stop(configuration.process.gracefulTimeoutMs).then(() => 0);
-    const second = signals.second.then((again) => ENDING[again]);
-    return await Promise.race([stopped, second, this.#exitCodeWhenStuck()]);
+    const cut = signals[last].then((again) => ENDING[again]);
+    return await Promise.race([stopped, cut, this.#exitCodeWhenStuck()]);
+  }
+
+  /** Serves on for --drain-delay; resolves with the signal that then ends everything at once. */
+  async #drain(signal: Ending): Promise<"second" | "third"> {
+    const { configuration, log, server, signals } = this.#options;
+    const { drainDelayMs: delayMs, gracefulTimeoutMs, health } = configuration.process;
+    if (delayMs === 0) return "second";
+    server.failReadiness();
+    this.#service.draining(delayMs + gracefulTimeoutMs + LAST_RESORT_MS);
+    const page = health ? ", and /readyz responds with 503" : "";
+    log.info("server.draining", `${signal}: serving on for ${delayMs / 1000} s${page}`, {
+      signal,
+      delayMs,
+    });
+    return await waitOut(delayMs, signals.second);
   }
 
   // Workers that were killed at the graceful timeout have ended by then. If one has not, the main process exits
@@ -207,11 +241,12 @@ class MainProcess {
   }
 
   #developed(): DevelopedServer {
-    const { applications } = this.#options.server;
+    const { server } = this.#options;
     return {
       reload: () => this.#load(),
-      hold: () => applications.hold(),
-      resume: () => applications.resume(),
+      hold: () => server.hold(),
+      resume: () => server.resume(),
+      refresh: (change) => server.refresh(change),
     };
   }
 
@@ -219,7 +254,7 @@ class MainProcess {
   // the files that the configuration names, is found before any code is loaded, so that it changes nothing.
   async #load(): Promise<string | null> {
     const { configuration: running, log, server, reread } = this.#options;
-    const wanted = reread?.();
+    const wanted = await reread?.();
     await checkFiles(wanted ?? running);
     const fixed = wanted === undefined ? [] : restartNeeded(running, wanted);
     this.#restartNeeded = fixed;

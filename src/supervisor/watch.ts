@@ -8,7 +8,7 @@
 
 import { watch, type FSWatcher } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { basename, join, sep } from "node:path";
 
 import { isCodeFile, isCodeFolder, MAX_FOLDERS, VENV_MARK } from "./code-files.ts";
 
@@ -19,16 +19,23 @@ export class FolderWatch {
   readonly #watchers = new Map<string, FSWatcher>();
   /** The folders of `start`: they are watched even if one is a virtual environment. */
   #roots: ReadonlySet<string> = new Set();
+  readonly #isWatched: (path: string) => boolean;
   #isClosed = false;
   #hasFailed = false;
 
   /**
    * `onChange` gets the path of a changed file or of a folder that disappeared. `onFailure` is called for
    * the first folder that cannot be watched and not again, because the reason mostly holds for the others.
+   * `isWatched`: whether the file at a path matters.
    */
-  constructor(onChange: (path: string) => void, onFailure: (folder: string, code: string) => void) {
+  constructor(
+    onChange: (path: string) => void,
+    onFailure: (folder: string, code: string) => void,
+    isWatched: (path: string) => boolean = (path) => isCodeFile(basename(path)),
+  ) {
     this.#onChange = onChange;
     this.#onFailure = onFailure;
+    this.#isWatched = isWatched;
   }
 
   /** Watches the folders and all below. Files that exist already are no change. */
@@ -58,7 +65,7 @@ export class FolderWatch {
     for (const entry of entries) {
       const path = join(folder, entry.name);
       if (entry.isDirectory() && isCodeFolder(entry.name)) await this.#add(path, age);
-      else if (age === "new" && isCodeFile(entry.name)) this.#onChange(path);
+      else if (age === "new" && this.#isWatched(path)) this.#onChange(path);
     }
   }
 
@@ -87,7 +94,7 @@ export class FolderWatch {
   #onEvent(folder: string, kind: string, name: string): void {
     const path = join(folder, name);
     if (name === VENV_MARK && !this.#roots.has(folder)) this.#forget(folder);
-    else if (isCodeFile(name)) this.#onChange(path);
+    else if (this.#isWatched(path)) this.#onChange(path);
     else if (kind === "rename" && isCodeFolder(name)) void this.#lookAgain(path);
   }
 

@@ -1,7 +1,10 @@
-// Whether the version of Node that runs has known holes in TLS (docs/security.md). Pure.
+// Whether the version of Node that runs has known holes in TLS (docs/security.md). Pure. The Python package
+// chooses its Node by the same versions (tools/render-node-floors.ts).
 
+/** The oldest release line that runs Typhon. */
+export const LEAST_MAJOR = 24;
 /** The first version of each release line without the holes of November 2026 in TLS and HTTP/2. */
-const FLOORS = [
+export const FLOORS = [
   [24, 22, 3],
   [26, 13, 1],
 ] as const;

@@ -2,6 +2,7 @@
 // their ends (docs/worker-protocol.md, "Launcher"). Knows nothing of requests.
 
 import { PythonProcess, type Message } from "../processes/python-process.ts";
+import type { HookCall } from "./hook-runs.ts";
 import { SLOT_BYTES } from "./page.ts";
 import type { Place } from "./place.ts";
 import { RunDirectory, SharedFiles } from "./run-directory.ts";
@@ -25,14 +26,22 @@ export interface LauncherOptions {
     /** For a handler whose client has left, 0 = no limit; and whether it is cancelled at once (ASGI). */
     readonly abandonTimeoutMs: number;
     readonly cancelOnDisconnect: boolean;
+    /** Whether a template loads the application once for all workers of a generation. */
+    readonly preload: boolean;
     /** Requests that a worker runs at once under ASGI. */
     readonly concurrency: number;
     readonly appDir: string;
     readonly cwd: string;
     readonly env: Readonly<Record<string, string>>;
+    /** Whether exceptions become pages, and whether those show local variables. */
+    readonly development: "off" | "page" | "locals";
     readonly rootPath: string;
     /** Paths that a worker requests from itself before it is ready. */
     readonly warmup: readonly string[];
+    /** A file for `logging`, and a gunicorn.conf.py, absolute, "" = none; the hooks that the second one has. */
+    readonly logConfig: string;
+    readonly gunicornConf: string;
+    readonly gunicornHooks: readonly string[];
     readonly threads: number;
     readonly workers: number;
     /** Whether the operator has chosen `workers`. */
@@ -42,18 +51,32 @@ export interface LauncherOptions {
   };
 }
 
+/** How the process of a template ended; null: code or signal does not apply. */
+export interface TemplateEnd {
+  readonly pid: number;
+  readonly code: number | null;
+  readonly signal: number | null;
+}
+
 export interface LauncherListener {
   /**
    * The launcher is ready to start workers. `pipePages`: pages that fit into the queue. `python`: such as
    * "CPython 3.11.7". `shared`: the inherited files, else new ones.
    */
   onOpened(pipePages: number, python: string, shared: SharedFiles): void;
-  /** A worker was forked, and its files exist (`openWorker`). */
+  /**
+   * A process loads the application for this worker, and its files exist (`openWorker`). Told again with another
+   * process when the first one was a template, which has forked the worker.
+   */
   onStarted(worker: number, pid: number): void;
   /** No process of this worker could be started; `text` says why. */
   onNotStarted(worker: number, text: string): void;
   /** A worker's process has ended. */
   onEnded(end: WorkerEnd): void;
+  /** A template has ended though its workers, or the generation, go on. */
+  onTemplateEnd(end: TemplateEnd): void;
+  /** A call of the application's functions has ended (`startHook`). `text`: what it has printed, or why it failed. */
+  onHookEnded(id: number, isDone: boolean, text: string): void;
   /** The launcher has ended, on request or not; its workers may still run. `text`: the reason, if known. */
   onLauncherEnd(text: string): void;
   /** A line of the launcher's own output. */
@@ -116,6 +139,9 @@ export class Launcher {
       rootPath,
       abandonTimeoutMs,
       cancelOnDisconnect,
+      logConfig,
+      gunicornConf,
+      gunicornHooks,
       cwd: _,
       areWorkersChosen,
       ...sameNames
@@ -131,14 +157,42 @@ export class Launcher {
         abandon_timeout: abandonTimeoutMs / 1000,
         cancel_on_disconnect: cancelOnDisconnect,
         workers_chosen: areWorkersChosen,
+        log_config: logConfig,
+        gunicorn_conf: gunicornConf,
+        gunicorn_hooks: gunicornHooks,
       },
     });
   }
 
-  /** Forks worker `worker`, which runs the application in `place`. Throws if no run directory can be made. */
-  start(worker: number, { appDir, ...sameNames }: Place): void {
+  /**
+   * Forks worker `worker`, which runs the application in `place`. With `preload` the generation's template forks it,
+   * and loads the application before if it is the first. Throws if no run directory can be made.
+   */
+  start(worker: number, generation: number, { appDir, ...sameNames }: Place): void {
     const directory = this.#makeDirectory(worker).path;
-    this.#process.say({ op: "start", worker, directory, app_dir: appDir, ...sameNames });
+    this.#process.say({
+      op: "start",
+      worker,
+      generation,
+      directory,
+      app_dir: appDir,
+      ...sameNames,
+    });
+  }
+
+  /** Ends the template of a generation once it has no worker. */
+  retire(generation: number): void {
+    this.#process.say({ op: "retire", generation });
+  }
+
+  /** Forks a process that calls functions of the application; `onHookEnded` follows. */
+  startHook(id: number, { place: { appDir, ...sameNames }, ...call }: HookCall): void {
+    this.#process.say({ op: "hook", hook: id, ...call, app_dir: appDir, ...sameNames });
+  }
+
+  /** Kills the process of a call. */
+  endHook(id: number): void {
+    this.#process.say({ op: "end-hook", hook: id });
   }
 
   /** Opens the files of a worker that was forked. Throws the system's error. */
@@ -172,6 +226,12 @@ export class Launcher {
         );
       case "started":
         return this.#listener.onStarted(worker, message.number("pid"));
+      case "template-ended":
+        return this.#listener.onTemplateEnd({
+          pid: message.number("pid"),
+          code: message.nullable("code"),
+          signal: message.nullable("signal"),
+        });
       case "not-started":
         this.#removeDirectory(worker);
         return this.#listener.onNotStarted(worker, message.text("text"));
@@ -183,6 +243,12 @@ export class Launcher {
           signal: message.nullable("signal"),
           peakRss: message.number("peak_rss"),
         });
+      case "hook-ended":
+        return this.#listener.onHookEnded(
+          message.number("hook"),
+          message.nullable("code") === 0,
+          message.text("text"),
+        );
       default:
         // "fault": the launcher cannot go on, and exits.
         this.#process.explainEnd(message.text("text"));

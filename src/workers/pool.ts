@@ -6,6 +6,7 @@ import { openSocket } from "./application-socket.ts";
 import { readJson } from "./channel.ts";
 import { monotonicMs } from "./clock.ts";
 import { FrameFault, FrameType, isLastFrame } from "./frame.ts";
+import { HookRuns, LEAST_HOOK_MS, type HookCall, type HookOutcome } from "./hook-runs.ts";
 import { JobTable } from "./job-table.ts";
 import type { Job, Overdue } from "./job.ts";
 import {
@@ -13,14 +14,16 @@ import {
   type LauncherListener,
   type LauncherOptions,
   type LauncherPort,
+  type TemplateEnd,
 } from "./launcher.ts";
+import { formatMainStack } from "./loading-stack.ts";
 import { withLockHint } from "./lock-hint.ts";
 import { resolvePlace, type Place } from "./place.ts";
 import { RequestQueue } from "./queue.ts";
 import type { SharedFiles } from "./run-directory.ts";
 import { WorkerExits, type WorkerExit } from "./worker-exits.ts";
 import { WorkerSet, type WorkerSetOptions } from "./worker-set.ts";
-import type { WorkerProcessListener } from "./worker-process.ts";
+import type { WorkerPort, WorkerProcessListener } from "./worker-process.ts";
 import { WorkerTable } from "./worker-table.ts";
 import type { LoadFailure, PythonInterface, Worker, WorkerEnd } from "./worker.ts";
 
@@ -42,6 +45,13 @@ export interface PoolOptions
 }
 
 export interface PoolListener {
+  /** The application is loading in `workers` workers, of the number that it is to have. */
+  onLoading(workers: number, wanted: number): void;
+  /**
+   * The load still lasts. `worker`: one that loads, null if none has been started; `stack`: faulthandler's report
+   * about it, "" if it cannot be read.
+   */
+  onStillLoading(lastedMs: number, worker: Worker | null, stack: string): void;
   onWorkerReady(worker: Worker): void;
   /** `pauseMs`: until the next worker is started; 0: at once. */
   onWorkerEnd(exit: WorkerExit, pauseMs: number): void;
@@ -60,6 +70,10 @@ export interface PoolListener {
   onOverdue(overdue: Overdue, stacks: string, find: (id: number) => Job | undefined): void;
   /** The event loop of the worker has not come back within the loop's timeout. */
   onLoopBlocked(worker: Worker, stacks: string, find: (id: number) => Job | undefined): void;
+  /** A template has ended unexpectedly; its workers go on, and the next worker gets a new template. */
+  onTemplateEnd(end: TemplateEnd): void;
+  /** Functions of the application have run outside of its workers, or have not; `text`: what they have printed. */
+  onHook(call: HookCall, outcome: HookOutcome, text: string): void;
   /** The launcher has ended unexpectedly; a new launcher replaces it. */
   onLauncherEnd(text: string): void;
   onLauncherLine(line: string): void;
@@ -89,10 +103,13 @@ export interface PoolStatus {
 /** The application did not load, or the launcher did not start. */
 export class StartFailure extends Error {
   readonly kind: string;
+  /** In development; "" = none. */
+  readonly page: string;
 
   constructor(failure: LoadFailure) {
     super(failure.text);
     this.kind = failure.kind;
+    this.page = failure.page ?? "";
   }
 }
 
@@ -117,6 +134,13 @@ export class Pool implements LauncherListener {
   readonly #jobs: JobTable;
   readonly #set: WorkerSet;
   readonly #exits: WorkerExits;
+  readonly #hooks: HookRuns;
+  /** Until when a stop waits for hooks; set when it begins, and again when the last worker has ended. */
+  #hooksUntil = Infinity;
+  /** Whether a launcher was opened for hooks alone. */
+  #hasReopened = false;
+  /** Whether on_exit of gunicorn.conf.py was called, or cannot be. */
+  #hasCalledExit = false;
   #state: PoolState = "new";
   #launcher: LauncherPort | null = null;
   #shared: SharedFiles | null = null;
@@ -158,6 +182,10 @@ export class Pool implements LauncherListener {
       this.#workers,
       { ...options, workers, areWorkersChosen },
       {
+        onLoading: (count) => listener.onLoading(count, workers),
+        onStillLoading: (lastedMs) => this.#onStillLoading(lastedMs),
+        onRetired: (generation) => this.#launcher?.retire(generation),
+        onStartOverdue: (worker) => this.#onStartOverdue(worker),
         start: (worker) => this.#startWorker(worker),
         kill: (worker) => this.#kill(worker),
         onReady: (worker) => listener.onWorkerReady(worker),
@@ -166,11 +194,20 @@ export class Pool implements LauncherListener {
       },
     );
     this.#exits = new WorkerExits(this.#workers, this.#jobs, (exit) => this.#onExit(exit));
+    const port = {
+      start: (id: number, call: HookCall): boolean => {
+        this.#launcher?.startHook(id, call);
+        return this.#launcher !== null;
+      },
+      end: (id: number): void => this.#launcher?.endHook(id),
+    };
+    this.#hooks = new HookRuns(port, (call, outcome, text) => listener.onHook(call, outcome, text));
   }
 
   /** Resolves when the first worker has loaded the application; rejects with StartFailure if a worker fails. */
   async start(): Promise<void> {
     this.#state = "running";
+    if (this.#hasHook("on_starting")) await this.#begin();
     const failure = await this.#set.load(this.#now());
     if (failure !== null) throw new StartFailure(failure);
   }
@@ -180,7 +217,13 @@ export class Pool implements LauncherListener {
     // Nothing would end workers that start before `start` or after `stop`.
     if (this.#state !== "running")
       return { kind: "stopped", text: "the application is not running" };
+    this.#callOfServer("on_reload");
     return await this.#set.load(this.#now());
+  }
+
+  /** The server listens: calls when_ready of gunicorn.conf.py. */
+  listening(): void {
+    if (this.#state === "running") this.#callOfServer("when_ready");
   }
 
   /** The application's interface; "" until a worker has loaded the application. */
@@ -249,7 +292,12 @@ export class Pool implements LauncherListener {
       this.#onOverdue(overdue, now);
     for (const worker of this.#workers.all) worker.process?.tick();
     this.#exits.tick(now);
+    this.#hooks.tick(now);
     this.#set.tick(now);
+    if (this.#state !== "stopping" || !this.#workers.isEmpty || now < this.#hooksUntil) return;
+    this.#hasCalledExit = true;
+    this.#hooks.giveUp();
+    this.#stopWhenEmpty();
   }
 
   /** Lets workers finish running requests for at most `graceMs`, then kills them. */
@@ -259,6 +307,7 @@ export class Pool implements LauncherListener {
       this.#state = "stopping";
       this.#exits.isStopping = true;
       const now = this.#now();
+      this.#hooksUntil = now + graceMs;
       this.#set.stop(now + graceMs, now);
       this.#stopWhenEmpty();
     }
@@ -284,6 +333,17 @@ export class Pool implements LauncherListener {
   onStarted(number: number, pid: number): void {
     const worker = this.#workers.get(number);
     if (worker === undefined || this.#launcher === null) return;
+    try {
+      if (worker.process === null) worker.process = this.#openWorker(worker, pid, this.#launcher);
+      else worker.process.forked(pid);
+    } catch (error) {
+      worker.failure = { kind: "start", text: `worker ${number}: ${textOf(error)}` };
+      this.#set.kill(worker, this.#now());
+    }
+  }
+
+  #openWorker(worker: Worker, pid: number, launcher: LauncherPort): WorkerPort {
+    const { number } = worker;
     const listener: WorkerProcessListener = {
       onFrame: (type, id, isEnd, count, payload) => {
         if (!this.#jobs.onFrame(number, type, id, isEnd, count, payload))
@@ -296,12 +356,7 @@ export class Pool implements LauncherListener {
         return this.#listener.onOutput(worker, stream, lines);
       },
     };
-    try {
-      worker.process = this.#launcher.openWorker(number, pid, listener);
-    } catch (error) {
-      worker.failure = { kind: "start", text: `worker ${number}: ${textOf(error)}` };
-      this.#set.kill(worker, this.#now());
-    }
+    return launcher.openWorker(number, pid, listener);
   }
 
   onNotStarted(number: number, text: string): void {
@@ -315,6 +370,15 @@ export class Pool implements LauncherListener {
     this.#exits.ended(end, this.#now());
   }
 
+  onTemplateEnd(end: TemplateEnd): void {
+    if (this.#state === "running") this.#listener.onTemplateEnd(end);
+  }
+
+  onHookEnded(id: number, isDone: boolean, text: string): void {
+    this.#hooks.ended(id, isDone, text, this.#now());
+    this.#stopWhenEmpty();
+  }
+
   onLauncherLine(line: string): void {
     // The output of a launcher that does not start is in StartFailure.
     if (this.#hasOpened) this.#listener.onLauncherLine(line);
@@ -322,6 +386,7 @@ export class Pool implements LauncherListener {
 
   onLauncherEnd(text: string): void {
     this.#launcher = null;
+    this.#hooks.launcherEnded();
     const hasUsableWorkers = this.#hasOpened && !this.#isPoisoned && this.#state === "running";
     if (hasUsableWorkers) this.#exits.orphanAll();
     if (this.#state === "running") {
@@ -358,6 +423,7 @@ export class Pool implements LauncherListener {
         worker.failure = {
           kind: failure.get("kind") ?? "",
           text: this.#workers.isAlone ? text : withLockHint(text, this.#set.workers),
+          page: failure.get("page"),
         };
         if (worker.failure.kind === "folder" && worker.generation === this.#set.generation)
           this.onFolderGone(worker.failure.text);
@@ -399,10 +465,14 @@ export class Pool implements LauncherListener {
     if (found !== "wsgi" && found !== "asgi")
       throw new FrameFault(`READY with the interface ${found ?? ""}`);
     const { threads, concurrency } = this.#options.application;
+    const pid = Number(ready.get("pid") ?? worker.pid);
+    if (!Number.isSafeInteger(pid) || pid < 0) throw new FrameFault("READY with a wrong process");
+    if (pid !== worker.pid) worker.process?.forked(pid);
     worker.interface = found;
     // Under ASGI as many requests whose clients have left may run beside the others.
     worker.slots = found === "asgi" ? 2 * concurrency : threads;
     worker.single = ready.get("single") ?? "";
+    worker.exitHooks = (ready.get("exit_hooks") ?? "").split(" ").filter((name) => name !== "");
     this.#set.ready(worker, this.#now());
     // Only when the worker takes requests: during a reload the old code, with its own interface, still serves.
     if (worker.state !== "taking") return;
@@ -430,15 +500,64 @@ export class Pool implements LauncherListener {
     if (fault !== null)
       this.#listener.onMessage(worker, ERROR_LEVEL, `broke the protocol: ${fault}`);
     if (this.#exits.channelEnded(worker)) return;
-    // Without its channel a worker can neither send a response nor receive a command.
-    if (worker.state !== "draining" || fault !== null) this.#set.kill(worker, this.#now());
+    this.#set.closed(worker, this.#now());
   }
 
   #onExit(exit: WorkerExit): void {
     const pauseMs = this.#set.exited(exit, this.#now());
     if (pauseMs !== null) this.#listener.onWorkerEnd(exit, pauseMs);
     this.#fence();
+    this.#callExitHooks(exit.worker);
+    if (this.#state === "stopping" && this.#workers.isEmpty)
+      this.#hooksUntil = Math.max(this.#hooksUntil, this.#now() + LEAST_HOOK_MS);
     this.#stopWhenEmpty();
+  }
+
+  // The launcher has died at the end of the application: another one, the last, makes the calls.
+  #openForHooks(): void {
+    try {
+      if (!this.#hasReopened)
+        this.#launcher = this.#openLauncher(this.#options, this.#shared, this);
+    } catch {
+      // Without a folder, or a process, nobody can make them.
+    }
+    this.#hasReopened = true;
+    if (this.#launcher === null) this.#hooks.giveUp();
+    else this.#hooks.resume(this.#now());
+  }
+
+  #hasHook(name: string): boolean {
+    return this.#options.application.gunicornHooks.includes(name);
+  }
+
+  // As under gunicorn, no worker starts before on_starting has returned.
+  async #begin(): Promise<void> {
+    try {
+      this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
+    } catch {
+      return; // The load that follows fails in the same way, and says why.
+    }
+    const [outcome, text] = await this.#hooks.run(this.#serverCall("on_starting"), this.#now());
+    if (this.#state !== "running")
+      throw new StartFailure({ kind: "stopped", text: "the application was stopped" });
+    // "lost": the launcher has not come up, and the load that follows says why.
+    if (outcome === "failed" || outcome === "late")
+      throw new StartFailure({ kind: "hook", text: `on_starting failed\n${text}` });
+  }
+
+  #callOfServer(hook: string): void {
+    if (this.#hasHook(hook)) void this.#hooks.run(this.#serverCall(hook), this.#now());
+  }
+
+  #serverCall(hook: string): HookCall {
+    const place = resolvePlace(this.#options.application);
+    return { functions: [hook], worker: 0, pid: 0, place };
+  }
+
+  #callExitHooks({ number, pid, exitHooks, place }: Worker): void {
+    const functions = this.#hasHook("child_exit") ? [...exitHooks, "child_exit"] : exitHooks;
+    if (functions.length === 0 || pid === 0 || place === null) return;
+    void this.#hooks.run({ functions, worker: number, pid, place }, this.#now());
   }
 
   #onOverdue(overdue: Overdue, now: number): void {
@@ -452,6 +571,32 @@ export class Pool implements LauncherListener {
     this.#jobs.interrupt(overdue);
   }
 
+  #onStillLoading(lastedMs: number): void {
+    const worker = this.#workers.all.findLast(
+      ({ state, process }) => state === "starting" && process !== null,
+    );
+    if (!worker?.process) this.#listener.onStillLoading(lastedMs, null, "");
+    else
+      worker.process.askLoadingStacks((stack) => {
+        // It may have loaded in the meantime.
+        if (worker.state === "starting") this.#listener.onStillLoading(lastedMs, worker, stack);
+      });
+  }
+
+  #onStartOverdue(worker: Worker): void {
+    worker.process?.askLoadingStacks((report) => {
+      if (worker.state !== "starting" || worker.failure === null) return;
+      const stack = formatMainStack(report);
+      const { kind, text } = worker.failure;
+      const failure = { kind, text: stack === "" ? text : `${text}; it was here:\n${stack}` };
+      worker.failure = failure;
+      // Workers without a process wait for the template that loads for this one, and end with it.
+      for (const one of this.#workers.all)
+        if (one.state === "starting" && one.process === null) one.failure = failure;
+      this.#set.kill(worker, this.#now());
+    });
+  }
+
   #onLoopBlocked(worker: Worker): void {
     worker.process?.askStacks(0, (stacks) =>
       this.#listener.onLoopBlocked(worker, stacks, (id) => this.#jobs.get(id)),
@@ -461,6 +606,13 @@ export class Pool implements LauncherListener {
 
   #stopWhenEmpty(): void {
     if (this.#state !== "stopping" || !this.#workers.isEmpty) return;
+    if (this.#launcher === null && !this.#hooks.isIdle) this.#openForHooks();
+    if (!this.#hooks.isIdle) return;
+    if (this.#launcher !== null && !this.#hasCalledExit) {
+      this.#hasCalledExit = true;
+      this.#callOfServer("on_exit");
+      if (!this.#hooks.isIdle) return;
+    }
     if (this.#launcher !== null) {
       this.#launcher.stop();
       return;
@@ -477,10 +629,14 @@ export class Pool implements LauncherListener {
     this.#queue?.fence(Math.max(1, this.#workers.takers.length), () => this.#jobs.nextId());
   }
 
-  #startWorker({ number, generation }: Worker): void {
+  #startWorker(worker: Worker): void {
+    const { number, generation } = worker;
     try {
       this.#launcher ??= this.#openLauncher(this.#options, this.#shared, this);
-      this.#launcher.start(number, this.#placeOf(generation));
+      worker.place = this.#placeOf(generation);
+      this.#launcher.start(number, generation, worker.place);
+      // Those of workers that ended while no launcher ran.
+      this.#hooks.resume(this.#now());
     } catch (error) {
       // Later, as all ends of workers: the caller is in the middle of its rules.
       setImmediate(() => this.onNotStarted(number, textOf(error)));

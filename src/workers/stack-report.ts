@@ -3,10 +3,11 @@
 // write them, without the names of requests.
 //
 //   idle ──ask──▶ asked ──told──▶ idle
-//                   └─ 100 ms ─▶ signalled ──quiet for 250 ms──▶ idle
+//     │             └─ 100 ms ─▶ signalled ──quiet for 250 ms──▶ idle
+//     └──────askBySignal───────────▲
 
 /** A real-time signal without another use: docs/worker-protocol.md, "Stacks". */
-const STACKS_SIGNAL = 40;
+export const STACKS_SIGNAL = 40;
 /** A worker whose threads run Python answers within a few milliseconds. */
 const ANSWER_MS = 100;
 /** After so long without a further line faulthandler's report is whole. */
@@ -46,6 +47,14 @@ export class StackReport {
     if (!this.#isSignalled) this.#ask(id);
   }
 
+  /** The same for a worker that loads the application, and answers nothing: faulthandler's report. */
+  askBySignal(onText: (text: string) => void): void {
+    this.#waiting = [...this.#waiting, { id: 0, onText }];
+    if (this.#timer !== null) return;
+    this.#lines = [];
+    this.#beginSignalled();
+  }
+
   /** The worker has sent its stacks for the request `id` (STACKS_TOLD). */
   tell(id: number, text: string): void {
     if (!this.#isSignalled) this.#finish(text, (question) => question.id === id);
@@ -68,6 +77,10 @@ export class StackReport {
       this.#finish(this.#lines.join("\n"));
       return;
     }
+    this.#beginSignalled();
+  }
+
+  #beginSignalled(): void {
     this.#isSignalled = true;
     this.#signal(STACKS_SIGNAL);
     this.#timer = setTimeout(() => this.#onSilence(), QUIET_MS);

@@ -9,7 +9,7 @@ import { FrameType, type FrameReceiver } from "./frame.ts";
 import { eachLine, gatherLines, type TakeLines } from "../processes/output.ts";
 import { decodeNotes, SLOT_BYTES, type Note } from "./page.ts";
 import { openFiles, type RunDirectory } from "./run-directory.ts";
-import { StackReport } from "./stack-report.ts";
+import { StackReport, STACKS_SIGNAL } from "./stack-report.ts";
 
 /** Index of the start time in /proc/PID/stat, counted after the process's name (proc_pid_stat(5)). */
 const START_TIME_FIELD = 19;
@@ -39,13 +39,13 @@ const FILES = [
 export type WorkerPort = Pick<WorkerProcess, keyof WorkerProcess>;
 
 export class WorkerProcess {
-  readonly pid: number;
+  #pid: number;
   readonly #channel: Channel;
   readonly #outputs: readonly Socket[];
   readonly #stacks: StackReport;
   readonly #signalByLauncher: (signal: number) => void;
   /** Distinguishes the process from a later one with the same id. */
-  readonly #startTime: string;
+  #startTime: string;
   #notes: number;
   #isOrphan = false;
 
@@ -59,11 +59,9 @@ export class WorkerProcess {
     signal: (signal: number) => void,
     listener: WorkerProcessListener,
   ) {
-    this.pid = pid;
+    this.#pid = pid;
     this.#signalByLauncher = signal;
-    const startTime = startTimeOf(pid);
-    if (startTime === null) throw new Error(`/proc/${pid}/stat cannot be read`);
-    this.#startTime = startTime;
+    this.#startTime = requireStartTime(pid);
     const [notes = -1, out = -1, err = -1, stacks = -1] = openFiles(directory, FILES);
     this.#notes = notes;
     // The connection is made at once, so that the socket's path is not needed later.
@@ -81,6 +79,19 @@ export class WorkerProcess {
         return true;
       }),
     ];
+  }
+
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /**
+   * The template has loaded the application, and has forked the worker's own process. Throws the system's error if
+   * nothing can be read about it.
+   */
+  forked(pid: number): void {
+    this.#startTime = requireStartTime(pid);
+    this.#pid = pid;
   }
 
   /** Whether the channel has ended. */
@@ -123,6 +134,13 @@ export class WorkerProcess {
    */
   askStacks(id: number, onText: (text: string) => void): void {
     this.#stacks.ask(id, onText);
+  }
+
+  /** The same while the worker loads the application: faulthandler's stacks. */
+  askLoadingStacks(onText: (text: string) => void): void {
+    // Without a handler the signal would end the process.
+    if (catchesSignal(this.pid, STACKS_SIGNAL)) this.#stacks.askBySignal(onText);
+    else onText("");
   }
 
   /** The worker has sent the stacks that were asked for the request `id`. */
@@ -187,6 +205,17 @@ export function startTimeOf(pid: number): string | null {
   if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? "" : (fields[START_TIME_FIELD] ?? "");
+}
+
+function requireStartTime(pid: number): string {
+  const startTime = startTimeOf(pid);
+  if (startTime === null) throw new Error(`/proc/${pid}/stat cannot be read`);
+  return startTime;
+}
+
+function catchesSignal(pid: number, signal: number): boolean {
+  const [, caught = "0"] = /^SigCgt:\s*([\da-f]+)$/m.exec(readProc(pid, "status") ?? "") ?? [];
+  return ((BigInt(`0x${caught}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
 /** A file of /proc; "" if the process has ended, null if no file can be opened (EMFILE, ENFILE, ENOMEM). */

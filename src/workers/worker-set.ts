@@ -9,6 +9,7 @@
 
 import { Backoff } from "../processes/backoff.ts";
 import { FrameType } from "./frame.ts";
+import { LoadWatch } from "./load-watch.ts";
 import { Recycling, type RecyclingOptions } from "./recycling.ts";
 import type { WorkerTable } from "./worker-table.ts";
 import type { WorkerExit } from "./worker-exits.ts";
@@ -27,6 +28,14 @@ export interface WorkerSetOptions extends RecyclingOptions {
 }
 
 export interface WorkerSetListener {
+  /** A load takes more than a moment. `workers`: how many load the code now; further ones may follow the first. */
+  onLoading(workers: number): void;
+  /** A load has lasted for so long. */
+  onStillLoading(lastedMs: number): void;
+  /** No further worker of this generation is started. */
+  onRetired(generation: number): void;
+  /** The worker has not loaded the application in time, and is killed in a moment. */
+  onStartOverdue(worker: Worker): void;
   /** Start the worker's process. */
   start(worker: Worker): void;
   /** Kill the worker's process; asked again until the worker has ended. */
@@ -38,10 +47,17 @@ export interface WorkerSetListener {
   onLoopBlocked(worker: Worker): void;
 }
 
+/** Time in which the stack of a worker that has not loaded in time is read, before it is killed. */
+const LAST_LOOK_MS = 1000;
 /** Time for an old worker to confirm that it takes no more; a stuck one does not delay the load. */
 const YIELD_MS = 1000;
 /** Time for a worker to end a request that was interrupted at its deadline. */
 const OVERDUE_GRACE_MS = 1000;
+/**
+ * Time for a process to end after its channel, once its exit functions have run. The end of one that is dead may
+ * stay unreported, because its template is stuck.
+ */
+const LAST_EXIT_MS = 5000;
 /** A kill is repeated after this time, because the launcher that carries it may die. */
 const KILL_AGAIN_MS = 1000;
 
@@ -53,6 +69,7 @@ export class WorkerSet {
   readonly #listener: WorkerSetListener;
   readonly #backoff = new Backoff();
   readonly #recycling: Recycling;
+  readonly #watch = new LoadWatch();
   /**
    *   none ──load──▶ loading ──all are ready──▶ yielding ──the old take no more──▶ none
    *                     └─────────────one failed, the launcher ended──────────────▲
@@ -98,6 +115,7 @@ export class WorkerSet {
     // The first worker alone: what it finds may mean that no other one is to be loaded beside it.
     const isAlone = this.#current === 0 && !this.#options.areWorkersChosen;
     const count = isAlone ? 1 : this.#workers;
+    this.#watch.begin(now);
     for (let started = 0; started < count; started += 1) this.#start(this.#last, now);
     return promise;
   }
@@ -118,6 +136,12 @@ export class WorkerSet {
     this.hasNoWorkers = false;
     this.#listener.onReady(worker);
     this.#relieve(now);
+  }
+
+  /** The channel has ended: without one a worker can neither send a response nor receive a command. */
+  closed(worker: Worker, now: number): void {
+    if (worker.state !== "draining" || worker.fault !== null) this.kill(worker, now);
+    else worker.killAt = Math.min(worker.killAt, now + LAST_EXIT_MS);
   }
 
   /** The worker has confirmed that it takes no more requests. */
@@ -168,11 +192,10 @@ export class WorkerSet {
       if (worker.overdue.size > 0) this.#checkOverdue(worker, now);
       this.#checkLoop(worker, now);
       if (now < worker.killAt) continue;
-      const seconds = this.#options.startTimeoutMs / 1000;
-      const text = `the application did not load within ${seconds} s (--start-timeout)`;
-      if (worker.state === "starting") worker.failure ??= { kind: "timeout", text };
-      this.kill(worker, now);
+      if (worker.state === "starting" && worker.failure === null) this.#failStart(worker, now);
+      else this.kill(worker, now);
     }
+    if (this.#phase === "loading") this.#tellLoad(now);
     if (!this.#isStopping && this.#phase !== "loading") {
       const due = this.#recycling.markNext(this.#table.all, now);
       if (due !== null) this.#listener.onRecycle(due);
@@ -180,6 +203,20 @@ export class WorkerSet {
     }
     this.hasNoWorkers =
       this.#staying() === 0 && this.#table.takers.length === 0 && !this.#backoff.mayStart(now);
+  }
+
+  #tellLoad(now: number): void {
+    const due = this.#watch.due(now);
+    if (due === "begun") this.#listener.onLoading(this.#loadingWorkers().length);
+    if (due === "lasts") this.#listener.onStillLoading(this.#watch.lastedMs(now));
+  }
+
+  #failStart(worker: Worker, now: number): void {
+    const seconds = this.#options.startTimeoutMs / 1000;
+    const text = `the application did not load within ${seconds} s (--start-timeout)`;
+    worker.failure = { kind: "timeout", text };
+    worker.killAt = now + LAST_LOOK_MS;
+    this.#listener.onStartOverdue(worker);
   }
 
   #isSingle({ single }: Worker): boolean {
@@ -210,6 +247,7 @@ export class WorkerSet {
   }
 
   #commit(loading: readonly Worker[], now: number): void {
+    if (this.#current > 0) this.#listener.onRetired(this.#current);
     this.#current = this.#last;
     this.#workers = loading.some((worker) => this.#isSingle(worker)) ? 1 : this.#options.workers;
     for (const worker of loading) worker.take();
@@ -238,6 +276,7 @@ export class WorkerSet {
     if (this.#phase !== "loading") return;
     this.#phase = "none";
     for (const worker of this.#loadingWorkers()) this.#dismiss(worker, now);
+    this.#listener.onRetired(this.#last);
     this.#settle(failure);
   }
 

@@ -7,6 +7,7 @@
 // A worker that will be replaced goes on taking requests until its successor is ready.
 
 import { FrameType } from "./frame.ts";
+import type { Place } from "./place.ts";
 import { LoopWatch } from "./loop-watch.ts";
 import type { Note } from "./page.ts";
 import type { WorkerPort } from "./worker-process.ts";
@@ -20,6 +21,8 @@ export type PythonInterface = "wsgi" | "asgi";
 export interface LoadFailure {
   readonly kind: string;
   readonly text: string;
+  /** The same as a page, in development. */
+  readonly page?: string | undefined;
 }
 
 /** How a worker's process ended. Null: code or signal is unknown, or does not apply. */
@@ -49,6 +52,10 @@ export class Worker {
   interface: PythonInterface | "" = "";
   /** Why the application needs a single process; "" if nothing says so. */
   single = "";
+  /** Functions that a process of their own calls when this worker has ended, as "module:name". */
+  exitHooks: readonly string[] = [];
+  /** The folders of its generation; null before its start. */
+  place: Place | null = null;
   /** Slots of the notes in use: one for each thread, under ASGI one for each request that may run at once. */
   slots = 0;
   /** Accepted WebSockets of ASGI, of which no note tells. */

@@ -153,7 +153,10 @@ test("files that routes name are read as at a start", () => {
 test("nothing to serve is a mistake; help and version are not", () => {
   const { status, stderr } = typhon(["check"], join(scratch, "empty"));
   assert.equal(status, 2);
-  assert.match(stderr, /^no application given, and no typhon\.toml in this folder; [^\n]+\n$/);
+  assert.match(
+    stderr,
+    /^no application given, and none found in this folder\. [^\n]+\n[^\n]+\n[^\n]+\n$/,
+  );
   assert.match(typhon(["check", "--help"]).stdout, /^Usage: typhon check /);
   assert.match(typhon(["check", "--version"]).stdout, /^typhon /);
 });

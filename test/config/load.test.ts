@@ -41,6 +41,7 @@ type Flat = ApplicationConfiguration &
     /** Routes but for the application's own, as host, path and target. */
     readonly others: readonly unknown[];
     readonly compress: string;
+    readonly setHeaders: readonly (readonly [string, string])[];
   };
 
 /** Loads in the scratch folder, where the only Python is a file; all parts side by side. */
@@ -53,7 +54,7 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
   const [application] = applications;
   const own = routes.at(-1);
   assert.ok(application !== undefined && own !== undefined);
-  const { compress, ...policy } = own.policy;
+  const { compress, setHeaders, ...policy } = own.policy;
   assert.deepEqual(
     { ...own, policy },
     {
@@ -64,7 +65,6 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
         allow: [],
         deny: [],
         basicAuth: null,
-        setHeaders: [],
         removeHeaders: [],
         cacheControl: "",
         errorPages: null,
@@ -72,7 +72,17 @@ function loadHere(words: string[], environment: Record<string, string> = {}): Fl
     },
   );
   const others = routes.slice(0, -1).map(({ host, path, target }) => ({ host, path, target }));
-  return { ...listeners, ...application, ...logs, ...process, tls, cgi, others, compress };
+  return {
+    ...listeners,
+    ...application,
+    ...logs,
+    ...process,
+    tls,
+    cgi,
+    others,
+    compress,
+    setHeaders,
+  };
 }
 
 function failure(words: string[], environment: Record<string, string> = {}): string {
@@ -111,6 +121,7 @@ test("gives every option its documented default", () => {
     name: "",
     app: "app:app",
     bind: "default",
+    descriptors: [],
     threads: 4,
     interface: "auto",
     loop: "auto",
@@ -118,9 +129,11 @@ test("gives every option its documented default", () => {
     pathsend: false,
     concurrency: 1024,
     python: join(bin, "python3"),
+    pythonWhy: "python3 on PATH; no virtual environment was found",
     appDir: scratch,
     cwd: scratch,
     areWorkersChosen: false,
+    preload: false,
     env: {},
     rootPath: "",
     sendfile: [],
@@ -128,6 +141,8 @@ test("gives every option its documented default", () => {
     tls: null,
     cgi: null,
     compress: "files",
+    setHeaders: [],
+    umask: null,
     forwardedAllowIps: ["127.0.0.1", "::1"],
     headerMap: "drop",
     proxyProtocol: false,
@@ -138,6 +153,9 @@ test("gives every option its documented default", () => {
     maxRequestLine: 8192,
     maxRequestHead: 32_768,
     warmup: [],
+    logConfig: "",
+    gunicornConf: "",
+    gunicornHooks: [],
     retry: "safe",
     maxRequests: 0,
     maxRequestsJitter: 0,
@@ -150,6 +168,7 @@ test("gives every option its documented default", () => {
     abandonTimeoutMs: 120_000,
     cancelOnDisconnect: false,
     startTimeoutMs: 120_000,
+    drainDelayMs: 0,
     drainTimeoutMs: 25_000,
     gracefulTimeoutMs: 25_000,
     keepAliveMs: 75_000,
@@ -163,11 +182,15 @@ test("gives every option its documented default", () => {
     accessLog: "off",
     level: "info",
     format: "text",
+    accessFormat: null,
     captureOutput: false,
     pid: null,
     health: false,
+    developing: false,
+    development: "off",
     reload: false,
     reloadDirs: [scratch],
+    reloadFiles: { include: [], exclude: [] },
   });
 });
 
@@ -525,6 +548,7 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["threads", "8", { threads: 8 }, "1.5", /whole number from 1 to 256/],
   ["timeout", "2.5", { timeoutMs: 2500, asgiTimeoutMs: 2500 }, "-1", /number of seconds/],
   ["loop-timeout", "0.5", { loopTimeoutMs: 500 }, "soon", /number of seconds/],
+  ["drain-delay", "2.5", { drainDelayMs: 2500 }, "-1", /number of seconds/],
   [
     "graceful-timeout",
     "0",
@@ -575,11 +599,31 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
   ["log-level", "debug", { level: "debug" }, "loud", /debug, info, warning, error/],
   ["capture-output", "true", { captureOutput: true }, "maybe", /true, false/],
   ["log-format", "json", { format: "json" }, "xml", /text, json/],
+  ["fd", "3", { descriptors: [3] }, "2", /number of an open socket/],
+  ["factory", "true", { app: "app:app()" }, "maybe", /true, false/],
+  [
+    "chdir",
+    "folder",
+    { cwd: join(scratch, "folder"), appDir: join(scratch, "folder") },
+    "gone",
+    /is no folder/,
+  ],
+  ["header", "X-A: b", { setHeaders: [["X-A", "b"]] }, "X A: b", /the name of a field/],
+  ["umask", "0027", { umask: 0o27 }, "rw", /octal digits/],
+  [
+    "access-log-format",
+    "%(h)s\t%({X-Tenant}i)s",
+    { accessFormat: [{ atom: "h", name: "" }, "\t", { atom: "i", name: "x-tenant" }] },
+    "%(z)s",
+    /unknown atom %\(z\)s; there are h, l/,
+  ],
+  ["log-config", "a.env", { logConfig: join(scratch, "a.env") }, "gone.json", /is no file/],
   ["warmup", "/a?b=1", { warmup: ["/a?b=1"] }, "a", /a path that begins with \//],
   ["loop", "uvloop", { loop: "uvloop" }, "tokio", /auto, asyncio, uvloop/],
   ["lifespan", "on", { lifespan: "on" }, "always", /auto, on, off/],
   ["pathsend", "true", { pathsend: true }, "maybe", /true, false/],
   ["abandon-timeout", "0", { abandonTimeoutMs: 0 }, "long", /number of seconds/],
+  ["preload", "true", { preload: true }, "maybe", /true, false/],
   ["cancel-on-disconnect", "true", { cancelOnDisconnect: true }, "maybe", /true, false/],
   ["concurrency", "50", { concurrency: 50 }, "0", /whole number/],
   ["retry", "off", { retry: "off" }, "always", /safe, off/],
@@ -599,6 +643,20 @@ const CASES: readonly [string, string, Expected, string, RegExp, string[]?][] = 
     "no-such-group",
     /no group is named/,
     ["--user", String(me.uid)],
+  ],
+  [
+    "reload-include",
+    "*.yaml",
+    { reloadFiles: { include: ["*.yaml"], exclude: [] } },
+    "../a",
+    /must be a pattern/,
+  ],
+  [
+    "reload-exclude",
+    "tests",
+    { reloadFiles: { include: [], exclude: ["tests"] } },
+    "../a",
+    /must be a pattern/,
   ],
   ["reload-dir", "folder", { reloadDirs: [join(scratch, "folder")] }, "gone", /is no folder/],
 ];
@@ -655,7 +713,10 @@ test("a switch needs no value", () => {
 test("the cases cover every option of the table", () => {
   assert.deepEqual(
     CASES.map(([name]) => name).toSorted(),
-    OPTION_LIST.map((option) => option.name).toSorted(),
+    // A program is run for --gunicorn-conf: gunicorn-conf.test.ts.
+    OPTION_LIST.map((option) => option.name)
+      .filter((name) => name !== "gunicorn-conf")
+      .toSorted(),
   );
 });
 
@@ -695,11 +756,10 @@ describe("the application", () => {
     assert.equal(loadHere([], { TYPHON_APP: "a:b" }).app, "a:b");
     assert.equal(loadHere(["c:d"], { TYPHON_APP: "a:b" }).app, "c:d");
   });
-  test("its absence is an error with an example", () => {
-    assert.match(
-      failure([]),
-      /no application given, and no typhon\.toml in this folder; for example: typhon app:app/,
-    );
+  test("its absence is an error with an example, where nothing is found", () => {
+    assert.throws(() => loadHere([]), {
+      text: /^no application given, and none found in this folder\. Looked for: typhon\.toml, .*\n.*\nname the application: typhon shop:app, .*$/,
+    });
   });
   const call = `mod:make("a/b.py:c()", debug=False)`;
   for (const app of ["app", "a.b:c.d", "mod:make()", "größe:app", call])
@@ -779,6 +839,12 @@ describe("the address", () => {
       /^TYPHON_BIND and TYPHON_PORT exclude/,
     );
   });
+  test("--proxy-protocol needs a proxy to trust", () => {
+    assert.match(
+      failure(["app:app", "--proxy-protocol", "--forwarded-allow-ips", ""]),
+      /^--proxy-protocol needs a proxy to trust; name its address in --forwarded-allow-ips$/,
+    );
+  });
   test("--port wins over TYPHON_BIND", () => {
     assert.deepEqual(loadHere(["app:app", "-p", "1"], { TYPHON_BIND: ":80" }).bind, [
       tcp("127.0.0.1", 1),
@@ -804,7 +870,20 @@ describe("the address", () => {
     assert.deepEqual(loadHere(["app:app", "--reload", "-b", ":80"]).bind, [tcp("0.0.0.0", 80)]);
   });
   test("a TYPHON_PORT set by Kubernetes is ignored", () => {
-    assert.equal(loadHere(["app:app"], { TYPHON_PORT: "tcp://10.0.0.1:80" }).bind, "default");
+    // What Kubernetes sets in a container beside a service named typhon.
+    const service = {
+      TYPHON_PORT: "tcp://10.0.0.1:80",
+      TYPHON_PORT_80_TCP: "tcp://10.0.0.1:80",
+      TYPHON_PORT_80_TCP_ADDR: "10.0.0.1",
+      TYPHON_PORT_80_TCP_PORT: "80",
+      TYPHON_PORT_80_TCP_PROTO: "tcp",
+      TYPHON_SERVICE_HOST: "10.0.0.1",
+      TYPHON_SERVICE_PORT: "80",
+    };
+    assert.equal(loadHere(["app:app"], service).bind, "default");
+    assert.deepEqual(loadHere(["app:app"], { ...service, PORT: "5000" }).bind, [
+      tcp("0.0.0.0", 5000),
+    ]);
   });
   test("the path of a Unix socket may not be too long", () => {
     assert.match(failure(["app:app", "-b", `unix:/${"a".repeat(107)}`]), /too long for a socket/);
@@ -840,7 +919,36 @@ describe("sources", () => {
       forwardedAllowIps: ["*"],
     });
     assert.equal(loadHere(["app:app"], { ...others, TYPHON_WORKERS: "2" }).workers, 2);
-    assert.match(failure(["app:app"], { WEB_CONCURRENCY: "x" }), /^WEB_CONCURRENCY 'x' must/);
+    for (const text of ["x", "auto", "0", "2.5", "1 2"])
+      assert.match(
+        failure(["app:app"], { WEB_CONCURRENCY: text }),
+        new RegExp(`^WEB_CONCURRENCY '${text}' must be a whole number from 1 `),
+      );
+  });
+  test("blanks around the variables of platforms do not count, and nothing but blanks is nothing", () => {
+    const padded = {
+      WEB_CONCURRENCY: " 7\n",
+      FORWARDED_ALLOW_IPS: " 10.0.0.0/8 , ::1 ",
+      PORT: "81 ",
+    };
+    assert.partialDeepStrictEqual(loadHere(["app:app"], padded), {
+      workers: 7,
+      forwardedAllowIps: ["10.0.0.0/8", "::1"],
+      bind: [{ kind: "tcp", scheme: "http", host: "0.0.0.0", port: 81 }],
+    });
+    // Heroku writes a leading zero.
+    assert.equal(loadHere(["app:app"], { WEB_CONCURRENCY: "02" }).workers, 2);
+    for (const blank of ["", "  "]) {
+      const { areWorkersChosen, bind } = loadHere(["app:app"], {
+        WEB_CONCURRENCY: blank,
+        PORT: blank,
+      });
+      assert.deepEqual([areWorkersChosen, bind], [false, "default"]);
+    }
+  });
+  test("an empty FORWARDED_ALLOW_IPS trusts no peer, as with gunicorn and uvicorn", () => {
+    for (const blank of ["", " "])
+      assert.deepEqual(loadHere(["app:app"], { FORWARDED_ALLOW_IPS: blank }).forwardedAllowIps, []);
   });
   test("a missing $TMPDIR falls back to the folders that every system has", () => {
     const usual = { TMPDIR: join(scratch, "folder") };

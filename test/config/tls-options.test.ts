@@ -347,6 +347,14 @@ describe("--user", () => {
       /a program changes its user itself/,
     );
   });
+  test("a program that embeds Typhon decides itself when it stops", () => {
+    const options = { app: "app:app", python: join(scratch, "bin/python3") };
+    const delayed = { ...options, drainDelay: 5 };
+    assert.match(
+      mistake(() => embeddedConfiguration(delayed, scratch)),
+      /^--drain-delay is for the command/,
+    );
+  });
 });
 
 test("a program gives certificates as tables", () => {

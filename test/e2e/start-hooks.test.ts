@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { until } from "../support/deadline.ts";
+import { PATIENCE_MS, until, within } from "../support/deadline.ts";
 import { getOnce } from "../support/raw-client.ts";
 import { APPS, makeScratch } from "../support/scratch.ts";
 import { runTyphon, startTyphon, withDefaults } from "../support/typhon.ts";
@@ -84,3 +84,35 @@ for (const [what, code, line, lines] of [
     assert.equal(run.stderr.trim().split("\n").length, lines, run.stderr);
     assert.equal(run.code, 2);
   });
+
+/** Starts a process that keeps the launcher's output, as profilers and agents do, and tells its id. */
+const LEAVES_PROCESS = `
+import os, subprocess
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+with open(os.environ["LEFT"], "a") as left:
+    left.write("%d\\n" % child.pid)
+`;
+
+test("a process that a start-up hook leaves with the launcher's output delays no stop", async (t) => {
+  const folder = makeScratch(t);
+  const left = join(folder, "left");
+  writeFileSync(join(folder, "sitecustomize.py"), LEAVES_PROCESS);
+  const typhon = await startTyphon(t, ["raw:app"], { env: { PYTHONPATH: folder, LEFT: left } });
+  assert.equal((await getOnce(typhon, "/fields")).status, 299);
+  typhon.signal("SIGTERM");
+  try {
+    const exit = await within(PATIENCE_MS, typhon.exited, "the end of the server");
+    assert.deepEqual(exit, { code: 0, signal: null }, typhon.output.all);
+  } finally {
+    for (const pid of readFileSync(left, "utf8").trim().split("\n")) killIfRunning(Number(pid));
+  }
+});
+
+/** The launcher, which is a subreaper, may have killed the process. */
+function killIfRunning(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}

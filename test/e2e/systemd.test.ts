@@ -153,6 +153,21 @@ test("listens at the sockets that were passed, and at no others", async (t) => {
   assert(existsSync(path), "a socket of somebody else's was taken away");
 });
 
+test("a socket of another parent process, by its number", async (t) => {
+  const args = [...SERVE, "--fd", "4"];
+  const places = [join(makeScratch(t), "other.sock"), "stream"];
+  const typhon = await startActivated(t, { places, shift: 1 }, args);
+  const [, passed] = await typhon.output.waitFor(/"127\.0\.0\.1", (\d+)\]/);
+  assert.equal(typhon.port, Number(passed));
+  assert.equal((await getOnce(typhon, "/")).text, "application");
+});
+
+test("a descriptor that is no socket: exit 2", async () => {
+  const { code, stderr } = await runTyphon([...SERVE, "--fd", "77"]);
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /^typhon: descriptor 77 of --fd is not a stream socket that can listen/);
+});
+
 test("says that an address which was chosen is not listened at", async (t) => {
   const args = [...SERVE, "--bind", "127.0.0.1:1"];
   const typhon = await startActivated(t, { places: ["stream"] }, args);

@@ -143,6 +143,18 @@ describe("AccessLog as text", () => {
       assert.ok(line.startsWith(`192.0.2.1 - ${word} [`), line);
     }
   });
+  test("a response that is an error of the server's own has its code", async () => {
+    for (const format of ["text", "json"] as const) {
+      const exchange = exchangeOf(head({}));
+      assert.doesNotMatch(await lineOf(format, exchange), /error/);
+      exchange.fail(ERRORS.QUEUE_FULL);
+      const line = await lineOf(format, exchange);
+      assert.match(
+        line,
+        format === "text" ? / 503 .* error=QUEUE_FULL\n$/ : /"error":"QUEUE_FULL"/,
+      );
+    }
+  });
   test("a refused message has a line with the code of its error", async () => {
     const { sink, read } = scratchSink();
     new AccessLog(sink, "text").writeRefused("192.0.2.1", ERRORS.REQUEST_LINE_INVALID);

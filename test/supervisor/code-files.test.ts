@@ -8,7 +8,9 @@ import { test } from "node:test";
 import {
   dropBytecode,
   dropOutdatedBytecode,
+  fitsPattern,
   isCodeFile,
+  isPageFile,
   isCodeFolder,
 } from "../../src/supervisor/code-files.ts";
 import { makeScratch } from "../support/scratch.ts";
@@ -21,6 +23,15 @@ for (const name of CODE.split(" "))
 const NO_CODE =
   "app.pyc app.py~ .app.py.swp 4913 .#app.py #app.py# app.py___jb_tmp___ flycheck_app.py app_flymake.py " +
   ".goutputstream-X1 ~app.py pyvenv.cfg db.sqlite3 app.log a.css .coverage py .env~ .hidden.py";
+const PAGE_FILES =
+  "a.css js/a.js a.mjs static/a.png x/assets/b/c.woff2 public/logo.svg cgi-bin/a.cgi";
+const NO_PAGE_FILES =
+  "a.py a.html .a.css.swp a.css~ #a.css# uploads/a.png plot.png a.txt a.sqlite3 static/a.csv";
+for (const name of PAGE_FILES.split(" "))
+  test(`${name} is a page's`, () => assert(isPageFile(`/srv/${name}`)));
+for (const name of NO_PAGE_FILES.split(" "))
+  test(`${name} is no page's`, () => assert(!isPageFile(`/srv/${name}`)));
+
 for (const name of NO_CODE.split(" ")) test(`${name} is not`, () => assert(!isCodeFile(name)));
 
 for (const [name, expected] of [
@@ -81,3 +92,22 @@ test("deletes bytecode older than its source, in all folders of the application"
   for (const place of ["", "pkg"]) assert.deepEqual(left(place).sort(), ["alone", "new", "same"]);
   for (const place of [".venv", "env"]) assert.equal(left(place).length, 4);
 });
+
+for (const [path, pattern, expected] of [
+  ["menu.yaml", "*.yaml", true],
+  ["deep/er/menu.yaml", "*.yaml", true],
+  ["menu.yml", "*.yaml", false],
+  ["tests/test_a.py", "tests", true],
+  ["tests/test_a.py", "tests/", true],
+  ["shop/tests/unit/test_a.py", "tests", true],
+  ["shop/tests/unit/test_a.py", "tests/*.py", false],
+  ["shop/tests/test_a.py", "tests/*.py", true],
+  ["contests/a.py", "tests", false],
+  ["a.py", "/root/of/.hidden/code/a.py", true],
+  ["sub/a.py", "/root/of/.hidden/code/sub", true],
+] as const)
+  test(`${path} ${expected ? "fits" : "does not fit"} the pattern ${pattern}`, () => {
+    // A folder above the watched one may be hidden.
+    const folder = "/root/of/.hidden/code";
+    assert.equal(fitsPattern(join(folder, path), ["/elsewhere", folder], [pattern]), expected);
+  });

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 
 import { Log } from "../../src/observe/log.ts";
+import type { FilePatterns } from "../../src/supervisor/code-files.ts";
 import { Development, type DevelopedServer } from "../../src/supervisor/development.ts";
 import { scratchSink } from "../observe/scratch-log.ts";
 import { until } from "../support/deadline.ts";
@@ -25,7 +26,7 @@ class Subject implements DevelopedServer {
   #failure: string | null = null;
   #load: PromiseWithResolvers<string | null> | null = null;
 
-  constructor(folder: string, failure: string | null) {
+  constructor(folder: string, failure: string | null, files: FilePatterns) {
     this.#failure = failure;
     const { sink, read } = scratchSink();
     this.folder = folder;
@@ -34,6 +35,8 @@ class Subject implements DevelopedServer {
       server: this,
       log: new Log(sink, { level: "info", format: "json" }),
       folders: [folder],
+      files,
+      developing: true,
     });
   }
 
@@ -48,6 +51,10 @@ class Subject implements DevelopedServer {
 
   hold(): void {
     if (this.calls.at(-1) !== "hold") this.calls.push("hold");
+  }
+
+  async refresh(change: string): Promise<void> {
+    this.calls.push(`refresh ${change}`);
   }
 
   resume(): void {
@@ -68,12 +75,31 @@ class Subject implements DevelopedServer {
 }
 
 /** `failure`: why the code of the start did not load. */
-async function develop(context: TestContext, failure: string | null = null): Promise<Subject> {
-  const subject = new Subject(makeScratch(context), failure);
+async function develop(
+  context: TestContext,
+  failure: string | null = null,
+  files: FilePatterns = { include: [], exclude: [] },
+): Promise<Subject> {
+  const subject = new Subject(makeScratch(context), failure, files);
   context.after(() => subject.development.close());
   await subject.development.watch();
   return subject;
 }
+
+test("a file of pages is told to the pages and loads nothing, a style sheet as such", async (t) => {
+  const subject = await develop(t);
+  subject.development.begin();
+  subject.save("a.css");
+  await subject.does("refresh styles");
+  for (const name of ["b.css", "b.js", "c.css"])
+    subject.development.onChange(join(subject.folder, name));
+  await subject.does("refresh page");
+  assert.deepEqual(subject.calls, ["refresh styles", "refresh page"]);
+  subject.save("app.py");
+  await subject.does("reload");
+  subject.endLoad();
+  await subject.does("resume");
+});
 
 test("requests wait from a change until the new code serves", async (t) => {
   const subject = await develop(t);
@@ -85,6 +111,23 @@ test("requests wait from a change until the new code serves", async (t) => {
   await subject.does("resume");
   assert.deepEqual(subject.calls, ["hold", "reload", "resume"]);
   assert.match(await subject.readLog(), /"event":"server.reloaded".*"changed":"app.py"/);
+});
+
+test("--reload-include makes a file code, also a style sheet, and --reload-exclude makes one none", async (t) => {
+  const files = { include: ["*.yaml", "a.css"], exclude: ["test_*.py", "*.css"] };
+  const subject = await develop(t, null, files);
+  subject.development.begin();
+  for (const name of ["test_app.py", "b.css", "c.txt"]) subject.save(name);
+  for (const name of ["menu.yaml", "a.css"]) {
+    subject.save(name);
+    await subject.does("reload");
+    subject.endLoad();
+    await subject.does("resume");
+  }
+  assert.equal(subject.calls.filter((call) => call === "reload").length, 2);
+  assert.match(await subject.readLog(), /"changed":"menu.yaml"[^]*"changed":"a.css"/);
+  assert.doesNotMatch(await subject.readLog(), /test_app|b\.css|c\.txt/);
+  assert.ok(!subject.calls.some((call) => call.startsWith("refresh")));
 });
 
 test("code that does not load is shown until it is fixed", async (t) => {

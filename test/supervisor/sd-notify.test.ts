@@ -11,11 +11,13 @@ test("sends ready, reloading and stopping, with the process id and the right clo
   const before = process.hrtime.bigint() / 1000n;
   service.ready("serves app:app\nat a");
   service.reloading();
+  service.draining(28_500);
   service.stopping();
-  const [ready = "", reloading = "", stopping = ""] = told;
+  const [ready = "", reloading = "", draining = "", stopping = ""] = told;
   assert.equal(ready, `READY=1\nMAINPID=${process.pid}\nSTATUS=serves app:app at a`);
   const [, at = "0"] = /^RELOADING=1\nMONOTONIC_USEC=(\d+)\n/.exec(reloading) ?? [];
   assert(BigInt(at) >= before && BigInt(at) <= process.hrtime.bigint() / 1000n, reloading);
+  assert.match(draining, /^STOPPING=1\nEXTEND_TIMEOUT_USEC=28500000\nSTATUS=not ready/);
   assert.match(stopping, /^STOPPING=1\n/);
   service.close();
 });

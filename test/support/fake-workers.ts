@@ -5,13 +5,14 @@ import assert from "node:assert/strict";
 
 import { monotonicMs } from "../../src/workers/clock.ts";
 import { FrameType } from "../../src/workers/frame.ts";
+import type { HookCall } from "../../src/workers/hook-runs.ts";
 import type { LauncherListener, LauncherPort } from "../../src/workers/launcher.ts";
 import type { Note } from "../../src/workers/page.ts";
 import type { Place } from "../../src/workers/place.ts";
 import type { WorkerPort, WorkerProcessListener } from "../../src/workers/worker-process.ts";
 
 export class FakeProcess implements WorkerPort {
-  readonly pid: number;
+  pid: number;
   /** Types of the frames that the worker was sent. */
   readonly sent: number[] = [];
   /** The time that STOP has given it, ms. */
@@ -20,6 +21,8 @@ export class FakeProcess implements WorkerPort {
   /** Ids of the requests that the worker has noted. */
   noted: number[] = [];
   rss = 0;
+  /** What faulthandler says about the process. */
+  loadingStacks = "";
   isChannelClosed = false;
   isOrphan = false;
   isGone = false;
@@ -58,6 +61,14 @@ export class FakeProcess implements WorkerPort {
     onText(`stacks of ${this.pid} for ${id}`);
   }
 
+  askLoadingStacks(onText: (text: string) => void): void {
+    onText(this.loadingStacks);
+  }
+
+  forked(pid: number): void {
+    this.pid = pid;
+  }
+
   tellStacks(): void {
     assert.fail("no stacks were asked for");
   }
@@ -84,9 +95,15 @@ export class FakeLauncher implements LauncherPort {
   readonly listener: LauncherListener;
   /** Numbers of the workers that are to be forked. */
   readonly started: number[] = [];
+  readonly generations = new Map<number, number>();
+  /** Generations that start no further worker. */
+  readonly retired: number[] = [];
   readonly places = new Map<number, Place>();
   readonly signals: (readonly [worker: number, signal: number])[] = [];
   readonly notified: string[] = [];
+  /** Calls of functions by their ids, and the ids of those that were killed. */
+  readonly hooks = new Map<number, HookCall>();
+  readonly endedHooks: number[] = [];
   readonly processes = new Map<number, FakeProcess>();
   isStopped = false;
   /** Whether the files of workers cannot be opened. */
@@ -97,13 +114,26 @@ export class FakeLauncher implements LauncherPort {
     this.listener = listener;
   }
 
-  start(worker: number, place: Place): void {
+  start(worker: number, generation: number, place: Place): void {
+    this.generations.set(worker, generation);
     this.places.set(worker, place);
     this.started.push(worker);
   }
 
+  retire(generation: number): void {
+    this.retired.push(generation);
+  }
+
   signal(worker: number, signal: number): void {
     this.signals.push([worker, signal]);
+  }
+
+  startHook(id: number, call: HookCall): void {
+    this.hooks.set(id, call);
+  }
+
+  endHook(id: number): void {
+    this.endedHooks.push(id);
   }
 
   notify(text: string): void {

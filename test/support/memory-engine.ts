@@ -15,6 +15,7 @@ import {
 import type { FieldSection } from "../../src/http/field-section.ts";
 import {
   HAS_CODING,
+  HAS_CONDITION,
   HAS_FORWARDED,
   HAS_REQUEST_ID,
   type RequestHead,
@@ -220,6 +221,7 @@ export class MemoryEngine {
       fields:
         (names.some((name) => name.startsWith("x-forwarded-")) ? HAS_FORWARDED : 0) |
         (names.includes("x-request-id") ? HAS_REQUEST_ID : 0) |
+        (names.some((name) => name.startsWith("if-")) ? HAS_CONDITION : 0) |
         (names.includes("accept-encoding") ? HAS_CODING : 0),
       bodyLength,
       protocol,

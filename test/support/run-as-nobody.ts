@@ -2,6 +2,7 @@
 // are loaded before, because that user may not be able to enter the checkout.
 
 import { run } from "../../src/cli/run.ts";
+import { NO_LAUNCHER } from "../../src/config/launched-by.ts";
 
 /** The user and the group that own nothing (nobody, nogroup). */
 const NOBODY = 65_534;
@@ -11,4 +12,4 @@ if (process.getuid?.() === 0) {
   process.setgid?.(NOBODY);
   process.setuid?.(NOBODY);
 }
-process.exit(await run(process.argv.slice(2), process.env));
+process.exit(await run(process.argv.slice(2), process.env, NO_LAUNCHER));

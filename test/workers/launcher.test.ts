@@ -19,7 +19,7 @@ import { startTimeOf } from ${JSON.stringify(WORKER_PROCESS)};
 const [folder] = process.argv.slice(1);
 const failures = [];
 process.on("uncaughtException", (error) => failures.push(String(error)));
-const application = { env: {}, warmup: [], workers: 1, threads: 1, abandonTimeoutMs: 0 };
+const application = { env: {}, warmup: [], gunicornHooks: [], workers: 1, threads: 1, abandonTimeoutMs: 0 };
 const options = { runFolders: [folder], python: "/bin/false", packageFolder: "/", application };
 async function attempt() {
   const { promise, resolve } = Promise.withResolvers();

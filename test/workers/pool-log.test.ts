@@ -11,6 +11,14 @@ import { scratchSink } from "../observe/scratch-log.ts";
 import { FakeProcess } from "../support/fake-workers.ts";
 import { RecordedRequest } from "../support/jobs.ts";
 
+const SHOP = {
+  app: "shop:app",
+  appDir: "/srv/shop",
+  python: "/usr/bin/python3",
+  preload: false,
+  startTimeoutMs: 120_000,
+};
+
 /** Worker 1, process 1001. */
 function makeWorker(): Worker {
   const worker = new Worker({ number: 1, generation: 1, startedAt: 0, maxRequests: Infinity });
@@ -29,13 +37,15 @@ async function linesOf(
   format: "text" | "json" = "text",
 ): Promise<string[]> {
   const { sink, read } = scratchSink();
-  write(new PoolLog(new Log(sink, { level: "debug", format }).of(application), () => null));
+  write(new PoolLog(new Log(sink, { level: "debug", format }).of(application), () => null, SHOP));
   // Without the date.
   return (await read())
     .trimEnd()
     .split("\n")
     .map((line) => line.replace(/^\S+ \S+ (?=[DIWE])/, ""));
 }
+
+const place = { app: "shop:app", appDir: "/srv", cwd: "/srv", moved: {} };
 
 /** One of each event. */
 function writeAll(log: PoolLog): void {
@@ -51,6 +61,17 @@ function writeAll(log: PoolLog): void {
   log.onWorkerEnd(
     exitOf(worker, { lost: [new RecordedRequest().job], retried: [new RecordedRequest().job] }),
     400,
+  );
+  log.onTemplateEnd({ pid: 1000, code: null, signal: 9 });
+  const hook = { functions: ["shop:gone"], worker: 1, pid: 1001, place };
+  log.onHook(hook, "done", "");
+  log.onHook(hook, "done", "bye\n");
+  log.onHook(hook, "failed", "Traceback\nValueError: no\n");
+  log.onHook(hook, "late", "");
+  log.onHook(
+    { ...hook, functions: ["on_exit"], worker: 0, pid: 0 },
+    "lost",
+    "the application stops",
   );
   log.onLauncherEnd("killed");
   log.onLauncherLine("oh");
@@ -69,6 +90,16 @@ describe("PoolLog", () => {
     assert(
       lines.some((line) => line.startsWith("ERROR a request went on for 2.0 s after its client")),
     );
+    const fields = "hooks=shop:gone worker=1 pid=1001";
+    const text = lines.join("\n");
+    for (const line of [
+      `DEBUG shop:gone for worker 1 (process 1001)  ${fields}`,
+      `INFO  shop:gone for worker 1 (process 1001): bye  ${fields}`,
+      `ERROR shop:gone for worker 1 (process 1001) failed:\n    | Traceback\n    | ValueError: no\n    ${fields}`,
+      `ERROR shop:gone for worker 1 (process 1001) was killed, because it ran for 10 s  ${fields}`,
+      "WARN  on_exit was not called to its end: the application stops  hooks=on_exit worker=0 pid=0",
+    ])
+      assert(text.includes(line), `${line}\n\n${text}`);
     assert(lines.includes("ERROR the launcher ended and is replaced: killed"));
     assert(lines.every((line) => !line.includes("application=")));
   });
@@ -83,6 +114,7 @@ describe("PoolLog", () => {
       "the threads of worker 1 of shop:",
       "worker 1 of shop ended by signal 9 (SIGKILL)",
       "worker 1 of shop ended while it ran this request; another worker runs it once more  application=shop",
+      "the template of shop ended by signal 9 (SIGKILL)",
       "the launcher of shop ended and is replaced: killed  application=shop",
     ])
       assert(text.includes(line), `${line}\nis not in\n${text}`);
@@ -94,6 +126,44 @@ describe("PoolLog", () => {
       assert(typeof record === "object" && record !== null && "application" in record, line);
       assert.equal(record.application, "shop");
     }
+  });
+
+  it("says that the application loads, and in how many workers", async () => {
+    assert.deepEqual(
+      await linesOf((log) => {
+        log.onLoading(1, 1);
+        log.onLoading(4, 4);
+        log.onLoading(1, 4);
+      }),
+      [
+        "INFO  shop:app is loading in 1 worker  workers=1",
+        "INFO  shop:app is loading in 4 workers  workers=4",
+        "INFO  shop:app is loading in 1 worker; up to 3 more follow it  workers=4",
+      ],
+    );
+    const { sink, read } = scratchSink();
+    const log = new Log(sink, { level: "debug", format: "text" });
+    new PoolLog(log, () => null, { ...SHOP, preload: true }).onLoading(1, 4);
+    assert.match(await read(), /is loading in a template, from which 4 workers will be forked/);
+  });
+
+  it("says what a load that lasts is doing", async () => {
+    const worker = makeWorker();
+    const stack = `Current thread 0x1 (most recent call first):\n  File "/srv/shop/models.py", line 3 in <module>`;
+    const [none = "", at = "", nowhere = ""] = await linesOf((log) => {
+      log.onStillLoading(2040, null, "");
+      log.onStillLoading(5040, worker, stack);
+      log.onStillLoading(10_000, worker, "");
+    });
+    assert.equal(
+      none,
+      "INFO  shop:app is not loading after 2 s: /usr/bin/python3 has not started a worker (the limit is 120 s: --start-timeout)",
+    );
+    assert.match(
+      at,
+      /^INFO {2}shop:app is still loading after 5 s: import of models, at models\.py:3 \(process 1001, [\d.]+ s on a CPU; the limit is 120 s: --start-timeout\) {2}worker=1 pid=1001 cpuMs=\d+ place="import of models, at models\.py:3"$/,
+    );
+    assert.match(nowhere, /still loading after 10 s: its stack cannot be read \(process 1001/);
   });
 
   it("says how a worker ended, what it wrote last, and when the next one starts", async () => {
@@ -112,6 +182,7 @@ describe("PoolLog", () => {
     const log = new PoolLog(
       new Log(sink, { level: "debug", format: "text" }),
       () => null,
+      SHOP,
       (stream, lines) => given.push(`${stream} ${lines.toString()}`) > 0,
     );
     log.onOutput(makeWorker(), "stdout", Buffer.from("a\n\u001b[1mb\n"));

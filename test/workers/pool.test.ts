@@ -43,11 +43,16 @@ const OPTIONS: PoolOptions = {
     appDir: "/nowhere",
     cwd: "/nowhere",
     env: {},
+    development: "off",
     rootPath: "",
     warmup: [],
+    logConfig: "",
+    gunicornConf: "",
+    gunicornHooks: [],
     threads: 2,
     workers: 2,
     areWorkersChosen: true,
+    preload: false,
     software: "typhon",
   },
   queueTimeoutMs: 60_000,
@@ -77,6 +82,7 @@ function makeShared(context: TestContext): SharedFiles {
 class PlayedPool {
   readonly pool: Pool;
   readonly events: string[] = [];
+  readonly loads: string[] = [];
   /** All launchers so far, and the files that each inherited. */
   readonly launchers: FakeLauncher[] = [];
   readonly inherited: (SharedFiles | null)[] = [];
@@ -89,6 +95,12 @@ class PlayedPool {
     this.#context = context;
     const tell = (text: string): void => void this.events.push(text);
     const listener: PoolListener = {
+      onLoading: (workers, wanted) => void this.loads.push(`load in ${workers} of ${wanted}`),
+      onStillLoading: (ms, worker, stack) =>
+        void this.loads.push(
+          `still loading ${Math.floor(ms / 1000)} s: ${worker?.number ?? "none"} ${stack}`,
+        ),
+      onTemplateEnd: ({ pid, code, signal }) => tell(`template ${pid} ended ${code} ${signal}`),
       onWorkerReady: ({ number }) => tell(`ready ${number}`),
       onWorkerEnd: ({ worker, end, lost, retried }) =>
         tell(
@@ -104,6 +116,8 @@ class PlayedPool {
       onOverdue: ({ job, worker }, stacks, find) =>
         tell(`overdue ${worker}: ${stacks}, ${find(job.id) === job}`),
       onLoopBlocked: ({ number }, stacks) => tell(`loop of ${number} blocked: ${stacks}`),
+      onHook: ({ functions, worker, pid }, outcome, text) =>
+        tell(`hook ${functions.join()} of ${worker} ${pid} ${outcome}: ${text}`),
       onLauncherEnd: (text) => tell(`launcher ended: ${text}`),
       onLauncherLine: (line) => tell(`launcher: ${line}`),
     };
@@ -123,7 +137,9 @@ class PlayedPool {
     this.pool.onInterface = (found): void => tell(`interface ${found}`);
     context.after(async () => {
       const stopped = this.pool.stop(0);
-      this.launchers.at(-1)?.listener.onLauncherEnd("");
+      // A further one may be opened for the functions that are called at the end of workers.
+      for (let at = Math.max(0, this.launchers.length - 1); at < this.launchers.length; at += 1)
+        this.launchers[at]?.listener.onLauncherEnd("");
       await stopped;
     });
   }
@@ -237,12 +253,282 @@ describe("the start of a pool", () => {
     const start = played.pool.start();
     played.open();
     played.tickAt(10_000);
+    assert.deepEqual(played.launcher.signals, [], "a template may load for it");
+    played.tickAt(11_000);
     assert.deepEqual(played.launcher.signals, [
       [1, SIGKILL],
       [2, SIGKILL],
     ]);
     played.launcher.end(1, { signal: SIGKILL });
     await assert.rejects(start, /did not load within 10 s/);
+  });
+});
+
+const STACK = `Current thread 0x1 (most recent call first):
+  File "/nowhere/db.py", line 4 in connect
+  File "/nowhere/shop.py", line 2 in <module>
+  File "<frozen importlib._bootstrap>", line 241 in _call_with_frames_removed`;
+
+describe("a load that lasts", () => {
+  it("says so with the stack of a worker that loads", async (t) => {
+    const played = new PlayedPool(t, { startTimeoutMs: 60_000 });
+    const start = played.pool.start();
+    played.tickAt(1000);
+    played.tickAt(5000);
+    played.open();
+    played.fork(1);
+    played.launcher.processOf(1).loadingStacks = "one\ntwo";
+    played.tickAt(10_000);
+    assert.deepEqual(played.loads, [
+      "load in 2 of 2",
+      "still loading 5 s: none ",
+      "still loading 10 s: 1 one\ntwo",
+    ]);
+    played.ready(1);
+    await start;
+  });
+
+  it("fails with the stack at --start-timeout", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.fork(1);
+    played.launcher.processOf(1).loadingStacks = STACK;
+    played.tickAt(10_000);
+    assert.deepEqual(played.launcher.signals[0], [1, SIGKILL]);
+    // The second has no process, and its end is seen first.
+    played.launcher.end(2, { signal: SIGKILL });
+    await assert.rejects(start, {
+      message:
+        "the application did not load within 10 s (--start-timeout); it was here:\n" +
+        '  File "/nowhere/shop.py", line 2, in <module>\n  File "/nowhere/db.py", line 4, in connect',
+    });
+  });
+});
+
+describe("templates", () => {
+  it("fork workers, whose process is then another one", async (t) => {
+    const played = new PlayedPool(t);
+    const start = played.pool.start();
+    played.open();
+    played.launcher.listener.onStarted(1, 900);
+    const process = played.launcher.processOf(1);
+    played.launcher.listener.onStarted(1, 901);
+    assert.equal(played.launcher.processOf(1), process, "its files are opened once");
+    assert.equal(process.pid, 901);
+    played.ready(1);
+    await start;
+  });
+
+  it("fork workers that say themselves who they are, where the launcher has died", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.end(1, { signal: SIGKILL });
+    played.tickAt(6000);
+    played.launcher.listener.onStarted(3, 900);
+    const process = played.launcher.processOf(3);
+    const [launcher] = played.launchers;
+    played.endLauncher("killed");
+    launcher?.say(3, FrameType.READY, JSON.stringify({ interface: "wsgi", pid: "901" }));
+    assert.equal(process.pid, 901);
+    assert.match(played.states, /3 taking/);
+  });
+
+  it("are of a generation, and retire with it", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    const load = played.pool.load();
+    played.fork(3, 4);
+    assert.deepEqual([...played.launcher.generations.values()], [1, 1, 2, 2]);
+    played.ready(3);
+    assert.deepEqual(played.launcher.retired, []);
+    played.ready(4);
+    assert.deepEqual(played.launcher.retired, [1]);
+    for (const worker of [1, 2]) played.launcher.say(worker, FrameType.STOPPED);
+    assert.equal(await load, null);
+  });
+
+  it("that die are told of, but not while the pool stops", async (t) => {
+    const played = new PlayedPool(t);
+    await played.serve();
+    played.launcher.listener.onTemplateEnd({ pid: 900, code: null, signal: 9 });
+    assert.deepEqual(played.events, ["template 900 ended null 9"]);
+    void played.pool.stop(0);
+    played.launcher.listener.onTemplateEnd({ pid: 901, code: null, signal: 9 });
+    assert.equal(played.events.filter((event) => event.startsWith("template")).length, 1);
+  });
+});
+
+describe("functions for the end of a worker", () => {
+  const EXIT = { interface: "wsgi", exit_hooks: "shop:gone prom:dead" };
+
+  async function serve(played: PlayedPool): Promise<void> {
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    for (const worker of [1, 2]) played.launcher.say(worker, FrameType.READY, JSON.stringify(EXIT));
+    await start;
+    played.events.length = 0;
+  }
+
+  it("are called in the folders of the worker, however it has ended", async (t) => {
+    const played = new PlayedPool(t);
+    await serve(played);
+    const { launcher } = played;
+    launcher.end(1, { signal: SIGKILL });
+    const [[id, call] = [0, null]] = launcher.hooks;
+    const place = launcher.places.get(1);
+    assert.deepEqual(call, { functions: ["shop:gone", "prom:dead"], worker: 1, pid: 1001, place });
+    launcher.listener.onHookEnded(id, true, "bye");
+    assert.equal(played.events.at(-1), "hook shop:gone,prom:dead of 1 1001 done: bye");
+  });
+
+  it("are called for a worker that never became ready, by child_exit of gunicorn.conf.py", async (t) => {
+    const application = { ...OPTIONS.application, gunicornHooks: ["child_exit"] };
+    const played = new PlayedPool(t, { application });
+    const start = played.pool.start();
+    played.open();
+    played.fork(1, 2);
+    played.launcher.end(1, { signal: SIGKILL });
+    await assert.rejects(start);
+    assert.deepEqual(
+      [...played.launcher.hooks.values()].map(({ functions, pid }) => [...functions, pid]),
+      [["child_exit", 1001]],
+    );
+  });
+
+  it("wait for the next launcher, and a stop waits for them", async (t) => {
+    const played = new PlayedPool(t);
+    await serve(played);
+    const [first] = played.launchers;
+    played.endLauncher("killed");
+    for (const worker of [1, 2]) {
+      const process = first?.processOf(worker);
+      assert(process !== undefined);
+      process.isGone = process.isChannelClosed = true;
+    }
+    played.tickAt(100);
+    played.tickAt(60_000);
+    assert.equal(played.launchers.length, 2, "a new launcher");
+    assert.deepEqual([...played.launcher.hooks.keys()], [1, 2]);
+    played.open();
+    const stopped = played.pool.stop(1000);
+    for (const worker of played.launcher.started) played.launcher.end(worker, { code: 0 });
+    assert(!played.launcher.isStopped, "it waits for the calls");
+    played.launcher.listener.onHookEnded(1, true, "");
+    assert(!played.launcher.isStopped);
+    played.launcher.listener.onHookEnded(2, false, "oh");
+    assert(played.launcher.isStopped);
+    played.endLauncher();
+    await stopped;
+  });
+
+  it("get a launcher of their own where the last one has died in a stop, and only one", async (t) => {
+    const played = new PlayedPool(t);
+    await serve(played);
+    const stopped = played.pool.stop(1000);
+    played.endLauncher("killed");
+    assert.equal(played.launchers.length, 2);
+    assert.deepEqual([...played.launcher.hooks.keys()], [1, 2]);
+    played.endLauncher("killed again");
+    await stopped;
+    assert.equal(played.launchers.length, 2);
+    assert.deepEqual(
+      played.events.filter((event) => event.startsWith("hook")).map((event) => event.slice(-29)),
+      ["1001 lost: its launcher ended", "1002 lost: its launcher ended"],
+    );
+  });
+
+  it("end with the grace of a stop, but have a moment where workers have used it up", async (t) => {
+    const played = new PlayedPool(t);
+    await serve(played);
+    const stopped = played.pool.stop(500);
+    played.tickAt(500);
+    for (const worker of [1, 2]) played.launcher.end(worker, { signal: SIGKILL });
+    played.tickAt(2400);
+    assert(!played.launcher.isStopped);
+    played.tickAt(2600);
+    assert.deepEqual(played.launcher.endedHooks, [1, 2]);
+    assert(played.launcher.isStopped);
+    played.endLauncher();
+    await stopped;
+    assert.deepEqual(
+      played.events.filter((event) => event.startsWith("hook")).map((event) => event.slice(-23)),
+      ["the application stops", "the application stops"].map((text) => `: ${text}`),
+    );
+  });
+});
+
+describe("the hooks of gunicorn's main process", () => {
+  const withHooks = (...gunicornHooks: string[]): Partial<PoolOptions> => ({
+    application: { ...OPTIONS.application, gunicornHooks },
+  });
+  const calledBy = (launcher: FakeLauncher): string[] =>
+    [...launcher.hooks.values()].map(({ functions }) => functions.join());
+
+  it("no worker starts before on_starting has returned", async (t) => {
+    const played = new PlayedPool(t, withHooks("on_starting"));
+    const start = played.pool.start();
+    played.open();
+    assert.deepEqual(calledBy(played.launcher), ["on_starting"]);
+    assert.deepEqual(played.launcher.started, []);
+    played.launcher.listener.onHookEnded(1, true, "");
+    await new Promise(setImmediate);
+    assert.deepEqual(played.launcher.started, [1, 2]);
+    played.fork(1, 2);
+    played.ready(1);
+    await start;
+  });
+
+  it("a failed on_starting ends the start", async (t) => {
+    const played = new PlayedPool(t, withHooks("on_starting"));
+    const start = played.pool.start();
+    played.open();
+    played.launcher.listener.onHookEnded(1, false, "ValueError: no");
+    await assert.rejects(start, (error) => error instanceof StartFailure && error.kind === "hook");
+    assert.deepEqual(played.launcher.started, []);
+  });
+
+  it("a stop during on_starting starts nothing", async (t) => {
+    const played = new PlayedPool(t, withHooks("on_starting"));
+    const start = played.pool.start();
+    played.open();
+    const stopped = played.pool.stop(1000);
+    played.launcher.listener.onHookEnded(1, true, "");
+    await assert.rejects(start, /was stopped/);
+    assert.deepEqual(played.launcher.started, []);
+    played.endLauncher();
+    await stopped;
+  });
+
+  it("a launcher that does not come up is reported as ever", async (t) => {
+    const played = new PlayedPool(t, withHooks("on_starting"));
+    const start = played.pool.start();
+    played.endLauncher("no such interpreter");
+    await new Promise(setImmediate);
+    played.endLauncher("no such interpreter");
+    await assert.rejects(
+      start,
+      (error) => error instanceof StartFailure && error.kind === "launcher",
+    );
+  });
+
+  it("when_ready, on_reload and on_exit have their moments", async (t) => {
+    const played = new PlayedPool(t, withHooks("when_ready", "on_reload", "on_exit"));
+    await played.serve();
+    assert.deepEqual(calledBy(played.launcher), []);
+    played.pool.listening();
+    void played.pool.load();
+    assert.deepEqual(calledBy(played.launcher), ["when_ready", "on_reload"]);
+    for (const id of [1, 2]) played.launcher.listener.onHookEnded(id, true, "");
+    const stopped = played.pool.stop(1000);
+    for (const worker of played.launcher.started) played.launcher.end(worker, { code: 0 });
+    assert.deepEqual(calledBy(played.launcher), ["when_ready", "on_reload", "on_exit"]);
+    assert(!played.launcher.isStopped);
+    played.launcher.listener.onHookEnded(3, true, "");
+    assert(played.launcher.isStopped);
+    played.endLauncher();
+    await stopped;
   });
 });
 

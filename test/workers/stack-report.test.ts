@@ -75,6 +75,18 @@ it("is empty where nothing comes", (t) => {
   assert.deepEqual(texts, [""]);
 });
 
+it("of a worker that loads is faulthandler's at once: nobody would answer", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  report.askBySignal(onText);
+  report.askBySignal(onText);
+  assert.deepEqual([asked, signals], [[], [40]]);
+  report.addLine("Current thread:");
+  t.mock.timers.tick(249);
+  report.addLine("  File x");
+  t.mock.timers.tick(250);
+  assert.deepEqual(texts, ["Current thread:\n  File x", "Current thread:\n  File x"]);
+});
+
 it("ends with its worker", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   report.ask(7, onText);

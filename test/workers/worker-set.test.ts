@@ -27,16 +27,23 @@ let set: WorkerSet;
 let started: number[];
 let killed: number[];
 let events: string[];
+/** What is told of loads and generations. */
+let loads: string[];
 
 function make(options: Partial<WorkerSetOptions> = {}): void {
   table = new WorkerTable();
   started = [];
   killed = [];
   events = [];
+  loads = [];
   set = new WorkerSet(
     table,
     { ...OPTIONS, ...options },
     {
+      onLoading: (workers) => void loads.push(`load in ${workers}`),
+      onStillLoading: (ms) => void loads.push(`still ${ms}`),
+      onRetired: (generation) => void loads.push(`retired ${generation}`),
+      onStartOverdue: ({ number }) => void events.push(`start of ${number} overdue`),
       start: ({ number }) => void started.push(number),
       kill: ({ number }) => void killed.push(number),
       onReady: ({ number }) => void events.push(`ready ${number}`),
@@ -177,12 +184,49 @@ describe("a load", () => {
     set.tick(19_900);
     assert.deepEqual(killed, []);
     set.tick(20_000);
+    assert.deepEqual(killed, [], "its stack is read first");
+    assert.deepEqual(events, ["ready 1", "ready 2", "ready 3", "start of 4 overdue"]);
+    set.tick(20_900);
+    assert.deepEqual(killed, []);
+    set.tick(21_000);
     assert.deepEqual(killed, [4]);
-    end(4, 20_100);
+    end(4, 21_100);
     assert.deepEqual(await load, {
       kind: "timeout",
       text: "the application did not load within 10 s (--start-timeout)",
     });
+  });
+
+  it("is told of after 1 s, then every 5 s, and no more when it has ended", async () => {
+    const load = set.load(1000);
+    for (let now = 1000; now < 9_000; now += 100) set.tick(now);
+    ready(1, 9_000);
+    await load;
+    for (let now = 9_000; now < 20_000; now += 100) set.tick(now);
+    assert.deepEqual(loads, ["load in 2", "still 5000"]);
+    const next = set.load(20_000);
+    for (let now = 20_000; now < 22_500; now += 100) set.tick(now);
+    assert.deepEqual(loads.slice(2), ["load in 2"]);
+    ready(3, 23_000);
+    ready(4, 23_000);
+    end(1, 23_100);
+    end(2, 23_100);
+    await next;
+  });
+
+  it("retires the generation that it replaces, or its own if it fails", async () => {
+    await serve();
+    const failing = set.load(10_000);
+    end(3, 11_000);
+    await failing;
+    assert.deepEqual(loads, ["retired 2"]);
+    end(4, 11_000);
+    const load = set.load(20_000);
+    ready(5, 21_000);
+    ready(6, 21_000);
+    set.tick(30_000);
+    await load;
+    assert.deepEqual(loads, ["retired 2", "retired 1"]);
   });
 
   it("that succeeded is not killed at --start-timeout", async () => {

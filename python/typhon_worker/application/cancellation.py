@@ -11,6 +11,9 @@ from types import CodeType, FrameType
 
 from typhon_worker.process.tracebacks import is_machinery, is_ours
 
+# Functions of the server that pass a call on to the application, such as a developer's pages.
+INNER_CALLERS: set[CodeType] = set()
+
 SetException = Callable[[int, type[BaseException] | None], object]
 
 
@@ -44,7 +47,8 @@ def is_application_code(
     while frame is not None:
         filename = frame.f_code.co_filename
         if is_ours(filename):
-            return frame.f_code in callers
+            is_passing = frame is not innermost and frame.f_code in INNER_CALLERS
+            return is_passing or frame.f_code in callers
         if filename.startswith(loop_files):
             return frame is not innermost
         frame = frame.f_back

@@ -19,6 +19,7 @@ from typhon_worker.process.process_setup import explain_unencodable
 from typhon_worker.process.tracebacks import count_frames, describe, describe_type
 from typhon_worker.wire.settings import Settings
 
+from . import server_module
 from .candidates import is_usual_factory, suggest_callables, suggest_instance, suggest_modules
 from .interface import detect, is_factory, may_be_called_with, may_be_made_with
 from .parts import inner_applications
@@ -90,13 +91,35 @@ class Loaded:
         self.doubt = doubt
 
 
-def load(settings: Settings) -> Loaded:
-    """Imports the application. Raises LoadError."""
+def enter(settings: Settings) -> Target:
+    """Makes this process the application's: folders, environment, sys.path, sys.argv.
+
+    Raises LoadError. Done twice it does nothing.
+    """
     # Before the application's folder is on sys.path: its ast.py is not the standard library's.
     target = Target(settings.app)
-    _check_encoding(settings)
-    _enter_folders(settings, target)
-    _set_up_interpreter(settings)
+    if not settings.is_entered:
+        _check_encoding(settings)
+        _enter_folders(settings, target)
+        _set_up_interpreter(settings)
+        server_module.offer()
+        settings.is_entered = True
+    return target
+
+
+def find_function(text: str, settings: Settings) -> Any:
+    """Imports what "module:name" means to the application. Raises what the import raises."""
+    target = enter(settings)
+    if target.path is not None:
+        _locate(target.path, settings)
+    name, _, attribute = text.partition(":")
+    __import__(name)
+    return getattr(sys.modules[name], attribute)
+
+
+def load(settings: Settings) -> Loaded:
+    """Imports the application. Raises LoadError."""
+    target = enter(settings)
     module = _import(target, settings)
     found, name = _find(target, module)
     if target.is_factory:

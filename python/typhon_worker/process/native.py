@@ -8,10 +8,11 @@ classes of `threading` look up the replaced functions at each call.
 
 from __future__ import annotations
 
+import sys
 import threading
 from _thread import LockType, RLock, allocate_lock, get_ident, start_new_thread
 from collections.abc import Callable
-from os import read, write, writev
+from os import fork, read, write, writev
 from select import EPOLLEXCLUSIVE, EPOLLIN, POLLIN, epoll, poll
 from socket import MSG_DONTWAIT, socket
 from threading import Thread
@@ -27,10 +28,12 @@ __all__ = [
     "allocate_lock",
     "epoll",
     "find_green_library",
+    "fork",
     "get_ident",
     "monotonic",
     "poll",
     "read",
+    "renew_green_library",
     "sleep",
     "socket",
     "start_new_thread",
@@ -84,6 +87,14 @@ def find_green_library() -> str:
     """Returns "gevent" or "eventlet" if it has replaced the threads of `threading`, else ""."""
     current = threading.get_ident
     return "" if current is get_ident else current.__module__.partition(".")[0]
+
+
+def renew_green_library() -> None:
+    """In a process forked by `fork`: gives gevent and eventlet, if they are there, new loops."""
+    if "gevent" in sys.modules:
+        sys.modules["gevent"].reinit()
+    if "eventlet.hubs" in sys.modules:
+        sys.modules["eventlet.hubs"].use_hub()
 
 
 def start_thread(run: Callable[[], None], name: str) -> LockType:

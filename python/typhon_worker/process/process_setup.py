@@ -10,14 +10,14 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-import select
 import signal
 import stat
 import sys
 from collections.abc import Callable
+from functools import cache
 from types import FrameType
 
-from .native import get_ident
+from .native import fork, get_ident, poll
 
 EXIT_ORPHANED = 1
 # The server's descriptors in a worker have this number or a higher one. Above what an application
@@ -38,6 +38,8 @@ _MAX_NAME_BYTES = 15
 
 _masks: dict[int, set[int]] = {}
 _close_in_children: list[Callable[[], None]] = []
+# Threads that fork a process of the server's own.
+_own_forkers: set[int] = set()
 
 
 # A handler and not SIG_IGN: programs that the application runs would inherit an ignored signal, but
@@ -59,20 +61,42 @@ def ignore_signals_to_the_end() -> None:
 
 
 def guard_children() -> None:
-    """Makes forked children close what `close_in_children` named, and obey signals again."""
+    """Makes forked children close what `close_in_children` names from now on, and obey signals."""
+    # What a template closes in children of the application is not a worker's affair.
+    _close_in_children.clear()
+    _register_hooks()
+
+
+# Once, also in a process that was forked afterwards.
+@cache
+def _register_hooks() -> None:
     os.register_at_fork(
         before=_block_signals, after_in_parent=_unblock_signals, after_in_child=_become_child
     )
 
 
+def fork_own() -> int:
+    """Forks a process of the server's own, which `guard_children` leaves as it is."""
+    thread = get_ident()
+    _own_forkers.add(thread)
+    try:
+        return fork()
+    finally:
+        _own_forkers.discard(thread)
+
+
 # Blocked around the fork: the parent's handler would swallow a signal that reaches the child before
 # the child has restored its own handlers.
 def _block_signals() -> None:
+    if get_ident() in _own_forkers:
+        return
     held = signal.pthread_sigmask(signal.SIG_BLOCK, FRONT_DECIDES)
     _masks[get_ident()] = held
 
 
 def _unblock_signals() -> None:
+    if get_ident() in _own_forkers:
+        return
     signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(get_ident(), ()))
 
 
@@ -82,6 +106,8 @@ def close_in_children(close: Callable[[], None]) -> None:
 
 
 def _become_child() -> None:
+    if get_ident() in _own_forkers:
+        return
     while _close_in_children:
         try:
             _close_in_children.pop()()
@@ -151,15 +177,18 @@ def hold_lifeline(lifeline: int) -> int:
     fd = move_high(reopen(lifeline, os.O_RDONLY | os.O_NONBLOCK))
     signal_at_end(fd, signal.SIGKILL)
     # The last writer may have ended before the lifeline was armed.
-    poll = select.poll()
-    poll.register(fd, 0)
-    if poll.poll(0):
+    ended = poll()
+    ended.register(fd, 0)
+    if ended.poll(0):
         os._exit(EXIT_ORPHANED)
     return fd
 
 
-def take_streams(out: int, err: int) -> None:
-    """Makes the pipes `out` and `err` (any access mode) the standard streams; input is empty."""
+def take_streams(out: int, err: int, *, is_open: bool = False) -> None:
+    """Makes the pipes `out` and `err` (any access mode) the standard streams; input is empty.
+
+    `is_open`: Python's objects for them are there, and may be the application's.
+    """
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(null, 0)
     os.close(null)
@@ -167,6 +196,8 @@ def take_streams(out: int, err: int) -> None:
         pipe = reopen(fd, os.O_WRONLY)
         os.dup2(pipe, standard)
         os.close(pipe)
+    if is_open:
+        return
     sys.stdout = sys.__stdout__ = _text_stream(sys.stdout, 1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _text_stream(sys.stderr, 2)  # type: ignore[misc]
 

@@ -22,7 +22,7 @@ from typhon_worker.wire import pages
 
 from .native import socket
 from .page_queue import create_cancels, create_notes
-from .process_setup import reopen, signal_at_end
+from .process_setup import move_high, reopen, signal_at_end
 from .worker_context import WorkerContext
 
 # Since this kernel each write wakes one exclusive sleeper; before, only a write into an empty pipe
@@ -65,6 +65,12 @@ class RunFiles:
         """Whether the front has not opened every file yet."""
         return bool(self._kept)
 
+    @property
+    def descriptors(self) -> list[int]:
+        """The launcher's descriptors, which a forked process has to close."""
+        kept = [fd for fds in self._kept.values() for fd in fds]
+        return [self.queue, self.lifeline, self.cancels, *kept]
+
     def prepare(self, context: WorkerContext, directory: str) -> None:
         """Makes the files of one worker. Fails with an OSError that names file or directory."""
         context.run_directory = directory
@@ -78,8 +84,7 @@ class RunFiles:
         context.lifeline_fd = self.lifeline
         context.cancels_fd = self.cancels
         context.is_exclusive = self.is_exclusive
-        kept = [fd for fds in self._kept.values() for fd in fds]
-        context.to_close = [self.queue, self.lifeline, self.cancels, *kept]
+        context.to_close = self.descriptors
 
     def _make_files(self, context: WorkerContext, directory: str) -> None:
         for stream in STREAMS:
@@ -95,6 +100,28 @@ class RunFiles:
         os.close(context.notes_fd)
         os.close(context.listener_fd)
 
+    def note_started(self, number: int, directory: str) -> None:
+        """A template has started this worker in the run directory."""
+        self._started_in[number] = directory
+
+    def take_to_template(self, context: WorkerContext) -> set[int]:
+        """In a template: moves the files of the application and of its first worker high.
+
+        Returns the numbers that they had. The files of other workers are the launcher's.
+        """
+        files = [self.queue, self.lifeline, self.cancels]
+        self.queue, self.lifeline, self.cancels = map(move_high, files)
+        context.queue_fd, context.lifeline_fd = self.queue, self.lifeline
+        context.cancels_fd = self.cancels
+        moved = set(files)
+        for name in ("out_fd", "err_fd", "stacks_fd", "listener_fd", "notes_fd"):
+            fd = getattr(context, name)
+            moved.add(fd)
+            setattr(context, name, move_high(fd))
+        self._kept.clear()
+        self._started_in.clear()
+        return moved
+
     def release(self, context: WorkerContext) -> None:
         """Closes the files of a worker that could not be started."""
         for fd in (*self._kept.pop(context.run_directory, ()), context.notes_fd):
@@ -105,7 +132,9 @@ class RunFiles:
 
     def ended(self, number: int) -> None:
         """Removes the folders of sockets of a worker that has ended: nobody else would."""
-        parent, name = os.path.split(self._started_in.pop(number))
+        parent, name = os.path.split(self._started_in.pop(number, ""))
+        if not name:
+            return  # It has never run.
         for entry in _list(parent):
             if entry.startswith(f"{name}."):
                 remove_directory(os.path.join(parent, entry))

@@ -80,6 +80,8 @@ OPENED = 1
 # Count of EXPIRED: the worker's interface cannot run this page.
 UNFIT = 1
 # Counts of LOG.
+LEVEL_DEBUG = 0
+LEVEL_INFO = 1
 LEVEL_WARNING = 2
 LEVEL_ERROR = 3
 

@@ -13,6 +13,7 @@ DEFAULT_ABANDON_SECONDS = 120.0
 INTERFACES = ("auto", "wsgi", "asgi")
 LOOPS = ("auto", "asyncio", "uvloop")
 LIFESPANS = ("auto", "on", "off")
+DEVELOPMENT = ("off", "page", "locals")
 
 
 class Settings:
@@ -31,6 +32,8 @@ class Settings:
         self.loop = _choice(fields, "loop", LOOPS)
         self.lifespan = _choice(fields, "lifespan", LIFESPANS)
         self.pathsend = _switch(fields, "pathsend")
+        # Whether a template loads the application once, for all workers of a generation.
+        self.preload = _switch(fields, "preload")
         self.cancel_on_disconnect = _switch(fields, "cancel_on_disconnect")
         self.abandon_seconds = _seconds(fields, "abandon_timeout", DEFAULT_ABANDON_SECONDS)
         self.root_path = _text(fields, "root_path")
@@ -43,7 +46,15 @@ class Settings:
         if "concurrency" in fields:
             self.concurrency = _count(fields, "concurrency", MAX_CONCURRENCY)
         self.env = _texts(fields, "env")
+        # Whether exceptions are shown as pages, and with their local variables.
+        self.development = _choice({"development": "off", **fields}, "development", DEVELOPMENT)
+        # Absolute paths, "" for none, and the names of the hooks that the second file has.
+        self.log_config = _text({"log_config": "", **fields}, "log_config")
+        self.gunicorn_conf = _text({"gunicorn_conf": "", **fields}, "gunicorn_conf")
+        self.gunicorn_hooks = _names(fields, "gunicorn_hooks")
         self.warmup = _paths(fields, "warmup")
+        # Whether this process has the application's folders, environment and sys.path.
+        self.is_entered = False
 
     def at(self, place: Mapping[str, object]) -> Settings:
         """The same application in the folders of one generation; they are among the fields."""
@@ -97,6 +108,14 @@ def _count(fields: Mapping[str, object], name: str, most: int) -> int:
     value = fields.get(name)
     if not isinstance(value, int) or not 1 <= value <= most:
         raise ValueError(f"{name}: a number from 1 to {most} is needed")
+    return value
+
+
+# A missing field means no names.
+def _names(fields: Mapping[str, object], name: str) -> list[str]:
+    value = fields.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name}: a list of names is needed")
     return value
 
 

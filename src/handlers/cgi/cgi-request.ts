@@ -187,7 +187,9 @@ export class CgiRequest
   }
 
   onErrorText(text: string): void {
-    this.#errorText ??= new ErrorText((whole) => this.context.onErrorText(this.exchange, whole));
+    this.#errorText ??= new ErrorText((whole) =>
+      this.context.onErrorText(this.exchange, this.#found.file, whole),
+    );
     this.#errorText.add(text);
   }
 
@@ -196,7 +198,7 @@ export class CgiRequest
     this.#errorText?.flush();
     if (end.failure === "") this.onOutputEnd();
     else if (this.#response !== "whole" && this.#response !== "done")
-      this.fail(this.worker === 0 ? ERRORS.APPLICATION_ERROR : ERRORS.WORKER_DIED);
+      this.fail(failureError(end, this.worker));
     this.#tellEnd(end);
     this.#finishRun();
   }
@@ -285,7 +287,7 @@ export class CgiRequest
     this.#endResponse();
     if (exchange.redirect(path, query)) context.reroute(exchange);
     else {
-      context.onFault(exchange, "too many local redirects follow one another");
+      context.onFault(exchange, this.#found.file, "too many local redirects follow one another");
       exchange.fail(ERRORS.RESPONSE_INVALID);
     }
   }
@@ -459,6 +461,12 @@ export class CgiRequest
   /** The log has what the program said before. */
   #tell(text: string): void {
     this.#errorText?.flush();
-    this.context.onFault(this.exchange, text);
+    this.context.onFault(this.exchange, this.#found.file, text);
   }
+}
+
+/** Why a program that has failed has given no response. `pid`: 0 = it was not started. */
+function failureError({ isForNow }: ProgramEnd, pid: number): HttpError {
+  if (pid !== 0) return ERRORS.WORKER_DIED;
+  return isForNow === true ? ERRORS.NO_WORKERS : ERRORS.APPLICATION_ERROR;
 }

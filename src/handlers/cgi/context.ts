@@ -22,10 +22,10 @@ export interface CgiContext {
   readonly isTrustedProxy: (address: string) => boolean;
   /** Routes an exchange anew: a local redirect has changed its path. Never throws. */
   readonly reroute: (exchange: Exchange) => void;
-  /** A program failed, or sent a response that is not valid; the text is for the log. */
-  readonly onFault: (exchange: Exchange, text: string) => void;
+  /** A program failed, or sent a response that is not valid; the text is for the log. `program`: latin-1. */
+  readonly onFault: (exchange: Exchange, program: string, text: string) => void;
   /** What a program has written to its standard error. */
-  readonly onErrorText: (exchange: Exchange, text: string) => void;
+  readonly onErrorText: (exchange: Exchange, program: string, text: string) => void;
   /** A temporary file could not be written or read. */
   readonly onStoreFailure: (exchange: Exchange, error: Error) => void;
   /** What a path leads to cannot be looked at. `path`: latin-1; `code`: the system's. */

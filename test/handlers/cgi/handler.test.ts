@@ -135,8 +135,8 @@ class World {
         exchange.path = path;
         handler.handle(exchange);
       },
-      onFault: (_, text) => void this.faults.push(text),
-      onErrorText: (_, text) => void this.errors.push(text),
+      onFault: (_, __, text) => void this.faults.push(text),
+      onErrorText: (_, __, text) => void this.errors.push(text),
       onStoreFailure: (_, error) => void this.faults.push(error.message),
       onUnreadable: (path, code) => void this.faults.push(`${code} ${path}`),
       onNoProgram: (path) => void this.faults.push(`not a program ${path}`),
@@ -337,6 +337,16 @@ describe("a program", () => {
     program.exit({ code: null, failure: "Exec format error" });
     assert.equal(stream.status, 500);
     assert.deepEqual(world.faults, ["the program failed: Exec format error"]);
+    await world.isClean();
+  });
+
+  it("that cannot be started at this moment is 503", async (t) => {
+    const world = new World(t);
+    const stream = world.ask();
+    const program = await until("it is asked for", () => world.programs[0] ?? null);
+    program.exit({ code: null, failure: "the launcher has ended", isForNow: true });
+    assert.equal(stream.status, 503);
+    assert.deepEqual(world.faults, ["the program failed: the launcher has ended"]);
     await world.isClean();
   });
 

@@ -1,0 +1,1 @@
+"""What a developer sees of exceptions (`typhon dev`). Not imported in any other mode."""
