@@ -4,7 +4,7 @@
 import type { Configuration } from "../config/configuration.ts";
 import { readFlags, type Flags } from "../config/flags.ts";
 import type { LaunchedBy } from "../config/launched-by.ts";
-import { configurationReader } from "../config/load.ts";
+import { ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { examine } from "../doctor/doctor.ts";
@@ -85,7 +85,7 @@ async function readAll(
   let configuration: Configuration | null = null;
   let ports: readonly PortFacts[] = [];
   try {
-    const reader = configurationReader(flags, environment, cwd, { launchedBy });
+    const reader = new ConfigurationReader(flags, environment, cwd, { launchedBy });
     await reader.prepare();
     const early = reader.readEarly();
     // As the start does: addresses as root, everything else as the user.
@@ -118,7 +118,7 @@ function standIn(environment: Environment, { cwd, launchedBy }: Place): Read {
     ([name]) => !name.startsWith("TYPHON_") && !others.has(name),
   );
   try {
-    const reader = configurationReader(readFlags(["app:app"]), Object.fromEntries(left), cwd, {
+    const reader = new ConfigurationReader(readFlags(["app:app"]), Object.fromEntries(left), cwd, {
       launchedBy,
     });
     return { configuration: reader.read(), ports: [], mistakes: [] };

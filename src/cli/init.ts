@@ -8,7 +8,7 @@ import { basename, delimiter, dirname, join, relative, resolve } from "node:path
 import type { Configuration } from "../config/configuration.ts";
 import { readFlags } from "../config/flags.ts";
 import type { LaunchedBy } from "../config/launched-by.ts";
-import { configurationReader } from "../config/load.ts";
+import { ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { DOCKERIGNORE, renderDockerfile } from "../init/dockerfile.ts";
@@ -62,7 +62,7 @@ export function init(
   for (const name of flags.texts.keys())
     if (!OPTIONS_HERE.has(name))
       throw new OperatorError(`typhon init takes no --${name}; write it into the file`);
-  const reader = configurationReader(flags, environment, cwd, { launchedBy });
+  const reader = new ConfigurationReader(flags, environment, cwd, { launchedBy });
   if ((kind ?? "toml") === "toml" && reader.hasFile) {
     const name = existsSync(join(cwd, "typhon.toml"))
       ? "typhon.toml"

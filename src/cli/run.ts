@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Configuration } from "../config/configuration.ts";
 import { asksForCheck, readFlags, type Flags } from "../config/flags.ts";
 import type { LaunchedBy } from "../config/launched-by.ts";
-import { configurationReader, type ConfigurationReader } from "../config/load.ts";
+import { ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { readVersion } from "../config/version.ts";
@@ -123,7 +123,10 @@ function readerOf(
   { environment, launchedBy }: Call,
   isDevelopment: boolean,
 ): ConfigurationReader {
-  return configurationReader(flags, environment, workingFolder(), { launchedBy, isDevelopment });
+  return new ConfigurationReader(flags, environment, workingFolder(), {
+    launchedBy,
+    isDevelopment,
+  });
 }
 
 async function showConfiguration(reader: ConfigurationReader): Promise<number> {

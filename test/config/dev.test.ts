@@ -7,7 +7,7 @@ import { test } from "node:test";
 
 import type { Configuration } from "../../src/config/configuration.ts";
 import { readFlags } from "../../src/config/flags.ts";
-import { configurationReader } from "../../src/config/load.ts";
+import { ConfigurationReader } from "../../src/config/load.ts";
 import { FILE } from "../support/file-scope.ts";
 import { makeScratch } from "../support/scratch.ts";
 
@@ -19,7 +19,7 @@ writeFileSync(join(scratch, "bin", "python3"), "#!/bin/sh\n", { mode: 0o755 });
 function dev(words: readonly string[], variables: Record<string, string> = {}): Configuration {
   const environment = { PATH: join(scratch, "bin"), ...variables };
   const given = ["app:app", ...words];
-  return configurationReader(readFlags(given), environment, scratch, {
+  return new ConfigurationReader(readFlags(given), environment, scratch, {
     isDevelopment: true,
   }).read();
 }

@@ -9,7 +9,7 @@ import { after, describe, test } from "node:test";
 
 import type { Configuration } from "../../src/config/configuration.ts";
 import { readFlags } from "../../src/config/flags.ts";
-import { configurationReader, load, pidFileOf } from "../../src/config/load.ts";
+import { ConfigurationReader, load, pidFileOf } from "../../src/config/load.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-discovered-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -209,7 +209,7 @@ describe("a file without an application", () => {
 test("a reload keeps what was found, and reads the file anew", () => {
   const folder = folderWith({ "typhon.toml": "threads = 9", "app.py": FLASK });
   const environment = { PATH: join(folder, "bin") };
-  const reader = configurationReader(readFlags([]), environment, folder);
+  const reader = new ConfigurationReader(readFlags([]), environment, folder);
   reader.read();
   writeFileSync(join(folder, "main.py"), FLASK);
   writeFileSync(join(folder, "typhon.toml"), "threads = 10");

@@ -29,7 +29,7 @@ import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
 import { MAX_INDEX_NAMES } from "../../src/config/routes.ts";
 import { readFlags } from "../../src/config/flags.ts";
 import {
-  configurationReader,
+  ConfigurationReader,
   load,
   pidFileOf,
   programConfiguration,
@@ -759,8 +759,14 @@ describe("reading again", () => {
     writeFileSync(join(scratch, "once.env"), "ONCE=1\n");
     writeFileSync(join(scratch, "again.env"), "AGAIN=1\n");
     const name = toml("app = 'a:a'\nthreads = 1\n");
-    const loader = (...words: string[]): (() => Configuration) =>
-      configurationReader(readFlags(["-c", name, ...words]), { PATH: bin }, scratch).read;
+    const loader = (...words: string[]): (() => Configuration) => {
+      const reader = new ConfigurationReader(
+        readFlags(["-c", name, ...words]),
+        { PATH: bin },
+        scratch,
+      );
+      return () => reader.read();
+    };
     const flags = loader("--env-file", "once.env");
     assert.deepEqual(flags().applications[0]?.env, { ONCE: "1" });
     writeFileSync(join(scratch, "once.env"), "ONCE=2\n");
@@ -778,27 +784,29 @@ describe("reading again", () => {
     const path = join(folder, "typhon.toml");
     writeFileSync(path, '[[routes]]\npath = "/a"\nrespond = "a"\n');
     mkdirSync(join(folder, "files"));
-    const { read } = configurationReader(
+    const reader = new ConfigurationReader(
       readFlags(["--static", "/s=files"]),
       { PATH: bin },
       folder,
     );
-    assert.equal(read().routes.length, 2);
+    assert.equal(reader.read().routes.length, 2);
     rmSync(path);
-    assert.throws(read, { text: "typhon.toml is no file; name one that exists" });
+    assert.throws(() => reader.read(), { text: "typhon.toml is no file; name one that exists" });
   });
   test("a reload waits for no pipe", () => {
     const name = toml(APP);
     const path = join(scratch, name);
-    const { read } = configurationReader(readFlags(["-c", name]), { PATH: bin }, scratch);
-    read();
+    const reader = new ConfigurationReader(readFlags(["-c", name]), { PATH: bin }, scratch);
+    reader.read();
     rmSync(path);
     execFileSync("mkfifo", [path]);
-    assert.throws(read, { text: /is no regular file, and can be read by a start only$/ });
+    assert.throws(() => reader.read(), {
+      text: /is no regular file, and can be read by a start only$/,
+    });
   });
   test("there is something to read again only with a file", () => {
     const hasFile = (...words: string[]): boolean =>
-      configurationReader(readFlags(words), { PATH: bin }, scratch).hasFile;
+      new ConfigurationReader(readFlags(words), { PATH: bin }, scratch).hasFile;
     assert.equal(hasFile("app:app"), false);
     assert.equal(hasFile("-c", toml(APP), "app:app"), true);
   });

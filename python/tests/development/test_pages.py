@@ -197,3 +197,34 @@ def test_variables_are_for_this_machine(
 )
 def test_what_a_client_gets(accept: str, wish: str) -> None:
     assert RequestFacts("GET", "/", "", [("accept", accept)]).wish() == wish
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        (__file__, "<script>", 1, ""),
+        (__file__, 10**5000, 1, ""),
+        (__file__, 1, 10**9, ""),
+        (__file__, 1, "<script>", ""),
+        (b"<script>", 1, 1, ""),
+    ],
+)
+def test_shows_a_syntax_error_with_anything_in_it(place: Any) -> None:
+    def call() -> None:
+        raise SyntaxError("odd", place)
+
+    text = render(caught(call))
+    assert headings(text) == ["SyntaxError", "odd"]
+    assert "<script>" not in text
+    assert len(text) < 100_000
+
+
+def test_no_message_ends_the_worker() -> None:
+    class Ends(ValueError):
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    def call() -> None:
+        raise Ends
+
+    assert "(its message cannot be shown: SystemExit)" in render(caught(call))

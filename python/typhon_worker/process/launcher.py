@@ -244,16 +244,20 @@ class Launcher(WorkerParent):
                 return
             case {"op": "started", "worker": int(number), "pid": int(pid)}:
                 link.has_loaded = True
+                if self.files is not None and number in link.directories:
+                    self.files.note_started(number, link.directories[number])
                 link.answered(number)
                 link.workers.add(number)
                 self._running[number] = pid
-                if self.files is not None and number in link.directories:
-                    self.files.note_started(number, link.directories.pop(number))
+            case {"op": "signalled", "worker": int(number)}:
+                link.signalled(number)
+                return
             case {"op": "not-started", "worker": int(number)}:
                 link.has_loaded = True
                 link.answered(number)
             case {"op": "ended", "worker": int(number)}:
                 link.workers.discard(number)
+                link.signalled(number)
                 self._running.pop(number, None)
                 if self.files is not None:
                     self.files.ended(number)
@@ -294,9 +298,12 @@ class Launcher(WorkerParent):
         if self._templates.get(link.generation) is link:
             del self._templates[link.generation]
         for number in sorted(link.workers):
-            if not is_child(self._running[number]):
+            pid = self._running[number]
+            if not is_child(pid):
                 # It was reaped by the template, whose report is lost.
-                self._tell_end(number, ProcessEnd.unknown(self._running[number]))
+                self._tell_end(number, ProcessEnd.unknown(pid))
+            elif link.owes_kill(number):
+                self._kill(pid, signal.SIGKILL)
         if link.has_loaded and not link.is_idle:
             self.control.say(op="template-ended", pid=link.pid, code=end.code, signal=end.signal)
         for number in link.waiting():

@@ -113,6 +113,8 @@ class _Parent(WorkerParent):
         self._private = first.held()
         # A handler of the application must not end the template before its workers.
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, FRONT_DECIDES)
+        # The reaper needs it, whatever the application has blocked.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
 
     def serve(self, *, is_usable: bool) -> WorkerContext | HookContext | None:
         context = self._fork(self._own_files, self._first)
@@ -135,6 +137,7 @@ class _Parent(WorkerParent):
             case {"op": "signal", "worker": int(number), "signal": int(which)}:
                 if number in self._running:
                     self._kill(self._running[number], which)
+                self.control.say(op="signalled", worker=number)
             case _:
                 raise unknown(message)
         return None
