@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn foreign autobahn pebble deploy image pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
+all="gunicorn foreign autobahn pebble deploy image pythons packages newcomer guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -62,6 +62,12 @@ run_pythons() {
 # Everything that is published: built twice, installed by pip, uv, pipx and npm, and used.
 run_packages() {
   node_tests test/conformance/others/packages.test.ts
+}
+
+# The way of a newcomer: another user, an empty environment, no Node, and a browser.
+run_newcomer() {
+  sh tools/setup-debian.sh chromium
+  node_tests test/conformance/others/newcomer.test.ts
 }
 
 # The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them, and
