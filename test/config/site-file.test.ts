@@ -482,6 +482,10 @@ describe("flags of a site", () => {
     assert.match(mistakes('app = "."')[0] ?? "", /^1: app '\.' is a folder with Python files/);
     for (const gone of ["./gone/", "gone/", "/gone"])
       assert.match(failure(gone), /is no folder that exists, and no file of Python: write /);
+    assert.match(
+      failure("index.html"),
+      /'index\.html' is a page: typhon \. serves the files here$/,
+    );
   });
   test("a prefix without its slash is named", () => {
     assert.match(
