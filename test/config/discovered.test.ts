@@ -217,3 +217,18 @@ test("a reload keeps what was found, and reads the file anew", () => {
   assert.equal(found?.what, "app:app");
   assert.equal(applications[0]?.threads, 10);
 });
+
+test("what a stranger has written into a folder is one short line", () => {
+  const folder = folderWith({ "a\u001b[31m\nb.py": FLASK });
+  assert.throws(
+    () => read(folder),
+    (error: Error) =>
+      error.message.split("\n").at(-1) ===
+      String.raw`a\x1b[31m\x0ab.py has the Flask object app: typhon 'a\x1b[31m\x0ab:app'`,
+  );
+  const settings = `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "a\\n${"b".repeat(100_000)}")`;
+  assert.throws(
+    () => read(folderWith({ "manage.py": settings })),
+    (error: Error) => error.message.split("\n").length === 3 && error.message.length < 2000,
+  );
+});

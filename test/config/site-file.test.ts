@@ -754,6 +754,11 @@ describe("mistakes", () => {
   });
 });
 
+test("a file of nothing but tables is read at once", { timeout: 30_000 }, () => {
+  const table = readToml("[[a]]\n".repeat(MAX_FILE_BYTES / 8), "x").get("a");
+  assert.equal(table?.kind === "array" && table.items.length, MAX_FILE_BYTES / 8);
+});
+
 describe("reading again", () => {
   test("a reload reads the file and its env-file anew, the files of --env-file not", () => {
     writeFileSync(join(scratch, "once.env"), "ONCE=1\n");

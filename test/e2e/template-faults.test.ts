@@ -3,11 +3,12 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { until } from "../support/deadline.ts";
+import { nameOf } from "../support/processes.ts";
 import { getOnce } from "../support/raw-client.ts";
 import { makeScratch, type Scope } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
@@ -51,14 +52,6 @@ async function replaced(typhon: Typhon, gone: number): Promise<void> {
     const workers = names.filter((name) => name.startsWith("typhon-w"));
     return workers.length === 2 && !typhon.processes().some(({ pid }) => pid === gone);
   });
-}
-
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return "";
-  }
 }
 
 function pidOf(typhon: Typhon, name: string): number {
@@ -110,6 +103,32 @@ for (const [what, code] of [
 test("a template that is stopped does not hold up a stop", async (t) => {
   const typhon = await serve(t, "", "--graceful-timeout", "600");
   process.kill((await ask(typhon)).parent, "SIGSTOP");
+  await typhon.stop();
+});
+
+test("what a load has started by multiprocessing ends with its template, at a reload and at the stop", async (t) => {
+  const started =
+    "\nimport atexit, multiprocessing\nmanager = multiprocessing.Manager()\n" +
+    "atexit.register(lambda: print('left', os.getpid()))\n";
+  const typhon = await serve(t, started);
+  const { parent } = await ask(typhon);
+  const managers = (): number =>
+    typhon.processes().filter(({ pid }) => nameOf(pid) === "typhon-template").length / 2;
+  assert.equal(managers(), 1);
+  typhon.signal("SIGHUP");
+  await typhon.output.waitFor(/new code serves/);
+  await typhon.output.waitFor(new RegExp(`left ${parent}\\n`));
+  await until("one manager is left", () => managers() === 1);
+  await typhon.stop();
+  assert.doesNotMatch(typhon.output.all, /Traceback|ERROR/);
+});
+
+test("exit functions of a template that hang do not hold up a stop", async (t) => {
+  const hang =
+    "\nimport atexit\nloader = os.getpid()\n" +
+    "atexit.register(lambda: time.sleep(600) if os.getpid() == loader else None)\n";
+  const typhon = await serve(t, hang);
+  await ask(typhon);
   await typhon.stop();
 });
 

@@ -21,6 +21,9 @@ const STOP_MS = 40_000;
 const STEERING =
   /^(?:(?:TYPHON|GRANIAN|GUNICORN|UVICORN)_.*|PORT|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|VIRTUAL_ENV|PYTHON.*|NODE_.*)$/;
 
+/** `PRELOADED=1 node --test test/e2e/FILE` runs a file with --preload, to see which tests then fail and why. */
+const FORCED = process.env["PRELOADED"] === undefined ? {} : { TYPHON_PRELOAD: "1" };
+
 export interface TyphonOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -53,7 +56,7 @@ export class Typhon {
       cwd,
       ...(user === undefined ? {} : { uid: user, gid: user }),
       detached: true,
-      env: { ...Object.fromEntries(inherited), [MARK_VARIABLE]: this.mark, ...env },
+      env: { ...Object.fromEntries(inherited), [MARK_VARIABLE]: this.mark, ...FORCED, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const { stdout, stderr } = this.#process;

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from typhon_worker.development import page, report
-from typhon_worker.development.page import render_exception, render_failure
+from typhon_worker.development.page import render_exception, render_failure, render_text
 from typhon_worker.development.request import RequestFacts
 from typhon_worker.development.wrap import page_of
 
@@ -217,6 +217,16 @@ def test_shows_a_syntax_error_with_anything_in_it(place: Any) -> None:
     assert headings(text) == ["SyntaxError", "odd"]
     assert "<script>" not in text
     assert len(text) < 100_000
+
+
+def test_masks_messages_in_texts_as_well() -> None:
+    def call() -> None:
+        password = "of the source"
+        raise ValueError(f"postgres://u:s3cret@h and password={password[:0]}s3cret")
+
+    text = render_text(caught(call), RequestFacts("GET", "/?token=s3cret", "", []))
+    assert "token=********" in text
+    assert "ValueError: postgres://u:********@h and password=********" in text
 
 
 def test_no_message_ends_the_worker() -> None:
