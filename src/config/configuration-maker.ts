@@ -252,11 +252,13 @@ export class ConfigurationMaker {
   }
 
   /** What pages of exceptions show; also says in the log that others may see them. */
-  #development({ bind }: Early): "off" | "page" | "locals" {
+  #development({ bind, descriptors }: Early): "off" | "page" | "locals" {
     if (!this.#isDevelopment) return "off";
-    if (isLocalOnly(bind)) return "locals";
+    // Where the sockets of another program listen is not known here.
+    const isInherited = descriptors.length > 0 || this.#environment["LISTEN_FDS"] !== undefined;
+    if (!isInherited && isLocalOnly(bind)) return "locals";
     this.#notices.push(
-      "typhon dev shows source code to everybody who may connect; others than this machine may (--bind, --host), so error pages show no local variables",
+      "typhon dev shows source code to everybody who may connect; others than this machine may (--bind, --host, --fd), so error pages show no local variables",
     );
     return "page";
   }
