@@ -2,7 +2,7 @@
 // keeps. The sources are real folders; nothing is started.
 
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, lchownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -231,4 +231,18 @@ test("what a stranger has written into a folder is one short line", () => {
     () => read(folderWith({ "manage.py": settings })),
     (error: Error) => error.message.split("\n").length === 3 && error.message.length < 2000,
   );
+});
+
+test("root is told of an interpreter that another user may change", (t) => {
+  if (process.geteuid?.() !== 0) return t.skip("only root may give files away");
+  const folder = folderWith({ "app.py": FLASK, ".venv/bin/python": "#!/bin/sh\n" });
+  const python = join(folder, ".venv/bin/python");
+  chmodSync(python, 0o755);
+  assert.deepEqual(read(folder).notices, []);
+  lchownSync(python, 65_534, 65_534);
+  assert.match(
+    read(folder).notices.join(),
+    /\.venv\/bin\/python \(.venv beside the application\) belongs to another user, and root runs it; /,
+  );
+  assert.deepEqual(read(folder, ["--python", python]).notices, []);
 });
