@@ -100,11 +100,15 @@ async function readAll(
     // A doctor is asked about the machine alone as well.
     const isAsked = flags.app !== null || flags.texts.size > 0;
     const isMachineOnly = !isAsked && error.text.startsWith("no application given");
-    const mistakes = isMachineOnly
-      ? [finding("note", "application", error.text)]
-      : checkMistakes(error.text);
+    const mistakes = isMachineOnly ? [noApplication(error.text)] : checkMistakes(error.text);
     return { configuration, ports, mistakes };
   }
+}
+
+/** What was looked for is left out: the start says it. The last line is the advice. */
+function noApplication(text: string): Finding {
+  const [fact = ""] = text.split(". Looked for");
+  return finding("note", "application", fact, text.split("\n").at(-1));
 }
 
 /** The defaults here, without what an operator has chosen. No application of that name is needed. */

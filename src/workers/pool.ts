@@ -500,8 +500,7 @@ export class Pool implements LauncherListener {
     if (fault !== null)
       this.#listener.onMessage(worker, ERROR_LEVEL, `broke the protocol: ${fault}`);
     if (this.#exits.channelEnded(worker)) return;
-    // Without its channel a worker can neither send a response nor receive a command.
-    if (worker.state !== "draining" || fault !== null) this.#set.kill(worker, this.#now());
+    this.#set.closed(worker, this.#now());
   }
 
   #onExit(exit: WorkerExit): void {

@@ -53,6 +53,11 @@ const LAST_LOOK_MS = 1000;
 const YIELD_MS = 1000;
 /** Time for a worker to end a request that was interrupted at its deadline. */
 const OVERDUE_GRACE_MS = 1000;
+/**
+ * Time for a process to end after its channel, once its exit functions have run. The end of one that is dead may
+ * stay unreported, because its template is stuck.
+ */
+const LAST_EXIT_MS = 5000;
 /** A kill is repeated after this time, because the launcher that carries it may die. */
 const KILL_AGAIN_MS = 1000;
 
@@ -131,6 +136,12 @@ export class WorkerSet {
     this.hasNoWorkers = false;
     this.#listener.onReady(worker);
     this.#relieve(now);
+  }
+
+  /** The channel has ended: without one a worker can neither send a response nor receive a command. */
+  closed(worker: Worker, now: number): void {
+    if (worker.state !== "draining" || worker.fault !== null) this.kill(worker, now);
+    else worker.killAt = Math.min(worker.killAt, now + LAST_EXIT_MS);
   }
 
   /** The worker has confirmed that it takes no more requests. */

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typhon_worker.wire.settings import Settings
 
 from . import process_setup
-from .reaper import ProcessEnd
+from .reaper import ProcessEnd, is_child
 
 # What the end of a call tells of its output; the rest is read and dropped.
 MAX_OUTPUT_BYTES = 16_384
@@ -92,23 +92,33 @@ class HookProcesses:
 
     def start(self, call: int, context: HookContext, lifeline: int, shared: list[int]) -> bool:
         """Forks a process for `context`; True in that process, which closes `shared`."""
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(reading, False)
+        pipe: tuple[int, ...] = ()
         try:
+            pipe = reading, writing = os.pipe2(os.O_CLOEXEC)
             pid = os.fork()
         except OSError as error:
-            os.close(reading)
-            os.close(writing)
+            for fd in pipe:
+                os.close(fd)
             self._say(op="hook-ended", hook=call, code=None, signal=None, text=str(error))
             return False
         if pid == 0:
-            os.setpgid(0, 0)
-            context.open(writing, lifeline, [reading, *shared])
+            self._open_in_child(context, writing, lifeline, [reading, *shared])
             return True
+        os.set_blocking(reading, False)
         os.close(writing)
         self._calls[pid] = self._by_fd[reading] = _Call(call, reading)
         self._poll.register(reading, select.POLLIN)
         return False
+
+    # Exits on failure: what the launcher does at a fault of its own is not for another process.
+    @staticmethod
+    def _open_in_child(context: HookContext, out: int, lifeline: int, shared: list[int]) -> None:
+        try:
+            os.setpgid(0, 0)
+            context.open(out, lifeline, shared)
+        except OSError as error:
+            os.write(out, f"{error}\n".encode())
+            os._exit(1)
 
     def read(self, fd: int) -> None:
         """Reads the output of a call; does nothing if the call has ended."""
@@ -148,7 +158,8 @@ class HookProcesses:
     def kill_all(self) -> None:
         """Kills all calls."""
         for pid in self._calls:
-            _kill(pid)
+            if is_child(pid):
+                _kill(pid)
 
 
 # The process may not have made its group yet.

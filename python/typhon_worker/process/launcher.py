@@ -36,6 +36,8 @@ EXIT_FAULT = 1
 # Becoming a subreaper needs ctypes, whose import would delay the first workers. Orphans until then
 # go to process 1, which reaps them unless it is the front.
 SUBREAPER_DELAY_MS = 1000
+# For the exit functions of a template at the stop of its application.
+LAST_EXIT_SECONDS = 1.0
 # A killed worker ends at once, unless it hangs in the kernel.
 LAST_REAP_SECONDS = 1.0
 
@@ -74,8 +76,12 @@ class Launcher(WorkerParent):
 
     def end(self) -> None:
         """Kills the workers and removes the run directories that are left."""
+        idle = [link for link in self._templates.values() if link.is_idle]
+        for link in idle:
+            self._close(link)
+        self._reaper.wait({link.pid for link in idle}, LAST_EXIT_SECONDS)
         # Templates first: their workers are then children of this process, whose ids are certain.
-        templates = {link.pid for link in self._templates.values()}
+        templates = {link.pid for link in self._templates.values() if is_child(link.pid)}
         for pid in templates:
             self._kill(pid, signal.SIGKILL)
         self._reaper.wait(templates, LAST_REAP_SECONDS)
@@ -244,16 +250,20 @@ class Launcher(WorkerParent):
                 return
             case {"op": "started", "worker": int(number), "pid": int(pid)}:
                 link.has_loaded = True
+                if self.files is not None and number in link.directories:
+                    self.files.note_started(number, link.directories[number])
                 link.answered(number)
                 link.workers.add(number)
                 self._running[number] = pid
-                if self.files is not None and number in link.directories:
-                    self.files.note_started(number, link.directories.pop(number))
+            case {"op": "signalled", "worker": int(number)}:
+                link.signalled(number)
+                return
             case {"op": "not-started", "worker": int(number)}:
                 link.has_loaded = True
                 link.answered(number)
             case {"op": "ended", "worker": int(number)}:
                 link.workers.discard(number)
+                link.signalled(number)
                 self._running.pop(number, None)
                 if self.files is not None:
                     self.files.ended(number)
@@ -294,9 +304,12 @@ class Launcher(WorkerParent):
         if self._templates.get(link.generation) is link:
             del self._templates[link.generation]
         for number in sorted(link.workers):
-            if not is_child(self._running[number]):
+            pid = self._running[number]
+            if not is_child(pid):
                 # It was reaped by the template, whose report is lost.
-                self._tell_end(number, ProcessEnd.unknown(self._running[number]))
+                self._tell_end(number, ProcessEnd.unknown(pid))
+            elif link.owes_kill(number):
+                self._kill(pid, signal.SIGKILL)
         if link.has_loaded and not link.is_idle:
             self.control.say(op="template-ended", pid=link.pid, code=end.code, signal=end.signal)
         for number in link.waiting():

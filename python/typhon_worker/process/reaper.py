@@ -74,14 +74,20 @@ class Reaper:
         return ends
 
     def reap_some(self, pids: Iterable[int]) -> list[ProcessEnd]:
-        """Reaps those of these children that have ended."""
+        """Reaps those of these children that have ended.
+
+        One that a thread of the application has reaped has an unknown end.
+        """
         self._drain()
-        return [end for end in map(_reap, pids) if end is not None]
+        return [end for end in map(_reap_known, pids) if end is not None]
 
     def wait(self, pids: set[int], seconds: float) -> None:
-        """Waits until these processes have ended, at most so many seconds."""
+        """Waits until these processes have ended, at most so many seconds.
+
+        Those that were reaped before are not waited for.
+        """
         latest = time.monotonic() + seconds
-        left = set(pids)
+        left = {pid for pid in pids if is_child(pid)}
         while True:
             left -= {end.pid for end in self.reap()}
             if not left or time.monotonic() >= latest:
@@ -102,6 +108,11 @@ def _reap(child: int) -> ProcessEnd | None:
     except ChildProcessError:
         return None
     return ProcessEnd(pid, status, usage.ru_maxrss * _BYTES_A_KIB) if pid else None
+
+
+def _reap_known(child: int) -> ProcessEnd | None:
+    end = _reap(child)
+    return ProcessEnd.unknown(child) if end is None and not is_child(child) else end
 
 
 def is_child(pid: int) -> bool:

@@ -13,7 +13,10 @@ import signal
 from collections.abc import Mapping
 
 from .control import Control, encode
-from .native import MSG_DONTWAIT, socket
+from .native import write
+
+# A kill is repeated every second: a template that has not read two of them does not answer.
+MAX_UNHEARD_KILLS = 2
 
 
 class TemplateLink:
@@ -35,6 +38,8 @@ class TemplateLink:
         # The start that the template is to answer now, and those that wait.
         self._asked: int | None = first
         self._starts: dict[int, bytes] = {}
+        # How often each worker was to be killed since the template has answered.
+        self._unheard: dict[int, int] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -57,6 +62,7 @@ class TemplateLink:
 
     def answered(self, number: int) -> None:
         """The template has forked the worker, or could not."""
+        self.directories.pop(number, None)
         if number == self._asked:
             self._asked = None
 
@@ -68,8 +74,21 @@ class TemplateLink:
             self._send(self._starts.pop(number))
 
     def pass_on(self, number: int, which: int) -> None:
-        """Lets the template signal a worker."""
+        """Lets the template signal a worker. One that does not answer is killed instead."""
+        if which == signal.SIGKILL:
+            kills = self._unheard[number] = self._unheard.get(number, 0) + 1
+            if kills > MAX_UNHEARD_KILLS:
+                os.kill(self.pid, signal.SIGKILL)
+                return
         self._send(encode({"op": "signal", "worker": number, "signal": which}))
+
+    def signalled(self, number: int) -> None:
+        """The template has passed on what this worker was sent, or the worker has ended."""
+        self._unheard.pop(number, None)
+
+    def owes_kill(self, number: int) -> bool:
+        """Whether the worker was to be killed and the template has not answered."""
+        return number in self._unheard
 
     def close(self) -> None:
         """Closes the socket, at which the template ends."""
@@ -80,10 +99,9 @@ class TemplateLink:
     def _send(self, line: bytes) -> None:
         if self.control.fd < 0:
             return  # It was closed, and is reaped next.
-        with socket(fileno=os.dup(self.control.fd)) as ours:
-            try:
-                ours.send(line, MSG_DONTWAIT)
-            except BlockingIOError:
-                os.kill(self.pid, signal.SIGKILL)
-            except OSError:
-                pass  # It has ended, and is reaped next.
+        try:
+            write(self.control.fd, line)
+        except BlockingIOError:
+            os.kill(self.pid, signal.SIGKILL)
+        except OSError:
+            pass  # It has ended, and is reaped next.
