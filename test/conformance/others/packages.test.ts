@@ -87,11 +87,7 @@ function interpreterOf(
   env: object = {},
 ): string {
   const text = run(command, [...words, "check", "app:app"], { cwd, env });
-<<<<<<< HEAD
-  const found = /^ {4}in .*, by (\S+)(?: \(.*\))?$/m.exec(text)?.[1];
-=======
   const found = /^ {4}in .*, by (\S+) \(.*\)$/m.exec(text)?.[1];
->>>>>>> w-pkg
   assert(found !== undefined, text);
   return found;
 }
@@ -145,14 +141,10 @@ describe("pip", () => {
       ...user,
     });
     assert.equal(status, 0, stderr);
-<<<<<<< HEAD
-    assert.match(stdout, /, by \S*\/venv\/bin\/python /m);
-=======
     assert.match(
       stdout,
       /, by .*\/venv\/bin\/python \(the environment that Typhon is installed in\)$/m,
     );
->>>>>>> w-pkg
     run("/bin/chmod", ["-R", "u+w", dirname(venv)]);
   });
 });
