@@ -21,6 +21,14 @@ test("every trial stands in one chapter, and every name there is a trial or a te
     if (name.endsWith(".ts")) assert(existsSync(join(ROOT, "test", name)), name);
 });
 
+function isTest(name: string): boolean {
+  return /\.(ts|py)$/.test(name) && ["test", "."].some((at) => existsSync(join(ROOT, at, name)));
+}
+
+function isTrial(name: string): boolean {
+  return TRIALS.some((trial) => trial.name === name);
+}
+
 test("each promise of SECURITY.md names tests and trials that exist", () => {
   const rows = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
     .split("\n")
@@ -30,13 +38,7 @@ test("each promise of SECURITY.md names tests and trials that exist", () => {
     const proofs = row.split("|").at(-2) ?? "";
     const names = [...proofs.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
     assert(names.length > 0, row);
-    for (const name of names)
-      assert(
-        name.endsWith(".ts")
-          ? existsSync(join(ROOT, "test", name))
-          : TRIALS.some((trial) => trial.name === name),
-        name,
-      );
+    for (const name of names) assert(isTest(name) || isTrial(name), name);
   }
 });
 

@@ -4,7 +4,7 @@
 import type { Configuration } from "../config/configuration.ts";
 import { readFlags, type Flags } from "../config/flags.ts";
 import type { LaunchedBy } from "../config/launched-by.ts";
-import { configurationReader } from "../config/load.ts";
+import { ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { examine } from "../doctor/doctor.ts";
@@ -85,7 +85,7 @@ async function readAll(
   let configuration: Configuration | null = null;
   let ports: readonly PortFacts[] = [];
   try {
-    const reader = configurationReader(flags, environment, cwd, { launchedBy });
+    const reader = new ConfigurationReader(flags, environment, cwd, { launchedBy });
     await reader.prepare();
     const early = reader.readEarly();
     // As the start does: addresses as root, everything else as the user.
@@ -100,11 +100,15 @@ async function readAll(
     // A doctor is asked about the machine alone as well.
     const isAsked = flags.app !== null || flags.texts.size > 0;
     const isMachineOnly = !isAsked && error.text.startsWith("no application given");
-    const mistakes = isMachineOnly
-      ? [finding("note", "application", error.text)]
-      : checkMistakes(error.text);
+    const mistakes = isMachineOnly ? [noApplication(error.text)] : checkMistakes(error.text);
     return { configuration, ports, mistakes };
   }
+}
+
+/** What was looked for is left out: the start says it. The last line is the advice. */
+function noApplication(text: string): Finding {
+  const [fact = ""] = text.split(". Looked for");
+  return finding("note", "application", fact, text.split("\n").at(-1));
 }
 
 /** The defaults here, without what an operator has chosen. No application of that name is needed. */
@@ -114,7 +118,7 @@ function standIn(environment: Environment, { cwd, launchedBy }: Place): Read {
     ([name]) => !name.startsWith("TYPHON_") && !others.has(name),
   );
   try {
-    const reader = configurationReader(readFlags(["app:app"]), Object.fromEntries(left), cwd, {
+    const reader = new ConfigurationReader(readFlags(["app:app"]), Object.fromEntries(left), cwd, {
       launchedBy,
     });
     return { configuration: reader.read(), ports: [], mistakes: [] };

@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Configuration } from "../config/configuration.ts";
 import { asksForCheck, readFlags, type Flags } from "../config/flags.ts";
 import type { LaunchedBy } from "../config/launched-by.ts";
-import { configurationReader, type ConfigurationReader } from "../config/load.ts";
+import { ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
 import type { Environment } from "../config/sources.ts";
 import { readVersion } from "../config/version.ts";
@@ -32,6 +32,9 @@ const COMMANDS: ReadonlyMap<string, (call: Call) => Promise<number>> = new Map([
   // `typhon run APP` is `typhon APP`, for whoever expects a word there; `typhon dev APP` has a developer's defaults.
   ["run", (call: Call) => start(call, renderHelp(), false)],
   ["dev", (call: Call) => start(call, DEV_HELP, true)],
+  // Words that other commands have, for whoever tries them.
+  ["help", (call: Call) => start({ ...call, words: ["--help"] }, renderHelp(), false)],
+  ["version", (call: Call) => start({ ...call, words: ["--version"] }, renderHelp(), false)],
   [CHECK, check],
   ["doctor", examine],
   ["init", init],
@@ -123,7 +126,10 @@ function readerOf(
   { environment, launchedBy }: Call,
   isDevelopment: boolean,
 ): ConfigurationReader {
-  return configurationReader(flags, environment, workingFolder(), { launchedBy, isDevelopment });
+  return new ConfigurationReader(flags, environment, workingFolder(), {
+    launchedBy,
+    isDevelopment,
+  });
 }
 
 async function showConfiguration(reader: ConfigurationReader): Promise<number> {

@@ -1,5 +1,5 @@
 // The operator's configuration, checked, as plain data: listeners, applications, routes, logs, process. Made by
-// load.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
+// configuration-maker.ts from flags and TYPHON_… variables by the table in schema.ts, or by a program (config/embedded.ts).
 // Times are milliseconds, sizes bytes.
 
 import type { BoundAddress, SocketRights } from "../net/address.ts";

@@ -140,7 +140,7 @@ function checkTable(table: Table, level: Level, folder: string, mistakes: Mistak
 }
 
 function checkValue(given: Parameters<typeof readGiven>[0], option: Option<unknown>): void {
-  // `app` at the top level may be a folder, which load.ts finds.
+  // `app` at the top level may be a folder, which configuration-maker.ts finds.
   if (option.name !== "app" || !mayBeFolder(given.text)) readGiven(given, option);
 }
 

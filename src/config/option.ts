@@ -38,7 +38,7 @@ export interface Option<T> {
   readonly isRepeatable: boolean;
   /** How an entry of a table in the file is written as one text (false: `name = false`); null: takes no table. */
   readonly entry: ((name: string, value: string | false) => string) | null;
-  /** The default as text, read like a given value; null if load.ts determines the default. */
+  /** The default as text, read like a given value; null if configuration-maker.ts determines the default. */
   readonly fallback: string | null;
   /** The default in words, if the plain value would not explain it. */
   readonly fallbackWords: string | null;

@@ -1,7 +1,7 @@
 // The one table of options. Flags, TYPHON_… variables, keys of typhon.toml, checks, `typhon --help`,
 // docs/options.md and docs/typhon.schema.json all come from here; no other file knows the name of an option or the
 // form of its value. What depends on the machine (cores, interpreter, folders) or on two options at once is decided
-// in load.ts, applications.ts and routes.ts.
+// in load-application.ts, server-options.ts and routes.ts.
 
 import { readAccessFormat } from "./access-format.ts";
 import { readBindAddress, readHost, readPort } from "./bind-address.ts";

@@ -8,6 +8,8 @@ import { filesOfModule } from "./module-paths.ts";
 import type { SourceFile, SourceFiles } from "./source-files.ts";
 
 const MAX_STEPS = 40;
+/** A longer text is no path of a file system and no name: it counts as not known. */
+const MAX_CHARACTERS = 4096;
 
 /** A string, or an absolute path of pathlib. */
 interface Constant {
@@ -35,8 +37,7 @@ export class Constants {
     this.#steps = 0;
     const found = this.#find(file, name, new Set());
     if (found === null) return null;
-    const constant = this.#valueOf(found.expression, found.file, 0);
-    return constant === null ? undefined : constant.text;
+    return this.#valueOf(found.expression, found.file, 0)?.text;
   }
 
   /** The module's own value, else that of the modules that it imports with a star, the last first. */
@@ -69,6 +70,11 @@ export class Constants {
   }
 
   #valueOf(expression: Expression, file: SourceFile, depth: number): Constant | null {
+    const constant = this.#evaluate(expression, file, depth);
+    return constant !== null && constant.text.length <= MAX_CHARACTERS ? constant : null;
+  }
+
+  #evaluate(expression: Expression, file: SourceFile, depth: number): Constant | null {
     this.#steps += 1;
     if (depth > MAX_STEPS || this.#steps > MAX_STEPS ** 2) return null;
     const inner: Inner = (one) => one && this.#valueOf(one, file, depth + 1);

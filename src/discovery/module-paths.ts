@@ -9,6 +9,8 @@ import type { SourceFile } from "./source-files.ts";
 const IDENTIFIER = /^[\p{L}_][\p{L}\p{M}\p{N}_]*$/u;
 /** Folders above a file that are looked at. */
 const MAX_LEVELS = 20;
+/** Characters of a dotted name; a longer one is no module. */
+const MAX_MODULE_CHARACTERS = 1000;
 
 /** How a file is imported: the folder for sys.path, and the dotted name from there. */
 export interface ModulePlace {
@@ -46,6 +48,7 @@ export function modulePlace({ path, module }: SourceFile, top: string): ModulePl
 
 /** The files that `module`, dotted, may mean below `root`: a package, else a module. */
 export function filesOfModule(root: string, module: string): string[] {
+  if (module.length > MAX_MODULE_CHARACTERS) return [];
   const parts = module === "" ? [] : module.split(".");
   if (!parts.every((part) => IDENTIFIER.test(part))) return [];
   const path = join(root, ...parts);
@@ -55,5 +58,6 @@ export function filesOfModule(root: string, module: string): string[] {
 
 /** Whether a dotted name is a module, a package or a folder below `root`. */
 export function isModule(root: string, module: string): boolean {
+  if (module.length > MAX_MODULE_CHARACTERS) return false;
   return filesOfModule(root, module).length > 0 || isFolder(join(root, ...module.split(".")));
 }

@@ -342,6 +342,19 @@ function clausesOf(node: SyntaxNode): SyntaxNode[] {
   return clauses.flatMap((one) => one.getChildren("Body"));
 }
 
+/** Calls `read` for a node and those in it, but for those in a node that it returns false for. */
+function visit(
+  node: SyntaxNode,
+  read: (at: Pick<SyntaxNode, "name" | "node">) => boolean | undefined,
+): void {
+  try {
+    node.cursor().iterate(read);
+  } catch (error) {
+    // The library loses its way in the trees of some sources that are no Python.
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
 /** What a function returns; functions in it return for themselves. */
 function resultsOf(
   body: SyntaxNode,
@@ -349,7 +362,7 @@ function resultsOf(
 ): { results: Expression[]; isGenerator: boolean } {
   const results: Expression[] = [];
   let isGenerator = false;
-  body.cursor().iterate((at) => {
+  visit(body, (at) => {
     const { name } = at;
     if (name === "YieldStatement" || name === "YieldExpression") isGenerator = true;
     if (name === "ReturnStatement" && results.length < MAX_VALUES)
@@ -364,7 +377,7 @@ const MAX_CALLS = 5000;
 
 function callsIn(top: SyntaxNode, source: string): Call[] {
   const calls: Call[] = [];
-  top.cursor().iterate((at) => {
+  visit(top, (at) => {
     if (at.name !== "CallExpression" || calls.length >= MAX_CALLS) return;
     const call = readExpression(at.node, source);
     if (call.kind === "call") calls.push(call);
@@ -374,7 +387,7 @@ function callsIn(top: SyntaxNode, source: string): Call[] {
 
 function importsIn(top: SyntaxNode, source: string): Pick<ImportValue, "level" | "module">[] {
   const imports: Pick<ImportValue, "level" | "module">[] = [];
-  top.cursor().iterate((at) => {
+  visit(top, (at) => {
     if (at.name !== "ImportStatement") return;
     const { level, module, names } = readImportParts(at.node, source);
     // `from . import x` may import the module x.
@@ -386,7 +399,7 @@ function importsIn(top: SyntaxNode, source: string): Pick<ImportValue, "level" |
 
 function itemsIn(top: SyntaxNode, source: string): [string, string][] {
   const items: [string, string][] = [];
-  top.cursor().iterate((at) => {
+  visit(top, (at) => {
     if (at.name !== "AssignStatement") return;
     const { firstChild, lastChild } = at.node;
     const target = readExpression(firstChild, source);

@@ -2,6 +2,7 @@
 // application, and a site of files, have no use for it. The parser recovers from mistakes of syntax.
 
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 
 import type { parser } from "@lezer/python";
 
@@ -22,9 +23,10 @@ export function parsePython(source: string): SyntaxTree | null {
   }
 }
 
-/** import() would make every reader of a configuration asynchronous. */
+/** import() would make every reader of a configuration asynchronous. The ES module is required: the wheel has no other. */
 function loadParser(): Parser {
-  const found: unknown = createRequire(import.meta.url)("@lezer/python");
+  const path = fileURLToPath(import.meta.resolve("@lezer/python"));
+  const found: unknown = createRequire(import.meta.url)(path);
   if (!isParserModule(found)) throw new Error("@lezer/python has no parser");
   return found.parser;
 }

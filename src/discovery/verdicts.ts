@@ -329,7 +329,7 @@ export class Verdicts {
 
   #rootsOf({ level }: Pick<ImportValue, "level">, from: SourceFile): readonly string[] {
     let folder = dirname(from.path);
-    if (level > 0) return [join(folder, ...Array.from({ length: level - 1 }, () => ".."))];
+    if (level > 0) return [join(folder, "../".repeat(Math.min(level - 1, MAX_STEPS)))];
     for (let step = 0; step < MAX_STEPS && isPackage(folder); step += 1) folder = dirname(folder);
     return [folder, ...this.#roots];
   }

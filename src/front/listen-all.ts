@@ -22,6 +22,9 @@ const RIGHT_TO_LOW_PORTS =
   "needs root (with --user) or CAP_NET_BIND_SERVICE " +
   "(setcap cap_net_bind_service=+ep on node, or AmbientCapabilities= in systemd), or choose an address with --bind";
 
+/** A developer reads this at every start. */
+const NO_LOW_PORT = "needs root or CAP_NET_BIND_SERVICE; --bind chooses another address";
+
 /** Open listeners. `notice`: a line for the operator if the addresses are not the expected ones, else null. */
 export type Listening = { readonly listeners: readonly Listener[]; readonly notice: string | null };
 
@@ -114,7 +117,7 @@ export async function listenHttps(
   const secure = await orWithoutRight(() => everywhere("https", https, accept));
   if (secure === null) {
     const address = { kind: "tcp", scheme: "https", host: LOOPBACK, port: local } as const;
-    const notice = `listening on this machine only: port ${https} ${RIGHT_TO_LOW_PORTS}`;
+    const notice = `listening on this machine only: port ${https} ${NO_LOW_PORT}`;
     return { listeners: [await listen(address, accept)], notice };
   }
   if (!redirect) return { listeners: [secure], notice: null };
@@ -150,6 +153,6 @@ export async function listenDefault(
 ): Promise<Listening> {
   const listener = await orWithoutRight(() => listen(first, accept));
   if (listener !== null) return { listeners: [listener], notice: null };
-  const notice = `listening on this machine only: port 80 ${RIGHT_TO_LOW_PORTS}`;
+  const notice = `listening on this machine only: port 80 ${NO_LOW_PORT}`;
   return { listeners: [await listen(second, accept)], notice };
 }

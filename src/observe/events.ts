@@ -60,7 +60,7 @@ export interface EventFields {
   /** A file that a route uses has changed and cannot be used; the earlier content stays. */
   "route.failed": Record<string, never>;
   /** What was found to be served where nobody has named an application; the text says why. */
-  "server.found": { readonly app: string; readonly python: string };
+  "server.found": Record<string, never>;
   /** What the operator should know about the start, such as why the port is not 80. */
   "server.notice": { readonly address?: string };
   /** A reload begins: new workers load the application's code. */

@@ -105,10 +105,9 @@ export async function supervise(
 function tellFound({ found, applications }: Configuration, log: Log): void {
   if (found === null) return;
   const [application] = applications;
-  const python = application?.python ?? "";
   const why = application?.pythonWhy === "" ? "--python" : application?.pythonWhy;
-  const by = application === undefined ? "" : `, by ${python} (${why})`;
-  log.info("server.found", `found ${found.what}: ${found.why}${by}`, { app: found.what, python });
+  const by = application === undefined ? "" : `, by ${application.python} (${why})`;
+  log.info("server.found", `found ${found.what}: ${found.why}${by}`, {});
 }
 
 interface MainProcessOptions extends SuperviseOptions {

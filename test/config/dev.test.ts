@@ -7,7 +7,7 @@ import { test } from "node:test";
 
 import type { Configuration } from "../../src/config/configuration.ts";
 import { readFlags } from "../../src/config/flags.ts";
-import { configurationReader } from "../../src/config/load.ts";
+import { ConfigurationReader } from "../../src/config/load.ts";
 import { FILE } from "../support/file-scope.ts";
 import { makeScratch } from "../support/scratch.ts";
 
@@ -19,7 +19,7 @@ writeFileSync(join(scratch, "bin", "python3"), "#!/bin/sh\n", { mode: 0o755 });
 function dev(words: readonly string[], variables: Record<string, string> = {}): Configuration {
   const environment = { PATH: join(scratch, "bin"), ...variables };
   const given = ["app:app", ...words];
-  return configurationReader(readFlags(given), environment, scratch, {
+  return new ConfigurationReader(readFlags(given), environment, scratch, {
     isDevelopment: true,
   }).read();
 }
@@ -54,8 +54,11 @@ test("beyond this machine pages have no variables, and the log says so", () => {
     ["--bind", ":8000"],
     ["--bind", "127.0.0.1:8000", "--bind", "192.0.2.1:8000"],
     ["--bind", `unix:${scratch}/socket`],
+    ["--fd", "3"],
+    ["LISTEN_FDS"],
   ]) {
-    const { applications, notices } = dev(words);
+    const isPassed = words[0] === "LISTEN_FDS";
+    const { applications, notices } = isPassed ? dev([], { LISTEN_FDS: "1" }) : dev(words);
     assert.equal(applications[0]?.development, "page", words.join(" "));
     assert.match(notices.join(), /typhon dev shows source code to everybody who may connect/);
   }

@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 
 import type { Configuration } from "../../src/config/configuration.ts";
 import { readFlags } from "../../src/config/flags.ts";
-import { configurationReader, load } from "../../src/config/load.ts";
+import { ConfigurationReader, load } from "../../src/config/load.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "typhon-env-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -80,7 +80,7 @@ describe("typhon dev", () => {
   const read = (words: string[], dotEnv: string, place = folder): Configuration => {
     writeFileSync(join(place, ".env"), dotEnv);
     const flags = readFlags(["app:app", ...words]);
-    return configurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
+    return new ConfigurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
       isDevelopment: true,
     }).read();
   };
@@ -95,7 +95,7 @@ describe("typhon dev", () => {
     assert.deepEqual(read(["--app-dir", "app"], "B=2\n", app).applications[0]?.env, { B: "2" });
     writeFileSync(join(folder, ".env"), "A=1\n");
     const environment = { PATH: join(scratch, "bin") };
-    const reader = configurationReader(readFlags(["app:app"]), environment, folder, {
+    const reader = new ConfigurationReader(readFlags(["app:app"]), environment, folder, {
       isDevelopment: true,
     });
     assert.equal(reader.hasFile, true);
@@ -112,7 +112,7 @@ describe("typhon dev", () => {
     assert.deepEqual(applications[0]?.env, { C: "3" });
     writeFileSync(join(folder, "typhon.toml"), 'app = "app:app"\nenv-file = "other.env"\n');
     const flags = readFlags([]);
-    const reader = configurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
+    const reader = new ConfigurationReader(flags, { PATH: join(scratch, "bin") }, folder, {
       isDevelopment: true,
     });
     assert.deepEqual(reader.read().applications[0]?.env, { C: "3" });
@@ -121,7 +121,7 @@ describe("typhon dev", () => {
   test("run reads no .env", () => {
     writeFileSync(join(folder, ".env"), "A=1\n");
     const flags = readFlags(["app:app"]);
-    const reader = configurationReader(flags, { PATH: join(scratch, "bin") }, folder);
+    const reader = new ConfigurationReader(flags, { PATH: join(scratch, "bin") }, folder);
     assert.deepEqual(reader.read().applications[0]?.env, {});
   });
 });
@@ -156,6 +156,16 @@ test("TYPHON_ENV_FILE names files; one in a file is not followed", () => {
     TWO: "2",
   });
   assert.ok(!("INNER" in variables([], { TYPHON_ENV_FILE: one })));
+});
+
+test("variables that double one another are one line, and no name sets another's variable", () => {
+  const doubled = Array.from({ length: 60 }, (_, at) => `A${at + 1}=\${A${at}}\${A${at}}\n`);
+  const bomb = file(`A0=x\n${doubled.join("")}`);
+  assert.throws(
+    () => loadHere(["app:app", "--env-file", bomb]),
+    /^OperatorError: --env-file '\d+\.env' has variables of more than 2097152 characters together$/,
+  );
+  assert.deepEqual(variables(["--env-file", file("'B=c'=d\nE=f\n")]), { E: "f" });
 });
 
 test("a file that is missing, a folder, too large or no text is one line without its content", () => {

@@ -10,7 +10,7 @@ import { before, describe, test } from "node:test";
 import type { Configuration } from "../../src/config/configuration.ts";
 import { readFlags } from "../../src/config/flags.ts";
 import { readGunicornConf, type GunicornConf } from "../../src/config/gunicorn-conf.ts";
-import { configurationReader } from "../../src/config/load.ts";
+import { ConfigurationReader } from "../../src/config/load.ts";
 import { OperatorError } from "../../src/config/operator-error.ts";
 import { until } from "../support/deadline.ts";
 import { FILE } from "../support/file-scope.ts";
@@ -62,7 +62,7 @@ async function fault(lines: string, limitMs?: number): Promise<string> {
 
 async function load(words: readonly string[], environment = {}): Promise<Configuration> {
   const given = { ...ENVIRONMENT, TYPHON_PYTHON: requirePython(), ...environment };
-  const reader = configurationReader(readFlags(words), given, folder);
+  const reader = new ConfigurationReader(readFlags(words), given, folder);
   await reader.prepare();
   return reader.read();
 }
@@ -326,7 +326,7 @@ describe("among the sources", () => {
   test("each preparation runs it anew; one that fails leaves a mistake", async () => {
     const name = conf("workers = 3\n");
     const given = { ...ENVIRONMENT, TYPHON_PYTHON: requirePython() };
-    const reader = configurationReader(readFlags(["app:app", "-c", name]), given, folder);
+    const reader = new ConfigurationReader(readFlags(["app:app", "-c", name]), given, folder);
     assert.equal(reader.hasFile, true);
     await reader.prepare();
     assert.equal(reader.read().applications[0]?.workers, 3);

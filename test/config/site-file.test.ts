@@ -29,7 +29,7 @@ import { MAX_APPLICATIONS, MAX_ROUTES } from "../../src/config/file-tables.ts";
 import { MAX_INDEX_NAMES } from "../../src/config/routes.ts";
 import { readFlags } from "../../src/config/flags.ts";
 import {
-  configurationReader,
+  ConfigurationReader,
   load,
   pidFileOf,
   programConfiguration,
@@ -482,6 +482,10 @@ describe("flags of a site", () => {
     assert.match(mistakes('app = "."')[0] ?? "", /^1: app '\.' is a folder with Python files/);
     for (const gone of ["./gone/", "gone/", "/gone"])
       assert.match(failure(gone), /is no folder that exists, and no file of Python: write /);
+    assert.match(
+      failure("index.html"),
+      /'index\.html' is a page: typhon \. serves the files here$/,
+    );
   });
   test("a prefix without its slash is named", () => {
     assert.match(
@@ -754,13 +758,24 @@ describe("mistakes", () => {
   });
 });
 
+test("a file of nothing but tables is read at once", { timeout: 30_000 }, () => {
+  const table = readToml("[[a]]\n".repeat(MAX_FILE_BYTES / 8), "x").get("a");
+  assert.equal(table?.kind === "array" && table.items.length, MAX_FILE_BYTES / 8);
+});
+
 describe("reading again", () => {
   test("a reload reads the file and its env-file anew, the files of --env-file not", () => {
     writeFileSync(join(scratch, "once.env"), "ONCE=1\n");
     writeFileSync(join(scratch, "again.env"), "AGAIN=1\n");
     const name = toml("app = 'a:a'\nthreads = 1\n");
-    const loader = (...words: string[]): (() => Configuration) =>
-      configurationReader(readFlags(["-c", name, ...words]), { PATH: bin }, scratch).read;
+    const loader = (...words: string[]): (() => Configuration) => {
+      const reader = new ConfigurationReader(
+        readFlags(["-c", name, ...words]),
+        { PATH: bin },
+        scratch,
+      );
+      return () => reader.read();
+    };
     const flags = loader("--env-file", "once.env");
     assert.deepEqual(flags().applications[0]?.env, { ONCE: "1" });
     writeFileSync(join(scratch, "once.env"), "ONCE=2\n");
@@ -778,27 +793,29 @@ describe("reading again", () => {
     const path = join(folder, "typhon.toml");
     writeFileSync(path, '[[routes]]\npath = "/a"\nrespond = "a"\n');
     mkdirSync(join(folder, "files"));
-    const { read } = configurationReader(
+    const reader = new ConfigurationReader(
       readFlags(["--static", "/s=files"]),
       { PATH: bin },
       folder,
     );
-    assert.equal(read().routes.length, 2);
+    assert.equal(reader.read().routes.length, 2);
     rmSync(path);
-    assert.throws(read, { text: "typhon.toml is no file; name one that exists" });
+    assert.throws(() => reader.read(), { text: "typhon.toml is no file; name one that exists" });
   });
   test("a reload waits for no pipe", () => {
     const name = toml(APP);
     const path = join(scratch, name);
-    const { read } = configurationReader(readFlags(["-c", name]), { PATH: bin }, scratch);
-    read();
+    const reader = new ConfigurationReader(readFlags(["-c", name]), { PATH: bin }, scratch);
+    reader.read();
     rmSync(path);
     execFileSync("mkfifo", [path]);
-    assert.throws(read, { text: /is no regular file, and can be read by a start only$/ });
+    assert.throws(() => reader.read(), {
+      text: /is no regular file, and can be read by a start only$/,
+    });
   });
   test("there is something to read again only with a file", () => {
     const hasFile = (...words: string[]): boolean =>
-      configurationReader(readFlags(words), { PATH: bin }, scratch).hasFile;
+      new ConfigurationReader(readFlags(words), { PATH: bin }, scratch).hasFile;
     assert.equal(hasFile("app:app"), false);
     assert.equal(hasFile("-c", toml(APP), "app:app"), true);
   });

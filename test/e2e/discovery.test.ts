@@ -105,7 +105,7 @@ def home() -> str:
     assert.equal((await getOnce(typhon, "/")).text, "<p>site");
     assert.match(
       typhon.output.stderr,
-      /found the files of this folder: index.html, and no files of Python /,
+      / found the files of this folder: index\.html, and no files of Python$/m,
     );
   });
 

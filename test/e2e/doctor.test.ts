@@ -49,7 +49,10 @@ test("an application that would start: exit code 0, and it has not run", async (
 test("a folder without an application: what the machine has, and exit code 0", async (t) => {
   const { code, stdout } = await doctor(makeScratch(t));
   assert.equal(code, 0, stdout);
-  assert.match(stdout, /^note {2}application +no application given/m);
+  assert.match(
+    stdout,
+    /^note {2}application {4}no application given, and none found in this folder\n +→ name the application: typhon shop:app, /m,
+  );
   assert.match(stdout, /^ok {4}system/m);
 });
 

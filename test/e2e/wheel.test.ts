@@ -180,6 +180,13 @@ describe("the installed package", () => {
     assert.equal((await getOnce(typhon, "/")).text, `started None ${join(dirname(bin), "lib")}`);
   });
 
+  test("finds the application of a folder, as nobody has named one", async () => {
+    const options = { command: join(bin, "typhon"), cwd: folder, env: { PATH: empty } };
+    const { code, stdout, stderr } = await runTyphon(["check"], options);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^Found:\n {2}app:app: the Flask object app in app\.py$/m);
+  });
+
   test("every npm package that Typhon imports is there, and finds what it needs", () => {
     const text = readFileSync(join(CHECKOUT, "package.json"), "utf8");
     const { dependencies }: { dependencies: Readonly<Record<string, string>> } = JSON.parse(text);

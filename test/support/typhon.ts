@@ -29,6 +29,8 @@ export interface TyphonOptions {
   readonly cwd?: string;
   /** Another way to the command, such as a symbolic link to it. */
   readonly command?: string;
+  /** The number of another user, who runs it; only root may. */
+  readonly user?: number | undefined;
   /** false: the arguments as they are, without ours for address, folder and interpreter. */
   readonly defaults?: boolean;
 }
@@ -48,10 +50,11 @@ export class Typhon {
   #url = "";
 
   constructor(args: readonly string[], options: TyphonOptions) {
-    const { env = {}, cwd = CHECKOUT, command = COMMAND } = options;
+    const { env = {}, cwd = CHECKOUT, command = COMMAND, user } = options;
     const inherited = Object.entries(process.env).filter(([name]) => !STEERING.test(name));
     this.#process = spawn(command, args, {
       cwd,
+      ...(user === undefined ? {} : { uid: user, gid: user }),
       detached: true,
       env: { ...Object.fromEntries(inherited), [MARK_VARIABLE]: this.mark, ...FORCED, ...env },
       stdio: ["ignore", "pipe", "pipe"],

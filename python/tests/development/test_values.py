@@ -66,6 +66,9 @@ def test_shows_what_is_only_spelled_alike(name: str) -> None:
         "token=s3cret&a=1",
         '{"access_token": "s3cret"}',
         "postgres://user:s3cret@host/db",
+        "postgres://user:p@s3cret@host/db",
+        r"{'password': 'it\'s3cret'}",
+        r"""{"token": "a\"s3cret"}""",
         "redis://:s3cret@host",
         "Authorization: s3cret",
     ],
@@ -151,3 +154,25 @@ def test_leaves_a_debugger_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_value_has_at_most_so_many_characters() -> None:
     assert len(write([["x" * 399] * 20] * 20)) < values.MAX_CHARACTERS + 100
+
+
+@pytest.mark.parametrize(
+    "text", ["key" * 100_000, "a" * 300_000, "key= " * 60_000, "key " * 75_000]
+)
+def test_masks_long_texts_of_a_client_at_once(text: str) -> None:
+    # With a pattern that reads a word anew from each of its characters this takes days.
+    assert MASK not in Secrets().mask(text) or text.startswith("key=")
+
+
+def test_masks_what_stands_behind_other_names() -> None:
+    assert Secrets().mask("note: password=abc, b") == f"note: password={MASK}, b"
+    assert Secrets().mask("password=token=abc") == f"password={MASK}"
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_no_repr_ends_the_worker(kind: type[BaseException]) -> None:
+    class Ends:
+        def __repr__(self) -> str:
+            raise kind
+
+    assert write(Ends()) == f"<Ends: its repr raises {kind.__name__}>"

@@ -25,6 +25,8 @@ MAX_VARIABLES = 50
 CONTEXT_LINES = 5
 MAX_LINE_CHARACTERS = 400
 MAX_MESSAGE_CHARACTERS = 4000
+# Lines of a file in which a SyntaxError may be.
+MAX_LINES = 10_000_000
 
 _LIBRARY_FOLDERS = tuple(
     os.path.join(path, "")
@@ -59,9 +61,10 @@ class Report:
         # Of a SyntaxError: its file, its line, and the column of its caret, or 0.
         self.place: tuple[str, int, int] | None = None
         self.source: list[tuple[int, str]] = []
-        if isinstance(error, SyntaxError) and error.filename and error.lineno:
-            self.place = (error.filename, error.lineno, error.offset or 0)
-            self.source = read_source(error.filename, error.lineno)
+        if isinstance(error, SyntaxError):
+            self.place = _place_of(error)
+        if self.place is not None:
+            self.source = read_source(*self.place[:2])
 
 
 def is_library(file: str) -> bool:
@@ -98,9 +101,7 @@ def make_reports(error: BaseException, secrets: Secrets, *, has_locals: bool) ->
         report.message = secrets.mask(report.message)
         _add_frames(report, one.__traceback__, values)
         reports.append(report)
-        members = getattr(one, "exceptions", None)
-        if isinstance(members, tuple):
-            waiting += [(inner, "Inside of the group") for inner in members if _is_error(inner)]
+        waiting += [(inner, "Inside of the group") for inner in _members(one)]
         if one.__cause__ is not None:
             waiting.append((one.__cause__, "Caused by"))
         elif one.__context__ is not None and not one.__suppress_context__:
@@ -108,8 +109,14 @@ def make_reports(error: BaseException, secrets: Secrets, *, has_locals: bool) ->
     return reports
 
 
-def _is_error(value: object) -> bool:
-    return isinstance(value, BaseException)
+# Those of a group; a property of another exception's may have that name.
+def _members(error: BaseException) -> list[BaseException]:
+    try:
+        members = getattr(error, "exceptions", None)
+    except Exception:
+        members = None
+    found = members if isinstance(members, tuple) else ()
+    return [one for one in found[:MAX_EXCEPTIONS] if isinstance(one, BaseException)]
 
 
 def _add_frames(
@@ -154,13 +161,23 @@ def _name(kind: type) -> str:
     )
 
 
+# The application may raise a SyntaxError with anything in it.
+def _place_of(error: SyntaxError) -> tuple[str, int, int] | None:
+    file, line, column = error.filename, error.lineno, error.offset
+    if type(file) is not str or type(line) is not int or not 0 < line <= MAX_LINES:
+        return None
+    if type(column) is not int or not 0 < column <= MAX_LINE_CHARACTERS:
+        column = 0
+    return file, line, column
+
+
 # The message is the application's code, too.
 def _message(error: BaseException) -> str:
     try:
         text = error.msg if isinstance(error, SyntaxError) and error.msg else str(error)
         notes = getattr(error, "__notes__", None) or ()
         return "\n".join((text, *map(str, notes)))[:MAX_MESSAGE_CHARACTERS]
-    except Exception as failure:
+    except BaseException as failure:
         return f"(its message cannot be shown: {type(failure).__name__})"
 
 

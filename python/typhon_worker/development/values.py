@@ -35,11 +35,11 @@ _WORDS = (
     r"session_?id|signature|csrf|dsn"
 )
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
-_ASSIGNMENT = re.compile(
-    rf"""([\w-]*(?:{_WORDS})[\w-]*["']?\s*[=:]\s*)(b?'[^']*'?|b?"[^"]*"?|[^\s,;&)\]}}]+)""",
-    re.IGNORECASE,
-)
-_PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^@\s/]+@")
+# A name and the sign behind it. It begins where a word begins, so that a long word is read once.
+_NAME_AND_SIGN = re.compile(r"""(?<![\w-])([\w-]+)["']?\s*[=:]\s*""")
+_ASSIGNED = re.compile(r"""b?'(?:[^'\\]|\\.)*'?|b?"(?:[^"\\]|\\.)*"?|[^\s,;&)\]}]+""", re.DOTALL)
+# To the last @: many passwords have one that should have been escaped.
+_PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^\s/]+@")
 # A shorter value stands in too many other texts.
 _MIN_KNOWN_CHARACTERS = 6
 
@@ -76,8 +76,7 @@ class Secrets:
 
     def mask(self, text: str) -> str:
         """Masks what was learned, `password=…` and the like, and passwords in URLs."""
-        text = _PASSWORD_IN_URL.sub(rf"\1{MASK}@", self.mask_known(text))
-        return _ASSIGNMENT.sub(rf"\1{MASK}", text)
+        return _mask_assignments(_PASSWORD_IN_URL.sub(rf"\1{MASK}@", self.mask_known(text)))
 
 
 class ValueWriter:
@@ -93,13 +92,16 @@ class ValueWriter:
             return MASK
         try:
             text = self._write(value, 0)
-        except Exception as error:
+        except BaseException as error:
             text = _tell_failure(value, error)
         return self._secrets.mask_known(_cut(text, MAX_CHARACTERS))
 
     def _write(self, value: Any, depth: int) -> str:
         kind = type(value)
-        if kind is str or kind is bytes or kind is bytearray:
+        if kind is str:
+            # Before the repr, which writes a quote inside of a text in another way.
+            return repr(self._secrets.mask(value[:MAX_TEXT_CHARACTERS])) + _tell_rest(value)
+        if kind is bytes or kind is bytearray:
             return self._secrets.mask(repr(value[:MAX_TEXT_CHARACTERS])) + _tell_rest(value)
         if kind is int and value.bit_length() > _MAX_BITS:
             return f"<int of {value.bit_length()} bits>"
@@ -160,7 +162,7 @@ class ValueWriter:
             return repr(value)
         except _TooSlow:
             return f"<{type(value).__name__}: its repr takes too long>"
-        except Exception as error:
+        except BaseException as error:  # SystemExit, too: no repr ends a worker.
             return _tell_failure(value, error)
         finally:
             if is_free:
@@ -173,6 +175,18 @@ _BRACKETS: dict[type, tuple[str, str]] = {
     set: ("{", "}"),
     frozenset: ("frozenset({", "})"),
 }
+
+
+def _mask_assignments(text: str) -> str:
+    parts: list[str] = []
+    written = read = 0
+    while (name := _NAME_AND_SIGN.search(text, read)) is not None:
+        read = name.end()
+        value = _ASSIGNED.match(text, read) if is_secret_name(name[1]) else None
+        if value is not None:
+            parts += (text[written:read], MASK)
+            written = read = value.end()
+    return "".join((*parts, text[written:]))
 
 
 def _tell_failure(value: object, error: BaseException) -> str:

@@ -39,8 +39,9 @@ const FIXES_BODY: ReadonlySet<string> = new Set([
 const CONDITIONS: ReadonlySet<string> = new Set(["if-none-match", "if-modified-since"]);
 const CODINGS: ReadonlySet<string> = new Set(["accept-encoding"]);
 const HTML = /^text\/html\s*(?:;(?!.*charset\s*=\s*"?utf-?(?:16|32))|$)/i;
-/** A document, behind a byte order mark, blanks and comments. */
-const DOCUMENT = /^(?:\u00ef\u00bb\u00bf)?(?:\s|<!--[\s\S]*?-->)*<(?:!doctype\s+html|html)[\s>]/i;
+/** A document, behind a byte order mark, blanks and comments. A comment ends in one place only, so that no text is read twice. */
+const DOCUMENT =
+  /^(?:\u00ef\u00bb\u00bf)?(?:\s|<!--(?:(?!-->)[\s\S])*-->)*<(?:!doctype\s+html|html)[\s>]/i;
 /** So much of a body is looked at. */
 const BEGIN_BYTES = 1024;
 const EMPTY = Buffer.alloc(0);

@@ -161,6 +161,14 @@ function testPages(name: string, start: StartEngine): void {
       }
     });
 
+    it("are told from text that begins with many comments", { timeout: 20_000 }, async () => {
+      const comments = "<!---->".repeat(140);
+      const text = `${comments}<p>a fragment</p>`;
+      assert.equal((await get(whole(text), OLD_BROWSER)).body.toString(), text);
+      const page = `${comments}<!doctype html>`;
+      assert.equal((await get(whole(page), OLD_BROWSER)).body.toString(), page + TAG);
+    });
+
     it("hold back nothing of a stream", async () => {
       const { promise, resolve } = Promise.withResolvers<Exchange>();
       act = (one) => {
