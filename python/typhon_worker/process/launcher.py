@@ -109,6 +109,8 @@ class Launcher(WorkerParent):
                 self._hooks.end(call)
             case {"op": "signal", "worker": int(number), "signal": int(which)}:
                 self._signal(number, which)
+                if which == signal.SIGKILL:
+                    self.control.say(op="signalled", worker=number)
             case {"op": "retire", "generation": int(generation)}:
                 link = self._templates.get(generation)
                 if link is not None:

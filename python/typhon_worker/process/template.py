@@ -155,7 +155,8 @@ class _Parent(WorkerParent):
             case {"op": "signal", "worker": int(number), "signal": int(which)}:
                 if number in self._running:
                     self._kill(self._running[number], which)
-                self.control.say(op="signalled", worker=number)
+                if which == signal.SIGKILL:
+                    self.control.say(op="signalled", worker=number)
             case _:
                 raise unknown(message)
         return None
