@@ -131,7 +131,9 @@ function factsOf(configuration: Configuration, surroundings: Surroundings): Init
   const name =
     basename(cwd)
       .replaceAll(/[^\w.-]+/g, "-")
-      .replace(/^[.-]+/, "") || "app";
+      // Docker takes one separator between letters or digits, and none at the ends.
+      .replaceAll(/[._-]*[.-][._-]*/g, (all) => (all.includes("-") ? "-" : "."))
+      .replaceAll(/^[._-]+|[._-]+$/g, "") || "app";
   const facts: InitFacts = {
     name,
     folder: cwd,
