@@ -107,7 +107,7 @@ test("a page that is saved during a load is read anew after it", async (t) => {
   development.begin();
   development.onChange(join(folder, "app.py"));
   await subject.does("reload");
-  development.onChange(join(folder, "a.html"));
+  development.onChange(join(folder, "a.js"));
   // Longer than a page's change settles: the load lasts.
   await new Promise((resolve) => setTimeout(resolve, 150));
   subject.endLoad();
