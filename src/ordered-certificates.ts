@@ -4,7 +4,8 @@
 import { readFile } from "node:fs/promises";
 
 import type { Issuer } from "./acme/authority.ts";
-import { CertificateKeeper } from "./acme/keeper.ts";
+import { CertificateKeeper, KeeperOptionsError } from "./acme/keeper.ts";
+import { StateFolderError } from "./acme/state-folder.ts";
 import { logKeeperEvent, logMissing } from "./certificate-log.ts";
 import type { AcmeConfiguration, AcmeIssuer, Configuration } from "./config/configuration.ts";
 import { OperatorError } from "./config/operator-error.ts";
@@ -58,14 +59,20 @@ export class OrderedCertificates {
     });
   }
 
-  /** Reads the certificates of the state folder. Rejects with an error for the operator. */
+  /** Reads the certificates of the state folder. Rejects with OperatorError. */
   static async open(
     options: OrderedOptions,
     parts: { readonly store: CertificateStore; readonly log: Log },
   ): Promise<OrderedCertificates> {
-    const opened = new OrderedCertificates(options, await readIssuers(options.acme), parts);
-    await opened.#keeper.load();
-    return opened;
+    const issuers = await readIssuers(options.acme);
+    try {
+      const opened = new OrderedCertificates(options, issuers, parts);
+      await opened.#keeper.load();
+      return opened;
+    } catch (error) {
+      const isOperators = error instanceof KeeperOptionsError || error instanceof StateFolderError;
+      throw isOperators ? new OperatorError(error.message, 2) : error;
+    }
   }
 
   /** Puts all certificates into the store, now and when they are renewed. */

@@ -51,7 +51,7 @@ export class Server {
   readonly #certificates: Certificates | null;
   readonly #connections: Connections;
   readonly #folder: TempFolder;
-  readonly #fileMemory = new CacheMemory();
+  readonly #fileMemory: CacheMemory;
   readonly #budget = new MemoryBudget(BODY_MEMORY_BYTES, MAX_BODY_MEMORY_BYTES);
   /** Null in all modes but development (typhon dev). */
   readonly #reloads: PageReloads | null;
@@ -70,6 +70,8 @@ export class Server {
     this.#configuration = configuration;
     this.#log = log;
     this.#reloads = process.developing ? new PageReloads() : null;
+    // A page that reloads while new code loads has the files as they were saved.
+    this.#fileMemory = new CacheMemory(undefined, process.developing ? 0 : undefined);
     this.#proxies = new TrustedProxies(
       listeners.forwardedAllowIps,
       requestIds(),

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/test-setup.sh
 
-all="gunicorn foreign autobahn pebble deploy image pythons packages guides browser h2spec h2clients h2attacks tls cgi long benchmarks faults"
+all="gunicorn foreign autobahn pebble pythons browser h2spec h2clients h2attacks tls cgi deploy image guides packages newcomer long benchmarks faults"
 
 # gunicorn's tests of its ASGI worker, against the real command (tools/fetch-gunicorn.sh).
 run_gunicorn() {
@@ -62,6 +62,12 @@ run_pythons() {
 # Everything that is published: built twice, installed by pip, uv, pipx and npm, and used.
 run_packages() {
   node_tests test/conformance/others/packages.test.ts
+}
+
+# The way of a newcomer: another user, an empty environment, no Node, and a browser.
+run_newcomer() {
+  sh tools/setup-debian.sh chromium
+  node_tests test/conformance/others/newcomer.test.ts
 }
 
 # The pages of docs/guide that need large packages (Gradio, Socket.IO, tracers …), done as a reader does them, and
@@ -152,8 +158,18 @@ skip() {
   exit 0
 }
 
-[ $# -gt 0 ] || set -- $all
+# What takes minutes to fetch or to build is begun at once, at low priority; its section waits for it.
+fetched=
+begin_fetch() {
+  (nice sh tools/setup-deploy.sh; nice sh tools/setup-venv.sh guides) >/dev/null 2>&1 &
+  fetched=$!
+}
+
 need npm python
+[ $# -gt 0 ] || {
+  set -- $all
+  begin_fetch
+}
 sh tools/build.sh
 failed=
 for section in "$@"; do
@@ -163,6 +179,10 @@ for section in "$@"; do
     echo "test-all: no section '$section'; sections: $all" >&2
     exit 2
     ;;
+  esac
+  case $section in
+  # A fetch that has failed is tried again by the section, which says why.
+  deploy | guides) [ -z "$fetched" ] || wait "$fetched" || : ;;
   esac
   printf '\n== %s\n' "$section"
   # In a shell of its own, so that the first failing command of a section ends it.

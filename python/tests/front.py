@@ -210,6 +210,8 @@ class Front:
         self._last_id = 0
         self._last_number = 0
         self._ended: set[int] = set()
+        # Workers of which the launcher has read a signal.
+        self.signalled: list[int] = []
         self.control, control = socket.socketpair()
         self._inherited = inherits
         placed = [control.fileno()]
@@ -277,13 +279,22 @@ class Front:
         self.control.sendall(json.dumps(message).encode() + b"\n")
 
     def peek(self) -> str:
-        """What the next message from the launcher is, which `hear` then takes."""
-        while b"\n" not in self._received:
-            chunk = read_some(self.control.fileno(), "a message from the launcher")
-            assert chunk, "the launcher has closed control"
-            self._received += chunk
-        op: str = json.loads(self._received.split(b"\n", 1)[0])["op"]
-        return op
+        """What the next message from the launcher is, which `hear` then takes.
+
+        That it has read a signal goes to `signalled`.
+        """
+        while True:
+            while b"\n" not in self._received:
+                chunk = read_some(self.control.fileno(), "a message from the launcher")
+                assert chunk, "the launcher has closed control"
+                self._received += chunk
+            line, rest = self._received.split(b"\n", 1)
+            message: dict[str, Any] = json.loads(line)
+            op: str = message["op"]
+            if op != "signalled":
+                return op
+            self.signalled.append(message["worker"])
+            self._received = rest
 
     def hear(self, op: str) -> dict[str, Any]:
         """The next message from the launcher, which has to be this one."""

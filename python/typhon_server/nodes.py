@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 
 from .node_floors import FLOORS, LEAST_MAJOR
 
@@ -90,8 +91,9 @@ def ask(program: str) -> Node:
     finally:
         os.close(write)
     text = b""
+    end = time.monotonic() + _ASK_SECONDS
     while len(text) < _MAX_VERSION_BYTES and not text.endswith(b"\n"):
-        is_readable, _, _ = select.select([read], [], [], _ASK_SECONDS)
+        is_readable, _, _ = select.select([read], [], [], max(0.0, end - time.monotonic()))
         piece = os.read(read, _MAX_VERSION_BYTES) if is_readable else b""
         if not piece:
             break

@@ -24,7 +24,7 @@ from types import ModuleType
 
 from .application.hook_process import run_hook
 from .application.hooks import Hooks, set_up_template
-from .application.importer import Loaded, LoadError, load
+from .application.importer import Loaded, LoadError, check_folder, load
 from .process import process_setup, sd_notify
 from .process.hook_processes import HookContext
 from .process.launcher import CONTROL, EXIT_FAULT, Launcher
@@ -111,6 +111,8 @@ def _run_worker(context: WorkerContext, template: Template | None) -> None:
     try:
         hooks = Hooks(context)
         hooks.before_load()
+        if template is not None:
+            check_folder(context.settings)
         loaded: Loaded = load(context.settings) if template is None else template.take()
         context.doubt = loaded.doubt
         if template is not None:

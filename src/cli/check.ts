@@ -13,6 +13,7 @@ import type {
 } from "../config/configuration.ts";
 import { redirectLoops } from "../config/redirect-loops.ts";
 import { formatUrl } from "../net/address.ts";
+import { escapeText } from "../observe/escape.ts";
 
 /** The report, ending in a line end. Pure. */
 export function renderCheck(configuration: Configuration): string {
@@ -43,10 +44,15 @@ export function renderCheck(configuration: Configuration): string {
       ],
     ],
   ];
-  return sections
-    .filter(([, lines]) => lines.length > 0)
-    .map(([title, lines]) => `${title}:\n${lines.map((line) => `  ${line}\n`).join("")}`)
-    .join("\n");
+  return (
+    sections
+      .filter(([, lines]) => lines.length > 0)
+      // The names of folders may have line ends, and commands for a terminal.
+      .map(
+        ([title, lines]) => `${title}:\n${lines.map((line) => `  ${escapeText(line)}\n`).join("")}`,
+      )
+      .join("\n")
+  );
 }
 
 function listenerLines({ listeners, tls }: Configuration): string[] {

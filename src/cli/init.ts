@@ -1,7 +1,7 @@
 // `typhon init [toml|systemd|dockerfile] [APP]`: writes a first file for what was found in this folder. A file that is
 // there already stays as it is.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, delimiter, dirname, join, relative, resolve } from "node:path";
 
@@ -10,6 +10,7 @@ import { readFlags } from "../config/flags.ts";
 import type { LaunchedBy } from "../config/launched-by.ts";
 import { ConfigurationReader } from "../config/load.ts";
 import { OperatorError } from "../config/operator-error.ts";
+import { wantedVersion } from "../config/project-environments.ts";
 import type { Environment } from "../config/sources.ts";
 import { DOCKERIGNORE, renderDockerfile } from "../init/dockerfile.ts";
 import type { InitFacts } from "../init/facts.ts";
@@ -130,7 +131,9 @@ function factsOf(configuration: Configuration, surroundings: Surroundings): Init
   const name =
     basename(cwd)
       .replaceAll(/[^\w.-]+/g, "-")
-      .replace(/^[.-]+/, "") || "app";
+      // Docker takes one separator between letters or digits, and none at the ends.
+      .replaceAll(/[._-]*[.-][._-]*/g, (all) => (all.includes("-") ? "-" : "."))
+      .replaceAll(/^[._-]+|[._-]+$/g, "") || "app";
   const facts: InitFacts = {
     name,
     folder: cwd,
@@ -172,13 +175,8 @@ function inside(cwd: string, path: string): string {
 
 /** "3.12" of .python-version, where Typhon's applications run with it. */
 function versionOf(folder: string): string {
-  try {
-    const text = readFileSync(join(folder, ".python-version"), "utf8");
-    const [, minor] = /^3\.(\d+)/.exec(text.trim()) ?? [];
-    return minor !== undefined && Number(minor) >= 10 ? `3.${Number(minor)}` : USUAL_VERSION;
-  } catch {
-    return USUAL_VERSION;
-  }
+  const [, minor] = /^3\.(\d{1,2})(?!\d)/.exec(wantedVersion(folder) ?? "") ?? [];
+  return minor !== undefined && Number(minor) >= 10 ? `3.${Number(minor)}` : USUAL_VERSION;
 }
 
 /** Where this command is: of the Python package beside an interpreter, else of the npm package, else on PATH. */

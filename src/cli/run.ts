@@ -32,6 +32,9 @@ const COMMANDS: ReadonlyMap<string, (call: Call) => Promise<number>> = new Map([
   // `typhon run APP` is `typhon APP`, for whoever expects a word there; `typhon dev APP` has a developer's defaults.
   ["run", (call: Call) => start(call, renderHelp(), false)],
   ["dev", (call: Call) => start(call, DEV_HELP, true)],
+  // Words that other commands have, for whoever tries them.
+  ["help", (call: Call) => start({ ...call, words: ["--help"] }, renderHelp(), false)],
+  ["version", (call: Call) => start({ ...call, words: ["--version"] }, renderHelp(), false)],
   [CHECK, check],
   ["doctor", examine],
   ["init", init],

@@ -44,6 +44,8 @@ function numberOf(what: string, table: "passwd" | "group", name: string): number
 
 /** The line of a user or a group, by its name or its number; null: there is none. Throws OperatorError. */
 function entryOf(what: string, table: "passwd" | "group", key: string): string | null {
+  // A gunicorn.conf.py may write it.
+  if (key.includes("\0")) return null;
   const run = spawnSync("getent", [table, "--", key], { encoding: "utf8", timeout: LOOK_UP_MS });
   if (run.error !== undefined)
     throw new OperatorError(`${what}: names cannot be looked up here (getent); give numbers`);

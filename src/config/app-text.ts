@@ -62,8 +62,9 @@ export function checkSiteFolder(
 ): void {
   const path = realpathSync(resolve(folder, text));
   const python = findPythonFile(path, programs);
-  if (python === null) return;
+  // A folder that the operator names may have any number of files.
+  if (typeof python === "string") return;
   throw new OperatorError(
-    `${by} ${quote(text)} is a folder with Python files (${quote(relative(path, python))}), whose source would be served; name the application, or write --static /=${text} if that is meant`,
+    `${by} ${quote(text)} is a folder with Python files (${quote(relative(path, python.path))}), whose source would be served; name the application, or write --static /=${text} if that is meant`,
   );
 }

@@ -82,6 +82,6 @@ function explain(text: string): string {
   if (/^\d+$/.test(text)) return `${EXPECTED}; for a port alone write :${text} or --port ${text}`;
   if (text.startsWith("/")) return `${EXPECTED}; for a Unix socket write unix:${text}`;
   if (/^[^/]+:\d+\//.test(text)) return `${EXPECTED}, without a path`;
-  if (!text.includes(":") && text !== "") return `${EXPECTED}; the port is missing: ${text}:8000`;
+  if (/^[^:]{1,253}$/.test(text)) return `${EXPECTED}; the port is missing: ${text}:8000`;
   return EXPECTED;
 }

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { environmentOf, isThisUser } from "./accounts.ts";
 import { checkSiteFolder, siteFolder, type WorkingFolder } from "./app-text.ts";
 import { readCgi } from "./cgi-options.ts";
-import type { CgiConfiguration, Configuration } from "./configuration.ts";
+import type { ApplicationConfiguration, CgiConfiguration, Configuration } from "./configuration.ts";
 import type { Discover, Found } from "./discovered.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { EMPTY_TABLES, readTables, type FileTables } from "./file-tables.ts";
@@ -20,7 +20,7 @@ import type { LaunchedBy } from "./launched-by.ts";
 import { loadApplication, type NamedApplication } from "./load-application.ts";
 import type { GivenText, Table } from "./located.ts";
 import { OperatorError, quote, type Mistakes } from "./operator-error.ts";
-import { kindOf } from "./paths.ts";
+import { kindOf, ownerOf } from "./paths.ts";
 import { checkProgramSources, hidePrograms } from "./program-sources.ts";
 import {
   absentRoute,
@@ -209,6 +209,7 @@ export class ConfigurationMaker {
         }),
       )
       .filter((one) => one !== null);
+    this.#tellStrangers(loaded.map(({ configuration }) => configuration));
     return {
       listeners: readListeners(this.#sources, early, this.#mistakes),
       tls: readTls(this.#sources, early.bind, {
@@ -252,13 +253,25 @@ export class ConfigurationMaker {
   }
 
   /** What pages of exceptions show; also says in the log that others may see them. */
-  #development({ bind }: Early): "off" | "page" | "locals" {
+  #development({ bind, descriptors }: Early): "off" | "page" | "locals" {
     if (!this.#isDevelopment) return "off";
-    if (isLocalOnly(bind)) return "locals";
+    // Where the sockets of another program listen is not known here.
+    const isInherited = descriptors.length > 0 || this.#environment["LISTEN_FDS"] !== undefined;
+    if (!isInherited && isLocalOnly(bind)) return "locals";
     this.#notices.push(
-      "typhon dev shows source code to everybody who may connect; others than this machine may (--bind, --host), so error pages show no local variables",
+      "typhon dev shows source code to everybody who may connect; others than this machine may (--bind, --host, --fd), so error pages show no local variables",
     );
     return "page";
+  }
+
+  /** Root without --user would run what another user may change. */
+  #tellStrangers(applications: readonly ApplicationConfiguration[]): void {
+    if (process.geteuid?.() !== 0) return;
+    for (const { python, pythonWhy } of applications)
+      if (pythonWhy !== "" && (ownerOf(python) ?? 0) !== 0)
+        this.#notices.push(
+          `${python} (${pythonWhy}) belongs to another user, and root runs it; name a user with --user, or the interpreter with --python`,
+        );
   }
 
   // The user of --user has not read it yet, and reads it at each reload.

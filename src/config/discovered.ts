@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { extname } from "node:path";
 
 import type { discover, Discovery } from "../discovery/discover.ts";
-import { OperatorError } from "./operator-error.ts";
+import { escapeControls, OperatorError } from "./operator-error.ts";
 import { projectNames, readProject, stringAt } from "./project-file.ts";
 import type { Environment } from "./sources.ts";
 
@@ -13,6 +13,9 @@ import type { Environment } from "./sources.ts";
 export type Found = Exclude<Discovery, { what: "nothing" }>;
 /** `nameless`: what is said of a file that names nothing, or null. Throws OperatorError if nothing is found. */
 export type Discover = (folder: string, environment: Environment, nameless: string | null) => Found;
+
+/** Characters of one line about what a folder holds. */
+const MAX_LINE_CHARACTERS = 500;
 
 /** What to do where nothing is near. */
 const USUAL_ADVICE =
@@ -30,7 +33,8 @@ function look(...[folder, environment, nameless]: Parameters<Discover>): Found {
   const names = table === null ? [] : projectNames(table);
   const found = loadDiscover()(folder, { environment, project: { entrypoint, names } });
   if (found.what !== "nothing") return found;
-  const { looked, advice } = found;
+  const { looked } = found;
+  const advice = found.advice.map((line) => escapeControls(line.slice(0, MAX_LINE_CHARACTERS)));
   if (nameless !== null) throw new OperatorError([nameless, ...advice].join("\n"));
   const first = looked === "" ? [] : [looked];
   const last = advice.length === 0 ? [USUAL_ADVICE] : advice;

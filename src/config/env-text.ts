@@ -47,8 +47,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: "\t",
   v: "\v",
 };
-/** ${NAME} and ${NAME:-default}. */
-const REFERENCE = /\$\{([^}:]*)(?::-([^}]*))?\}/g;
+/** ${NAME} and ${NAME:-default}. A name has a limit, so that a text of many "${" is read once. */
+const REFERENCE = /\$\{([^}:]{0,256})(?::-([^}]*))?\}/g;
 
 /** The names and values of a text, in their order; a name may be repeated. References are left as they are. */
 export function parseEnvText(text: string): (readonly [name: string, value: string])[] {
@@ -62,15 +62,26 @@ export function parseEnvText(text: string): (readonly [name: string, value: stri
   return entries;
 }
 
-/** `value` with the values of the names that it refers to; a name without a value has its default, else "". */
+/**
+ * `value` with the values of the names that it refers to; a name without a value has its default, else "". Null: that
+ * is more than `most` characters.
+ */
 export function expandReferences(
   value: string,
   valueOf: (name: string) => string | undefined,
-): string {
-  return value.replaceAll(
-    REFERENCE,
-    (_, name: string, usual: string | undefined) => valueOf(name) ?? usual ?? "",
-  );
+  most: number,
+): string | null {
+  // Behind the last brace no reference ends.
+  const end = value.lastIndexOf("}") + 1;
+  let length = value.length;
+  const expanded = value
+    .slice(0, end)
+    .replaceAll(REFERENCE, (reference, name: string, usual: string | undefined) => {
+      const text = valueOf(name) ?? usual ?? "";
+      length += text.length - reference.length;
+      return length > most ? "" : text;
+    });
+  return length > most ? null : expanded + value.slice(end);
 }
 
 /** Null: what is here is no entry. A name without "=" has no value. */
@@ -96,7 +107,7 @@ function takeValue(pieces: Pieces, isApart: boolean): string | null {
   if (pieces.take(QUOTE) === null) {
     const [text = ""] = pieces.take(PLAIN) ?? [];
     // "A= # comment" has no value, "A=#b" has.
-    return isApart && text.startsWith("#") ? "" : text.replace(/\s+#.*$/s, "").trimEnd();
+    return isApart && text.startsWith("#") ? "" : text.replace(/(?<!\s)\s+#.*$/s, "").trimEnd();
   }
   const single = pieces.take(SINGLE)?.[1];
   if (single !== undefined) return single.replaceAll(/\\([\\'])/g, "$1");

@@ -111,7 +111,8 @@ function each(flags: readonly string[], make: (flag: string) => ForeignOption): 
 }
 
 function oneOfWords(words: Readonly<Record<string, string>>): (text: string) => string {
-  return (text) => words[text.toLowerCase()] ?? text;
+  const known = new Map(Object.entries(words));
+  return (text) => known.get(text.toLowerCase()) ?? text;
 }
 
 /** gunicorn's and Hypercorn's other ways to write an address. */

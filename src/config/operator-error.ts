@@ -51,8 +51,13 @@ const MAX_QUOTED_CHARACTERS = 80;
 export function quote(value: string): string {
   const short =
     value.length > MAX_QUOTED_CHARACTERS ? `${value.slice(0, MAX_QUOTED_CHARACTERS)}…` : value;
-  return `'${short.replaceAll(/\p{Cc}/gu, (character) => {
+  return `'${escapeControls(short)}'`;
+}
+
+/** Names of files and texts of sources, for one line: control characters, line ends among them, escaped. */
+export function escapeControls(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => {
     const code = character.codePointAt(0) ?? 0;
     return `\\x${code.toString(16).padStart(2, "0")}`;
-  })}'`;
+  });
 }

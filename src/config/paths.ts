@@ -29,6 +29,16 @@ export function isLink(path: string): boolean {
   }
 }
 
+/** Who owns the path itself, a link's own owner for a link; null: it is not there. */
+export function ownerOf(path: string): number | null {
+  try {
+    return lstatSync(path).uid;
+  } catch {
+    // Missing, or in a closed folder.
+    return null;
+  }
+}
+
 /** Whether this user may write files into the folder. */
 export function mayWriteIn(folder: string): boolean {
   return has(folder, constants.W_OK | constants.X_OK);

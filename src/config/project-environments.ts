@@ -2,13 +2,14 @@
 // computes it; no tool is run.
 
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, realpathSync } from "node:fs";
+import { readdirSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 
 import { kindOf } from "./paths.ts";
 import { projectNames, readForeignToml, stringAt, tableAt } from "./project-file.ts";
 import type { Environment } from "./sources.ts";
+import { readBegin } from "./text-file.ts";
 
 /** An environment that a tool has made, or would make. */
 export interface ProjectEnvironment {
@@ -17,7 +18,7 @@ export interface ProjectEnvironment {
   readonly why: string;
 }
 
-/** Characters of a file of one line. */
+/** Bytes of a file of one line. */
 const MAX_PATH_BYTES = 4096;
 /** As both tools shorten names. */
 const MAX_NAME = 42;
@@ -46,7 +47,7 @@ export function uvEnvironment(folder: string, environment: Environment): Project
 
 /** The version in .python-version, which tools such as uv and pyenv read; null: there is none. */
 export function wantedVersion(folder: string): string | null {
-  const text = firstBytes(join(folder, ".python-version"));
+  const text = readBegin(join(folder, ".python-version"), MAX_PATH_BYTES);
   return /^\s*([\w.-]+)/.exec(text ?? "")?.[1] ?? null;
 }
 
@@ -116,17 +117,8 @@ function pipenvEnvironment(folder: string, environment: Environment): ProjectEnv
 }
 
 function pdmInterpreter(folder: string): ProjectEnvironment[] {
-  const place = firstBytes(join(folder, ".pdm-python"))?.trim() ?? "";
+  const place = readBegin(join(folder, ".pdm-python"), MAX_PATH_BYTES)?.trim() ?? "";
   return place.startsWith("/") ? [{ place, why: "the interpreter that PDM has chosen" }] : [];
-}
-
-function firstBytes(file: string): string | null {
-  try {
-    return kindOf(file) === "file" ? readFileSync(file, "utf8").slice(0, MAX_PATH_BYTES) : null;
-  } catch {
-    // Closed to this user.
-    return null;
-  }
 }
 
 function hashOf(text: string): string {

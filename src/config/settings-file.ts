@@ -12,7 +12,7 @@ import { Sources, type Layer } from "./sources.ts";
 import { readTomlFile } from "./toml-file.ts";
 
 /** The file that is read without --config. */
-export const USUAL_FILE = "typhon.toml";
+const USUAL_FILE = "typhon.toml";
 /** The table of pyproject.toml that is the same. */
 const PROJECT_TABLE = "tool.typhon";
 

@@ -39,9 +39,21 @@ export function readTextFile(
   throw new OperatorError(`${what} is no text in UTF-8 ${form}`);
 }
 
+/** The begin of another program's file, without waiting; null: it is no file, or this user may not read it. */
+export function readBegin(path: string, maxBytes: number): string | null {
+  try {
+    return kindOf(path) === "file"
+      ? readBytes(path, maxBytes, constants.O_NONBLOCK).toString("utf8")
+      : null;
+  } catch {
+    // Closed to this user, or gone.
+    return null;
+  }
+}
+
 /** Reads at most `most` bytes: a device such as /dev/zero has no end. */
-function readBytes(path: string, most: number): Buffer {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
+function readBytes(path: string, most: number, flags = 0): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY | flags);
   try {
     const bytes = Buffer.alloc(most);
     let length = 0;

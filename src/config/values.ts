@@ -251,6 +251,7 @@ export function readApp(text: string): string {
     throw new BadValue(
       "is no folder that exists, and no file of Python: write ./DIR or path/to/file.py",
     );
+  if (/^index\.html?$/.test(text)) throw new BadValue("is a page: typhon . serves the files here");
   if (!MODULE_APP.test(text))
     throw new BadValue(
       "must be module:callable, module, module:factory() or path/to/file.py[:callable]",

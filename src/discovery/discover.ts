@@ -11,7 +11,7 @@ import { isFile, isFolder } from "./entries.ts";
 import { explainAmbiguity, explainNothing, type Explanation } from "./explanation.ts";
 import { modulePlace } from "./module-paths.ts";
 import { packageNames, placesOf } from "./places.ts";
-import { findPythonFile } from "./python-files.ts";
+import { findPythonFile, MAX_ENTRIES } from "./python-files.ts";
 import { SourceFiles } from "./source-files.ts";
 import { suggest } from "./suggestions.ts";
 import { Verdicts } from "./verdicts.ts";
@@ -98,9 +98,16 @@ export function discover(folder: string, context: DiscoveryContext): Discovery {
   }
   const programs = join(folder, PROGRAMS);
   const hasPrograms = isFolder(programs);
-  const python = findPythonFile(folder, new Set([programs]));
-  if (isFile(join(folder, "index.html")) && python === null)
-    return { what: "site", folder, why: "index.html, and no files of Python", hints: [] };
+  if (isFile(join(folder, "index.html"))) {
+    const python = findPythonFile(folder, new Set([programs]));
+    if (python === "none")
+      return { what: "site", folder, why: "index.html, and no files of Python", hints: [] };
+    // Behind the limit may be an application, whose source nobody meant to serve.
+    if (python === "too many")
+      reasons.unshift(
+        `index.html is here, but of more than ${MAX_ENTRIES} files some may be no part of a site: typhon . serves all of them`,
+      );
+  }
   const nearest = suggest(folder, files, verdicts, hasPrograms);
   return { what: "nothing", ...explainNothing(names, [...reasons, ...files.faults], nearest) };
 }

@@ -2,7 +2,7 @@
 // can be used. With --online the hosts of --domain: whether their names lead to this machine.
 
 import { X509Certificate } from "node:crypto";
-import { lookup } from "node:dns/promises";
+import { Resolver } from "node:dns/promises";
 import { existsSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { dirname } from "node:path";
@@ -83,19 +83,24 @@ export interface DomainFacts {
   readonly addresses: readonly string[];
 }
 
-/** The addresses of each name; none where it has none, or where no name server responds in time. */
-export async function lookUpDomains(domains: readonly string[]): Promise<readonly DomainFacts[]> {
-  const { promise: over, resolve } = Promise.withResolvers<readonly string[]>();
-  const timer = setTimeout(() => resolve([]), LOOKUP_MS);
+/**
+ * The addresses of each name; none where it has none, or where no name server responds in time. Name servers are asked
+ * as an authority asks them, without /etc/hosts, and without the threads of lookup(), which would hold the exit of the
+ * process until a dead name server is given up.
+ */
+export async function lookUpDomains(
+  domains: readonly string[],
+  resolver = new Resolver({ timeout: LOOKUP_MS / 2, tries: 2 }),
+): Promise<readonly DomainFacts[]> {
+  const timer = setTimeout(() => resolver.cancel(), LOOKUP_MS);
+  const none = (): string[] => [];
   const found = domains
     // A wildcard has no address.
     .filter((domain) => !domain.startsWith("*."))
     .map(async (domain) => {
-      const asked = lookup(domain, { all: true }).then(
-        (all) => all.map(({ address }) => address),
-        () => [],
-      );
-      return { domain, addresses: await Promise.race([asked, over]) };
+      const asked = [resolver.resolve4(domain), resolver.resolve6(domain)];
+      const addresses = await Promise.all(asked.map(async (one) => await one.catch(none)));
+      return { domain, addresses: addresses.flat() };
     });
   try {
     return await Promise.all(found);

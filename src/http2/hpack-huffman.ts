@@ -32,7 +32,15 @@ const SECOND_SHIFT = 8;
 const STATE_SHIFT = 16;
 const COUNT_SHIFT = 24;
 const IS_INVALID = 1 << 26;
-const { transitions: TRANSITIONS, isPadding: IS_PADDING } = makeDecoder();
+
+interface Decoder {
+  readonly transitions: Uint32Array;
+  /** The states in which a string may end: no bits of a symbol, or up to seven ones, the begin of EOS. */
+  readonly isPadding: Uint8Array;
+}
+
+/** Made for the first string: it takes 5 ms, for which a start does not wait. */
+let decoder: Decoder | null = null;
 
 /** Decoded bytes; grows to twice the longest string, which the limit of a field block bounds. */
 let scratch = Buffer.allocUnsafeSlow(4096);
@@ -64,12 +72,11 @@ function makeTree(): Int16Array {
   return children;
 }
 
-function makeDecoder(): { transitions: Uint32Array; isPadding: Uint8Array } {
+function makeDecoder(): Decoder {
   const children = makeTree();
   const transitions = new Uint32Array(EOS * 256);
   for (let index = 0; index < transitions.length; index += 1)
     transitions[index] = transition(children, index >>> 8, index & 255);
-  // The states in which a string may end: no bits of a symbol, or up to seven ones, the begin of EOS.
   const isPadding = new Uint8Array(EOS);
   for (let node = 0, bits = 0; bits <= MAX_PADDING_BITS; bits += 1) {
     isPadding[node] = 1;
@@ -98,13 +105,14 @@ function transition(children: Int16Array, state: number, byte: number): number {
  * not the begin of EOS or longer than 7 bits. RFC 7541 §5.2.
  */
 export function huffmanDecode(bytes: Buffer, start: number, end: number): string | null {
+  const { transitions, isPadding } = (decoder ??= makeDecoder());
   const most = 2 * (end - start);
   if (scratch.length < most) scratch = Buffer.allocUnsafeSlow(2 * most);
   const target = scratch;
   let length = 0;
   let state = 0;
   for (let i = start; i < end; i += 1) {
-    const entry = TRANSITIONS[(state << 8) | (bytes[i] ?? 0)] ?? IS_INVALID;
+    const entry = transitions[(state << 8) | (bytes[i] ?? 0)] ?? IS_INVALID;
     if (entry === IS_INVALID) return null;
     // Both are written always, without a branch; the count says how many stay.
     target[length] = entry;
@@ -112,7 +120,7 @@ export function huffmanDecode(bytes: Buffer, start: number, end: number): string
     length += entry >>> COUNT_SHIFT;
     state = (entry >>> STATE_SHIFT) & 255;
   }
-  return IS_PADDING[state] === 1 ? target.toString("latin1", 0, length) : null;
+  return isPadding[state] === 1 ? target.toString("latin1", 0, length) : null;
 }
 
 /** Bytes of the coded text. */

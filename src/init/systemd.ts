@@ -35,7 +35,7 @@ After=network.target
 Type=notify
 NotifyAccess=all
 User=${user}
-WorkingDirectory=${specifiers(folder)}
+WorkingDirectory=${path(folder)}
 RuntimeDirectory=${name}
 ExecStart=${serve.map(word).join(" ")}
 ExecReload=${reload.map(word).join(" ")}
@@ -54,6 +54,11 @@ NoNewPrivileges=yes
 [Install]
 WantedBy=multi-user.target
 `;
+}
+
+/** The rest of a line. A backslash at its end would join the next line, and a blank would be lost. */
+function path(text: string): string {
+  return specifiers(/[\s\\]$/.test(text) ? `${text}/` : text);
 }
 
 function specifiers(text: string): string {

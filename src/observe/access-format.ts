@@ -1,6 +1,6 @@
 // Access lines of the operator's own format: its parts are made into one list of functions, once, at the start.
-// Where an atom stands decides how its text is escaped: inside of quotes a client may write spaces, outside none, and
-// a format that begins with { is JSON.
+// Where an atom stands decides how its text is escaped: inside of quotes a client may write spaces, outside neither a
+// space nor the character behind the atom, such as the comma of a format with commas. A format that begins with { is JSON.
 
 import type { HttpError } from "../http/error.ts";
 import type { Exchange } from "../http/exchange.ts";
@@ -14,7 +14,7 @@ import {
   type AccessLines,
 } from "./access-line.ts";
 import { commonTime } from "./clock-text.ts";
-import { escapeBytes, escapeBytesAsJson, escapeWord } from "./escape.ts";
+import { escapeBytes, escapeBytesAsJson, wordEscape } from "./escape.ts";
 
 /** Literal text, or an atom; `name`: of a header field in lower case, "" for other atoms. */
 export type AccessPart = string | { readonly atom: string; readonly name: string };
@@ -87,13 +87,15 @@ export function linesOf(parts: readonly AccessPart[]): AccessLines {
   const refusals: AccessLines["refusal"][] = [];
   const literals = [""];
   let isQuoted = false;
-  for (const part of parts) {
+  for (const [at, part] of parts.entries()) {
     if (typeof part === "string") {
       literals[literals.length - 1] += part;
       if (part.split('"').length % 2 === 0) isQuoted = !isQuoted;
       continue;
     }
-    const escape = isJson ? escapeBytesAsJson : isQuoted ? escapeBytes : escapeWord;
+    const next = parts[at + 1];
+    const asWord = wordEscape(typeof next === "string" && part.atom !== "h" ? next.charAt(0) : "");
+    const escape = isJson ? escapeBytesAsJson : isQuoted ? escapeBytes : asWord;
     values.push(valueOf(part, escape));
     const refused = REFUSED[part.atom] ?? UNKNOWN;
     refusals.push(
@@ -127,7 +129,8 @@ function valueOf({ atom, name }: Exclude<AccessPart, string>, escape: Escape): V
     case "o":
       return (exchange) => escape(responseFieldOf(exchange, name) ?? "-");
     case "u":
-      return ({ user }) => (escape === escapeWord ? escapedUser(user) : escape(user || "-"));
+      return ({ user }) =>
+        user === "-" && escape !== escapeBytesAsJson ? escapedUser(user) : escape(user || "-");
     case "r":
       // The spaces in it are the server's own.
       return ({ sentHead }) =>

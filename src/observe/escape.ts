@@ -18,6 +18,16 @@ export function escapeWord(text: string): string {
   return escaped.includes(" ") ? escaped.replaceAll(" ", String.raw`\x20`) : escaped;
 }
 
+/** The same for a field that `end` ends: a character of punctuation, "" or any other one for a space. */
+export function wordEscape(end: string): (text: string) => string {
+  if (!/^[!-~]$/.test(end) || /^[\w"\\]$/.test(end)) return escapeWord;
+  const escapedEnd = hex(end);
+  return (text) => {
+    const escaped = escapeWord(text);
+    return escaped.includes(end) ? escaped.replaceAll(end, escapedEnd) : escaped;
+  };
+}
+
 /** The same for a text of JSON. */
 export function escapeBytesAsJson(text: string): string {
   return UNSAFE_BYTES.test(text) ? text.replaceAll(UNSAFE_BYTES_ALL, jsonEscape) : text;

@@ -151,10 +151,14 @@ export class Development implements Reloader {
     if (!path.endsWith(".css")) this.#pageChange = "page";
   }
 
-  // Never rejects. A load that runs tells the pages at its end.
+  // Never rejects. What was saved during a load, the load may have missed.
   async #refreshPages(): Promise<void> {
     this.#pageTimer = null;
-    if (this.#state !== "idle") return;
+    if (this.#state === "closed") return;
+    if (this.#state !== "idle") {
+      this.#pageTimer = setTimeout(() => void this.#refreshPages(), PAGE_SETTLING_MS);
+      return;
+    }
     const { server, log } = this.#options;
     await server.refresh(this.#pageChange).catch((error: unknown) => {
       log.error("server.reload-failed", `pages do not reload: ${String(error)}`, { ms: 0 });

@@ -87,6 +87,9 @@ export interface LauncherListener {
 const SHARED = 0;
 /** Room in the folder of run directories beside the notes of threads: a part of the notes, and the cancels. */
 const MIN_ROOM_BYTES = 524_288;
+/** A kill is repeated every second: a launcher that has not read two of them does not answer. */
+const MAX_UNHEARD_KILLS = 2;
+const SIGKILL = 9;
 /** Pages requested for the queue: 1 MiB, the kernel's default limit for a user. */
 const PIPE_PAGES = 256;
 
@@ -101,6 +104,8 @@ export class Launcher {
   readonly #roomBytes: number;
   /** Run directories whose files the front has not opened, by worker number; 0: that of the shared files. */
   readonly #directories = new Map<number, RunDirectory>();
+  /** How often each worker was to be killed since the launcher has answered. */
+  readonly #unheard = new Map<number, number>();
   readonly #inherited: SharedFiles | null;
   readonly #process: PythonProcess;
 
@@ -201,8 +206,13 @@ export class Launcher {
     return this.#openIn(worker, (directory) => new WorkerProcess(pid, directory, signal, listener));
   }
 
-  /** Sends a signal by number; does nothing if the worker has ended. */
+  /** Sends a signal by number; does nothing if the worker has ended. A launcher that does not answer is killed. */
   signal(worker: number, signal: number): void {
+    if (signal === SIGKILL) {
+      const kills = (this.#unheard.get(worker) ?? 0) + 1;
+      this.#unheard.set(worker, kills);
+      if (kills > MAX_UNHEARD_KILLS) this.#process.kill("it did not answer, and was killed");
+    }
     this.#process.say({ op: "signal", worker, signal });
   }
 
@@ -235,7 +245,11 @@ export class Launcher {
       case "not-started":
         this.#removeDirectory(worker);
         return this.#listener.onNotStarted(worker, message.text("text"));
+      case "signalled":
+        this.#unheard.delete(worker);
+        return;
       case "ended":
+        this.#unheard.delete(worker);
         this.#removeDirectory(worker);
         return this.#listener.onEnded({
           worker,

@@ -166,3 +166,11 @@ test("an application in a module of that name is served, not checked", () => {
   assert.equal(status, 2);
   assert.match(stderr, /^typhon: --workers '0'/);
 });
+
+test("a folder's name is neither a line of its own nor a command for the terminal", () => {
+  const folder = join(scratch, "a\u001b[31m\nWarnings:");
+  mkdirSync(folder, { recursive: true });
+  const { stdout } = typhon(["check", "app:app"], folder);
+  assert(stdout.includes(String.raw`/a\x1b[31m\x0aWarnings:`), stdout);
+  assert(!stdout.includes("\u001b"));
+});

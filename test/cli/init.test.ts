@@ -141,3 +141,29 @@ test("a folder whose name would begin a line of its own is refused", () => {
   assert.equal(status, 2);
   assert.match(err, /^typhon: a path here has a control character; rename it/);
 });
+
+for (const [folder, name] of [
+  ["_My Shop!", "My-Shop"],
+  ["a._-b", "a-b"],
+  ["a..b", "a.b"],
+  ["my_shop", "my_shop"],
+  ["…", "app"],
+] as const)
+  test(`${folder} is ${name} for systemd and Docker`, () => {
+    const place = folderWith({ "app.py": FLASK }, folder);
+    assert.match(typhon(place, "init", "dockerfile", "--print").out, new RegExp(`^# ${name} by`));
+    assert.match(typhon(place, "init", "systemd").out, new RegExp(`^wrote ${name}.service: `));
+  });
+
+test("a folder of pipes and endless files keeps nobody waiting", { timeout: 60_000 }, () => {
+  const pipes = ["gunicorn.conf.py", "manage.py", "main.py", "pyproject.toml", ".pdm-python"];
+  const folder = folderWith({ "app.py": FLASK });
+  for (const name of [...pipes, ".python-version", "poetry.toml", "Pipfile"])
+    assert.equal(spawnSync("mkfifo", [join(folder, name)]).status, 0);
+  const image = typhon(folder, "init", "dockerfile", "--print");
+  assert.match(image.out, /^FROM python:3\.13-slim$/m);
+  assert.equal(typhon(folder, "check").status, 0);
+  rmSync(join(folder, ".python-version"));
+  symlinkSync("/dev/zero", join(folder, ".python-version"));
+  assert.match(typhon(folder, "init", "dockerfile", "--print").out, /^FROM python:3\.13-slim$/m);
+});

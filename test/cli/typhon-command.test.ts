@@ -297,6 +297,13 @@ describe("bin/typhon becomes the server", () => {
 
 describe("the command of this checkout", () => {
   const env = { PATH: process.env["PATH"], HOME: scratch };
+  test("help and version as words are the options of these names", () => {
+    for (const word of ["help", "version"])
+      assert.equal(
+        run(COMMAND, [word], { env }).stdout,
+        run(COMMAND, [`--${word}`], { env }).stdout,
+      );
+  });
   test("--version tells the version of the package", () => {
     const { version }: { version: string } = JSON.parse(
       readFileSync(join(CHECKOUT, "package.json"), "utf8"),

@@ -54,8 +54,11 @@ test("beyond this machine pages have no variables, and the log says so", () => {
     ["--bind", ":8000"],
     ["--bind", "127.0.0.1:8000", "--bind", "192.0.2.1:8000"],
     ["--bind", `unix:${scratch}/socket`],
+    ["--fd", "3"],
+    ["LISTEN_FDS"],
   ]) {
-    const { applications, notices } = dev(words);
+    const isPassed = words[0] === "LISTEN_FDS";
+    const { applications, notices } = isPassed ? dev([], { LISTEN_FDS: "1" }) : dev(words);
     assert.equal(applications[0]?.development, "page", words.join(" "));
     assert.match(notices.join(), /typhon dev shows source code to everybody who may connect/);
   }

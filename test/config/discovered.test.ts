@@ -2,7 +2,7 @@
 // keeps. The sources are real folders; nothing is started.
 
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, lchownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -216,4 +216,34 @@ test("a reload keeps what was found, and reads the file anew", () => {
   const { applications, found } = reader.read();
   assert.equal(found?.what, "app:app");
   assert.equal(applications[0]?.threads, 10);
+});
+
+test("what a stranger has written into a folder is one short line", () => {
+  const folder = folderWith({ "a\u001b[31m\nb.py": FLASK });
+  assert.throws(
+    () => read(folder),
+    (error: Error) =>
+      error.message.split("\n").at(-1) ===
+      String.raw`a\x1b[31m\x0ab.py has the Flask object app: typhon 'a\x1b[31m\x0ab:app'`,
+  );
+  const settings = `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "a\\n${"b".repeat(100_000)}")`;
+  assert.throws(
+    () => read(folderWith({ "manage.py": settings })),
+    (error: Error) => error.message.split("\n").length === 3 && error.message.length < 2000,
+  );
+});
+
+test("root is told of an interpreter that another user may change", () => {
+  // Only root may give files away.
+  if (process.geteuid?.() !== 0) return;
+  const folder = folderWith({ "app.py": FLASK, ".venv/bin/python": "#!/bin/sh\n" });
+  const python = join(folder, ".venv/bin/python");
+  chmodSync(python, 0o755);
+  assert.deepEqual(read(folder).notices, []);
+  lchownSync(python, 65_534, 65_534);
+  assert.match(
+    read(folder).notices.join(),
+    /\.venv\/bin\/python \(.venv beside the application\) belongs to another user, and root runs it; /,
+  );
+  assert.deepEqual(read(folder, ["--python", python]).notices, []);
 });

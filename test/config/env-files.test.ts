@@ -158,6 +158,16 @@ test("TYPHON_ENV_FILE names files; one in a file is not followed", () => {
   assert.ok(!("INNER" in variables([], { TYPHON_ENV_FILE: one })));
 });
 
+test("variables that double one another are one line, and no name sets another's variable", () => {
+  const doubled = Array.from({ length: 60 }, (_, at) => `A${at + 1}=\${A${at}}\${A${at}}\n`);
+  const bomb = file(`A0=x\n${doubled.join("")}`);
+  assert.throws(
+    () => loadHere(["app:app", "--env-file", bomb]),
+    /^OperatorError: --env-file '\d+\.env' has variables of more than 2097152 characters together$/,
+  );
+  assert.deepEqual(variables(["--env-file", file("'B=c'=d\nE=f\n")]), { E: "f" });
+});
+
 test("a file that is missing, a folder, too large or no text is one line without its content", () => {
   const refused = (name: string, line: RegExp): void => {
     assert.throws(

@@ -514,3 +514,27 @@ test("relative paths start at --chdir, but not those of --config and --env-file"
   assert.partialDeepStrictEqual(app, { threads: 7, env: { A: "1" }, cwd: join(scratch, "src") });
   assert.equal(process.pid, join(scratch, "src/x.pid"));
 });
+
+test("odd values of every option are a short mistake, if they are one", { timeout: 60_000 }, () => {
+  const flags = new Set([...OWN.keys(), ...FOREIGN_OPTIONS.flatMap(({ flags: own }) => own)]);
+  // Its file is run before options are read.
+  flags.delete("gunicorn-conf");
+  const odd = [
+    "__proto__",
+    "constructor",
+    "a\0b",
+    "\u001b[31m\n",
+    "9".repeat(400),
+    "a".repeat(70_000),
+  ];
+  for (const flag of flags)
+    for (const value of odd)
+      try {
+        const dashes = flag.length === 1 ? "-" : "--";
+        loadHere(["a:a", `${dashes}${flag}${dashes === "-" ? "" : "="}${value}`]);
+      } catch (error) {
+        assert(error instanceof OperatorError, `${flag} ${value.slice(0, 20)}: ${String(error)}`);
+        assert(error.text.length < 2000, flag);
+        assert.doesNotMatch(error.text, /(?!\n)\p{Cc}/u);
+      }
+});

@@ -482,6 +482,10 @@ describe("flags of a site", () => {
     assert.match(mistakes('app = "."')[0] ?? "", /^1: app '\.' is a folder with Python files/);
     for (const gone of ["./gone/", "gone/", "/gone"])
       assert.match(failure(gone), /is no folder that exists, and no file of Python: write /);
+    assert.match(
+      failure("index.html"),
+      /'index\.html' is a page: typhon \. serves the files here$/,
+    );
   });
   test("a prefix without its slash is named", () => {
     assert.match(
@@ -752,6 +756,11 @@ describe("mistakes", () => {
       ["2:", "--workers", "TYPHON_QUEUE"],
     );
   });
+});
+
+test("a file of nothing but tables is read at once", { timeout: 30_000 }, () => {
+  const table = readToml("[[a]]\n".repeat(MAX_FILE_BYTES / 8), "x").get("a");
+  assert.equal(table?.kind === "array" && table.items.length, MAX_FILE_BYTES / 8);
 });
 
 describe("reading again", () => {

@@ -2,11 +2,14 @@
 // throws. Random ones print their seed.
 
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import fc from "fast-check";
 
-import { folderWith, look, type Tree } from "./folder.ts";
+import { MAX_ENTRIES } from "../../src/discovery/python-files.ts";
+import { folderWith, look, words, type Tree } from "./folder.ts";
 
 function django(settings: string): Tree {
   return {
@@ -52,11 +55,19 @@ test("no random source throws", () => {
     " ",
     "\n    ",
   );
-  const source = fc.array(word, { maxLength: 400 }).map((words) => words.join(" "));
+  const source = fc.array(word, { maxLength: 400 }).map((all) => all.join(" "));
   fc.assert(
     fc.property(source, (text) => {
       look(folderWith({ "main.py": text, "gunicorn.conf.py": text, "manage.py": text }));
     }),
     { numRuns: 150 },
   );
+});
+
+test("a folder with more files than are looked at is no site by itself", () => {
+  const folder = folderWith({ "index.html": "", "z/deep/server/app.py": "x = 1" });
+  const packages = join(folder, "z/a");
+  mkdirSync(packages);
+  for (let at = 0; at < MAX_ENTRIES; at += 1) writeFileSync(join(packages, `${at}.js`), "");
+  assert.match(words(folder, look(folder)), /^index.html is here, but .*: typhon \. serves all/m);
 });

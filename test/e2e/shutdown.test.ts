@@ -136,16 +136,14 @@ test("workers whose launchers died again and again are ended, and the exit code 
   await typhon.stop();
 });
 
-test("a launcher that does not react keeps nothing running", async (t) => {
+test("a launcher that does not react is killed, and keeps nothing running", async (t) => {
   const { typhon } = await startGate(t, "--workers", "1", "--graceful-timeout", "0.5");
   const launcher = typhon.processes().find(({ parent }) => parent === typhon.pid);
   assert(launcher !== undefined);
   process.kill(launcher.pid, "SIGSTOP");
   typhon.signal("SIGTERM");
   const exit = await within(20_000, typhon.exited, "the server ends");
-  assert.deepEqual(exit, { code: 1, signal: null });
-  await typhon.output.waitFor(/left to the kernel/);
-  process.kill(launcher.pid, "SIGCONT");
+  assert.deepEqual(exit, { code: 0, signal: null }, typhon.output.all);
   await typhon.leavesNothing();
 });
 

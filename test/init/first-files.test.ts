@@ -84,6 +84,12 @@ describe("the unit", () => {
     const unit = renderUnit({ ...FACTS, app: null });
     assert.equal(lineOf(unit, "ExecStart"), "/srv/shop/.venv/bin/typhon --pid /run/shop/pid");
   });
+  test("ends the line of a folder with a backslash or a blank at its end", () => {
+    const folderOf = (folder: string): string =>
+      lineOf(renderUnit({ ...FACTS, folder }), "WorkingDirectory");
+    assert.equal(folderOf("/srv/a\\"), "/srv/a\\/");
+    assert.equal(folderOf("/srv/a "), "/srv/a /");
+  });
   test("quotes words and doubles % and $ as systemd reads them", () => {
     const unit = renderUnit({
       ...FACTS,

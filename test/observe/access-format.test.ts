@@ -109,6 +109,21 @@ describe("a format of atoms", () => {
     assert.equal(line("%(u)s", exchangeOf({ user: "anna b" })), String.raw`anna\x20b`);
   });
 
+  it("lets a client end no field by the character behind it", () => {
+    const exchange = exchangeOf({
+      fields: { "user-agent": "a,200,b]'|c d", host: "[::1]:80" },
+      remoteAddress: "2001:db8::1",
+    });
+    assert.equal(line("%(a)s,%(s)s", exchange), String.raw`a\x2c200\x2cb]'|c\x20d,200`);
+    assert.equal(line("'%(a)s' [%(a)s]", exchange).match(/['\]]/g)?.length, 5);
+    assert.equal(line("%(a)s|%(a)s", exchange).split("|").length, 3);
+    assert.equal(line("%(h)s:%(port)s %({host}i)s", exchange), "2001:db8::1:1234 [::1]:80");
+    assert.equal(
+      line("%(U)s?%(q)s %(u)s,", exchangeOf({ user: "-" })),
+      String.raw`/a%20b?c=d \x2d,`,
+    );
+  });
+
   it("is JSON where it begins with a brace", () => {
     const agent = 'a" \\ \n\u00e9\u0085';
     const text = line(

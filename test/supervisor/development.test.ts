@@ -101,6 +101,20 @@ test("a file of pages is told to the pages and loads nothing, a style sheet as s
   await subject.does("resume");
 });
 
+test("a page that is saved during a load is read anew after it", async (t) => {
+  const subject = await develop(t);
+  const { development, folder } = subject;
+  development.begin();
+  development.onChange(join(folder, "app.py"));
+  await subject.does("reload");
+  development.onChange(join(folder, "a.js"));
+  // Longer than a page's change settles: the load lasts.
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  subject.endLoad();
+  await subject.does("refresh page");
+  assert.deepEqual(subject.calls, ["hold", "reload", "resume", "refresh page"]);
+});
+
 test("requests wait from a change until the new code serves", async (t) => {
   const subject = await develop(t);
   subject.development.begin();

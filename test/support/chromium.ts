@@ -153,6 +153,14 @@ export class Page {
     await this.#load(() => this.send("Page.navigate", { url }));
   }
 
+  /** Waits until the page, which may be loading, shows something. */
+  async shows(text: RegExp): Promise<void> {
+    await until(`the page shows ${String(text)}`, async () => {
+      const shown = await this.run("document.body?.innerText ?? ''").catch(() => "");
+      return text.test(String(shown));
+    });
+  }
+
   /** Shows the page again, as the button does: with conditional requests. */
   async reload(): Promise<void> {
     await this.#load(() => this.send("Page.reload"));

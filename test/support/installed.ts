@@ -1,7 +1,15 @@
 // Typhon as pip installs it: the packages of this checkout in a new virtual environment.
 
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 
 import { CHECKOUT, makeScratch, requirePython, type Scope } from "./scratch.ts";
@@ -37,6 +45,25 @@ export function buildPackage(kind: "wheel" | "sdist", folder: string, root = CHE
   return join(folder, runPackaging(["-c", call], root));
 }
 
+/** Leaves the packages as they are published in `folder`; `words`: more of the release's options. */
+export function release(folder: string, ...words: readonly string[]): void {
+  const args = ["tools/release.sh", "--allow-changes", ...words, "--out", folder];
+  execFileSync("sh", args, { cwd: CHECKOUT, stdio: ["ignore", "inherit", "inherit"] });
+}
+
+/** A folder for PATH, of any user, with the tools that a script needs, and without a Node. */
+export function toolsWithoutNode(scope: Scope): string {
+  const folder = makeScratch(scope);
+  chmodSync(folder, 0o755);
+  const names = ["sh", "env", "readlink", "find", "head", "realpath", "dirname"];
+  for (const name of names) {
+    const found = spawnSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" });
+    const path = found.stdout.trim();
+    if (path !== "") symlinkSync(path, join(folder, name));
+  }
+  return folder;
+}
+
 /** The folder with the wheel of Node for this machine. It is not compressed, which would take long. */
 function nodeWheels(): string {
   const machine = MACHINES[process.arch];
@@ -59,14 +86,18 @@ function nodeWheels(): string {
   return folder;
 }
 
-/** Makes an environment of `base` with Typhon and `requirements` in it. PyPI has what is not ours. */
+/**
+ * Makes an environment of `base` with Typhon and `requirements` in it. PyPI has what is not ours. `built`: the wheel to
+ * install; null: one that is built now.
+ */
 export function installTyphon(
   scope: Scope,
   requirements: readonly string[],
   base = requirePython(),
+  built: string | null = null,
 ): Installed {
   const folder = makeScratch(scope);
-  const wheel = buildPackage("wheel", folder);
+  const wheel = built ?? buildPackage("wheel", folder);
   const venv = join(folder, "venv");
   execFileSync(base, ["-m", "venv", venv]);
   const bin = join(venv, "bin");

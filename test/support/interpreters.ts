@@ -1,6 +1,6 @@
 // Every CPython of this machine: those on PATH and those of pyenv.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -46,4 +46,13 @@ export function findInterpreters(least: string): Interpreter[] {
     }
   }
   return [...found.values()];
+}
+
+/** The path of one that another user may run. */
+export function findPublicInterpreter(user: number | undefined): string {
+  const ids = user === undefined ? {} : { uid: user, gid: user };
+  const may = (path: string): boolean => spawnSync(path, ["-c", ""], ids).status === 0;
+  const found = findInterpreters("3.10").find(({ path }) => may(path));
+  if (found === undefined) throw new Error("no CPython that another user may run");
+  return found.path;
 }

@@ -40,11 +40,21 @@ export function findStarted(mark: string, group: number | null): ProcessFacts[] 
   );
 }
 
-/** The running children of the children of a process. */
+/** The running children of the children of a process; those of a template instead of the template. */
 export function findGrandchildren(pid: number): ProcessFacts[] {
   const all = listRunning();
-  const children = new Set(all.filter(({ parent }) => parent === pid).map((child) => child.pid));
-  return all.filter(({ parent }) => children.has(parent));
+  const childrenOf = (parents: readonly ProcessFacts[]): ProcessFacts[] => {
+    const pids = new Set(parents.map((one) => one.pid));
+    return all.filter(({ parent }) => pids.has(parent));
+  };
+  const found = childrenOf(all.filter(({ parent }) => parent === pid));
+  const templates = found.filter((one) => nameOf(one.pid) === "typhon-template");
+  return [...found.filter((one) => !templates.includes(one)), ...childrenOf(templates)];
+}
+
+/** The name of a process in the kernel, "" if it is gone. */
+export function nameOf(pid: number): string {
+  return (readText(`/proc/${pid}/comm`) ?? "").trim();
 }
 
 /** The command line of a process, words between spaces; "" if it is gone. */

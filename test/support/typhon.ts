@@ -21,11 +21,16 @@ const STOP_MS = 40_000;
 const STEERING =
   /^(?:(?:TYPHON|GRANIAN|GUNICORN|UVICORN)_.*|PORT|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|VIRTUAL_ENV|PYTHON.*|NODE_.*)$/;
 
+/** `PRELOADED=1 node --test test/e2e/FILE` runs a file with --preload, to see which tests then fail and why. */
+const FORCED = process.env["PRELOADED"] === undefined ? {} : { TYPHON_PRELOAD: "1" };
+
 export interface TyphonOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Another way to the command, such as a symbolic link to it. */
   readonly command?: string;
+  /** The number of another user, who runs it; only root may. */
+  readonly user?: number | undefined;
   /** false: the arguments as they are, without ours for address, folder and interpreter. */
   readonly defaults?: boolean;
 }
@@ -45,12 +50,13 @@ export class Typhon {
   #url = "";
 
   constructor(args: readonly string[], options: TyphonOptions) {
-    const { env = {}, cwd = CHECKOUT, command = COMMAND } = options;
+    const { env = {}, cwd = CHECKOUT, command = COMMAND, user } = options;
     const inherited = Object.entries(process.env).filter(([name]) => !STEERING.test(name));
     this.#process = spawn(command, args, {
       cwd,
+      ...(user === undefined ? {} : { uid: user, gid: user }),
       detached: true,
-      env: { ...Object.fromEntries(inherited), [MARK_VARIABLE]: this.mark, ...env },
+      env: { ...Object.fromEntries(inherited), [MARK_VARIABLE]: this.mark, ...FORCED, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const { stdout, stderr } = this.#process;

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from typhon_worker.development import page, report
-from typhon_worker.development.page import render_exception, render_failure
+from typhon_worker.development.page import render_exception, render_failure, render_text
 from typhon_worker.development.request import RequestFacts
 from typhon_worker.development.wrap import page_of
 
@@ -217,6 +217,50 @@ def test_shows_a_syntax_error_with_anything_in_it(place: Any) -> None:
     assert headings(text) == ["SyntaxError", "odd"]
     assert "<script>" not in text
     assert len(text) < 100_000
+
+
+def test_masks_messages_in_texts_as_well() -> None:
+    def call() -> None:
+        password = "of the source"
+        raise ValueError(f"postgres://u:s3cret@h and password={password[:0]}s3cret")
+
+    text = render_text(caught(call), RequestFacts("GET", "/?token=s3cret", "", []))
+    assert "token=********" in text
+    assert "ValueError: postgres://u:********@h and password=********" in text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_hidden"),
+    [
+        ("origin", "http://evil.example", True),
+        ("origin", "null", True),
+        ("origin", "http://localhost.evil.example", True),
+        ("origin", "http://localhost:5173", False),
+        ("origin", "https://[::1]:8443", False),
+        ("via", "1.1 tunnel", True),
+        ("cf-connecting-ip", "192.0.2.1", True),
+        ("x-client-ip", "192.0.2.1", True),
+        ("x-other", "1", False),
+    ],
+)
+def test_shows_variables_to_no_other_site_and_through_no_tunnel(
+    field: str, value: str, is_hidden: bool
+) -> None:
+    fields = [("host", "localhost"), (field, value)]
+    facts = RequestFacts("GET", "/", "127.0.0.1", fields)
+    assert (facts.why_hidden(True) != "") == is_hidden
+
+
+def test_an_exception_with_an_odd_property_is_shown() -> None:
+    class Odd(ValueError):
+        @property
+        def exceptions(self) -> Any:
+            raise RuntimeError
+
+    def call() -> None:
+        raise Odd("odd")
+
+    assert headings(render(caught(call)))[1] == "odd"
 
 
 def test_no_message_ends_the_worker() -> None:

@@ -75,6 +75,7 @@ def test_reports_how_a_worker_ended_and_its_memory(serve: Serve) -> None:
     ended = front.hear("ended")
     assert ended.pop("peak_rss") > 4_000_000
     assert ended == {"op": "ended", "worker": 1, "code": None, "signal": 9}
+    assert front.signalled == [1]
     assert not is_alive(first.pid)
     # One that has ended is not signalled: its number may be another process's.
     front.say(op="signal", worker=1, signal=signal.SIGKILL)

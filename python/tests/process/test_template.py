@@ -258,7 +258,7 @@ def test_children_of_the_load_hold_nothing_of_the_server(serve: Serve, loads: Pa
 
 
 HAZARDS = """
-import select, socket, subprocess, threading, time
+import os, select, signal, socket, subprocess, threading, time
 listener = socket.create_server(("127.0.0.1", 0))
 connection = socket.create_connection(listener.getsockname())
 loop = select.epoll()
@@ -266,7 +266,7 @@ program = subprocess.Popen(["sleep", "600"])
 threading.Thread(target=time.sleep, args=(600,), name="ticker", daemon=True).start()
 def app(environ, start_response):
     start_response("200 OK", [])
-    program.kill()
+    os.kill(program.pid, signal.SIGKILL)  # Popen kills no child of another process.
     return [str(listener.getsockname()[1]).encode()]
 """
 

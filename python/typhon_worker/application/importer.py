@@ -100,7 +100,7 @@ def enter(settings: Settings) -> Target:
     target = Target(settings.app)
     if not settings.is_entered:
         _check_encoding(settings)
-        _enter_folders(settings, target)
+        _enter_folders(settings)
         _set_up_interpreter(settings)
         server_module.offer()
         settings.is_entered = True
@@ -133,9 +133,9 @@ def load(settings: Settings) -> Loaded:
     return _choose_interface(target, name, found, settings.interface)
 
 
-# The launcher may have been started in the folder of another release. The interpreter and its
-# packages may lie in a release too: then they are found by the name of the symbolic link.
-def _enter_folders(settings: Settings, target: Target) -> None:
+def check_folder(settings: Settings) -> None:
+    """Raises LoadError if the application's folder is gone: its files are not to be read later."""
+    target = Target(settings.app)
     is_file = target.path is not None and os.path.isabs(target.path)
     folder = os.path.dirname(str(target.path)) if is_file else settings.app_dir
     try:
@@ -145,6 +145,12 @@ def _enter_folders(settings: Settings, target: Target) -> None:
         raise LoadError("folder", f"{text}the folder {folder} is gone") from None
     except OSError:
         pass  # The import will tell.
+
+
+# The launcher may have been started in the folder of another release. The interpreter and its
+# packages may lie in a release too: then they are found by the name of the symbolic link.
+def _enter_folders(settings: Settings) -> None:
+    check_folder(settings)
     try:
         os.chdir(settings.cwd or ".")
     except OSError:

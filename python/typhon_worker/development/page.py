@@ -25,10 +25,7 @@ MAX_FIELDS = 100
 
 def render_exception(error: BaseException, request: RequestFacts, why_hidden: str) -> str:
     """Returns the page of a request's exception; `why_hidden`: variables, "" if they are shown."""
-    secrets = Secrets()
-    for name, value in request.fields:
-        if is_secret_name(name):
-            secrets.learn(value)
+    secrets = _secrets_of(request)
     reports = make_reports(error, secrets, has_locals=not why_hidden)
     about = secrets.mask(f"{request.method} {request.target}")
     end = _request(request, secrets)
@@ -52,7 +49,18 @@ def render_failure(error: BaseException) -> str:
 
 def render_text(error: BaseException, request: RequestFacts) -> str:
     """Returns the traceback for a client that is no browser."""
-    return f"{request.method} {request.target}\n\n{describe(error)}\n"
+    secrets = _secrets_of(request)
+    lines = f"{request.method} {request.target}\n\n{describe(error)}\n".split("\n")
+    # Source lines, which begin with four blanks, stay as they are on a page, too.
+    return "\n".join(line if line.startswith("    ") else secrets.mask(line) for line in lines)
+
+
+def _secrets_of(request: RequestFacts) -> Secrets:
+    secrets = Secrets()
+    for name, value in request.fields:
+        if is_secret_name(name):
+            secrets.learn(value)
+    return secrets
 
 
 def escape(text: str) -> str:

@@ -101,9 +101,7 @@ def make_reports(error: BaseException, secrets: Secrets, *, has_locals: bool) ->
         report.message = secrets.mask(report.message)
         _add_frames(report, one.__traceback__, values)
         reports.append(report)
-        members = getattr(one, "exceptions", None)
-        if isinstance(members, tuple):
-            waiting += [(inner, "Inside of the group") for inner in members if _is_error(inner)]
+        waiting += [(inner, "Inside of the group") for inner in _members(one)]
         if one.__cause__ is not None:
             waiting.append((one.__cause__, "Caused by"))
         elif one.__context__ is not None and not one.__suppress_context__:
@@ -111,8 +109,14 @@ def make_reports(error: BaseException, secrets: Secrets, *, has_locals: bool) ->
     return reports
 
 
-def _is_error(value: object) -> bool:
-    return isinstance(value, BaseException)
+# Those of a group; a property of another exception's may have that name.
+def _members(error: BaseException) -> list[BaseException]:
+    try:
+        members = getattr(error, "exceptions", None)
+    except Exception:
+        members = None
+    found = members if isinstance(members, tuple) else ()
+    return [one for one in found[:MAX_EXCEPTIONS] if isinstance(one, BaseException)]
 
 
 def _add_frames(

@@ -16,6 +16,12 @@ _LOCAL_HOST = re.compile(
     r"(?:(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE
 )
 _LOCAL_ADDRESS = re.compile(r"127(?:\.\d{1,3}){3}|::1|::ffff:127(?:\.\d{1,3}){3}")
+_LOCAL_ORIGIN = re.compile(rf"https?://{_LOCAL_HOST.pattern}", re.IGNORECASE)
+# Fields that proxies and tunnels add, whatever they do to the host.
+_PROXY_FIELDS = (
+    *("x-forwarded", "forwarded", "x-real", "x-original-", "x-client-ip", "x-cluster-client-ip"),
+    *("via", "cf-", "true-client-ip", "fly-client-ip", "fastly-client-ip"),
+)
 _NO_HTML = re.compile(r"text/html\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
 
 BEYOND = "Local variables are not shown, because others than this machine may connect."
@@ -23,6 +29,7 @@ BY_PROXY = "Local variables are not shown, because the request came through a pr
 OTHER_HOST = (
     "Local variables are not shown, because the request is for another host than localhost."
 )
+OTHER_SITE = "Local variables are not shown, because a page of another site has sent the request."
 
 
 class RequestFacts:
@@ -56,11 +63,15 @@ class RequestFacts:
         """
         if not is_local:
             return BEYOND
-        if any(name.startswith(("x-forwarded", "forwarded", "x-real")) for name, _ in self.fields):
+        if any(name.startswith(_PROXY_FIELDS) for name, _ in self.fields):
             return BY_PROXY
         if not _LOCAL_ADDRESS.fullmatch(self.client):
             return BY_PROXY
-        return "" if _LOCAL_HOST.fullmatch(self.value("host")) else OTHER_HOST
+        if not _LOCAL_HOST.fullmatch(self.value("host")):
+            return OTHER_HOST
+        # An application that lets all origins read its responses lets them read the page.
+        origin = self.value("origin")
+        return "" if not origin or _LOCAL_ORIGIN.fullmatch(origin) else OTHER_SITE
 
 
 def facts_of_environ(environ: dict[str, Any]) -> RequestFacts:

@@ -37,8 +37,9 @@ _WORDS = (
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 # A name and the sign behind it. It begins where a word begins, so that a long word is read once.
 _NAME_AND_SIGN = re.compile(r"""(?<![\w-])([\w-]+)["']?\s*[=:]\s*""")
-_ASSIGNED = re.compile(r"""b?'[^']*'?|b?"[^"]*"?|[^\s,;&)\]}]+""")
-_PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^@\s/]+@")
+_ASSIGNED = re.compile(r"""b?'(?:[^'\\]|\\.)*'?|b?"(?:[^"\\]|\\.)*"?|[^\s,;&)\]}]+""", re.DOTALL)
+# To the last @: many passwords have one that should have been escaped.
+_PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^\s/]+@")
 # A shorter value stands in too many other texts.
 _MIN_KNOWN_CHARACTERS = 6
 
@@ -97,7 +98,10 @@ class ValueWriter:
 
     def _write(self, value: Any, depth: int) -> str:
         kind = type(value)
-        if kind is str or kind is bytes or kind is bytearray:
+        if kind is str:
+            # Before the repr, which writes a quote inside of a text in another way.
+            return repr(self._secrets.mask(value[:MAX_TEXT_CHARACTERS])) + _tell_rest(value)
+        if kind is bytes or kind is bytearray:
             return self._secrets.mask(repr(value[:MAX_TEXT_CHARACTERS])) + _tell_rest(value)
         if kind is int and value.bit_length() > _MAX_BITS:
             return f"<int of {value.bit_length()} bits>"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typhon_worker.wire.settings import Settings
 
 from . import process_setup
-from .reaper import ProcessEnd
+from .reaper import ProcessEnd, is_child
 
 # What the end of a call tells of its output; the rest is read and dropped.
 MAX_OUTPUT_BYTES = 16_384
@@ -158,7 +158,8 @@ class HookProcesses:
     def kill_all(self) -> None:
         """Kills all calls."""
         for pid in self._calls:
-            _kill(pid)
+            if is_child(pid):
+                _kill(pid)
 
 
 # The process may not have made its group yet.

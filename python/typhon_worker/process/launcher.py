@@ -36,6 +36,8 @@ EXIT_FAULT = 1
 # Becoming a subreaper needs ctypes, whose import would delay the first workers. Orphans until then
 # go to process 1, which reaps them unless it is the front.
 SUBREAPER_DELAY_MS = 1000
+# For the exit functions of a template at the stop of its application.
+LAST_EXIT_SECONDS = 1.0
 # A killed worker ends at once, unless it hangs in the kernel.
 LAST_REAP_SECONDS = 1.0
 
@@ -74,8 +76,12 @@ class Launcher(WorkerParent):
 
     def end(self) -> None:
         """Kills the workers and removes the run directories that are left."""
+        idle = [link for link in self._templates.values() if link.is_idle]
+        for link in idle:
+            self._close(link)
+        self._reaper.wait({link.pid for link in idle}, LAST_EXIT_SECONDS)
         # Templates first: their workers are then children of this process, whose ids are certain.
-        templates = {link.pid for link in self._templates.values()}
+        templates = {link.pid for link in self._templates.values() if is_child(link.pid)}
         for pid in templates:
             self._kill(pid, signal.SIGKILL)
         self._reaper.wait(templates, LAST_REAP_SECONDS)
@@ -103,6 +109,8 @@ class Launcher(WorkerParent):
                 self._hooks.end(call)
             case {"op": "signal", "worker": int(number), "signal": int(which)}:
                 self._signal(number, which)
+                if which == signal.SIGKILL:
+                    self.control.say(op="signalled", worker=number)
             case {"op": "retire", "generation": int(generation)}:
                 link = self._templates.get(generation)
                 if link is not None:

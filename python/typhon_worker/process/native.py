@@ -28,6 +28,7 @@ __all__ = [
     "allocate_lock",
     "epoll",
     "find_green_library",
+    "forget_children",
     "fork",
     "get_ident",
     "monotonic",
@@ -95,6 +96,15 @@ def renew_green_library() -> None:
         sys.modules["gevent"].reinit()
     if "eventlet.hubs" in sys.modules:
         sys.modules["eventlet.hubs"].use_hub()
+
+
+def forget_children() -> None:
+    """In a process forked by `fork`: multiprocessing, if it is there, has no children.
+
+    It would wait for those of the other process at its end.
+    """
+    if "multiprocessing.process" in sys.modules:
+        sys.modules["multiprocessing.process"]._children.clear()
 
 
 def start_thread(run: Callable[[], None], name: str) -> LockType:

@@ -82,9 +82,12 @@ class Reaper:
         return [end for end in map(_reap_known, pids) if end is not None]
 
     def wait(self, pids: set[int], seconds: float) -> None:
-        """Waits until these processes have ended, at most so many seconds."""
+        """Waits until these processes have ended, at most so many seconds.
+
+        Those that were reaped before are not waited for.
+        """
         latest = time.monotonic() + seconds
-        left = set(pids)
+        left = {pid for pid in pids if is_child(pid)}
         while True:
             left -= {end.pid for end in self.reap()}
             if not left or time.monotonic() >= latest:

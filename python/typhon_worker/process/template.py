@@ -10,6 +10,7 @@ live on when their template ends.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from . import process_setup
 from .fork_hazards import Hazards
 from .hook_processes import HookContext
-from .native import find_green_library, renew_green_library
+from .native import find_green_library, forget_children, renew_green_library
 from .process_setup import FRONT_DECIDES, move_high
 from .reaper import ProcessEnd
 from .run_directory import RunFiles
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAME = "typhon-template"
+# For the exit functions of an application whose last worker has ended.
+EXIT_SECONDS = 5
 
 
 class Template:
@@ -73,7 +76,10 @@ class Template:
         if hasattr(gc, "freeze"):
             gc.freeze()
         is_usable = self._failure is None
-        context = _Parent(self._context, self._files, self._control).serve(is_usable=is_usable)
+        parent = _Parent(self._context, self._files, self._control)
+        context = parent.serve(is_usable=is_usable)
+        if context is None and not parent.has_workers:
+            _run_exit_functions()
         assert not isinstance(context, HookContext)  # A template is asked for none.
         return context
 
@@ -103,6 +109,14 @@ class Template:
                 continue  # The application has closed it.
 
 
+# What the load has started ends with the last worker: managers and pools of multiprocessing, say.
+def _run_exit_functions() -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
+    signal.alarm(EXIT_SECONDS)
+    atexit._run_exitfuncs()
+
+
 # The loop of a template, after the load.
 class _Parent(WorkerParent):
     def __init__(self, first: WorkerContext, files: RunFiles, control: int) -> None:
@@ -126,6 +140,10 @@ class _Parent(WorkerParent):
         return self.run()
 
     @property
+    def has_workers(self) -> bool:
+        return bool(self._running)
+
+    @property
     def _files(self) -> RunFiles | None:
         return self._own_files
 
@@ -137,7 +155,8 @@ class _Parent(WorkerParent):
             case {"op": "signal", "worker": int(number), "signal": int(which)}:
                 if number in self._running:
                     self._kill(self._running[number], which)
-                self.control.say(op="signalled", worker=number)
+                if which == signal.SIGKILL:
+                    self.control.say(op="signalled", worker=number)
             case _:
                 raise unknown(message)
         return None
@@ -157,5 +176,6 @@ class _Parent(WorkerParent):
     def _leave_in_child(self) -> list[int]:
         left = super()._leave_in_child()
         renew_green_library()
+        forget_children()
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         return [*left, *self._private]

@@ -10,6 +10,8 @@ import { escapeHtml } from "./escape-html.ts";
 
 const HTML = headOf("text/html; charset=utf-8");
 const TEXT = headOf("text/plain; charset=utf-8");
+/** A password in a URL, as in the message of a database that is not there; what a worker makes is masked there. */
+const PASSWORD = /(:\/\/[^/\s:@]*:)[^\s/]+@/g;
 
 export class FailureHandler implements Handler {
   readonly #text: string;
@@ -17,8 +19,9 @@ export class FailureHandler implements Handler {
 
   /** `text`: the traceback, or the sentence that says why. `made`: a page of it that a worker has made; "" = none. */
   constructor(text: string, made = "") {
-    this.#text = `${text.trim()}\n`;
-    this.#page = made || page(text);
+    const shown = text.trim().replaceAll(PASSWORD, "$1********@");
+    this.#text = `${shown}\n`;
+    this.#page = made || page(shown);
   }
 
   handle(exchange: Exchange): void {
@@ -38,7 +41,7 @@ function headOf(type: string): ReturnType<typeof responseHead> {
 }
 
 function page(text: string): string {
-  const lines = text.trim().split("\n");
+  const lines = text.split("\n");
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

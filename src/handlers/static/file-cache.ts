@@ -40,9 +40,9 @@ export class KnownFile {
   }
 
   /** `askedAt`: performance.now() before the file system was asked. */
-  confirm(askedAt: number): void {
-    this.validUntil = askedAt + VALID_MS;
-    this.refreshAt = askedAt + REFRESH_MS;
+  confirm(askedAt: number, validMs: number): void {
+    this.validUntil = askedAt + validMs;
+    this.refreshAt = askedAt + Math.min(REFRESH_MS, validMs);
   }
 }
 
@@ -54,13 +54,16 @@ interface Entry {
 
 /** Memory that the caches of all routes share. The entry that was not used for longest is forgotten first. */
 export class CacheMemory {
+  /** How long an entry is valid; 0: the file system is asked for each request. */
+  readonly validMs: number;
   readonly #limit: number;
   #used = 0;
   /** From the oldest to the newest. */
   readonly #entries = new Map<KnownFile, Entry>();
 
-  constructor(limit: number = CACHE_BYTES) {
+  constructor(limit: number = CACHE_BYTES, validMs: number = VALID_MS) {
     this.#limit = limit;
+    this.validMs = validMs;
   }
 
   get usedBytes(): number {

@@ -176,7 +176,7 @@ export class FileFinder {
     const plain = hasSameHead ? before.plain : fileVersion(facts, stats, Date.now());
     const isSame = hasSameHead && isSameList(before.coded, coded);
     const file = isSame ? before : new KnownFile(plain, coded);
-    file.confirm(since);
+    file.confirm(since, this.#options.memory.validMs);
     const seenAt = Date.now() - (performance.now() - since);
     file.folder = isSettled(folderStats, seenAt) ? folderStats : null;
     return file;

@@ -67,32 +67,24 @@ async function open(path: string): Promise<Page> {
   return page;
 }
 
-/** Waits until the page, which may be loading, shows something. */
-async function shows(page: Page, text: RegExp): Promise<void> {
-  await until(`the page shows ${String(text)}`, async () => {
-    const shown = await page.run("document.body?.innerText ?? ''").catch(() => "");
-    return text.test(String(shown));
-  });
-}
-
 test("a save that breaks the code is shown, and the mended page comes by itself", async () => {
   for (const path of ["/", "/strict"]) {
     save("app.py", source("'first'"));
     const page = await open(path);
-    await shows(page, /first one/);
+    await page.shows(/first one/);
     await page.run("sessionStorage.own = 'kept'");
     save("app.py", source("'second' +"));
-    await shows(page, /SyntaxError[\s\S]*text='second' \+,/);
+    await page.shows(/SyntaxError[\s\S]*text='second' \+,/);
     save("app.py", source("'third'"));
-    await shows(page, /third one/);
+    await page.shows(/third one/);
     save("templates/home.html", TEMPLATE.replace("{{ name }}", "of a template"));
-    await shows(page, /third of a template/);
+    await page.shows(/third of a template/);
     save("templates/home.html", TEMPLATE);
-    await shows(page, /third one/);
+    await page.shows(/third one/);
     save(".env", "NAME=two\n");
-    await shows(page, /third two/);
+    await page.shows(/third two/);
     save(".env", "NAME=one\n");
-    await shows(page, /third one/);
+    await page.shows(/third one/);
     assert.equal(await page.run("sessionStorage.own"), "kept");
     await page.show("about:blank");
   }
@@ -100,7 +92,7 @@ test("a save that breaks the code is shown, and the mended page comes by itself"
 
 test("the page of an exception has its looks, its variables and nothing to complain of", async () => {
   const page = await open("/boom");
-  await shows(page, /ZeroDivisionError[\s\S]*amount\s+4711/);
+  await page.shows(/ZeroDivisionError[\s\S]*amount\s+4711/);
   const weight = "getComputedStyle(document.querySelector('table')).borderCollapse";
   assert.equal(await page.run(weight), "collapse");
   const open_ = "[...document.querySelectorAll('details[open]')].map((one) => one.className)";
@@ -110,9 +102,9 @@ test("the page of an exception has its looks, its variables and nothing to compl
     [],
   );
   save("app.py", source("'fourth'").replace("amount / 0", "'mended'"));
-  await shows(page, /^mended/);
+  await page.shows(/^mended/);
   save("app.py", source("'first'"));
-  await shows(page, /ZeroDivisionError/);
+  await page.shows(/ZeroDivisionError/);
 });
 
 test("a style sheet is changed in the page that is there", async () => {
@@ -133,7 +125,7 @@ test("a style sheet is changed in the page that is there", async () => {
 test("a page that is a file reloads when it is saved", async () => {
   const page = await open("/static/plain.html");
   save("public/plain.html", "<!doctype html><title>plain</title><p>saved</p>");
-  await shows(page, /saved/);
+  await page.shows(/saved/);
 });
 
 test("a page that reloads has no old script, even if its file was old", async () => {
@@ -143,23 +135,23 @@ test("a page that reloads has no old script, even if its file was old", async ()
   const tag = "<!doctype html><p id=text></p><script src=/static/word.js></script>";
   save("public/script.html", tag);
   const page = await open("/static/script.html");
-  await shows(page, /old word/);
+  await page.shows(/old word/);
   save("public/word.js", "document.querySelector('#text').textContent = 'new word'");
-  await shows(page, /new word/);
+  await page.shows(/new word/);
 });
 
 test("a page that was not seen is new when it is seen", async () => {
   const page = await open("/");
-  await shows(page, /first one/);
+  await page.shows(/first one/);
   // The script's own view of a page in the background.
   await page.run(`Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
     document.dispatchEvent(new Event("visibilitychange"))`);
   const from = typhon.output.all.length;
   save("app.py", source("'unseen'"));
   await typhon.output.waitFor(/changed=app\.py/, from);
-  await shows(page, /first one/);
+  await page.shows(/first one/);
   await page.run(
     `delete document.visibilityState; document.dispatchEvent(new Event("visibilitychange"))`,
   );
-  await shows(page, /unseen one/);
+  await page.shows(/unseen one/);
 });

@@ -168,6 +168,16 @@ suite("Kubernetes", () => {
     assert.equal(conforming(template("replicas=1").output), 2);
   });
 
+  test("numbers of a file of values are written as they are", () => {
+    const file =
+      "options: { max-requests: 1000000, timeout: 0.5, reload: false }\ntmpSize: '1Gi # x'";
+    const output = passes(helm, ["template", "shop", CHART, "-f", "-"], file);
+    assert.match(output, /name: TYPHON_MAX_REQUESTS\n\s+value: "1000000"\n/);
+    assert.match(output, /name: TYPHON_TIMEOUT\n\s+value: "0.5"\n/);
+    assert.match(output, /name: TYPHON_RELOAD\n\s+value: "false"\n/);
+    assert.match(output, /sizeLimit: "1Gi # x"\n/);
+  });
+
   test("misspelled values, and options that have a value of their own, are refused", () => {
     for (const value of ["drainDelays=1", "options.drain-delay=1", "options.Workers=4", "port=80"])
       assert.notEqual(template(value).status, 0, value);

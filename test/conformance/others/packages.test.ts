@@ -10,14 +10,14 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { before, describe, test } from "node:test";
 
 import { FILE } from "../../support/file-scope.ts";
-import { findInterpreters } from "../../support/interpreters.ts";
+import { release, toolsWithoutNode } from "../../support/installed.ts";
+import { findInterpreters, findPublicInterpreter } from "../../support/interpreters.ts";
 import { getOnce } from "../../support/raw-client.ts";
 import { CHECKOUT, makeScratch, requirePython, type Scope } from "../../support/scratch.ts";
 import { runTyphon, startTyphon } from "../../support/typhon.ts";
@@ -38,13 +38,7 @@ const second = join(folder, "second");
 const project = join(folder, "project");
 mkdirSync(project);
 writeFileSync(join(project, "app.py"), HELLO);
-/** A PATH with Python and the tools of a system, and without a Node. */
-const tools = join(folder, "tools");
-
-function release(out: string): void {
-  const args = ["tools/release.sh", "--allow-changes", "--out", out];
-  execFileSync("sh", args, { cwd: CHECKOUT, stdio: ["ignore", "inherit", "inherit"] });
-}
+const tools = toolsWithoutNode(FILE);
 
 /** Runs a command to its end, without a Node on PATH unless `path` has one. */
 function run(
@@ -93,18 +87,12 @@ function interpreterOf(
   env: object = {},
 ): string {
   const text = run(command, [...words, "check", "app:app"], { cwd, env });
-  const found = /^ {4}in .*, by (.*)$/m.exec(text)?.[1];
+  const found = /^ {4}in .*, by (\S+) \(.*\)$/m.exec(text)?.[1];
   assert(found !== undefined, text);
   return found;
 }
 
 before(() => {
-  mkdirSync(tools);
-  for (const name of ["sh", "env", "readlink", "find", "head", "realpath", "dirname"]) {
-    const { stdout } = spawnSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" });
-    const path = stdout.trim();
-    if (path !== "") symlinkSync(path, join(tools, name));
-  }
   release(first);
 });
 
@@ -142,9 +130,7 @@ describe("pip", () => {
 
   test("another user runs it from folders that nobody may write, without a home", () => {
     const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-    const base = interpreters.find(({ path }) => spawnSync(path, ["-c", ""], user).status === 0);
-    assert(base !== undefined, "no CPython that another user may run");
-    const venv = environment(base.path, "typhon-server", "flask==3.1.3");
+    const venv = environment(findPublicInterpreter(user.uid), "typhon-server", "flask==3.1.3");
     run("/bin/chmod", ["-R", "a+rX,a-w", dirname(venv)]);
     chmodSync(folder, 0o755);
     chmodSync(project, 0o755);
@@ -155,7 +141,10 @@ describe("pip", () => {
       ...user,
     });
     assert.equal(status, 0, stderr);
-    assert.match(stdout, /, by .*\/venv\/bin\/python$/m);
+    assert.match(
+      stdout,
+      /, by .*\/venv\/bin\/python \(the environment that Typhon is installed in\)$/m,
+    );
     run("/bin/chmod", ["-R", "u+w", dirname(venv)]);
   });
 });

@@ -59,7 +59,7 @@ test("bytes that come later count, and a file that is replaced or deleted gives 
 
 test("what is known holds for a second from the moment when the file system was asked", () => {
   const file = known(1);
-  file.confirm(5000);
+  file.confirm(5000, 1000);
   assert.equal(file.validUntil, 6000);
   assert(file.refreshAt < file.validUntil);
 });

@@ -1,13 +1,14 @@
-// Templates (--preload) that do not answer, and applications whose load makes it hard for a template to see the ends
-// of its workers: workers are replaced all the same, no request fails, and nothing is left.
+// Launchers and templates (--preload) that do not answer, applications whose load makes it hard for a template to see
+// the ends of its workers, and what a load leaves: workers are replaced, no request fails, and nothing is left.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 
 import { until } from "../support/deadline.ts";
+import { nameOf } from "../support/processes.ts";
 import { getOnce } from "../support/raw-client.ts";
 import { makeScratch, type Scope } from "../support/scratch.ts";
 import { startTyphon, type Typhon } from "../support/typhon.ts";
@@ -25,10 +26,14 @@ def app(environ, start_response):
     return [f"{os.getpid()} {os.getppid()}".encode()]
 `;
 
+async function preload(t: Scope, more: string, ...args: readonly string[]): Promise<Typhon> {
+  return await serve(t, more, "--preload", ...args);
+}
+
 async function serve(t: Scope, more: string, ...args: readonly string[]): Promise<Typhon> {
   const folder = makeScratch(t);
   writeFileSync(join(folder, "shop.py"), SHOP + more);
-  const all = ["shop:app", "--app-dir", folder, "--preload", "--workers", "2", ...args];
+  const all = ["shop:app", "--app-dir", folder, "--workers", "2", ...args];
   return await startTyphon(t, all);
 }
 
@@ -53,14 +58,6 @@ async function replaced(typhon: Typhon, gone: number): Promise<void> {
   });
 }
 
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return "";
-  }
-}
-
 function pidOf(typhon: Typhon, name: string): number {
   const found = typhon.processes().find(({ pid }) => nameOf(pid) === name);
   assert(found !== undefined, name);
@@ -68,7 +65,7 @@ function pidOf(typhon: Typhon, name: string): number {
 }
 
 test("a template that is stopped is replaced when a worker has to start", async (t) => {
-  const typhon = await serve(t, "", "--start-timeout", "2");
+  const typhon = await preload(t, "", "--start-timeout", "2");
   const { pid, parent } = await ask(typhon);
   process.kill(parent, "SIGSTOP");
   process.kill(pid, "SIGKILL");
@@ -78,7 +75,7 @@ test("a template that is stopped is replaced when a worker has to start", async 
 });
 
 test("a stuck worker of a template that is stopped is killed", async (t) => {
-  const typhon = await serve(t, "", "--timeout", "1", "--threads", "1");
+  const typhon = await preload(t, "", "--timeout", "1", "--threads", "1");
   const { parent } = await ask(typhon);
   process.kill(parent, "SIGSTOP");
   assert.equal((await getOnce(typhon, "/stuck")).status, 504);
@@ -98,7 +95,7 @@ for (const [what, code] of [
     const wait =
       "\nimport signal, threading\ndef wait():\n    while True:\n        try:\n            os.wait()\n" +
       "        except ChildProcessError:\n            time.sleep(0.001)\n";
-    const typhon = await serve(t, `${wait}${code}\n`);
+    const typhon = await preload(t, `${wait}${code}\n`);
     for (let count = 0; count < 3; count += 1) {
       const { pid } = await ask(typhon);
       process.kill(pid, "SIGKILL");
@@ -108,15 +105,61 @@ for (const [what, code] of [
   });
 
 test("a template that is stopped does not hold up a stop", async (t) => {
-  const typhon = await serve(t, "", "--graceful-timeout", "600");
+  const typhon = await preload(t, "", "--graceful-timeout", "600");
   process.kill((await ask(typhon)).parent, "SIGSTOP");
+  await typhon.stop();
+});
+
+for (const more of [[], ["--preload"]])
+  describe(`a launcher that is stopped ${more.join()}`, () => {
+    test("is replaced when a worker has to be", async (t) => {
+      const typhon = await serve(t, "", ...more);
+      const launcher = pidOf(typhon, "typhon-launcher");
+      const { pid } = await ask(typhon);
+      process.kill(launcher, "SIGSTOP");
+      process.kill(pid, "SIGKILL");
+      await typhon.output.waitFor(/the launcher ended and is replaced: it did not answer/);
+      await replaced(typhon, pid);
+      await ask(typhon);
+    });
+
+    test("does not hold up a stop", async (t) => {
+      const typhon = await serve(t, "", "--graceful-timeout", "600", ...more);
+      process.kill(pidOf(typhon, "typhon-launcher"), "SIGSTOP");
+      await typhon.stop();
+    });
+  });
+
+test("what a load has started by multiprocessing ends with its template, at a reload and at the stop", async (t) => {
+  const started =
+    "\nimport atexit, multiprocessing\nmanager = multiprocessing.Manager()\n" +
+    "atexit.register(lambda: print('left', os.getpid()))\n";
+  const typhon = await preload(t, started);
+  const { parent } = await ask(typhon);
+  const managers = (): number =>
+    typhon.processes().filter(({ pid }) => nameOf(pid) === "typhon-template").length / 2;
+  assert.equal(managers(), 1);
+  typhon.signal("SIGHUP");
+  await typhon.output.waitFor(/new code serves/);
+  await typhon.output.waitFor(new RegExp(`left ${parent}\\n`));
+  await until("one manager is left", () => managers() === 1);
+  await typhon.stop();
+  assert.doesNotMatch(typhon.output.all, /Traceback|ERROR/);
+});
+
+test("exit functions of a template that hang do not hold up a stop", async (t) => {
+  const hang =
+    "\nimport atexit\nloader = os.getpid()\n" +
+    "atexit.register(lambda: time.sleep(600) if os.getpid() == loader else None)\n";
+  const typhon = await preload(t, hang);
+  await ask(typhon);
   await typhon.stop();
 });
 
 test("a launcher without a free descriptor loses hooks, and no worker", async (t) => {
   const hook =
     "from typhon_server import hooks\n@hooks.worker_exit\ndef gone(pid):\n    print('gone', pid)\n";
-  const typhon = await serve(t, hook);
+  const typhon = await preload(t, hook);
   const launcher = pidOf(typhon, "typhon-launcher");
   const limit = (files: number): void =>
     void execFileSync("prlimit", ["--pid", String(launcher), `--nofile=${files}:`]);
