@@ -113,9 +113,12 @@ before(async () => {
   const env = { ...active, PATH: `${dirname(installed.node)}:${installed.bin}:${tools}` };
   give(home);
   chmodSync(published, 0o755);
+  // `npm run` names a cache of its own user.
+  const cache = { npm_config_cache: join(home, ".npm") };
   run("npm", ["install", "--no-audit", "--no-fund", publishedFile(/\.tgz$/)], npmFolder, {
     ...process.env,
     ...env,
+    ...cache,
   });
   ways.set("npm", { words: ["npx", "typhon"], env, folder: npmFolder });
   browser = await Chromium.start(FILE);
