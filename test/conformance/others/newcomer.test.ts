@@ -110,15 +110,15 @@ before(async () => {
   writeFileSync(join(npmFolder, "package.json"), '{"private":true}');
   for (const name of ["npm", "npx"]) symlinkSync(join(dirname(npm), name), join(tools, name));
   // The Node of the wheel stands for a Node 24 that is installed.
-  const env = { ...active, PATH: `${dirname(installed.node)}:${installed.bin}:${tools}` };
+  const path = `${dirname(installed.node)}:${installed.bin}:${tools}`;
+  // `npm run` names a cache of its own user; npm tells of its newer versions now and then.
+  const npmsOwn = { npm_config_cache: join(home, ".npm"), npm_config_update_notifier: "false" };
+  const env = { ...active, ...npmsOwn, PATH: path };
   give(home);
   chmodSync(published, 0o755);
-  // `npm run` names a cache of its own user.
-  const cache = { npm_config_cache: join(home, ".npm") };
   run("npm", ["install", "--no-audit", "--no-fund", publishedFile(/\.tgz$/)], npmFolder, {
     ...process.env,
     ...env,
-    ...cache,
   });
   ways.set("npm", { words: ["npx", "typhon"], env, folder: npmFolder });
   browser = await Chromium.start(FILE);
