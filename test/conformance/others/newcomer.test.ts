@@ -110,7 +110,10 @@ before(async () => {
   writeFileSync(join(npmFolder, "package.json"), '{"private":true}');
   for (const name of ["npm", "npx"]) symlinkSync(join(dirname(npm), name), join(tools, name));
   // The Node of the wheel stands for a Node 24 that is installed.
-  const env = { ...active, PATH: `${dirname(installed.node)}:${installed.bin}:${tools}` };
+  const path = `${dirname(installed.node)}:${installed.bin}:${tools}`;
+  // `npm run` names a cache of its own user; npm tells of its newer versions now and then.
+  const npmsOwn = { npm_config_cache: join(home, ".npm"), npm_config_update_notifier: "false" };
+  const env = { ...active, ...npmsOwn, PATH: path };
   give(home);
   chmodSync(published, 0o755);
   run("npm", ["install", "--no-audit", "--no-fund", publishedFile(/\.tgz$/)], npmFolder, {
