@@ -6,7 +6,7 @@ import type { Exchange, Handler } from "../../http/exchange.ts";
 import { fieldValue } from "../../http/request-fields.ts";
 import { responseHead } from "../../http/response-head.ts";
 import { ERROR_STYLE } from "./error-style.ts";
-import { escapeHtml } from "./escape-html.ts";
+import { escapeHtml } from "../../http/escape-html.ts";
 
 const HTML = headOf("text/html; charset=utf-8");
 const TEXT = headOf("text/plain; charset=utf-8");

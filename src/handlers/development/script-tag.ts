@@ -15,7 +15,7 @@ import { fieldValue } from "../../http/request-fields.ts";
 import { mayHaveBody, responseHead } from "../../http/response-head.ts";
 import type { Appendix, ResponseAppender } from "../../http/response-policy.ts";
 import { reasonPhrase } from "../../http/status.ts";
-import { escapeHtml } from "./escape-html.ts";
+import { escapeHtml } from "../../http/escape-html.ts";
 
 /** Fields that hold for the bytes of the application's body alone, or would let a browser keep the page. */
 const DROPPED: ReadonlySet<string> = new Set([

@@ -3,6 +3,7 @@
 
 import { opendir } from "node:fs/promises";
 
+import { escapeHtml } from "../../http/escape-html.ts";
 import type { FileTree } from "../../net/file-tree.ts";
 import { encodePath } from "./paths.ts";
 
@@ -17,13 +18,6 @@ interface Row {
   readonly modifiedMs: number;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
 /** Made for the first listing: it takes 5 ms, for which a start does not wait. */
 let order: Intl.Collator | null = null;
 
@@ -81,7 +75,7 @@ function page(
   path: string,
   { hasParent, isCut }: { readonly hasParent: boolean; readonly isCut: boolean },
 ): string {
-  const title = escape(path);
+  const title = escapeHtml(path);
   const parent = hasParent ? '<tr><td><a href="../">../</a><td><td>\n' : "";
   const note = isCut ? `<p>The folder has more names than the ${MAX_LISTED} shown.</p>\n` : "";
   return `<!doctype html>
@@ -105,7 +99,7 @@ ${note}</html>
 function rowText({ name, isFolder, bytes, modifiedMs }: Row): string {
   const slash = isFolder ? "/" : "";
   // "./": a name with a colon is no scheme.
-  const link = `<a href="./${escape(encodePath(name))}${slash}">${escape(textOf(name))}${slash}</a>`;
+  const link = `<a href="./${escapeHtml(encodePath(name))}${slash}">${escapeHtml(textOf(name))}${slash}</a>`;
   return `<tr><td>${link}<td>${isFolder ? "" : sizeText(bytes)}<td>${isFolder ? "" : timeText(modifiedMs)}\n`;
 }
 
@@ -125,8 +119,4 @@ function sizeText(bytes: number): string {
 /** Bytes as the text that they most likely are. */
 function textOf(latin: string): string {
   return Buffer.from(latin, "latin1").toString("utf8");
-}
-
-function escape(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
 }
